@@ -1,0 +1,58 @@
+"""irqbal keeps a Linux host's interrupts on the right CPUs. This module is all that a policy's author imports."""
+
+from __future__ import annotations
+
+from msgspec import Meta
+
+from irqbal.cpuset import CpuSet
+from irqbal.hookspecs import Options, hookimpl
+from irqbal.model import (
+    Cpu,
+    Device,
+    Interface,
+    Irq,
+    Limit,
+    Note,
+    Placed,
+    Placement,
+    Queue,
+    Record,
+    RxQueue,
+    Snapshot,
+    Steering,
+    Thread,
+    TxQueue,
+)
+from irqbal.planner import Claim, Draft
+from irqbal.planner.steering import distance
+from irqbal.wire import Duration, Percent, Words
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Claim",
+    "Cpu",
+    "CpuSet",
+    "Device",
+    "Draft",
+    "Duration",
+    "Interface",
+    "Irq",
+    "Limit",
+    "Meta",
+    "Note",
+    "Options",
+    "Percent",
+    "Placed",
+    "Placement",
+    "Queue",
+    "Record",
+    "RxQueue",
+    "Snapshot",
+    "Steering",
+    "Thread",
+    "TxQueue",
+    "Words",
+    "distance",
+    "hookimpl",
+]

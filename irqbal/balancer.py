@@ -1,0 +1,141 @@
+"""One cycle, readable top to bottom: look, plan, check, save, write, remember."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+
+import msgspec
+
+from irqbal.cpuset import CpuSet
+from irqbal.errors import IrqbalError, PolicyHostError
+from irqbal.host import DEFAULT, Host, Original
+from irqbal.journal import Journal
+from irqbal.model import Failure, Outcome, Override, Plan, Record, Snapshot, imbalance
+from irqbal.planner import Ledger, Settings, after, check
+from irqbal.policies import Policies
+from irqbal.watch import Watch
+
+log = logging.getLogger(__name__)
+
+COOLDOWN_INTERVALS = 3
+"""An IRQ that a policy moved stays for so many intervals, unless a limit, an override or a reset says otherwise."""
+FIRST_LOOK = 0.3
+"""Seconds between the two pulses that the first plan rests on."""
+
+
+class Balancer:
+    """Owns everything that a cycle touches. Its methods block, and are called from one thread."""
+
+    def __init__(
+        self,
+        host: Host,
+        policies: Policies,
+        settings: Settings,
+        interval: float,
+        dry_run: bool,
+        journal: Journal | None = None,
+        overrides: Iterable[Override] = (),
+    ) -> None:
+        self.host = host
+        self.policies = policies
+        self.settings = settings
+        self.dry_run = dry_run
+        self.journal = journal
+        self.overrides = tuple(overrides)
+        self.paused = False
+        self.watch = Watch(host, interval)
+        self.ledger = Ledger()
+        self.snapshot = Snapshot()
+        self._cycles = 0
+
+    def reconfigure(self, policies: Policies, settings: Settings, interval: float, dry_run: bool) -> None:
+        """Go on with other policies; what was learnt of the host stays. IRQs that were given up or respected get a new chance."""
+        self.policies.close()
+        self.policies, self.settings, self.dry_run = policies, settings, dry_run
+        self.watch.interval = interval
+        fresh = {
+            key: msgspec.structs.replace(entry, drift=(), given_up_until=0.0, bad_sets=(), barred=CpuSet())
+            for key, entry in self.ledger.entries.items()
+        }
+        self.ledger = Ledger(fresh)
+
+    def first_look(self) -> None:
+        """The first of the two pulses that the first plan rests on. Raises HostError."""
+        self.watch.look(self.ledger)
+        time.sleep(FIRST_LOOK)
+
+    def cycle(self, cause: str, full: bool = False) -> Record:
+        """Run one cycle. Raises HostError if the host cannot be read; everything else is in the record."""
+        started = time.monotonic()
+        wall = time.time()
+        self._cycles += 1
+        self.overrides = tuple(item for item in self.overrides if item.expires is None or item.expires > wall)
+        snapshot = self.snapshot = self.watch.look(self.ledger, self.overrides, full)
+        plan, problem = self._plan(snapshot)
+        outcomes: tuple[Outcome, ...] = ()
+        if plan.moves or plan.steering or plan.default is not None:
+            outcomes = self.host.apply(plan.moves, plan.steering, plan.default, self.dry_run)
+            self.ledger = after(self.ledger, plan, outcomes, snapshot.now)
+            if not self.dry_run:
+                self.watch.rebase(outcomes)
+        self._forget_gone(snapshot)
+        over, busiest = imbalance(snapshot)
+        return Record(
+            self._cycles, wall, time.monotonic() - started, cause, self.dry_run, plan, outcomes, over, busiest,
+            self.watch.skipped_rows, self.watch.took_census, problem,
+        )  # fmt: skip
+
+    def _plan(self, snapshot: Snapshot) -> tuple[Plan, str]:
+        if self.paused:
+            return Plan(), "paused"
+        try:
+            answer, failures = self.policies.plan(snapshot, self.ledger, self.settings)
+        except PolicyHostError as error:
+            log.error("%s; nothing is moved in this cycle", error)
+            return Plan(failures=(Failure("policyhost", "unavailable", str(error)),)), str(error)
+        self.ledger = answer.ledger
+        self.watch.teach(answer.plan.queues)
+        plan = msgspec.structs.replace(answer.plan, failures=failures)
+        return check(plan, snapshot, self.settings), ""
+
+    def restore(self) -> tuple[Outcome, ...]:
+        """Put every original back and pause. Raises IrqbalError."""
+        if self.journal is None:
+            raise IrqbalError("this is a dry run: nothing was written, so nothing is to be restored")
+        self.paused = True
+        outcomes = restore(self.host, self.journal)
+        self.ledger = Ledger()
+        return outcomes
+
+    def _forget_gone(self, snapshot: Snapshot) -> None:
+        if self.watch.took_census:
+            alive = {irq.identity for irq in snapshot.irqs}
+            alive |= {key for key in self.ledger.entries if ":" in key and key.split(":")[0] in ("xps", "rps", "flows")}
+            self.ledger = self.ledger.only(alive)
+
+
+def restore(host: Host, journal: Journal) -> tuple[Outcome, ...]:
+    """Put every original of this boot back where its IRQ still exists; what was restored, or is gone, is forgotten.
+
+    Raises HostError or JournalError.
+    """
+    watch = Watch(host, 10.0)
+    watch.look(Ledger())
+    numbers = watch.facts()
+    due: list[tuple[Original, int | None]] = []
+    outcomes: list[Outcome] = []
+    for identity, original in journal.originals().items():
+        if original.number is None:
+            due.append((original, None))
+        elif identity in numbers:
+            due.append((original, numbers[identity]))
+        else:
+            outcomes.append(Outcome(identity, "gone", original.number, "gone", "there is no such IRQ any more"))
+    # The default last: nothing that is restored before depends on it.
+    due.sort(key=lambda item: item[0].identity == DEFAULT)
+    outcomes += host.restore(due)
+    left = [outcome.identity for outcome in outcomes if outcome.result in ("refused", "transient", "unsaved")]
+    journal.keep_only(left)
+    return tuple(outcomes)

@@ -1,0 +1,188 @@
+"""The YAML file -> a frozen Config. Every key has a default; every problem is told at once, with file, line and key.
+
+Policies' options stay trees with line numbers (`located.Node`): only the policy host knows their types, since only it
+imports policies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+from irqbal.cpuset import CpuSet
+from irqbal.errors import ConfigError
+from irqbal.located import Node, Problem, decode
+from irqbal.wire import Duration
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 32
+MAX_NODES = 100_000
+
+
+class PolicyEntry(msgspec.Struct, frozen=True):
+    """One item of `policies` or `observers`: a name and its options as written."""
+
+    name: str
+    options: Node
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the file may hold, but for policies and observers."""
+
+    interval: Annotated[Duration, Meta(description="time between two cycles; 100 ms to 1 h")] = Duration(10)
+    dry_run: Annotated[bool, Meta(description="plan and report, but write nothing")] = False
+    state_dir: Annotated[
+        str, Meta(description="folder for what must survive a restart; not root: under $XDG_STATE_HOME")
+    ] = ""  # fmt: skip
+    on_exit: Annotated[
+        Literal["keep", "restore"], Meta(description="at the end, leave the masks, or put the originals back")
+    ] = "keep"
+    on_drift: Annotated[
+        Literal["reassert", "respect"], Meta(description="when somebody else changes a mask: put it back, or leave it")
+    ] = "reassert"
+    banned_cpus: Annotated[CpuSet, Meta(description="CPUs that no IRQ may use")] = CpuSet()
+    max_moves: Annotated[
+        int,
+        Meta(ge=1, description="moves a cycle, once settled; overrides, limits, new generations and the first three "
+             "cycles after a start or a hotplug are exempt"),
+    ] = 64  # fmt: skip
+
+
+class Config(_File, frozen=True, forbid_unknown_fields=True):
+    """The whole configuration, frozen."""
+
+    policies: tuple[PolicyEntry, ...] = ()
+    observers: tuple[PolicyEntry, ...] = ()
+
+
+DEFAULT_POLICIES = ("isolate_cores", "pin_irqs", "pin_nic_queues", "spread_by_rate")
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration. Raises ConfigError with every problem."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError([f"{path}: is larger than 1 MiB: this cannot be irqbal's configuration"])
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 text (byte {error.start})"]) from error
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> Config:
+    """Check a configuration's text; `name` stands for the file in messages. Raises ConfigError with every problem."""
+    problems: list[Problem] = []
+    tree = _tree(text, name, problems)
+    if tree.value is None:
+        tree = Node(1, {})
+    config = None
+    if not isinstance(tree.value, dict):
+        problems.append(Problem(tree.line, "", "expected keys and values at the top, such as `interval: 10s`"))
+    else:
+        config = _config(tree.value, tree.line, problems)
+    if problems or config is None:
+        raise ConfigError([format_problem(name, problem) for problem in sorted(problems, key=lambda p: p.line)])
+    return config
+
+
+def _config(keys: dict[str, Node], line: int, problems: list[Problem]) -> Config | None:
+    rest = {key: node for key, node in keys.items() if key not in ("policies", "observers")}
+    file = decode(Node(line, rest), _File, "", problems)
+    if "policies" in keys and keys["policies"].value is not None:
+        policies = _entries(keys["policies"], "policies", problems)
+    else:
+        policies = tuple(PolicyEntry(policy, Node(line, {})) for policy in DEFAULT_POLICIES)
+    observers = _entries(keys["observers"], "observers", problems) if "observers" in keys else ()
+    if file is None:
+        return None
+    if not 0.1 <= file.interval <= 3600:
+        where = keys["interval"].line if "interval" in keys else line
+        problems.append(Problem(where, "interval", f"{file.interval} is out of range: 100ms to 1h"))
+    values: dict[str, Any] = {field: getattr(file, field) for field in file.__struct_fields__}
+    return Config(**values, policies=policies, observers=observers)
+
+
+def format_problem(name: str, problem: Problem) -> str:
+    """`file:line: key: what is wrong`."""
+    key = f"{problem.key}: " if problem.key else ""
+    return f"{name}:{problem.line}: {key}{problem.text}"
+
+
+def _entries(node: Node, key: str, problems: list[Problem]) -> tuple[PolicyEntry, ...]:
+    if node.value is None:
+        return ()
+    if not isinstance(node.value, list):
+        problems.append(Problem(node.line, key, "expected a list, one policy an item: `- spread_by_rate: {min_gain: 5%}`"))
+        return ()
+    entries = []
+    for index, item in enumerate(node.value):
+        where = f"{key}[{index}]"
+        if isinstance(item.value, str) and item.value:
+            entries.append(PolicyEntry(item.value, Node(item.line, {})))
+        elif isinstance(item.value, dict) and len(item.value) == 1:
+            ((name, options),) = item.value.items()
+            entries.append(PolicyEntry(name, options))
+        else:
+            problems.append(Problem(item.line, where, "expected one policy's name, with its options below it"))
+    return tuple(entries)
+
+
+def _tree(text: str, name: str, problems: list[Problem]) -> Node:
+    """YAML text as a tree of text scalars. Syntax errors are ConfigErrors at once: nothing after them can be trusted."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        return Node(1, None) if root is None else _Reader(problems).node(root, "", 0)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = 1 if mark is None else mark.line + 1
+        raise ConfigError([f"{name}:{line}: not YAML: {error.problem or error.context}"]) from error
+    except (yaml.YAMLError, ValueError) as error:
+        said = str(error).replace("\n", " ")
+        raise ConfigError([f"{name}:1: not YAML: {said}"]) from error
+    except RecursionError:
+        raise ConfigError([f"{name}:1: not YAML that irqbal reads: nested too deeply"]) from None
+
+
+class _Reader:
+    """yaml nodes -> our nodes. Aliases are written out, so what they multiply is counted."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self._problems = problems
+        self._count = 0
+
+    def node(self, node: yaml.Node, key: str, depth: int) -> Node:
+        line = node.start_mark.line + 1
+        self._count += 1
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deeply, or an alias that contains itself")
+        if self._count > MAX_NODES:
+            raise ValueError(f"more than {MAX_NODES} values")
+        if isinstance(node, yaml.ScalarNode):
+            empty = node.style is None and node.value in ("", "~", "null", "Null", "NULL")
+            return Node(line, None if empty else str(node.value))
+        if isinstance(node, yaml.SequenceNode):
+            return Node(line, [self.node(child, f"{key}[{i}]", depth + 1) for i, child in enumerate(node.value)])
+        return Node(line, self._mapping(node, key, depth))
+
+    def _mapping(self, node: yaml.Node, key: str, depth: int) -> dict[str, Node]:
+        values: dict[str, Node] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._problems.append(Problem(line, key, "a key must be a word"))
+                continue
+            name = str(key_node.value)
+            path = f"{key}.{name}" if key else name
+            if name in values:
+                self._problems.append(Problem(line, path, "stands twice; keep one"))
+                continue
+            value = self.node(value_node, path, depth + 1)
+            # An empty value's own mark may be on the next line.
+            values[name] = value if isinstance(value.value, dict | list) else Node(line, value.value)
+        return values

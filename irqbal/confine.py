@@ -1,0 +1,132 @@
+"""Giving up root for good: another user, no capabilities, no new privileges, no network, small limits, few system calls.
+
+Every step is Linux's own (prctl(2), capabilities(7), seccomp(2), namespaces(7)), called through ctypes, so that the child needs no
+library for it. Without root only the steps that need none are taken; the process then keeps its user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import platform
+import pwd
+import resource
+import signal
+import stat
+import struct
+import sys
+from pathlib import Path
+
+USERS = ("irqbal-policy", "nobody")
+"""The user that policies run as: the first of these that exists."""
+MEMORY = 1 << 30
+"""Bytes of address space for a policy host."""
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 4, 24, 38, 22
+_CLONE_NEWNET = 0x40000000
+
+# socket, ptrace, process_vm_readv, process_vm_writev, kill, tkill, tgkill, execve, execveat, io_uring_setup, bpf,
+# perf_event_open, unshare, setns, add_key, keyctl, userfaultfd, pidfd_send_signal
+_DENIED = {
+    "x86_64": (0xC000003E, (41, 101, 310, 311, 62, 200, 234, 59, 322, 425, 321, 298, 272, 308, 248, 250, 323, 424)),
+    "aarch64": (0xC00000B7, (198, 117, 270, 271, 129, 130, 131, 221, 281, 425, 280, 241, 97, 268, 217, 219, 282, 424)),
+    "riscv64": (0xC00000F3, (198, 117, 270, 271, 129, 130, 131, 221, 281, 425, 280, 241, 97, 268, 217, 219, 282, 424)),
+}
+_SOCKET = {"x86_64": 41, "aarch64": 198, "riscv64": 198}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def confine(network: bool = False) -> None:
+    """Confine this process. Policies get no network; observers (`network`) keep it, since a webhook is their job.
+
+    Raises OSError if root could not be given up.
+    """
+    _keep_imports_readable()
+    root = os.geteuid() == 0
+    if root:
+        if not network:
+            _libc.unshare(_CLONE_NEWNET)
+        for capability in range(64):
+            if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+                break
+        user = _user()
+        os.setgroups([])
+        os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
+        os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    # A change of user makes a process undumpable, which closes its own /proc/self/fd to it; we import through that.
+    _prctl(_PR_SET_DUMPABLE, 1)
+    # The change of user also clears this one.
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    limits = [
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_NPROC, 0),
+    ]
+    for which, value in limits:
+        resource.setrlimit(which, (value, value))
+    _filter_system_calls(network)
+
+
+def _user() -> pwd.struct_passwd:
+    for name in USERS:
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise OSError(errno.ENOENT, f"none of the users {', '.join(USERS)} exists: policies would run as root")
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"prctl {option}: {os.strerror(code)}")
+
+
+def _keep_imports_readable() -> None:
+    """Where Python lies in a folder that only root may enter, reach it through descriptors opened before root is dropped."""
+    paths = []
+    for entry in sys.path:
+        folder = Path(entry)
+        if entry and folder.is_dir() and not _reachable(folder):
+            paths.append(f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY)}")
+        else:
+            paths.append(entry)
+    sys.path[:] = paths
+    sys.path_importer_cache.clear()
+
+
+def _reachable(folder: Path) -> bool:
+    """Whether a user who owns nothing may list this folder and everything above it is open to pass."""
+    real = folder.resolve()
+    above = all(parent.stat().st_mode & stat.S_IXOTH for parent in real.parents)
+    return above and real.stat().st_mode & (stat.S_IXOTH | stat.S_IROTH) == stat.S_IXOTH | stat.S_IROTH
+
+
+def _filter_system_calls(network: bool) -> None:
+    """A seccomp filter that answers EPERM; on processors whose numbers are not listed here the other steps must do."""
+    machine = platform.machine()
+    if machine not in _DENIED:
+        return
+    arch, denied = _DENIED[machine]
+    if network:
+        denied = tuple(number for number in denied if number != _SOCKET[machine])
+    load, jump_eq, jump_ge, ret = 0x20, 0x15, 0x35, 0x06
+    allow, deny, kill = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x80000000
+    program = [(load, 0, 0, 4), (jump_eq, 1, 0, arch), (ret, 0, 0, kill), (load, 0, 0, 0)]
+    checks = len(denied) + (machine == "x86_64")
+    left = checks
+    if machine == "x86_64":  # the x32 calls have numbers of their own
+        program.append((jump_ge, left, 0, 0x40000000))
+        left -= 1
+    for number in denied:
+        program.append((jump_eq, left, 0, number))
+        left -= 1
+    program += [(ret, 0, 0, allow), (ret, 0, 0, deny)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+    header = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))
+    if _libc.prctl(_PR_SET_SECCOMP, 2, ctypes.c_char_p(header), 0, 0) != 0 and ctypes.get_errno() != errno.EINVAL:
+        raise OSError(ctypes.get_errno(), f"seccomp: {os.strerror(ctypes.get_errno())}")

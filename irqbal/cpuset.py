@@ -1,0 +1,178 @@
+"""CPU sets: `0-3,8` for people, a hex mask where the kernel wants one, set algebra on one int.
+
+Formats: Documentation/core-api/irq/irq-affinity.rst and lib/bitmap.c of the kernel. A list is comma-separated
+numbers and ranges, also `0-31:2/8` (of each 8, the first 2); a mask is 32-bit words in hex, comma-separated, highest first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import final
+
+MAX_CPUS = 8192
+"""Highest number of CPUs that a set may name: the kernel's own upper bound (NR_CPUS on x86-64 with MAXSMP)."""
+
+_PART = re.compile(r"(\d{1,5})(?:-(\d{1,5})(?::(\d{1,5})/(\d{1,5}))?)?", re.ASCII)
+_MASK = re.compile(r"(?:0x)?[0-9a-f]{1,}(?:,[0-9a-f]{1,8})*", re.ASCII | re.IGNORECASE)
+
+
+@final
+class CpuSet:
+    """An immutable, hashable set of CPU numbers.
+
+    >>> str(CpuSet.parse("0-3,8") - CpuSet.of(1))
+    '0,2-3,8'
+    """
+
+    __slots__ = ("bits",)
+
+    bits: int
+
+    def __init__(self, cpus: Iterable[int] = ()) -> None:
+        bits = 0
+        for cpu in cpus:
+            if not 0 <= cpu < MAX_CPUS:
+                raise ValueError(f"CPU {cpu} is out of range: CPUs are 0 to {MAX_CPUS - 1}")
+            bits |= 1 << cpu
+        object.__setattr__(self, "bits", bits)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a CpuSet does not change; make another")
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return (CpuSet.from_bits, (self.bits,))
+
+    @classmethod
+    def from_bits(cls, bits: int) -> CpuSet:
+        """The set whose members are the one-bits of a non-negative int."""
+        if bits < 0 or bits.bit_length() > MAX_CPUS:
+            raise ValueError("not a CPU mask: negative, or beyond the largest CPU number")
+        made = object.__new__(cls)
+        object.__setattr__(made, "bits", bits)
+        return made
+
+    @classmethod
+    def of(cls, *cpus: int) -> CpuSet:
+        """The set of these CPUs."""
+        return cls(cpus)
+
+    @classmethod
+    def parse(cls, text: str) -> CpuSet:
+        """Read a list such as `0-3,8`; an empty text is the empty set. Raises ValueError with a sentence."""
+        return _parse(text)
+
+    @classmethod
+    def from_mask(cls, text: str) -> CpuSet:
+        """Read a hex mask such as `ff,ffffffff` or `0x3`. Raises ValueError with a sentence."""
+        stripped = text.strip()
+        if not _MASK.fullmatch(stripped):
+            raise ValueError(f"{text!r} is not a CPU mask: write hex digits, such as 3 or ff,ffffffff")
+        words = stripped.removeprefix("0x").removeprefix("0X").split(",")
+        if len(words) > 1 and len(words[0]) > 8:
+            raise ValueError(f"{text!r} is not a CPU mask: a comma-separated word has at most 8 hex digits")
+        bits = int("".join([words[0], *(word.rjust(8, "0") for word in words[1:])]), 16)
+        return cls.from_bits(bits)
+
+    def mask(self) -> str:
+        """The hex mask as the kernel writes it: comma-separated words of 32 bits, without leading zero words."""
+        digits = f"{self.bits:x}"
+        head = len(digits) % 8
+        words = [digits[:head]] if head else []
+        words += [digits[i : i + 8] for i in range(head, len(digits), 8)]
+        return ",".join(words)
+
+    def __str__(self) -> str:
+        return _format(self.bits)
+
+    def __repr__(self) -> str:
+        return f"CpuSet.parse({str(self)!r})"
+
+    def __iter__(self) -> Iterator[int]:
+        bits = self.bits
+        while bits:
+            low = bits & -bits
+            yield low.bit_length() - 1
+            bits ^= low
+
+    def __len__(self) -> int:
+        return self.bits.bit_count()
+
+    def __bool__(self) -> bool:
+        return self.bits != 0
+
+    def __contains__(self, cpu: object) -> bool:
+        return isinstance(cpu, int) and cpu >= 0 and bool(self.bits >> cpu & 1)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CpuSet) and self.bits == other.bits
+
+    def __hash__(self) -> int:
+        return hash((CpuSet, self.bits))
+
+    def __or__(self, other: CpuSet) -> CpuSet:
+        return CpuSet.from_bits(self.bits | other.bits)
+
+    def __and__(self, other: CpuSet) -> CpuSet:
+        return CpuSet.from_bits(self.bits & other.bits)
+
+    def __sub__(self, other: CpuSet) -> CpuSet:
+        return CpuSet.from_bits(self.bits & ~other.bits)
+
+    def __xor__(self, other: CpuSet) -> CpuSet:
+        return CpuSet.from_bits(self.bits ^ other.bits)
+
+    def __le__(self, other: CpuSet) -> bool:
+        """Whether every CPU of this set is in the other."""
+        return self.bits & ~other.bits == 0
+
+    @property
+    def first(self) -> int:
+        """The lowest CPU. Raises ValueError if the set is empty."""
+        if not self.bits:
+            raise ValueError("an empty CPU set has no first CPU")
+        return (self.bits & -self.bits).bit_length() - 1
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> CpuSet:
+    bits = 0
+    stripped = text.strip()
+    if not stripped:
+        return CpuSet()
+    for part in stripped.split(","):
+        found = _PART.fullmatch(part.strip())
+        if not found:
+            raise ValueError(f"{text!r} is not a CPU set: write numbers and ranges, such as 0-3,8")
+        low = int(found[1])
+        high = int(found[2]) if found[2] else low
+        if high < low:
+            raise ValueError(f"{text!r} is not a CPU set: the range {part.strip()} runs backwards")
+        if high >= MAX_CPUS:
+            raise ValueError(f"{text!r} is not a CPU set: CPUs are 0 to {MAX_CPUS - 1}")
+        if found[3] is None:
+            bits |= ((1 << (high - low + 1)) - 1) << low
+            continue
+        used, group = int(found[3]), int(found[4])
+        if not 0 < used <= group:
+            raise ValueError(f"{text!r} is not a CPU set: in {part.strip()}, USED/GROUP needs 0 < USED <= GROUP")
+        for start in range(low, high + 1, group):
+            for cpu in range(start, min(start + used, high + 1)):
+                bits |= 1 << cpu
+    return CpuSet.from_bits(bits)
+
+
+@lru_cache(maxsize=4096)
+def _format(bits: int) -> str:
+    parts = []
+    low = 0
+    while bits:
+        skip = (bits & -bits).bit_length() - 1
+        bits >>= skip
+        low += skip
+        run = (~bits & (bits + 1)).bit_length() - 1
+        parts.append(str(low) if run == 1 else f"{low}-{low + run - 1}")
+        bits >>= run
+        low += run
+    return ",".join(parts)

@@ -1,0 +1,120 @@
+"""The face of a host: what the balancer may ask of the kernel, of a captured tree, or of a simulated machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from irqbal.cpuset import CpuSet
+from irqbal.model import Cpu, DefaultMove, Device, Interface, Move, Outcome, SteeringMove, Thread
+
+
+DEFAULT = "default_smp_affinity"
+"""Identity of the default mask in journal and outcomes."""
+
+
+class Original(msgspec.Struct, frozen=True):
+    """A value as it was before irqbal touched it. `value` is text: a CPU list, or the entries of a flow table."""
+
+    identity: str
+    number: int | None
+    value: str
+
+
+Save = Callable[[Sequence[Original]], None]
+"""Puts originals on disk; raises JournalError, and then nothing is written."""
+
+
+class CpuTime(msgspec.Struct, frozen=True):
+    """Seconds since boot that a CPU spent in hard and in soft interrupts."""
+
+    irq: float
+    softirq: float
+
+
+class Pulse(msgspec.Struct, frozen=True):
+    """The cheap reading of every interval.
+
+    `totals` are interrupts since the IRQ was set up, modulo 2**32, by IRQ number; `effective` holds active IRQs only.
+    `stale` are IRQ numbers whose files were replaced since they were opened: they were set up anew.
+    """
+
+    time: float
+    totals: dict[int, int]
+    cpu_times: dict[int, CpuTime]
+    online: CpuSet
+    effective: dict[int, CpuSet]
+    stale: frozenset[int] = frozenset()
+
+
+class IrqFacts(msgspec.Struct, frozen=True):
+    """What the kernel says of one IRQ that has an action; `inode` tells one life of it from the next."""
+
+    number: int
+    action: str
+    chip: str
+    vector: int | None
+    unmovable: str
+    affinity: CpuSet
+    effective: CpuSet
+    hint: CpuSet
+    node: int
+    inode: int
+
+
+class Census(msgspec.Struct, frozen=True):
+    """The full reading: every IRQ that has an action, with its mask."""
+
+    time: float
+    irqs: tuple[IrqFacts, ...]
+    default_affinity: CpuSet
+    skipped_rows: int = 0
+
+
+class Topology(msgspec.Struct, frozen=True):
+    """CPUs, devices, interfaces and interrupt threads."""
+
+    cpus: tuple[Cpu, ...]
+    devices: tuple[Device, ...]
+    interfaces: tuple[Interface, ...]
+    threads: tuple[Thread, ...]
+    skipped: int = 0
+
+
+class Host(Protocol):
+    """A machine whose interrupts can be read and placed. All methods may block; none is called from two threads at once."""
+
+    @property
+    def boot_id(self) -> str:
+        """Changes with every boot: masks from before it mean nothing."""
+
+    def pulse(self) -> Pulse:
+        """The cheap reading. Raises HostError."""
+
+    def census(self) -> Census:
+        """The full reading. Raises HostError."""
+
+    def topology(self) -> Topology:
+        """CPUs, devices and interfaces, read afresh. Raises HostError."""
+
+    def apply(
+        self, moves: Iterable[Move], steering: Iterable[SteeringMove], default: DefaultMove | None, dry_run: bool
+    ) -> tuple[Outcome, ...]:
+        """Write what the plan says, one outcome each. A dry run differs only in that nothing is written."""
+
+    def masks(self, numbers: Iterable[int]) -> dict[int, tuple[CpuSet, int]]:
+        """The mask and the inode of these IRQs as they are now; those that are gone are left out."""
+
+    def population(self) -> int:
+        """A cheap number that changes when IRQs come or go."""
+
+    def restore(self, originals: Iterable[tuple[Original, int | None]]) -> tuple[Outcome, ...]:
+        """Put originals back; each comes with the IRQ's present number (None for settings)."""
+
+    def writers(self) -> tuple[str, ...]:
+        """Other programs at work on the same masks, one sentence each."""
+
+    def close(self) -> None:
+        """Give descriptors back."""

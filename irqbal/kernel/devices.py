@@ -1,0 +1,122 @@
+"""Devices and what hangs below them: `/sys/bus/pci/devices`, `/sys/class/net`, `/sys/block` (Documentation/ABI/testing/sysfs-bus-pci,
+sysfs-class-net, sysfs-class-net-queues).
+
+One starts from every PCI device's `msi_irqs`, since a NIC in another network namespace is gone from `/sys/class/net`; then
+names it by the interfaces and disks below it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from irqbal.cpuset import CpuSet
+from irqbal.kernel.files import cpus_or, int_or, mask_or, names, text_or
+from irqbal.model import Device, Interface, RxQueue, TxQueue
+
+_ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+
+
+def read_devices(root: Path, interfaces: tuple[Interface, ...]) -> tuple[Device, ...]:
+    """Every PCI device that has an IRQ."""
+    base = root / "sys/bus/pci/devices"
+    nets: dict[str, list[str]] = {}
+    for interface in interfaces:
+        if interface.device is not None:
+            nets.setdefault(interface.device, []).append(interface.name)
+    disks = _read_disks(root)
+    found = []
+    for address in names(base):
+        folder = base / address
+        irqs = sorted(int(name) for name in names(folder / "msi_irqs") if name.isdigit())
+        if not irqs:
+            line = int_or(folder / "irq", 0)
+            irqs = [line] if 0 < line < 1 << 20 else []
+        if not irqs:
+            continue
+        driver = _link_name(folder / "driver")
+        found.append(
+            Device(
+                address, driver, int_or(folder / "numa_node", -1), cpus_or(folder / "local_cpulist", CpuSet()),
+                tuple(nets.get(address, ())), tuple(disks.get(address, ())), tuple(irqs),
+            )  # fmt: skip
+        )
+    return tuple(found)
+
+
+def read_interfaces(root: Path) -> tuple[Interface, ...]:
+    """Every network interface of this network namespace, with its queues' steering."""
+    base = root / "sys/class/net"
+    found = []
+    for name in names(base):
+        folder = base / name
+        if not folder.is_dir():
+            continue
+        lowers = tuple(entry[6:] for entry in names(folder) if entry.startswith("lower_"))
+        tx, rx = _read_queues(folder / "queues")
+        device = _pci_of(root, folder / "device")
+        up = text_or(folder / "operstate") not in ("down", "notpresent", "lowerlayerdown")
+        found.append(Interface(name, device, up, lowers, tx, rx))
+    return tuple(found)
+
+
+def _read_queues(base: Path) -> tuple[tuple[TxQueue, ...], tuple[RxQueue, ...]]:
+    """Active queues in order; `xps_cpus` answers ENOENT for drivers with one queue, which then have no XPS."""
+    tx: list[TxQueue] = []
+    rx: list[RxQueue] = []
+    kinds = set(names(base))
+    while f"tx-{len(tx)}" in kinds:
+        folder = base / f"tx-{len(tx)}"
+        xps = _mask(folder / "xps_cpus")
+        by_rxqs = bool(mask_or(folder / "xps_rxqs", CpuSet()))
+        tx.append(TxQueue(xps, by_rxqs))
+    while f"rx-{len(rx)}" in kinds:
+        folder = base / f"rx-{len(rx)}"
+        flows = int_or(folder / "rps_flow_cnt", -1)
+        rx.append(RxQueue(_mask(folder / "rps_cpus"), flows if flows >= 0 else None))
+    return tuple(tx), tuple(rx)
+
+
+def _mask(path: Path) -> CpuSet | None:
+    text = text_or(path)
+    if not text:
+        return None
+    try:
+        return CpuSet.from_mask(text)
+    except ValueError:
+        return None
+
+
+def _read_disks(root: Path) -> dict[str, list[str]]:
+    """Disks by the PCI device that they hang below (for nvme through its controller)."""
+    found: dict[str, list[str]] = {}
+    for base in (root / "sys/block", root / "sys/class/nvme"):
+        for name in names(base):
+            address = _pci_of(root, base / name / "device")
+            if address is not None and name not in found.setdefault(address, []):
+                found[address].append(name)
+    return found
+
+
+def _pci_of(root: Path, link: Path) -> str | None:
+    """The PCI device at or above a `device` link: for virtio it is the parent of the virtio device."""
+    if not link.exists():
+        return None
+    real = Path(os.path.realpath(link))
+    top = Path(os.path.realpath(root))
+    for folder in (real, *real.parents):
+        if folder == top:
+            break
+        if _ADDRESS.fullmatch(folder.name):
+            return folder.name
+        if (folder / "msi_irqs").is_dir():
+            return folder.name
+    return None
+
+
+def _link_name(link: Path) -> str:
+    try:
+        return Path(os.readlink(link)).name  # noqa: PTH115 - the text of the link, resolved or not
+    except OSError:
+        return ""

@@ -1,0 +1,149 @@
+"""What the kernel announces by netlink: CPUs and devices that come and go, links, and ethtool's changes of queues.
+
+Three sockets: NETLINK_KOBJECT_UEVENT (group 1: the kernel's own uevents), NETLINK_ROUTE (RTMGRP_LINK), and NETLINK_GENERIC with the
+multicast group `monitor` of the family `ethtool` (Documentation/networking/ethtool-netlink.rst). Each is optional: without
+them the pulse finds the change within one interval.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import struct
+
+log = logging.getLogger(__name__)
+
+_NETLINK_ROUTE, _NETLINK_KOBJECT_UEVENT, _NETLINK_GENERIC = 0, 15, 16
+_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
+_RTMGRP_LINK = 1
+_RTM_NEWLINK, _RTM_DELLINK = 16, 17
+_GENL_ID_CTRL, _CTRL_CMD_GETFAMILY = 16, 3
+_CTRL_ATTR_FAMILY_ID, _CTRL_ATTR_FAMILY_NAME, _CTRL_ATTR_MCAST_GROUPS = 1, 2, 7
+_MCAST_NAME, _MCAST_ID = 1, 2
+_SUBSYSTEMS = {b"cpu", b"pci", b"net", b"queues", b"virtio", b"nvme", b"platform", b"drivers", b"module"}
+
+
+class Events:
+    """Open netlink sockets. `sockets` are to be watched for reading; `drain` says what came."""
+
+    def __init__(self) -> None:
+        self.sockets: list[socket.socket] = []
+        self.missing: list[str] = []
+        self._kinds: dict[int, str] = {}
+        self._open("uevent", _NETLINK_KOBJECT_UEVENT, 1)
+        self._open("link", _NETLINK_ROUTE, _RTMGRP_LINK)
+        self._open_ethtool()
+
+    def _open(self, kind: str, protocol: int, groups: int) -> socket.socket | None:
+        try:
+            sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
+        except OSError as error:
+            self.missing.append(f"{kind} ({error.strerror})")
+            return None
+        try:
+            sock.bind((0, groups))
+        except OSError as error:
+            sock.close()
+            self.missing.append(f"{kind} ({error.strerror})")
+            return None
+        self.sockets.append(sock)
+        self._kinds[sock.fileno()] = kind
+        return sock
+
+    def _open_ethtool(self) -> None:
+        sock = self._open("ethtool", _NETLINK_GENERIC, 0)
+        if sock is None:
+            return
+        try:
+            group = _ethtool_group(sock)
+            sock.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+        except (OSError, struct.error) as error:
+            self.sockets.remove(sock)
+            sock.close()
+            self.missing.append(f"ethtool ({error})")
+
+    def drain(self, sock: socket.socket) -> set[str]:
+        """Read all that is waiting on one socket; returns what it was about: `cpu`, `device`, `link`, `ethtool`.
+
+        An overflow (ENOBUFS) means that something was missed: everything may have changed.
+        """
+        kind = self._kinds.get(sock.fileno(), "uevent")
+        seen: set[str] = set()
+        while True:
+            try:
+                data = sock.recv(1 << 16)
+            except BlockingIOError:
+                return seen
+            except OSError:
+                seen |= {"cpu", "device", "link"}
+                continue
+            if not data:
+                return seen
+            if kind == "uevent":
+                seen |= parse_uevent(data)
+            elif kind == "link":
+                seen |= {"link"} if _is_link(data) else set()
+            else:
+                seen.add("ethtool")
+
+    def close(self) -> None:
+        """Close all sockets."""
+        for sock in self.sockets:
+            sock.close()
+        self.sockets.clear()
+
+
+def parse_uevent(data: bytes) -> set[str]:
+    """What a kernel uevent (`ACTION@DEVPATH`, then `KEY=VALUE`, NUL-separated) is about; empty for what irqbal ignores."""
+    fields = dict(part.split(b"=", 1) for part in data.split(b"\0") if b"=" in part)
+    subsystem, action = fields.get(b"SUBSYSTEM", b""), fields.get(b"ACTION", b"")
+    if subsystem == b"cpu":
+        return {"cpu"} if action in (b"online", b"offline", b"add", b"remove") else set()
+    if subsystem in _SUBSYSTEMS and action in (b"add", b"remove", b"bind", b"unbind", b"move", b"online", b"offline"):
+        return {"device"}
+    return set()
+
+
+def _is_link(data: bytes) -> bool:
+    return len(data) >= 6 and struct.unpack_from("=H", data, 4)[0] in (_RTM_NEWLINK, _RTM_DELLINK)
+
+
+def _ethtool_group(sock: socket.socket) -> int:
+    """The multicast group `monitor` of the generic netlink family `ethtool` (include/uapi/linux/ethtool_netlink.h).
+
+    Raises OSError if this kernel has no such family (before 5.6).
+    """
+    name = b"ethtool\0"
+    attribute = struct.pack("=HH", 4 + len(name), _CTRL_ATTR_FAMILY_NAME) + name
+    body = struct.pack("=BBxx", _CTRL_CMD_GETFAMILY, 1) + attribute
+    sock.send(struct.pack("=IHHII", 16 + len(body), _GENL_ID_CTRL, 1, 1, 0) + body)
+    sock.setblocking(True)
+    sock.settimeout(1.0)
+    try:
+        answer = sock.recv(1 << 16)
+    finally:
+        sock.setblocking(False)
+    kind = struct.unpack_from("=H", answer, 4)[0]
+    if kind == 2:
+        raise OSError("this kernel has no ethtool netlink")
+    groups = _attributes(answer[20:]).get(_CTRL_ATTR_MCAST_GROUPS, b"")
+    for group in _attributes(groups).values():
+        inner = _attributes(group)
+        if inner.get(_MCAST_NAME, b"").rstrip(b"\0") == b"monitor":
+            return int(struct.unpack("=I", inner[_MCAST_ID])[0])
+    raise OSError("ethtool netlink has no monitor group")
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    at = 0
+    while at + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, at)
+        if length < 4:
+            break
+        found[kind & 0x3FFF] = data[at + 4 : at + length]
+        at += (length + 3) & ~3
+    return found
+
+

@@ -1,0 +1,101 @@
+"""Reading small kernel files: by path, by number, and through descriptors that stay open."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from irqbal.cpuset import CpuSet
+from irqbal.errors import GoneError, HostError
+
+_GONE = (errno.ENOENT, errno.EIO, errno.ENODEV, errno.ESRCH, errno.ENXIO)
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """The whole file. Raises GoneError if it is not there (any more), HostError otherwise."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path for each of thousands of files is measurable
+            return file.read()
+    except OSError as error:
+        kind = GoneError if error.errno in _GONE else HostError
+        raise kind(f"{path}: {error.strerror}") from error
+
+
+def read_text(path: Path | str) -> str:
+    """The file's text without the blank around it. Bytes that are no UTF-8 are kept as escapes."""
+    return read_bytes(path).decode("utf-8", "backslashreplace").strip()
+
+
+def text_or(path: Path | str, default: str = "") -> str:
+    """The file's text, or the default where it cannot be read."""
+    try:
+        return read_text(path)
+    except HostError:
+        return default
+
+
+def int_or(path: Path | str, default: int) -> int:
+    """The file's number, or the default where it cannot be read or is none."""
+    try:
+        return int(text_or(path), 0)
+    except ValueError:
+        return default
+
+
+def cpus_or(path: Path | str, default: CpuSet) -> CpuSet:
+    """The file's CPU list, or the default where it cannot be read or is none (` (null)` in nohz_full)."""
+    try:
+        return CpuSet.parse(text_or(path, "-"))
+    except ValueError:
+        return default
+
+
+def mask_or(path: Path | str, default: CpuSet) -> CpuSet:
+    """The file's hex mask, or the default where it cannot be read or is none."""
+    try:
+        return CpuSet.from_mask(text_or(path, "-"))
+    except ValueError:
+        return default
+
+
+def names(path: Path | str) -> list[str]:
+    """The folder's entries, sorted; none where it cannot be read."""
+    try:
+        return sorted(os.listdir(path))  # noqa: PTH208 - names, not paths
+    except OSError:
+        return []
+
+
+class Kept:
+    """Files that are read again and again stay open; `pread` from 0 makes the kernel produce them anew."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, int] = {}
+
+    def read(self, path: str, size: int = 4096) -> bytes:
+        """The file's bytes. Raises GoneError if it vanished or was replaced under the descriptor (the kernel answers EIO)."""
+        fd = self._open.get(path)
+        try:
+            if fd is None:
+                fd = self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            data = os.pread(fd, size, 0)
+            while len(data) == size:
+                size *= 4
+                data = os.pread(fd, size, 0)
+            return data
+        except OSError as error:
+            self.drop(path)
+            kind = GoneError if error.errno in _GONE else HostError
+            raise kind(f"{path}: {error.strerror}") from error
+
+    def drop(self, path: str) -> None:
+        """Close this file, if it is open."""
+        fd = self._open.pop(path, None)
+        if fd is not None:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Close all."""
+        for path in list(self._open):
+            self.drop(path)

@@ -1,0 +1,162 @@
+"""A Linux host under a root folder: the live one (`/`), or a tree of its files."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from irqbal.cpuset import CpuSet
+from irqbal.errors import GoneError, HostError
+from irqbal.host import Census, IrqFacts, Original, Pulse, Save, Topology
+from irqbal.kernel import writers
+from irqbal.kernel.affinity import Applier
+from irqbal.kernel.devices import read_devices, read_interfaces
+from irqbal.kernel.files import Kept, read_bytes, text_or
+from irqbal.kernel.interrupts import Interrupts, Row, parse_interrupts
+from irqbal.kernel.irqs import IrqReader, check_readable
+from irqbal.kernel.stat import parse_stat
+from irqbal.kernel.threads import read_threads
+from irqbal.kernel.topology import read_cpus, read_online
+from irqbal.model import Cpu, DefaultMove, Move, Outcome, SteeringMove
+
+
+class KernelHost:
+    """Reads and writes the kernel. It keeps files open and remembers what cannot change; no thread but one may use it."""
+
+    def __init__(self, root: Path = Path("/"), save: Save | None = None) -> None:
+        self.root = root
+        check_readable(root)
+        self._save = save
+        self._irqs = IrqReader(root)
+        self._applier = Applier(root, self._irqs.inode)
+        self._kept = Kept()
+        self._known: dict[int, IrqFacts] = {}
+        self._totals: dict[int, int] = {}
+        self._cpus: dict[int, Cpu] = {}
+        self._folder = str(root).rstrip("/")
+        _raise_file_limit()
+
+    @property
+    def boot_id(self) -> str:
+        """The kernel's random id of this boot; empty in a tree that lacks it."""
+        return text_or(self.root / "proc/sys/kernel/random/boot_id")
+
+    def pulse(self) -> Pulse:
+        """`/proc/stat`, the online CPUs and the effective affinity of IRQs that fired since the last pulse."""
+        now = time.monotonic()
+        stat = parse_stat(self._kept.read(f"{self._folder}/proc/stat", 1 << 16), self._known)
+        totals = stat.totals
+        if not totals and self._known:
+            totals = self._row_totals()
+        stale: set[int] = set()
+        effective: dict[int, CpuSet] = {}
+        for number, total in totals.items():
+            if total == self._totals.get(number, 0):
+                continue
+            try:
+                effective[number] = self._effective(number)
+            except GoneError:
+                stale.add(number)
+            except HostError:
+                continue
+        self._totals = totals
+        return Pulse(now, totals, stat.cpu_times, read_online(self.root), effective, frozenset(stale))
+
+    def census(self) -> Census:
+        """Every IRQ with its mask, as the kernel has it now."""
+        now = time.monotonic()
+        interrupts = self.interrupts()
+        rows: dict[int, Row] = {row.irq: row for row in interrupts.rows if row.irq is not None}
+        irqs = self._irqs.read(rows)
+        for facts in irqs:
+            before = self._known.get(facts.number)
+            if before is not None and before.inode != facts.inode:
+                self._kept.drop(self._effective_path(facts.number))
+        for number in self._known.keys() - {facts.number for facts in irqs}:
+            self._kept.drop(self._effective_path(number))
+        self._known = {facts.number: facts for facts in irqs}
+        return Census(now, irqs, self._irqs.default_affinity(), interrupts.skipped)
+
+    def interrupts(self) -> Interrupts:
+        """`/proc/interrupts`, parsed; empty where there is none."""
+        try:
+            return parse_interrupts(read_bytes(self.root / "proc/interrupts"))
+        except GoneError:
+            return Interrupts((), ())
+
+    def masks(self, numbers: Iterable[int]) -> dict[int, tuple[CpuSet, int]]:
+        """The mask and the inode of these IRQs as they are now; those that are gone are left out."""
+        found = {}
+        for number in numbers:
+            inode = self._irqs.inode(number)
+            if inode:
+                found[number] = (self._irqs.affinity(number), inode)
+        return found
+
+    def population(self) -> int:
+        """The link count of `/proc/irq`: one for each IRQ's folder (a tree of files counts alike)."""
+        try:
+            return (self.root / "proc/irq").stat().st_nlink
+        except OSError:
+            return 0
+
+    def topology(self) -> Topology:
+        """CPUs, devices, interfaces and interrupt threads."""
+        cpus = read_cpus(self.root, self._cpus)
+        self._cpus = {cpu.number: cpu for cpu in cpus}
+        interfaces = read_interfaces(self.root)
+        return Topology(cpus, read_devices(self.root, interfaces), interfaces, read_threads(self.root))
+
+    def apply(
+        self, moves: Iterable[Move], steering: Iterable[SteeringMove], default: DefaultMove | None, dry_run: bool
+    ) -> tuple[Outcome, ...]:
+        """See `kernel.affinity`."""
+        inodes = {number: facts.inode for number, facts in self._known.items()}
+        return self._applier.apply(moves, steering, default, inodes, self._save or _nowhere, dry_run)
+
+    def restore(self, originals: Iterable[tuple[Original, int | None]]) -> tuple[Outcome, ...]:
+        """Put originals back."""
+        return self._applier.restore(originals)
+
+    def writers(self) -> tuple[str, ...]:
+        """Known programs that write masks too and that run now."""
+        return writers.running(self.root)
+
+    def close(self) -> None:
+        """Close the kept files."""
+        self._kept.close()
+
+    def _effective_path(self, number: int) -> str:
+        return f"{self._folder}/proc/irq/{number}/effective_affinity_list"
+
+    def _effective(self, number: int) -> CpuSet:
+        try:
+            data = self._kept.read(self._effective_path(number), 256)
+        except GoneError:
+            if self._irqs.inode(number) == 0 or self._irqs.inode(number) != self._known[number].inode:
+                raise
+            # This architecture, or this tree, has no such file.
+            return self._irqs.effective(number, self._irqs.affinity(number))
+        try:
+            return CpuSet.parse(data.decode("ascii", "replace"))
+        except ValueError as error:
+            raise HostError(f"{self._effective_path(number)}: {error}") from error
+
+    def _row_totals(self) -> dict[int, int]:
+        """Totals from `/proc/interrupts`, for kernels whose `/proc/stat` gives none."""
+        rows = self.interrupts().rows
+        return {row.irq: sum(row.counts) & 0xFFFFFFFF for row in rows if row.irq is not None and row.irq in self._known}
+
+
+def _nowhere(originals: object) -> None:
+    """Without a journal nothing may be written."""
+    raise HostError("irqbal's own error: a write was asked for without a journal")
+
+
+def _raise_file_limit() -> None:
+    """One descriptor an active IRQ stays open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,116 @@
+"""`/proc/irq/N` and `/sys/kernel/irq/N`: masks, actions and identity of each IRQ (Documentation/core-api/irq/irq-affinity.rst,
+ABI/testing/sysfs-kernel-irq).
+
+An IRQ whose affinity the kernel owns (managed, per-CPU or no-balance) has a mask file of mode 0444 from Linux 6.12 on; before, all
+are 0644, and only the write tells (EIO). access(2) misleads as root: the mode is read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from irqbal.cpuset import CpuSet
+from irqbal.errors import HostError
+from irqbal.host import IrqFacts
+from irqbal.kernel.files import cpus_or, int_or, mask_or, names, text_or
+from irqbal.kernel.interrupts import Row
+
+MANAGED = "the kernel owns its affinity (managed, per-CPU or no-balance)"
+NO_FILE = "it has no affinity file"
+
+
+class IrqReader:
+    """Reads every IRQ; what cannot change within one life of an IRQ (its inode) is read once."""
+
+    def __init__(self, root: Path) -> None:
+        self._base = f"{root}/proc/irq"
+        self._sysfs = f"{root}/sys/kernel/irq"
+        self._static: dict[int, tuple[int, str, str, int | None, int]] = {}
+
+    def folder(self, number: int) -> str:
+        """`/proc/irq/N` under this root."""
+        return f"{self._base}/{number}"
+
+    def inode(self, number: int) -> int:
+        """The inode of `/proc/irq/N`, which changes when the IRQ is set up anew; 0 if there is none."""
+        try:
+            return os.stat(self.folder(number)).st_ino  # noqa: PTH116 - thousands of these
+        except OSError:
+            return 0
+
+    def read(self, rows: dict[int, Row]) -> tuple[IrqFacts, ...]:
+        """Every IRQ that has an action. `rows` of `/proc/interrupts` fill in where sysfs has no facts."""
+        numbers = {int(name) for name in names(self._base) if name.isdigit()}
+        found = [facts for number in sorted(numbers | rows.keys()) if (facts := self._facts(number, rows.get(number)))]
+        self._static = {facts.number: self._static[facts.number] for facts in found}
+        return tuple(found)
+
+    def default_affinity(self) -> CpuSet:
+        """`default_smp_affinity`; empty where the kernel has none."""
+        return mask_or(f"{self._base}/default_smp_affinity", CpuSet())
+
+    def affinity(self, number: int) -> CpuSet:
+        """The mask as it is now; empty where there is none."""
+        folder = self.folder(number)
+        return cpus_or(f"{folder}/smp_affinity_list", CpuSet()) or mask_or(f"{folder}/smp_affinity", CpuSet())
+
+    def effective(self, number: int, affinity: CpuSet) -> CpuSet:
+        """Where the kernel delivers now; the mask itself on architectures that do not say."""
+        return cpus_or(f"{self.folder(number)}/effective_affinity_list", CpuSet()) or affinity
+
+    def _facts(self, number: int, row: Row | None) -> IrqFacts | None:
+        inode = self.inode(number)
+        static = self._static.get(number)
+        if static is None or static[0] != inode or not inode:
+            action = self._action(number, row)
+            if not action:
+                return None
+            self._static[number] = static = (inode, action, *self._chip(number, row))
+        _, action, chip, vector, node = static
+        affinity = self.affinity(number)
+        return IrqFacts(
+            number, action, chip, vector, self._unmovable(number, affinity), affinity, self.effective(number, affinity),
+            mask_or(f"{self.folder(number)}/affinity_hint", CpuSet()), node, inode,
+        )  # fmt: skip
+
+    def _action(self, number: int, row: Row | None) -> str:
+        """The names of the IRQ's actions, joined with a comma; empty if it has none, for `msi_irqs` lists more than exist."""
+        text = text_or(f"{self._sysfs}/{number}/actions")
+        if text and text != "(null)":
+            return text
+        if row is not None:
+            return row.action
+        # Names with a slash have no folder, and irqbal needs only the fact here.
+        folders = [name for name in names(self.folder(number)) if (Path(self.folder(number)) / name).is_dir()]
+        return ",".join(folders)
+
+    def _chip(self, number: int, row: Row | None) -> tuple[str, int | None, int]:
+        chip = text_or(f"{self._sysfs}/{number}/chip_name") or ("" if row is None else row.chip)
+        hwirq = int_or(f"{self._sysfs}/{number}/hwirq", -1)
+        if hwirq < 0 and row is not None and row.hwirq is not None:
+            hwirq = row.hwirq
+        node = int_or(f"{self.folder(number)}/node", -1)
+        return chip, (_vector(chip, hwirq) if hwirq >= 0 else None), node
+
+    def _unmovable(self, number: int, affinity: CpuSet) -> str:
+        for name in ("smp_affinity_list", "smp_affinity"):
+            try:
+                mode = os.stat(f"{self.folder(number)}/{name}").st_mode  # noqa: PTH116
+            except OSError:
+                continue
+            return "" if mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) else MANAGED
+        return NO_FILE
+
+
+def _vector(chip: str, hwirq: int) -> int:
+    """The MSI index. Before 6.8 a PCI MSI's hwirq packs it with the device's address: index in the low 11 bits
+    (pci_msi_domain_calc_hwirq)."""
+    return hwirq & 0x7FF if "PCI-MSI" in chip and hwirq > 0x7FF else hwirq
+
+
+def check_readable(root: Path) -> None:
+    """Raises HostError with a sentence if this is no tree with IRQs in it."""
+    if not names(root / "proc/irq") and not (root / "proc/interrupts").exists():
+        raise HostError(f"{root} has neither proc/irq nor proc/interrupts: this is no Linux host, nor a tree of one")

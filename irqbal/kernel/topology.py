@@ -1,0 +1,83 @@
+"""CPUs: `/sys/devices/system/cpu` and `/sys/devices/system/node` (Documentation/admin-guide/cputopology.rst, ABI/stable/sysfs-devices-system-cpu)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from irqbal.cpuset import CpuSet
+from irqbal.errors import HostError
+from irqbal.kernel.files import cpus_or, int_or, names, read_text, text_or
+from irqbal.kernel.isolation import read_isolation
+from irqbal.model import Cpu
+
+
+def read_online(root: Path) -> CpuSet:
+    """The online CPUs. Raises HostError if the file is missing or is no CPU list."""
+    path = root / "sys/devices/system/cpu/online"
+    text = read_text(path)
+    try:
+        cpus = CpuSet.parse(text)
+    except ValueError as error:
+        raise HostError(f"{path}: {error}") from error
+    if not cpus:
+        raise HostError(f"{path}: lists no CPU")
+    return cpus
+
+
+def read_cpus(root: Path, known: dict[int, Cpu] | None = None) -> tuple[Cpu, ...]:
+    """Every present CPU. An offline one has no topology in sysfs: it keeps what is `known` of it."""
+    base = root / "sys/devices/system/cpu"
+    online = read_online(root)
+    present = cpus_or(base / "present", online) | online
+    nodes = read_nodes(root)
+    isolated: dict[int, str] = {}
+    for source, cpus in read_isolation(root).items():
+        for number in cpus & present:
+            isolated.setdefault(number, source)
+    found = []
+    for number in present:
+        if number not in online:
+            before = (known or {}).get(number, Cpu(number, core=number, l3=number, siblings=CpuSet.of(number)))
+            found.append(_state(before, online=False, isolated=isolated.get(number, "")))
+            continue
+        found.append(_read_cpu(base / f"cpu{number}", number, nodes.get(number, 0), isolated.get(number, "")))
+    return tuple(found)
+
+
+def read_nodes(root: Path) -> dict[int, int]:
+    """NUMA node of each CPU; empty where the kernel knows no nodes."""
+    base = root / "sys/devices/system/node"
+    found: dict[int, int] = {}
+    for name in names(base):
+        if name.startswith("node") and name[4:].isdigit():
+            for number in cpus_or(base / name / "cpulist", CpuSet()):
+                found[number] = int(name[4:])
+    return found
+
+
+def _read_cpu(base: Path, number: int, node: int, isolated: str) -> Cpu:
+    topology = base / "topology"
+    alone = CpuSet.of(number)
+    # core_cpus_list is the newer name of thread_siblings_list.
+    siblings = cpus_or(topology / "core_cpus_list", CpuSet()) or cpus_or(topology / "thread_siblings_list", alone) or alone
+    package = max(0, int_or(topology / "physical_package_id", 0))
+    return Cpu(
+        number, node, package, siblings.first, (_last_level(base / "cache") or siblings).first, siblings,
+        max(1, int_or(base / "cpu_capacity", 1024)), True, isolated,
+    )  # fmt: skip
+
+
+def _last_level(cache: Path) -> CpuSet:
+    """The CPUs that share the highest cache level of this one (the L3 on servers)."""
+    best, cpus = 0, CpuSet()
+    for name in names(cache):
+        level = int_or(cache / name / "level", 0) if name.startswith("index") else 0
+        if level > best and text_or(cache / name / "type", "Unified") != "Instruction":
+            best, cpus = level, cpus_or(cache / name / "shared_cpu_list", CpuSet())
+    return cpus if best >= 3 else CpuSet()
+
+
+def _state(cpu: Cpu, online: bool, isolated: str) -> Cpu:
+    return Cpu(
+        cpu.number, cpu.node, cpu.package, cpu.core, cpu.l3, cpu.siblings, cpu.capacity, online, isolated
+    )  # fmt: skip

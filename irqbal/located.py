@@ -1,0 +1,145 @@
+"""Values with the line they were written on, and their conversion to msgspec types with every problem told at once.
+
+The YAML reader makes the tree (all scalars are text); it travels to the policy host, where the policies' own option types
+are known, and is decoded there with the same code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any, TypeVar, Union
+
+import msgspec
+
+from irqbal.wire import dec_hook
+
+T = TypeVar("T")
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A YAML node: text, a list or a mapping; None where nothing or `null` was written. `line` counts from 1."""
+
+    line: int
+    value: str | list[Node] | dict[str, Node] | None = None
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What is wrong with a value: its line, the path of keys that leads to it, and a sentence."""
+
+    line: int
+    key: str
+    text: str
+
+
+_BAD: Any = object()
+
+
+def decode(node: Node, kind: type[T], key: str, problems: list[Problem]) -> T | None:
+    """Convert a tree; returns None after adding at least one problem."""
+    before = len(problems)
+    value = _decode(node, kind, key, problems)
+    if len(problems) > before:
+        return None
+    return typing.cast(T, value)
+
+
+def _decode(node: Node, kind: Any, key: str, problems: list[Problem]) -> Any:
+    base = typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+    if isinstance(base, type) and issubclass(base, msgspec.Struct):
+        return _decode_struct(node, base, key, problems)
+    origin, args = typing.get_origin(base), typing.get_args(base)
+    if origin in (Union, types.UnionType) and type(None) in args:
+        if node.value is None:
+            return None
+        rest = [arg for arg in args if arg is not type(None)]
+        if len(rest) == 1:
+            return _decode(node, rest[0], key, problems)
+    if origin in (list, tuple, frozenset, Sequence):
+        return _decode_list(node, origin, args, key, problems)
+    if origin is dict:
+        return _decode_dict(node, args[1], key, problems)
+    return _decode_leaf(node, kind, key, problems)
+
+
+def _decode_struct(node: Node, kind: type[msgspec.Struct], key: str, problems: list[Problem]) -> Any:
+    if node.value is None:
+        node = Node(node.line, {})
+    if not isinstance(node.value, dict):
+        problems.append(Problem(node.line, key, f"expected keys and values, got {_shape(node)}"))
+        return _BAD
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    values: dict[str, Any] = {}
+    bad = False
+    for name, child in node.value.items():
+        field = fields.get(name)
+        path = f"{key}.{name}" if key else name
+        if field is None:
+            problems.append(Problem(child.line, path, _unknown(name, fields)))
+            bad = True
+            continue
+        value = _decode(child, field.type, path, problems)
+        if value is _BAD:
+            bad = True
+        else:
+            values[field.name] = value
+    missing = [name for name, field in fields.items() if field.required and name not in node.value]
+    for name in missing:
+        problems.append(Problem(node.line, f"{key}.{name}" if key else name, "is missing: it has no default"))
+    if bad or missing:
+        return _BAD
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        problems.append(Problem(node.line, key, str(error)))
+        return _BAD
+
+
+def _decode_list(node: Node, origin: Any, args: tuple[Any, ...], key: str, problems: list[Problem]) -> Any:
+    if node.value is None:
+        return origin() if origin is not Sequence else ()
+    if not isinstance(node.value, list):
+        problems.append(Problem(node.line, key, f"expected a list, got {_shape(node)}"))
+        return _BAD
+    values = [_decode(child, args[0], f"{key}[{i}]", problems) for i, child in enumerate(node.value)]
+    if any(value is _BAD for value in values):
+        return _BAD
+    return tuple(values) if origin in (tuple, Sequence) else origin(values)
+
+
+def _decode_dict(node: Node, kind: Any, key: str, problems: list[Problem]) -> Any:
+    if node.value is None:
+        return {}
+    if not isinstance(node.value, dict):
+        problems.append(Problem(node.line, key, f"expected keys and values, got {_shape(node)}"))
+        return _BAD
+    values = {name: _decode(child, kind, f"{key}.{name}", problems) for name, child in node.value.items()}
+    return _BAD if any(value is _BAD for value in values.values()) else values
+
+
+def _decode_leaf(node: Node, kind: Any, key: str, problems: list[Problem]) -> Any:
+    if isinstance(node.value, list | dict):
+        problems.append(Problem(node.line, key, f"expected one value, got {_shape(node)}"))
+        return _BAD
+    text = "" if node.value is None else node.value
+    try:
+        return msgspec.convert(text, kind, strict=False, dec_hook=dec_hook)
+    except msgspec.ValidationError as error:
+        wanted = str(error).split(" - at ")[0].replace(", got `str`", "")
+        shown = f"{text[:60]!r}: " if text[:20] not in wanted else ""
+        problems.append(Problem(node.line, key, f"{shown}{wanted}"))
+        return _BAD
+
+
+def _shape(node: Node) -> str:
+    if isinstance(node.value, dict):
+        return "keys and values"
+    return "a list" if isinstance(node.value, list) else repr(node.value)
+
+
+def _unknown(name: str, fields: dict[str, Any]) -> str:
+    close = difflib.get_close_matches(name, fields, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known keys are {', '.join(sorted(fields)) or '(none)'}"
+    return f"unknown key; {hint}"

@@ -1,0 +1,73 @@
+"""The plan that comes back from the policy host is data: what may not be written is taken out again, whatever made it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from irqbal.cpuset import CpuSet
+from irqbal.model import Move, Plan, Refusal, Snapshot, SteeringMove
+from irqbal.planner.draft import Settings
+
+_MAX_FLOWS = 1 << 20
+
+
+def check(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
+    """The plan without what breaks a rule that never bends; each such thing becomes a refusal."""
+    refused = list(plan.refused)
+    moves: list[Move] = []
+    seen: set[int] = set()
+    waiting = 0
+    for move in plan.moves:
+        reason = _wrong(move, snapshot) or ("it is moved twice in one plan" if move.irq in seen else "")
+        seen.add(move.irq)
+        if not reason and move.cause in ("place", "drift") and not snapshot.settling:
+            waiting += 1
+            if waiting > settings.max_moves:
+                reason = "the plan moves more than max_moves"
+        if reason:
+            refused.append(Refusal(move.irq, move.policy, "check", f"not written: {reason}"))
+        else:
+            moves.append(move)
+    steering = [move for move in plan.steering if not (reason := _wrong_steering(move, snapshot))]
+    default = plan.default
+    if default is not None and not default.after & snapshot.online:
+        default = None
+        refused.append(Refusal(None, "default", "check", "not written: the default mask would have no online CPU"))
+    return msgspec.structs.replace(
+        plan, moves=tuple(moves), steering=tuple(steering), default=default, refused=tuple(refused)
+    )
+
+
+def _wrong(move: Move, snapshot: Snapshot) -> str:
+    irq = snapshot.irq_by_number.get(move.irq)
+    if irq is None:
+        return "there is no such IRQ"
+    if irq.identity != move.identity or irq.generation != move.generation:
+        return "the number belongs to another IRQ"
+    if irq.unmovable:
+        return irq.unmovable
+    if not move.after & snapshot.online:
+        return f"CPUs {move.after} hold no online CPU"
+    if not move.after <= _possible(snapshot):
+        return f"CPUs {move.after} do not all exist"
+    return ""
+
+
+def _wrong_steering(move: SteeringMove, snapshot: Snapshot) -> str:
+    interface = snapshot.interface_by_name.get(move.interface)
+    queues = () if interface is None else (interface.tx if move.setting == "xps" else interface.rx)
+    if not 0 <= move.queue < len(queues):
+        return "there is no such queue"
+    try:
+        if move.setting == "flows":
+            return "" if 0 <= int(move.after) <= _MAX_FLOWS else "beyond any flow table"
+        cpus = CpuSet.parse(move.after)
+    except ValueError as error:
+        return str(error)
+    if move.setting == "xps" and not cpus & snapshot.online:
+        return "no online CPU"
+    return "" if cpus <= _possible(snapshot) else "CPUs do not exist"
+
+
+def _possible(snapshot: Snapshot) -> CpuSet:
+    return CpuSet(cpu.number for cpu in snapshot.cpus)

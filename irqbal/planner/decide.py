@@ -1,0 +1,286 @@
+"""The planner: overrides first, then claims in order, cut by limits and online CPUs; the rest has to wait or to go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from irqbal.cpuset import CpuSet
+from irqbal.model import (
+    Cause,
+    DefaultMove,
+    Irq,
+    Kept,
+    Move,
+    Plan,
+    Refusal,
+    Snapshot,
+    Steering,
+    SteeringMove,
+    steering_identity,
+)
+from irqbal.planner.draft import Claim, Drafting
+from irqbal.planner.drift import Changes
+from irqbal.planner.ledger import Ledger
+from irqbal.planner.steering import share_out
+
+
+@dataclass(frozen=True, slots=True)
+class _Want:
+    """Where one IRQ should be, who says so, and how urgent it is."""
+
+    irq: Irq
+    cpus: CpuSet
+    policy: str
+    reason: str
+    cause: Cause
+
+
+def decide(draft: Drafting, changes: Changes) -> Plan:
+    """Turn a draft into the plan. `changes` says which masks were changed since, and by whom."""
+    decision = _Decision(draft, changes)
+    return decision.plan()
+
+
+class _Decision:
+    def __init__(self, draft: Drafting, changes: Changes) -> None:
+        self._draft = draft
+        self._changes = changes
+        self._snapshot: Snapshot = draft.snapshot
+        self._ledger: Ledger = draft.ledger
+        self._kept: list[Kept] = []
+        self._homes: dict[int, CpuSet] = {}
+
+    def plan(self) -> Plan:
+        wants = [want for irq in self._snapshot.irqs if (want := self._want(irq)) is not None]
+        moves = self._within_budget(wants)
+        self._warn_of_overrides()
+        draft = self._draft
+        return Plan(
+            moves=tuple(moves),
+            steering=tuple(self._steering()),
+            default=self._default(),
+            kept=tuple(self._kept),
+            refused=tuple(draft.refused),
+            drifted=tuple(sorted(self._changes.drifted)),
+            notes=tuple(draft.notes),
+            explanations={irq: tuple(steps) for irq, steps in draft.trail.items()},
+        )
+
+    def _want(self, irq: Irq) -> _Want | None:
+        """Where the IRQ should go, or None if it stays; what stays and why is noted."""
+        claim = self._draft.claim(irq)
+        online = self._snapshot.online
+        forbidden = self._draft.forbidden(irq.number)
+        here = irq.affinity & online
+        crosses = bool(here & forbidden) or (not here and bool(irq.effective & forbidden))
+        if claim is not None and claim.policy == "override":
+            return self._settle(irq, claim, claim.cpus or CpuSet(), "override")
+        if irq.unmovable:
+            if irq.effective & forbidden or (crosses and not irq.effective):
+                self._refuse_unmovable(irq, irq.effective & forbidden or here & forbidden)
+            return None
+        if claim is not None and claim.cpus is None:
+            self._leave(irq, claim, crosses, here & forbidden)
+            return None
+        if claim is not None:
+            target = self._target(irq, claim, here)
+            return self._settle(irq, claim, target, "limit" if crosses else "place")
+        return self._evict(irq, here, forbidden) if crosses else None
+
+    def _target(self, irq: Irq, claim: Claim, here: CpuSet) -> CpuSet:
+        cpus = claim.cpus or CpuSet()
+        if not claim.open:
+            return cpus
+        if claim.prefer and not claim.chosen:
+            return claim.prefer
+        # Left open and nobody chose: anywhere within is right.
+        return here if here and here <= cpus else (here & cpus) or cpus
+
+    def _settle(self, irq: Irq, claim: Claim, target: CpuSet, cause: Cause) -> _Want | None:
+        self._homes[irq.number] = target
+        if irq.affinity & self._snapshot.online == target:
+            self._kept.append(Kept(irq.number, claim.policy, target, claim.reason))
+            self._draft.step(irq.number, claim.policy, "keep", target, "the mask is already right")
+            return None
+        if not self._may_write(irq, claim.policy, target):
+            return None
+        if cause == "place" and irq.number in self._changes.drifted:
+            cause = "drift"
+        elif cause == "place" and (irq.number in self._changes.reset or self._is_new(irq)):
+            cause = "reset"
+        return _Want(irq, target, claim.policy, claim.reason, cause)
+
+    def _is_new(self, irq: Irq) -> bool:
+        """A generation that irqbal has not placed yet, after its first life."""
+        return irq.generation > 1 and self._ledger.entry(irq.identity).written is None
+
+    def _may_write(self, irq: Irq, policy: str, target: CpuSet) -> bool:
+        entry = self._ledger.entry(irq.identity)
+        if entry.refused == irq.generation:
+            self._draft.refuse(
+                irq.number, policy, "managed", "refused by the kernel: managed, per-CPU or no-balance",
+                "boot with isolcpus=managed_irq,CPUS to keep managed IRQs off isolated CPUs",
+            )  # fmt: skip
+            return False
+        if target in entry.bad_sets:
+            self._draft.refuse(irq.number, policy, "no-cpu", f"the kernel refused CPUs {target} twice for this IRQ")
+            return False
+        if policy == "override":
+            return True
+        if irq.number in self._changes.given_up:
+            left = max(0.0, entry.given_up_until - self._snapshot.now)
+            who = "; ".join(self._snapshot.writers) or "no known writer is running"
+            self._draft.refuse(
+                irq.number, policy, "given-up",
+                f"somebody else changed this mask back {len(entry.drift)} times in ten minutes ({who}); "
+                f"left alone, tried again in {left / 60:.0f} minutes",
+                "stop the other writer, or set `leave` for this IRQ",
+            )  # fmt: skip
+            return False
+        if self._draft.settings.respect_drift and (irq.number in self._changes.drifted or entry.drift):
+            self._draft.refuse(
+                irq.number, policy, "drift", "somebody else changed this mask, and on_drift is respect",
+                "reload to let irqbal place it again",
+            )  # fmt: skip
+            return False
+        return True
+
+    def _evict(self, irq: Irq, here: CpuSet, forbidden: CpuSet) -> _Want | None:
+        """Nobody claims it, but it may fire where it must not."""
+        allowed = self._draft.allowed(irq)
+        policy, reason = self._draft.reason_for(irq.number, here & forbidden or irq.effective & forbidden)
+        device = self._snapshot.device_of(irq)
+        local = self._snapshot.local_cpus(irq) if device is not None or irq.node >= 0 else allowed
+        target = (here & allowed) or (local & allowed) or allowed
+        if not target:
+            self._draft.refuse(
+                irq.number, policy, "limited", f"limits leave it no online CPU: {reason}",
+                "widen the limits: at least one online CPU must serve interrupts",
+            )  # fmt: skip
+            return None
+        self._homes[irq.number] = target
+        if target == here or not self._may_write(irq, policy, target):
+            return None
+        self._draft.step(irq.number, policy, "evict", target, reason)
+        return _Want(irq, target, policy, reason, "limit")
+
+    def _refuse_unmovable(self, irq: Irq, cpus: CpuSet) -> None:
+        policy, reason = self._draft.reason_for(irq.number, cpus)
+        self._draft.refuse(
+            irq.number, policy, "unmovable", f"{irq.unmovable}; it may fire on CPUs {cpus} ({reason})",
+            "boot with isolcpus=managed_irq,CPUS (best effort), or give its driver fewer queues",
+        )  # fmt: skip
+
+    def _leave(self, irq: Irq, claim: Claim, crosses: bool, cpus: CpuSet) -> None:
+        self._kept.append(Kept(irq.number, claim.policy, irq.affinity, claim.reason))
+        if crosses:
+            policy, reason = self._draft.reason_for(irq.number, cpus)
+            self._draft.refuse(
+                irq.number, policy, "left", f"{claim.policy} leaves it alone, though it may fire on CPUs {cpus} ({reason})"
+            )
+
+    def _within_budget(self, wants: list[_Want]) -> list[Move]:
+        """Cooldown and max_moves hold back what can wait; the busiest IRQs go first."""
+        settings, now = self._draft.settings, self._snapshot.now
+        moves: list[Move] = []
+        spent = 0
+        for want in sorted(wants, key=lambda want: (-want.irq.load, want.irq.number)):
+            waits = want.cause in ("place", "drift") and not self._snapshot.settling
+            entry = self._ledger.entry(want.irq.identity)
+            if waits and want.cause == "place" and entry.moved and now - entry.moved < settings.cooldown:
+                self._hold(want, "cooldown", f"moved {now - entry.moved:.0f} s ago; waits for {settings.cooldown:.0f} s")
+                continue
+            if waits and spent >= settings.max_moves:
+                self._hold(want, "budget", f"max_moves ({settings.max_moves}) is spent in this cycle")
+                continue
+            spent += waits
+            irq = want.irq
+            moves.append(
+                Move(
+                    irq.number, irq.identity, irq.generation, irq.affinity, want.cpus,
+                    want.policy, want.reason, want.cause,
+                )  # fmt: skip
+            )
+            self._draft.step(irq.number, want.policy, "move", want.cpus, want.reason)
+        return sorted(moves, key=lambda move: ("override", "limit", "reset", "drift", "place").index(move.cause))
+
+    def _hold(self, want: _Want, code: str, reason: str) -> None:
+        self._homes[want.irq.number] = want.irq.affinity & self._snapshot.online
+        self._draft.refuse(want.irq.number, want.policy, code, reason, "nothing: it is tried again in the next cycle")
+
+    def _warn_of_overrides(self) -> None:
+        for irq in self._snapshot.irqs:
+            claim = self._draft.claim(irq)
+            if claim is None or claim.policy != "override" or claim.cpus is None:
+                continue
+            beyond = claim.cpus & self._draft.forbidden(irq.number)
+            if beyond:
+                policy, reason = self._draft.reason_for(irq.number, beyond)
+                self._draft.refused.append(
+                    Refusal(irq.number, "override", "warning", f"the override uses CPUs {beyond} against {policy}: {reason}")
+                )
+
+    def _default(self) -> DefaultMove | None:
+        """A limit on all IRQs also says where IRQs may start that do not exist yet."""
+        everywhere = [(policy, limit) for policy, limit in self._draft.limits if limit.irqs is None]
+        forbidden, policy, reason = self._draft.settings.banned, "banned_cpus", "banned in the configuration"
+        for by, limit in everywhere:
+            forbidden, policy, reason = forbidden | limit.cpus, by, limit.reason
+        now = self._snapshot.default_affinity
+        if not now & forbidden:
+            return None
+        target = now - forbidden
+        if not target & self._snapshot.online:
+            target = self._snapshot.online - forbidden
+        return DefaultMove(now, target, policy, reason) if target and target != now else None
+
+    def _steering(self) -> list[SteeringMove]:
+        shares = self._shares()
+        moves: list[SteeringMove] = []
+        for (name, direction, queue), (policy, item) in sorted(self._draft.steering.items()):
+            interface = self._snapshot.interface_by_name[name]
+            if direction == "tx":
+                now = interface.tx[queue]
+                cpus = shares.get((name, queue)) if item.near is not None else item.cpus
+                if now.by_rxqs or now.xps is None or cpus is None:
+                    continue
+                target = cpus & self._snapshot.online
+                if now.xps & self._snapshot.online != target and target:
+                    self._set(moves, SteeringMove(name, "xps", queue, str(now.xps), str(target), policy, item.reason))
+                continue
+            self._steer_rx(moves, name, queue, policy, item)
+        return moves
+
+    def _steer_rx(self, moves: list[SteeringMove], name: str, queue: int, policy: str, item: Steering) -> None:
+        now = self._snapshot.interface_by_name[name].rx[queue]
+        if item.cpus is not None and now.rps is not None:
+            # The kernel drops isolated and offline CPUs from RPS silently: ask for what it will keep.
+            target = (item.cpus & self._snapshot.online) - self._snapshot.isolated
+            if now.rps & self._snapshot.online != target:
+                self._set(moves, SteeringMove(name, "rps", queue, str(now.rps), str(target), policy, item.reason))
+        if item.flows is not None and now.flows is not None and now.flows != item.flows:
+            self._set(moves, SteeringMove(name, "flows", queue, str(now.flows), str(item.flows), policy, item.reason))
+
+    def _set(self, moves: list[SteeringMove], move: SteeringMove) -> None:
+        key = steering_identity(move.interface, move.setting, move.queue)
+        if key in self._changes.settings_given_up:
+            self._draft.refuse(
+                None, move.policy, "given-up", f"somebody else changed {key} back three times in ten minutes; left alone"
+            )
+        elif self._ledger.entry(key).refused:
+            self._draft.refuse(None, move.policy, "managed", f"refused by the kernel: {key} cannot be set")
+        else:
+            moves.append(move)
+
+    def _shares(self) -> dict[tuple[str, int], CpuSet]:
+        """XPS sets of the queues that follow an IRQ, by (interface, queue)."""
+        homes: dict[str, dict[int, CpuSet]] = {}
+        for (name, direction, queue), (_, item) in self._draft.steering.items():
+            if direction != "tx" or item.near is None:
+                continue
+            irq = self._snapshot.irq_by_number.get(item.near)
+            if irq is not None:
+                home = self._homes.get(irq.number) or irq.affinity & self._snapshot.online
+                homes.setdefault(name, {})[queue] = home
+        shared = {name: share_out(self._snapshot, queues) for name, queues in homes.items()}
+        return {(name, queue): cpus for name, queues in shared.items() for queue, cpus in queues.items()}

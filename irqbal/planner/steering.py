@@ -1,0 +1,79 @@
+"""XPS, RPS and RFS: what the queues' settings should be once the IRQs' places are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from irqbal.cpuset import CpuSet
+from irqbal.model import Cpu, Snapshot
+
+
+def distance(a: Cpu, b: Cpu) -> int:
+    """How far two CPUs are apart: 0 itself, 1 same core, 2 same L3, 3 same node, 4 elsewhere."""
+    if a.number == b.number:
+        return 0
+    if a.core == b.core and a.package == b.package:
+        return 1
+    if a.l3 == b.l3:
+        return 2
+    return 3 if a.node == b.node else 4
+
+
+def share_out(snapshot: Snapshot, homes: Mapping[int, CpuSet]) -> dict[int, CpuSet]:
+    """Give every online CPU, isolated ones included, to the nearest of these queues (queue -> CPUs of its IRQ).
+
+    Every CPU is in exactly one set, since a CPU that no queue lists falls back to a hash over all queues. Among equally
+    near queues the one with the fewest CPUs so far gets it. A queue that ends up with none (more queues than CPUs) shares
+    its IRQ's CPU.
+    """
+    if not homes:
+        return {}
+    shares: dict[int, int] = dict.fromkeys(homes, 0)
+    counts: dict[int, int] = dict.fromkeys(homes, 0)
+    cpus = [cpu for cpu in snapshot.cpus if cpu.online]
+    by_cpu: dict[int, list[int]] = {}
+    for queue, home in homes.items():
+        for number in home or snapshot.online:
+            by_cpu.setdefault(number, []).append(queue)
+    near = _Nearest(snapshot, by_cpu)
+    ordered = sorted(cpus, key=lambda cpu: (cpu.number not in by_cpu, near.ring(cpu)[0], cpu.number))
+    for cpu in ordered:
+        _, queues = near.ring(cpu)
+        chosen = min(queues, key=lambda queue: (counts[queue], queue))
+        shares[chosen] |= 1 << cpu.number
+        counts[chosen] += 1
+    for queue, home in homes.items():
+        if not shares[queue]:
+            shares[queue] = (home or snapshot.online).bits
+    return {queue: CpuSet.from_bits(bits) for queue, bits in shares.items()}
+
+
+class _Nearest:
+    """The queues nearest to each CPU, looked up by core, L3 and node, so that 512 CPUs stay cheap."""
+
+    def __init__(self, snapshot: Snapshot, by_cpu: Mapping[int, Iterable[int]]) -> None:
+        self._levels: list[dict[tuple[int, int], set[int]]] = [{}, {}, {}, {}]
+        self._all: set[int] = set()
+        self._memo: dict[int, tuple[int, list[int]]] = {}
+        for number, queues in by_cpu.items():
+            cpu = snapshot.cpu_by_number.get(number)
+            if cpu is None:
+                continue
+            for level, key in enumerate(self._keys(cpu)):
+                self._levels[level].setdefault(key, set()).update(queues)
+            self._all.update(queues)
+
+    @staticmethod
+    def _keys(cpu: Cpu) -> tuple[tuple[int, int], ...]:
+        return ((0, cpu.number), (cpu.package, cpu.core), (0, cpu.l3), (0, cpu.node))
+
+    def ring(self, cpu: Cpu) -> tuple[int, list[int]]:
+        """(distance, the queues at that distance) of the nearest queues."""
+        if cpu.number not in self._memo:
+            self._memo[cpu.number] = (4, sorted(self._all))
+            for level, key in enumerate(self._keys(cpu)):
+                found = self._levels[level].get(key)
+                if found:
+                    self._memo[cpu.number] = (level, sorted(found))
+                    break
+        return self._memo[cpu.number]

@@ -1,0 +1,319 @@
+"""The daemon's side of the policy host: it starts the child, asks it, and ends it when it misbehaves."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from typing import Literal, TypeVar
+
+import msgspec
+
+from irqbal import frames, wire
+from irqbal.errors import PolicyHostError
+from irqbal.located import Problem
+from irqbal.model import Failure, Record, Snapshot
+from irqbal.planner import Ledger, Settings
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+DEADLINE = 2.0
+"""Seconds that one call of one policy's hook may take."""
+IMPORT_DEADLINE = 10.0
+"""Seconds that importing one policy may take."""
+PLANNER_DEADLINE = 10.0
+"""Seconds for the child's own work before the first and after the last policy."""
+RAISES_UNTIL_ASIDE = 3
+"""Cycles in a row in which a policy may raise before it is set aside."""
+
+
+class _Blamed(Exception):
+    """The child was ended; `index` is the policy that was running, or None."""
+
+    def __init__(self, index: int | None, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.index, self.code, self.reason = index, code, reason
+
+
+class Stopped(Exception):
+    """The daemon is ending and took the child away."""
+
+
+class _Child:
+    """One process. All its methods but `kill` belong to the thread that made it."""
+
+    def __init__(self, kind: Literal["policies", "observers"]) -> None:
+        ours, theirs = socket.socketpair()
+        read_end, write_end = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-m", "irqbal.policyhost", str(theirs.fileno()), kind],
+                stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end, pass_fds=(theirs.fileno(),),
+                start_new_session=True, env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"},
+            )  # fmt: skip
+        except OSError as error:
+            ours.close()
+            os.close(read_end)
+            raise PolicyHostError(f"the policy host could not be started: {error}") from error
+        finally:
+            theirs.close()
+            os.close(write_end)
+        os.set_blocking(read_end, False)
+        self._sock, self._said = ours, read_end
+        self._sock.setblocking(False)
+        self._buffer = bytearray()
+        self._running: int | None = None
+        self._decoder = msgspec.msgpack.Decoder(frames.FromChild, dec_hook=wire.dec_hook)
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    def ask(self, message: frames.ToChild, wanted: type[T]) -> T:
+        """Send a message and wait for its answer. Raises _Blamed after ending the child."""
+        self._running = None
+        deadline = time.monotonic() + PLANNER_DEADLINE
+        out = memoryview(frames.pack(wire.to_msgpack(message)))
+        while True:
+            out = self._step(out, deadline)
+            while (answer := self._next()) is not None:
+                if isinstance(answer, frames.Running):
+                    self._running = answer.index
+                    limit = IMPORT_DEADLINE if answer.hook == "import" else DEADLINE
+                    deadline = time.monotonic() + limit
+                elif isinstance(answer, wanted):
+                    return answer
+                else:
+                    raise self._end("garbage", "it answered out of turn")
+
+    def _step(self, out: memoryview, deadline: float) -> memoryview:
+        """Wait until something can be sent or received. Returns what is still to be sent."""
+        wait = deadline - time.monotonic()
+        if wait <= 0:
+            raise self._end("deadline", "it did not return in time")
+        readable, writable, _ = select.select([self._sock, self._said], [self._sock] if out else [], [], wait)
+        try:
+            if writable:
+                out = out[self._sock.send(out[: 1 << 20]) :]
+            if self._sock in readable:
+                piece = self._sock.recv(1 << 20)
+                if not piece:
+                    raise self._end("crashed", "the process that ran it ended")
+                self._buffer += piece
+        except OSError:
+            raise self._end("crashed", "the process that ran it ended") from None
+        if self._said in readable and not self._relay():
+            # The child closed its output; the socket tells when it is gone, until then do not spin.
+            time.sleep(0.01)
+        return out
+
+    def _relay(self) -> bool:
+        """Log what the child printed: a few lines, the rest is dropped."""
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self._said, 1 << 16)
+            for line in data.decode(errors="replace").splitlines()[:20]:
+                log.info("a policy host printed: %s", line[:300])
+            return bool(data)
+        return True
+
+    def _next(self) -> frames.FromChild | None:
+        if len(self._buffer) < 4:
+            return None
+        (size,) = struct.unpack_from("<I", self._buffer)
+        if size > frames.MAX_FRAME:
+            raise self._end("garbage", "it wrote into the channel to the daemon")
+        if len(self._buffer) < 4 + size:
+            return None
+        body = bytes(self._buffer[4 : 4 + size])
+        del self._buffer[: 4 + size]
+        try:
+            answer: frames.FromChild = self._decoder.decode(body)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            raise self._end("garbage", "it wrote into the channel to the daemon") from None
+        return answer
+
+    def _end(self, code: str, reason: str) -> _Blamed:
+        self._drain()
+        self.kill()
+        status = self._process.wait()
+        if code == "crashed":
+            how = f"by signal {-status}" if status < 0 else f"with status {status}"
+            reason = f"{reason} {how}"
+        self.close()
+        return _Blamed(self._running, code, reason)
+
+    def _drain(self) -> None:
+        with contextlib.suppress(OSError):
+            self._relay()
+
+    def kill(self) -> None:
+        """End the process; safe from any thread, and more than once."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the process and give its descriptors back."""
+        if self._said < 0:
+            return
+        self.kill()
+        self._process.wait()
+        self._sock.close()
+        os.close(self._said)
+        self._said = -1
+
+
+class Policies:
+    """The policies that the YAML names, run in a child that is started anew whenever one of them spoils it.
+
+    All methods but `stop` are called from one thread.
+    """
+
+    def __init__(self, entries: Iterable[frames.Entry], kind: Literal["policies", "observers"] = "policies") -> None:
+        self._entries = {entry.index: entry for entry in entries}
+        self._kind = kind
+        self._child: _Child | None = None
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._raises: dict[int, int] = {}
+        self.aside: dict[int, Failure] = {}
+        """Policies that are not asked any more, by index, with the reason."""
+
+    def names(self) -> dict[int, str]:
+        """The policies' names by index."""
+        return {index: entry.found.name for index, entry in self._entries.items()}
+
+    def bind(self) -> list[Problem]:
+        """Load all policies. Problems with their options are returned; a policy that does not load is set aside."""
+        problems: list[Problem] = []
+        self._attempt(lambda: problems.extend(self._start()))
+        return problems
+
+    def describe(self) -> frames.Described:
+        """The options and one line about each policy that is bound."""
+        described: list[frames.Described] = []
+
+        def ask() -> None:
+            described.append(self._running_child().ask(frames.Describe(), frames.Described))
+
+        self._attempt(ask)
+        return described[-1] if described else frames.Described({}, {})
+
+    def plan(
+        self, snapshot: Snapshot, ledger: Ledger, settings: Settings
+    ) -> tuple[frames.Answer, tuple[Failure, ...]]:
+        """Ask for a plan; whoever hangs, crashes or talks garbage is set aside and the rest are asked again.
+
+        Raises PolicyHostError if no child can be started at all, Stopped after `stop`.
+        """
+        failures: list[Failure] = []
+        answers: list[frames.Answer] = []
+
+        def ask() -> None:
+            answers.append(self._running_child().ask(frames.Ask(snapshot, ledger, settings), frames.Answer))
+
+        failures += self._attempt(ask)
+        answer = answers[-1]
+        failures += self._count(answer.raised)
+        return answer, tuple(failures)
+
+    def observe(self, record: Record) -> tuple[Failure, ...]:
+        """Tell the observers of a cycle."""
+        observed: list[frames.Observed] = []
+
+        def ask() -> None:
+            observed.append(self._running_child().ask(frames.Observe(record), frames.Observed))
+
+        failures = self._attempt(ask)
+        return tuple(failures + (self._count(observed[-1].raised) if observed else []))
+
+    def stop(self) -> None:
+        """End the child now, from any thread; a call under way raises Stopped."""
+        with self._lock:
+            self._stopped = True
+            if self._child is not None:
+                self._child.kill()
+
+    def close(self) -> None:
+        """End the child and forget it."""
+        with self._lock:
+            if self._child is not None:
+                self._child.close()
+                self._child = None
+
+    @property
+    def pid(self) -> int | None:
+        """The present child's process id."""
+        return None if self._child is None else self._child.pid
+
+    def _attempt(self, work: object) -> list[Failure]:
+        """Do the work; as long as it fails with somebody to blame, set him aside and try again."""
+        assert callable(work)
+        failures: list[Failure] = []
+        unblamed = 0
+        while True:
+            try:
+                work()
+            except _Blamed as blamed:
+                self.close()
+                if self._stopped:
+                    raise Stopped from None
+                if blamed.index is None or blamed.index not in self._entries:
+                    unblamed += 1
+                    if unblamed > 1:
+                        raise PolicyHostError(f"the policy host failed twice: {blamed.reason}") from None
+                    continue
+                failures.append(self._set_aside(blamed.index, blamed.code, blamed.reason))
+            else:
+                return failures
+
+    def _running_child(self) -> _Child:
+        if self._child is None:
+            self._start()
+        assert self._child is not None
+        return self._child
+
+    def _start(self) -> tuple[Problem, ...]:
+        with self._lock:
+            if self._stopped:
+                raise Stopped
+            self._child = _Child(self._kind)
+        wanted = tuple(entry for index, entry in self._entries.items() if index not in self.aside)
+        bound = self._child.ask(frames.Bind(wanted), frames.Bound)
+        for refused in bound.refused:
+            if not refused.config:
+                self._set_aside(refused.index, "unusable", refused.reason)
+        return bound.problems
+
+    def _count(self, raised: tuple[frames.Raised, ...]) -> list[Failure]:
+        """An exception costs a policy its say in this cycle; three cycles in a row, and it is set aside."""
+        failures = []
+        counts: dict[int, int] = {}
+        for item in raised:
+            if item.index not in self._entries or item.index in counts:
+                continue
+            counts[item.index] = self._raises.get(item.index, 0) + 1
+            if counts[item.index] >= RAISES_UNTIL_ASIDE:
+                failures.append(self._set_aside(item.index, item.code, item.reason))
+                self.close()
+            else:
+                failures.append(Failure(self._entries[item.index].found.name, item.code, item.reason))
+        self._raises = counts
+        return failures
+
+    def _set_aside(self, index: int, code: str, reason: str) -> Failure:
+        found = self._entries[index].found
+        failure = Failure(found.name, code, f"{reason} ({', '.join(found.distributions)})", aside=True)
+        self.aside[index] = failure
+        log.error("the policy %s is set aside until the next reload: %s", found.name, failure.reason)
+        return failure

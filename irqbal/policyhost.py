@@ -1,0 +1,207 @@
+"""The child in which policies run: no root, no network, no Tornado. `python -m irqbal.policyhost FD KIND`.
+
+It loads what it is told to, then answers each snapshot with a plan. Before every call of a stranger's code it says whose it is,
+so that the daemon knows whom to blame when nothing more is heard.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from irqbal import frames, wire
+from irqbal.confine import confine
+from irqbal.cpuset import CpuSet
+from irqbal.errors import PluginError
+from irqbal.located import Problem
+from irqbal.model import Device, Irq, Limit, Note, Placement, Queue, Snapshot, Steering
+from irqbal.planner import Draft, Drafting, decide, find_changes
+from irqbal.plugins import Policy, bind, describe
+
+T = TypeVar("T")
+
+
+class Host:
+    """The bound policies and what is remembered of IRQs that they identified."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._policies: list[Policy] = []
+        self._queues: dict[tuple[str, int], Queue | None] = {}
+        self._raised: list[frames.Raised] = []
+
+    def serve(self) -> None:
+        """Answer until the daemon hangs up."""
+        decoder = msgspec.msgpack.Decoder(frames.ToChild, dec_hook=wire.dec_hook)
+        while True:
+            try:
+                (size,) = struct.unpack("<I", frames.read_exactly(self._sock, 4))
+                message: frames.ToChild = decoder.decode(frames.read_exactly(self._sock, size))
+            except EOFError:
+                return
+            self._raised = []
+            self._send(self._answer(message))
+
+    def _answer(self, message: frames.ToChild) -> frames.FromChild:
+        if isinstance(message, frames.Bind):
+            return self._bind(message)
+        if isinstance(message, frames.Ask):
+            return self._plan(message)
+        if isinstance(message, frames.Observe):
+            for policy in self._policies:
+                self._call(policy, "irqbal_cycle_done", record=message.record)
+            return frames.Observed(tuple(self._raised))
+        return self._describe()
+
+    def _send(self, message: frames.FromChild) -> None:
+        self._sock.sendall(frames.pack(wire.to_msgpack(message)))
+
+    def _bind(self, message: frames.Bind) -> frames.Bound:
+        refused: list[frames.Refused] = []
+        problems: list[Problem] = []
+        for entry in message.entries:
+            self._send(frames.Running(entry.index, "import"))
+            try:
+                policy = bind(entry.found, entry.index, entry.options, problems)
+            except PluginError as error:
+                refused.append(frames.Refused(entry.index, str(error)))
+                continue
+            if policy is None:
+                refused.append(frames.Refused(entry.index, "its options are wrong", config=True))
+            else:
+                self._policies.append(policy)
+        gc.collect()
+        gc.freeze()
+        return frames.Bound(tuple(refused), tuple(problems))
+
+    def _describe(self) -> frames.Described:
+        schemas, about = {}, {}
+        for policy in self._policies:
+            schema = msgspec.json.schema(type(policy.options), schema_hook=wire.schema_hook)
+            schemas[policy.index] = wire.to_json(schema).decode()
+            about[policy.index] = (policy.module.__doc__ or "").strip().split("\n")[0]
+        return frames.Described(schemas, about)
+
+    def _plan(self, message: frames.Ask) -> frames.Answer:
+        snapshot, queues = self._identified(message.snapshot)
+        changes, ledger = find_changes(snapshot, message.ledger)
+        draft = Drafting(snapshot, ledger, message.settings)
+        limiting = [policy for policy in self._policies if policy.has("irqbal_limit")]
+        for policy in limiting:
+            items = self._items(policy, "irqbal_limit", (Limit, Note), snapshot=snapshot, options=policy.options)
+            draft.limit(policy.name, items)
+        for policy in self._policies:
+            if policy.has("irqbal_place"):
+                items = self._items(
+                    policy, "irqbal_place", (Placement, Steering, Note),
+                    snapshot=snapshot, draft=_read_only(draft), options=policy.options,
+                )  # fmt: skip
+                draft.place(policy.name, items)
+        plan = msgspec.structs.replace(decide(draft, changes), queues=queues)
+        return frames.Answer(plan, ledger, tuple(self._raised))
+
+    def _items(self, policy: Policy, hook: str, kinds: tuple[type[T], ...], **arguments: Any) -> tuple[T, ...]:
+        """What a hook yields, checked whole: one bad item and nothing of this policy counts in this cycle."""
+        result = self._call(policy, hook, **arguments)
+        if result is None:
+            return ()
+        try:
+            return tuple(_checked(result, kinds))
+        except Exception as error:
+            self._raised.append(frames.Raised(policy.index, "raised", f"{hook}: {describe(error)}"))
+            return ()
+
+    def _call(self, policy: Policy, hook: str, **arguments: Any) -> Any:
+        if not policy.has(hook):
+            return None
+        self._send(frames.Running(policy.index, hook))
+        try:
+            return policy.call(hook, **arguments)
+        except Exception as error:
+            self._raised.append(frames.Raised(policy.index, "raised", f"{hook}: {describe(error)}"))
+            return None
+
+    def _identified(self, snapshot: Snapshot) -> tuple[Snapshot, dict[int, Queue]]:
+        """The snapshot with the queues that policies know of drivers that irqbal does not."""
+        teachers = [policy for policy in self._policies if policy.has("irqbal_identify")]
+        if not teachers:
+            return snapshot, {}
+        queues: dict[int, Queue] = {}
+        irqs: list[Irq] = []
+        for irq in snapshot.irqs:
+            device = snapshot.device_of(irq)
+            if irq.queue is None and device is not None:
+                queue = self._identify(teachers, irq, device)
+                if queue is not None:
+                    irq = msgspec.structs.replace(irq, queue=queue)
+                    queues[irq.number] = queue
+            irqs.append(irq)
+        return (msgspec.structs.replace(snapshot, irqs=tuple(irqs)) if queues else snapshot), queues
+
+    def _identify(self, teachers: list[Policy], irq: Irq, device: Device) -> Queue | None:
+        key = (irq.identity, irq.generation)
+        if key not in self._queues:
+            found = None
+            for policy in teachers:
+                found = found or self._call(policy, "irqbal_identify", irq=irq, device=device)
+            self._queues[key] = found if isinstance(found, Queue) else None
+        return self._queues[key]
+
+
+def _read_only(draft: Drafting) -> Draft:
+    """The same draft behind the face that a policy may use."""
+    view = object.__new__(Draft)
+    view.__dict__ = {name: value for name, value in draft.__dict__.items() if name in _DRAFT_FIELDS}
+    return view
+
+
+_DRAFT_FIELDS = (
+    "_snapshot", "_ledger", "_settings", "_claims", "_limits", "_forbidden_all", "_forbidden", "_exempt", "_fixed",
+    "_loads",
+)  # fmt: skip
+
+
+def _checked(items: Iterable[Any], kinds: tuple[type[T], ...]) -> Iterator[T]:
+    """Refuse what a policy made of the wrong types: msgspec does not check a struct made by hand."""
+    names = " or ".join(kind.__name__ for kind in kinds)
+    for item in items:
+        if not isinstance(item, kinds):
+            raise TypeError(f"expected {names}, got {type(item).__name__}")
+        for field in msgspec.structs.fields(type(item)):  # type: ignore[arg-type]
+            value = getattr(item, field.name)
+            if not _fits(field.name, value):
+                raise TypeError(f"{type(item).__name__}.{field.name} cannot be {value!r:.80}")
+        yield item
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name in ("cpus", "prefer"):
+        return value is None or isinstance(value, CpuSet)
+    if name in ("irqs", "exempt"):
+        return value is None or (isinstance(value, tuple) and all(type(number) is int for number in value))
+    if name in ("irq", "queue", "flows", "near"):
+        return value is None or (type(value) is int and value >= 0)
+    if name == "open":
+        return isinstance(value, bool)
+    if name == "direction":
+        return value in ("rx", "tx")
+    return isinstance(value, str)
+
+
+def main() -> None:
+    """Serve on the descriptor that the daemon passed. The second argument is `policies` or `observers`."""
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    os.chdir("/")
+    confine(network=sys.argv[2] == "observers")
+    Host(sock).serve()
+
+
+if __name__ == "__main__":
+    main()

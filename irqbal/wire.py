@@ -1,0 +1,155 @@
+"""How irqbal's own kinds of value are written in YAML, JSON and msgpack: one hook each way, one schema hook.
+
+Times are written `10s`, `5m`, `2h`, `30d`; shares `5%`; CPU sets `0-3,8`. In YAML every scalar is read as text and
+converted by the type of its field, so that `off` stays a word and `cpus: 8` a CPU.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar, final
+
+import msgspec
+
+from irqbal.cpuset import CpuSet
+
+T = TypeVar("T")
+
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|m|h|d|y)", re.ASCII)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "y": 365 * 86400.0}
+_PERCENT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*%", re.ASCII)
+
+
+@final
+class Duration(float):
+    """A length of time in seconds; written `10s`, `1.5s`, `250ms`, `5m`, `2h`, `30d`, `2y`."""
+
+    @classmethod
+    def parse(cls, text: str) -> Duration:
+        """Raises ValueError with a sentence."""
+        found = _DURATION.fullmatch(text.strip())
+        if not found:
+            raise ValueError(f"{text!r} is not a time: write a number and ms, s, m, h, d or y, such as 10s")
+        return cls(float(found[1]) * _UNITS[found[2]])
+
+    def __str__(self) -> str:
+        for unit in ("y", "d", "h", "m"):
+            count = self / _UNITS[unit]
+            if count >= 1 and count == int(count):
+                return f"{int(count)}{unit}"
+        if self == int(self):
+            return f"{int(self)}s"
+        return f"{float(self):.6f}".rstrip("0") + "s"
+
+    def __repr__(self) -> str:
+        return f"Duration.parse({str(self)!r})"
+
+
+@final
+class Percent(float):
+    """A share; 0.05 is written `5%`."""
+
+    @classmethod
+    def parse(cls, text: str) -> Percent:
+        """Raises ValueError with a sentence."""
+        found = _PERCENT.fullmatch(text.strip())
+        if not found:
+            raise ValueError(f"{text!r} is not a share: write a number and %, such as 5%")
+        return cls(float(found[1]) / 100)
+
+    def __str__(self) -> str:
+        return f"{float(self) * 100:.6f}".rstrip("0").rstrip(".") + "%"
+
+    def __repr__(self) -> str:
+        return f"Percent.parse({str(self)!r})"
+
+
+class Words:
+    """A CPU set or one of a few words, such as `local | all | 0-3`. Subclasses list their `words`."""
+
+    words: tuple[str, ...] = ()
+    __slots__ = ("cpus", "word")
+
+    def __init__(self, value: str | CpuSet) -> None:
+        self.word = value if isinstance(value, str) else ""
+        self.cpus = value if isinstance(value, CpuSet) else None
+
+    @classmethod
+    def parse(cls, text: str) -> Words:
+        """Raises ValueError with a sentence."""
+        stripped = text.strip()
+        if stripped in cls.words:
+            return cls(stripped)
+        try:
+            return cls(CpuSet.parse(stripped))
+        except ValueError:
+            known = ", ".join(cls.words)
+            raise ValueError(f"{text!r} is neither one of {known} nor a CPU set such as 0-3,8") from None
+
+    def __str__(self) -> str:
+        return self.word if self.cpus is None else str(self.cpus)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}.parse({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+def enc_hook(value: Any) -> Any:
+    """msgspec's encoding hook: our kinds are written as their text."""
+    if isinstance(value, CpuSet | Duration | Percent | Words):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} cannot be written")
+
+
+def dec_hook(kind: type, value: Any) -> Any:
+    """msgspec's decoding hook: our kinds are read from their text (or, a duration, from a number of seconds)."""
+    if kind is Duration and isinstance(value, int | float) and not isinstance(value, bool):
+        return Duration(value)
+    if kind in (CpuSet, Duration, Percent) or issubclass(kind, Words):
+        if not isinstance(value, str):
+            raise ValueError(f"expected text, got {type(value).__name__}")
+        return kind.parse(value)  # type: ignore[attr-defined]
+    raise NotImplementedError(f"{kind.__name__} cannot be read")
+
+
+def schema_hook(kind: type) -> dict[str, Any]:
+    """msgspec's JSON-schema hook."""
+    if kind is CpuSet:
+        return {"type": "string", "description": "a CPU set", "examples": ["0-3,8"]}
+    if kind is Duration:
+        return {"type": "string", "description": "a time", "examples": ["10s"], "pattern": _DURATION.pattern}
+    if kind is Percent:
+        return {"type": "string", "description": "a share", "examples": ["5%"], "pattern": _PERCENT.pattern}
+    if issubclass(kind, Words):
+        return {"type": "string", "description": " | ".join([*kind.words, "a CPU set"])}
+    raise NotImplementedError(f"{kind.__name__} has no schema")
+
+
+def to_json(value: Any) -> bytes:
+    """Any model object as JSON."""
+    return msgspec.json.encode(value, enc_hook=enc_hook)
+
+
+def from_json(text: bytes | str, kind: type[T]) -> T:
+    """Raises msgspec.ValidationError (a ValueError) or msgspec.DecodeError."""
+    return msgspec.json.decode(text, type=kind, dec_hook=dec_hook)
+
+
+def to_msgpack(value: Any) -> bytes:
+    """Any model object as msgpack."""
+    return msgspec.msgpack.encode(value, enc_hook=enc_hook)
+
+
+def from_msgpack(data: bytes, kind: type[T]) -> T:
+    """Raises msgspec.ValidationError (a ValueError) or msgspec.DecodeError."""
+    return msgspec.msgpack.decode(data, type=kind, dec_hook=dec_hook)
+
+
+def builtins(value: Any) -> Any:
+    """Any model object as dicts, lists and scalars."""
+    return msgspec.to_builtins(value, enc_hook=enc_hook)
