@@ -9,9 +9,9 @@ from collections.abc import Iterable
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.errors import IrqbalError, PolicyHostError
+from irqbal.errors import IrqbalError, JournalError, PolicyHostError
 from irqbal.host import DEFAULT, Host, Original
-from irqbal.journal import Journal
+from irqbal.journal import Folders, Journal, recall, remember
 from irqbal.model import Failure, Outcome, Override, Plan, Record, Snapshot, imbalance
 from irqbal.planner import Ledger, Settings, after, check
 from irqbal.policies import Policies
@@ -37,6 +37,7 @@ class Balancer:
         dry_run: bool,
         journal: Journal | None = None,
         overrides: Iterable[Override] = (),
+        places: Folders | None = None,
     ) -> None:
         self.host = host
         self.policies = policies
@@ -49,6 +50,8 @@ class Balancer:
         self.ledger = Ledger()
         self.snapshot = Snapshot()
         self._cycles = 0
+        self._places = places
+        self._remembered = self.ledger
 
     def reconfigure(self, policies: Policies, settings: Settings, interval: float, dry_run: bool) -> None:
         """Go on with other policies; what was learnt of the host stays. IRQs that were given up or respected get a new chance."""
@@ -64,7 +67,23 @@ class Balancer:
     def first_look(self) -> None:
         """The first of the two pulses that the first plan rests on. Raises HostError."""
         self.watch.look(self.ledger)
+        self.recall()
         time.sleep(FIRST_LOOK)
+
+    def recall(self) -> None:
+        """Take over what an irqbal before this one remembered of masks that are still as it set them."""
+        if self._places is not None:
+            self.ledger = self._remembered = recall(self._places.run, self.host.boot_id, self.watch.masks())
+
+    def _remember(self) -> None:
+        """Keep the ledger for the next irqbal, and for commands that ask why. Losing it costs a few moves, no more."""
+        if self._places is None or self.dry_run or self.ledger is self._remembered:
+            return
+        self._remembered = self.ledger
+        try:
+            remember(self._places.run, self.host.boot_id, self.ledger)
+        except JournalError as error:
+            log.warning("%s", error)
 
     def cycle(self, cause: str, full: bool = False) -> Record:
         """Run one cycle. Raises HostError if the host cannot be read; everything else is in the record."""
@@ -81,6 +100,7 @@ class Balancer:
             if not self.dry_run:
                 self.watch.rebase(outcomes)
         self._forget_gone(snapshot)
+        self._remember()
         over, busiest = imbalance(snapshot)
         return Record(
             self._cycles, wall, time.monotonic() - started, cause, self.dry_run, plan, outcomes, over, busiest,
@@ -107,6 +127,7 @@ class Balancer:
         self.paused = True
         outcomes = restore(self.host, self.journal)
         self.ledger = Ledger()
+        self._remember()
         return outcomes
 
     def _forget_gone(self, snapshot: Snapshot) -> None:

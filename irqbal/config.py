@@ -118,7 +118,8 @@ def _entries(node: Node, key: str, problems: list[Problem]) -> tuple[PolicyEntry
     if node.value is None:
         return ()
     if not isinstance(node.value, list):
-        problems.append(Problem(node.line, key, "expected a list, one policy an item: `- spread_by_rate: {min_gain: 5%}`"))
+        text = "expected a list, one policy an item: `- spread_by_rate: {min_gain: 5%}`"
+        problems.append(Problem(node.line, key, text))
         return ()
     entries = []
     for index, item in enumerate(node.value):
@@ -134,7 +135,8 @@ def _entries(node: Node, key: str, problems: list[Problem]) -> tuple[PolicyEntry
 
 
 def _tree(text: str, name: str, problems: list[Problem]) -> Node:
-    """YAML text as a tree of text scalars. Syntax errors are ConfigErrors at once: nothing after them can be trusted."""
+    """YAML text as a tree of text scalars. Syntax errors are ConfigErrors at once: nothing after them can be trusted.
+    """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         return Node(1, None) if root is None else _Reader(problems).node(root, "", 0)

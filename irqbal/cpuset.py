@@ -1,7 +1,7 @@
 """CPU sets: `0-3,8` for people, a hex mask where the kernel wants one, set algebra on one int.
 
-Formats: Documentation/core-api/irq/irq-affinity.rst and lib/bitmap.c of the kernel. A list is comma-separated
-numbers and ranges, also `0-31:2/8` (of each 8, the first 2); a mask is 32-bit words in hex, comma-separated, highest first.
+Formats: Documentation/core-api/irq/irq-affinity.rst and lib/bitmap.c of the kernel. A list is comma-separated numbers
+and ranges, also `0-31:2/8` (of each 8, the first 2); a mask is 32-bit words in hex, comma-separated, highest first.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class Topology(msgspec.Struct, frozen=True):
     devices: tuple[Device, ...]
     interfaces: tuple[Interface, ...]
     threads: tuple[Thread, ...]
-    skipped: int = 0
+    rfs_entries: int = -1
 
 
 class Host(Protocol):

@@ -10,19 +10,29 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from irqbal.cpuset import CpuSet
 from irqbal.errors import JournalError, LockError
 from irqbal.host import Original
 from irqbal.model import Override
+from irqbal.planner import Entry, Ledger
 from irqbal.wire import from_json, to_json
 
 RUN_DIR = Path("/run/irqbal")
 ORIGINALS = "originals.jsonl"
+LEDGER = "ledger.json"
 OVERRIDES = "overrides.json"
+
+
+class Folders(msgspec.Struct, frozen=True):
+    """`state` survives a boot, `run` (lock, originals, ledger) need not: a boot resets all masks."""
+
+    state: Path
+    run: Path
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -120,6 +130,45 @@ def save_overrides(folder: Path, overrides: Iterable[Override]) -> None:
         _replace(folder / OVERRIDES, to_json(tuple(overrides)))
     except OSError as error:
         raise JournalError(f"{folder / OVERRIDES} could not be saved: {error.strerror}") from error
+
+
+class _Memory(msgspec.Struct, frozen=True):
+    """The ledger with the boot whose clock its times are of."""
+
+    boot: str
+    ledger: Ledger
+
+
+def remember(folder: Path, boot_id: str, ledger: Ledger) -> None:
+    """Keep the ledger beside the originals. Raises JournalError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / LEDGER, to_json(_Memory(boot_id, ledger)))
+    except OSError as error:
+        raise JournalError(f"{folder / LEDGER} could not be saved: {error.strerror}") from error
+
+
+def recall(folder: Path, boot_id: str, masks: Mapping[str, CpuSet]) -> Ledger:
+    """The ledger as far as the masks (by identity) are still what it says; empty if there is none of this boot.
+
+    Generations start anew with each process, so only entries whose mask still stands mean anything.
+    """
+    try:
+        memory = from_json((folder / LEDGER).read_bytes(), _Memory)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return Ledger()
+    if memory.boot != boot_id:
+        return Ledger()
+    kept: dict[str, Entry] = {}
+    for identity, entry in memory.ledger.entries.items():
+        if entry.written is None or identity not in masks:
+            continue
+        try:
+            if CpuSet.parse(entry.written) == masks[identity]:
+                kept[identity] = msgspec.structs.replace(entry, generation=1, refused=0)
+        except ValueError:
+            continue
+    return Ledger(kept)
 
 
 class Lock:

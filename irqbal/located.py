@@ -1,7 +1,7 @@
 """Values with the line they were written on, and their conversion to msgspec types with every problem told at once.
 
-The YAML reader makes the tree (all scalars are text); it travels to the policy host, where the policies' own option types
-are known, and is decoded there with the same code.
+The YAML reader makes the tree (all scalars are text); it travels to the policy host, where the policies' own option
+types are known, and is decoded there with the same code.
 """
 
 from __future__ import annotations

@@ -159,6 +159,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
 
     `now` is seconds on the monotonic clock, `cycle` counts from the daemon's start. `settling` is true in the first three cycles
     after a start or a hotplug; `hotplug` while a CPU's going or coming may still explain masks that the kernel reset.
+    `rfs_entries` is net.core.rps_sock_flow_entries, -1 where the kernel has none.
     """
 
     now: float = 0.0
@@ -175,6 +176,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     threads: tuple[Thread, ...] = ()
     overrides: tuple[Override, ...] = ()
     writers: tuple[str, ...] = ()
+    rfs_entries: int = -1
 
     @cached_property
     def online(self) -> CpuSet:
@@ -223,6 +225,17 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             if irq.queue is not None:
                 found.setdefault((irq.queue.name, irq.queue.index), []).append(irq)
         return {key: tuple(irqs) for key, irqs in found.items()}
+
+    def names_of(self, irq: Irq) -> tuple[str, ...]:
+        """Everything that a glob may match an IRQ by: number, action, queue (`eth0/rx-1`), interface/action, device, driver."""
+        device = self.device_of(irq)
+        names = [str(irq.number), irq.action, *(irq.action.split(",") if "," in irq.action else ())]
+        if irq.queue is not None:
+            names.append(str(irq.queue))
+        if device is not None:
+            names += [device.address, device.driver, *device.disks, *device.interfaces]
+            names += [f"{interface}/{irq.action}" for interface in device.interfaces]
+        return tuple(names)
 
     def device_of(self, irq: Irq) -> Device | None:
         """The device that raises this IRQ, if it is a PCI device."""

@@ -1,7 +1,8 @@
 """Which queue an IRQ serves, from its action's name: one line for each family of drivers.
 
-A pattern is tried only among its own device's IRQs, and network patterns only where the device has a network interface (or the name
-itself holds one): `virtio4-input` can be an entropy device, `virtio3-rx` vsock. Sources: the drivers' request_irq calls.
+A pattern is tried only among its own device's IRQs, and network patterns only where the device has a network interface
+(or the name itself holds one): `virtio4-input` can be an entropy device, `virtio3-rx` vsock. Sources: the drivers'
+request_irq calls.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import NamedTuple
 from irqbal.model import Device, Interface, Queue, QueueKind
 
 _KINDS: dict[str, QueueKind] = {
-    "txrx": "rxtx", "tx-rx": "rxtx", "rxtx": "rxtx", "fp": "rxtx", "rx": "rx", "tx": "tx", "input": "rx", "output": "tx",
+    "txrx": "rxtx", "tx-rx": "rxtx", "rxtx": "rxtx", "fp": "rxtx",
+    "rx": "rx", "tx": "tx", "input": "rx", "output": "tx",
 }  # fmt: skip
 
 
@@ -45,7 +47,11 @@ def _pattern(drivers: str, regex: str, kind: Callable[[re.Match[str], int], tupl
 
 NETWORK = (
     _pattern("hns3", r"hns3-(?P<pci>[0-9a-f:.]+)-(?P<kind>TxRx|Tx|Rx)-(?P<index>\d{1,5})", _by_word),
-    _pattern("i40e ice idpf iavf", r"(?:i40e|ice|idpf|iavf)-(?P<interface>.+)-(?P<kind>TxRx|rx|tx)-(?P<index>\d{1,5})", _by_word),
+    _pattern(
+        "i40e ice idpf iavf",
+        r"(?:i40e|ice|idpf|iavf)-(?P<interface>.+)-(?P<kind>TxRx|rx|tx)-(?P<index>\d{1,5})",
+        _by_word,
+    ),
     _pattern("igb igc ixgbe bnxt", r"(?P<interface>.+)-(?P<kind>TxRx|rx|tx)-(?P<index>\d{1,5})", _by_word),
     _pattern("ena", r"(?P<interface>.+)-(?P<kind>Tx-Rx)-(?P<index>\d{1,5})", _by_word),
     _pattern("vmxnet3 nfp otx2", r"(?P<interface>.+)-(?P<kind>rxtx)-(?P<index>\d{1,5})", _by_word),
@@ -107,7 +113,9 @@ def _identify_storage(device: Device, actions: Mapping[int, str], found: dict[in
 
 
 def _interface(device: Device, named: str | None, interfaces: Mapping[str, Interface]) -> str | None:
-    """The interface that a network pattern speaks of: the device's own, whatever name it had when the IRQ was requested."""
+    """The interface that a network pattern speaks of: the device's own, whatever name it had when the IRQ was
+    requested.
+    """
     own: Sequence[str] = device.interfaces
     if named is not None and named in own:
         return named
@@ -116,7 +124,8 @@ def _interface(device: Device, named: str | None, interfaces: Mapping[str, Inter
     if own:
         # Several ports on one device, and a name that is none of theirs (any more): the first, as the driver counts.
         return own[0] if named is None else None
-    # The NIC was moved to another network namespace: its name may stand in the action, but it must not be another NIC's.
+    # The NIC was moved to another network namespace: its name may stand in the action, but it must not be another
+    # NIC's.
     return named if named is not None and named not in interfaces else None
 
 

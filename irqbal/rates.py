@@ -1,9 +1,10 @@
 """Two readings -> smoothed rates and loads. Pure: readings in, numbers out.
 
-Load is time, not interrupts: a CPU's seconds in hard and soft interrupts are shared out to the IRQs that it served, by rate times a
-cost per interrupt that is fitted over time. The fit is expectation-maximisation for Poisson counts (jiffies): each CPU's time goes
-to its IRQs in proportion to rate × cost, and each cost becomes the time it was given over the interrupts counted, with its
-group's cost (same driver, same kind) as the prior. While no time is visible at all, every interrupt costs the same.
+Load is time, not interrupts: a CPU's seconds in hard and soft interrupts are shared out to the IRQs that it served, by
+rate times a cost per interrupt that is fitted over time. The fit is expectation-maximisation for Poisson counts
+(jiffies): each CPU's time goes to its IRQs in proportion to rate × cost, and each cost becomes the time it was given
+over the interrupts counted, with its group's cost (same driver, same kind) as the prior. While no time is visible at
+all, every interrupt costs the same.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from irqbal.host import Pulse
 NOMINAL_COST = 5e-6
 """Seconds that an interrupt is taken to cost until time says otherwise."""
 JIFFY = 0.01
-"""Seconds; the kernel's unit of CPU time towards user space (USER_HZ is 100 on every architecture that irqbal runs on)."""
+"""Seconds; the kernel's unit of CPU time towards user space (USER_HZ is 100 on every architecture that irqbal runs on).
+"""
 WRAP = 1 << 32
 PLAUSIBLE_RATE = 5e6
 """Interrupts a second that one IRQ might just raise; more means that a counter was reset rather than wrapped."""
@@ -39,9 +41,10 @@ def fell(before: int, after: int, seconds: float) -> bool:
 
 
 class _Rate:
-    """An IRQ's smoothed rate with its spread; after a change of level (two readings in a row far off) it starts anew."""
+    """An IRQ's smoothed rate with its spread; after a change of level (two readings in a row far off) it starts anew.
+    """
 
-    __slots__ = ("count", "cost", "group", "key", "mean", "off", "variance")
+    __slots__ = ("cost", "count", "group", "key", "mean", "off", "variance")
 
     def __init__(self, key: str, group: str) -> None:
         self.key, self.group = key, group
@@ -123,9 +126,9 @@ class Meter:
     def update(
         self, before: Pulse, after: Pulse, start: Mapping[int, CpuSet], keys: Mapping[int, tuple[str, str]]
     ) -> None:
-        """Take one interval in. `start` is where each IRQ was delivered at its beginning; `keys` gives each IRQ's (identity and
-        generation, group). An interval with a hotplug, and an IRQ that moved or has several effective CPUs, attribute
-        nothing.
+        """Take one interval in. `start` is where each IRQ was delivered at its beginning; `keys` gives each IRQ's
+        (identity and generation, group). An interval with a hotplug, and an IRQ that moved or has several effective
+        CPUs, attribute nothing.
         """
         seconds = after.time - before.time
         if seconds <= 0:

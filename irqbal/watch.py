@@ -115,6 +115,12 @@ class Watch:
         """The present number of every IRQ by identity."""
         return {identity: life.number for identity, life in self._lives.items()}
 
+    def masks(self) -> dict[str, CpuSet]:
+        """The mask of every IRQ by identity, as last read."""
+        if self._census is None:
+            return {}
+        return {self._identities[facts.number]: facts.affinity for facts in self._census.irqs}
+
     def _fallen(self, before: Pulse, pulse: Pulse) -> set[int]:
         seconds = pulse.time - before.time
         totals = pulse.totals
@@ -241,6 +247,7 @@ class Watch:
             threads=self._topology.threads,
             overrides=overrides,
             writers=self._host.writers() if drifting else (),
+            rfs_entries=self._topology.rfs_entries,
         )
 
     def _cpu(self, cpu: Cpu, pulse: Pulse) -> Cpu:

@@ -37,9 +37,7 @@ class Duration(float):
             count = self / _UNITS[unit]
             if count >= 1 and count == int(count):
                 return f"{int(count)}{unit}"
-        if self == int(self):
-            return f"{int(self)}s"
-        return f"{float(self):.6f}".rstrip("0") + "s"
+        return f"{float(self):.6f}".rstrip("0").rstrip(".") + "s"
 
     def __repr__(self) -> str:
         return f"Duration.parse({str(self)!r})"
@@ -109,11 +107,13 @@ def enc_hook(value: Any) -> Any:
 def dec_hook(kind: type, value: Any) -> Any:
     """msgspec's decoding hook: our kinds are read from their text (or, a duration, from a number of seconds)."""
     if kind is Duration and isinstance(value, int | float) and not isinstance(value, bool):
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"{value} is not a time: expected seconds, not below 0")
         return Duration(value)
     if kind in (CpuSet, Duration, Percent) or issubclass(kind, Words):
         if not isinstance(value, str):
             raise ValueError(f"expected text, got {type(value).__name__}")
-        return kind.parse(value)  # type: ignore[attr-defined]
+        return kind.parse(value)
     raise NotImplementedError(f"{kind.__name__} cannot be read")
 
 

@@ -1,8 +1,8 @@
-"""Devices and what hangs below them: `/sys/bus/pci/devices`, `/sys/class/net`, `/sys/block` (Documentation/ABI/testing/sysfs-bus-pci,
-sysfs-class-net, sysfs-class-net-queues).
+"""Devices and what hangs below them: `/sys/bus/pci/devices`, `/sys/class/net`, `/sys/block`
+(Documentation/ABI/testing/sysfs-bus-pci, sysfs-class-net, sysfs-class-net-queues).
 
-One starts from every PCI device's `msi_irqs`, since a NIC in another network namespace is gone from `/sys/class/net`; then
-names it by the interfaces and disks below it.
+One starts from every PCI device's `msi_irqs`, since a NIC in another network namespace is gone from `/sys/class/net`;
+then names it by the interfaces and disks below it.
 """
 
 from __future__ import annotations
@@ -36,12 +36,9 @@ def read_devices(root: Path, interfaces: tuple[Interface, ...]) -> tuple[Device,
         if not irqs:
             continue
         driver = _link_name(folder / "driver")
-        found.append(
-            Device(
-                address, driver, int_or(folder / "numa_node", -1), cpus_or(folder / "local_cpulist", CpuSet()),
-                tuple(nets.get(address, ())), tuple(disks.get(address, ())), tuple(irqs),
-            )  # fmt: skip
-        )
+        node, local = int_or(folder / "numa_node", -1), cpus_or(folder / "local_cpulist", CpuSet())
+        interfaces_here, disks_here = tuple(nets.get(address, ())), tuple(disks.get(address, ()))
+        found.append(Device(address, driver, node, local, interfaces_here, disks_here, tuple(irqs)))
     return tuple(found)
 
 

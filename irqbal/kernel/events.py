@@ -1,13 +1,13 @@
 """What the kernel announces by netlink: CPUs and devices that come and go, links, and ethtool's changes of queues.
 
-Three sockets: NETLINK_KOBJECT_UEVENT (group 1: the kernel's own uevents), NETLINK_ROUTE (RTMGRP_LINK), and NETLINK_GENERIC with the
-multicast group `monitor` of the family `ethtool` (Documentation/networking/ethtool-netlink.rst). Each is optional: without
-them the pulse finds the change within one interval.
+Three sockets: NETLINK_KOBJECT_UEVENT (group 1: the kernel's own uevents), NETLINK_ROUTE (RTMGRP_LINK), and
+NETLINK_GENERIC with the multicast group `monitor` of the family `ethtool`
+(Documentation/networking/ethtool-netlink.rst). Each is optional: without them the pulse finds the change within one
+interval.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import struct
@@ -37,7 +37,8 @@ class Events:
 
     def _open(self, kind: str, protocol: int, groups: int) -> socket.socket | None:
         try:
-            sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
+            kind_of_socket = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+            sock = socket.socket(socket.AF_NETLINK, kind_of_socket, protocol)
         except OSError as error:
             self.missing.append(f"{kind} ({error.strerror})")
             return None
@@ -95,7 +96,8 @@ class Events:
 
 
 def parse_uevent(data: bytes) -> set[str]:
-    """What a kernel uevent (`ACTION@DEVPATH`, then `KEY=VALUE`, NUL-separated) is about; empty for what irqbal ignores."""
+    """What a kernel uevent (`ACTION@DEVPATH`, then `KEY=VALUE`, NUL-separated) is about; empty for what irqbal ignores.
+    """
     fields = dict(part.split(b"=", 1) for part in data.split(b"\0") if b"=" in part)
     subsystem, action = fields.get(b"SUBSYSTEM", b""), fields.get(b"ACTION", b"")
     if subsystem == b"cpu":

@@ -74,7 +74,9 @@ class Kept:
         self._open: dict[str, int] = {}
 
     def read(self, path: str, size: int = 4096) -> bytes:
-        """The file's bytes. Raises GoneError if it vanished or was replaced under the descriptor (the kernel answers EIO)."""
+        """The file's bytes. Raises GoneError if it vanished or was replaced under the descriptor (the kernel answers
+        EIO).
+        """
         fd = self._open.get(path)
         try:
             if fd is None:

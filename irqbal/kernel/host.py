@@ -13,7 +13,7 @@ from irqbal.host import Census, IrqFacts, Original, Pulse, Save, Topology
 from irqbal.kernel import writers
 from irqbal.kernel.affinity import Applier
 from irqbal.kernel.devices import read_devices, read_interfaces
-from irqbal.kernel.files import Kept, read_bytes, text_or
+from irqbal.kernel.files import Kept, int_or, read_bytes, text_or
 from irqbal.kernel.interrupts import Interrupts, Row, parse_interrupts
 from irqbal.kernel.irqs import IrqReader, check_readable
 from irqbal.kernel.stat import parse_stat
@@ -107,7 +107,8 @@ class KernelHost:
         cpus = read_cpus(self.root, self._cpus)
         self._cpus = {cpu.number: cpu for cpu in cpus}
         interfaces = read_interfaces(self.root)
-        return Topology(cpus, read_devices(self.root, interfaces), interfaces, read_threads(self.root))
+        flows = int_or(self.root / "proc/sys/net/core/rps_sock_flow_entries", -1)
+        return Topology(cpus, read_devices(self.root, interfaces), interfaces, read_threads(self.root), flows)
 
     def apply(
         self, moves: Iterable[Move], steering: Iterable[SteeringMove], default: DefaultMove | None, dry_run: bool

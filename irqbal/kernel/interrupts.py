@@ -1,8 +1,9 @@
-"""`/proc/interrupts`: counts per IRQ and CPU, and the named rows (Documentation/filesystems/proc.rst, 1.2; kernel/irq/proc.c).
+"""`/proc/interrupts`: counts per IRQ and CPU, and the named rows (Documentation/filesystems/proc.rst, 1.2;
+kernel/irq/proc.c).
 
-The header names the online CPUs. Each count is `%10u` after a blank; what follows the counts is, for numbered rows, chip, hwirq,
-trigger and the actions' names. Some arm64 rows have no blank before the chip; names may hold blanks and commas; s390 and
-ppc64 have rows of their own. A row that cannot be parsed is counted and passed over.
+The header names the online CPUs. Each count is `%10u` after a blank; what follows the counts is, for numbered rows,
+chip, hwirq, trigger and the actions' names. Some arm64 rows have no blank before the chip; names may hold blanks and
+commas; s390 and ppc64 have rows of their own. A row that cannot be parsed is counted and passed over.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ def _row(line: str, columns: int) -> Row | None:
 
 
 def _counts(line: str, start: int, columns: int) -> tuple[tuple[int, ...], int]:
-    """The counts and where they end. A digit run right before a letter is a count too: the chip may follow without a blank."""
+    """The counts and where they end. A digit run right before a letter is a count too: the chip may follow without a
+    blank.
+    """
     counts: list[int] = []
     at = start
     while len(counts) < columns:

@@ -1,8 +1,8 @@
-"""`/proc/irq/N` and `/sys/kernel/irq/N`: masks, actions and identity of each IRQ (Documentation/core-api/irq/irq-affinity.rst,
-ABI/testing/sysfs-kernel-irq).
+"""`/proc/irq/N` and `/sys/kernel/irq/N`: masks, actions and identity of each IRQ
+(Documentation/core-api/irq/irq-affinity.rst, ABI/testing/sysfs-kernel-irq).
 
-An IRQ whose affinity the kernel owns (managed, per-CPU or no-balance) has a mask file of mode 0444 from Linux 6.12 on; before, all
-are 0644, and only the write tells (EIO). access(2) misleads as root: the mode is read.
+An IRQ whose affinity the kernel owns (managed, per-CPU or no-balance) has a mask file of mode 0444 from Linux 6.12 on;
+before, all are 0644, and only the write tells (EIO). access(2) misleads as root: the mode is read.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ class IrqReader:
         )  # fmt: skip
 
     def _action(self, number: int, row: Row | None) -> str:
-        """The names of the IRQ's actions, joined with a comma; empty if it has none, for `msi_irqs` lists more than exist."""
+        """The names of the IRQ's actions, joined with a comma; empty if it has none, for `msi_irqs` lists more than
+        exist.
+        """
         text = text_or(f"{self._sysfs}/{number}/actions")
         if text and text != "(null)":
             return text

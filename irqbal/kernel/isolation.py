@@ -1,9 +1,9 @@
 """Which CPUs are isolated, and by what: sysfs, the kernel's command line, and cgroup partitions.
 
-Sources: `/sys/devices/system/cpu/isolated` (isolcpus= domain), `/sys/devices/system/cpu/nohz_full` (absent, empty or ` (null)`),
-`/proc/cmdline` (`isolcpus=managed_irq,7` leaves `isolated` empty; Documentation/admin-guide/kernel-parameters.txt), and cgroup v2
-partitions (Documentation/admin-guide/cgroup-v2.rst): `cpuset.cpus.isolated` at the root in newer kernels, else every cgroup
-whose `cpuset.cpus.partition` reads `isolated`.
+Sources: `/sys/devices/system/cpu/isolated` (isolcpus= domain), `/sys/devices/system/cpu/nohz_full` (absent, empty or `
+(null)`), `/proc/cmdline` (`isolcpus=managed_irq,7` leaves `isolated` empty;
+Documentation/admin-guide/kernel-parameters.txt), and cgroup v2 partitions (Documentation/admin-guide/cgroup-v2.rst):
+`cpuset.cpus.isolated` at the root in newer kernels, else every cgroup whose `cpuset.cpus.partition` reads `isolated`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def read_isolation(root: Path) -> dict[str, CpuSet]:
 
 
 def parse_cmdline(text: str) -> dict[str, CpuSet]:
-    """CPUs that `isolcpus=` and `nohz_full=` name, by parameter as written (`isolcpus=managed_irq`). Bad ones are ignored, as the kernel does."""
+    """CPUs that `isolcpus=` and `nohz_full=` name, by parameter as written (`isolcpus=managed_irq`). Bad ones are
+    ignored, as the kernel does.
+    """
     found: dict[str, CpuSet] = {}
     for name, value in _PARAMETER.findall(text):
         parts = value.split(",")

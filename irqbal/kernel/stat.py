@@ -17,7 +17,8 @@ _HZ = os.sysconf("SC_CLK_TCK")
 
 
 class Stat(msgspec.Struct, frozen=True):
-    """Per-IRQ totals of the IRQs asked for (empty where this kernel gives none), and the CPUs' seconds in interrupts."""
+    """Per-IRQ totals of the IRQs asked for (empty where this kernel gives none), and the CPUs' seconds in interrupts.
+    """
 
     totals: dict[int, int]
     cpu_times: dict[int, CpuTime]

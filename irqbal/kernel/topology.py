@@ -1,4 +1,6 @@
-"""CPUs: `/sys/devices/system/cpu` and `/sys/devices/system/node` (Documentation/admin-guide/cputopology.rst, ABI/stable/sysfs-devices-system-cpu)."""
+"""CPUs: `/sys/devices/system/cpu` and `/sys/devices/system/node` (Documentation/admin-guide/cputopology.rst,
+ABI/stable/sysfs-devices-system-cpu).
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,8 @@ def _read_cpu(base: Path, number: int, node: int, isolated: str) -> Cpu:
     topology = base / "topology"
     alone = CpuSet.of(number)
     # core_cpus_list is the newer name of thread_siblings_list.
-    siblings = cpus_or(topology / "core_cpus_list", CpuSet()) or cpus_or(topology / "thread_siblings_list", alone) or alone
+    siblings = cpus_or(topology / "core_cpus_list", CpuSet())
+    siblings = siblings or cpus_or(topology / "thread_siblings_list", alone) or alone
     package = max(0, int_or(topology / "physical_package_id", 0))
     return Cpu(
         number, node, package, siblings.first, (_last_level(base / "cache") or siblings).first, siblings,

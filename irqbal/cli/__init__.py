@@ -1,0 +1,55 @@
+"""`irqbal`: the command for administrators. One module a command; this one puts them together.
+
+Exit status: 0 done; 1 something is not as it should be (verify found something, a move or restore was refused); 2 wrong usage or
+configuration, nothing was done; 3 the host cannot be read or written; 4 another balancer is at work here.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from irqbal import __version__
+from irqbal.cli import apply, capture, check, daemon, explain, plan, policies, restore, topology, verify
+from irqbal.cli.common import Group, common_options
+from irqbal.errors import ConfigError, IrqbalError, LockError
+
+EXIT_STATUS = "Exit status: 0 done; 1 something is not as it should be; 2 wrong usage or configuration; " \
+    "3 the host cannot be read or written; 4 another balancer is at work here."  # fmt: skip
+
+
+@click.group(cls=Group, epilog=EXIT_STATUS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="irqbal")
+@common_options
+def cli(**_: object) -> None:
+    """Keep this host's interrupts on the right CPUs."""
+
+
+for command in (daemon, plan, apply, explain, restore, check, policies, topology, verify, capture):
+    cli.add_command(command.command)
+
+
+def main() -> None:
+    """Entry point: errors are sentences, not tracebacks."""
+    try:
+        status = cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        sys.exit(2)
+    except LockError as error:
+        click.echo(f"irqbal: {error}", err=True)
+        sys.exit(4)
+    except IrqbalError as error:
+        click.echo(f"irqbal: {error}", err=True)
+        sys.exit(3)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(status if isinstance(status, int) else 0)

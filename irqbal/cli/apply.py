@@ -1,0 +1,33 @@
+"""`irqbal apply`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
+from irqbal.journal import Lock
+from irqbal.render import console, print_plan
+from irqbal.setup import folders, refuse_irqbalance
+
+
+@click.command("apply")
+@command_options
+@click.option("--seconds", type=click.FloatRange(0.05, 3600), default=1.0, show_default=True, help="Time between the two readings.")
+@click.option("--force", is_flag=True, help="Write although irqbalance is running.")
+def command(
+    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, seconds: float, force: bool
+) -> int:
+    """Run one cycle: plan, save the originals, write. Exit status 1 if the kernel refused something."""
+    common = common_of(ctx, root, config_path, debug)
+    refuse_irqbalance(common.root, force)
+    config = common.config()
+    lock = Lock(folders(config, common.root).run)
+    try:
+        balancer = balancer_of(common, dry_run=config.dry_run)
+        record = one_cycle(balancer, seconds, "apply")
+    finally:
+        lock.release()
+    print_plan(console(), record, balancer.snapshot)
+    return int(any(outcome.result in ("refused", "unsaved", "differs") for outcome in record.outcomes))

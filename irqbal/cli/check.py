@@ -1,0 +1,55 @@
+"""`irqbal check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from irqbal import config as configuration
+from irqbal import plugins
+from irqbal.cli.common import command_options, common_of
+from irqbal.errors import ConfigError
+from irqbal.frames import Entry
+from irqbal.policies import Policies
+
+
+@click.command("check")
+@command_options
+def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool) -> int:
+    """Check the configuration, its policies included. Exit status 2 and `file:line: key: what is wrong` if it is refused."""
+    common = common_of(ctx, root, config_path, debug)
+    config = common.config()
+    problems: list[str] = []
+    installed = plugins.find()
+    for key, items in (("policies", config.policies), ("observers", config.observers)):
+        entries = []
+        for index, item in enumerate(items):
+            where = f"{common.name}:{item.options.line}: {key}[{index}].{item.name}"
+            found = installed.get(item.name)
+            if found is None:
+                problems.append(f"{where}: no installed package provides it; installed are {', '.join(installed) or 'none'}")
+            elif found.clash:
+                problems.append(f"{where}: {found.clash}")
+            else:
+                entries.append(Entry(found, index, item.options))
+        problems += _bound(entries, common.name, key, items)
+    if problems:
+        raise ConfigError(problems)
+    click.echo(f"{common.name}: good; {len(config.policies)} policies, {len(config.observers)} observers")
+    return 0
+
+
+def _bound(entries: list[Entry], name: str, key: str, items: tuple[configuration.PolicyEntry, ...]) -> list[str]:
+    """What is wrong with these policies' options, and with their packages."""
+    if not entries:
+        return []
+    policies = Policies(entries)
+    try:
+        found = [configuration.format_problem(name, problem) for problem in policies.bind()]
+        for index, failure in policies.aside.items():
+            line = items[index].options.line
+            found.append(f"{name}:{line}: {key}[{index}].{failure.policy}: {failure.reason}")
+    finally:
+        policies.close()
+    return found

@@ -1,0 +1,123 @@
+"""What the commands share: options before or after the command, the configuration, and one plan made on the spot."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
+from irqbal.config import Config
+from irqbal.config import load as load_config
+from irqbal.journal import Journal
+from irqbal.kernel import KernelHost
+from irqbal.model import Record
+from irqbal.setup import bind, folders, settings
+from irqbal.systemd import setup_logging
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_CONFIG = Path("/etc/irqbal.yaml")
+
+
+class Group(click.Group):
+    """Commands in the order in which they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+class Common(msgspec.Struct, frozen=True):
+    """`--root`, `-c` and `--debug`, wherever they stood."""
+
+    root: Path
+    path: Path | None
+    debug: bool
+
+    def config(self) -> Config:
+        """The configuration; irqbal's defaults if no file was named and /etc/irqbal.yaml is not there. Raises ConfigError."""
+        return Config(policies=_default_policies()) if self.path is None else load_config(self.path)
+
+    @property
+    def name(self) -> str:
+        """The configuration's name in messages."""
+        return "(defaults)" if self.path is None else str(self.path)
+
+
+def _default_policies() -> Any:
+    from irqbal.config import parse
+
+    return parse("", "(defaults)").policies
+
+
+def common_options(function: F) -> F:
+    """`--root`, `--config` and `--debug`, before the command or after it; after it wins."""
+    for option in (
+        click.option("--debug", is_flag=True, help="Log a summary of each cycle, and more."),
+        click.option(
+            "-c", "--config", "config_path", type=click.Path(dir_okay=False, path_type=Path),
+            help=f"The YAML file; {DEFAULT_CONFIG} if that exists, else irqbal's defaults.",
+        ),
+        click.option(
+            "--root", type=click.Path(exists=True, file_okay=False, path_type=Path),
+            help="Read proc/ and sys/ below this folder instead of the live host's.",
+        ),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def common_of(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool) -> Common:
+    """The common options of this command, completed with those that stood before it; sets logging up."""
+    before = ctx.parent.params if ctx.parent is not None else {}
+    path = config_path or before.get("config_path")
+    if path is None and DEFAULT_CONFIG.exists():
+        path = DEFAULT_CONFIG
+    common = Common(root or before.get("root") or Path("/"), path, debug or bool(before.get("debug")))
+    setup_logging(common.debug)
+    if not common.debug and ctx.command.name != "daemon":
+        logging.getLogger().setLevel(logging.WARNING)
+    return common
+
+
+def command_options(function: F) -> F:
+    """The common options, and the context as first argument."""
+    return click.pass_context(common_options(function))  # type: ignore[return-value]
+
+
+def balancer_of(common: Common, dry_run: bool, explain: tuple[int, ...] = (), explain_all: bool = False) -> Balancer:
+    """A balancer for one cycle. Raises ConfigError, HostError."""
+    config = common.config()
+    places = folders(config, common.root)
+    host = KernelHost(common.root)
+    journal = Journal(places.run, common.root, host.boot_id)
+    if not dry_run:
+        host = KernelHost(common.root, journal.save)
+    base = settings(config, COOLDOWN_INTERVALS)
+    wanted = msgspec.structs.replace(base, explain=explain, explain_all=explain_all)
+    policies = bind(config, common.name)
+    return Balancer(
+        host, policies, wanted, float(config.interval), dry_run, None if dry_run else journal, places=places
+    )
+
+
+def one_cycle(balancer: Balancer, seconds: float, cause: str) -> Record:
+    """Two readings this far apart, and the cycle that follows from them."""
+    balancer.watch.look(balancer.ledger)
+    balancer.recall()
+    time.sleep(seconds)
+    try:
+        return balancer.cycle(cause)
+    finally:
+        balancer.policies.close()
+
+
+def is_root() -> bool:
+    """Whether this process may write masks."""
+    return os.geteuid() == 0

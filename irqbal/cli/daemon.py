@@ -1,0 +1,29 @@
+"""`irqbal daemon`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from irqbal.cli.common import command_options, common_of, is_root
+from irqbal.daemon import Daemon
+from irqbal.setup import is_live
+
+log = logging.getLogger(__name__)
+
+
+@click.command("daemon")
+@command_options
+@click.option("--dry-run", is_flag=True, help="Plan and report, but write nothing.")
+@click.option("--force", is_flag=True, help="Start although irqbalance is running.")
+def command(
+    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, dry_run: bool, force: bool
+) -> int:
+    """Balance until told to stop. SIGHUP reads the configuration again; SIGTERM ends within a second."""
+    common = common_of(ctx, root, config_path, debug)
+    if is_live(common.root) and not is_root() and not dry_run:
+        log.warning("not root: masks cannot be written, so this is a dry run")
+        dry_run = True
+    return Daemon(common.config(), common.path, common.root, dry_run, force).run()

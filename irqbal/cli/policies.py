@@ -1,0 +1,55 @@
+"""`irqbal policies`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from irqbal import plugins
+from irqbal.cli.common import command_options, common_of
+from irqbal.frames import Entry
+from irqbal.located import Node
+from irqbal.policies import Policies
+
+
+@click.command("policies")
+@command_options
+def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool) -> None:
+    """List the installed policies: which are enabled, and their options with defaults and meaning."""
+    common = common_of(ctx, root, config_path, debug)
+    config = common.config()
+    enabled = {item.name for item in (*config.policies, *config.observers)}
+    found = plugins.find()
+    entries = [Entry(item, index, Node(1, {})) for index, item in enumerate(found.values()) if not item.clash]
+    policies = Policies(entries)
+    try:
+        problems = {problem.key.split("]")[0]: problem for problem in policies.bind()}
+        described = policies.describe()
+    finally:
+        policies.close()
+    for index, item in enumerate(found.values()):
+        state = "enabled" if item.name in enabled else "not enabled"
+        click.echo(f"{item.name} ({', '.join(item.distributions)}): {state}")
+        if item.clash:
+            click.echo(f"  cannot be used: {item.clash}")
+        elif index in policies.aside:
+            click.echo(f"  cannot be used: {policies.aside[index].reason}")
+        elif index in described.schemas:
+            click.echo(f"  {described.about[index]}")
+            _print_options(json.loads(described.schemas[index]))
+        elif f"policies[{index}" in problems:
+            click.echo(f"  needs options: {problems[f'policies[{index}'].text}")
+
+
+def _print_options(schema: dict[str, Any]) -> None:
+    definitions = schema.get("$defs", {})
+    top = definitions.get(schema.get("$ref", "").rpartition("/")[2], schema)
+    for name, field in top.get("properties", {}).items():
+        default = json.dumps(field["default"], ensure_ascii=False) if "default" in field else "required"
+        click.echo(f"    {name}: {field.get('description', '')} (default {default})")
+        inner = field.get("items", {}).get("$ref", "").rpartition("/")[2]
+        for key, part in definitions.get(inner, {}).get("properties", {}).items():
+            click.echo(f"      {key}: {part.get('description', '')}")

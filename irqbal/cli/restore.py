@@ -1,0 +1,48 @@
+"""`irqbal restore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from irqbal.api.local import SOCKET
+from irqbal.balancer import restore
+from irqbal.cli.common import command_options, common_of
+from irqbal.client.http import ask
+from irqbal.journal import Journal, Lock, holder
+from irqbal.kernel import KernelHost
+from irqbal.model import Outcome
+from irqbal.setup import folders
+
+
+@click.command("restore")
+@command_options
+def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool) -> int:
+    """Put every mask and setting that irqbal changed since boot back to its original value.
+
+    If a daemon is running, it is asked to do so and then pauses. Exit status 1 if something could not be put back.
+    """
+    common = common_of(ctx, root, config_path, debug)
+    places = folders(common.config(), common.root)
+    if holder(places.run) is not None:
+        outcomes = ask(places.run / SOCKET, "POST", "/api/v1/restore", tuple[Outcome, ...])
+        click.echo("The running daemon restored, and is paused until it is reloaded or restarted.", err=True)
+    else:
+        lock = Lock(places.run)
+        try:
+            boot_id = KernelHost(common.root).boot_id
+            outcomes = restore(KernelHost(common.root), Journal(places.run, common.root, boot_id))
+        finally:
+            lock.release()
+    return _report(outcomes)
+
+
+def _report(outcomes: tuple[Outcome, ...]) -> int:
+    for outcome in outcomes:
+        about = outcome.identity if outcome.irq is None else f"IRQ {outcome.irq} ({outcome.identity})"
+        said = outcome.found if outcome.result in ("written", "unchanged") else outcome.detail
+        click.echo(f"{about}: {outcome.result}: {said}")
+    if not outcomes:
+        click.echo("Nothing to restore: irqbal has changed nothing since boot.")
+    return int(any(outcome.result in ("refused", "transient", "differs") for outcome in outcomes))

@@ -1,0 +1,27 @@
+"""`irqbal topology`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from irqbal.cli.common import command_options, common_of
+from irqbal.kernel import KernelHost
+from irqbal.planner import Ledger
+from irqbal.render import console, print_topology
+from irqbal.watch import Watch
+from irqbal.wire import to_json
+
+
+@click.command("topology")
+@command_options
+@click.option("--json", "as_json", is_flag=True, help="Print the snapshot as JSON.")
+def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, as_json: bool) -> None:
+    """Show CPUs, nodes, devices, queues and IRQs as a tree."""
+    common = common_of(ctx, root, config_path, debug)
+    snapshot = Watch(KernelHost(common.root), 10.0).look(Ledger())
+    if as_json:
+        click.echo(to_json(snapshot).decode())
+    else:
+        print_topology(console(), snapshot)

@@ -1,0 +1,35 @@
+"""`irqbal verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
+from irqbal.kernel import writers
+from irqbal.render import console, print_findings
+from irqbal.verify import verify
+from irqbal.wire import to_json
+
+
+@click.command("verify")
+@command_options
+@click.option("--seconds", type=click.FloatRange(0.05, 3600), default=1.0, show_default=True, help="Time between the two readings.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def command(
+    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, seconds: float, as_json: bool
+) -> int:
+    """Check the host: exit status 1 and a list of what is not as it should be. Nothing is written."""
+    common = common_of(ctx, root, config_path, debug)
+    balancer = balancer_of(common, dry_run=True)
+    record = one_cycle(balancer, seconds, "verify")
+    others = writers.running(common.root) + writers.configured(common.root)
+    findings = verify(balancer.snapshot, record.plan, others)
+    if as_json:
+        click.echo(to_json(findings).decode())
+    elif findings:
+        print_findings(console(), findings)
+    else:
+        click.echo("All as it should be.")
+    return int(bool(findings))

@@ -1,0 +1,91 @@
+"""From a configuration to things that work: where state lies, which policies are installed, and a balancer of it all."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from irqbal import plugins
+from irqbal.config import Config, PolicyEntry, format_problem
+from irqbal.errors import ConfigError, LockError
+from irqbal.frames import Entry
+from irqbal.journal import RUN_DIR, Folders
+from irqbal.kernel.writers import running
+from irqbal.planner import Settings
+from irqbal.policies import Policies
+
+log = logging.getLogger(__name__)
+
+
+def folders(config: Config, root: Path) -> Folders:
+    """Where this daemon keeps its files: /run/irqbal for the live host, below the state folder for another root."""
+    if config.state_dir:
+        state = Path(config.state_dir)
+    elif os.geteuid() == 0:
+        state = Path("/var/lib/irqbal")
+    else:
+        base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
+        state = Path(base) / "irqbal"
+    return Folders(state, RUN_DIR if is_live(root) else state / "run")
+
+
+def is_live(root: Path) -> bool:
+    """Whether the root is this very host."""
+    return root.resolve() == Path("/")
+
+
+def settings(config: Config, cooldown_intervals: int) -> Settings:
+    """What the planner needs of the configuration."""
+    return Settings(
+        banned=config.banned_cpus,
+        max_moves=config.max_moves,
+        respect_drift=config.on_drift == "respect",
+        cooldown=float(config.interval) * cooldown_intervals,
+    )
+
+
+def entries(
+    items: tuple[PolicyEntry, ...], name: str, key: str = "policies", installed: dict[str, plugins.Found] | None = None
+) -> list[Entry]:
+    """The installed policy behind each name in the YAML. Raises ConfigError for names that nothing installed has."""
+    found = plugins.find() if installed is None else installed
+    problems = []
+    bound = []
+    for index, item in enumerate(items):
+        if item.name in found:
+            bound.append(Entry(found[item.name], index, item.options))
+            continue
+        known = ", ".join(found) or "none"
+        problems.append(
+            f"{name}:{item.options.line}: {key}[{index}].{item.name}: no installed package provides this policy; "
+            f"installed are {known}"
+        )
+    if problems:
+        raise ConfigError(problems)
+    return bound
+
+
+def bind(config: Config, name: str) -> Policies:
+    """Start the policy host with what the configuration names. Raises ConfigError if names or options are wrong.
+
+    A policy that is installed but cannot be used is set aside and logged: the others go on.
+    """
+    policies = Policies(entries(config.policies, name))
+    problems = policies.bind()
+    if problems:
+        policies.close()
+        raise ConfigError([format_problem(name, problem) for problem in problems])
+    return policies
+
+
+def refuse_irqbalance(root: Path, force: bool) -> None:
+    """Two balancers undo each other's work without end. Raises LockError unless `force`."""
+    others = [text for text in running(root) if text.startswith("irqbalance")]
+    if others and not force:
+        raise LockError(
+            f"{others[0]}; irqbal and irqbalance would undo each other's moves, so irqbal did not start: "
+            "stop it (systemctl disable --now irqbalance), or use --force"
+        )
+    if others:
+        log.warning("%s, and --force was given: expect drift", others[0])
