@@ -81,7 +81,8 @@ class Balancer:
             return
         self._remembered = self.ledger
         try:
-            remember(self._places.run, self.host.boot_id, self.ledger)
+            inodes = {identity: inode for identity, (_, inode) in self.watch.masks().items()}
+            remember(self._places.run, self.host.boot_id, self.ledger, inodes)
         except JournalError as error:
             log.warning("%s", error)
 

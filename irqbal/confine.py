@@ -29,7 +29,7 @@ _CLONE_NEWNET = 0x40000000
 
 # socket, ptrace, process_vm_readv, process_vm_writev, kill, tkill, tgkill, execve, execveat, io_uring_setup, bpf,
 # perf_event_open, unshare, setns, add_key, keyctl, userfaultfd, pidfd_send_signal
-_DENIED = {
+_DENIED: dict[str, tuple[int, tuple[int, ...]]] = {
     "x86_64": (0xC000003E, (41, 101, 310, 311, 62, 200, 234, 59, 322, 425, 321, 298, 272, 308, 248, 250, 323, 424)),
     "aarch64": (0xC00000B7, (198, 117, 270, 271, 129, 130, 131, 221, 281, 425, 280, 241, 97, 268, 217, 219, 282, 424)),
     "riscv64": (0xC00000F3, (198, 117, 270, 271, 129, 130, 131, 221, 281, 425, 280, 241, 97, 268, 217, 219, 282, 424)),

@@ -23,13 +23,13 @@ from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config import Config
 from irqbal.config import load as load_config
 from irqbal.errors import ConfigError, HostError, IrqbalError
-from irqbal.journal import Journal, Lock, load_overrides
+from irqbal.journal import Folders, Journal, Lock, load_overrides
 from irqbal.kernel import KernelHost
 from irqbal.kernel.events import Events
 from irqbal.model import Outcome, Record
 from irqbal.policies import Policies, Stopped
 from irqbal.report import Reporter
-from irqbal.setup import Folders, bind, folders, is_live, refuse_irqbalance, settings
+from irqbal.setup import bind, folders, is_live, refuse_irqbalance, settings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

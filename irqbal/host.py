@@ -10,7 +10,6 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.model import Cpu, DefaultMove, Device, Interface, Move, Outcome, SteeringMove, Thread
 
-
 DEFAULT = "default_smp_affinity"
 """Identity of the default mask in journal and outcomes."""
 

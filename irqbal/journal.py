@@ -133,25 +133,27 @@ def save_overrides(folder: Path, overrides: Iterable[Override]) -> None:
 
 
 class _Memory(msgspec.Struct, frozen=True):
-    """The ledger with the boot whose clock its times are of."""
+    """The ledger with the boot whose clock its times are of, and the inode of each IRQ's folder, which tells lives apart."""
 
     boot: str
     ledger: Ledger
+    inodes: dict[str, int]
 
 
-def remember(folder: Path, boot_id: str, ledger: Ledger) -> None:
+def remember(folder: Path, boot_id: str, ledger: Ledger, inodes: Mapping[str, int]) -> None:
     """Keep the ledger beside the originals. Raises JournalError."""
+    known = {identity: inodes[identity] for identity in ledger.entries if identity in inodes}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / LEDGER, to_json(_Memory(boot_id, ledger)))
+        _replace(folder / LEDGER, to_json(_Memory(boot_id, ledger, known)))
     except OSError as error:
         raise JournalError(f"{folder / LEDGER} could not be saved: {error.strerror}") from error
 
 
-def recall(folder: Path, boot_id: str, masks: Mapping[str, CpuSet]) -> Ledger:
-    """The ledger as far as the masks (by identity) are still what it says; empty if there is none of this boot.
+def recall(folder: Path, boot_id: str, masks: Mapping[str, tuple[CpuSet, int]]) -> Ledger:
+    """The ledger as far as the IRQs (identity -> mask, inode) are still what it says; empty if there is none of this boot.
 
-    Generations start anew with each process, so only entries whose mask still stands mean anything.
+    Generations start anew with each process, so only what is still the same life of an IRQ means anything.
     """
     try:
         memory = from_json((folder / LEDGER).read_bytes(), _Memory)
@@ -161,13 +163,12 @@ def recall(folder: Path, boot_id: str, masks: Mapping[str, CpuSet]) -> Ledger:
         return Ledger()
     kept: dict[str, Entry] = {}
     for identity, entry in memory.ledger.entries.items():
-        if entry.written is None or identity not in masks:
+        mask, inode = masks.get(identity, (CpuSet(), 0))
+        if not inode or memory.inodes.get(identity) != inode:
             continue
-        try:
-            if CpuSet.parse(entry.written) == masks[identity]:
-                kept[identity] = msgspec.structs.replace(entry, generation=1, refused=0)
-        except ValueError:
-            continue
+        refused = int(entry.refused != 0 and entry.refused == entry.generation)
+        if refused or (entry.written is not None and entry.written == str(mask)):
+            kept[identity] = msgspec.structs.replace(entry, generation=1, refused=refused)
     return Ledger(kept)
 
 

@@ -35,6 +35,8 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 _BAD: Any = object()
+_BOOLS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""What YAML 1.1 also takes for a bool, and people write; `true`, `false`, 1 and 0 are msgspec's."""
 
 
 def decode(node: Node, kind: type[T], key: str, problems: list[Problem]) -> T | None:
@@ -47,11 +49,11 @@ def decode(node: Node, kind: type[T], key: str, problems: list[Problem]) -> T | 
 
 
 def _decode(node: Node, kind: Any, key: str, problems: list[Problem]) -> Any:
-    base = typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+    base = _bare(kind)
     if isinstance(base, type) and issubclass(base, msgspec.Struct):
         return _decode_struct(node, base, key, problems)
     origin, args = typing.get_origin(base), typing.get_args(base)
-    if origin in (Union, types.UnionType) and type(None) in args:
+    if _optional(base):
         if node.value is None:
             return None
         rest = [arg for arg in args if arg is not type(None)]
@@ -62,6 +64,15 @@ def _decode(node: Node, kind: Any, key: str, problems: list[Problem]) -> Any:
     if origin is dict:
         return _decode_dict(node, args[1], key, problems)
     return _decode_leaf(node, kind, key, problems)
+
+
+def _bare(kind: Any) -> Any:
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+
+
+def _optional(kind: Any) -> bool:
+    base = _bare(kind)
+    return typing.get_origin(base) in (Union, types.UnionType) and type(None) in typing.get_args(base)
 
 
 def _decode_struct(node: Node, kind: type[msgspec.Struct], key: str, problems: list[Problem]) -> Any:
@@ -79,6 +90,9 @@ def _decode_struct(node: Node, kind: type[msgspec.Struct], key: str, problems: l
         if field is None:
             problems.append(Problem(child.line, path, _unknown(name, fields)))
             bad = True
+            continue
+        if child.value is None and not field.required and not _optional(field.type):
+            # An empty section means its defaults.
             continue
         value = _decode(child, field.type, path, problems)
         if value is _BAD:
@@ -124,8 +138,9 @@ def _decode_leaf(node: Node, kind: Any, key: str, problems: list[Problem]) -> An
         problems.append(Problem(node.line, key, f"expected one value, got {_shape(node)}"))
         return _BAD
     text = "" if node.value is None else node.value
+    words = _BOOLS if _bare(kind) is bool else {}
     try:
-        return msgspec.convert(text, kind, strict=False, dec_hook=dec_hook)
+        return msgspec.convert(words.get(text.lower(), text), kind, strict=False, dec_hook=dec_hook)
     except msgspec.ValidationError as error:
         wanted = str(error).split(" - at ")[0].replace(", got `str`", "")
         shown = f"{text[:60]!r}: " if text[:20] not in wanted else ""

@@ -434,6 +434,13 @@ def steering_identity(interface: str, setting: str, queue: int) -> str:
     return f"{setting}:{interface}/{queue}"
 
 
+def steering_of(identity: str) -> tuple[str, str, int]:
+    """(setting, interface, queue) of such a key."""
+    setting, _, rest = identity.partition(":")
+    interface, _, queue = rest.rpartition("/")
+    return setting, interface, int(queue)
+
+
 def imbalance(snapshot: Snapshot) -> tuple[float, float]:
     """(busiest CPU's load over the lower bound, busiest CPU's load): the bound is the larger of mean and hottest IRQ."""
     loads = [0.0] * (1 + max((cpu.number for cpu in snapshot.cpus), default=0))

@@ -102,7 +102,8 @@ class _Child:
         wait = deadline - time.monotonic()
         if wait <= 0:
             raise self._end("deadline", "it did not return in time")
-        readable, writable, _ = select.select([self._sock, self._said], [self._sock] if out else [], [], wait)
+        watched: list[socket.socket | int] = [self._sock, self._said]
+        readable, writable, _ = select.select(watched, [self._sock] if out else [], [], wait)
         try:
             if writable:
                 out = out[self._sock.send(out[: 1 << 20]) :]

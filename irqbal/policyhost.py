@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -24,8 +24,6 @@ from irqbal.located import Problem
 from irqbal.model import Device, Irq, Limit, Note, Placement, Queue, Snapshot, Steering
 from irqbal.planner import Draft, Drafting, decide, find_changes
 from irqbal.plugins import Policy, bind, describe
-
-T = TypeVar("T")
 
 
 class Host:
@@ -107,7 +105,7 @@ class Host:
         plan = msgspec.structs.replace(decide(draft, changes), queues=queues)
         return frames.Answer(plan, ledger, tuple(self._raised))
 
-    def _items(self, policy: Policy, hook: str, kinds: tuple[type[T], ...], **arguments: Any) -> tuple[T, ...]:
+    def _items(self, policy: Policy, hook: str, kinds: tuple[type[Any], ...], **arguments: Any) -> tuple[Any, ...]:
         """What a hook yields, checked whole: one bad item and nothing of this policy counts in this cycle."""
         result = self._call(policy, hook, **arguments)
         if result is None:
@@ -137,12 +135,10 @@ class Host:
         irqs: list[Irq] = []
         for irq in snapshot.irqs:
             device = snapshot.device_of(irq)
-            if irq.queue is None and device is not None:
-                queue = self._identify(teachers, irq, device)
-                if queue is not None:
-                    irq = msgspec.structs.replace(irq, queue=queue)
-                    queues[irq.number] = queue
-            irqs.append(irq)
+            queue = self._identify(teachers, irq, device) if irq.queue is None and device is not None else None
+            if queue is not None:
+                queues[irq.number] = queue
+            irqs.append(irq if queue is None else msgspec.structs.replace(irq, queue=queue))
         return (msgspec.structs.replace(snapshot, irqs=tuple(irqs)) if queues else snapshot), queues
 
     def _identify(self, teachers: list[Policy], irq: Irq, device: Device) -> Queue | None:
@@ -168,13 +164,13 @@ _DRAFT_FIELDS = (
 )  # fmt: skip
 
 
-def _checked(items: Iterable[Any], kinds: tuple[type[T], ...]) -> Iterator[T]:
+def _checked(items: Iterable[Any], kinds: tuple[type[Any], ...]) -> Iterator[Any]:
     """Refuse what a policy made of the wrong types: msgspec does not check a struct made by hand."""
     names = " or ".join(kind.__name__ for kind in kinds)
     for item in items:
         if not isinstance(item, kinds):
             raise TypeError(f"expected {names}, got {type(item).__name__}")
-        for field in msgspec.structs.fields(type(item)):  # type: ignore[arg-type]
+        for field in msgspec.structs.fields(type(item)):
             value = getattr(item, field.name)
             if not _fits(field.name, value):
                 raise TypeError(f"{type(item).__name__}.{field.name} cannot be {value!r:.80}")

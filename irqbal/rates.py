@@ -27,10 +27,12 @@ PLAUSIBLE_RATE = 5e6
 _PRIOR = 2 * JIFFY
 _ALPHA = 0.1
 _DECAY = 0.95
-_MEMORY = 4
+_MEMORY = 16
 _VISIBLE = 5 * JIFFY
+_GROUP_STEPS_AFTER_CHANGE = 40
+_GROUP_STEPS = 1
 _STEPS_AFTER_CHANGE = 30
-_STEPS = 2
+_STEPS = 3
 
 
 def fell(before: int, after: int, seconds: float) -> bool:
@@ -44,14 +46,14 @@ class _Rate:
     """An IRQ's smoothed rate with its spread; after a change of level (two readings in a row far off) it starts anew.
     """
 
-    __slots__ = ("cost", "count", "group", "key", "mean", "off", "variance")
+    __slots__ = ("count", "factor", "group", "key", "mean", "off", "variance")
 
     def __init__(self, key: str, group: str) -> None:
         self.key, self.group = key, group
         self.mean = self.variance = 0.0
         self.count = 0
         self.off = 0
-        self.cost = 0.0
+        self.factor = 1.0
 
     def add(self, rate: float) -> None:
         error = rate - self.mean
@@ -133,7 +135,7 @@ class Meter:
         seconds = after.time - before.time
         if seconds <= 0:
             return
-        counts = self._count(before, after, seconds, keys)
+        counts, uncounted = self._count(before, after, seconds, keys)
         self.cpu_times = {
             cpu: (max(0.0, time.irq - old.irq) / seconds, max(0.0, time.softirq - old.softirq) / seconds)
             for cpu, time in after.cpu_times.items()
@@ -141,15 +143,17 @@ class Meter:
         }
         if before.online != after.online:
             return
-        changed = self._observe(counts, after, start, seconds)
+        changed = self._observe(counts, uncounted, after, start, seconds)
         if self.time_visible:
-            for _ in range(_STEPS_AFTER_CHANGE if changed else _STEPS):
-                self._fit()
+            self._fit(changed)
 
     def _count(
         self, before: Pulse, after: Pulse, seconds: float, keys: Mapping[int, tuple[str, str]]
-    ) -> dict[int, int]:
+    ) -> tuple[dict[int, int], set[int]]:
+        """The interrupts of each IRQ, and those IRQs that fired an unknown number of times: new ones, and reset ones.
+        """
         counts: dict[int, int] = {}
+        uncounted: set[int] = set()
         for number, (key, group) in keys.items():
             now, then = after.totals.get(number), before.totals.get(number)
             rate = self._rates.get(number)
@@ -158,19 +162,23 @@ class Meter:
                     self._forget_seen({number})
                 rate = self._rates[number] = _Rate(key, group)
             if now is None or then is None or fell(then, now, seconds):
+                uncounted.add(number)
                 continue
             counts[number] = (now - then) % WRAP
             rate.add(counts[number] / seconds)
         for number in self._rates.keys() - keys.keys():
             self.forget(number)
-        return counts
+        return counts, uncounted
 
     def _observe(
-        self, counts: Mapping[int, int], after: Pulse, start: Mapping[int, CpuSet], seconds: float
+        self, counts: Mapping[int, int], uncounted: set[int], after: Pulse, start: Mapping[int, CpuSet], seconds: float
     ) -> bool:
         """Remember which IRQs each CPU's time was spent on. Returns whether any CPU served another set than before."""
         served: dict[int, list[int]] = {cpu: [] for cpu in after.online}
         unclean: set[int] = set()
+        for number in uncounted:
+            if after.totals.get(number, 1):
+                unclean.update(after.effective.get(number, CpuSet()) | start.get(number, CpuSet()))
         for number, count in counts.items():
             if not count:
                 continue
@@ -226,44 +234,52 @@ class Meter:
                 del sets[key]
 
     def _cost(self, rate: _Rate) -> float:
+        """Seconds an interrupt: its group's cost times its own factor."""
         if not self.time_visible:
             return NOMINAL_COST
-        return rate.cost or self._groups.get(rate.group, NOMINAL_COST)
+        return self._groups.get(rate.group, NOMINAL_COST) * rate.factor
 
-    def _fit(self) -> None:
-        """One step of expectation-maximisation over everything that is remembered."""
+    def _fit(self, changed: bool) -> None:
+        """Expectation-maximisation over everything that is remembered: first what groups cost, which few equations
+        tell, then how single IRQs differ from their group, as far as that explains what is left.
+        """
+        for _ in range(_GROUP_STEPS_AFTER_CHANGE if changed else _GROUP_STEPS):
+            expected, given = self._expect()
+            sums: dict[str, list[float]] = {}
+            for number, time in expected.items():
+                both = sums.setdefault(self._rates[number].group, [_PRIOR, _PRIOR])
+                both[0] += time
+                both[1] += given[number]
+            for group, (should, did) in sums.items():
+                self._groups[group] = max(1e-9, self._groups.get(group, NOMINAL_COST) * did / should)
+        for _ in range(_STEPS_AFTER_CHANGE if changed else _STEPS):
+            expected, given = self._expect()
+            for number, time in expected.items():
+                rate = self._rates[number]
+                # The prior draws the factor to 1: a jiffy or two do not make an IRQ an exception.
+                rate.factor *= (given[number] + _PRIOR) / (time + _PRIOR * rate.factor)
+
+    def _expect(self) -> tuple[dict[int, float], dict[int, float]]:
+        """(seconds that each IRQ should have cost, seconds that it is given of what was spent); the background is
+        fitted along.
+        """
+        expected: dict[int, float] = {}
         given: dict[int, float] = {}
-        counted: dict[int, float] = {}
+        background = self._background or 1e-4
         background_given = background_seconds = 0.0
         costs = {number: self._cost(rate) for number, rate in self._rates.items()}
-        background = self._background or 1e-4
         for sets in self._seen.values():
             for seen in sets.values():
-                expected = background * seen.seconds
-                for number, count in seen.counts.items():
-                    expected += count * costs[number]
-                if expected <= 0:
+                shares = {number: count * costs[number] for number, count in seen.counts.items()}
+                total = background * seen.seconds + sum(shares.values())
+                if total <= 0:
                     continue
-                ratio = seen.time / expected
+                ratio = seen.time / total
                 background_given += background * seen.seconds * ratio
                 background_seconds += seen.seconds
-                for number, count in seen.counts.items():
-                    given[number] = given.get(number, 0.0) + count * costs[number] * ratio
-                    counted[number] = counted.get(number, 0.0) + count
+                for number, share in shares.items():
+                    expected[number] = expected.get(number, 0.0) + share
+                    given[number] = given.get(number, 0.0) + share * ratio
         if background_seconds:
             self._background = background_given / background_seconds
-        self._fit_groups(given, counted)
-        for number, time in given.items():
-            rate = self._rates[number]
-            prior = self._groups[rate.group]
-            rate.cost = (_PRIOR + time) / (_PRIOR / prior + counted[number])
-
-    def _fit_groups(self, given: Mapping[int, float], counted: Mapping[int, float]) -> None:
-        times: dict[str, float] = {}
-        counts: dict[str, float] = {}
-        for number, time in given.items():
-            group = self._rates[number].group
-            times[group] = times.get(group, 0.0) + time
-            counts[group] = counts.get(group, 0.0) + counted[number]
-        for group, time in times.items():
-            self._groups[group] = max(1e-8, (_PRIOR + time) / (_PRIOR / NOMINAL_COST + counts[group]))
+        return expected, given

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from irqbal.model import Irq, Move, Outcome, Record, Snapshot
 
 log = logging.getLogger("irqbal")
 
+_NUMBERS = re.compile(r"\d+(?:\.\d+)?(?= (?:s|times|minutes|%))")
+_MOST_SAID = 10_000
 _QUIET = frozenset({"cooldown", "budget"})
 
 
@@ -15,10 +18,12 @@ class Reporter:
     """Logs records; what was said of an IRQ before is not said again until it changes."""
 
     def __init__(self) -> None:
-        self._said: dict[str, str] = {}
+        self._said: dict[str, int] = {}
+        self._cycle = 0
 
     def log(self, record: Record, snapshot: Snapshot) -> None:
         """Log one cycle."""
+        self._cycle = record.cycle
         outcomes = {outcome.identity: outcome for outcome in record.outcomes}
         for move in record.plan.moves:
             self._move(move, snapshot.irq_by_number.get(move.irq), outcomes.get(move.identity), record.dry_run)
@@ -47,7 +52,6 @@ class Reporter:
         if dry_run:
             self._once(key, logging.INFO, f"would move {what}; {why}")
         elif outcome is None or outcome.result == "written":
-            self._said.pop(key, None)
             log.info("moved %s; %s", what, why)
         elif outcome.result != "unchanged":
             level = logging.INFO if outcome.result in ("transient", "gone") else logging.WARNING
@@ -67,16 +71,19 @@ class Reporter:
             about = f"IRQ {refusal.irq} ({name_of(irq)})" if refusal.irq is not None else refusal.policy
             advice = f" ({refusal.advice})" if refusal.advice else ""
             level = logging.WARNING if refusal.code in ("given-up", "check", "limited") else logging.INFO
-            self._once(f"refused {refusal.irq} {refusal.policy} {refusal.code}", level, f"{about}: {refusal.reason}{advice}")
+            self._once(f"refused {refusal.irq} {refusal.code}", level, f"{about}: {refusal.reason}{advice}")
         for policy, note in record.plan.notes:
             advice = f"; {note.advice}" if note.advice else ""
-            self._once(f"note {policy} {note.irq} {note.text.split(' fires ')[0]}", logging.INFO, f"{policy}: {note.text}{advice}")
+            self._once(f"note {policy} {note.irq}", logging.INFO, f"{policy}: {note.text}{advice}")
 
     def _once(self, key: str, level: int, text: str) -> None:
-        stable = text.split(";", 1)[0] if key.startswith(("note", "refused")) else text
-        if self._said.get(key) != stable:
-            self._said[key] = stable
+        """Say it unless the last cycle said the same; rates and times in it do not make it another thing."""
+        stable = f"{key} {_NUMBERS.sub('#', text)}" if key.startswith(("note", "refused")) else f"{key} {text}"
+        if self._said.get(stable, -2) < self._cycle - 1:
             log.log(level, "%s", text)
+        self._said[stable] = self._cycle
+        if len(self._said) > _MOST_SAID:
+            self._said = {said: cycle for said, cycle in self._said.items() if cycle >= self._cycle - 1}
 
 
 def name_of(irq: Irq | None) -> str:

@@ -13,10 +13,10 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.host import Census, Host, IrqFacts, Pulse, Topology
-from irqbal.queues import identify
-from irqbal.model import Cpu, Device, Irq, Outcome, Override, Placed, Queue, Snapshot
+from irqbal.host import DEFAULT, Census, Host, IrqFacts, Pulse, Topology
+from irqbal.model import Cpu, Device, Irq, Outcome, Override, Placed, Queue, Snapshot, steering_of
 from irqbal.planner import Ledger
+from irqbal.queues import identify
 from irqbal.rates import Meter, fell
 
 SETTLING_CYCLES = 3
@@ -25,6 +25,8 @@ SWEEP_SECONDS = 60.0
 """Every mask is looked at once in this time, and all of them in every cycle where there are few."""
 SWEEP_AT_ONCE = 256
 CENSUS_SECONDS = 60.0
+MAX_PAST = 10_000
+"""IRQs that are gone whose generation is remembered."""
 
 _DIGITS = re.compile(r"\d+")
 
@@ -51,6 +53,7 @@ class Watch:
         self._pulse: Pulse | None = None
         self._population = -1
         self._lives: dict[str, _Life] = {}
+        self._past: dict[str, int] = {}
         self._identities: dict[int, str] = {}
         self._devices: dict[int, Device] = {}
         self._queues: dict[int, Queue] = {}
@@ -94,8 +97,15 @@ class Watch:
         assert self._census is not None
         masks: dict[int, CpuSet] = {}
         for outcome in outcomes:
-            if outcome.irq is not None and outcome.result in ("written", "differs"):
+            if outcome.result not in ("written", "differs", "unchanged"):
+                continue
+            if outcome.irq is not None:
                 masks[outcome.irq] = CpuSet.parse(outcome.found)
+            elif outcome.identity == DEFAULT:
+                default = CpuSet.parse(outcome.found)
+                self._census = msgspec.structs.replace(self._census, default_affinity=default)
+            else:
+                self._set_steering(outcome)
         self._set_masks(masks)
         try:
             pulse = self._host.pulse()
@@ -115,11 +125,11 @@ class Watch:
         """The present number of every IRQ by identity."""
         return {identity: life.number for identity, life in self._lives.items()}
 
-    def masks(self) -> dict[str, CpuSet]:
-        """The mask of every IRQ by identity, as last read."""
+    def masks(self) -> dict[str, tuple[CpuSet, int]]:
+        """The mask of every IRQ by identity, as last read, and the inode of its folder."""
         if self._census is None:
             return {}
-        return {self._identities[facts.number]: facts.affinity for facts in self._census.irqs}
+        return {self._identities[facts.number]: (facts.affinity, facts.inode) for facts in self._census.irqs}
 
     def _fallen(self, before: Pulse, pulse: Pulse) -> set[int]:
         seconds = pulse.time - before.time
@@ -139,7 +149,8 @@ class Watch:
         for facts in census.irqs:
             identity = self._identity(facts, lives)
             before = self._lives.get(identity)
-            generation = 1
+            # What comes back after it was gone lives anew.
+            generation = self._past.pop(identity, 0) + 1
             if before is not None:
                 same = before.inode == facts.inode and before.number == facts.number and facts.number not in renewed
                 generation = before.generation + (not same)
@@ -153,6 +164,8 @@ class Watch:
             self._settling_until = max(self._settling_until, self._cycle + SETTLING_CYCLES - 1)
         if changed != changed_before:
             self._taught = {number: queue for number, queue in self._taught.items() if number in identities}
+        gone = {key: life.generation for key, life in self._lives.items() if key not in lives}
+        self._past = dict([*self._past.items(), *gone.items()][-MAX_PAST:])
         self._lives, self._identities = lives, identities
         self._census, self._topology = census, topology
         self._identify(census, topology)
@@ -222,6 +235,22 @@ class Watch:
             for facts in self._census.irqs
         )
         self._census = msgspec.structs.replace(self._census, irqs=irqs)
+
+    def _set_steering(self, outcome: Outcome) -> None:
+        """A queue's setting as the kernel read it back."""
+        assert self._topology is not None
+        setting, name, queue = steering_of(outcome.identity)
+        interfaces = []
+        for interface in self._topology.interfaces:
+            tx, rx = list(interface.tx), list(interface.rx)
+            if interface.name == name and setting == "xps" and queue < len(tx):
+                tx[queue] = msgspec.structs.replace(tx[queue], xps=CpuSet.parse(outcome.found))
+            elif interface.name == name and setting == "rps" and queue < len(rx):
+                rx[queue] = msgspec.structs.replace(rx[queue], rps=CpuSet.parse(outcome.found))
+            elif interface.name == name and setting == "flows" and queue < len(rx):
+                rx[queue] = msgspec.structs.replace(rx[queue], flows=int(outcome.found))
+            interfaces.append(msgspec.structs.replace(interface, tx=tuple(tx), rx=tuple(rx)))
+        self._topology = msgspec.structs.replace(self._topology, interfaces=tuple(interfaces))
 
     def _advance(self, pulse: Pulse) -> None:
         """This pulse is the beginning of the next interval."""

@@ -15,7 +15,7 @@ from irqbal.cpuset import CpuSet
 
 T = TypeVar("T")
 
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|m|h|d|y)", re.ASCII)
+_DURATION = re.compile(r"(\d{1,18}(?:\.\d{1,6})?)\s*(ms|s|m|h|d|y)", re.ASCII)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "y": 365 * 86400.0}
 _PERCENT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*%", re.ASCII)
 
@@ -53,7 +53,8 @@ class Percent(float):
         found = _PERCENT.fullmatch(text.strip())
         if not found:
             raise ValueError(f"{text!r} is not a share: write a number and %, such as 5%")
-        return cls(float(found[1]) / 100)
+        # Division would round once more: 0.7 / 100 is not 0.007.
+        return cls(float(f"{found[1]}e-2"))
 
     def __str__(self) -> str:
         return f"{float(self) * 100:.6f}".rstrip("0").rstrip(".") + "%"

@@ -62,7 +62,7 @@ class LocalApi:
             (r"/api/v1/status", _StatusHandler, {"backend": backend}),
             (r"/api/v1/(restore|pause|resume|cycle)", _ActionHandler, {"backend": backend}),
         ]
-        application = Application(routes, default_handler_class=_Unknown, log_function=lambda handler: None)  # type: ignore[arg-type]
+        application = Application(routes, default_handler_class=_Unknown, log_function=lambda handler: None)
         self._server = HTTPServer(application, max_body_size=1 << 16, idle_connection_timeout=10)
         self._server.add_socket(bind_unix_socket(str(self._path), mode=0o600))
 

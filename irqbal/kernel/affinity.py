@@ -17,7 +17,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError, JournalError
 from irqbal.host import DEFAULT, Original, Save
 from irqbal.kernel.files import read_text
-from irqbal.model import DefaultMove, Move, Outcome, SteeringMove
+from irqbal.model import DefaultMove, Move, Outcome, SteeringMove, steering_of
 
 _CODES = {
     errno.EPERM: ("managed", "refused by the kernel: managed, per-CPU or no-balance"),
@@ -86,10 +86,9 @@ class Applier:
                 path = self._root / "proc/irq" / DEFAULT
                 jobs.append(_Job(DEFAULT, None, path, CpuSet.parse(original.value).mask(), _same_mask))
             else:
-                setting, _, rest = original.identity.partition(":")
-                interface, _, queue = rest.rpartition("/")
-                jobs.append(self._steering(original.identity, interface, setting, int(queue), original.value))
-        return self._run(jobs, lambda originals: None, dry_run=False)
+                setting, interface, queue = steering_of(original.identity)
+                jobs.append(self._steering(original.identity, interface, setting, queue, original.value))
+        return tuple(self._run(jobs, lambda originals: None, dry_run=False))
 
     def _mask_job(self, move: Move) -> _Job:
         return self._mask(move.identity, move.irq, move.after)

@@ -49,7 +49,6 @@ _PLAIN = (
     "proc/interrupts", "proc/softirqs", "proc/net/softnet_stat", "proc/sys/kernel/osrelease",
     "proc/irq/default_smp_affinity",
     *(f"sys/devices/system/cpu/{name}" for name in ("online", "possible", "present", "isolated", "nohz_full")),
-    *(f"sys/devices/system/node/{name}" for name in ("online", "possible")),
 )  # fmt: skip
 _TOPOLOGY = ("core_cpus_list", "thread_siblings_list", "physical_package_id")
 _CACHE = ("level", "type", "shared_cpu_list")
@@ -147,7 +146,8 @@ class _Taker:
             self._file(path)
         self._file("proc/stat", lambda data: b"".join(_lines(data, _STAT)))
         self._file("proc/cmdline", _parameters)
-        self._put("proc/sys/kernel/random/boot_id", f"{BOOT_ID}\n".encode(), 0o444)
+        self._put("proc/sys/kernel/random/boot_id", b"", 0o444)
+        self.entries["proc/sys/kernel/random/boot_id"] = _Entry(0o444, f"{BOOT_ID}\n".encode())
         self._irqs()
         self._cpus()
         self._pci_devices()

@@ -29,7 +29,7 @@ def read_devices(root: Path, interfaces: tuple[Interface, ...]) -> tuple[Device,
     found = []
     for address in names(base):
         folder = base / address
-        irqs = sorted(int(name) for name in names(folder / "msi_irqs") if name.isdigit())
+        irqs = sorted(int(name) for name in names(folder / "msi_irqs") if name.isdecimal())
         if not irqs:
             line = int_or(folder / "irq", 0)
             irqs = [line] if 0 < line < 1 << 20 else []

@@ -8,6 +8,7 @@ interval.
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import struct
@@ -76,8 +77,10 @@ class Events:
                 data = sock.recv(1 << 16)
             except BlockingIOError:
                 return seen
-            except OSError:
+            except OSError as error:
                 seen |= {"cpu", "device", "link"}
+                if error.errno != errno.ENOBUFS:
+                    return seen
                 continue
             if not data:
                 return seen

@@ -17,7 +17,7 @@ _NUMBERED = re.compile(
 )
 _PLAIN = re.compile(r"(?P<chip>\S+)\s+(?P<hwirq>\d+)(?:\s+(?P<action>\S.*))?")
 _CHIP_ONLY = re.compile(r"(?P<chip>\S+)(?:\s{2,}(?P<action>\S.*))?")
-_CPU = re.compile(r"CPU(\d+)", re.ASCII)
+_CPU = re.compile(r"CPU(\d{1,5})", re.ASCII)
 _LABEL = re.compile(r"\s*([^\s:][^:\s]*):", re.ASCII)
 
 

@@ -42,7 +42,7 @@ class IrqReader:
 
     def read(self, rows: dict[int, Row]) -> tuple[IrqFacts, ...]:
         """Every IRQ that has an action. `rows` of `/proc/interrupts` fill in where sysfs has no facts."""
-        numbers = {int(name) for name in names(self._base) if name.isdigit()}
+        numbers = {int(name) for name in names(self._base) if name.isdecimal()}
         found = [facts for number in sorted(numbers | rows.keys()) if (facts := self._facts(number, rows.get(number)))]
         self._static = {facts.number: self._static[facts.number] for facts in found}
         return tuple(found)

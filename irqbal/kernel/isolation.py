@@ -37,13 +37,14 @@ def parse_cmdline(text: str) -> dict[str, CpuSet]:
     ignored, as the kernel does.
     """
     found: dict[str, CpuSet] = {}
-    for name, value in _PARAMETER.findall(text):
+    # What follows ` -- ` is init's.
+    for name, value in _PARAMETER.findall(text.partition(" -- ")[0]):
         parts = value.split(",")
         flags = []
         while parts and parts[0] in _FLAGS:
             flags.append(parts.pop(0))
         try:
-            cpus = CpuSet.parse(",".join(parts).replace("N", "8191"))
+            cpus = CpuSet.parse(",".join(parts).replace("all", "0-N").replace("N", "8191"))
         except ValueError:
             continue
         key = f"{name}={','.join(flags)}" if flags else f"{name}="

@@ -38,8 +38,8 @@ def read_threads(root: Path) -> tuple[Thread, ...]:
 def _kernel_threads(root: Path) -> list[int]:
     listed = text_or(root / "proc/2/task/2/children").split()
     if listed:
-        return [int(pid) for pid in listed if pid.isdigit()]
-    pids = [int(name) for name in names(root / "proc") if name.isdigit()]
+        return [int(pid) for pid in listed if pid.isdecimal()]
+    pids = [int(name) for name in names(root / "proc") if name.isdecimal()]
     return [pid for pid in pids if _parent(root / "proc" / str(pid)) in (0, 2)]
 
 
@@ -50,12 +50,12 @@ def _fields(folder: Path) -> list[str]:
 
 def _parent(folder: Path) -> int:
     fields = _fields(folder)
-    return int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else -1
+    return int(fields[1]) if len(fields) > 1 and fields[1].isdecimal() else -1
 
 
 def _last_cpu(folder: Path) -> int:
     fields = _fields(folder)
-    return int(fields[36]) if len(fields) > 36 and fields[36].isdigit() else -1
+    return int(fields[36]) if len(fields) > 36 and fields[36].isdecimal() else -1
 
 
 def _allowed(folder: Path) -> CpuSet:

@@ -51,7 +51,7 @@ def read_nodes(root: Path) -> dict[int, int]:
     base = root / "sys/devices/system/node"
     found: dict[int, int] = {}
     for name in names(base):
-        if name.startswith("node") and name[4:].isdigit():
+        if name.startswith("node") and name[4:].isdecimal():
             for number in cpus_or(base / name / "cpulist", CpuSet()):
                 found[number] = int(name[4:])
     return found

@@ -28,7 +28,13 @@ def check(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
             refused.append(Refusal(move.irq, move.policy, "check", f"not written: {reason}"))
         else:
             moves.append(move)
-    steering = [move for move in plan.steering if not (reason := _wrong_steering(move, snapshot))]
+    steering: list[SteeringMove] = []
+    for setting in plan.steering:
+        reason = _wrong_steering(setting, snapshot)
+        if reason:
+            refused.append(Refusal(None, setting.policy, "check", f"not written: {setting.identity}: {reason}"))
+        else:
+            steering.append(setting)
     default = plan.default
     if default is not None and not default.after & snapshot.online:
         default = None

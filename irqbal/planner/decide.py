@@ -91,7 +91,7 @@ class _Decision:
         cpus = claim.cpus or CpuSet()
         if not claim.open:
             return cpus
-        if claim.prefer and not claim.chosen:
+        if claim.prefer:
             return claim.prefer
         # Left open and nobody chose: anywhere within is right.
         return here if here and here <= cpus else (here & cpus) or cpus
@@ -122,8 +122,13 @@ class _Decision:
                 "boot with isolcpus=managed_irq,CPUS to keep managed IRQs off isolated CPUs",
             )  # fmt: skip
             return False
-        if target in entry.bad_sets:
-            self._draft.refuse(irq.number, policy, "no-cpu", f"the kernel refused CPUs {target} twice for this IRQ")
+        if str(target) in entry.bad_sets:
+            self._draft.refuse(
+                irq.number, policy, "no-cpu", f"the kernel refused or altered CPUs {target} twice for this IRQ"
+            )
+            return False
+        if target <= entry.barred:
+            self._draft.refuse(irq.number, policy, "no-vector", f"CPUs {target} have no free interrupt vector for it")
             return False
         if policy == "override":
             return True
@@ -195,12 +200,8 @@ class _Decision:
                 continue
             spent += waits
             irq = want.irq
-            moves.append(
-                Move(
-                    irq.number, irq.identity, irq.generation, irq.affinity, want.cpus,
-                    want.policy, want.reason, want.cause,
-                )  # fmt: skip
-            )
+            identity, generation = irq.identity, irq.generation
+            moves.append(Move(irq.number, identity, generation, irq.affinity, want.cpus, want.policy, want.reason, want.cause))
             self._draft.step(irq.number, want.policy, "move", want.cpus, want.reason)
         return sorted(moves, key=lambda move: ("override", "limit", "reset", "drift", "place").index(move.cause))
 
@@ -267,8 +268,8 @@ class _Decision:
             self._draft.refuse(
                 None, move.policy, "given-up", f"somebody else changed {key} back three times in ten minutes; left alone"
             )
-        elif self._ledger.entry(key).refused:
-            self._draft.refuse(None, move.policy, "managed", f"refused by the kernel: {key} cannot be set")
+        elif self._ledger.entry(key).refused or move.after in self._ledger.entry(key).bad_sets:
+            self._draft.refuse(None, move.policy, "refused", f"the kernel does not take {move.after or 'none'} for {key}")
         else:
             moves.append(move)
 

@@ -256,6 +256,8 @@ class Drafting(Draft):
             code, why = "empty", "the placement names no CPU"
         elif not online:
             code, why = "offline", f"none of CPUs {wanted} is online"
+        elif online - self.forbidden(irq.number):
+            code, why = "no-vector", f"CPUs {online - self.forbidden(irq.number)} have no free interrupt vector for it"
         else:
             by, reason = self.reason_for(irq.number, online)
             code, why = "limited", f"CPUs {online} are kept from it by {by}: {reason}"
@@ -265,6 +267,7 @@ class Drafting(Draft):
     def _narrow(self, policy: str, irq: Irq, held: Claim, item: Placement, cpus: CpuSet) -> None:
         """A later policy chooses within an open claim; the queue's other half goes along."""
         chosen = cpus & (held.cpus or CpuSet())
+        prefer = None if item.prefer is None else (item.prefer & chosen) or None
         if not chosen:
             self.refuse(
                 irq.number, policy, "outside", f"CPUs {cpus} lie outside {held.cpus}, which {held.policy} left open"
@@ -281,7 +284,7 @@ class Drafting(Draft):
                 continue
             reason = f"{other.reason}; {policy}: {item.reason}"
             self._claims[half.number] = replace(
-                other, cpus=chosen, reason=reason, open=item.open, prefer=None, chosen=policy
+                other, cpus=chosen, reason=reason, open=item.open, prefer=prefer, chosen=policy
             )
             if not item.open:
                 self._fix(half, chosen)

@@ -26,7 +26,10 @@ def find_changes(snapshot: Snapshot, ledger: Ledger) -> tuple[Changes, Ledger]:
     back at the driver's hint or at default_smp_affinity: put back, and not counted as somebody's.
     """
     changed: dict[str, Entry] = {}
-    drifted, reset, given_up, newly = set(), set(), set(), set()
+    drifted: set[int] = set()
+    reset: set[int] = set()
+    given_up: set[int] = set()
+    newly: set[int] = set()
     for irq in snapshot.irqs:
         entry = ledger.entries.get(irq.identity)
         if entry is None:
@@ -40,7 +43,7 @@ def find_changes(snapshot: Snapshot, ledger: Ledger) -> tuple[Changes, Ledger]:
                 newly.add(irq.number)
         if fresh.given_up_until > snapshot.now:
             given_up.add(irq.number)
-    settings = _settings(snapshot, ledger, changed)
+    settings = _settings(snapshot, ledger, changed, reset)
     changes = Changes(
         frozenset(drifted), frozenset(reset), frozenset(given_up), frozenset(settings), frozenset(newly)
     )
@@ -65,9 +68,17 @@ def _count(entry: Entry, now: float) -> Entry:
     return msgspec.structs.replace(entry, written=None, drift=times, given_up_until=until)
 
 
-def _settings(snapshot: Snapshot, ledger: Ledger, changed: dict[str, Entry]) -> set[str]:
-    """The same watch over XPS, RPS and RFS. Returns the settings that are given up."""
+def _settings(snapshot: Snapshot, ledger: Ledger, changed: dict[str, Entry], reset: set[int]) -> set[str]:
+    """The same watch over XPS, RPS and RFS. Returns the settings that are given up.
+
+    `ethtool -L` and a rebind set a NIC's queues up anew, IRQs and steering together: where an IRQ was reset, so was the rest.
+    """
     given_up = set()
+    renewed = {
+        irq.queue.name
+        for irq in snapshot.irqs
+        if irq.queue is not None and (irq.number in reset or (irq.generation > 1 and irq.identity not in ledger.entries))
+    }
     for interface in snapshot.interfaces:
         values = [("xps", i, q.xps) for i, q in enumerate(interface.tx)]
         values += [("rps", i, q.rps) for i, q in enumerate(interface.rx)]
@@ -78,7 +89,7 @@ def _settings(snapshot: Snapshot, ledger: Ledger, changed: dict[str, Entry]) -> 
                 continue
             if entry.written is not None and cpus is not None and CpuSet.parse(entry.written) != cpus:
                 # Both are emptied by the kernel whenever the queues are set up anew.
-                by_kernel = snapshot.hotplug or not cpus
+                by_kernel = snapshot.hotplug or not cpus or interface.name in renewed
                 entry = msgspec.structs.replace(entry, written=None) if by_kernel else _count(entry, snapshot.now)
                 changed[key] = entry
             if entry.given_up_until > snapshot.now:

@@ -21,7 +21,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is remembered of one IRQ (by identity) or one steering setting.
 
     `written` is the mask that irqbal set and read back (for a setting, the file's text), `barred` CPUs that ran out of
-    vectors, `bad_sets` masks that the kernel refused twice, `refused` the generation whose mask the kernel refused for good.
+    vectors, `bad_sets` masks or values (as text) that the kernel refused or altered twice, `refused` the generation
+    whose mask the kernel refused for good (for a setting, 1).
     """
 
     generation: int = 0
@@ -35,7 +36,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     refused: int = 0
     barred: CpuSet = CpuSet()
     no_cpu: str = ""
-    bad_sets: tuple[CpuSet, ...] = ()
+    bad_sets: tuple[str, ...] = ()
 
 
 class Ledger(msgspec.Struct, frozen=True):
@@ -76,20 +77,21 @@ def after(ledger: Ledger, plan: Plan, outcomes: Iterable[Outcome], now: float) -
         entry = msgspec.structs.replace(ledger.entry(outcome.identity), generation=generation)
         if outcome.result in ("written", "differs"):
             entry = msgspec.structs.replace(
-                entry, written=outcome.found, policy=policy, reason=reason, moved=now, since=now, no_cpu=""
+                entry, written=outcome.found, policy=policy, reason=reason, moved=now, since=now
             )
+            entry = _twice(entry, wanted) if outcome.result == "differs" else msgspec.structs.replace(entry, no_cpu="")
         elif outcome.code == "managed":
-            entry = msgspec.structs.replace(entry, refused=generation)
+            entry = msgspec.structs.replace(entry, refused=generation or 1)
         elif outcome.code == "no-vector":
             entry = msgspec.structs.replace(entry, barred=entry.barred | CpuSet.parse(wanted))
-        elif outcome.code == "no-cpu":
-            entry = _no_cpu(entry, wanted)
+        elif outcome.code in ("no-cpu", "beyond", "unknown"):
+            entry = _twice(entry, wanted)
         changed[outcome.identity] = entry
     return ledger.having(changed)
 
 
-def _no_cpu(entry: Entry, wanted: str) -> Entry:
-    """The first EINVAL may be a hotplug race; the same set refused twice is out for this IRQ."""
+def _twice(entry: Entry, wanted: str) -> Entry:
+    """The first time may be a race with a hotplug; what is refused or altered twice is out for this IRQ or setting."""
     if entry.no_cpu != wanted:
         return msgspec.structs.replace(entry, no_cpu=wanted)
-    return msgspec.structs.replace(entry, no_cpu="", bad_sets=(*entry.bad_sets, CpuSet.parse(wanted))[-8:])
+    return msgspec.structs.replace(entry, no_cpu="", bad_sets=(*entry.bad_sets, wanted)[-8:])

@@ -28,7 +28,7 @@ class Rule(Options, frozen=True):
             raise ValueError("a rule needs just one of cpus, node, leave")
         if self.cpus is not None and not self.cpus:
             raise ValueError("cpus is empty; use leave to have IRQs left alone")
-        if self.node and self.node != "local" and not self.node.isdigit():
+        if self.node and self.node != "local" and not self.node.isdecimal():
             raise ValueError(f"node is {self.node!r}; it must be local, or a number")
 
     def text(self) -> str:

@@ -36,7 +36,7 @@ class PinNicQueues(Options, frozen=True):
     rebalance: Annotated[bool, Meta(description="let later policies part hot queues within the same CPUs")] = True
 
     def __post_init__(self) -> None:
-        if self.rfs not in ("leave", "off") and not (self.rfs.isdigit() and 0 < int(self.rfs) <= 1 << 20):
+        if self.rfs not in ("leave", "off") and not (self.rfs.isdecimal() and 0 < int(self.rfs) <= 1 << 20):
             raise ValueError(f"rfs is {self.rfs!r}; it must be leave, off, or a number of entries up to 1048576")
         if self.cpus.cpus is not None and not self.cpus.cpus:
             raise ValueError("cpus is empty")
@@ -58,7 +58,7 @@ def irqbal_place(snapshot: Snapshot, draft: Draft, options: PinNicQueues) -> Ite
                 cpu, room = homes[index]
                 yield from _placements(irqs, index, cpu, room, options)
         yield from _steer(snapshot, interface, queues, options)
-    if options.rfs.isdigit() and 0 <= snapshot.rfs_entries < int(options.rfs):
+    if options.rfs.isdecimal() and 0 <= snapshot.rfs_entries < int(options.rfs):
         yield Note(
             f"net.core.rps_sock_flow_entries is {snapshot.rfs_entries}: RFS works only up to that many flows",
             advice=f"sysctl net.core.rps_sock_flow_entries={options.rfs}",
@@ -120,9 +120,9 @@ class _Crowd:
         if len(rooms) > smallest:
             kept = self._kept(queues, rooms)
             if kept is not None:
-                for index, cpu in kept.items():
-                    self._take(cpu)
-                return {index: (cpu, rooms[index]) for index, cpu in kept.items()}
+                for number in kept.values():
+                    self._take(number)
+                return {index: (number, rooms[index]) for index, number in kept.items()}
             # More queues than CPUs share them: dealt out by load, there and back, hot and cool ones meet.
             order = _there_and_back(sorted(rooms, key=lambda index: (-_load(queues[index]), index)), smallest)
         homes: dict[int, tuple[int, CpuSet]] = {}
@@ -207,7 +207,7 @@ def _steer(
     flows = None
     if options.rfs == "off":
         flows = 0
-    elif options.rfs.isdigit():
+    elif options.rfs.isdecimal():
         flows = _power_of_two(int(options.rfs) // max(1, len(interface.rx)))
     if cpus is not None or flows is not None:
         for index in range(len(interface.rx)):

@@ -1,0 +1,39 @@
+# Two commands: `make run` and `make test`. Both make sure of what they need, and say so where they cannot.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: run test check wheel clean needs
+
+run: $(VENV)/.installed
+	@if [ "$$(id -u)" = 0 ]; then exec $(BIN)/irqbal daemon -c etc/irqbal.yaml; \
+	else echo "not root: a dry run, nothing is written"; exec $(BIN)/irqbal daemon -c etc/irqbal.yaml --dry-run; fi
+
+test: needs $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml .
+
+wheel: $(VENV)/.installed-test
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
+needs:
+	@sh tests/needs.sh
+
+# pip is given three tries: a download that fails once mostly succeeds the next time.
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "irqbal needs Python 3.11 or later; set PYTHON=" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
+	@for try in 1 2 3; do $(BIN)/pip install --quiet -e . && break; [ $$try = 3 ] && exit 1; sleep 5; done
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@for try in 1 2 3; do $(BIN)/pip install --quiet -e '.[test,check]' && break; [ $$try = 3 ] && exit 1; sleep 5; done
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

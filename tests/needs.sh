@@ -1,0 +1,38 @@
+#!/bin/sh
+# What the tests need besides Python: a real kernel under QEMU, traffic, and the tools to look on.
+# As root on Debian it is installed; elsewhere what is missing is named, and the tests do not start.
+set -eu
+
+programs="qemu-system-x86_64:qemu-system-x86 busybox:busybox-static iperf3:iperf3 ip:iproute2 ethtool:ethtool
+strace:strace cpio:cpio irqbalance:irqbalance unshare:util-linux dpkg-deb:dpkg"
+
+missing() {
+	for pair in $programs; do
+		PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s ' "${pair##*:}"
+	done
+}
+
+if [ "$(id -u)" != 0 ]; then
+	echo "The tests move real interrupts and mount file systems of their own: run them as root." >&2
+	lacking=$(missing)
+	[ -z "$lacking" ] || echo "Missing besides: $lacking" >&2
+	exit 1
+fi
+
+lacking=$(missing)
+[ -n "$lacking" ] || exit 0
+if ! command -v apt-get >/dev/null 2>&1; then
+	echo "Missing, and this is no Debian to install them on: $lacking" >&2
+	exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+for try in 1 2 3; do
+	# Debian starts services on installation where it can; the tests want irqbalance installed, not running.
+	if apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $lacking >/dev/null; then
+		break
+	fi
+	[ "$try" = 3 ] && { echo "apt-get could not install: $lacking" >&2; exit 1; }
+	sleep 5
+done
+lacking=$(missing)
+[ -z "$lacking" ] || { echo "Still missing: $lacking" >&2; exit 1; }

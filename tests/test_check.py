@@ -1,0 +1,112 @@
+"""The plan that comes back is data: what may not be written is taken out again, with the reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from builders import changed, cpus, host, irq_of, limit, lone, nic, nvme, plan, s
+from irqbal.model import DefaultMove, Move, Plan, SteeringMove
+from irqbal.planner import Settings, check
+
+HOST = host(cpus(4, offline="3"), nic("eth0", 2), nvme("nvme0", 1), lone("a", "b", "c"))
+
+
+def move(action: str, cpus: str = "1", **fields: Any) -> Move:
+    irq = irq_of(HOST, action)
+    return replace(Move(irq.number, irq.identity, 1, irq.affinity, s(cpus), "p", "why"), **fields)
+
+
+def checked(*moves: Move, **settings: Any) -> tuple[list[Move], list[str]]:
+    """(moves that are left, reasons of the others)."""
+    made = check(Plan(moves=moves), HOST, Settings(**settings))
+    assert all(item.code == "check" and item.policy == "p" for item in made.refused)
+    return list(made.moves), [item.reason for item in made.refused]
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (move("a", "3"), "hold no online CPU"),
+        (move("a", ""), "hold no online CPU"),
+        (move("a", "1,4"), "do not all exist"),
+        (move("nvme0q1"), "managed"),
+        (move("a", irq=9999), "no such IRQ"),
+        (move("a", identity="another"), "belongs to another IRQ"),
+        (move("a", generation=2), "belongs to another IRQ"),
+    ],
+)
+def test_a_move_that_must_not_be_written_is_taken_out(bad: Move, says: str) -> None:
+    good = move("b")
+    moves, reasons = checked(bad, good)
+    assert moves == [good]
+    assert len(reasons) == 1 and says in reasons[0]
+
+
+def test_an_irq_is_moved_once() -> None:
+    moves, reasons = checked(move("a", "1"), move("a", "2"))
+    assert moves == [move("a", "1")]
+    assert "twice" in reasons[0]
+
+
+def test_moves_over_the_budget_are_taken_out() -> None:
+    moves, reasons = checked(move("a"), move("b"), move("c", cause="drift"), max_moves=1)
+    assert moves == [move("a")]
+    assert len(reasons) == 2 and all("max_moves" in reason for reason in reasons)
+
+
+def test_moves_that_are_exempt_stay_over_the_budget() -> None:
+    exempt = [move("a", cause="override"), move("b", cause="limit"), move("c", cause="reset")]
+    assert checked(*exempt, max_moves=0) == (exempt, [])
+
+
+def test_a_settling_host_has_no_budget() -> None:
+    made = check(Plan(moves=(move("a"), move("b"))), changed(HOST, settling=True), Settings(max_moves=1))
+    assert len(made.moves) == 2
+
+
+def setting(**fields: Any) -> SteeringMove:
+    return replace(SteeringMove("eth0", "xps", 0, "", "0-1", "p", "why"), **fields)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        setting(interface="eth9"),
+        setting(interface="../../irq/1"),
+        setting(queue=2),
+        setting(queue=-1),
+        setting(after="3"),
+        setting(after=""),
+        setting(after="0-9"),
+        setting(after="junk"),
+        setting(setting="rps", after="0-9"),
+        setting(setting="flows", after="-1"),
+        setting(setting="flows", after="many"),
+        setting(setting="flows", after=str(1 << 21)),
+    ],
+)
+def test_steering_that_must_not_be_written_is_taken_out_with_the_reason(bad: SteeringMove) -> None:
+    good = setting(queue=1)
+    made = check(Plan(steering=(bad, good)), HOST, Settings())
+    assert made.steering == (good,)
+    assert [(item.policy, item.code) for item in made.refused] == [("p", "check")]
+    assert bad.identity in made.refused[0].reason
+
+
+def test_steering_that_is_fine_stays() -> None:
+    good = (setting(), setting(setting="rps", after=""), setting(setting="flows", after="4096"))
+    assert check(Plan(steering=good), HOST, Settings()) == Plan(steering=good)
+
+
+def test_a_default_mask_without_online_cpu_is_taken_out() -> None:
+    made = check(Plan(default=DefaultMove(s("0-3"), s("3"), "p", "why")), HOST, Settings())
+    assert made.default is None
+    assert "no online CPU" in made.refused[0].reason
+
+
+def test_a_plan_of_the_planners_own_passes_whole() -> None:
+    made = plan(HOST, limit("2"))
+    assert made.moves and check(made, HOST, Settings()) == made

@@ -1,0 +1,174 @@
+"""/proc/interrupts in the forms that kernels and architectures give it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from irqbal.kernel.interrupts import Row, parse_interrupts
+from trees import HOSTS
+
+
+def _parse(*lines: str) -> dict[str, Row]:
+    found = parse_interrupts(("\n".join(lines) + "\n").encode())
+    assert found.skipped == 0
+    return {row.label: row for row in found.rows}
+
+
+HEAD = "            CPU0       CPU1       "
+
+
+def test_x86_before_6_8_packs_the_address_into_hwirq() -> None:
+    row = _parse(HEAD, " 34:          0         15   PCI-MSI 67633156-edge      virtio2-output.1")["34"]
+    assert row == Row(
+        "34", 34, (0, 15), "PCI-MSI", 67633156, "edge", "virtio2-output.1", "PCI-MSI 67633156-edge      virtio2-output.1"
+    )
+
+
+def test_x86_from_6_8_on_the_chip_bears_the_address() -> None:
+    row = _parse(HEAD, " 38:          0       4095 PCI-MSIX-0000:00:03.0   1-edge      virtio2-input.0")["38"]
+    assert (row.chip, row.hwirq, row.trigger, row.action) == ("PCI-MSIX-0000:00:03.0", 1, "edge", "virtio2-input.0")
+
+
+def test_io_apic_rows() -> None:
+    row = _parse(HEAD, "   9:          0          0  IO-APIC    9-fasteoi   acpi")["9"]
+    assert (row.chip, row.hwirq, row.trigger, row.action) == ("IO-APIC", 9, "fasteoi", "acpi")
+
+
+def test_aarch64_gic_and_its() -> None:
+    rows = _parse(
+        HEAD,
+        " 11:    5134553    5067313     GICv3  30 Level     arch_timer",
+        " 45:          7          0   ITS-MSI 524288 Edge      nvme0q0",
+        " 46:          0          3  ITS-PCI-MSI-0000:01:00.0   1 Edge      eth0-TxRx-0",
+        "IPI0:      1302       2410       Rescheduling interrupts",
+        "Err:          0",
+    )
+    assert (rows["11"].chip, rows["11"].hwirq, rows["11"].trigger) == ("GICv3", 30, "level")
+    assert (rows["45"].chip, rows["45"].hwirq, rows["45"].action) == ("ITS-MSI", 524288, "nvme0q0")
+    assert (rows["46"].chip, rows["46"].action) == ("ITS-PCI-MSI-0000:01:00.0", "eth0-TxRx-0")
+    assert (rows["IPI0"].irq, rows["IPI0"].counts) == (None, (1302, 2410))
+    assert rows["Err"].counts == (0,)
+
+
+def test_row_without_a_blank_before_the_chip() -> None:
+    """arm64's irq_chip names are right-aligned in eight columns, and longer ones touch the last count."""
+    row = _parse(HEAD, " 26:          0         12ITS-fMSI 230000 Edge      dpio.3")["26"]
+    assert (row.counts, row.chip, row.hwirq, row.action) == ((0, 12), "ITS-fMSI", 230000, "dpio.3")
+
+
+@pytest.mark.parametrize(
+    ("shown", "action"),
+    [
+        ("nvme0q0, nvme0q1", "nvme0q0,nvme0q1"),
+        ("enp5s0f4d1 (queue 11)", "enp5s0f4d1 (queue 11)"),
+        ("PCIe PME, aerdrv, pciehp", "PCIe PME,aerdrv,pciehp"),
+        ("RVUPFAF Mbox", "RVUPFAF Mbox"),
+        ("mlx5_comp0@pci:0000:17:00.0", "mlx5_comp0@pci:0000:17:00.0"),
+        ("12-34 5 edge", "12-34 5 edge"),
+    ],
+)
+def test_names_with_blanks_and_commas(shown: str, action: str) -> None:
+    row = _parse(HEAD, f" 40:          0          0  PCI-MSI 34078721-edge      {shown}")["40"]
+    assert (row.hwirq, row.action) == (34078721, action)
+
+
+def test_row_without_an_action() -> None:
+    row = _parse(HEAD, " 40:          0          0  PCI-MSI 34078721-edge    ")["40"]
+    assert (row.chip, row.hwirq, row.action) == ("PCI-MSI", 34078721, "")
+
+
+def test_ppc64() -> None:
+    rows = _parse(
+        HEAD,
+        " 16:       3120       2204  XIVE-IPI   0 Edge      IPI",
+        " 19:          4          0  XIVE-IRQ 4096 Edge      RAS_EPOW",
+        "LOC:      39500      37200   Local timer interrupts for timer event device",
+        "BCT:          0          0   Broadcast timer interrupts",
+    )
+    assert (rows["19"].chip, rows["19"].hwirq, rows["19"].action) == ("XIVE-IRQ", 4096, "RAS_EPOW")
+    assert rows["BCT"].text == "Broadcast timer interrupts"
+
+
+def test_s390_rows_have_no_hwirq_and_labels_a_slash() -> None:
+    rows = _parse(
+        "           CPU0       CPU1       ",
+        "EXT:      12345      23456",
+        "I/O:        305        215",
+        "CLK:      11000      22000   [EXT] Clock Comparator",
+        "  3:         12          0    PCI-MSI  mlx5_comp0@pci:0001:00:00.0",
+    )
+    assert rows["I/O"].counts == (305, 215)
+    assert rows["CLK"].text == "[EXT] Clock Comparator"
+    assert (rows["3"].chip, rows["3"].hwirq, rows["3"].action) == ("PCI-MSI", None, "mlx5_comp0@pci:0001:00:00.0")
+
+
+def test_err_and_mis_have_one_column() -> None:
+    rows = _parse(HEAD, "ERR:          7", "MIS:          0")
+    assert (rows["ERR"].counts, rows["MIS"].counts) == ((7,), (0,))
+
+
+def test_columns_skip_offline_cpus() -> None:
+    found = parse_interrupts((HOSTS / "vm-isolcpus-offline/proc/interrupts").read_bytes())
+    assert found.cpus == (0, 1, 2, 4, 5, 6, 7)
+    assert found.skipped == 0
+    assert all(len(row.counts) == 7 for row in found.rows if row.irq is not None)
+
+
+def test_counts_as_wide_as_their_column() -> None:
+    """Counts wrap at 2**32: ten digits and the blank before them are all there is."""
+    row = _parse(HEAD, "  5: 4294967295 4294967295   IO-APIC   5-edge      x")["5"]
+    assert row.counts == (4294967295, 4294967295)
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["garbage", ":", "  5", "  5:", "  5:          1", "  5: a b", "LOC:", " : 1 2", "  5:          1   IO-APIC 5-edge x"],
+)
+def test_row_that_cannot_be_parsed_is_counted_and_the_others_are_read(row: str) -> None:
+    good = "  6:          1          2   IO-APIC   6-edge      y"
+    found = parse_interrupts("\n".join([HEAD, row, good]).encode())
+    assert found.skipped == 1
+    assert [(one.irq, one.counts) for one in found.rows] == [(6, (1, 2))]
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"\n\n", b"no header\n 1: 2\n", b"\xff\xfe", b"CPU" + b"1" * 9999])
+def test_what_is_no_such_file(data: bytes) -> None:
+    assert parse_interrupts(data).rows == ()
+
+
+def test_bytes_that_are_no_utf8_stay_as_escapes() -> None:
+    row = parse_interrupts(f"{HEAD}\n".encode() + b"  5:  1  2   IO-APIC   5-edge      a\xff\n").rows[0]
+    assert row.action == "a\\xff"
+
+
+@pytest.mark.parametrize("name", ["firecracker-2cpus", "vm-8cpus", "vm-isolcpus-offline", "vm-vmxnet3-e1000e"])
+def test_rows_agree_with_sysfs(name: str) -> None:
+    found = parse_interrupts((HOSTS / name / "proc/interrupts").read_bytes())
+    assert found.skipped == 0
+    rows = [row for row in found.rows if row.irq is not None]
+    assert len(rows) > 10
+    for row in rows:
+        base = HOSTS / name / f"sys/kernel/irq/{row.irq}"
+        assert row.action == (base / "actions").read_text().strip()
+        assert row.chip == (base / "chip_name").read_text().strip()
+        assert row.hwirq == int((base / "hwirq").read_text())
+
+
+counts = st.integers(0, 2**32 - 1)
+names = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
+
+
+@given(st.lists(st.lists(counts, min_size=3, max_size=3), max_size=8), st.lists(names, min_size=8, max_size=8))
+def test_what_the_kernel_prints_is_read(rows: list[list[int]], actions: list[str]) -> None:
+    text = "            CPU0       CPU2       CPU11      \n"
+    for number, (cells, action) in enumerate(zip(rows, actions, strict=False)):
+        text += f"{number:>4}:{''.join(f' {cell:>10}' for cell in cells)}  PCI-MSI {number * 7}-edge      {action}\n"
+    found = parse_interrupts(text.encode())
+    assert found.cpus == (0, 2, 11)
+    assert found.skipped == 0
+    assert [(row.irq, list(row.counts), row.hwirq) for row in found.rows] == [
+        (number, cells, number * 7) for number, cells in enumerate(rows)
+    ]
+    assert [row.action for row in found.rows] == actions[: len(rows)]

@@ -1,0 +1,268 @@
+"""What the planner remembers: budget and cooldown, and what the kernel refused and shall not be asked again."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import (
+    Says,
+    Steering,
+    applied,
+    changed,
+    cpus,
+    host,
+    irq_of,
+    limit,
+    lone,
+    moves_of,
+    nic,
+    plan,
+    planned,
+    refusals,
+    s,
+    wants,
+)
+from irqbal.model import Outcome, Override, Plan, Snapshot
+from irqbal.planner import Entry, Ledger, Settings, after
+
+MANY = tuple(f"uart{i}" for i in range(6))
+HOST = host(cpus(8), lone(*MANY), loads={"uart4": 0.4, "uart2": 0.2})
+ALL = wants(HOST, "p", **dict.fromkeys(MANY, "1"))
+
+
+def entry_of(snapshot: Snapshot, ledger: Ledger, action: str) -> Entry:
+    return ledger.entry(irq_of(snapshot, action).identity)
+
+
+def known(snapshot: Snapshot, action: str, entry: Entry) -> Ledger:
+    """A ledger that remembers this of one IRQ."""
+    return Ledger({irq_of(snapshot, action).identity: entry})
+
+
+def answered(snapshot: Snapshot, made: Plan, ledger: Ledger, code: str, result: str = "refused") -> Ledger:
+    """The ledger after the kernel answered every move with this code."""
+    assert made.moves
+    outcomes = [Outcome(move.identity, result, move.irq, code) for move in made.moves]  # type: ignore[arg-type]
+    return after(ledger, made, outcomes, snapshot.now)
+
+
+# Budget
+
+
+def test_max_moves_holds_back_what_can_wait_and_the_busiest_irqs_go_first() -> None:
+    made = plan(HOST, ALL, max_moves=2)
+    assert sorted(moves_of(made, HOST)) == ["uart2", "uart4"]
+    assert refusals(made, HOST) == dict.fromkeys(("uart0", "uart1", "uart3", "uart5"), "budget")
+    assert all("max_moves (2)" in item.reason for item in made.refused)
+
+
+def test_what_was_held_back_is_moved_in_later_cycles() -> None:
+    snapshot, ledger, moved = HOST, Ledger(), []
+    for _ in range(3):
+        made, ledger = planned(snapshot, ledger, Settings(max_moves=2), ALL)
+        moved.append(len(made.moves))
+        snapshot, ledger = applied(snapshot, made, ledger)
+    assert moved == [2, 2, 2]
+    assert not plan(snapshot, ALL, ledger=ledger, max_moves=2).moves
+
+
+def test_overrides_are_exempt_from_the_budget() -> None:
+    snapshot = changed(HOST, overrides=tuple(Override(irq.identity, s("3")) for irq in HOST.irqs))
+    assert len(plan(snapshot, max_moves=1).moves) == 6
+
+
+def test_evictions_by_a_limit_are_exempt_from_the_budget() -> None:
+    assert len(plan(HOST, limit("7"), max_moves=1).moves) == 6
+
+
+def test_claims_of_irqs_that_cross_a_limit_are_exempt_from_the_budget() -> None:
+    made = plan(HOST, limit("7"), ALL, max_moves=1)
+    assert {move.cause for move in made.moves} == {"limit"} and len(made.moves) == 6
+
+
+def test_new_generations_are_exempt_from_the_budget() -> None:
+    snapshot = HOST
+    for action in MANY[:3]:
+        snapshot = changed(snapshot, action, generation=2)
+    made = plan(snapshot, ALL, max_moves=1)
+    causes = [move.cause for move in made.moves]
+    assert causes == ["reset", "reset", "reset", "place"]
+
+
+def test_the_first_cycles_are_exempt_from_the_budget() -> None:
+    assert len(plan(changed(HOST, settling=True), ALL, max_moves=1).moves) == 6
+
+
+def test_exempt_moves_do_not_use_up_the_budget_of_others() -> None:
+    snapshot = changed(HOST, overrides=(Override(irq_of(HOST, "uart4").identity, s("3")),))
+    made = plan(snapshot, ALL, max_moves=1)
+    assert sorted(moves_of(made, snapshot)) == ["uart2", "uart4"]
+
+
+def test_moves_that_must_not_wait_are_written_first() -> None:
+    snapshot = changed(HOST, overrides=(Override(irq_of(HOST, "uart5").identity, s("3")),))
+    evicts = limit("7", irqs=(irq_of(HOST, "uart0").number,))
+    made = plan(snapshot, ALL, evicts)
+    assert [move.cause for move in made.moves][:3] == ["override", "limit", "place"]
+
+
+# Cooldown
+
+
+def test_an_irq_that_was_just_moved_stays_until_the_cooldown_is_over() -> None:
+    snapshot, ledger = applied(HOST, plan(HOST, ALL))
+    other = wants(HOST, "p", uart0="2")
+    held = plan(snapshot, other, ledger=ledger, cooldown=30.0)
+    assert not held.moves
+    assert refusals(held, snapshot) == {"uart0": "cooldown"}
+    assert "moved 10 s ago; waits for 30 s" in held.refused[0].reason
+    later = changed(snapshot, now=HOST.now + 30.0)
+    assert moves_of(plan(later, other, ledger=ledger, cooldown=30.0), snapshot) == {"uart0": "2"}
+
+
+@pytest.mark.parametrize("urgent", ["override", "limit", "settling"])
+def test_the_cooldown_does_not_hold_back_what_cannot_wait(urgent: str) -> None:
+    snapshot, ledger = applied(HOST, plan(HOST, ALL))
+    other: tuple[Says, ...] = (wants(HOST, "p", uart0="2"),)
+    if urgent == "override":
+        snapshot = changed(snapshot, overrides=(Override(irq_of(HOST, "uart0").identity, s("2")),))
+    elif urgent == "limit":
+        other = (*other, limit("1", irqs=(irq_of(HOST, "uart0").number,)))
+    else:
+        snapshot = changed(snapshot, settling=True)
+    assert moves_of(plan(snapshot, *other, ledger=ledger, cooldown=30.0), snapshot) == {"uart0": "2"}
+
+
+# What the kernel answered
+
+
+def test_what_was_written_is_remembered_with_who_why_and_when() -> None:
+    _, ledger = applied(HOST, plan(HOST, ALL))
+    entry = entry_of(HOST, ledger, "uart0")
+    assert (entry.written, entry.policy, entry.reason, entry.moved, entry.generation) == (
+        "1",
+        "p",
+        "p says so",
+        HOST.now,
+        1,
+    )
+
+
+def test_a_dry_run_remembers_nothing_as_written() -> None:
+    made = plan(HOST, ALL)
+    assert entry_of(HOST, answered(HOST, made, Ledger(), "", "dry run"), "uart0").written is None
+
+
+def test_an_outcome_that_nobody_asked_for_changes_nothing() -> None:
+    ledger = Ledger()
+    assert after(ledger, plan(HOST, ALL), [Outcome("somebody else's", "written", 1, found="3")], 1.0) is ledger
+
+
+def test_a_generation_that_the_kernel_refused_is_never_written_again() -> None:
+    ledger = answered(HOST, plan(HOST, ALL), Ledger(), "managed")
+    again = plan(HOST, ALL, ledger=ledger)
+    assert not again.moves
+    assert set(refusals(again, HOST).values()) == {"managed"}
+    assert "managed, per-CPU or no-balance" in again.refused[0].reason and again.refused[0].advice
+
+
+@pytest.mark.parametrize("who", ["override", "limit"])
+def test_neither_an_override_nor_a_limit_writes_a_refused_generation_again(who: str) -> None:
+    ledger = known(HOST, "uart0", Entry(1, refused=1))
+    if who == "override":
+        snapshot = changed(HOST, overrides=(Override(irq_of(HOST, "uart0").identity, s("2")),))
+        assert refusals(plan(snapshot, ledger=ledger), snapshot) == {"uart0": "managed"}
+    else:
+        assert "uart0" not in moves_of(plan(HOST, limit("7"), ledger=ledger), HOST)
+
+
+def test_a_new_generation_is_asked_again() -> None:
+    ledger = known(HOST, "uart0", Entry(1, refused=1))
+    snapshot = changed(HOST, "uart0", generation=2)
+    assert moves_of(plan(snapshot, wants(HOST, "p", uart0="1"), ledger=ledger), snapshot) == {"uart0": "1"}
+
+
+def test_a_cpu_without_free_vectors_is_kept_out_and_the_plan_made_again() -> None:
+    first = wants(HOST, "p", uart0="1-3")
+    made = plan(HOST, wants(HOST, "p", uart0="1"))
+    ledger = answered(HOST, made, Ledger(), "no-vector")
+    assert moves_of(plan(HOST, first, ledger=ledger), HOST) == {"uart0": "2-3"}
+    assert refusals(plan(HOST, wants(HOST, "p", uart0="1"), ledger=ledger), HOST) == {"uart0": "no-vector"}
+    new = changed(HOST, "uart0", generation=2)
+    assert moves_of(plan(new, first, ledger=ledger), new) == {"uart0": "1-3"}
+
+
+def test_an_override_to_a_cpu_without_free_vectors_is_not_retried_blindly() -> None:
+    snapshot = changed(HOST, overrides=(Override(irq_of(HOST, "uart0").identity, s("2")),))
+    ledger = answered(snapshot, plan(snapshot), Ledger(), "no-vector")
+    again = plan(snapshot, ledger=ledger)
+    assert not again.moves
+    assert refusals(again, snapshot) == {"uart0": "no-vector"}
+
+
+def test_a_set_without_online_cpu_is_tried_once_more_and_then_out() -> None:
+    wish = wants(HOST, "p", uart0="1-2")
+    once = answered(HOST, plan(HOST, wish), Ledger(), "no-cpu")
+    second = plan(HOST, wish, ledger=once)
+    assert moves_of(second, HOST) == {"uart0": "1-2"}
+    twice = answered(HOST, second, once, "no-cpu")
+    assert refusals(plan(HOST, wish, ledger=twice), HOST) == {"uart0": "no-cpu"}
+    assert moves_of(plan(HOST, wants(HOST, "p", uart0="1"), ledger=twice), HOST) == {"uart0": "1"}
+
+
+def test_two_sets_refused_once_each_are_both_tried_again() -> None:
+    ledger = Ledger()
+    for cpus_wanted in ("1", "2"):
+        ledger = answered(HOST, plan(HOST, wants(HOST, "p", uart0=cpus_wanted), ledger=ledger), ledger, "no-cpu")
+    assert entry_of(HOST, ledger, "uart0").bad_sets == ()
+
+
+def test_a_mask_that_the_kernel_keeps_differently_twice_is_out() -> None:
+    """Success is not the last word: what reads back otherwise would be written for ever."""
+    snapshot, ledger = HOST, Ledger()
+    wish = wants(HOST, "p", uart0="1-2")
+    for _ in range(2):
+        made = plan(snapshot, wish, ledger=ledger)
+        ledger = after(ledger, made, [Outcome("platform/0/uart0", "differs", 32, "differs", found="1")], 1.0)
+        snapshot = changed(snapshot, "uart0", affinity=s("1"))
+    assert not plan(snapshot, wish, ledger=ledger).moves
+
+
+@pytest.mark.parametrize("code", ["transient", "gone", "unsaved"])
+def test_a_passing_trouble_is_tried_again_in_the_next_cycle(code: str) -> None:
+    ledger = answered(HOST, plan(HOST, ALL), Ledger(), code, code)
+    assert len(plan(HOST, ALL, ledger=ledger).moves) == 6
+
+
+# Steering in the ledger
+
+
+def test_a_setting_that_the_kernel_refused_is_not_written_again() -> None:
+    snapshot = host(cpus(4), nic("eth0", 2))
+    wish = Says("p", (), (Steering("eth0", "rx", 0, "flows", flows=65536),))
+    for code in ("managed", "no-cpu", "unknown"):
+        ledger = Ledger()
+        for _ in range(2):
+            made = plan(snapshot, wish, ledger=ledger)
+            outcomes = [Outcome(move.identity, "refused", None, code) for move in made.steering]
+            ledger = after(ledger, made, outcomes, snapshot.now)
+        again = plan(snapshot, wish, ledger=ledger)
+        assert not again.steering, code
+        assert refusals(again, snapshot) == {"": "refused"}, code
+
+
+def test_a_setting_that_the_kernel_keeps_differently_twice_is_out() -> None:
+    snapshot = host(cpus(4), nic("eth0", 2))
+    wish = Says("p", (), (Steering("eth0", "rx", 0, "rps", cpus=s("0-1")),))
+    ledger = Ledger()
+    for _ in range(2):
+        made = plan(snapshot, wish, ledger=ledger)
+        assert made.steering
+        ledger = after(ledger, made, [Outcome(made.steering[0].identity, "differs", None, "differs", found="0")], 1.0)
+    assert not plan(snapshot, wish, ledger=ledger).steering
+
+
+def test_the_ledger_forgets_irqs_that_are_gone() -> None:
+    ledger = Ledger({"a": Entry(1), "b": Entry(2)})
+    assert ledger.only(["b", "c"]) == Ledger({"b": Entry(2)})
+    assert ledger.only(["a", "b"]) is ledger
