@@ -13,6 +13,8 @@ from irqbal.planner import Ledger, Settings
 from irqbal.plugins import Found
 
 MAX_FRAME = 256 << 20
+PLANNER = -1
+"""Stands for the planner where a policy's index is asked for: what fails then is nobody's fault but irqbal's."""
 
 
 class Entry(msgspec.Struct, frozen=True):

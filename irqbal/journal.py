@@ -246,6 +246,10 @@ def _replace(path: Path, data: bytes) -> None:
         while view:
             view = view[os.write(fd, view) :]
         os.fsync(fd)
+    except OSError:
+        # Half a file would take up the room that is missing.
+        part.unlink(missing_ok=True)
+        raise
     finally:
         os.close(fd)
     part.replace(path)

@@ -93,9 +93,10 @@ def check_hooks(found: Found, module: ModuleType) -> None:
     who = found.distributions[0]
     implemented = 0
     for name in sorted(vars(module)):
-        if not name.startswith("irqbal_"):
-            continue
         function = getattr(module, name)
+        own = inspect.isfunction(function) and function.__module__ == module.__name__
+        if not name.startswith("irqbal_") and not (own and getattr(function, "irqbal_impl", None) is not None):
+            continue
         if not callable(function) or inspect.ismodule(function):
             continue
         if name not in HOOKS:

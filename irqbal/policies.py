@@ -91,6 +91,7 @@ class _Child:
                 if isinstance(answer, frames.Running):
                     self._running = answer.index
                     limit = IMPORT_DEADLINE if answer.hook == "import" else DEADLINE
+                    limit = PLANNER_DEADLINE if answer.index == frames.PLANNER else limit
                     deadline = time.monotonic() + limit
                 elif isinstance(answer, wanted):
                     return answer

@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -93,15 +94,16 @@ class Host:
         draft = Drafting(snapshot, ledger, message.settings)
         limiting = [policy for policy in self._policies if policy.has("irqbal_limit")]
         for policy in limiting:
-            items = self._items(policy, "irqbal_limit", (Limit, Note), snapshot=snapshot, options=policy.options)
+            items = self._items(policy, "irqbal_limit", (Limit, Note), snapshot=_own(snapshot), options=policy.options)
             draft.limit(policy.name, items)
         for policy in self._policies:
             if policy.has("irqbal_place"):
                 items = self._items(
                     policy, "irqbal_place", (Placement, Steering, Note),
-                    snapshot=snapshot, draft=_read_only(draft), options=policy.options,
+                    snapshot=_own(snapshot), draft=_read_only(draft), options=policy.options,
                 )  # fmt: skip
                 draft.place(policy.name, items)
+        self._send(frames.Running(frames.PLANNER, "decide"))
         plan = msgspec.structs.replace(decide(draft, changes), queues=queues)
         return frames.Answer(plan, ledger, tuple(self._raised))
 
@@ -147,8 +149,20 @@ class Host:
             found = None
             for policy in teachers:
                 found = found or self._call(policy, "irqbal_identify", irq=irq, device=device)
-            self._queues[key] = found if isinstance(found, Queue) else None
+            self._queues[key] = found if _is_queue(found) else None
         return self._queues[key]
+
+
+def _own(snapshot: Snapshot) -> Snapshot:
+    """A snapshot of a policy's own: what it does to the look-up tables reaches neither the planner nor other policies."""
+    return msgspec.structs.replace(snapshot)
+
+
+def _is_queue(found: Any) -> bool:
+    try:
+        return wire.from_msgpack(wire.to_msgpack(found), Queue) == found
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _read_only(draft: Drafting) -> Draft:
@@ -164,31 +178,66 @@ _DRAFT_FIELDS = (
 )  # fmt: skip
 
 
+MAX_ITEMS = 1 << 16
+"""Placements, limits and notes that one hook may give in one cycle."""
+MAX_TEXT = 4096
+"""Characters of one reason."""
+
+
 def _checked(items: Iterable[Any], kinds: tuple[type[Any], ...]) -> Iterator[Any]:
-    """Refuse what a policy made of the wrong types: msgspec does not check a struct made by hand."""
+    """Refuse what a policy made of the wrong types: msgspec does not check a struct made by hand.
+
+    What passes can be sent: an answer that cannot would be blamed on the policy that happened to run last.
+    """
     names = " or ".join(kind.__name__ for kind in kinds)
-    for item in items:
-        if not isinstance(item, kinds):
+    for count, item in enumerate(items):
+        if count >= MAX_ITEMS:
+            raise ValueError(f"more than {MAX_ITEMS} items in one cycle")
+        if type(item) not in kinds:
             raise TypeError(f"expected {names}, got {type(item).__name__}")
-        for field in msgspec.structs.fields(type(item)):
-            value = getattr(item, field.name)
-            if not _fits(field.name, value):
-                raise TypeError(f"{type(item).__name__}.{field.name} cannot be {value!r:.80}")
+        for name, optional in _fields(type(item)):
+            value = getattr(item, name)
+            if not (optional if value is None else _fits(name, value)):
+                raise TypeError(f"{type(item).__name__}.{name} cannot be {value!a:.80}")
         yield item
+
+
+@lru_cache
+def _fields(kind: type[Any]) -> tuple[tuple[str, bool], ...]:
+    """A kind's fields: the name, and whether it may be None."""
+    return tuple(
+        (field.name, field.default is None or (kind is Placement and field.name == "cpus"))
+        for field in msgspec.structs.fields(kind)
+    )
 
 
 def _fits(name: str, value: Any) -> bool:
     if name in ("cpus", "prefer"):
-        return value is None or isinstance(value, CpuSet)
+        return type(value) is CpuSet
     if name in ("irqs", "exempt"):
-        return value is None or (isinstance(value, tuple) and all(type(number) is int for number in value))
+        return type(value) is tuple and all(_is_number(number) for number in value)
     if name in ("irq", "queue", "flows", "near"):
-        return value is None or (type(value) is int and value >= 0)
+        return _is_number(value)
     if name == "open":
         return isinstance(value, bool)
     if name == "direction":
         return value in ("rx", "tx")
-    return isinstance(value, str)
+    return _is_text(value)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 31
+
+
+def _is_text(value: Any) -> bool:
+    """Text that can be sent: no lone surrogates, no novel."""
+    if type(value) is not str or len(value) > MAX_TEXT:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def main() -> None:

@@ -98,6 +98,11 @@ def test_text_that_is_refused(text: str, said: str) -> None:
     assert re.search(said, "\n".join(_problems(text)))
 
 
+def test_depth_is_bounded_long_before_python_is() -> None:
+    assert parse(f"policies: [{{x: {'[' * 20}{']' * 20}}}]", "f").policies[0].name == "x"
+    assert "too deeply" in _problems(f"policies: [{{x: {'[' * 40}{']' * 40}}}]")[0]
+
+
 def test_alias_that_contains_itself() -> None:
     assert "too deeply" in _problems("policies: &a\n- x: *a\n")[0]
 
@@ -129,7 +134,7 @@ def test_load_says_what_it_cannot_read(tmp_path: Path) -> None:
         load(big)
     good = tmp_path / "good.yaml"
     good.write_text("interval: 1s\n")
-    assert load(good).interval == 1
+    assert load(good).interval == Duration(1)
 
 
 def test_problem_of_a_value_on_the_line_below_its_key() -> None:

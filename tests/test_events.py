@@ -27,7 +27,8 @@ def _uevent(action: str, subsystem: str, path: str = "/devices/x") -> bytes:
     ("action", "subsystem", "about"),
     [
         ("online", "cpu", {"cpu"}), ("offline", "cpu", {"cpu"}), ("add", "cpu", {"cpu"}), ("change", "cpu", set()),
-        ("add", "net", {"device"}), ("remove", "net", {"device"}), ("move", "net", {"device"}), ("bind", "pci", {"device"}),
+        ("add", "net", {"device"}), ("remove", "net", {"device"}), ("move", "net", {"device"}), ("bind", "pci",
+        {"device"}),
         ("unbind", "virtio", {"device"}), ("add", "nvme", {"device"}), ("add", "queues", {"device"}),
         ("add", "module", {"device"}), ("add", "input", set()), ("change", "block", set()), ("add", "usb", set()),
     ],
@@ -36,7 +37,8 @@ def test_uevents(action: str, subsystem: str, about: set[str]) -> None:
     assert parse_uevent(_uevent(action, subsystem)) == about
 
 
-@pytest.mark.parametrize("data", [b"", b"\0\0", b"=", b"libudev\0\xfe\xed\xca\xfe", b"add@/x\0ACTION\0SUBSYSTEM=net\0", b"\xff" * 99])
+@pytest.mark.parametrize("data", [b"", b"\0\0", b"=", b"libudev\0\xfe\xed\xca\xfe",
+    b"add@/x\0ACTION\0SUBSYSTEM=net\0", b"\xff" * 99])
 def test_what_is_no_uevent_is_about_nothing(data: bytes) -> None:
     assert parse_uevent(data) == set()
 

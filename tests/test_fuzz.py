@@ -30,23 +30,33 @@ from irqbal.planner import Ledger
 from irqbal.watch import Watch
 from trees import HOSTS, Disk, HostSpec, Nic, Other, Threaded, Upper, make_tree
 
-fuzz = {
-    "derandomize": False, "database": None, "deadline": None,
-    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-}  # fmt: skip
+
+def fuzz(examples: int) -> settings:
+    """Other accidents at every run."""
+    return settings(
+        max_examples=examples, derandomize=False, database=None, deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )  # fmt: skip
+
 
 CONFIGS = (
-    b"interval: 10s\ndry_run: false\nstate_dir: /var/lib/irqbal\non_exit: keep\non_drift: reassert\nbanned_cpus: 0-3,8\n"
+    b"interval: 10s\ndry_run: false\nstate_dir: /var/lib/irqbal\non_exit: keep\non_drift: reassert\n"
+    b"banned_cpus: 0-3,8\n"
     b"max_moves: 64\npolicies:\n  - isolate_cores: {kernel: true, cpus: \"\", except: {}}\n  - pin_irqs: {rules: []}\n"
-    b"  - pin_nic_queues: {interfaces: [\"*\"], cpus: local, xps: true}\n  - spread_by_rate: {min_gain: 5%}\nobservers: []\n",
-    b"# a comment\npolicies:\n- spread_by_rate\n- pin_irqs:\n    rules:\n    - {irq: 'eth*', cpus: 4-7}\n    - queue: \"a b\"\n"
+    b"  - pin_nic_queues: {interfaces: [\"*\"], cpus: local, xps: true}\n  - spread_by_rate: {min_gain: 5%}\n"
+    b"observers: []\n",
+    b"# a comment\npolicies:\n- spread_by_rate\n- pin_irqs:\n    rules:\n    - {irq: 'eth*', cpus: 4-7}\n"
+    b"    - queue: \"a b\"\n"
     b"      leave: |\n        text\n        more\n...\n",
     b"a: &a {x: [1, 2, *b], y: &b ~}\n? [k]\n: !!int 0x10\n<<: *a\n%TAG ! x\n--- >-\n folded\n",
 )
 TOKENS = (
-    b"", b"\0", b"\n", b"\t", b":", b": ", b"- ", b"{", b"}", b"[", b"]", b",", b"-", b"&a ", b"*a", b"!!", b"%", b"|\n", b"'", b'"',
-    b"4294967296", b"9" * 25, b"9" * 5000, b"-1", b"0x", b"\xff", b"\xc2\xb2", b"\xd9\xa3", b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"CPU0",
-    b"policies", b"interval: ", b"nan", b"inf", b"0-8191", b"1-0", b"0-3:1/2", b"f" * 2100, b"(null)", b"isolated", b"=", b"@", b" ",
+    b"", b"\0", b"\n", b"\t", b":", b": ", b"- ", b"{", b"}", b"[", b"]", b",", b"-", b"&a ", b"*a", b"!!", b"%",
+    b"|\n", b"'", b'"',
+    b"4294967296", b"9" * 25, b"9" * 5000, b"-1", b"0x", b"\xff", b"\xc2\xb2", b"\xd9\xa3", b"\xef\xbb\xbf",
+    b"\xe2\x80\xa8", b"CPU0",
+    b"policies", b"interval: ", b"nan", b"inf", b"0-8191", b"1-0", b"0-3:1/2", b"f" * 2100, b"(null)", b"isolated",
+    b"=", b"@", b" ",
 )  # fmt: skip
 
 
@@ -86,7 +96,7 @@ def _kernel_texts(path: str) -> tuple[bytes, ...]:
 # Configurations: 10,000
 
 
-@settings(max_examples=8000, **fuzz)
+@fuzz(8000)
 @given(accidents(*CONFIGS))
 def test_config_is_read_or_refused(data: bytes) -> None:
     try:
@@ -98,7 +108,7 @@ def test_config_is_read_or_refused(data: bytes) -> None:
         assert isinstance(config, Config)
 
 
-@settings(max_examples=1500, **fuzz)
+@fuzz(1500)
 @given(accidents(*CONFIGS))
 def test_config_file_is_read_or_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "f.yaml"
@@ -107,7 +117,7 @@ def test_config_file_is_read_or_refused(tmp_path: Path, data: bytes) -> None:
         load(path)
 
 
-@settings(max_examples=500, **fuzz)
+@fuzz(500)
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ConfigError):
@@ -118,11 +128,12 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 GIC = (
     b"           CPU0       CPU1       \n 11:    5134553    5067313     GICv3  30 Level     arch_timer\n"
-    b" 46:          0          3ITS-PCI-MSI-0000:01:00.0   1 Edge      eth0-TxRx-0, x\nIPI0:      1302       2410   Rescheduling\nErr: 0\n"
+    b" 46:          0          3ITS-PCI-MSI-0000:01:00.0   1 Edge      eth0-TxRx-0, x\n"
+    b"IPI0:      1302       2410   Rescheduling\nErr: 0\n"
 )
 
 
-@settings(max_examples=2500, **fuzz)
+@fuzz(2500)
 @given(accidents(*_kernel_texts("proc/interrupts"), GIC))
 def test_interrupts(data: bytes) -> None:
     found = parse_interrupts(data)
@@ -130,7 +141,7 @@ def test_interrupts(data: bytes) -> None:
     assert all(row.irq is None or len(row.counts) == len(found.cpus) for row in found.rows)
 
 
-@settings(max_examples=2000, **fuzz)
+@fuzz(2000)
 @given(accidents(*_kernel_texts("proc/stat")))
 def test_stat(data: bytes) -> None:
     found = parse_stat(data, range(60))
@@ -141,7 +152,7 @@ LISTS = (b"0-3,8\n", b"0\n", b"0-2,4-7\n", b"\n", b"  (null)\n", b"0-511\n", b"0
 MASKS = (b"ff\n", b"00000000,0000000f\n", b"0\n", b"ffffffff,ffffffff,ffffffff\n", b"0x3\n")
 
 
-@settings(max_examples=1500, **fuzz)
+@fuzz(1500)
 @given(accidents(*LISTS), accidents(*MASKS))
 def test_lists_and_masks(tmp_path: Path, listed: bytes, hexed: bytes) -> None:
     (tmp_path / "list").write_bytes(listed)
@@ -160,7 +171,7 @@ UEVENTS = (
 )
 
 
-@settings(max_examples=1500, **fuzz)
+@fuzz(1500)
 @given(accidents(*UEVENTS))
 def test_netlink(data: bytes) -> None:
     assert parse_uevent(data) <= {"cpu", "device"}
@@ -168,8 +179,9 @@ def test_netlink(data: bytes) -> None:
     _attributes(data)
 
 
-@settings(max_examples=850, **fuzz)
-@given(accidents(b"quiet isolcpus=managed_irq,domain,1-3 nohz_full=0-7:1/2 -- isolcpus=2", b"isolcpus=2-N nohz_full=all"))
+@fuzz(850)
+@given(accidents(b"quiet isolcpus=managed_irq,domain,1-3 nohz_full=0-7:1/2 -- isolcpus=2",
+    b"isolcpus=2-N nohz_full=all"))
 def test_command_line(data: bytes) -> None:
     for cpus in parse_cmdline(data.decode("utf-8", "backslashreplace")).values():
         assert isinstance(cpus, CpuSet)
@@ -200,7 +212,7 @@ def _damage_one(folder: Path, choice: int, seed: int, times: int, use: Callable[
         path.write_bytes(before)
 
 
-@settings(max_examples=1000, **fuzz)
+@fuzz(1000)
 @given(accidents(b"isolated\n", b"isolated invalid (x)\n", b"member\n"), accidents(*LISTS), accidents(b"0-1\n"))
 def test_cgroups(folder: Path, state: bytes, cpus: bytes, at_root: bytes) -> None:
     base = folder / "sys/fs/cgroup"
@@ -214,7 +226,7 @@ def test_cgroups(folder: Path, state: bytes, cpus: bytes, at_root: bytes) -> Non
         assert isinstance(found, CpuSet)
 
 
-@settings(max_examples=400, **fuzz)
+@fuzz(400)
 @given(
     accidents(b"irq/30-ice\n", b"napi/eth0-8193\n"), accidents(b"77 (irq/30) S 2 " + b"0 " * 34 + b"3 0 0\n"),
     accidents(b"Name:\tx\nCpus_allowed_list:\t0-3\n"), accidents(b"77 78 \n"),
@@ -226,7 +238,7 @@ def test_threads(folder: Path, comm: bytes, stat: bytes, status: bytes, children
     assert all(isinstance(thread.cpus, CpuSet) for thread in read_threads(folder))
 
 
-@settings(max_examples=250, **fuzz)
+@fuzz(250)
 @given(st.integers(0, 10**6), st.integers(0, 2**32), st.integers(1, 5))
 def test_whole_host_with_one_file_damaged(folder: Path, choice: int, seed: int, times: int) -> None:
     """Only a file without which nothing can be done (the online CPUs) may make a HostError; the rest is done without.

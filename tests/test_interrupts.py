@@ -22,7 +22,8 @@ HEAD = "            CPU0       CPU1       "
 def test_x86_before_6_8_packs_the_address_into_hwirq() -> None:
     row = _parse(HEAD, " 34:          0         15   PCI-MSI 67633156-edge      virtio2-output.1")["34"]
     assert row == Row(
-        "34", 34, (0, 15), "PCI-MSI", 67633156, "edge", "virtio2-output.1", "PCI-MSI 67633156-edge      virtio2-output.1"
+        "34", 34, (0, 15), "PCI-MSI", 67633156, "edge", "virtio2-output.1",
+        "PCI-MSI 67633156-edge      virtio2-output.1"
     )
 
 
@@ -124,7 +125,8 @@ def test_counts_as_wide_as_their_column() -> None:
 
 @pytest.mark.parametrize(
     "row",
-    ["garbage", ":", "  5", "  5:", "  5:          1", "  5: a b", "LOC:", " : 1 2", "  5:          1   IO-APIC 5-edge x"],
+    ["garbage", ":", "  5", "  5:", "  5:          1", "  5: a b", "LOC:", " : 1 2",
+    "  5:          1   IO-APIC 5-edge x"],
 )
 def test_row_that_cannot_be_parsed_is_counted_and_the_others_are_read(row: str) -> None:
     good = "  6:          1          2   IO-APIC   6-edge      y"

@@ -40,7 +40,8 @@ def test_queues_of_every_driver(device: Nic | Disk, tmp_path: Path) -> None:
 
 
 def test_every_pattern_has_a_driver_among_the_made_up_ones() -> None:
-    short = {"bnxt_en": "bnxt", "mlx5_core": "mlx5", "mlx4_core": "mlx4", "rvu_nicpf": "otx2", "virtio_blk": "virtio-blk"}
+    short = {"bnxt_en": "bnxt", "mlx5_core": "mlx5", "mlx4_core": "mlx4", "rvu_nicpf": "otx2",
+        "virtio_blk": "virtio-blk"}
     made = {short.get(driver, driver) for driver in (*NIC_DRIVERS, *DISK_DRIVERS)}
     assert {driver for pattern in (*NETWORK, *STORAGE) for driver in pattern.drivers.split()} == made
 

@@ -292,8 +292,10 @@ cpu_sets = st.sampled_from(["", "0", "1", "0-1", "2", "9"])
 @given(
     st.lists(
         st.tuples(
-            st.dictionaries(st.integers(0, 4), counts, max_size=5), st.dictionaries(st.integers(0, 4), cpu_sets, max_size=5),
-            st.lists(st.floats(0, 1e6), min_size=6, max_size=6), st.floats(-1, 100), st.sampled_from(["0-2", "0-1", "0"]),
+            st.dictionaries(st.integers(0, 4), counts, max_size=5), st.dictionaries(st.integers(0, 4),
+            cpu_sets, max_size=5),
+            st.lists(st.floats(0, 1e6), min_size=6, max_size=6), st.floats(-1, 100), st.sampled_from(["0-2", "0-1",
+            "0"]),
             st.integers(1, 2),
         ),
         min_size=2, max_size=12,

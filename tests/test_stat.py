@@ -35,8 +35,10 @@ def test_irq_and_softirq_are_the_sixth_and_seventh() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"intr\n", b"intr \n", b"intr 5\n", b"intr x y z\n", b"cpu0\n", b"cpu0 1 2 3\n", b"cpux 1\n", b"cpu0 a b c d e f g\n",
-     b"cpu0x 1 2 3 4 5 6 7\n", b"\xff\n", b"cpu" + b"9" * 5000 + b" 1 2 3 4 5 6 7\n"],
+    [b"", b"intr\n", b"intr \n", b"intr 5\n", b"intr x y z\n", b"cpu0\n", b"cpu0 1 2 3\n", b"cpux 1\n",
+    b"cpu0 a b c d e f g\n",
+     b"cpu0x 1 2 3 4 5 6 7\n", b"\xff\n", b"cpu" + b"9" * 5000 + b" 1 2 3 4 5 6 7\n",
+     b"cpu0 1 2 3 4 5 6 " + b"9" * 400 + b"\n"],
 )  # fmt: skip
 def test_lines_that_are_not_understood_are_passed_over(data: bytes) -> None:
     assert parse_stat(data, [0, 1]) == Stat({}, {})

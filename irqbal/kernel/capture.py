@@ -272,7 +272,7 @@ class _Taker:
         except (HostError, OSError):
             self.unreadable.add(self._scrub.text(path))
             return
-        self._put(path, data if change is None else change(data), stat.S_IMODE(mode))
+        self._put(path, data if change is None else change(data), stat.S_IMODE(mode) & 0o755)
 
     def _put(self, path: str, data: bytes, mode: int) -> None:
         path = self._scrub.text(path)

@@ -33,7 +33,7 @@ def parse_stat(data: bytes, irqs: Iterable[int]) -> Stat:
             fields = line.split()
             try:
                 times[int(fields[0][3:])] = CpuTime(int(fields[6]) / _HZ, int(fields[7]) / _HZ)
-            except (ValueError, IndexError):
+            except (ValueError, IndexError, OverflowError):
                 continue
         elif line.startswith(b"intr "):
             fields = line.split()

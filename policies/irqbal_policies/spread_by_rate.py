@@ -174,14 +174,18 @@ class _Board:
         if not self._groups:
             return ""
         busiest, old = self._busiest()
-        bound = self._bound()
-        noise = math.sqrt(sum(group.noise**2 for group in self._on[busiest]))
+        level, hottest = self._bounds()
+        bound = max(level, hottest.load / max(self._capacity[cpu] for cpu in hottest.allowed))
+        # What is compared wavers with the groups on the busiest CPU, and with the hottest one where that is the bound.
+        unsure = self._on[busiest] ^ ({hottest} if bound > level else set())
+        noise = math.sqrt(sum(group.noise**2 for group in unsure))
         settling = self._snapshot.settling
         slack = 0.0 if settling else SIGMAS * noise / self._capacity[busiest]
         if old - slack <= bound * (1 + (min_gain / 3 if settling else min_gain)):
             return "balanced"
         start = dict(self.home)
-        self._shift(bound * (1 + min_gain / 5))
+        # While everything may still move, the CPUs beside the hottest IRQ's are levelled too: that leaves room for noise.
+        self._shift((level if settling else bound) * (1 + min_gain / 5))
         new = self._busiest()[1]
         if settling and new > bound * (1 + min_gain / 3):
             new = self._try_from_scratch(new)
@@ -222,18 +226,18 @@ class _Board:
         cpu = max(used, key=self._own)
         return cpu, self._own(cpu)
 
-    def _bound(self) -> float:
-        """What no placement can beat: the hottest group, the mean over any set of CPUs that groups are bound to, the base."""
-        hottest = max(group.load / max(self._capacity[cpu] for cpu in group.allowed) for group in self._groups)
+    def _bounds(self) -> tuple[float, _Group]:
+        """What no placement can beat: the mean over any set of CPUs that groups are bound to, and the hottest group."""
+        hottest = max(self._groups, key=lambda group: group.load / max(self._capacity[cpu] for cpu in group.allowed))
         rooms: dict[CpuSet, float] = {}
         for group in self._groups:
             rooms[group.allowed] = rooms.get(group.allowed, 0.0) + group.load
-        bound = hottest
+        level = 0.0
         for room in rooms:
             inside = sum(load for other, load in rooms.items() if other <= room)
             inside += sum(self._base[cpu] for cpu in room)
-            bound = max(bound, inside / sum(self._capacity[cpu] for cpu in room))
-        return bound
+            level = max(level, inside / sum(self._capacity[cpu] for cpu in room))
+        return level, hottest
 
     def _shift(self, good: float) -> None:
         """Take from the busiest CPU, again and again, until it is good enough or nothing helps."""

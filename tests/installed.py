@@ -1,0 +1,56 @@
+"""Throw-away installations: a Python of its own that sees irqbal and whatever policies a test installs in it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import sysconfig
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+
+from irqbal.plugins import Found, find
+
+HEADER = """
+from irqbal import CpuSet, Draft, Irq, Limit, Meta, Note, Options, Placement, Queue, Snapshot, Steering, hookimpl
+"""
+
+
+class Site:
+    """A virtual environment made by hand: `python` runs in it, `install` puts distributions into it.
+
+    Like the one that irqbal runs in, it is reached by a child that was started in isolated mode (`python -I`).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        base = Path(sys.base_exec_prefix) / "bin"
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        self.python = folder / "bin/python"
+        self.packages = folder / "lib" / version / "site-packages"
+        self.python.parent.mkdir(parents=True)
+        self.packages.mkdir(parents=True)
+        self.python.symlink_to(base / version)
+        (folder / "pyvenv.cfg").write_text(f"home = {base}\n")
+        ours = sysconfig.get_path("purelib")
+        (self.packages / "irqbal-base.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
+
+    def install(
+        self, policy: str, source: str, *, distribution: str = "", version: str = "0.1", value: str = "", header: bool = True
+    ) -> Site:
+        """Install a distribution `irqbal-POLICY` with a module of this source, and the policy as its entry point.
+
+        `value`: what the entry point says instead of the module's name.
+        """
+        name = distribution or f"irqbal-{policy.replace('_', '-')}"
+        module = f"{name.replace('-', '_')}_policy"
+        (self.packages / f"{module}.py").write_text((HEADER if header else "") + textwrap.dedent(source))
+        info = self.packages / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[irqbal]\n{policy} = {value or module}\n")
+        return self
+
+    def found(self) -> Mapping[str, Found]:
+        """What is installed here, from metadata alone."""
+        distributions = importlib.metadata.distributions(path=[str(self.packages)])
+        return find(entry for dist in distributions for entry in dist.entry_points if entry.group == "irqbal")

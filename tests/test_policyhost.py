@@ -1,0 +1,367 @@
+"""Policies run in a child without root: whatever one of them does, the others' moves still come and it is named."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from builders import changed, cpus, host, irq_of, lone, moves_of, nic, s
+from installed import Site
+from irqbal.frames import Entry
+from irqbal.located import Node
+from irqbal.model import Failure, Override, Plan, Record, Snapshot
+from irqbal.planner import Ledger, Settings
+from irqbal.policies import DEADLINE, RAISES_UNTIL_ASIDE, Policies, Stopped
+
+ROOT = os.geteuid() == 0
+HOST = host(cpus(8, offline="7"), nic("eth0", 1), lone("i8042", "ttyS0"))
+I8042, TTY = irq_of(HOST, "i8042").number, irq_of(HOST, "ttyS0").number
+
+GOOD = f"""
+    @hookimpl
+    def irqbal_place(snapshot):
+        yield Placement({I8042}, CpuSet.of(1), "good")
+"""
+
+Asking = Callable[..., Policies]
+
+
+@contextlib.contextmanager
+def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """An installation that anybody may read, as a system's is; policy hosts are started with its Python."""
+    folder = Path(tempfile.mkdtemp(prefix="irqbal-test-"))
+    folder.chmod(0o755)
+    made = Site(folder)
+    monkeypatch.setattr(sys, "executable", str(made.python))
+    yield made
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    with installation(monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def policies(site: Site) -> Iterator[Asking]:
+    """Policies of these names, in this order, of what is installed; their child is ended afterwards."""
+    made: list[Policies] = []
+
+    def start(*names: str, kind: str = "policies") -> Policies:
+        found = site.found()
+        entries = [Entry(found[name], index, Node(1, {})) for index, name in enumerate(names)]
+        made.append(Policies(entries, kind))  # type: ignore[arg-type]
+        assert made[-1].bind() == []
+        return made[-1]
+
+    yield start
+    for item in made:
+        item.close()
+
+
+def ask(policies: Policies, snapshot: Snapshot = HOST) -> tuple[Plan, tuple[Failure, ...]]:
+    answer, failures = policies.plan(snapshot, Ledger(), Settings())
+    return answer.plan, failures
+
+
+def bad(body: str) -> str:
+    """A policy that asks for one fine move, and then does this."""
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    return (
+        "import ctypes, os, re, signal, socket, subprocess, sys, threading, time\nimport msgspec\n"
+        f"@hookimpl\ndef irqbal_place(snapshot, draft):\n    yield Placement({TTY}, CpuSet.of(2), 'bad')\n{lines}\n"
+    )
+
+
+# Bad policies. Those that hang, crash or talk garbage are set aside at once …
+
+ASIDE = {
+    "sleeps an hour": ("time.sleep(3600)", "deadline"),
+    "a regex that backtracks for ever": ("re.match(r'(a+)+$', 'a' * 64 + 'b')", "deadline"),
+    "yields for ever": ("while True: pass", "deadline"),
+    "closes the channel": ("os.closerange(3, 256)\ntime.sleep(9)", "crashed"),
+    "os._exit": ("os._exit(3)", "crashed"),
+    "sys.exit": ("sys.exit(0)", "crashed"),
+    "a segmentation fault": ("ctypes.string_at(0)", "crashed"),
+    "raises KeyboardInterrupt": ("raise KeyboardInterrupt", "crashed"),
+    "aborts": ("os.abort()", "crashed"),
+    "writes garbage into the channel": ("os.write(int(sys.argv[1]), b'\\xff' * 64)\ntime.sleep(9)", "garbage"),
+    "writes a short frame into the channel": ("os.write(int(sys.argv[1]), b'\\x02\\0\\0\\0hi')\ntime.sleep(9)", "garbage"),
+}
+# … those that raise, or give what they must not, lose their say in this cycle.
+RAISED = {
+    "raises": ("raise ValueError('my fault')", "ValueError: my fault"),
+    "recurses": ("f = lambda: f()\nf()", "RecursionError"),
+    "reads /etc/shadow": ("open('/etc/shadow')", "PermissionError"),
+    "reads root's home": ("os.listdir('/root')", "PermissionError"),
+    "writes a file": ("open('/etc/irqbal-was-here', 'w')", "PermissionError"),
+    "writes an IRQ's mask": ("open('/proc/irq/default_smp_affinity', 'w')", "PermissionError"),
+    "fills a temporary file": ("import tempfile\ntempfile.TemporaryFile()", "No usable temporary directory"),
+    "opens a socket": ("socket.socket()", "PermissionError"),
+    "opens a netlink socket": ("socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)", "PermissionError"),
+    "kills the daemon": ("os.kill(os.getppid(), signal.SIGKILL)", "PermissionError"),
+    "becomes root again": ("os.setuid(0)", "PermissionError"),
+    "forks": ("os.fork()", "BlockingIOError"),
+    "starts a thread": ("threading.Thread(target=time.sleep, args=(9,)).start()", "RuntimeError"),
+    "runs a program": ("os.execv('/bin/true', ['true'])", "PermissionError"),
+    "eats memory": ("hog = bytearray(2 << 30)", "MemoryError"),
+    "changes the snapshot": ("snapshot.irqs = ()", "AttributeError"),
+    "changes the draft": ("draft.place('bad', ())", "AttributeError"),
+    "yields text": ("yield 'CPU 3'", "TypeError: expected Placement or Steering or Note, got str"),
+    "yields a limit where placements are asked for": ("yield Limit(CpuSet.of(1), 'x')", "got Limit"),
+    "yields a subclass": ("class P(Placement): pass\nyield P(1, None, 'x')", "got P"),
+    "yields an IRQ that is a name": ("yield Placement('eth0', CpuSet.of(1), 'x')", "Placement.irq cannot be 'eth0'"),
+    "yields an IRQ that is None": ("yield Placement(None, CpuSet.of(1), 'x')", "Placement.irq cannot be None"),
+    "yields an IRQ beyond all numbers": ("yield Placement(1 << 70, CpuSet.of(1), 'x')", "Placement.irq cannot be"),
+    "yields an IRQ below zero": ("yield Placement(-1, CpuSet.of(1), 'x')", "Placement.irq cannot be -1"),
+    "yields an IRQ that is true": ("yield Placement(True, CpuSet.of(1), 'x')", "Placement.irq cannot be True"),
+    "yields CPUs as a list": ("yield Placement(1, [1, 2], 'x')", "Placement.cpus cannot be [1, 2]"),
+    "yields a reason that is a number": ("yield Placement(1, CpuSet.of(1), 7)", "Placement.reason cannot be 7"),
+    "yields a reason that cannot be sent": ("yield Placement(1, None, '\\ud800')", "Placement.reason cannot be"),
+    "yields a reason without end": ("yield Note('x' * 100_000)", "Note.text cannot be"),
+    "yields a queue that is None": ("yield Steering('eth0', 'tx', None, 'x')", "Steering.queue cannot be None"),
+    "yields a direction of its own": ("yield Steering('eth0', 'up', 0, 'x')", "Steering.direction cannot be 'up'"),
+    "yields more than anybody reads": ("while True: yield Note('x')", "more than 65536 items"),
+}
+
+
+ORDERS = [(what, "first") for what in ASIDE]
+ORDERS += [(what, "last") for what in ("sleeps an hour", "os._exit", "writes garbage into the channel")]
+
+
+@pytest.mark.parametrize(("what", "order"), ORDERS)
+def test_who_hangs_crashes_or_talks_garbage_is_set_aside_and_the_others_go_on(site: Site, policies: Asking, what: str, order: str) -> None:
+    body, code = ASIDE[what]
+    site.install("good", GOOD).install("bad", bad(body), version="6.6")
+    asked = policies("bad", "good") if order == "first" else policies("good", "bad")
+    started = time.monotonic()
+    made, failures = ask(asked)
+    took = time.monotonic() - started
+    assert moves_of(made, HOST) == {"i8042": "1"}
+    (failure,) = failures
+    assert (failure.policy, failure.code, failure.aside) == ("bad", code, True)
+    assert "(irqbal-bad 6.6)" in failure.reason
+    assert took < DEADLINE + 1.5
+    assert [item.policy for item in asked.aside.values()] == ["bad"]
+    started = time.monotonic()
+    assert moves_of(ask(asked)[0], HOST) == {"i8042": "1"}  # until the next reload it is not asked again
+    assert time.monotonic() - started < 1
+
+
+def test_how_a_policy_crashed_is_told(site: Site, policies: Asking) -> None:
+    site.install("exits", bad("os._exit(3)")).install("segfaults", bad("ctypes.string_at(0)"))
+    _, failures = ask(policies("exits", "segfaults"))
+    assert ["with status 3" in failures[0].reason, "by signal 11" in failures[1].reason] == [True, True]
+
+
+@pytest.fixture(scope="module")
+def raised() -> Iterator[tuple[Plan, dict[str, Failure], Policies]]:
+    """One cycle of all that raise, before and after a good policy, in one real child: the plan, and who failed how."""
+    with pytest.MonkeyPatch.context() as monkeypatch, installation(monkeypatch) as site:
+        site.install("good", GOOD)
+        for number, (body, _) in enumerate(RAISED.values()):
+            site.install(f"bad{number}", bad(body))
+        names = [f"bad{number}" for number in range(len(RAISED))]
+        found = site.found()
+        half = len(names) // 2
+        order = [*names[:half], "good", *names[half:]]
+        asked = Policies(Entry(found[name], index, Node(1, {})) for index, name in enumerate(order))
+        assert asked.bind() == []
+        made, failures = ask(asked)
+        yield made, {failure.policy: failure for failure in failures}, asked
+        asked.close()
+
+
+@pytest.mark.skipif(not ROOT, reason="only root has something to drop")
+@pytest.mark.parametrize("what", RAISED)
+def test_who_raises_or_gives_what_it_must_not_loses_its_say_in_this_cycle(
+    raised: tuple[Plan, dict[str, Failure], Policies], what: str
+) -> None:
+    made, failures, asked = raised
+    name = f"bad{list(RAISED).index(what)}"
+    failure = failures[name]
+    assert (failure.code, failure.aside) == ("raised", False)
+    assert failure.reason.startswith("irqbal_place: ")
+    assert RAISED[what][1] in failure.reason
+    assert moves_of(made, HOST) == {"i8042": "1"} and name not in {item.policy for item in made.refused}
+    assert not asked.aside
+
+
+def test_where_a_policy_raised_is_told(site: Site, policies: Asking) -> None:
+    site.install("bad", bad("raise ValueError('my\\nfault')"))
+    _, (failure,) = ask(policies("bad"))
+    assert failure.reason.startswith("irqbal_place: ValueError: my fault (") and "irqbal_bad_policy.py:8)" in failure.reason
+
+
+def test_who_raises_three_cycles_in_a_row_is_set_aside(site: Site, policies: Asking) -> None:
+    site.install("good", GOOD).install("bad", bad("raise ValueError('x')"))
+    asked = policies("bad", "good")
+    asides = [ask(asked)[1][0].aside for _ in range(RAISES_UNTIL_ASIDE)]
+    assert asides == [False, False, True]
+    made, failures = ask(asked)
+    assert moves_of(made, HOST) == {"i8042": "1"} and failures == ()
+    assert asked.aside[0].reason.endswith("(irqbal-bad 0.1)")
+
+
+def test_who_raises_now_and_then_keeps_his_place(site: Site, policies: Asking) -> None:
+    site.install("bad", bad("if snapshot.cycle % 3: raise ValueError('x')"))
+    asked = policies("bad")
+    for cycle in range(1, 8):
+        made, failures = ask(asked, changed(HOST, cycle=cycle))
+        assert bool(failures) == bool(cycle % 3) == (not made.moves)
+    assert not asked.aside
+
+
+@pytest.mark.parametrize("source", ["raise RuntimeError('no licence')", "import sys\nsys.exit(1)"])
+def test_who_does_not_import_is_set_aside_and_the_others_go_on(site: Site, policies: Asking, source: str) -> None:
+    site.install("good", GOOD).install("bad", source)
+    asked = policies("bad", "good")
+    assert [(item.policy, item.code) for item in asked.aside.values()] == [("bad", "unusable")]
+    assert "irqbal-bad 0.1: the policy bad does not import" in asked.aside[0].reason
+    assert moves_of(ask(asked)[0], HOST) == {"i8042": "1"}
+
+
+@pytest.mark.parametrize("source", ["import os\nos._exit(1)", "import ctypes\nctypes.string_at(0)"])
+def test_who_crashes_while_it_is_imported_is_set_aside(site: Site, policies: Asking, source: str) -> None:
+    site.install("good", GOOD).install("bad", source)
+    asked = policies("good", "bad")
+    assert [(item.policy, item.code) for item in asked.aside.values()] == [("bad", "crashed")]
+    assert moves_of(ask(asked)[0], HOST) == {"i8042": "1"}
+
+
+def test_two_bad_policies_are_both_set_aside_in_one_cycle(site: Site, policies: Asking) -> None:
+    site.install("worse", bad("os._exit(1)")).install("bad", bad("ctypes.string_at(0)")).install("good", GOOD)
+    made, failures = ask(policies("worse", "good", "bad"))
+    assert sorted(failure.policy for failure in failures) == ["bad", "worse"]
+    assert moves_of(made, HOST) == {"i8042": "1"}
+
+
+def test_a_limit_that_hangs_is_its_policys_fault(site: Site, policies: Asking) -> None:
+    site.install("good", GOOD)
+    site.install("bad", "@hookimpl\ndef irqbal_limit(snapshot):\n    import os\n    os._exit(1)")
+    _, (failure,) = ask(policies("good", "bad"))
+    assert failure.policy == "bad"
+
+
+def test_an_offline_cpu_is_refused_with_the_reason_and_is_no_crime(site: Site, policies: Asking) -> None:
+    place = f"@hookimpl\ndef irqbal_place():\n    return [Placement({TTY}, CpuSet.of(7), 'there')]"
+    site.install("good", GOOD).install("bad", place)
+    made, failures = ask(policies("bad", "good"))
+    assert moves_of(made, HOST) == {"i8042": "1"} and failures == ()
+    ((policy, code),) = [(item.policy, item.code) for item in made.refused]
+    assert (policy, code) == ("bad", "offline")
+
+
+MUTATIONS = {
+    "its look-up tables": "snapshot.irq_by_number.clear()\nsnapshot.cpus_by_node.clear()",
+    "its fields by force": "msgspec.structs.force_setattr(snapshot, 'irqs', ())",
+    "its cached answers": "snapshot.__dict__['online'] = CpuSet.of(7)",
+}
+
+
+@pytest.mark.parametrize("what", MUTATIONS)
+def test_what_a_policy_does_to_its_snapshot_reaches_nobody_else(site: Site, policies: Asking, what: str) -> None:
+    site.install("good", GOOD.replace("snapshot):", "snapshot):\n        assert snapshot.irq_by_number and snapshot.irqs"))
+    site.install("bad", bad(f"snapshot.online\n{MUTATIONS[what]}"))
+    made, failures = ask(policies("bad", "good"))
+    assert moves_of(made, HOST) == {"i8042": "1", "ttyS0": "2"} and failures == ()
+
+
+def test_a_queue_of_garbage_is_no_queue_and_nobody_is_blamed_for_it(site: Site, policies: Asking) -> None:
+    teach = "@hookimpl\ndef irqbal_identify(irq):\n    return Queue(7, 'x', 'sideways')"
+    site.install("bad", teach).install("good", GOOD)
+    snapshot = changed(HOST, "eth0-TxRx-0", queue=None)
+    made, failures = ask(policies("bad", "good"), snapshot)
+    assert (moves_of(made, HOST), made.queues, failures) == ({"i8042": "1"}, {}, ())
+
+
+def test_a_policy_teaches_a_drivers_queue_naming_to_the_others(site: Site, policies: Asking) -> None:
+    teach = "@hookimpl\ndef irqbal_identify(irq, device):\n    return Queue(device.interfaces[0], 5, 'rx')"
+    site.install("teacher", teach)
+    site.install("good", "@hookimpl\ndef irqbal_place(snapshot):\n    yield Note(str([i.queue for i in snapshot.irqs]))")
+    made, _ = ask(policies("teacher", "good"), changed(HOST, "eth0-TxRx-0", queue=None))
+    assert {number: str(queue) for number, queue in made.queues.items()} == {32: "eth0/rx-5"}
+    assert "index=5" in made.notes[0][1].text
+
+
+# The child itself
+
+
+@pytest.mark.skipif(not ROOT, reason="only root has something to drop")
+@pytest.mark.parametrize("kind", ["policies", "observers"])
+def test_the_child_has_another_user_no_capability_and_no_way_back(site: Site, policies: Asking, kind: str) -> None:
+    asked = policies(*(["good"] if site.install("good", GOOD) else []), kind=kind)
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{asked.pid}/status").read_text().splitlines())
+    for ids in (status["Uid"].split(), status["Gid"].split()):
+        assert len(set(ids)) == 1 and ids[0] != "0"
+    assert status["Groups"].strip() == ""
+    for which in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(status[which], 16) == 0, which
+    assert (status["NoNewPrivs"], status["Seccomp"], status["Threads"]) == ("1", "2", "1")
+    net = [Path(f"/proc/{pid}/ns/net").readlink() for pid in (asked.pid, "self")]
+    assert (net[0] == net[1]) == (kind == "observers")  # an observer's work may be a webhook
+    limits = Path(f"/proc/{asked.pid}/limits").read_text()
+    assert "Max file size             0 " in limits and "Max processes             0 " in limits
+    assert f"Max address space         {1 << 30} " in limits
+
+
+def test_the_child_imports_no_web_framework_and_no_more_policies_than_named(site: Site, policies: Asking) -> None:
+    names = "sorted(name for name in sys.modules if name.split('.')[0] in ('tornado', 'rich', 'yaml', 'irqbal_policies'))"
+    site.install("good", f"import sys\n@hookimpl\ndef irqbal_place():\n    yield Note(str({names}))")
+    made, _ = ask(policies("good"))
+    assert made.notes[0][1].text == "[]"
+
+
+@pytest.mark.skipif(not ROOT, reason="needs a folder that another user may not enter")
+def test_policies_below_a_folder_that_only_root_may_enter_are_still_found(site: Site, policies: Asking) -> None:
+    site.python.parent.parent.chmod(0o700)
+    site.install("good", GOOD)
+    assert moves_of(ask(policies("good"))[0], HOST) == {"i8042": "1"}
+
+
+def test_what_a_policy_prints_is_logged_and_breaks_nothing(site: Site, policies: Asking, caplog: pytest.LogCaptureFixture) -> None:
+    site.install("loud", bad("print('hello from a policy', flush=True)\nprint('x' * (1 << 20), flush=True)"))
+    with caplog.at_level(logging.INFO):
+        made, failures = ask(policies("loud"))
+    assert moves_of(made, HOST) == {"ttyS0": "2"} and failures == ()
+    assert "hello from a policy" in caplog.text
+
+
+def test_overrides_and_the_ledger_travel_with_the_question(site: Site, policies: Asking) -> None:
+    site.install("good", GOOD)
+    snapshot = changed(HOST, overrides=(Override(irq_of(HOST, "ttyS0").identity, s("3")),))
+    assert moves_of(ask(policies("good"), snapshot)[0], HOST) == {"i8042": "1", "ttyS0": "3"}
+
+
+def test_without_any_policy_there_is_still_a_plan(policies: Asking) -> None:
+    snapshot = changed(HOST, overrides=(Override(irq_of(HOST, "ttyS0").identity, s("3")),))
+    assert moves_of(ask(policies(), snapshot)[0], HOST) == {"ttyS0": "3"}
+
+
+def test_a_stopped_host_says_so_and_its_child_is_gone(site: Site, policies: Asking) -> None:
+    site.install("bad", bad("time.sleep(3600)"))
+    asked = policies("bad")
+    pid = asked.pid
+    asked.stop()
+    with pytest.raises(Stopped):
+        ask(asked)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_an_observer_that_hangs_is_set_aside_and_the_others_are_told(site: Site, policies: Asking) -> None:
+    site.install("bad", "@hookimpl\ndef irqbal_cycle_done(record):\n    import os\n    os._exit(1)")
+    site.install("good", "@hookimpl\ndef irqbal_cycle_done(record):\n    raise ValueError(f'cycle {record.cycle}')")
+    observers = policies("bad", "good", kind="observers")
+    failures = observers.observe(Record(7, 0.0, 0.0, "test", False, Plan()))
+    assert [(item.policy, item.code) for item in failures] == [("bad", "crashed"), ("good", "raised")]
+    assert "cycle 7" in failures[1].reason

@@ -1,0 +1,294 @@
+"""spread_by_rate: the busiest CPU gets as little as possible, and then everything is left alone."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+
+import msgspec
+import pytest
+
+from builders import Maker, Says, applied, changed, cpus, host, limit, lone, moves_of, nic, nvme, plan, planned, s, wants
+from irqbal.model import Cpu, Plan, Snapshot
+from irqbal.planner import Ledger, Settings
+from irqbal.wire import Percent
+from irqbal_policies.pin_nic_queues import PinNicQueues
+from irqbal_policies.pin_nic_queues import irqbal_place as pin_place
+from irqbal_policies.spread_by_rate import PILE, SpreadByRate, irqbal_options, irqbal_place
+
+
+def spread(min_gain: float = 0.05) -> Says:
+    options = SpreadByRate(Percent(min_gain))
+    return Says("spread_by_rate", place=lambda snapshot, draft: irqbal_place(snapshot, draft, options))
+
+
+def pin() -> Says:
+    options = PinNicQueues(xps=False)
+    return Says("pin_nic_queues", place=lambda snapshot, draft: pin_place(snapshot, draft, options))
+
+
+def busy(of: tuple[Cpu, ...], loads: Mapping[str, float], *parts: Maker, at: Mapping[str, str] | None = None) -> Snapshot:
+    """A host that was just started, with a lone IRQ for each load (all of them on CPU 0)."""
+    return host(of, *parts, lone(*loads), loads=loads, at=at, settling=True)
+
+
+def run(snapshot: Snapshot, *before: Says, cycles: int = 3) -> tuple[Snapshot, Ledger]:
+    """The host after its first cycles."""
+    ledger = Ledger()
+    for _ in range(cycles):
+        made, ledger = planned(snapshot, ledger, Settings(), *before, spread())
+        snapshot, ledger = applied(snapshot, made, ledger)
+    return changed(snapshot, settling=False), ledger
+
+
+def on_cpus(snapshot: Snapshot) -> dict[int, float]:
+    """Seconds a second on each online CPU."""
+    loads = dict.fromkeys(snapshot.online, 0.0)
+    for irq in snapshot.irqs:
+        for cpu in irq.effective:
+            loads[cpu] += irq.load / len(irq.effective)
+    return loads
+
+
+def homes(snapshot: Snapshot) -> dict[str, str]:
+    return {irq.action: str(irq.affinity) for irq in snapshot.irqs}
+
+
+# How even
+
+
+def skewed(seed: int, count: int, shape: float) -> dict[str, float]:
+    """Pareto loads, the total of which keeps CPUs about a third busy."""
+    rng = random.Random(seed)
+    raw = [rng.paretovariate(shape) for _ in range(count)]
+    return {f"irq{i}": value / sum(raw) * count / 16 for i, value in enumerate(raw)}
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("cpu_count", "irq_count", "shape"), [(8, 60, 1.5), (16, 50, 1.1), (32, 320, 1.2)])
+def test_the_busiest_cpu_has_at_most_five_percent_more_than_the_bound(seed: int, cpu_count: int, irq_count: int, shape: float) -> None:
+    """The bound is the larger of the mean and the hottest IRQ; with so many small IRQs it can be reached."""
+    loads = skewed(seed, irq_count, shape)
+    after, _ = run(busy(cpus(cpu_count), loads))
+    bound = max(sum(loads.values()) / cpu_count, *loads.values())
+    assert max(on_cpus(after).values()) <= bound * 1.05
+
+
+def test_every_loaded_irq_gets_one_cpu_and_every_idle_one_keeps_its_whole_set() -> None:
+    """A single-CPU mask is broken when its CPU goes offline."""
+    after, _ = run(busy(cpus(4), {"a": 0.3, "b": 0.2, "idle": 0.0, "tick": 0.00001}, at={"idle": "0-3", "tick": "2-3"}))
+    where = homes(after)
+    assert len(s(where["a"])) == len(s(where["b"])) == 1 and where["a"] != where["b"]
+    assert (where["idle"], where["tick"]) == ("0-3", "2-3")
+
+
+def test_the_load_of_what_cannot_be_moved_counts_where_it_is() -> None:
+    loads = {"nvme0q1": 0.5, "a": 0.3, "b": 0.3, "c": 0.3}
+    snapshot = host(cpus(4), nvme("nvme0", 4), lone("a", "b", "c"), loads=loads, settling=True)
+    after, _ = run(snapshot)
+    assert "0" not in {homes(after)[action] for action in "abc"}
+    assert max(on_cpus(after).values()) == pytest.approx(0.5)
+
+
+def test_the_load_of_what_others_placed_counts_too() -> None:
+    snapshot = busy(cpus(4), {"a": 0.3, "b": 0.3, "c": 0.3, "held": 0.5})
+    after, _ = run(snapshot, wants(snapshot, "p", held="2"))
+    assert homes(after)["held"] == "2"
+    assert "2" not in {homes(after)[action] for action in "abc"}
+
+
+def test_an_irq_stays_on_its_own_node() -> None:
+    loads = {f"eth0-TxRx-{i}": 0.1 for i in range(8)}
+    snapshot = host(cpus(8, nodes=2), nic("eth0", 8, node=1), loads=loads, settling=True)
+    after, _ = run(snapshot)
+    assert {int(cpu) for cpu in homes(after).values()} == {4, 5, 6, 7}
+
+
+def test_a_node_that_is_overrun_hands_irqs_to_another() -> None:
+    loads = {f"eth0-TxRx-{i}": 0.4 for i in range(8)}
+    at = {f"eth0-TxRx-{i}": str(4 + i % 4) for i in range(8)}
+    snapshot = host(cpus(8, nodes=2), nic("eth0", 8, node=1), loads=loads, at=at, settling=True)
+    after, _ = run(snapshot)
+    assert max(on_cpus(after).values()) < 0.8
+
+
+def test_two_busy_irqs_do_not_share_a_core_while_another_is_free() -> None:
+    after, _ = run(busy(cpus(8, threads=2), {"a": 0.5, "b": 0.5, "c": 0.5, "d": 0.5}))
+    assert sorted(int(homes(after)[action]) % 4 for action in "abcd") == [0, 1, 2, 3]
+
+
+def test_a_weaker_cpu_gets_less() -> None:
+    capacity = {0: 1024, 1: 1024, 2: 256, 3: 256}
+    after, _ = run(busy(cpus(4, capacity=capacity), {f"irq{i}": 0.02 for i in range(40)}))
+    loads = on_cpus(after)
+    relative = [loads[cpu] / (capacity[cpu] / 1024) for cpu in range(4)]
+    assert max(relative) <= 1.1 * min(relative)
+    assert loads[0] > 3 * loads[2]
+
+
+def test_limits_are_kept() -> None:
+    snapshot = busy(cpus(4), {f"irq{i}": 0.1 for i in range(9)})
+    after, _ = run(snapshot, limit("3"))
+    assert on_cpus(after)[3] == 0.0
+    assert max(on_cpus(after).values()) == pytest.approx(0.3)
+
+
+def test_hot_queues_that_share_a_cpu_are_parted_and_their_halves_stay_together() -> None:
+    loads = {"eth0-rx-0": 0.3, "eth0-tx-0": 0.1, "eth0-rx-4": 0.3, "eth0-tx-4": 0.1}
+    snapshot = host(cpus(4), nic("eth0", 8, pairs=True), loads=loads, settling=True)
+    after, _ = run(snapshot, pin())
+    where = homes(after)
+    for index in range(8):
+        assert where[f"eth0-rx-{index}"] == where[f"eth0-tx-{index}"]
+    assert where["eth0-rx-0"] != where["eth0-rx-4"]
+
+
+def test_a_queue_that_falls_silent_stays_where_it_was_parted_to() -> None:
+    loads = {f"eth0-TxRx-{i}": 0.3 for i in (0, 4, 5)}
+    snapshot = host(cpus(4), nic("eth0", 8), loads=loads, settling=True)
+    after, ledger = run(snapshot, pin())
+    for irq in after.irqs:
+        after = changed(after, irq.action, load=0.0, rate=0.0)
+    assert not planned(after, ledger, Settings(cooldown=0.0), pin(), spread())[0].moves
+
+
+# At rest
+
+
+class Meter:
+    """Readings that waver by up to ten percent, smoothed as the daemon smooths them (a mean first, then over ten)."""
+
+    def __init__(self, loads: Mapping[str, float], seed: int) -> None:
+        self._loads, self._rng, self._count = loads, random.Random(seed), 0
+        self._means = dict.fromkeys(loads, 0.0)
+
+    def read(self, snapshot: Snapshot) -> Snapshot:
+        self._count += 1
+        alpha = max(0.1, 1 / self._count)
+        spread = 0.1 / 3**0.5 * (alpha / (2 - alpha)) ** 0.5
+        irqs = []
+        for irq in snapshot.irqs:
+            true = self._loads.get(irq.action, 0.0)
+            mean = self._means.get(irq.action, 0.0)
+            load = self._means[irq.action] = mean + alpha * (true * self._rng.uniform(0.9, 1.1) - mean)
+            irqs.append(msgspec.structs.replace(irq, load=load, rate=load * 1e4, noise=load * spread))
+        return msgspec.structs.replace(snapshot, irqs=tuple(irqs))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("queues", [False, True])
+def test_a_balanced_host_is_left_alone_though_loads_waver_by_ten_percent(seed: int, queues: bool) -> None:
+    raw = skewed(seed, 48, 1.3)
+    loads = {f"eth0-TxRx-{i}" if queues else name: value for i, (name, value) in enumerate(raw.items())}
+    snapshot = host(cpus(16), nic("eth0", 48) if queues else lone(*loads), loads=loads, settling=True)
+    before = (pin(),) if queues else ()
+    meter, ledger, moves = Meter(loads, seed), Ledger(), []
+    for cycle in range(43):
+        snapshot = changed(meter.read(snapshot), settling=cycle < 3)
+        made, ledger = planned(snapshot, ledger, Settings(), *before, spread())
+        moves.append(len(made.moves))
+        snapshot, ledger = applied(snapshot, made, ledger)
+    assert moves[0] > 0
+    assert moves[3:] == [0] * 40
+
+
+def test_what_is_balanced_within_min_gain_is_left_alone() -> None:
+    loads = {"a": 0.30, "b": 0.28, "c": 0.30, "d": 0.28}
+    snapshot = host(cpus(4), lone(*loads), loads=loads, at={"a": "0", "b": "1", "c": "2", "d": "3"})
+    assert not plan(snapshot, spread()).moves
+
+
+def test_a_host_that_becomes_uneven_is_balanced_again_with_few_moves() -> None:
+    loads = {f"irq{i}": 0.05 for i in range(32)}
+    snapshot, ledger = run(busy(cpus(8), loads))
+    hot = [irq.action for irq in snapshot.irqs if irq.affinity == s("3")][:2]
+    for action in hot:
+        snapshot = changed(snapshot, action, load=0.2, noise=0.001)
+    snapshot = changed(snapshot, now=snapshot.now + 100)
+    made, ledger = planned(snapshot, ledger, Settings(), spread())
+    assert 0 < len(made.moves) <= 6
+    after, _ = applied(snapshot, made, ledger)
+    assert max(on_cpus(after).values()) < 0.35
+    assert "busiest CPU from 50.0 %" in made.moves[0].reason
+
+
+def test_min_gain_decides_what_is_worth_a_move() -> None:
+    """Moving b would take the busiest CPU from 0.40 to 0.34: 15 %."""
+    loads = {"a": 0.34, "b": 0.06, "c": 0.2, "d": 0.1}
+    at = {"a": "0", "b": "0", "c": "1", "d": "1"}
+    snapshot = host(cpus(2), lone(*loads), loads=loads, at=at)
+    for irq in snapshot.irqs:
+        snapshot = changed(snapshot, irq.action, noise=0.0)
+
+    def moves(min_gain: float) -> dict[str, str]:
+        """Only IRQs that change CPU: they all get a mask of one."""
+        made = plan(snapshot, spread(min_gain))
+        return {action: cpu for action, cpu in moves_of(made, snapshot).items() if cpu != at[action]}
+
+    assert moves(0.05) == {"b": "1"}
+    assert moves(0.25) == {}
+
+
+# Piles
+
+
+def test_idle_irqs_that_pile_up_on_a_cpu_are_thinned() -> None:
+    """x86 has about 200 vectors a CPU: beyond them the kernel answers ENOSPC."""
+    names = [f"idle{i}" for i in range(PILE + 30)]
+    snapshot = host(cpus(4), lone(*names))
+    made = plan(snapshot, spread())
+    assert len(made.moves) == 30
+    assert {str(move.after) for move in made.moves} == {"1-3"}
+    later, ledger = applied(snapshot, made)
+    assert not plan(later, spread(), ledger=ledger).moves
+
+
+def test_a_pile_that_has_nowhere_else_to_go_stays() -> None:
+    assert not plan(host(cpus(1), lone(*(f"idle{i}" for i in range(PILE + 30)))), spread()).moves
+
+
+def test_as_many_vectors_as_a_cpu_may_have_are_no_pile() -> None:
+    assert not plan(host(cpus(4), lone(*(f"idle{i}" for i in range(PILE)))), spread()).moves
+
+
+# Speed
+
+
+def test_a_large_host_is_planned_quickly() -> None:
+    """512 CPUs and 2049 IRQs; the bound is ten times what was measured."""
+    rng = random.Random(1)
+    parts = [nic(f"eth{i}", 64, node=i % 8) for i in range(32)]
+    loads = {f"eth{i}-TxRx-{q}": rng.paretovariate(1.3) * 0.01 for i in range(32) for q in range(64)}
+    snapshot = host(cpus(512, nodes=8, threads=2, l3=8), *parts, lone("i8042"), loads=loads, settling=True)
+    assert len(snapshot.irqs) == 2049
+    started = time.process_time()
+    made: Plan = plan(snapshot, pin(), spread())
+    first = time.process_time() - started
+    later, ledger = applied(snapshot, made)
+    later = changed(later, settling=False)
+    started = time.process_time()
+    again = plan(later, pin(), spread(), ledger=ledger)
+    steady = time.process_time() - started
+    assert made.moves and not again.moves
+    assert first < 2
+    assert steady < 2
+
+
+# Options
+
+
+def test_its_options_are_spread_by_rate_with_five_percent() -> None:
+    assert irqbal_options() is SpreadByRate
+    assert SpreadByRate().min_gain == Percent(0.05)
+
+
+@pytest.mark.parametrize("min_gain", [-0.01, 1.01])
+def test_a_min_gain_that_makes_no_sense_is_refused(min_gain: float) -> None:
+    with pytest.raises(ValueError, match="between 0% and 100%"):
+        SpreadByRate(Percent(min_gain))
+
+
+def test_a_host_without_load_or_without_irqs_is_left_alone() -> None:
+    assert plan(host(cpus(4)), spread()) == Plan()
+    assert not plan(host(cpus(4), nic("eth0", 4), lone("i8042")), spread()).moves

@@ -1,0 +1,53 @@
+"""The made-up hosts of the other tests are what they say."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from irqbal.cpuset import CpuSet
+from irqbal.kernel.interrupts import parse_interrupts
+from irqbal.kernel.stat import parse_stat
+from trees import Disk, HostSpec, Nic, big_host, make_tree
+
+
+def test_large_host_is_made_in_seconds(tmp_path: Path) -> None:
+    started = time.monotonic()
+    tree = make_tree(tmp_path, big_host(irqs=2049, cpus=512))
+    # Two seconds on an idle machine; tests may run on a busy one.
+    assert time.monotonic() - started < 10
+    host = tree.host()
+    census, topology = host.census(), host.topology()
+    host.close()
+    assert (len(census.irqs), census.skipped_rows) == (2049, 0)
+    assert len(topology.cpus) == 512
+    assert {cpu.node for cpu in topology.cpus} == set(range(8))
+    assert sum(len(device.irqs) for device in topology.devices) == 2049
+
+
+def test_counts_agree_in_both_files_and_stay_with_offline_cpus(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path, HostSpec(devices=(Nic("igb"),)))
+    tree.place("eth0-TxRx-0", "3").count("eth0-TxRx-0", 70).place("eth0-TxRx-0", "1").count("eth0-TxRx-0", 5)
+    tree.spend(1, irq=0.5, softirq=1.5).flush()
+    number = tree.number("eth0-TxRx-0")
+    data = (tmp_path / "proc/stat").read_bytes()
+    assert parse_stat(data, [number]).totals == {number: 75}
+    assert parse_stat(data, []).cpu_times[1].softirq == 1.5
+    tree.set_online("0-2")
+    rows = {row.irq: row for row in parse_interrupts((tmp_path / "proc/interrupts").read_bytes()).rows}
+    assert rows[number].counts == (0, 5, 0)
+    assert parse_stat((tmp_path / "proc/stat").read_bytes(), [number]).totals == {number: 75}
+
+
+def test_mask_whose_cpus_go_away_is_broken(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path, HostSpec(devices=(Nic("igb"),))).place("eth0-TxRx-0", "3").set_online("0-2")
+    assert tree.affinity("eth0-TxRx-0") == CpuSet.of(3)
+    assert tree.effective("eth0-TxRx-0") == CpuSet.of(0)
+
+
+def test_mask_written_from_outside_takes_effect_when_told(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path, HostSpec(devices=(Nic("igb"), Disk("nvme", "nvme0"))))
+    (tmp_path / f"proc/irq/{tree.number('eth0-TxRx-0')}/smp_affinity_list").write_text("2-3\n")
+    before = tree.effective("eth0-TxRx-0")
+    assert before != CpuSet.of(2)
+    assert tree.settle().effective("eth0-TxRx-0") == CpuSet.of(2)
