@@ -82,6 +82,13 @@ class _Child:
 
     def ask(self, message: frames.ToChild, wanted: type[T]) -> T:
         """Send a message and wait for its answer. Raises _Blamed after ending the child."""
+        if self._buffer or select.select([self._sock], [], [], 0)[0]:
+            last, self._running = self._running, None
+            # Raises, and blames nobody, if the child ended since it was last asked.
+            self._step(memoryview(b""), time.monotonic() + 1)
+            # It said more than its answer: that was forged by whoever ran then.
+            self._running = last
+            raise self._end("garbage", "it wrote into the channel to the daemon")
         self._running = None
         deadline = time.monotonic() + PLANNER_DEADLINE
         out = memoryview(frames.pack(wire.to_msgpack(message)))
@@ -211,9 +218,7 @@ class Policies:
         self._attempt(ask)
         return described[-1] if described else frames.Described({}, {})
 
-    def plan(
-        self, snapshot: Snapshot, ledger: Ledger, settings: Settings
-    ) -> tuple[frames.Answer, tuple[Failure, ...]]:
+    def plan(self, snapshot: Snapshot, ledger: Ledger, settings: Settings) -> tuple[frames.Answer, tuple[Failure, ...]]:
         """Ask for a plan; whoever hangs, crashes or talks garbage is set aside and the rest are asked again.
 
         Raises PolicyHostError if no child can be started at all, Stopped after `stop`.

@@ -12,7 +12,6 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -160,7 +159,7 @@ def _own(snapshot: Snapshot) -> Snapshot:
 
 def _is_queue(found: Any) -> bool:
     try:
-        return wire.from_msgpack(wire.to_msgpack(found), Queue) == found
+        return type(found) is Queue and wire.from_msgpack(wire.to_msgpack(found), Queue) == found
     except (TypeError, ValueError, OverflowError):
         return False
 
@@ -190,19 +189,19 @@ def _checked(items: Iterable[Any], kinds: tuple[type[Any], ...]) -> Iterator[Any
     What passes can be sent: an answer that cannot would be blamed on the policy that happened to run last.
     """
     names = " or ".join(kind.__name__ for kind in kinds)
+    fields = {kind: _fields(kind) for kind in kinds}
     for count, item in enumerate(items):
         if count >= MAX_ITEMS:
             raise ValueError(f"more than {MAX_ITEMS} items in one cycle")
         if type(item) not in kinds:
             raise TypeError(f"expected {names}, got {type(item).__name__}")
-        for name, optional in _fields(type(item)):
+        for name, optional in fields[type(item)]:
             value = getattr(item, name)
             if not (optional if value is None else _fits(name, value)):
                 raise TypeError(f"{type(item).__name__}.{name} cannot be {value!a:.80}")
         yield item
 
 
-@lru_cache
 def _fields(kind: type[Any]) -> tuple[tuple[str, bool], ...]:
     """A kind's fields: the name, and whether it may be None."""
     return tuple(

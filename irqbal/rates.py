@@ -29,8 +29,9 @@ _ALPHA = 0.1
 _DECAY = 0.95
 _MEMORY = 16
 _VISIBLE = 5 * JIFFY
-_GROUP_STEPS_AFTER_CHANGE = 40
-_GROUP_STEPS = 1
+_SPREAD = 5.0
+_CHEAPEST = 0.02
+_EXPLAINED = 3.0
 _STEPS_AFTER_CHANGE = 30
 _STEPS = 3
 
@@ -240,24 +241,51 @@ class Meter:
         return self._groups.get(rate.group, NOMINAL_COST) * rate.factor
 
     def _fit(self, changed: bool) -> None:
-        """Expectation-maximisation over everything that is remembered: first what groups cost, which few equations
-        tell, then how single IRQs differ from their group, as far as that explains what is left.
+        """First what groups cost, which few equations tell; then how single IRQs differ from their group, as far as that explains
+        what is left.
         """
-        for _ in range(_GROUP_STEPS_AFTER_CHANGE if changed else _GROUP_STEPS):
-            expected, given = self._expect()
-            sums: dict[str, list[float]] = {}
-            for number, time in expected.items():
-                both = sums.setdefault(self._rates[number].group, [_PRIOR, _PRIOR])
-                both[0] += time
-                both[1] += given[number]
-            for group, (should, did) in sums.items():
-                self._groups[group] = max(1e-9, self._groups.get(group, NOMINAL_COST) * did / should)
+        if changed:
+            self._fit_groups()
         for _ in range(_STEPS_AFTER_CHANGE if changed else _STEPS):
             expected, given = self._expect()
             for number, time in expected.items():
                 rate = self._rates[number]
                 # The prior draws the factor to 1: a jiffy or two do not make an IRQ an exception.
                 rate.factor *= (given[number] + _PRIOR) / (time + _PRIOR * rate.factor)
+
+    def _fit_groups(self) -> None:
+        """Weighted least squares of every CPU's time over its interrupts by group and its idle background, drawn weakly to the
+        mean cost, so that groups that always come together share what they cost. Where that explains all there is, what single
+        IRQs seemed to differ by was noise, or the groups' error before.
+        """
+        names = sorted({self._rates[number].group for sets in self._seen.values() for key in sets for number in key})
+        index = {name: at for at, name in enumerate(names)}
+        rows: list[tuple[dict[int, float], float, float]] = []
+        total_time = total_count = 0.0
+        for sets in self._seen.values():
+            for seen in sets.values():
+                row: dict[int, float] = {len(names): seen.seconds}
+                for number, count in seen.counts.items():
+                    at = index[self._rates[number].group]
+                    row[at] = row.get(at, 0.0) + count
+                    total_count += count
+                total_time += seen.time
+                rows.append((row, seen.time, JIFFY * JIFFY + 0.25 * JIFFY * seen.time))
+        if not total_count or not total_time:
+            return
+        mean = total_time / total_count
+        scale = [*[mean] * len(names), 1e-3]
+        found = _ridge(rows, scale, [*[1.0] * len(names), 0.0])
+        error = 0.0
+        for row, value, variance in rows:
+            error += (value - sum(amount * scale[at] * found[at] for at, amount in row.items())) ** 2 / variance
+        if error > _EXPLAINED * len(rows) and self._groups:
+            return
+        for rate in self._rates.values():
+            rate.factor = 1.0
+        for name, at in index.items():
+            self._groups[name] = max(mean * _CHEAPEST, found[at] * mean)
+        self._background = max(1e-5, found[len(names)] * 1e-3)
 
     def _expect(self) -> tuple[dict[int, float], dict[int, float]]:
         """(seconds that each IRQ should have cost, seconds that it is given of what was spent); the background is
@@ -283,3 +311,32 @@ class Meter:
         if background_seconds:
             self._background = background_given / background_seconds
         return expected, given
+
+
+def _ridge(rows: list[tuple[dict[int, float], float, float]], scale: list[float], prior: list[float]) -> list[float]:
+    """Solve for x, where each row says sum(row[i] * scale[i] * x[i]) = value, with this variance; x is drawn to `prior` with a
+    standard error of _SPREAD. Gaussian elimination on the normal equations, which are positive definite for that prior.
+    """
+    size = len(scale)
+    weight = 1 / _SPREAD**2
+    matrix = [[weight if i == j else 0.0 for j in range(size)] for i in range(size)]
+    right = [weight * value for value in prior]
+    for row, value, variance in rows:
+        terms = [(at, amount * scale[at]) for at, amount in row.items()]
+        for i, a in terms:
+            right[i] += a * value / variance
+            line = matrix[i]
+            for j, b in terms:
+                line[j] += a * b / variance
+    for i in range(size):
+        pivot = matrix[i][i]
+        for k in range(i + 1, size):
+            ratio = matrix[k][i] / pivot
+            if ratio:
+                for j in range(i, size):
+                    matrix[k][j] -= ratio * matrix[i][j]
+                right[k] -= ratio * right[i]
+    found = [0.0] * size
+    for i in reversed(range(size)):
+        found[i] = (right[i] - sum(matrix[i][j] * found[j] for j in range(i + 1, size))) / matrix[i][i]
+    return found

@@ -62,7 +62,8 @@ class Watch:
         self._taught: dict[int, Queue] = {}
         self._hotplug_at = -math.inf
         self._cycle = 0
-        self._settling_until = SETTLING_CYCLES
+        # The first look only begins the first interval: no plan is made of it.
+        self._settling_until = SETTLING_CYCLES + 1
         self._swept = 0
 
     def look(self, ledger: Ledger, overrides: Iterable[Override] = (), full: bool = False) -> Snapshot:

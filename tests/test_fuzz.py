@@ -26,8 +26,10 @@ from irqbal.kernel.interrupts import parse_interrupts
 from irqbal.kernel.isolation import parse_cmdline, read_isolation
 from irqbal.kernel.stat import parse_stat
 from irqbal.kernel.threads import read_threads
+from irqbal.model import Snapshot
 from irqbal.planner import Ledger
 from irqbal.watch import Watch
+from irqbal.wire import from_msgpack, to_msgpack
 from trees import HOSTS, Disk, HostSpec, Nic, Other, Threaded, Upper, make_tree
 
 
@@ -187,17 +189,28 @@ def test_command_line(data: bytes) -> None:
         assert isinstance(cpus, CpuSet)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _host(root: Path) -> Path:
     """A small host with everything in it."""
-    root = tmp_path_factory.mktemp("fuzz")
     spec = HostSpec(
-        nodes=2, isolated="3", nohz_full="3", cmdline="isolcpus=managed_irq,2", partitions={"a/b": ("isolated", "1")},
+        nodes=2, isolated="3", nohz_full="3", cmdline="isolcpus=managed_irq,2",
+        partitions={"a/b": ("isolated", "1")}, uppers=(Upper("bond0", ("eth0",)),),
         devices=(Nic("ice", "eth0"), Nic("virtio_net", "eth1"), Disk("nvme", "nvme0"), Other("x", ("y",))),
-        uppers=(Upper("bond0", ("eth0",)),), threads_running=(Threaded("irq/30-ice", "0-3", 1, 77),),
+        threads_running=(Threaded("irq/30-ice", "0-3", 1, 77),), capacity={1: 512},
     )  # fmt: skip
     make_tree(root, spec)
     return root
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A host that a test leaves as it was."""
+    return _host(tmp_path_factory.mktemp("fuzz"))
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A host that nobody cares for."""
+    return _host(tmp_path_factory.mktemp("scratch"))
 
 
 def _damage_one(folder: Path, choice: int, seed: int, times: int, use: Callable[[Path], None]) -> None:
@@ -214,15 +227,15 @@ def _damage_one(folder: Path, choice: int, seed: int, times: int, use: Callable[
 
 @fuzz(1000)
 @given(accidents(b"isolated\n", b"isolated invalid (x)\n", b"member\n"), accidents(*LISTS), accidents(b"0-1\n"))
-def test_cgroups(folder: Path, state: bytes, cpus: bytes, at_root: bytes) -> None:
-    base = folder / "sys/fs/cgroup"
+def test_cgroups(scratch: Path, state: bytes, cpus: bytes, at_root: bytes) -> None:
+    base = scratch / "sys/fs/cgroup"
     (base / "a/b/cpuset.cpus.partition").write_bytes(state)
     (base / "a/b/cpuset.cpus.effective").write_bytes(cpus)
     if len(at_root) % 2:
         (base / "cpuset.cpus.isolated").write_bytes(at_root)
     else:
         (base / "cpuset.cpus.isolated").unlink(missing_ok=True)
-    for found in read_isolation(folder).values():
+    for found in read_isolation(scratch).values():
         assert isinstance(found, CpuSet)
 
 
@@ -231,11 +244,11 @@ def test_cgroups(folder: Path, state: bytes, cpus: bytes, at_root: bytes) -> Non
     accidents(b"irq/30-ice\n", b"napi/eth0-8193\n"), accidents(b"77 (irq/30) S 2 " + b"0 " * 34 + b"3 0 0\n"),
     accidents(b"Name:\tx\nCpus_allowed_list:\t0-3\n"), accidents(b"77 78 \n"),
 )  # fmt: skip
-def test_threads(folder: Path, comm: bytes, stat: bytes, status: bytes, children: bytes) -> None:
+def test_threads(scratch: Path, comm: bytes, stat: bytes, status: bytes, children: bytes) -> None:
     for name, data in (("comm", comm), ("stat", stat), ("status", status)):
-        (folder / f"proc/77/{name}").write_bytes(data)
-    (folder / "proc/2/task/2/children").write_bytes(children)
-    assert all(isinstance(thread.cpus, CpuSet) for thread in read_threads(folder))
+        (scratch / f"proc/77/{name}").write_bytes(data)
+    (scratch / "proc/2/task/2/children").write_bytes(children)
+    assert all(isinstance(thread.cpus, CpuSet) for thread in read_threads(scratch))
 
 
 @fuzz(250)
@@ -250,7 +263,9 @@ def test_whole_host_with_one_file_damaged(folder: Path, choice: int, seed: int, 
             watch = Watch(host, 1.0)
             for _ in range(2):
                 try:
-                    watch.look(Ledger())
+                    snapshot = watch.look(Ledger())
+                    # It goes to the policies' process so.
+                    assert from_msgpack(to_msgpack(snapshot), Snapshot).irqs == snapshot.irqs
                 except HostError:
                     assert path == folder / "sys/devices/system/cpu/online"
         finally:

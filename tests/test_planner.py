@@ -94,8 +94,9 @@ def test_the_first_policy_that_claims_an_irq_owns_it() -> None:
 
 def test_of_two_placements_of_one_policy_the_first_stands() -> None:
     number = irq_of(HOST, "i8042").number
-    twice = Says("p", (), (Placement(number, s("1"), "a"), Placement(number, s("2"), "b")))
-    assert moves_of(plan(HOST, twice), HOST) == {"i8042": "1"}
+    for first in (Placement(number, s("1"), "a"), Placement(number, s("0-3"), "a", True, s("1"))):
+        twice = Says("p", (), (first, Placement(number, s("2"), "b")))
+        assert moves_of(plan(HOST, twice), HOST) == {"i8042": "1"}
 
 
 def test_a_placement_of_an_irq_that_is_not_there_is_refused() -> None:

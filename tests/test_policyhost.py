@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -151,7 +152,7 @@ def test_who_hangs_crashes_or_talks_garbage_is_set_aside_and_the_others_go_on(si
     (failure,) = failures
     assert (failure.policy, failure.code, failure.aside) == ("bad", code, True)
     assert "(irqbal-bad 6.6)" in failure.reason
-    assert took < DEADLINE + 1.5
+    assert took < DEADLINE + 3
     assert [item.policy for item in asked.aside.values()] == ["bad"]
     started = time.monotonic()
     assert moves_of(ask(asked)[0], HOST) == {"i8042": "1"}  # until the next reload it is not asked again
@@ -237,6 +238,31 @@ def test_who_crashes_while_it_is_imported_is_set_aside(site: Site, policies: Ask
     asked = policies("good", "bad")
     assert [(item.policy, item.code) for item in asked.aside.values()] == [("bad", "crashed")]
     assert moves_of(ask(asked)[0], HOST) == {"i8042": "1"}
+
+
+def test_who_forges_an_answer_is_found_out_in_the_next_cycle(site: Site, policies: Asking) -> None:
+    forge = """
+from irqbal import frames, wire
+from irqbal.model import Plan
+from irqbal.planner import Ledger
+os.write(int(sys.argv[1]), frames.pack(wire.to_msgpack(frames.Answer(Plan(), Ledger()))))"""
+    site.install("good", GOOD).install("bad", bad(forge))
+    asked = policies("bad", "good")
+    assert ask(asked) == (Plan(), ())
+    time.sleep(0.2)  # an interval, in which the real answer comes
+    made, failures = ask(asked)
+    assert [(failure.policy, failure.code) for failure in failures] == [("bad", "garbage")]
+    assert moves_of(made, HOST) == {"i8042": "1"}
+
+
+@pytest.mark.skipif(not ROOT, reason="only root may end another user's process")
+def test_a_child_that_was_killed_between_two_cycles_is_nobodys_fault(site: Site, policies: Asking) -> None:
+    site.install("good", GOOD)
+    asked = policies("good")
+    os.kill(asked.pid or 0, signal.SIGKILL)
+    time.sleep(0.1)
+    made, failures = ask(asked)
+    assert (moves_of(made, HOST), failures, asked.aside) == ({"i8042": "1"}, (), {})
 
 
 def test_two_bad_policies_are_both_set_aside_in_one_cycle(site: Site, policies: Asking) -> None:

@@ -56,11 +56,17 @@ def test_xps_names_no_offline_cpu() -> None:
 
 
 def test_xps_follows_where_an_irq_stays_when_its_move_is_held_back() -> None:
-    snapshot = host(cpus(8, nodes=2), nic("eth0", 2), at={"eth0-TxRx-0": "0", "eth0-TxRx-1": "1"})
-    places = wants(snapshot, "p", eth0_TxRx_0="4", eth0_TxRx_1="5")
-    assert xps_of(plan(snapshot, places, follow(snapshot), max_moves=0))[0] != ""
-    assert 0 in s(xps_of(plan(snapshot, places, follow(snapshot), max_moves=0))[0])
-    assert 4 in s(xps_of(plan(snapshot, places, follow(snapshot)))[0])
+    snapshot = host(cpus(8, nodes=2), nic("eth0", 2), at={"eth0-TxRx-0": "0", "eth0-TxRx-1": "4"})
+    places = wants(snapshot, "p", eth0_TxRx_0="4", eth0_TxRx_1="0")
+    assert xps_of(plan(snapshot, places, follow(snapshot), max_moves=0)) == {0: "0-3", 1: "4-7"}
+    assert xps_of(plan(snapshot, places, follow(snapshot))) == {0: "4-7", 1: "0-3"}
+
+
+def test_who_has_few_cpus_near_gets_more_of_the_far_ones() -> None:
+    snapshot = host(cpus(16, nodes=2, l3=4, offline="13-15"), nic("eth0", 2))
+    shares = xps_of(plan(snapshot, wants(snapshot, "p", eth0_TxRx_0="8", eth0_TxRx_1="12"), follow(snapshot)))
+    assert s("8-11") <= s(shares[0])
+    assert sorted(len(s(share)) for share in shares.values()) == [6, 7]
 
 
 def test_xps_is_left_alone_where_xps_rxqs_is_set_or_the_driver_has_none() -> None:

@@ -169,3 +169,8 @@ def test_last_cpu_may_be_called_n(tmp_path: Path) -> None:
 
 def test_all_cpus_may_be_called_all(tmp_path: Path) -> None:
     assert set(_isolated(tmp_path, HostSpec(cmdline="nohz_full=all"))) == {0, 1, 2, 3}
+
+
+def test_number_beyond_64_bits_is_none(tmp_path: Path) -> None:
+    make_tree(tmp_path, HostSpec(capacity={0: 10**30, 1: 512}))
+    assert [cpu.capacity for cpu in read_cpus(tmp_path)[:2]] == [1024, 512]

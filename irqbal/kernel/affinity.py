@@ -135,9 +135,9 @@ class Applier:
 
     def _write(self, job: _Job) -> Outcome:
         try:
-            _put(job.path, job.wanted)
+            _put(job.path, job.wanted, self._real)
             if job.mirror is not None:
-                _put(job.mirror, job.mirrored)
+                _put(job.mirror, job.mirrored, self._real)
         except OSError as error:
             return _refused(job, error)
         try:
@@ -158,11 +158,15 @@ def _is_procfs(path: Path) -> bool:
         return False
 
 
-def _put(path: Path, text: str) -> None:
-    """One write from the start; the kernel takes a mask whole or not at all."""
-    fd = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+def _put(path: Path, text: str, real: bool) -> None:
+    """One write from the start; the kernel takes a mask whole or not at all. A plain file is cut to length afterwards, so that
+    nobody who reads meanwhile finds it empty."""
+    data = f"{text}\n".encode()
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        os.write(fd, f"{text}\n".encode())
+        os.write(fd, data)
+        if not real:
+            os.ftruncate(fd, len(data))
     finally:
         os.close(fd)
 

@@ -36,11 +36,12 @@ def text_or(path: Path | str, default: str = "") -> str:
 
 
 def int_or(path: Path | str, default: int) -> int:
-    """The file's number, or the default where it cannot be read or is none."""
+    """The file's number, or the default where it cannot be read, or is none that 64 bits hold."""
     try:
-        return int(text_or(path), 0)
+        number = int(text_or(path), 0)
     except ValueError:
         return default
+    return number if -(1 << 63) <= number < 1 << 63 else default
 
 
 def cpus_or(path: Path | str, default: CpuSet) -> CpuSet:

@@ -14,6 +14,7 @@ from irqbal.kernel.files import names, text_or
 from irqbal.model import Thread
 
 _IRQ = re.compile(r"irq/(\d{1,7})-.*", re.ASCII | re.DOTALL)
+_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _NAPI = re.compile(r"napi/(.+)-\d+", re.ASCII)
 
 
@@ -38,8 +39,8 @@ def read_threads(root: Path) -> tuple[Thread, ...]:
 def _kernel_threads(root: Path) -> list[int]:
     listed = text_or(root / "proc/2/task/2/children").split()
     if listed:
-        return [int(pid) for pid in listed if pid.isdecimal()]
-    pids = [int(name) for name in names(root / "proc") if name.isdecimal()]
+        return [int(pid) for pid in listed if _NUMBER.fullmatch(pid)]
+    pids = [int(name) for name in names(root / "proc") if _NUMBER.fullmatch(name)]
     return [pid for pid in pids if _parent(root / "proc" / str(pid)) in (0, 2)]
 
 
@@ -50,12 +51,12 @@ def _fields(folder: Path) -> list[str]:
 
 def _parent(folder: Path) -> int:
     fields = _fields(folder)
-    return int(fields[1]) if len(fields) > 1 and fields[1].isdecimal() else -1
+    return int(fields[1]) if len(fields) > 1 and _NUMBER.fullmatch(fields[1]) else -1
 
 
 def _last_cpu(folder: Path) -> int:
     fields = _fields(folder)
-    return int(fields[36]) if len(fields) > 36 and fields[36].isdecimal() else -1
+    return int(fields[36]) if len(fields) > 36 and _NUMBER.fullmatch(fields[36]) else -1
 
 
 def _allowed(folder: Path) -> CpuSet:

@@ -1,0 +1,234 @@
+"""Who may import whom, who may write, and what stays small: read from the source itself."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import irqbal
+from irqbal import hookspecs, plugins
+
+HERE = Path(irqbal.__file__).parent
+POLICIES = HERE.parent / "policies/irqbal_policies"
+SOURCES = {
+    ".".join(path.relative_to(HERE.parent).with_suffix("").parts).removesuffix(".__init__"): path for path in sorted(HERE.rglob("*.py"))
+}
+"""Module -> file, of all of irqbal."""
+MAX_LINES = 400
+
+
+def imports(path: Path, module: str = "") -> set[str]:
+    """Every module that this file imports, in functions too; `from irqbal import x` counts as irqbal.x if that is one."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            base = node.module or ""
+            names = {f"{base}.{alias.name}" for alias in node.names} & set(SOURCES)
+            found |= names or {base}
+            if names and len(names) < len(node.names):
+                found.add(base)
+    return found - {module}
+
+
+def ours(module: str) -> set[str]:
+    """The parts of irqbal that a module imports: `planner` for irqbal.planner.check, and so on."""
+    found = imports(SOURCES[module], module)
+    return {name.split(".")[1] if "." in name else "irqbal" for name in found if name.split(".")[0] == "irqbal"}
+
+
+def test_an_import_is_seen_wherever_it_stands(tmp_path: Path) -> None:
+    """The reader of imports, on which the tests below rest."""
+    file = tmp_path / "x.py"
+    file.write_text("import os.path\nfrom irqbal import wire, hookimpl\ndef f():\n    from irqbal.planner import check\n")
+    assert imports(file) == {"os.path", "irqbal.wire", "irqbal", "irqbal.planner.check"}
+
+
+PURE = {"cpuset", "wire", "model", "rates", "queues", "planner", "verify", "located"}
+BELOW = {
+    "cpuset": set[str](),
+    "errors": set[str](),
+    "wire": {"cpuset"},
+    "model": {"cpuset", "wire"},
+    "host": {"cpuset", "model", "wire"},
+    "rates": {"cpuset", "host", "model", "wire"},
+    "queues": {"cpuset", "model", "wire"},
+    "verify": {"cpuset", "model", "wire"},
+    "planner": {"cpuset", "model", "planner", "wire"},
+    "located": {"cpuset", "wire"},
+    "hookspecs": {"cpuset", "model", "planner", "wire"},
+    "config": {"cpuset", "errors", "located", "wire"},
+    "plugins": {"cpuset", "errors", "hookspecs", "located", "model", "wire"},
+    "journal": {"cpuset", "errors", "host", "model", "planner", "wire"},
+    "kernel": {"cpuset", "errors", "host", "kernel", "model", "queues", "wire"},
+    "simulated": {"cpuset", "errors", "host", "kernel", "model", "queues", "simulated", "wire"},
+    "history": {"config", "cpuset", "errors", "history", "host", "model", "planner", "wire"},
+    "watch": {"cpuset", "errors", "host", "model", "planner", "queues", "rates", "wire"},
+}
+"""Each part of irqbal -> the parts that it may import. Parts that are not listed stand above all of these."""
+ABOVE = {"daemon": {"cli"}, "cli": {"cli"}, "balancer": {"cli", "daemon"}}
+"""Parts -> who may import them."""
+
+
+def part(module: str) -> str:
+    return module.split(".")[1] if "." in module else "irqbal"
+
+
+@pytest.mark.parametrize("module", [module for module in SOURCES if part(module) in BELOW])
+def test_a_module_imports_only_what_is_below_it(module: str) -> None:
+    assert ours(module) <= BELOW[part(module)]
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_what_stands_at_the_top_is_imported_from_the_top_alone(module: str) -> None:
+    for top, users in ABOVE.items():
+        if part(module) not in {*users, top}:
+            assert top not in ours(module)
+
+
+@pytest.mark.parametrize("module", [module for module in SOURCES if part(module) == "client"])
+def test_the_client_knows_the_wire_and_nothing_of_the_daemon(module: str) -> None:
+    assert ours(module) <= {"api", "client", "cpuset", "errors", "model", "render", "wire"}
+    assert {name for name in imports(SOURCES[module]) if name.startswith("irqbal.api")} <= {"irqbal.api.contract"}
+
+
+OUTSIDE = {"__future__", "collections.abc", "dataclasses", "difflib", "functools", "math", "msgspec", "re", "types"}
+OUTSIDE |= {"fnmatch", "itertools", "typing", "enum", "operator"}
+"""What a pure module may use: nothing here knows a file, a clock, a socket or another process."""
+
+
+@pytest.mark.parametrize("module", [module for module in SOURCES if part(module) in PURE])
+def test_pure_modules_know_no_file_no_clock_and_no_network(module: str) -> None:
+    foreign = {name for name in imports(SOURCES[module]) if name.split(".")[0] != "irqbal"}
+    assert foreign <= OUTSIDE
+    assert not _calls(SOURCES[module]) & {"open", "print", "input", "exec", "eval", "__import__"}
+
+
+@pytest.mark.parametrize("path", sorted(POLICIES.glob("*.py")), ids=lambda path: str(path.name))
+def test_bundled_policies_import_only_irqbal_and_pure_modules(path: Path) -> None:
+    assert imports(path) <= {"irqbal", *OUTSIDE}
+    assert not _calls(path) & {"open", "print", "exec", "eval", "__import__"}
+
+
+def _calls(path: Path) -> set[str]:
+    """Names that are called as functions."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+
+
+def loaded(statement: str) -> set[str]:
+    """The modules that a fresh process holds after this."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{statement}\nimport sys\nprint(*sys.modules)"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    return set(done.stdout.split())
+
+
+def test_the_daemons_process_imports_no_policy_even_when_it_looks_for_them() -> None:
+    modules = loaded("import irqbal.daemon, irqbal.cli, irqbal.plugins\nirqbal.plugins.find()")
+    assert "irqbal.balancer" in modules
+    assert not {name for name in modules if name.startswith("irqbal_")}
+    assert not {"irqbal.policyhost", "irqbal.confine"} & modules
+
+
+def test_the_policy_host_stays_small_without_web_framework_yaml_or_kernel() -> None:
+    modules = loaded("import irqbal.policyhost")
+    assert "irqbal.planner" in modules
+    roots = {name.split(".")[0] for name in modules}
+    assert not roots & {"asyncio", "click", "http", "rich", "sqlite3", "ssl", "tornado", "yaml"}
+    assert not {name for name in modules if name.startswith(("irqbal.kernel", "irqbal.journal", "irqbal.api"))}
+
+
+# Who writes
+
+WRITING_FLAGS = {"O_WRONLY", "O_RDWR", "O_APPEND", "O_CREAT", "O_TRUNC"}
+WRITING_CALLS = {"write_text", "write_bytes", "truncate", "ftruncate", "mkdir", "unlink", "rename", "symlink_to"}
+
+
+def writes(path: Path) -> Iterator[str]:
+    """Every way in which this file could change something on disk."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and node.attr in WRITING_FLAGS:
+            yield f"os.{node.attr}"
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        if name in WRITING_CALLS:
+            yield name
+        given = [*node.args, *(word.value for word in node.keywords)]
+        texts = [item.value for item in given if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+        if name in ("open", "fdopen") and any(set(text) & set("wax+") and len(text) < 4 for text in texts):
+            yield name
+
+
+def test_a_write_is_seen_in_every_form(tmp_path: Path) -> None:
+    file = tmp_path / "x.py"
+    file.write_text("os.open(p, os.O_WRONLY)\np.write_text('')\nopen(p, 'wb')\np.open(mode='r+')\nopen(p, 'rb')\n")
+    assert sorted(writes(file)) == ["open", "open", "os.O_WRONLY", "write_text"]
+
+
+def test_only_affinity_writes_to_the_kernel() -> None:
+    """`capture` writes the archive that a person asked for, `tracing` its own tracefs instance."""
+    kernel = {path.name: set(writes(path)) for path in (HERE / "kernel").glob("*.py")}
+    writing = {name: how for name, how in kernel.items() if how}
+    assert writing.pop("affinity.py") == {"os.O_WRONLY", "os.O_TRUNC"}
+    assert writing.pop("capture.py", {"open"}) == {"open"}
+    writing.pop("tracing.py", None)
+    assert writing == {}
+
+
+@pytest.mark.parametrize("module", [module for module in SOURCES if part(module) not in ("kernel", "simulated")])
+def test_nothing_outside_the_kernels_readers_names_its_files(module: str) -> None:
+    """Who does not know a path cannot write to it; docstrings and messages may name the files."""
+    tree = ast.parse(SOURCES[module].read_text())
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    paths = {text for text in texts if " " not in text and text.strip("/").startswith(("proc/irq", "sys/class/net"))}
+    assert not paths
+
+
+# The contract with policies' authors
+
+PUBLIC = [
+    "Claim", "Cpu", "CpuSet", "Device", "Draft", "Duration", "Interface", "Irq", "Limit", "Meta", "Note", "Options",
+    "Percent", "Placed", "Placement", "Queue", "Record", "RxQueue", "Snapshot", "Steering", "Thread", "TxQueue",
+    "Words", "distance", "hookimpl",
+]  # fmt: skip
+
+
+def test_what_an_author_imports_is_pinned() -> None:
+    """Policies of strangers rest on these names: to take one away breaks them."""
+    assert irqbal.__all__ == PUBLIC
+    assert all(hasattr(irqbal, name) for name in PUBLIC)
+
+
+def test_everything_public_is_documented() -> None:
+    for name in PUBLIC:
+        thing = getattr(irqbal, name)
+        if inspect.isclass(thing) or inspect.isfunction(thing):
+            assert inspect.getdoc(thing), name
+
+
+def test_every_hook_is_documented_and_typed() -> None:
+    specs = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "irqbal_spec")}
+    assert set(specs) == set(plugins.HOOKS)
+    for name, spec in specs.items():
+        assert len(inspect.getdoc(spec) or "") > 40, name
+        hints = typing.get_type_hints(spec)
+        assert set(hints) == {*inspect.signature(spec).parameters, "return"}, name
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_every_module_is_short_and_says_what_it_is_for(module: str) -> None:
+    text = SOURCES[module].read_text()
+    assert ast.get_docstring(ast.parse(text))
+    assert len(text.splitlines()) <= MAX_LINES
