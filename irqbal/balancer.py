@@ -98,6 +98,7 @@ class Balancer:
         if plan.moves or plan.steering or plan.default is not None:
             outcomes = self.host.apply(plan.moves, plan.steering, plan.default, self.dry_run)
             self.ledger = after(self.ledger, plan, outcomes, snapshot.now)
+            self._watch_permission(outcomes)
             if not self.dry_run:
                 self.watch.rebase(outcomes)
         self._forget_gone(snapshot)
@@ -120,6 +121,13 @@ class Balancer:
         self.watch.teach(answer.plan.queues)
         plan = msgspec.structs.replace(answer.plan, failures=failures)
         return check(plan, snapshot, self.settings), ""
+
+    def _watch_permission(self, outcomes: tuple[Outcome, ...]) -> None:
+        """Masks that may not be written at all will not be tomorrow either: observe, and say so, until the next reload."""
+        denied = next((item for item in outcomes if item.irq is not None and item.code == "no-permission"), None)
+        if denied is not None:
+            self.dry_run = True
+            log.error("masks cannot be written (%s): irqbal only observes until it is reloaded or restarted", denied.detail)
 
     def restore(self) -> tuple[Outcome, ...]:
         """Put every original back and pause. Raises IrqbalError."""

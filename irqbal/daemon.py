@@ -1,6 +1,7 @@
 """The Tornado loop around the balancer: ticks, events, signals, systemd, lifetime.
 
-Threads: the loop, and one for the kernel, on which everything blocking runs, a cycle at a time.
+Threads: the loop; one for the kernel, on which everything blocking of a cycle runs, a cycle at a time; and one for history, on which
+what may be slow waits (observers).
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from irqbal.journal import Folders, Journal, Lock, load_overrides
 from irqbal.kernel import KernelHost
 from irqbal.kernel.events import Events
 from irqbal.model import Outcome, Record
+from irqbal.observers import Observers
 from irqbal.policies import Policies, Stopped
 from irqbal.report import Reporter
-from irqbal.setup import bind, folders, is_live, refuse_irqbalance, settings
+from irqbal.setup import bind, bind_observers, folders, is_live, refuse_irqbalance, settings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -50,6 +52,7 @@ class Daemon:
         self._asked_dry_run, self._force = dry_run, force
         self._dry_run = dry_run or config.dry_run
         self._kernel = ThreadPoolExecutor(1, "kernel")
+        self._history = ThreadPoolExecutor(1, "history")
         self._wake = asyncio.Event()
         self._causes: set[str] = set()
         self._stopping = False
@@ -57,6 +60,7 @@ class Daemon:
         self._reporter = Reporter()
         self._balancer: Balancer | None = None
         self._events: Events | None = None
+        self._observers: Observers | None = None
         self.last: Record | None = None
 
     def run(self) -> int:
@@ -107,12 +111,16 @@ class Daemon:
                 for sock in self._events.sockets:
                     IOLoop.current().remove_handler(sock)
                 self._events.close()
+            if self._observers is not None:
+                self._observers.stop()
             await self._on_kernel(self._finish)
             self._kernel.shutdown()
+            self._history.shutdown()
 
     async def _cycles(self) -> None:
         """A cycle at the start, at every tick, and whenever something asks for one."""
         balancer = self._ready
+        self._observers = Observers(await self._on_history(bind_observers, self._config, self._name()), self._history)
         await self._on_kernel(balancer.first_look)
         cause, full = "start", False
         first = True
@@ -121,6 +129,7 @@ class Daemon:
                 record = await self._on_kernel(balancer.cycle, cause, full)
                 self.last = record
                 self._reporter.log(record, balancer.snapshot)
+                self._observers.tell(record)
             except HostError as error:
                 log.error("the host cannot be read: %s; nothing was moved, tried again in %s", error, self._config.interval)
             if first:
@@ -161,7 +170,12 @@ class Daemon:
             if self._path is None:
                 raise ConfigError(["there is no configuration file to reload: irqbal runs on its defaults"])
             config = await self._on_kernel(load_config, self._path)
-            policies: Policies = await self._on_kernel(bind, config, self._name())
+            observers = Observers(await self._on_history(bind_observers, config, self._name()), self._history)
+            try:
+                policies: Policies = await self._on_kernel(bind, config, self._name())
+            except IrqbalError:
+                observers.stop()
+                raise
         except ConfigError as error:
             for problem in error.problems:
                 log.error("reload: %s", problem)
@@ -175,6 +189,9 @@ class Daemon:
             if config.dry_run != dry_run and not self._asked_dry_run:
                 log.warning("reload: a daemon that was started as a dry run stays one until a restart")
             self._config, self._dry_run = config, dry_run
+            if self._observers is not None:
+                self._observers.stop()
+            self._observers = observers
             balancer = self._ready
             await self._on_kernel(
                 balancer.reconfigure, policies, settings(config, COOLDOWN_INTERVALS), float(config.interval), dry_run
@@ -240,6 +257,9 @@ class Daemon:
             return await asyncio.get_running_loop().run_in_executor(self._kernel, lambda: work(*arguments))
         finally:
             self._busy_since = None
+
+    async def _on_history(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._history, lambda: work(*arguments))
 
     async def _feed_watchdog(self) -> None:
         """Tell systemd that all is well, as long as the kernel thread is not stuck."""

@@ -167,8 +167,11 @@ def recall(folder: Path, boot_id: str, masks: Mapping[str, tuple[CpuSet, int]]) 
         if not inode or memory.inodes.get(identity) != inode:
             continue
         refused = int(entry.refused != 0 and entry.refused == entry.generation)
-        if refused or (entry.written is not None and entry.written == str(mask)):
-            kept[identity] = msgspec.structs.replace(entry, generation=1, refused=refused)
+        stands = entry.written is not None and entry.written == str(mask)
+        # A fight that was given up is not taken up again just because irqbal was restarted.
+        if refused or stands or entry.drift:
+            written = entry.written if stands else None
+            kept[identity] = msgspec.structs.replace(entry, generation=1, refused=refused, written=written)
     return Ledger(kept)
 
 

@@ -100,6 +100,22 @@ def identify(
     return found
 
 
+def identify_platform(actions: Mapping[int, str], interfaces: Mapping[str, Interface]) -> dict[int, Queue]:
+    """The queues among IRQs that belong to no PCI device (xen-netfront, SoC NICs): the name must hold an interface that has none
+    either."""
+    found: dict[int, Queue] = {}
+    for number, action in actions.items():
+        for pattern in NETWORK:
+            match = pattern.regex.fullmatch(action)
+            name = None if match is None else match.groupdict().get("interface")
+            if match is None or name is None or name not in interfaces or interfaces[name].device is not None:
+                continue
+            kind, index = pattern.kind(match, 0)
+            found[number] = Queue(name, index, kind, _active(interfaces[name], kind, index))
+            break
+    return found
+
+
 def _identify_storage(device: Device, actions: Mapping[int, str], found: dict[int, Queue]) -> None:
     for number, action in actions.items():
         for pattern in STORAGE:

@@ -79,6 +79,16 @@ def bind(config: Config, name: str) -> Policies:
     return policies
 
 
+def bind_observers(config: Config, name: str) -> Policies:
+    """The same for observers, in a child of their own, with the network."""
+    observers = Policies(entries(config.observers, name, "observers"), "observers")
+    problems = observers.bind() if config.observers else []
+    if problems:
+        observers.close()
+        raise ConfigError([format_problem(name, problem) for problem in problems])
+    return observers
+
+
 def refuse_irqbalance(root: Path, force: bool) -> None:
     """Two balancers undo each other's work without end. Raises LockError unless `force`."""
     others = [text for text in running(root) if text.startswith("irqbalance")]

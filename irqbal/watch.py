@@ -16,7 +16,7 @@ from irqbal.errors import HostError
 from irqbal.host import DEFAULT, Census, Host, IrqFacts, Pulse, Topology
 from irqbal.model import Cpu, Device, Irq, Outcome, Override, Placed, Queue, Snapshot, steering_of
 from irqbal.planner import Ledger
-from irqbal.queues import identify
+from irqbal.queues import identify, identify_platform
 from irqbal.rates import Meter, fell
 
 SETTLING_CYCLES = 3
@@ -185,12 +185,13 @@ class Watch:
     def _identify(self, census: Census, topology: Topology) -> None:
         interfaces = {interface.name: interface for interface in topology.interfaces}
         actions: dict[str, dict[int, str]] = {}
+        platform: dict[int, str] = {}
         for facts in census.irqs:
             device = self._devices.get(facts.number)
-            if device is not None:
-                actions.setdefault(device.address, {})[facts.number] = facts.action
+            names = platform if device is None else actions.setdefault(device.address, {})
+            names[facts.number] = facts.action
         by_address = {device.address: device for device in topology.devices}
-        self._queues = {}
+        self._queues = identify_platform(platform, interfaces)
         for address, names in actions.items():
             self._queues |= identify(by_address[address], names, interfaces)
         self._groups = {facts.number: self._group(facts) for facts in census.irqs}

@@ -183,11 +183,7 @@ def host(
         mask = s(at[irq.action]) if at and irq.action in at else irq.affinity or everywhere
         load = (loads or {}).get(irq.action, 0.0)
         effective = mask if not mask & online else CpuSet.of((mask & online).first)
-        irqs.append(
-            msgspec.structs.replace(
-                irq, affinity=mask, effective=effective, load=load, rate=load * 10_000, noise=load * 0.02
-            )
-        )
+        irqs.append(msgspec.structs.replace(irq, affinity=mask, effective=effective, load=load, rate=load * 10_000, noise=load * 0.02))
     more.setdefault("default_affinity", everywhere)
     return Snapshot(
         now=now, settling=settling, cpus=of, irqs=tuple(irqs),
@@ -219,9 +215,7 @@ class Says(msgspec.Struct, frozen=True):
     place: Callable[[Snapshot, Draft], Iterable[Any]] | None = None
 
 
-def limit(
-    cpus: str, reason: str = "kept free", irqs: tuple[int, ...] | None = None, exempt: tuple[int, ...] = ()
-) -> Says:
+def limit(cpus: str, reason: str = "kept free", irqs: tuple[int, ...] | None = None, exempt: tuple[int, ...] = ()) -> Says:
     """A policy `limiter` with one limit."""
     return Says("limiter", (Limit(s(cpus), reason, irqs, exempt),))
 
@@ -250,9 +244,7 @@ def planned(snapshot: Snapshot, ledger: Ledger, settings: Settings, *policies: S
     return decide(draft, changes), ledger
 
 
-def applied(
-    snapshot: Snapshot, made: Plan, ledger: Ledger | None = None, passed: float = 10.0
-) -> tuple[Snapshot, Ledger]:
+def applied(snapshot: Snapshot, made: Plan, ledger: Ledger | None = None, passed: float = 10.0) -> tuple[Snapshot, Ledger]:
     """The host and the ledger an interval after all of the plan was written."""
     outcomes = [Outcome(move.identity, "written", move.irq, found=str(move.after)) for move in made.moves]
     outcomes += [Outcome(move.identity, "written", found=move.after) for move in made.steering]

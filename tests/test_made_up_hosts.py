@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from machine import daemon, irqbal, wait_for
 from trees import HostSpec, Nic, Tree, big_host, make_tree
 

@@ -168,9 +168,7 @@ def test_rules_are_read_from_yaml_with_their_line() -> None:
 
     problems: list[Problem] = []
     good = Node(1, {"rules": Node(2, [rule(3, irq="i8042", cpus="0-1"), rule(4, queue="*", leave="true")])})
-    assert decode(good, PinIrqs, "pin_irqs", problems) == PinIrqs(
-        (Rule(irq="i8042", cpus=s("0-1")), Rule(queue="*", leave=True))
-    )
+    assert decode(good, PinIrqs, "pin_irqs", problems) == PinIrqs((Rule(irq="i8042", cpus=s("0-1")), Rule(queue="*", leave=True)))
     assert not problems
     bad = Node(1, {"rules": Node(2, [rule(3, irq="i8042"), rule(4, queue="*", leaf="true")])})
     assert decode(bad, PinIrqs, "pin_irqs", problems) is None

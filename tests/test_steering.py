@@ -16,9 +16,7 @@ from irqbal.planner import distance, share_out
 def follow(snapshot: Snapshot, interface: str = "eth0") -> Says:
     """A policy that has every Tx queue's XPS follow its IRQ."""
     irqs = [irq for irq in snapshot.irqs if irq.queue and irq.queue.name == interface and irq.queue.kind != "rx"]
-    return Says(
-        "nic", (), tuple(Steering(interface, "tx", i, "nearest", near=irq.number) for i, irq in enumerate(irqs))
-    )
+    return Says("nic", (), tuple(Steering(interface, "tx", i, "nearest", near=irq.number) for i, irq in enumerate(irqs)))
 
 
 def xps_of(made: Plan) -> dict[int, str]:
@@ -131,9 +129,7 @@ shapes = st.sampled_from([(1, 1, 1, 0), (8, 2, 1, 2), (16, 2, 2, 2), (24, 3, 2, 
 
 @settings(deadline=None)
 @given(shape=shapes, data=st.data())
-def test_a_partition_covers_each_online_cpu_once_and_nearest_first(
-    shape: tuple[int, int, int, int], data: st.DataObject
-) -> None:
+def test_a_partition_covers_each_online_cpu_once_and_nearest_first(shape: tuple[int, int, int, int], data: st.DataObject) -> None:
     count, nodes, threads, l3 = shape
     numbers = st.integers(0, count - 1)
     offline = data.draw(st.sets(numbers, max_size=count - 1))

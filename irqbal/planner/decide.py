@@ -112,7 +112,7 @@ class _Decision:
 
     def _is_new(self, irq: Irq) -> bool:
         """A generation that irqbal has not placed yet, after its first life."""
-        return irq.generation > 1 and self._ledger.entry(irq.identity).written is None
+        return irq.generation > 1 and not self._ledger.entry(irq.identity).moved
 
     def _may_write(self, irq: Irq, policy: str, target: CpuSet) -> bool:
         entry = self._ledger.entry(irq.identity)

@@ -53,7 +53,12 @@ def find_changes(snapshot: Snapshot, ledger: Ledger) -> tuple[Changes, Ledger]:
 def _look(snapshot: Snapshot, irq: Irq, entry: Entry) -> Entry:
     if entry.generation != irq.generation:
         # A new generation starts with a new mask, and what the kernel refused before it may grant now.
-        return msgspec.structs.replace(entry, generation=irq.generation, written=None, refused=0, barred=CpuSet())
+        return msgspec.structs.replace(
+            entry, generation=irq.generation, written=None, moved=0.0, refused=0, barred=CpuSet(), bad_sets=()
+        )
+    if snapshot.hotplug and entry.bad_sets:
+        # The CPU that a set lacked may be back.
+        entry = msgspec.structs.replace(entry, bad_sets=())
     if entry.written is None or CpuSet.parse(entry.written) == irq.affinity:
         return entry
     by_kernel = snapshot.hotplug or irq.affinity in (irq.hint, snapshot.default_affinity)

@@ -72,8 +72,8 @@ def _chosen(snapshot: Snapshot, options: PinNicQueues) -> list[Interface]:
     """The NICs that the globs mean, in order of their names; a bond or VLAN stands for what it is made of."""
     wanted = _resolve(snapshot, options.interfaces)
     left_out = _resolve(snapshot, options.exclude)
-    names = sorted(wanted - left_out)
-    return [snapshot.interface_by_name[name] for name in names if snapshot.interface_by_name[name].device is not None]
+    with_queues = {name for name, _ in snapshot.irqs_by_queue}
+    return [snapshot.interface_by_name[name] for name in sorted((wanted - left_out) & with_queues)]
 
 
 def _resolve(snapshot: Snapshot, globs: Iterable[str]) -> set[str]:

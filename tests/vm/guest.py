@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+
 from vm.lab import Vm
 
 IRQBAL = str(Path(sys.executable).with_name("irqbal"))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 from vm.guest import INTERVAL, IRQBAL, PYTHON, State, cycles, daemon, log, state, wait
 from vm.lab import GUEST_ADDRESS, HOST_ADDRESS, Vm, prepare
 
