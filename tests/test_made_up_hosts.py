@@ -98,7 +98,7 @@ class Moving:
         on = [0.0] * CPUS
         for number, load in self.loads.items():
             on[self.tree.effective(number).first] += load
-        return max(on) / max(sum(on) / CPUS, max(self.loads.values()))
+        return max(on) / max(sum(on) / CPUS, *self.loads.values())
 
 
 @pytest.mark.timeout(200)
