@@ -70,7 +70,7 @@ class Mover:
 
 
 def _cpus(text: str) -> list[int]:
-    found = []
+    found: list[int] = []
     for part in text.strip().split(","):
         low, _, high = part.partition("-")
         found += range(int(low), int(high or low) + 1)
