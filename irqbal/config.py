@@ -23,6 +23,25 @@ MAX_DEPTH = 32
 MAX_NODES = 100_000
 
 
+class Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"five_minutes": "5m", "hour": "1h"}):
+    """How long the history is kept."""
+
+    raw: Annotated[Duration, Meta(description="samples as they were taken")] = Duration(48 * 3600)
+    five_minutes: Annotated[Duration, Meta(description="sums over 5 minutes")] = Duration(30 * 86400)
+    hour: Annotated[Duration, Meta(description="sums over an hour, and decisions")] = Duration(2 * 365 * 86400)
+
+
+class HistoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The history."""
+
+    every: Annotated[Duration, Meta(description="time between two samples; 1 s to 1 h")] = Duration(60)
+    keep: Annotated[Keep, Meta(description="how long it is kept")] = Keep()
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.every <= 3600:
+            raise ValueError(f"every is {self.every}; it must be 1s to 1h")
+
+
 class PolicyEntry(msgspec.Struct, frozen=True):
     """One item of `policies` or `observers`: a name and its options as written."""
 
@@ -50,6 +69,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(ge=1, description="moves a cycle, once settled; overrides, limits, new generations and the first three "
              "cycles after a start or a hotplug are exempt"),
     ] = 64  # fmt: skip
+    history: Annotated[HistoryOptions, Meta(description="what is recorded, and for how long")] = HistoryOptions()
 
 
 class Config(_File, frozen=True, forbid_unknown_fields=True):

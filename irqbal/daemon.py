@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
+import platform
 import signal
 import time
 from collections.abc import Callable
@@ -24,6 +26,10 @@ from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config import Config
 from irqbal.config import load as load_config
 from irqbal.errors import ConfigError, HostError, IrqbalError
+from irqbal.history.decided import Decided
+from irqbal.history.feed import Feed
+from irqbal.history.keeper import Keeper
+from irqbal.history.recorder import Recorded, Recorder
 from irqbal.journal import Folders, Journal, Lock, load_overrides
 from irqbal.kernel import KernelHost
 from irqbal.kernel.events import Events
@@ -31,7 +37,7 @@ from irqbal.model import Outcome, Record
 from irqbal.observers import Observers
 from irqbal.policies import Policies, Stopped
 from irqbal.report import Reporter
-from irqbal.setup import bind, bind_observers, folders, is_live, refuse_irqbalance, settings
+from irqbal.setup import bind, bind_observers, folders, is_live, keep, refuse_irqbalance, settings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -61,6 +67,11 @@ class Daemon:
         self._balancer: Balancer | None = None
         self._events: Events | None = None
         self._observers: Observers | None = None
+        self._feed: Feed | None = None
+        self._decided: Decided | None = None
+        self._recorder = Recorder()
+        self._sampled = -math.inf
+        self._boot = ""
         self.last: Record | None = None
 
     def run(self) -> int:
@@ -97,6 +108,10 @@ class Daemon:
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self.ask, "reload")
         self._watch_events()
+        if not self._dry_run:
+            self._boot = self._ready.host.boot_id
+            self._decided = Decided(self._boot)
+            self._feed = Feed(Keeper(places.state, platform.node(), keep(self._config), outbox=False), self._history)
         api = LocalApi(self, places.run) if not self._dry_run else None
         beat = asyncio.create_task(self._feed_watchdog())
         try:
@@ -113,6 +128,8 @@ class Daemon:
                 self._events.close()
             if self._observers is not None:
                 self._observers.stop()
+            if self._feed is not None:
+                await self._feed.close()
             await self._on_kernel(self._finish)
             self._kernel.shutdown()
             self._history.shutdown()
@@ -126,8 +143,10 @@ class Daemon:
         first = True
         while not self._stopping:
             try:
-                record = await self._on_kernel(balancer.cycle, cause, full)
+                record, recorded = await self._on_kernel(self._one_cycle, cause, full)
                 self.last = record
+                if self._feed is not None and self._decided is not None:
+                    self._feed.tell(self._boot, recorded, self._decided.of(record, balancer.snapshot))
                 self._reporter.log(record, balancer.snapshot)
                 self._observers.tell(record)
             except HostError as error:
@@ -141,6 +160,16 @@ class Daemon:
             cause, full = await self._next()
             if "reload" in cause and not self._stopping:
                 await self._reload()
+
+    def _one_cycle(self, cause: str, full: bool) -> tuple[Record, Recorded | None]:
+        """On the kernel thread: a cycle, and the history's sample if one is due."""
+        balancer = self._ready
+        record = balancer.cycle(cause, full)
+        now = time.monotonic()
+        if self._feed is None or now - self._sampled < float(self._config.history.every) * 0.99:
+            return record, None
+        self._sampled = now
+        return record, self._recorder.take(balancer.host.counts(), balancer.snapshot, time.time())
 
     async def _next(self) -> tuple[str, bool]:
         """Wait for the tick or for something that asks. Returns (cause, whether everything is to be read)."""

@@ -6,6 +6,7 @@ IrqbalError                  base; its text is a sentence for a person
 ├── HostError                the kernel could not be read
 │   └── GoneError            the file vanished or was replaced under us: look again
 ├── JournalError             an original value could not be saved, so nothing was written
+├── HistoryError             the history cannot be opened
 ├── LockError                another irqbal, or irqbalance, already runs here
 └── PolicyHostError          the policy child could not be started at all
 """
@@ -41,6 +42,10 @@ class GoneError(HostError):
 
 class JournalError(IrqbalError):
     """An original value could not be put on disk; the write that it protects was not made."""
+
+
+class HistoryError(IrqbalError):
+    """The history cannot be opened; the text says what to do."""
 
 
 class LockError(IrqbalError):

@@ -72,6 +72,18 @@ class Census(msgspec.Struct, frozen=True):
     skipped_rows: int = 0
 
 
+class Counts(msgspec.Struct, frozen=True):
+    """The reading for the history: totals by name (or IRQ number) and CPU. `times` are microseconds in `irq` and `softirq`; a row
+    with one column (ERR, MIS) has CPU -1."""
+
+    time: float
+    irqs: dict[int, dict[int, int]]
+    rows: dict[str, dict[int, int]]
+    softirqs: dict[str, dict[int, int]]
+    softnet: dict[str, dict[int, int]]
+    times: dict[str, dict[int, int]]
+
+
 class Topology(msgspec.Struct, frozen=True):
     """CPUs, devices, interfaces and interrupt threads."""
 
@@ -94,6 +106,9 @@ class Host(Protocol):
 
     def census(self) -> Census:
         """The full reading. Raises HostError."""
+
+    def counts(self) -> Counts:
+        """Everything that is counted, by CPU. Raises HostError."""
 
     def topology(self) -> Topology:
         """CPUs, devices and interfaces, read afresh. Raises HostError."""

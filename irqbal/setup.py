@@ -10,6 +10,7 @@ from irqbal import plugins
 from irqbal.config import Config, PolicyEntry, format_problem
 from irqbal.errors import ConfigError, LockError
 from irqbal.frames import Entry
+from irqbal.history.sqlite import Keep
 from irqbal.journal import RUN_DIR, Folders
 from irqbal.kernel.writers import running
 from irqbal.planner import Settings
@@ -87,6 +88,12 @@ def bind_observers(config: Config, name: str) -> Policies:
         observers.close()
         raise ConfigError([format_problem(name, problem) for problem in problems])
     return observers
+
+
+def keep(config: Config) -> Keep:
+    """How long the history is kept, in seconds."""
+    kept = config.history.keep
+    return Keep(float(kept.raw), float(kept.five_minutes), float(kept.hour))
 
 
 def refuse_irqbalance(root: Path, force: bool) -> None:

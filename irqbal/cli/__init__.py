@@ -11,7 +11,7 @@ import sys
 import click
 
 from irqbal import __version__
-from irqbal.cli import apply, capture, check, daemon, explain, plan, policies, restore, topology, verify
+from irqbal.cli import apply, capture, check, daemon, explain, history, plan, policies, restore, topology, verify
 from irqbal.cli.common import Group, common_options
 from irqbal.errors import ConfigError, IrqbalError, LockError
 
@@ -28,6 +28,8 @@ def cli(**_: object) -> None:
 
 for command in (daemon, plan, apply, explain, restore, check, policies, topology, verify, capture):
     cli.add_command(command.command)
+for extra in (history.history, history.decisions, history.export):
+    cli.add_command(extra)
 
 
 def main() -> None:

@@ -27,6 +27,14 @@ def read_text(path: Path | str) -> str:
     return read_bytes(path).decode("utf-8", "backslashreplace").strip()
 
 
+def bytes_or(path: Path | str, default: bytes = b"") -> bytes:
+    """The file's bytes, or the default where it cannot be read."""
+    try:
+        return read_bytes(path)
+    except HostError:
+        return default
+
+
 def text_or(path: Path | str, default: str = "") -> str:
     """The file's text, or the default where it cannot be read."""
     try:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import GoneError, HostError
-from irqbal.host import Census, IrqFacts, Original, Pulse, Save, Topology
+from irqbal.host import Census, Counts, IrqFacts, Original, Pulse, Save, Topology
 from irqbal.kernel import writers
 from irqbal.kernel.affinity import Applier
 from irqbal.kernel.devices import read_devices, read_interfaces
-from irqbal.kernel.files import Kept, int_or, read_bytes, text_or
+from irqbal.kernel.files import Kept, bytes_or, int_or, read_bytes, text_or
 from irqbal.kernel.interrupts import Interrupts, Row, parse_interrupts
 from irqbal.kernel.irqs import IrqReader, check_readable
+from irqbal.kernel.softirqs import parse_softirqs
+from irqbal.kernel.softnet import parse_softnet
 from irqbal.kernel.stat import parse_stat
 from irqbal.kernel.threads import read_threads
 from irqbal.kernel.topology import read_cpus, read_online
@@ -85,6 +87,28 @@ class KernelHost:
             return parse_interrupts(read_bytes(self.root / "proc/interrupts"))
         except GoneError:
             return Interrupts((), ())
+
+    def counts(self) -> Counts:
+        """`/proc/interrupts`, `/proc/softirqs`, `/proc/net/softnet_stat` and the CPUs' times; what cannot be read is left out."""
+        now = time.monotonic()
+        interrupts = self.interrupts()
+        irqs: dict[int, dict[int, int]] = {}
+        rows: dict[str, dict[int, int]] = {}
+        for row in interrupts.rows:
+            columns = interrupts.cpus if len(row.counts) == len(interrupts.cpus) and row.label not in ("ERR", "MIS") else (-1,)
+            counted = dict(zip(columns, row.counts, strict=False))
+            if row.irq is None:
+                rows[row.label] = counted
+            else:
+                irqs[row.irq] = counted
+        stat = parse_stat(bytes_or(self.root / "proc/stat"), ())
+        times = {
+            "irq": {cpu: round(spent.irq * 1e6) for cpu, spent in stat.cpu_times.items()},
+            "softirq": {cpu: round(spent.softirq * 1e6) for cpu, spent in stat.cpu_times.items()},
+        }
+        softirqs = parse_softirqs(bytes_or(self.root / "proc/softirqs"))
+        softnet = parse_softnet(bytes_or(self.root / "proc/net/softnet_stat"))
+        return Counts(now, irqs, rows, softirqs, softnet, times)
 
     def masks(self, numbers: Iterable[int]) -> dict[int, tuple[CpuSet, int]]:
         """The mask and the inode of these IRQs as they are now; those that are gone are left out."""

@@ -247,6 +247,10 @@ class Vm:
         self.run(
             f"hostname irqbal-vm; mkdir -p /lib/modules && ln -sfn {folder} /lib/modules/", self.boot_timeout
         ).check()
+        # A checkout or venv below this machine's /tmp or /run is hidden by the guest's own: show it at the same path.
+        for path in {str(Path(__file__).resolve().parents[2]), sys.prefix}:
+            shown = f"mkdir -p {path} && mount --bind /host{path} {path}"
+            self.run(f"[ -e {path}/pyproject.toml ] || [ -e {path}/bin/python ] || {{ {shown}; }}").check()
         self.network_up()
 
     def network_up(self) -> None:

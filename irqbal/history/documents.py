@@ -1,0 +1,192 @@
+"""Samples and decisions as MongoDB documents, and back. Pure: no driver, no connection.
+
+    samples    {_id: "host/boot/sequence", host, boot, sequence, time, wall, seconds, layout, irqs: {"24": {"0": 17}},
+                others: [{irq: identity, counts: {"0": 17}}], rows: {LOC: {"0": 250}}, softirqs, softnet, times, states: […]}
+    decisions  {_id: "host/boot/sequence", host, time, and the decision's fields that are not empty}
+    layouts    {_id: "host/hash", host, time, names: {"24": identity}}: whose numbers the samples' are
+    hosts      {_id: host, time, states: […]}: every IRQ of a host as last seen
+
+`time` is the end of the interval as a date (milliseconds), for queries, sharding and expiry; `wall` the same as it was recorded.
+`others` are IRQs that have no number of their own in the layout: freed ones whose number was handed on within the interval.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from irqbal.history.samples import Decision, Kind, Sample, Series, State
+
+FIELDS: dict[Kind, str] = {"irq": "irqs", "row": "rows", "softirq": "softirqs", "softnet": "softnet", "time": "times"}
+Document = dict[str, Any]
+
+_EARLIEST, _LATEST = 0.0, 253402300799.0
+"""1970 and the last second of 9999: what a date can hold."""
+
+
+_DEFAULTS: dict[type, Document] = {
+    kind: {field.name: field.default for field in msgspec.structs.fields(kind) if field.default is not msgspec.NODEFAULT}
+    for kind in (State, Decision)
+}
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """Which IRQ each number was: `names` by number as text, `keys` the other way round."""
+
+    id: str
+    names: dict[str, str]
+    keys: dict[str, str]
+
+
+class Numbering:
+    """Follows the IRQs' numbers through the states that samples carry. `layout` is what holds for the next sample."""
+
+    def __init__(self, host: str, states: Iterable[State] = ()) -> None:
+        self._host = host
+        self._names: dict[str, str] = {}
+        self._layout: Layout | None = None
+        # A freed IRQ still has counts in samples that wait; it keeps its number unless a living one has it now.
+        for state in sorted(states, key=lambda state: not state.gone):
+            self._names[str(state.number)] = state.identity
+
+    def copy(self) -> Numbering:
+        """A numbering that can go on by itself."""
+        other = Numbering(self._host)
+        other._names, other._layout = dict(self._names), self._layout
+        return other
+
+    def appear(self, states: Iterable[State]) -> None:
+        """IRQs that are there from this sample on."""
+        for state in states:
+            if not state.gone and self._names.get(str(state.number)) != state.identity:
+                self._names[str(state.number)] = state.identity
+                self._layout = None
+
+    def vanish(self, states: Iterable[State]) -> None:
+        """IRQs that were freed within the sample that was just written."""
+        for state in states:
+            if state.gone and self._names.get(str(state.number)) == state.identity:
+                del self._names[str(state.number)]
+                self._layout = None
+
+    @property
+    def layout(self) -> Layout:
+        """The numbers as they stand; the id follows from them, so that writing it again is harmless."""
+        if self._layout is None:
+            names = dict(sorted(self._names.items()))
+            digest = hashlib.sha256(msgspec.json.encode([self._host, names])).hexdigest()[:24]
+            self._layout = Layout(f"{self._host}/{digest}", names, {identity: number for number, identity in names.items()})
+        return self._layout
+
+
+def date(wall: float) -> datetime.datetime:
+    """Seconds since the epoch as a UTC date, held within what a date can be."""
+    return datetime.datetime.fromtimestamp(min(max(wall, _EARLIEST), _LATEST), datetime.UTC)
+
+
+def record_id(host: str, record: Sample | Decision) -> str:
+    """The same record always gets the same id, so that shipping it again cannot double it."""
+    return f"{host}/{record.boot}/{record.sequence}"
+
+
+def sample_document(host: str, sample: Sample, layout: Layout) -> Document:
+    """One document a sample, counts nested by line and CPU."""
+    document: Document = {
+        "_id": record_id(host, sample), "host": host, "boot": sample.boot, "sequence": sample.sequence,
+        "time": date(sample.wall), "wall": sample.wall, "seconds": sample.seconds, "layout": layout.id,
+    }  # fmt: skip
+    groups: dict[Kind, dict[str, dict[str, int]]] = {kind: {} for kind in FIELDS}
+    others: dict[str, dict[str, int]] = {}
+    lines: dict[tuple[Kind, str], dict[str, int]] = {}
+    for (kind, name, cpu), count in sample.values.items():
+        line = lines.get((kind, name))
+        if line is None:
+            line = lines[kind, name] = {}
+            if kind != "irq":
+                groups[kind][escape(name)] = line
+            elif name in layout.keys:
+                groups[kind][layout.keys[name]] = line
+            else:
+                others[name] = line
+        line[str(cpu)] = count
+    document |= {FIELDS[kind]: group for kind, group in groups.items() if group}
+    if others:
+        document["others"] = [{"irq": name, "counts": line} for name, line in others.items()]
+    if sample.states:
+        document["states"] = [_filled(state) for state in sample.states]
+    return document
+
+
+def sample_of(document: Mapping[str, Any], names: Mapping[str, str]) -> Sample:
+    """The sample as it was recorded; `names` are its layout's."""
+    values: dict[Series, int] = {}
+    for kind, field in FIELDS.items():
+        lines = irqs_of(document, names) if kind == "irq" else ((unescape(key), line) for key, line in document.get(field, {}).items())
+        for name, line in lines:
+            for cpu, count in line.items():
+                values[Series(kind, name, int(cpu))] = int(count)
+    return Sample(
+        sequence=int(document["sequence"]), boot=document["boot"], wall=document["wall"], seconds=document["seconds"],
+        values=values, states=states_of(document),
+    )  # fmt: skip
+
+
+def irqs_of(document: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, int]]]:
+    """(identity, counts by CPU) of each IRQ in a sample's document."""
+    for key, line in document.get("irqs", {}).items():
+        yield names.get(key, key), line
+    for other in document.get("others", ()):
+        yield other["irq"], other["counts"]
+
+
+def layout_document(host: str, layout: Layout) -> Document:
+    """What a layout's document holds besides its id and the time of its last use."""
+    return {"host": host, "names": layout.names}
+
+
+def host_document(host: str, states: Iterable[State], now: float) -> Document:
+    """All IRQs of a host as they were last seen."""
+    return {"_id": host, "time": date(now), "states": [_filled(state) for state in states]}
+
+
+def states_of(document: Mapping[str, Any]) -> tuple[State, ...]:
+    """The states in a sample's or a host's document."""
+    return tuple(msgspec.convert(_plain(state), State) for state in document.get("states", ()))
+
+
+def decision_document(host: str, decision: Decision) -> Document:
+    """A decision with a date; empty fields are left out."""
+    return {"_id": record_id(host, decision), "host": host, "time": date(decision.wall)} | _filled(decision)
+
+
+def decision_of(document: Mapping[str, Any]) -> Decision:
+    """The decision as it was recorded."""
+    return msgspec.convert(_plain({key: value for key, value in document.items() if key in Decision.__struct_fields__}), Decision)
+
+
+def escape(name: str) -> str:
+    """A name as a key: dots, a leading dollar and NUL cannot be queried, or written, as they are."""
+    text = name.replace("%", "%25").replace(".", "%2E").replace("\0", "%00")
+    return "%24" + text[1:] if text.startswith("$") else text or "%"
+
+
+def unescape(key: str) -> str:
+    """What `escape` was given."""
+    if key == "%":
+        return ""
+    return key.replace("%2E", ".").replace("%00", "\0").replace("%24", "$").replace("%25", "%")
+
+
+def _filled(record: State | Decision) -> Document:
+    """The fields that differ from their defaults."""
+    defaults = _DEFAULTS[type(record)]
+    return {key: value for key, value in msgspec.structs.asdict(record).items() if key not in defaults or value != defaults[key]}
+
+
+def _plain(document: Mapping[str, Any]) -> Document:
+    """Drivers read 64-bit numbers as a subclass of int."""
+    return {key: int(value) if isinstance(value, int) and not isinstance(value, bool) else value for key, value in document.items()}

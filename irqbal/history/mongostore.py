@@ -1,0 +1,158 @@
+"""Reading a history back from MongoDB: for commands and central servers. Blocks; every query names a host and a time.
+
+Needs pymongo, and is imported only where MongoDB is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from irqbal.errors import HistoryError
+from irqbal.history.documents import date, decision_of, irqs_of, sample_of, states_of
+from irqbal.history.mongooptions import MongoOptions, settings
+from irqbal.history.samples import Decision, Point, Sample, State
+from irqbal.history.store import Query
+
+MAX_PROJECTED = 100
+"""IRQs up to which a query asks for theirs alone; beyond, whole samples are read."""
+EDGE = 0.001
+"""Dates hold milliseconds; what is found with this much more is then compared exactly."""
+
+
+class MongoStore:
+    """The histories of many hosts. `host` is meant where a query names none; empty: the only host that there is."""
+
+    def __init__(self, options: MongoOptions | str, host: str = "") -> None:
+        """From the configuration, or a URL whose path names the database. Raises ConfigError or HistoryError with a sentence."""
+        if isinstance(options, str):
+            try:
+                options = MongoOptions.of_url(options)
+            except ValueError as error:
+                raise HistoryError(f"not a history's URL: {error}") from error
+        self._shown = options.shown()
+        with self._told():
+            self._client: MongoClient[Any] = MongoClient(**settings(options))
+        self._database = self._client.get_database(options.database, read_concern=ReadConcern("majority"))
+        self._host = host
+        self._layouts: dict[str, dict[str, str]] = {}
+
+    def hosts(self) -> list[str]:
+        """Every host that ever shipped and is not expired."""
+        with self._told():
+            return sorted(one["_id"] for one in self._database["hosts"].find({}, {"_id": 1}))
+
+    def series(self, query: Query) -> list[Point]:
+        """Counts by step; of a step's samples all that end within it. Raises HistoryError."""
+        if query.step <= 0:
+            return []
+        host = self._named(query.host)
+        wanted = None if query.identities is None else set(query.identities)
+        found: dict[float, tuple[float, dict[str, int]]] = {}
+        for document in self._find(host, query.start, query.end, self._projection(host, query.identities)):
+            wall = document["wall"]
+            if not query.start + 1e-6 < wall <= query.end:
+                continue
+            start = query.start + (wall - query.start - 1e-6) // query.step * query.step
+            covered, counts = found.get(start, (0.0, {}))
+            for name, cells in irqs_of(document, self._names(document["layout"])):
+                if wanted is None or name in wanted:
+                    _count(counts, name, cells, query.by == "cpu")
+            found[start] = (covered + document["seconds"], counts)
+        if not any(counts for _, counts in found.values()):
+            return []
+        return [Point(start, seconds, counts) for start, (seconds, counts) in sorted(found.items())]
+
+    def decisions(self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = "") -> list[Decision]:
+        """The newest decisions first. Raises HistoryError."""
+        match: dict[str, Any] = self._bounds(self._named(host), start, end)
+        match["wall"] = {"$gte": start, "$lt": end}
+        if identity:
+            match["identity"] = identity
+        with self._told():
+            found = self._database["decisions"].find(match).sort([("time", -1), ("sequence", -1)]).limit(limit)
+            return [decision_of(document) for document in found]
+
+    def irqs(self, host: str = "") -> list[State]:
+        """Every IRQ that the history knows, as it was last seen. Raises HistoryError."""
+        with self._told():
+            found = self._database["hosts"].find_one({"_id": self._named(host)})
+        return [] if found is None else list(states_of(found))
+
+    def samples(self, start: float, end: float, host: str = "") -> Iterator[Sample]:
+        """Samples as they were recorded, oldest first. Raises HistoryError."""
+        for document in self._find(self._named(host), start, end, None):
+            if start <= document["wall"] < end:
+                yield sample_of(document, self._names(document["layout"]))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    # Inside
+
+    def _named(self, host: str) -> str:
+        if host or self._host:
+            return host or self._host
+        hosts = self.hosts()
+        if len(hosts) == 1:
+            return str(hosts[0])
+        many = f"{len(hosts)} hosts" if hosts else "no host yet"
+        raise HistoryError(f"the history at {self._shown} holds {many}: name the one that is meant")
+
+    def _bounds(self, host: str, start: float, end: float) -> dict[str, Any]:
+        return {"host": host, "time": {"$gte": date(start - EDGE), "$lte": date(end + EDGE)}}
+
+    def _find(self, host: str, start: float, end: float, projection: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+        with self._told():
+            cursor = self._database["samples"].find(self._bounds(host, start, end), projection).sort([("host", 1), ("time", 1)])
+            with contextlib.closing(cursor):
+                yield from cursor
+
+    def _names(self, layout: str) -> dict[str, str]:
+        """The identities behind a layout's numbers. Layouts never change."""
+        if layout not in self._layouts:
+            with self._told():
+                found = self._layout_collection.find_one({"_id": layout})
+            self._layouts[layout] = {} if found is None else found["names"]
+        return self._layouts[layout]
+
+    def _projection(self, host: str, identities: tuple[str, ...] | None) -> dict[str, Any] | None:
+        """What to ask for if a few IRQs are meant: the numbers that they ever had, and what had none."""
+        base = {"wall": 1, "seconds": 1, "layout": 1, "others": 1}
+        if identities is None:
+            return base | {"irqs": 1}
+        wanted = set(identities)
+        with self._told():
+            for one in self._layout_collection.find({"host": host}):
+                self._layouts[one["_id"]] = one["names"]
+        numbers = {
+            key for id_, names in self._layouts.items() if id_.startswith(f"{host}/") for key, name in names.items() if name in wanted
+        }
+        if len(numbers) > MAX_PROJECTED:
+            return base | {"irqs": 1}
+        return base | {f"irqs.{key}": 1 for key in sorted(numbers)}
+
+    @property
+    def _layout_collection(self) -> Collection[Any]:
+        return self._database["layouts"]
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except PyMongoError as error:
+            raise HistoryError(f"the history at {self._shown} cannot be read: {str(error).split(', Timeout:')[0][:300]}") from error
+
+
+def _count(counts: dict[str, int], name: str, cells: Mapping[str, int], by_cpu: bool) -> None:
+    for cpu, count in cells.items():
+        if count:
+            key = cpu if by_cpu else name
+            counts[key] = counts.get(key, 0) + int(count)

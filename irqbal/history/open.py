@@ -1,0 +1,23 @@
+"""Which history a URL means: a file (or nothing: this host's own), or a fleet's MongoDB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from irqbal.errors import HistoryError
+from irqbal.history.sqlite import FILE, SqliteHistory
+from irqbal.history.store import HistoryStore
+
+
+def open_store(url: str, state: Path) -> HistoryStore:
+    """Open for reading. Raises HistoryError with a sentence."""
+    if url.startswith(("mongodb://", "mongodb+srv://")):
+        try:
+            from irqbal.history.mongodb import MongoStore
+        except ImportError as error:
+            raise HistoryError(f"MongoDB needs pymongo ({error}): pip install 'irqbal[mongodb]'") from error
+        return MongoStore(url)
+    path = Path(url.removeprefix("sqlite://")) if url else state / FILE
+    if not path.exists():
+        raise HistoryError(f"there is no history at {path}: the daemon writes it, unless it runs dry; --store names another")
+    return SqliteHistory(path, read_only=True)

@@ -1,0 +1,90 @@
+"""The SQLite file: its tables, its version, and how an older one is brought up to date."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+VERSION = 1
+APPLICATION = 0x69727162
+"""PRAGMA application_id of irqbal's history files: `irqb`."""
+
+_TABLES = """
+CREATE TABLE series(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, cpu INTEGER NOT NULL, UNIQUE(kind, name, cpu));
+CREATE TABLE boot(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE sample(
+    sequence INTEGER PRIMARY KEY, boot INTEGER NOT NULL, wall REAL NOT NULL, seconds REAL NOT NULL, counts BLOB NOT NULL,
+    shipped INTEGER NOT NULL
+);
+CREATE INDEX sample_wall ON sample(wall);
+CREATE INDEX sample_waiting ON sample(sequence) WHERE shipped = 0;
+CREATE TABLE state(sequence INTEGER NOT NULL, identity TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX state_identity ON state(identity, sequence);
+CREATE INDEX state_sequence ON state(sequence);
+CREATE TABLE decision(
+    sequence INTEGER PRIMARY KEY, wall REAL NOT NULL, identity TEXT NOT NULL, body BLOB NOT NULL, shipped INTEGER NOT NULL
+);
+CREATE INDEX decision_wall ON decision(wall);
+CREATE INDEX decision_identity ON decision(identity, wall);
+CREATE INDEX decision_waiting ON decision(sequence) WHERE shipped = 0;
+CREATE TABLE rollup(
+    step INTEGER NOT NULL, start INTEGER NOT NULL, seconds REAL NOT NULL, counts BLOB NOT NULL, PRIMARY KEY(step, start)
+);
+"""
+
+MIGRATIONS: dict[int, str] = {}
+"""From this version to the next: statements. Every version but the last has an entry."""
+
+
+class NewerError(sqlite3.OperationalError):
+    """The file was written by a newer irqbal."""
+
+
+def connect(path: Path, read_only: bool) -> sqlite3.Connection:
+    """Open a history, make or migrate its tables, and see that it is sound.
+
+    Raises sqlite3.OperationalError if it cannot be opened, sqlite3.DatabaseError if it is damaged or no history at all.
+    """
+    if read_only:
+        db = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None, timeout=10, check_same_thread=False)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
+    try:
+        _prepare(db, read_only)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection, read_only: bool) -> None:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version == 0 and not read_only:
+        if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise sqlite3.DatabaseError("it holds something that is no history of irqbal")
+        # Before the first table, or it does not count.
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;")
+        version = VERSION
+    if int(db.execute("PRAGMA application_id").fetchone()[0]) != APPLICATION:
+        raise sqlite3.DatabaseError("it is no history of irqbal")
+    if version > VERSION:
+        raise NewerError(f"it was written by a newer irqbal (schema {version}, this one knows {VERSION}); upgrade irqbal")
+    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(str(found))
+    if read_only:
+        return
+    while version < VERSION:
+        db.executescript(f"BEGIN; {MIGRATIONS[version]}; PRAGMA user_version = {version + 1}; COMMIT;")
+        version += 1
+    db.execute("PRAGMA journal_mode = WAL")
+    # With WAL a commit survives a kill; only a power cut may cost the last ones, never the file.
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA wal_autocheckpoint = 256")
+
+
+def _quoted(path: Path) -> str:
+    return str(path.resolve()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -1,0 +1,96 @@
+"""Reading series back from the SQLite file: which roll-up, which cells, summed by CPU or by IRQ."""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Mapping
+from operator import itemgetter
+
+from irqbal.history import blobs
+from irqbal.history.rollup import STEPS, bucket
+from irqbal.history.samples import Point, Series
+from irqbal.history.store import Query
+
+
+class Reader:
+    """Reads over one connection; `ids` is the dictionary as far as the caller knows it (other processes may add to it)."""
+
+    def __init__(self, db: sqlite3.Connection, ids: Mapping[Series, int]) -> None:
+        self._db = db
+        self._ids = dict(ids)
+        count = db.execute("SELECT count(*) FROM series").fetchone()[0]
+        if count != len(self._ids):
+            rows = db.execute("SELECT id, kind, name, cpu FROM series")
+            self._ids = {Series(kind, name, cpu): number for number, kind, name, cpu in rows}
+
+    def series(self, query: Query) -> list[Point]:
+        """One point a step that samples cover; of a step's samples all that end within it."""
+        lines = self._lines(query)
+        if not lines or query.step <= 0:
+            return []
+        found: dict[float, tuple[float, dict[str, int]]] = {}
+        for end, seconds, blob in self._rows(query):
+            numbers = blobs.unpack(blob)
+            start = query.start + (end - query.start - 1e-6) // query.step * query.step
+            covered, counts = found.get(start, (0.0, {}))
+            for key, cells in lines.items():
+                value = _sum(numbers, cells)
+                if value:
+                    counts[key] = counts.get(key, 0) + value
+            found[start] = (covered + seconds, counts)
+        return [Point(start, seconds, counts) for start, (seconds, counts) in sorted(found.items())]
+
+    def _lines(self, query: Query) -> dict[str, list[int]]:
+        """Key of each line -> the cells that make it up."""
+        wanted = None if query.identities is None else set(query.identities)
+        lines: dict[str, list[int]] = {}
+        for series, number in self._ids.items():
+            if series.kind == "irq" and (wanted is None or series.name in wanted):
+                lines.setdefault(str(series.cpu) if query.by == "cpu" else series.name, []).append(number)
+        ordered = sorted(lines, key=lambda key: (0, int(key)) if query.by == "cpu" else (1, key))
+        return {key: sorted(lines[key]) for key in ordered}
+
+    def _rows(self, query: Query) -> list[tuple[float, float, bytes]]:
+        """(end, seconds, blob) of everything in the window: from the coarsest roll-up that the step allows, or a coarser one where
+        nothing finer is kept any more; what is not rolled up yet from the samples."""
+        allowed = max((step for step in STEPS if query.step >= step), default=0)
+        rows: list[tuple[float, float, bytes]] = []
+        until = query.end
+        oldest = self._db.execute("SELECT min(wall) FROM sample").fetchone()[0]
+        for step in sorted(STEPS, reverse=True):
+            finer_from = self._from(step, oldest)
+            # As far as this roll-up is allowed: everything; else only what lies before all that is finer.
+            end = until if step <= allowed else min(until, finer_from)
+            begin = rows[-1][0] if rows else query.start
+            rows += [
+                (start + step, seconds, blob)
+                for start, seconds, blob in self._db.execute(
+                    "SELECT start, seconds, counts FROM rollup WHERE step = ? AND start >= ? AND start + step <= ? ORDER BY start",
+                    (step, begin - 1e-6, end),
+                )
+            ]
+        begin = rows[-1][0] if rows else query.start
+        rows += self._db.execute(
+            "SELECT wall, seconds, counts FROM sample WHERE wall > ? AND wall <= ? ORDER BY wall", (begin + 1e-6, until)
+        ).fetchall()
+        return rows
+
+    def _from(self, step: int, oldest: float | None) -> float:
+        """The time from which anything finer than this roll-up is kept."""
+        if step == STEPS[0]:
+            return float("inf") if oldest is None else float(bucket(oldest, step) + step)
+        finer = self._db.execute("SELECT min(start) FROM rollup WHERE step = ?", (STEPS[0],)).fetchone()[0]
+        kept = [time for time in (finer, oldest) if time is not None]
+        return float("inf") if not kept else float(-(-min(kept) // step) * step)
+
+
+def _sum(numbers: array[int], cells: list[int]) -> int:
+    length = len(numbers)
+    if cells[-1] >= length:
+        cells = [cell for cell in cells if cell < length]
+        if not cells:
+            return 0
+    if len(cells) == 1:
+        return numbers[cells[0]]
+    return sum(itemgetter(*cells)(numbers))

