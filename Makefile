@@ -37,3 +37,8 @@ $(VENV)/.installed-test: $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# Long, and printed rather than asserted.
+.PHONY: bench
+bench: $(VENV)/.installed-test
+	$(BIN)/python tests/bench/history.py

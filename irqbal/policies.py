@@ -33,6 +33,8 @@ IMPORT_DEADLINE = 10.0
 """Seconds that importing one policy may take."""
 PLANNER_DEADLINE = 10.0
 """Seconds for the child's own work before the first and after the last policy."""
+START_DEADLINE = 30.0
+"""Seconds for a child to start: on a cold or crowded host the interpreter alone may take many."""
 RAISES_UNTIL_ASIDE = 3
 """Cycles in a row in which a policy may raise before it is set aside."""
 
@@ -72,6 +74,7 @@ class _Child:
         self._sock, self._said = ours, read_end
         self._sock.setblocking(False)
         self._buffer = bytearray()
+        self._answered = False
         self._running: int | None = None
         self._decoder = msgspec.msgpack.Decoder(frames.FromChild, dec_hook=wire.dec_hook)
 
@@ -90,7 +93,7 @@ class _Child:
             self._running = last
             raise self._end("garbage", "it wrote into the channel to the daemon")
         self._running = None
-        deadline = time.monotonic() + PLANNER_DEADLINE
+        deadline = time.monotonic() + (PLANNER_DEADLINE if self._answered else START_DEADLINE)
         out = memoryview(frames.pack(wire.to_msgpack(message)))
         while True:
             out = self._step(out, deadline)
@@ -101,6 +104,7 @@ class _Child:
                     limit = PLANNER_DEADLINE if answer.index == frames.PLANNER else limit
                     deadline = time.monotonic() + limit
                 elif isinstance(answer, wanted):
+                    self._answered = True
                     return answer
                 else:
                     raise self._end("garbage", "it answered out of turn")

@@ -87,6 +87,8 @@ class Keeper:
             if not self.waiting() and self._trouble:
                 return
             self._store = SqliteHistory(self._path, self._host, self._keep, self._outbox)
+        if self.waiting() and not self._store.sound():
+            raise sqlite3.DatabaseError("the file is gone, or somebody wrote over it")
         while self._samples:
             boot, recorded = self._samples[0]
             number = self._store.next_sequence()
@@ -125,6 +127,8 @@ class Keeper:
         if damaged and isinstance(error, sqlite3.DatabaseError) and self._store is not None:
             try:
                 self._store.recover(error)
-            except (sqlite3.Error, OSError) as worse:
+                self._flush()
+                self._trouble = ""
+            except (sqlite3.Error, OSError, HistoryError) as worse:
                 log.error("nor can a new one be begun: %s", worse)
                 self._store = None

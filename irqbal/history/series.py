@@ -55,34 +55,49 @@ class Reader:
         """(end, seconds, blob) of everything in the window: from the coarsest roll-up that the step allows, or a coarser one where
         nothing finer is kept any more; what is not rolled up yet from the samples."""
         allowed = max((step for step in STEPS if query.step >= step), default=0)
-        rows: list[tuple[float, float, bytes]] = []
-        until = query.end
-        oldest = self._db.execute("SELECT min(wall) FROM sample").fetchone()[0]
-        for step in sorted(STEPS, reverse=True):
-            finer_from = self._from(step, oldest)
-            # As far as this roll-up is allowed: everything; else only what lies before all that is finer.
-            end = until if step <= allowed else min(until, finer_from)
-            begin = rows[-1][0] if rows else query.start
-            rows += [
-                (start + step, seconds, blob)
-                for start, seconds, blob in self._db.execute(
-                    "SELECT start, seconds, counts FROM rollup WHERE step = ? AND start >= ? AND start + step <= ? ORDER BY start",
-                    (step, begin - 1e-6, end),
-                )
-            ]
-        begin = rows[-1][0] if rows else query.start
-        rows += self._db.execute(
-            "SELECT wall, seconds, counts FROM sample WHERE wall > ? AND wall <= ? ORDER BY wall", (begin + 1e-6, until)
-        ).fetchall()
-        return rows
+        last = self._db.execute("SELECT wall FROM sample ORDER BY sequence DESC LIMIT 1").fetchone()
+        being_filled = None if last is None else bucket(last[0], STEPS[0])
+        return self._read(sorted(STEPS, reverse=True), query.start, query.end, allowed, being_filled)
 
-    def _from(self, step: int, oldest: float | None) -> float:
+    def _read(
+        self, tiers: list[int], begin: float, end: float, allowed: int, being_filled: int | None
+    ) -> list[tuple[float, float, bytes]]:
+        """The window from the first of these roll-ups as far as it serves; the rest, and the bucket that is still being filled (its
+        sum lacks what came since), from the finer ones."""
+        if end <= begin:
+            return []
+        if not tiers:
+            return self._db.execute(
+                "SELECT wall, seconds, counts FROM sample WHERE wall > ? AND wall <= ? ORDER BY wall", (begin + 1e-6, end + 1e-6)
+            ).fetchall()
+        step, *finer = tiers
+        kept = self._from(step)
+        limit = end if step <= allowed else min(end, kept)
+        first = (begin // step if kept > begin and step > allowed else -(-begin // step)) * step
+        last = limit // step * step
+        if last <= first:
+            return self._read(finer, begin, end, allowed, being_filled)
+        rows = self._read(finer, begin, first, allowed, being_filled)
+        hole = None if being_filled is None else being_filled // step * step
+        rows += [
+            (start + step, seconds, blob)
+            for start, seconds, blob in self._db.execute(
+                "SELECT start, seconds, counts FROM rollup WHERE step = ? AND start >= ? AND start < ? ORDER BY start",
+                (step, first, last),
+            )
+            if start != hole
+        ]
+        if hole is not None and first <= hole < last:
+            rows += self._read(finer, hole, hole + step, allowed, being_filled)
+        return rows + self._read(finer, last, end, allowed, being_filled)
+
+    def _from(self, step: int) -> float:
         """The time from which anything finer than this roll-up is kept."""
-        if step == STEPS[0]:
-            return float("inf") if oldest is None else float(bucket(oldest, step) + step)
-        finer = self._db.execute("SELECT min(start) FROM rollup WHERE step = ?", (STEPS[0],)).fetchone()[0]
+        oldest = self._db.execute("SELECT min(wall - seconds) FROM sample").fetchone()[0]
+        finer = self._db.execute("SELECT min(start) FROM rollup WHERE step < ?", (step,)).fetchone()[0]
         kept = [time for time in (finer, oldest) if time is not None]
-        return float("inf") if not kept else float(-(-min(kept) // step) * step)
+        # A bucket of which the finer half is gone already is read as a whole; a millisecond is no half.
+        return float("inf") if not kept else float(-(-(min(kept) - 1e-3) // step) * step)
 
 
 def _sum(numbers: array[int], cells: list[int]) -> int:

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -66,8 +66,7 @@ class SqliteHistory:
         """Store a sample, and roll up the buckets that are full now. Raises sqlite3.Error, and then nothing is stored."""
         with self._transaction():
             boot = self._boot(sample.boot)
-            values = {self._id(series): value for series, value in sample.values.items()}
-            blob = blobs.pack(values, self._size)
+            blob = blobs.pack_dense(self._dense(sample.values))
             self._db.execute(
                 "INSERT INTO sample(sequence, boot, wall, seconds, counts, shipped) VALUES (?, ?, ?, ?, ?, ?)",
                 (sample.sequence, boot, sample.wall, sample.seconds, blob, int(not self._outbox)),
@@ -188,6 +187,14 @@ class SqliteHistory:
             return None
         return (min(first, rolled) if rolled is not None else first, last)
 
+    def sound(self) -> bool:
+        """Whether the file still begins as a database does: what somebody wrote over it, SQLite may not notice for long."""
+        try:
+            with self.path.open("rb") as file:
+                return file.read(16) == b"SQLite format 3\0"
+        except OSError:
+            return False
+
     def check(self) -> str:
         """SQLite's own integrity check: `ok`, or what is wrong."""
         return str(self._db.execute("PRAGMA integrity_check").fetchone()[0])
@@ -240,11 +247,24 @@ class SqliteHistory:
             with self._transaction():
                 self._roller.catch_up(self._db)
 
+    def _dense(self, values: Mapping[Series, int]) -> list[int]:
+        """The values in the dictionary's order. Recorders hand over the same objects again and again: hashing them anew costs more
+        than all the rest."""
+        dense = [0] * self._size
+        by_object = self._by_object
+        for series, value in values.items():
+            seen = by_object.get(id(series))
+            if seen is not None and seen[0] is series:
+                dense[seen[1]] = value
+                continue
+            number = self._id(series)
+            if number >= len(dense):
+                dense += [0] * (number + 1 - len(dense))
+            dense[number] = value
+        return dense
+
     def _id(self, series: Series) -> int:
-        """The series' place in the dictionary; recorders hand over the same objects again and again."""
-        seen = self._by_object.get(id(series))
-        if seen is not None and seen[0] is series:
-            return seen[1]
+        """The series' place in the dictionary, where it is added if it is new."""
         number = self._ids.get(series)
         if number is None:
             number = self._size

@@ -1,0 +1,87 @@
+"""What a history costs: bytes a day, CPU a sample, a chart of a day. `make bench` prints it; nothing is asserted here."""
+
+from __future__ import annotations
+
+import platform
+import random
+import sqlite3
+import tempfile
+import time
+from pathlib import Path
+
+from irqbal.history.samples import Kind, Sample, Series
+from irqbal.history.sqlite import FILE, SqliteHistory
+from irqbal.history.store import Query
+
+SAMPLES = 8640
+"""A day at ten seconds."""
+T0 = 1_800_000_000.0
+
+
+def host(irqs: int, cpus: int, seed: int = 1) -> tuple[list[Series], list[int]]:
+    """Series with their typical count: each IRQ on one CPU, one in ten moved once; LOC, RES, CAL, four softirqs, softnet and times by CPU."""
+    source = random.Random(seed)
+    cells, levels = [], []
+    for number in range(irqs):
+        for _ in range(2 if source.random() < 0.1 else 1):
+            cells.append(Series("irq", f"0000:{number >> 8:02x}:00.0/{number & 255}/eth-TxRx-{number}", source.randrange(cpus)))
+            levels.append(int(source.lognormvariate(6, 2)))
+    rows: list[tuple[Kind, str, int]] = [
+        ("row", "LOC", 2500), ("row", "RES", 200), ("row", "CAL", 100), ("softirq", "TIMER", 900), ("softirq", "NET_RX", 400),
+        ("softirq", "SCHED", 700), ("softirq", "RCU", 500), ("softnet", "processed", 500), ("time", "softirq", 30_000),
+    ]  # fmt: skip
+    for kind, name, level in rows:
+        cells += [Series(kind, name, cpu) for cpu in range(cpus)]
+        levels += [level] * cpus
+    return cells, levels
+
+
+def measure(irqs: int, cpus: int, rows: bool = True) -> tuple[float, float, float, float, int]:
+    """(MB a day, ms of CPU a sample, s for a day of all CPUs, s for a day of one IRQ, values a sample)."""
+    cells, levels = host(irqs, cpus)
+    if not rows:
+        count = sum(cell.kind == "irq" for cell in cells)
+        cells, levels = cells[:count], levels[:count]
+    source = random.Random(2)
+    noise = [source.uniform(0.9, 1.1) for _ in range(9973)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / FILE
+        store = SqliteHistory(path)
+        spent = 0.0
+        for number in range(1, SAMPLES + 1):
+            shift = source.randrange(len(noise))
+            values = {
+                cell: int(level * noise[(at + shift) % len(noise)]) for at, (cell, level) in enumerate(zip(cells, levels, strict=True))
+            }
+            made = Sample(number, "boot", T0 + number * 10, 10.0, values)
+            started = time.process_time()
+            store.add_sample(made)
+            spent += time.process_time() - started
+        store.close()
+        size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
+        store = SqliteHistory(path, read_only=True)
+        day = Query(T0, T0 + 86400, 300.0)
+        started = time.perf_counter()
+        points = store.series(day)
+        all_cpus = time.perf_counter() - started
+        assert len(points) == 288
+        started = time.perf_counter()
+        store.series(Query(T0, T0 + 86400, 300.0, identities=(cells[0].name,)))
+        one_irq = time.perf_counter() - started
+        store.close()
+    return size, spent / SAMPLES * 1000, all_cpus, one_irq, len(cells)
+
+
+def main() -> None:
+    """Print a line a host."""
+    print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.machine()}; {SAMPLES} samples (a day at 10 s)")
+    print("| IRQs × CPUs | values a sample | MB a day | CPU ms a sample | s, a day of all CPUs | s, a day of one IRQ |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for irqs, cpus, rows in ((300, 64, True), (2000, 256, True), (300, 64, False), (2000, 256, False)):
+        size, each, all_cpus, one_irq, count = measure(irqs, cpus, rows)
+        what = "" if rows else ", IRQs alone"
+        print(f"| {irqs} × {cpus}{what} | {count} | {size:.1f} | {each:.2f} | {all_cpus:.3f} | {one_irq:.3f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Samples from totals: differences without spikes, gaps that stay gaps, identities that do not mix."""
+
+from __future__ import annotations
+
+from irqbal.cpuset import CpuSet
+from irqbal.history.recorder import Recorder
+from irqbal.history.samples import Series
+from irqbal.host import Counts
+from irqbal.model import Cpu, Irq, Snapshot
+
+WALL = 1_800_000_000.0
+
+
+def counts(at: float, irqs: dict[int, dict[int, int]], **rest: dict[str, dict[int, int]]) -> Counts:
+    return Counts(at, irqs, rest.get("rows", {}), rest.get("softirqs", {}), rest.get("softnet", {}), rest.get("times", {}))
+
+
+def host(*irqs: Irq) -> Snapshot:
+    return Snapshot(cpus=(Cpu(0), Cpu(1)), irqs=irqs)
+
+
+A = Irq(24, "0000:00:03.0/1/eth0-TxRx-0", "eth0-TxRx-0", affinity=CpuSet.of(0), effective=CpuSet.of(0))
+B = Irq(24, "0000:00:04.0/1/nvme0q1", "nvme0q1", affinity=CpuSet.of(1), effective=CpuSet.of(1))
+ON_0, ON_1 = Series("irq", A.identity, 0), Series("irq", A.identity, 1)
+
+
+def test_the_first_reading_only_begins_an_interval() -> None:
+    recorder = Recorder()
+    assert recorder.take(counts(10.0, {24: {0: 1000}}), host(A), WALL) is None
+    found = recorder.take(counts(70.0, {24: {0: 1500, 1: 0}}), host(A), WALL + 60)
+    assert found is not None
+    assert (found.wall, found.seconds) == (WALL + 60, 60.0)
+    assert found.values == {ON_0: 500}
+    assert [(state.identity, state.number, state.affinity) for state in found.states] == [(A.identity, 24, "0")]
+
+
+def test_a_wrap_at_2_to_the_32_counts_on() -> None:
+    recorder = Recorder()
+    recorder.take(counts(0.0, {24: {0: 2**32 - 100}}), host(A), WALL)
+    found = recorder.take(counts(60.0, {24: {0: 200}}), host(A), WALL)
+    assert found is not None and found.values == {ON_0: 300}
+
+
+def test_a_new_generation_counts_from_nothing_and_never_backwards() -> None:
+    recorder = Recorder()
+    recorder.take(counts(0.0, {24: {0: 5_000_000}}), host(A), WALL)
+    again = Irq(24, A.identity, A.action, generation=2)
+    found = recorder.take(counts(60.0, {24: {0: 70}}), host(again), WALL)
+    assert found is not None and found.values == {ON_0: 70}
+    # A reset that no generation explains: what is there now is all that is known to have happened.
+    found = recorder.take(counts(120.0, {24: {0: 20}}), host(again), WALL)
+    assert found is not None and found.values == {ON_0: 20}
+
+
+def test_a_reused_number_is_another_irq() -> None:
+    recorder = Recorder()
+    recorder.take(counts(-60.0, {24: {0: 900}}), host(A), WALL)
+    recorder.take(counts(0.0, {24: {0: 1000}}), host(A), WALL)
+    found = recorder.take(counts(60.0, {24: {1: 30}}), host(B), WALL)
+    assert found is not None and found.values == {Series("irq", B.identity, 1): 30}
+    assert {(state.identity, state.gone) for state in found.states} == {(A.identity, True), (B.identity, False)}
+    found = recorder.take(counts(120.0, {24: {0: 5}}), host(A), WALL)
+    assert found is not None and found.values == {ON_0: 5}, "it came back as another life: its old total means nothing"
+
+
+def test_a_cpu_that_was_offline_between_two_samples_gives_neither_a_spike_nor_a_loss() -> None:
+    recorder = Recorder()
+    recorder.take(counts(0.0, {24: {0: 1000, 1: 400_000}}), host(A), WALL)
+    without = recorder.take(counts(60.0, {24: {0: 1100}}), host(A), WALL)
+    assert without is not None and without.values == {ON_0: 100}
+    back = recorder.take(counts(120.0, {24: {0: 1200, 1: 400_007}}), host(A), WALL)
+    assert back is not None and back.values == {ON_0: 100, ON_1: 7}
+
+
+def test_rows_softirqs_softnet_and_times_are_recorded_by_cpu() -> None:
+    recorder = Recorder()
+    tables = {"rows": {"LOC": {0: 10, 1: 20}, "ERR": {-1: 0}}, "softirqs": {"NET_RX": {0: 5}}, "softnet": {"dropped": {1: 2}}}
+    recorder.take(counts(0.0, {}, **tables, times={"softirq": {0: 1000}}), host(), WALL)
+    later = {"rows": {"LOC": {0: 15, 1: 20}, "ERR": {-1: 1}}, "softirqs": {"NET_RX": {0: 9}}, "softnet": {"dropped": {1: 3}}}
+    found = recorder.take(counts(60.0, {}, **later, times={"softirq": {0: 31000}}), host(), WALL)
+    assert found is not None and found.values == {
+        Series("row", "LOC", 0): 5, Series("row", "ERR", -1): 1, Series("softirq", "NET_RX", 0): 4,
+        Series("softnet", "dropped", 1): 1, Series("time", "softirq", 0): 30000,
+    }  # fmt: skip
+
+
+def test_a_clock_step_changes_the_date_not_the_length() -> None:
+    recorder = Recorder()
+    recorder.take(counts(0.0, {24: {0: 0}}), host(A), WALL)
+    for at, wall in ((60.0, WALL + 3660), (120.0, WALL + 120)):
+        found = recorder.take(counts(at, {24: {0: int(at)}}), host(A), wall)
+        assert found is not None and (found.seconds, found.values) == (60.0, {ON_0: 60})
+
+
+def test_states_are_recorded_when_they_change_only() -> None:
+    recorder = Recorder()
+    recorder.take(counts(0.0, {24: {0: 0}}), host(A), WALL)
+    first = recorder.take(counts(60.0, {24: {0: 1}}), host(A), WALL)
+    second = recorder.take(counts(120.0, {24: {0: 2}}), host(A), WALL)
+    moved = Irq(24, A.identity, A.action, affinity=CpuSet.of(1), effective=CpuSet.of(0))
+    third = recorder.take(counts(180.0, {24: {0: 3}}), host(moved), WALL)
+    assert first is not None and second is not None and third is not None
+    assert len(first.states) == 1 and second.states == () and [state.affinity for state in third.states] == ["1"]
