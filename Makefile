@@ -42,3 +42,8 @@ clean:
 .PHONY: bench
 bench: $(VENV)/.installed-test
 	$(BIN)/python tests/bench/history.py
+
+# Minutes rather than seconds: a hundred kills of the daemon, a minute of kills of MongoDB.
+.PHONY: long
+long: needs $(VENV)/.installed-test
+	IRQBAL_LONG=1 $(BIN)/python -m pytest tests/test_history_daemon.py tests/test_mongodb.py

@@ -34,12 +34,12 @@ class Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"fiv
 class HistoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The history."""
 
-    every: Annotated[Duration, Meta(description="time between two samples; 1 s to 1 h")] = Duration(60)
+    every: Annotated[Duration, Meta(description="time between two samples; 100 ms to 1 h")] = Duration(60)
     keep: Annotated[Keep, Meta(description="how long it is kept")] = Keep()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.every <= 3600:
-            raise ValueError(f"every is {self.every}; it must be 1s to 1h")
+        if not 0.1 <= self.every <= 3600:
+            raise ValueError(f"every is {self.every}; it must be 100ms to 1h")
 
 
 class PolicyEntry(msgspec.Struct, frozen=True):

@@ -184,8 +184,10 @@ class Shipper:
                         client = AsyncMongoClient(**settings(self._options))
                     while await self._ship(client[self._options.database]):
                         delay = FIRST_DELAY
+                        _heed_cancelling()
                     delay = FIRST_DELAY
                     self._done()
+                    _heed_cancelling()
                     await self._rest()
                 # A broad catch: whatever the driver, the network or a full disk come up with, records wait and are shipped later.
                 except Exception as error:
@@ -193,6 +195,7 @@ class Shipper:
                     if client is not None and not isinstance(error, PyMongoError):
                         await _close(client)
                         client = None
+                    _heed_cancelling()
                     await asyncio.sleep(delay * random.uniform(0.5, 1.0))
                     delay = min(2 * delay, LAST_DELAY)
         finally:
@@ -200,7 +203,8 @@ class Shipper:
 
     async def _rest(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), POLL)
+            async with asyncio.timeout(POLL):
+                await self._wake.wait()
         self._wake.clear()
 
     async def _ship(self, database: AsyncDatabase[Any]) -> bool:
@@ -332,6 +336,13 @@ async def _insert_new(collection: AsyncCollection[Any], documents: Sequence[Any]
         # A refused duplicate, too, is answered only after a majority holds what it met (or with a write concern error).
         return [one["index"] for one in errors]
     return []
+
+
+def _heed_cancelling() -> None:
+    """A cancellation that comes just as the driver's `wait_for` is met gets lost there (Python 3.11), but was counted."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _close(client: AsyncMongoClient[Any] | None) -> None:

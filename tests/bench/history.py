@@ -19,7 +19,7 @@ T0 = 1_800_000_000.0
 
 
 def host(irqs: int, cpus: int, seed: int = 1) -> tuple[list[Series], list[int]]:
-    """Series with their typical count: each IRQ on one CPU, one in ten moved once; LOC, RES, CAL, four softirqs, softnet and times by CPU."""
+    """Series with their typical count: each IRQ on one CPU, one in ten on two; the named rows by CPU."""
     source = random.Random(seed)
     cells, levels = [], []
     for number in range(irqs):
