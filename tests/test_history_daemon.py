@@ -10,13 +10,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 import machine
+from irqbal.history.mongodb import MongoStore
 from irqbal.history.sqlite import FILE, SqliteHistory
 from irqbal.history.store import Query
 from machine import IRQBAL, daemon, irqbal, wait_for
+from mongod import Mongod
 
 KILLS = 100 if os.environ.get("IRQBAL_LONG") else 15
 
@@ -68,7 +72,7 @@ def test_the_commands_read_what_the_daemon_recorded(tmp_path: Path) -> None:
     cpu = "0"
     config = _config(tmp_path, f"[{{pin_irqs: {{rules: [{{irq: '{number}', cpus: {cpu}}}, {{irq: '{machine.managed()[0]}', cpus: 0}}]}}}}]")
     with daemon("-c", str(config), log=tmp_path / "log"):
-        wait_for(lambda: (tmp_path / FILE).exists(), 10, tmp_path / "log")
+        wait_for((tmp_path / FILE).exists, 10, tmp_path / "log")
         Path("/proc/irq", str(number), "smp_affinity_list").read_text()
         # Something for the block device's managed IRQ to do.
         for _ in range(20):
@@ -95,3 +99,42 @@ def test_the_commands_read_what_the_daemon_recorded(tmp_path: Path) -> None:
     store.close()
     assert irqbal("history", "no-such-irq", "-c", str(config), check=3).stderr.startswith("irqbal: the history knows no IRQ")
     assert "is no time" in irqbal("history", "all", "-c", str(config), "--start", "yesterday", check=2).stderr
+
+
+def test_the_daemon_starts_without_mongodb_ships_when_it_comes_and_cycles_on_time_meanwhile(tmp_path: Path) -> None:
+    server = Mongod(tmp_path / "mongod")
+    config = _config(tmp_path)
+    address = f"mongodb://127.0.0.1:{server.port}"
+    section = f"history: {{every: 100ms, mongodb: {{url: '{address}', database: fleet}}}}"
+    config.write_text(config.read_text().replace("history: {every: 100ms}", section))
+    log = tmp_path / "log"
+    try:
+        with daemon("-c", str(config), "--debug", log=log):
+            time.sleep(3)
+            alone = log.read_text().count("DEBUG   cycle ")
+            assert alone >= 10, "no cycle waits for a database"
+            server.start()
+            wait_for(lambda: _arrived(address) > 10, 60, log)
+        history = SqliteHistory(tmp_path / FILE, read_only=True)
+        here = [item.sequence for item in history.samples(0, 1e12)]
+        assert len(here) > 10
+        remote = MongoStore(f"{address}/fleet")
+        there = [item.sequence for item in remote.samples(0, time.time() + 10)]
+        assert len(there) == len(set(there)) > 10
+        assert set(there) <= set(here)
+        # What the last second gave may still be in the outbox: the next run ships it.
+        with daemon("-c", str(config), log=log):
+            wait_for(lambda: set(here) <= {item.sequence for item in remote.samples(0, time.time() + 10)}, 60, log)
+        again = irqbal("history", "all", "-c", str(config), "--store", f"{address}/fleet", "--start", "1h", "--json", "--step", "1h")
+        assert sum(sum(point["counts"].values()) for point in json.loads(again.stdout)) > 0
+        remote.close()
+        history.close()
+    finally:
+        if server.alive:
+            server.kill()
+
+
+def _arrived(address: str) -> int:
+    """How many samples the database holds."""
+    with MongoClient[Any](address, serverSelectionTimeoutMS=5000) as client:
+        return int(client["fleet"]["samples"].estimated_document_count())
