@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import importlib.util
 import os
 import platform
 import pwd
@@ -17,6 +18,7 @@ import signal
 import stat
 import struct
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 USERS = ("irqbal-policy", "nobody")
@@ -39,11 +41,13 @@ _SOCKET = {"x86_64": 41, "aarch64": 198, "riscv64": 198}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def confine(network: bool = False) -> None:
-    """Confine this process. Policies get no network; observers (`network`) keep it, since a webhook is their job.
+def confine(network: bool = False, packages: Iterable[str] = ()) -> None:
+    """Confine this process. Policies get no network; observers (`network`) keep it, since a webhook is their job. `packages` are
+    top-level packages that are to be imported afterwards, wherever they lie.
 
     Raises OSError if root could not be given up.
     """
+    _find(packages)
     _keep_imports_readable()
     root = os.geteuid() == 0
     if root:
@@ -84,6 +88,20 @@ def _prctl(option: int, value: int) -> None:
     if _libc.prctl(option, value, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"prctl {option}: {os.strerror(code)}")
+
+
+def _find(packages: Iterable[str]) -> None:
+    """Put the folders of packages that no entry of sys.path holds (editable installs) there; nothing is imported."""
+    for package in packages:
+        try:
+            spec = importlib.util.find_spec(package)
+        except (ImportError, ValueError):
+            continue
+        places = [] if spec is None else [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else [])]
+        for place in places[:1]:
+            folder = str(Path(place).parent)
+            if folder not in sys.path:
+                sys.path.append(folder)
 
 
 def _keep_imports_readable() -> None:

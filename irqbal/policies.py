@@ -54,12 +54,12 @@ class Stopped(Exception):
 class _Child:
     """One process. All its methods but `kill` belong to the thread that made it."""
 
-    def __init__(self, kind: Literal["policies", "observers"]) -> None:
+    def __init__(self, kind: Literal["policies", "observers"], packages: Iterable[str]) -> None:
         ours, theirs = socket.socketpair()
         read_end, write_end = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "irqbal.policyhost", str(theirs.fileno()), kind],
+                [sys.executable, "-I", "-m", "irqbal.policyhost", str(theirs.fileno()), kind, *packages],
                 stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end, pass_fds=(theirs.fileno(),),
                 start_new_session=True, env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"},
             )  # fmt: skip
@@ -158,6 +158,9 @@ class _Child:
 
     def _end(self, code: str, reason: str) -> _Blamed:
         self._drain()
+        if code == "crashed":
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
         self.kill()
         status = self._process.wait()
         if code == "crashed":
@@ -298,7 +301,8 @@ class Policies:
         with self._lock:
             if self._stopped:
                 raise Stopped
-            self._child = _Child(self._kind)
+            packages = {entry.found.module.partition(".")[0] for entry in self._entries.values()}
+            self._child = _Child(self._kind, sorted(packages))
         wanted = tuple(entry for index, entry in self._entries.items() if index not in self.aside)
         bound = self._child.ask(frames.Bind(wanted), frames.Bound)
         for refused in bound.refused:

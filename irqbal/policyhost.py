@@ -82,7 +82,7 @@ class Host:
     def _describe(self) -> frames.Described:
         schemas, about = {}, {}
         for policy in self._policies:
-            schema = msgspec.json.schema(type(policy.options), schema_hook=wire.schema_hook)
+            schema = wire.schema_of(type(policy.options))
             schemas[policy.index] = wire.to_json(schema).decode()
             about[policy.index] = (policy.module.__doc__ or "").strip().split("\n")[0]
         return frames.Described(schemas, about)
@@ -240,10 +240,11 @@ def _is_text(value: Any) -> bool:
 
 
 def main() -> None:
-    """Serve on the descriptor that the daemon passed. The second argument is `policies` or `observers`."""
+    """Serve on the descriptor that the daemon passed. The second argument is `policies` or `observers`; the rest are the top-level
+    packages of what will be loaded."""
     sock = socket.socket(fileno=int(sys.argv[1]))
     os.chdir("/")
-    confine(network=sys.argv[2] == "observers")
+    confine(network=sys.argv[2] == "observers", packages=sys.argv[3:])
     Host(sock).serve()
 
 

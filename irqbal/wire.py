@@ -131,6 +131,26 @@ def schema_hook(kind: type) -> dict[str, Any]:
     raise NotImplementedError(f"{kind.__name__} has no schema")
 
 
+def schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """JSON schema of a struct's fields: properties with descriptions and defaults. msgspec's own cannot write defaults of our kinds."""
+    fields = msgspec.structs.fields(kind)
+    bare = msgspec.defstruct(kind.__name__, [(field.encode_name, field.type) for field in fields], forbid_unknown_fields=True)
+    schema = msgspec.json.schema(bare, schema_hook=schema_hook)
+    definitions = schema.get("$defs", {})
+    own = definitions.pop(kind.__name__, schema)
+    found = {"type": "object", "properties": own.get("properties", {}), "additionalProperties": False}
+    required = [field.encode_name for field in fields if field.required]
+    for field in fields:
+        described = found["properties"][field.encode_name]
+        if field.default is not msgspec.NODEFAULT:
+            described["default"] = builtins(field.default)
+        elif field.default_factory is not msgspec.NODEFAULT:
+            described["default"] = builtins(field.default_factory())
+    if required:
+        found["required"] = required
+    return {**found, "$defs": definitions} if definitions else found
+
+
 def to_json(value: Any) -> bytes:
     """Any model object as JSON."""
     return msgspec.json.encode(value, enc_hook=enc_hook)

@@ -46,8 +46,7 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
 
 def _print_options(schema: dict[str, Any]) -> None:
     definitions = schema.get("$defs", {})
-    top = definitions.get(schema.get("$ref", "").rpartition("/")[2], schema)
-    for name, field in top.get("properties", {}).items():
+    for name, field in schema.get("properties", {}).items():
         default = json.dumps(field["default"], ensure_ascii=False) if "default" in field else "required"
         click.echo(f"    {name}: {field.get('description', '')} (default {default})")
         inner = field.get("items", {}).get("$ref", "").rpartition("/")[2]

@@ -56,7 +56,7 @@ def irqbal_place(snapshot: Snapshot, draft: Draft, options: PinNicQueues) -> Ite
         for index, irqs in queues.items():
             if index in homes:
                 cpu, room = homes[index]
-                yield from _placements(irqs, index, cpu, room, options)
+                yield from _placements(irqs, index, cpu, room, snapshot.local_cpus(irqs[0]), options)
         yield from _steer(snapshot, interface, queues, options)
     if options.rfs.isdecimal() and 0 <= snapshot.rfs_entries < int(options.rfs):
         yield Note(
@@ -177,12 +177,13 @@ def _there_and_back(order: list[int], width: int) -> list[int]:
 
 
 def _placements(
-    irqs: tuple[Irq, ...], index: int, cpu: int, room: CpuSet, options: PinNicQueues
+    irqs: tuple[Irq, ...], index: int, cpu: int, room: CpuSet, local: CpuSet, options: PinNicQueues
 ) -> Iterator[Placement]:
     for irq in irqs:
-        reason = f"queue {index} of {irq.queue.name if irq.queue else ''}, a CPU of its own node"
+        where = "a CPU of its own node" if cpu in local else "no CPU of its own node is left to it"
         if options.cpus.word != "local":
-            reason = f"queue {index} of {irq.queue.name if irq.queue else ''}, within cpus: {options.cpus}"
+            where = f"within cpus: {options.cpus}"
+        reason = f"queue {index} of {irq.queue.name if irq.queue else ''}, {where}"
         if options.rebalance:
             yield Placement(irq.number, room, reason, open=True, prefer=CpuSet.of(cpu))
         else:

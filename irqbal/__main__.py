@@ -1,0 +1,5 @@
+"""`python -m irqbal`."""
+
+from irqbal.cli import main
+
+main()
