@@ -15,7 +15,7 @@ test: needs $(VENV)/.installed-test
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	cd tests && MYPYPATH=. ../$(BIN)/mypy --config-file ../pyproject.toml *.py vm/*.py
+	cd tests && MYPYPATH=. ../$(BIN)/mypy --config-file ../pyproject.toml *.py vm/*.py bench/*.py
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

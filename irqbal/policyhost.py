@@ -22,7 +22,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import PluginError
 from irqbal.located import Problem
 from irqbal.model import Device, Irq, Limit, Note, Placement, Queue, Snapshot, Steering
-from irqbal.planner import Draft, Drafting, decide, find_changes
+from irqbal.planner import Draft, Drafting, decide, find_changes, holding
 from irqbal.plugins import Policy, bind, describe
 
 
@@ -104,7 +104,7 @@ class Host:
                 draft.place(policy.name, items)
         self._send(frames.Running(frames.PLANNER, "decide"))
         plan = msgspec.structs.replace(decide(draft, changes), queues=queues)
-        return frames.Answer(plan, ledger, tuple(self._raised))
+        return frames.Answer(plan, holding(ledger, plan, snapshot), tuple(self._raised))
 
     def _items(self, policy: Policy, hook: str, kinds: tuple[type[Any], ...], **arguments: Any) -> tuple[Any, ...]:
         """What a hook yields, checked whole: one bad item and nothing of this policy counts in this cycle."""

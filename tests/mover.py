@@ -46,8 +46,9 @@ class Mover:
 
     def _deliver_to(self, number: int) -> int:
         """As the kernel: stay where it is if the mask allows it, else the CPU of the mask with the fewest vectors."""
-        mask = os.pread(self._files[number], 4096, 0)
-        if mask.endswith(b"\n") and mask != self._masks.get(number):
+        # A writer of a plain file writes the new line first and cuts the rest of the old one off after.
+        mask, complete, _ = os.pread(self._files[number], 4096, 0).partition(b"\n")
+        if complete and mask != self._masks.get(number):
             self._masks[number] = mask
             cpus = list(_cpus(mask.decode()))
             if self._where.get(number) not in cpus:

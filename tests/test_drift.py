@@ -24,8 +24,9 @@ from builders import (
     s,
     wants,
 )
-from irqbal.model import Outcome, Override, Plan, Snapshot, TxQueue
-from irqbal.planner import Ledger, Settings, after, find_changes
+from irqbal.cpuset import CpuSet
+from irqbal.model import Cpu, Irq, Outcome, Override, Placement, Plan, Snapshot, TxQueue
+from irqbal.planner import Changes, Drafting, Ledger, Settings, after, decide, find_changes, holding
 
 HOST = host(cpus(8), nic("eth0", 2), lone("i8042"), default_affinity=s("0-7"))
 WISH = wants(HOST, "p", i8042="1")
@@ -208,3 +209,19 @@ def test_a_setting_that_the_kernel_reset_is_not_counted(how: str) -> None:
     made, ledger = planned(snapshot, ledger, Settings(), wish)
     assert [move.after for move in made.steering] == ["0-3"]
     assert ledger.entry("xps:eth0/0").drift == ()
+
+
+def test_a_mask_that_was_right_already_is_irqbals_from_then_on() -> None:
+    """irqbal need not have written it: who changes a mask that a policy claims and found right is somebody else all the same."""
+    irq = Irq(24, "0000:00:03.0/1/x", "x", affinity=CpuSet.of(1), effective=CpuSet.of(1))
+    host = Snapshot(now=100.0, default_affinity=CpuSet(range(2)), cpus=(Cpu(0, core=0), Cpu(1, core=1)), irqs=(irq,))
+    draft = Drafting(host, Ledger(), Settings())
+    draft.place("pin", [Placement(24, CpuSet.of(1), "mine")])
+    ledger = holding(Ledger(), decide(draft, Changes()), host)
+    assert ledger.entry(irq.identity).written == "1"
+    moved = replace(host, now=110.0, irqs=(replace(irq, affinity=CpuSet.of(0)),))
+    changes, _ = find_changes(moved, ledger)
+    assert changes.drifted == {24}
+    left = Drafting(host, Ledger(), Settings())
+    left.place("pin", [Placement(24, None, "leave")])
+    assert holding(Ledger(), decide(left, Changes()), host).entries == {}, "what is left alone is nobody's"

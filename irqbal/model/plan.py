@@ -102,12 +102,13 @@ class DefaultMove(msgspec.Struct, frozen=True, rename={"before": "from", "after"
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """An IRQ that somebody claims and that is already right."""
+    """An IRQ that somebody claims and that is already right. `ours` is false where the claim is to leave it alone."""
 
     irq: int
     policy: str
     cpus: CpuSet
     reason: str
+    ours: bool = True
 
 
 class Refusal(msgspec.Struct, frozen=True):

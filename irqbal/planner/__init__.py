@@ -6,7 +6,7 @@ from irqbal.planner.check import check
 from irqbal.planner.decide import decide
 from irqbal.planner.draft import Claim, Draft, Drafting, Settings
 from irqbal.planner.drift import Changes, find_changes
-from irqbal.planner.ledger import Entry, Ledger, after
+from irqbal.planner.ledger import Entry, Ledger, after, holding
 from irqbal.planner.steering import distance, share_out
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "decide",
     "distance",
     "find_changes",
+    "holding",
     "share_out",
 ]

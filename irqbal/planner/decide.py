@@ -177,7 +177,7 @@ class _Decision:
         )  # fmt: skip
 
     def _leave(self, irq: Irq, claim: Claim, crosses: bool, cpus: CpuSet) -> None:
-        self._kept.append(Kept(irq.number, claim.policy, irq.affinity, claim.reason))
+        self._kept.append(Kept(irq.number, claim.policy, irq.affinity, claim.reason, ours=False))
         if crosses:
             policy, reason = self._draft.reason_for(irq.number, cpus)
             self._draft.refuse(

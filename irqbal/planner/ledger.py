@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import Outcome, Plan
+from irqbal.model import Outcome, Plan, Snapshot
 
 DRIFT_WINDOW = 600.0
 """Seconds within which changes by somebody else are counted."""
@@ -60,6 +60,19 @@ class Ledger(msgspec.Struct, frozen=True):
 
 
 _NOTHING = Entry()
+
+
+def holding(ledger: Ledger, plan: Plan, snapshot: Snapshot) -> Ledger:
+    """The ledger with the masks that were right before irqbal had to write them: who changes one of those now changes irqbal's."""
+    changed: dict[str, Entry] = {}
+    for kept in plan.kept:
+        irq = snapshot.irq_by_number[kept.irq]
+        entry = ledger.entry(irq.identity)
+        if kept.ours and entry.written is None and irq.movable:
+            changed[irq.identity] = msgspec.structs.replace(
+                entry, generation=irq.generation, written=str(irq.affinity), policy=kept.policy, reason=kept.reason, since=snapshot.now
+            )
+    return ledger.having(changed)
 
 
 def after(ledger: Ledger, plan: Plan, outcomes: Iterable[Outcome], now: float) -> Ledger:
