@@ -75,7 +75,7 @@ BELOW = {
     "watch": {"cpuset", "errors", "host", "model", "planner", "queues", "rates", "wire"},
 }
 """Each part of irqbal -> the parts that it may import. Parts that are not listed stand above all of these."""
-ABOVE = {"daemon": {"cli"}, "cli": {"cli"}, "balancer": {"cli", "daemon"}}
+ABOVE = {"daemon": {"cli"}, "cli": {"cli", "__main__"}, "balancer": {"cli", "daemon"}}
 """Parts -> who may import them."""
 
 
