@@ -16,7 +16,6 @@ class Changes(msgspec.Struct, frozen=True):
     reset: frozenset[int] = frozenset()
     given_up: frozenset[int] = frozenset()
     settings_given_up: frozenset[str] = frozenset()
-    newly_given_up: frozenset[int] = frozenset()
 
 
 def find_changes(snapshot: Snapshot, ledger: Ledger) -> tuple[Changes, Ledger]:
@@ -29,7 +28,6 @@ def find_changes(snapshot: Snapshot, ledger: Ledger) -> tuple[Changes, Ledger]:
     drifted: set[int] = set()
     reset: set[int] = set()
     given_up: set[int] = set()
-    newly: set[int] = set()
     for irq in snapshot.irqs:
         entry = ledger.entries.get(irq.identity)
         if entry is None:
@@ -39,13 +37,11 @@ def find_changes(snapshot: Snapshot, ledger: Ledger) -> tuple[Changes, Ledger]:
             changed[irq.identity] = fresh
             if fresh.written is None and entry.written is not None:
                 (drifted if fresh.drift != entry.drift else reset).add(irq.number)
-            if fresh.given_up_until > entry.given_up_until:
-                newly.add(irq.number)
         if fresh.given_up_until > snapshot.now:
             given_up.add(irq.number)
     settings = _settings(snapshot, ledger, changed, reset)
     changes = Changes(
-        frozenset(drifted), frozenset(reset), frozenset(given_up), frozenset(settings), frozenset(newly)
+        frozenset(drifted), frozenset(reset), frozenset(given_up), frozenset(settings)
     )
     return changes, ledger.having(changed)
 
