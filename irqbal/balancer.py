@@ -11,7 +11,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError, JournalError, PolicyHostError
 from irqbal.host import DEFAULT, Host, Original
-from irqbal.journal import Folders, Journal, recall, remember
+from irqbal.journal import Folders, Journal, recall, remember, save_overrides
 from irqbal.model import Failure, Outcome, Override, Plan, Record, Snapshot, imbalance
 from irqbal.planner import Ledger, Settings, after, check
 from irqbal.policies import Policies
@@ -45,10 +45,15 @@ class Balancer:
         self.dry_run = dry_run
         self.journal = journal
         self.overrides = tuple(overrides)
+        self.expired: list[Override] = []
+        """Overrides that ended by themselves, until somebody takes note."""
         self.paused = False
         self.watch = Watch(host, interval)
         self.ledger = Ledger()
         self.snapshot = Snapshot()
+        """What the last plan was made of …"""
+        self.shown = Snapshot()
+        """… and the same after the plan was carried out."""
         self._cycles = 0
         self._places = places
         self._remembered = self.ledger
@@ -86,14 +91,17 @@ class Balancer:
         except JournalError as error:
             log.warning("%s", error)
 
-    def cycle(self, cause: str, full: bool = False) -> Record:
-        """Run one cycle. Raises HostError if the host cannot be read; everything else is in the record."""
+    def cycle(self, cause: str, full: bool = False, only: str = "") -> Record:
+        """Run one cycle. Raises HostError if the host cannot be read; everything else is in the record.
+
+        `only`: while paused, the IRQ of this identity is placed all the same: a person just said so.
+        """
         started = time.monotonic()
         wall = time.time()
         self._cycles += 1
-        self.overrides = tuple(item for item in self.overrides if item.expires is None or item.expires > wall)
+        self._expire(wall)
         snapshot = self.snapshot = self.watch.look(self.ledger, self.overrides, full)
-        plan, problem = self._plan(snapshot)
+        plan, problem = self._plan(snapshot, only)
         outcomes: tuple[Outcome, ...] = ()
         if plan.moves or plan.steering or plan.default is not None:
             outcomes = self.host.apply(plan.moves, plan.steering, plan.default, self.dry_run)
@@ -104,22 +112,30 @@ class Balancer:
         self._forget_gone(snapshot)
         self._remember()
         over, busiest = imbalance(snapshot)
+        self.shown = self.watch.present(self.ledger, self.overrides) if outcomes else snapshot
         return Record(
             self._cycles, wall, time.monotonic() - started, cause, self.dry_run, plan, outcomes, over, busiest,
             self.watch.skipped_rows, self.watch.took_census, problem,
         )  # fmt: skip
 
-    def _plan(self, snapshot: Snapshot) -> tuple[Plan, str]:
-        if self.paused:
+    def _plan(self, snapshot: Snapshot, only: str = "") -> tuple[Plan, str]:
+        if self.paused and not only:
             return Plan(), "paused"
+        settings = self.settings
+        number = next((irq.number for irq in snapshot.irqs if irq.identity == only), None) if only else None
+        if number is not None:
+            settings = msgspec.structs.replace(settings, explain=(*settings.explain, number))
         try:
-            answer, failures = self.policies.plan(snapshot, self.ledger, self.settings)
+            answer, failures = self.policies.plan(snapshot, self.ledger, settings)
         except PolicyHostError as error:
             log.error("%s; nothing is moved in this cycle", error)
             return Plan(failures=(Failure("policyhost", "unavailable", str(error)),)), str(error)
         self.ledger = answer.ledger
         self.watch.teach(answer.plan.queues)
         plan = msgspec.structs.replace(answer.plan, failures=failures)
+        if self.paused:
+            moves = tuple(move for move in plan.moves if move.identity == only)
+            plan = msgspec.structs.replace(plan, moves=moves, steering=(), default=None)
         return check(plan, snapshot, self.settings), ""
 
     def _watch_permission(self, outcomes: tuple[Outcome, ...]) -> None:
@@ -128,6 +144,81 @@ class Balancer:
         if denied is not None:
             self.dry_run = True
             log.error("masks cannot be written (%s): irqbal only observes until it is reloaded or restarted", denied.detail)
+
+    def _expire(self, wall: float) -> None:
+        """Overrides end by themselves; the file follows as soon as it can."""
+        gone = [item for item in self.overrides if item.expires is not None and item.expires <= wall]
+        if not gone:
+            return
+        self.expired += gone
+        self.overrides = tuple(item for item in self.overrides if item not in gone)
+        try:
+            self._save_overrides(self.overrides)
+        except JournalError as error:
+            # What expired is not taken up again at the next start either: its time is in the file.
+            log.warning("%s", error)
+
+    def _save_overrides(self, overrides: Iterable[Override]) -> None:
+        if self._places is not None and not self.dry_run:
+            save_overrides(self._places.state, overrides)
+
+    def override(self, wanted: Override) -> Record:
+        """Put one IRQ where a person wants it, in place of an earlier override of it: saved first, then written, in one cycle.
+
+        What the kernel refuses for good is not kept. Raises JournalError (nothing was changed then) or HostError.
+        """
+        before = self.overrides
+        others = tuple(item for item in before if item.identity != wanted.identity)
+        self._save_overrides((*others, wanted))
+        self.overrides = (*others, wanted)
+        try:
+            record = self.cycle("override", only=wanted.identity)
+        except BaseException:
+            self._take_back(before)
+            raise
+        if self.refusal(record, wanted.identity) is not None:
+            self._take_back(before)
+        return record
+
+    def refusal(self, record: Record, identity: str) -> Outcome | None:
+        """Why the override of this IRQ was not carried out in this cycle, if it was not."""
+        outcome = next((item for item in record.outcomes if item.identity == identity), None)
+        if outcome is not None:
+            return outcome if outcome.result in ("refused", "unsaved", "gone") else None
+        irq = next((irq for irq in self.shown.irqs if irq.identity == identity), None)
+        if irq is None:
+            return Outcome(identity, "gone", None, "gone", "there is no such IRQ any more")
+        for item in record.plan.refused:
+            if item.irq == irq.number and item.policy == "override" and item.code != "warning":
+                return Outcome(identity, "refused", irq.number, item.code, f"{item.reason}; {item.advice}".rstrip("; "))
+        if record.problem:
+            return Outcome(identity, "unsaved", irq.number, "unavailable", record.problem)
+        return None
+
+    def _take_back(self, before: tuple[Override, ...]) -> None:
+        self.overrides = before
+        self._save_overrides(before)
+
+    def clear(self, identity: str) -> Record:
+        """Take an override away; the policies place the IRQ at once. Raises JournalError or HostError."""
+        left = tuple(item for item in self.overrides if item.identity != identity)
+        self._save_overrides(left)
+        self.overrides = left
+        return self.cycle("override cleared")
+
+    def preview(self) -> tuple[Record, Snapshot]:
+        """What a cycle would do now, with every IRQ explained; nothing is written, no interval ends. Raises HostError, PolicyHostError."""
+        snapshot = self.watch.present(self.ledger, self.overrides, sweep=True)
+        settings = msgspec.structs.replace(self.settings, explain_all=True)
+        answer, failures = self.policies.plan(snapshot, self.ledger, settings)
+        plan = check(msgspec.structs.replace(answer.plan, failures=failures), snapshot, self.settings)
+        return self.unwritten(plan, snapshot), snapshot
+
+    def unwritten(self, plan: Plan, snapshot: Snapshot) -> Record:
+        """The record of a plan that nobody carries out."""
+        over, busiest = imbalance(snapshot)
+        return Record(self._cycles, time.time(), 0.0, "dry run", True, plan, (), over, busiest)
+
 
     def restore(self) -> tuple[Outcome, ...]:
         """Put every original back and pause. Raises IrqbalError."""

@@ -6,6 +6,7 @@ imports policies.
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -44,6 +45,69 @@ class HistoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"every is {self.every}; it must be 100ms to 1h")
 
 
+class TlsOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """TLS of the API's TCP addresses."""
+
+    cert: Annotated[str, Meta(description="file with the certificate and its chain, PEM")]
+    key: Annotated[str, Meta(description="file with the private key, PEM")]
+
+
+Anonymous = Literal["none", "read", "override", "admin"]
+
+
+class ApiOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The API, the dashboard and the metrics."""
+
+    listen: Annotated[
+        tuple[str, ...],
+        Meta(description="addresses: HOST:PORT, [IPv6]:PORT or unix:PATH; with --root, the socket lies below state_dir instead"),
+    ] = ("127.0.0.1:8080", "unix:/run/irqbal/irqbal.sock")
+    tls: Annotated[TlsOptions | None, Meta(description="certificate and key for the TCP addresses; null: plain HTTP")] = None
+    anonymous: Annotated[Anonymous, Meta(description="what is allowed without a token on loopback and the Unix socket")] = "read"
+    anonymous_remote: Annotated[Anonymous, Meta(description="what is allowed without a token from other addresses")] = "none"
+    hosts: Annotated[tuple[str, ...], Meta(description="names of this host that requests may use, besides its addresses")] = ()
+    irq_manager_writes: Annotated[
+        Literal["token", "loopback"],
+        Meta(description="whether irq_manager's client, which knows no token, may set masks from loopback"),
+    ] = "token"
+    insecure: Annotated[bool, Meta(description="start although others could read along or write without a token")] = False
+
+    def __post_init__(self) -> None:
+        addresses = [address_of(text) for text in self.listen]
+        if self.insecure:
+            return
+        if {self.anonymous, self.anonymous_remote} & {"override", "admin"}:
+            raise ValueError("writing without a token is not safe: use `anonymous: read`, or say `insecure: true`")
+        remote = [text for text, found in zip(self.listen, addresses, strict=True) if found is not None and not _loopback(found[0])]
+        if remote and self.tls is None:
+            raise ValueError(
+                f"{remote[0]} is reached from other hosts, and without `tls` tokens could be read along: "
+                "set `tls`, listen on 127.0.0.1, or say `insecure: true`"
+            )
+
+
+def address_of(text: str) -> tuple[str, int] | None:
+    """(host, port) of `HOST:PORT` or `[IPv6]:PORT`, None of `unix:PATH`. Raises ValueError with a sentence."""
+    if text.startswith("unix:"):
+        if not text.removeprefix("unix:").startswith("/") or len(text.encode()) > 107:
+            raise ValueError(f"{text!r}: a socket's path must be absolute and at most 102 bytes long")
+        return None
+    host, colon, port = text.rpartition(":")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host if ":" not in host else ""
+    if not colon or not host or not port.isascii() or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{text!r} is no address: write HOST:PORT, [IPv6]:PORT or unix:PATH, such as 127.0.0.1:8080")
+    return host, int(port)
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
 class PolicyEntry(msgspec.Struct, frozen=True):
     """One item of `policies` or `observers`: a name and its options as written."""
 
@@ -72,6 +136,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
              "cycles after a start or a hotplug are exempt"),
     ] = 64  # fmt: skip
     history: Annotated[HistoryOptions, Meta(description="what is recorded, and for how long")] = HistoryOptions()
+    api: Annotated[ApiOptions, Meta(description="who can ask and overrule the daemon, and where")] = ApiOptions()
 
 
 class Config(_File, frozen=True, forbid_unknown_fields=True):

@@ -21,24 +21,27 @@ from typing import TYPE_CHECKING, TypeVar
 from tornado.ioloop import IOLoop
 
 from irqbal import systemd
-from irqbal.api.local import LocalApi
+from irqbal.api.listeners import Listeners
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
-from irqbal.config import Config
+from irqbal.config import ApiOptions, Config
 from irqbal.config import load as load_config
+from irqbal.control import STUCK, Control
 from irqbal.errors import ConfigError, HostError, IrqbalError
 from irqbal.history.decided import Decided
 from irqbal.history.feed import Feed
 from irqbal.history.keeper import Keeper
 from irqbal.history.mongooptions import MongoOptions
 from irqbal.history.recorder import Recorded, Recorder
+from irqbal.host import Save
 from irqbal.journal import Folders, Journal, Lock, load_overrides
 from irqbal.kernel import KernelHost
 from irqbal.kernel.events import Events
-from irqbal.model import Outcome, Record
+from irqbal.model import Record
 from irqbal.observers import Observers
 from irqbal.policies import Policies, Stopped
 from irqbal.report import Reporter
 from irqbal.setup import bind, bind_observers, folders, is_live, keep, refuse_irqbalance, settings
+from irqbal.simulated import HostSpec, SimulatedHost
 
 if TYPE_CHECKING:
     from irqbal.history.mongodb import Shipper
@@ -50,17 +53,18 @@ EVENT_GAP = 0.2
 """Seconds between two cycles that events ask for, so that a storm of them does not."""
 EVENT_SETTLE = 0.03
 """Seconds that an event's companions get to arrive: an unbind and bind are dozens."""
-STUCK = 30.0
-"""Seconds after which a cycle counts as hung, and systemd's watchdog is no longer fed."""
+HEARTBEAT = 15.0
+"""Seconds between two signs of life for those who listen to events."""
 
 
 class Daemon:
     """One host's daemon. `run` returns the exit status."""
 
-    def __init__(self, config: Config, path: Path | None, root: Path, dry_run: bool, force: bool) -> None:
-        self._config, self._path, self._root = config, path, root
-        self._asked_dry_run, self._force = dry_run, force
-        self._dry_run = dry_run or config.dry_run
+    def __init__(self, config: Config, path: Path | None, root: Path, dry_run: bool, force: bool, made_up: HostSpec | None = None) -> None:
+        self.config, self._path, self._root = config, path, root
+        self._asked_dry_run, self._force, self._made_up = dry_run, force, made_up
+        self._live = made_up is None and is_live(root)
+        self.dry_run = dry_run or config.dry_run
         self._kernel = ThreadPoolExecutor(1, "kernel")
         self._history = ThreadPoolExecutor(1, "history")
         self._wake = asyncio.Event()
@@ -68,24 +72,28 @@ class Daemon:
         self._stopping = False
         self._busy_since: float | None = None
         self._reporter = Reporter()
+        self._waiters: list[asyncio.Future[Record]] = []
+        self._control: Control | None = None
+        self._listeners: Listeners | None = None
+        self.keeper: Keeper | None = None
         self._balancer: Balancer | None = None
         self._events: Events | None = None
         self._observers: Observers | None = None
-        self._feed: Feed | None = None
+        self.feed: Feed | None = None
         self._decided: Decided | None = None
         self._shipper: Shipper | None = None
         self._shipping: asyncio.Task[None] | None = None
-        self._recorder = Recorder()
+        self.recorder = Recorder()
         self._sampled = -math.inf
         self._boot = ""
-        self.last: Record | None = None
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT. Raises IrqbalError if it cannot start."""
         with contextlib.ExitStack() as stack:
-            places = folders(self._config, self._root)
-            if not self._dry_run:
-                refuse_irqbalance(self._root, self._force)
+            places = folders(self.config, self._root, made_up=self._made_up is not None)
+            if not self.dry_run:
+                if self._made_up is None:
+                    refuse_irqbalance(self._root, self._force)
                 stack.callback(Lock(places.run).release)
             self._balancer = self._build(places)
             stack.callback(self._balancer.host.close)
@@ -94,16 +102,22 @@ class Daemon:
 
     def _build(self, places: Folders) -> Balancer:
         journal = None
-        host = KernelHost(self._root)
-        if not self._dry_run:
+        host = self._host(None)
+        if not self.dry_run:
             journal = Journal(places.run, self._root, host.boot_id)
-            host = KernelHost(self._root, journal.save)
-        policies = bind(self._config, self._name())
+            host.save = journal.save
+        policies = bind(self.config, self._name())
         overrides = load_overrides(places.state)
         return Balancer(
-            host, policies, settings(self._config, COOLDOWN_INTERVALS), float(self._config.interval), self._dry_run,
+            host, policies, settings(self.config, COOLDOWN_INTERVALS), float(self.config.interval), self.dry_run,
             journal, overrides, places,
         )  # fmt: skip
+
+    def _host(self, save: Save | None) -> KernelHost | SimulatedHost:
+        """The machine's own kernel, a tree of its files, or a made-up host."""
+        if self._made_up is not None:
+            return SimulatedHost.live(self._made_up, save, float(self.config.interval))
+        return KernelHost(self._root, save)
 
     def _name(self) -> str:
         return "(defaults)" if self._path is None else str(self._path)
@@ -114,34 +128,38 @@ class Daemon:
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self.ask, "reload")
         self._watch_events()
-        if not self._dry_run:
-            self._boot = self._ready.host.boot_id
+        if not self.dry_run:
+            self._boot = self.balancer.host.boot_id
             self._decided = Decided(self._boot)
-            mongodb = self._config.history.mongodb
-            keeper = Keeper(places.state, platform.node(), keep(self._config), outbox=mongodb is not None)
-            self._feed = Feed(keeper, self._history)
+            mongodb = self.config.history.mongodb
+            keeper = self.keeper = Keeper(places.state, platform.node(), keep(self.config), outbox=mongodb is not None)
+            self.feed = Feed(keeper, self._history)
             if mongodb is not None:
                 self._ship(mongodb, keeper)
-        api = LocalApi(self, places.run) if not self._dry_run else None
-        beat = asyncio.create_task(self._feed_watchdog())
+        self._control = Control(self)
+        self._listeners = Listeners(self._control, self.config.api, places, owns_socket=not self.dry_run, live=self._live)
+        self._control.auth_failures = self._listeners.auth_failures
+        await self._listeners.open()
+        tasks = [asyncio.create_task(self._feed_watchdog()), asyncio.create_task(self._beat())]
         try:
             with contextlib.suppress(Stopped):
                 await self._cycles()
         finally:
             systemd.notify("STOPPING=1", "STATUS=stopping")
-            beat.cancel()
+            for task in tasks:
+                task.cancel()
             await self._stop_shipping()
-            if api is not None:
-                api.close()
+            self._control.close()
+            await self._listeners.close()
             if self._events is not None:
                 for sock in self._events.sockets:
                     IOLoop.current().remove_handler(sock)
                 self._events.close()
             if self._observers is not None:
                 self._observers.stop()
-            if self._feed is not None:
-                await self._feed.close()
-            await self._on_kernel(self._finish)
+            if self.feed is not None:
+                await self.feed.close()
+            await self.on_kernel(self._finish)
             self._kernel.shutdown()
             self._history.shutdown()
 
@@ -152,7 +170,7 @@ class Daemon:
         except ImportError as error:
             raise ConfigError([f"history.mongodb needs pymongo ({error}): pip install 'irqbal[mongodb]'"]) from error
         mongodb.check(options)
-        self._shipper = mongodb.Shipper(options, platform.node(), keeper, self._on_history)
+        self._shipper = mongodb.Shipper(options, platform.node(), keeper, self.on_history)
         self._shipping = asyncio.create_task(self._shipper.serve())
 
     async def _stop_shipping(self) -> None:
@@ -163,23 +181,24 @@ class Daemon:
 
     async def _cycles(self) -> None:
         """A cycle at the start, at every tick, and whenever something asks for one."""
-        balancer = self._ready
-        self._observers = Observers(await self._on_history(bind_observers, self._config, self._name()), self._history)
-        await self._on_kernel(balancer.first_look)
+        balancer = self.balancer
+        self._observers = Observers(await self.on_history(bind_observers, self.config, self._name()), self._history)
+        await self.on_kernel(balancer.first_look)
         cause, full = "start", False
         first = True
         while not self._stopping:
+            waiters, self._waiters = self._waiters, []
             try:
-                record, recorded = await self._on_kernel(self._one_cycle, cause, full)
-                self.last = record
-                if self._feed is not None and self._decided is not None:
-                    self._feed.tell(self._boot, recorded, self._decided.of(record, balancer.snapshot))
-                if self._shipper is not None:
-                    self._shipper.wake()
-                self._reporter.log(record, balancer.snapshot)
-                self._observers.tell(record)
+                record, recorded = await self.on_kernel(self._one_cycle, cause, full)
+                self.done(record, recorded)
+                for waiter in waiters:
+                    if not waiter.cancelled():
+                        waiter.set_result(record)
             except HostError as error:
-                log.error("the host cannot be read: %s; nothing was moved, tried again in %s", error, self._config.interval)
+                log.error("the host cannot be read: %s; nothing was moved, tried again in %s", error, self.config.interval)
+                for waiter in waiters:
+                    if not waiter.cancelled():
+                        waiter.set_exception(HostError(str(error)))
             if first:
                 first = False
                 systemd.notify("READY=1", f"STATUS={self._status()}")
@@ -190,30 +209,51 @@ class Daemon:
             if "reload" in cause and not self._stopping:
                 await self._reload()
 
+    def done(self, record: Record, recorded: Recorded | None) -> None:
+        """A cycle was run: log it, record it, tell everybody."""
+        snapshot = self.balancer.snapshot
+        if self.feed is not None and self._decided is not None:
+            self.feed.tell(self._boot, recorded, self._decided.of(record, snapshot))
+        if self._shipper is not None:
+            self._shipper.wake()
+        self._reporter.log(record, snapshot)
+        if self._observers is not None:
+            self._observers.tell(record)
+        if self._control is not None:
+            self._control.publish(record)
+
     def _one_cycle(self, cause: str, full: bool) -> tuple[Record, Recorded | None]:
         """On the kernel thread: a cycle, and the history's sample if one is due."""
-        balancer = self._ready
+        balancer = self.balancer
         record = balancer.cycle(cause, full)
         now = time.monotonic()
-        if self._feed is None or now - self._sampled < float(self._config.history.every) * 0.99:
+        if self.feed is None or now - self._sampled < float(self.config.history.every) * 0.99:
             return record, None
         self._sampled = now
-        return record, self._recorder.take(balancer.host.counts(), balancer.snapshot, time.time())
+        return record, self.recorder.take(balancer.host.counts(), balancer.snapshot, time.time())
 
     async def _next(self) -> tuple[str, bool]:
         """Wait for the tick or for something that asks. Returns (cause, whether everything is to be read)."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), float(self._config.interval))
+            await asyncio.wait_for(self._wake.wait(), self._pause_length())
             if not self._stopping:
                 await asyncio.sleep(EVENT_SETTLE)
         self._wake.clear()
         causes, self._causes = self._causes, set()
         return (", ".join(sorted(causes)) or "tick", bool(causes))
 
-    def ask(self, cause: str) -> None:
-        """Ask for a cycle now; may be called from the loop only."""
+    def _pause_length(self) -> float:
+        """Until the next tick, or until an override ends."""
+        ends = [item.expires - time.time() for item in self.balancer.overrides if item.expires is not None]
+        return max(0.0, min([float(self.config.interval), *(end + 0.01 for end in ends)]))
+
+    def ask(self, cause: str) -> asyncio.Future[Record]:
+        """Ask for a cycle now, from the loop only; the future is done when one was run that began after this."""
+        future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
+        self._waiters.append(future)
         self._causes.add(cause)
         self._wake.set()
+        return future
 
     def _stop(self) -> None:
         self._stopping = True
@@ -227,10 +267,10 @@ class Daemon:
         try:
             if self._path is None:
                 raise ConfigError(["there is no configuration file to reload: irqbal runs on its defaults"])
-            config = await self._on_kernel(load_config, self._path)
-            observers = Observers(await self._on_history(bind_observers, config, self._name()), self._history)
+            config = await self.on_kernel(load_config, self._path)
+            observers = Observers(await self.on_history(bind_observers, config, self._name()), self._history)
             try:
-                policies: Policies = await self._on_kernel(bind, config, self._name())
+                policies: Policies = await self.on_kernel(bind, config, self._name())
             except IrqbalError:
                 observers.stop()
                 raise
@@ -241,50 +281,39 @@ class Daemon:
         except IrqbalError as error:
             log.error("reload: %s; the old configuration goes on", error)
         else:
-            if config.state_dir != self._config.state_dir:
+            if config.state_dir != self.config.state_dir:
                 log.warning("reload: state_dir changes only with a restart")
-            dry_run = self._dry_run if self._asked_dry_run or self._ready.journal is None else config.dry_run
+            dry_run = self.dry_run if self._asked_dry_run or self.balancer.journal is None else config.dry_run
             if config.dry_run != dry_run and not self._asked_dry_run:
                 log.warning("reload: a daemon that was started as a dry run stays one until a restart")
-            self._config, self._dry_run = config, dry_run
+            before = self.config.api
+            self.config, self.dry_run = config, dry_run
+            await self._relisten(before)
             if self._observers is not None:
                 self._observers.stop()
             self._observers = observers
-            balancer = self._ready
-            await self._on_kernel(
+            balancer = self.balancer
+            await self.on_kernel(
                 balancer.reconfigure, policies, settings(config, COOLDOWN_INTERVALS), float(config.interval), dry_run
             )
             log.info("reload: %s", self._status())
         systemd.notify("READY=1")
 
-    async def restore(self) -> tuple[Outcome, ...]:
-        """Put all originals back and pause until `resume`. Raises IrqbalError."""
-        outcomes: tuple[Outcome, ...] = await self._on_kernel(self._ready.restore)
-        log.warning("restored %d originals on request; paused", sum(o.result in ("written", "unchanged") for o in outcomes))
-        return outcomes
-
-    def resume(self) -> None:
-        """Go on after a restore or a pause."""
-        self._ready.paused = False
-        self.ask("resume")
-
-    def pause(self) -> None:
-        """Plan and write nothing until `resume`."""
-        self._ready.paused = True
+    async def _relisten(self, before: ApiOptions) -> None:
+        """Other addresses after a reload; with TLS also the same ones, since the certificate may be new."""
+        api = self.config.api
+        if self._listeners is not None and (api != before or api.tls is not None):
+            await self._listeners.reopen(api)
 
     @property
-    def paused(self) -> bool:
-        """Whether the daemon only looks."""
-        return self._ready.paused
-
-    @property
-    def _ready(self) -> Balancer:
+    def balancer(self) -> Balancer:
+        """The one balancer."""
         assert self._balancer is not None
         return self._balancer
 
     def _finish(self) -> None:
-        balancer = self._ready
-        if self._config.on_exit == "restore" and balancer.journal is not None:
+        balancer = self.balancer
+        if self.config.on_exit == "restore" and balancer.journal is not None:
             try:
                 outcomes = balancer.restore()
                 log.info("on_exit: restore: %d originals put back", len(outcomes))
@@ -294,7 +323,7 @@ class Daemon:
         balancer.policies.close()
 
     def _watch_events(self) -> None:
-        if not is_live(self._root):
+        if not self._live:
             return
         self._events = Events()
         for sock in self._events.sockets:
@@ -309,32 +338,49 @@ class Daemon:
                 for cause in self._events.drain(found):
                     self.ask(cause)
 
-    async def _on_kernel(self, work: Callable[..., T], *arguments: object) -> T:
-        self._busy_since = time.monotonic()
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._kernel, lambda: work(*arguments))
-        finally:
-            self._busy_since = None
+    def busy_seconds(self) -> float:
+        """For how long the kernel's thread has been at its present work."""
+        return 0.0 if self._busy_since is None else time.monotonic() - self._busy_since
 
-    async def _on_history(self, work: Callable[..., T], *arguments: object) -> T:
+    async def on_kernel(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run on the kernel's thread."""
+
+        def timed() -> T:
+            self._busy_since = time.monotonic()
+            try:
+                return work(*arguments)
+            finally:
+                self._busy_since = None
+
+        return await asyncio.get_running_loop().run_in_executor(self._kernel, timed)
+
+    async def on_history(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run on the history's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._history, lambda: work(*arguments))
 
     async def _feed_watchdog(self) -> None:
         """Tell systemd that all is well, as long as the kernel thread is not stuck."""
         every = systemd.watchdog_seconds()
         while every is not None:
-            busy = self._busy_since
-            if busy is None or time.monotonic() - busy < STUCK:
+            if self.busy_seconds() < STUCK:
                 systemd.notify("WATCHDOG=1")
             await asyncio.sleep(every / 3)
 
+    async def _beat(self) -> None:
+        """What is done now and then, beside the cycles."""
+        assert self._control is not None
+        while True:
+            await self._control.look_after()
+            await asyncio.sleep(HEARTBEAT)
+            self._control.heartbeat()
+
     def _status(self) -> str:
-        balancer = self._ready
+        balancer = self.balancer
         names = [name for index, name in balancer.policies.names().items() if index not in balancer.policies.aside]
-        what = "dry run, nothing is written" if self._dry_run else "balancing"
+        what = "dry run, nothing is written" if self.dry_run else "balancing"
         if balancer.paused:
             what = "paused"
         aside = f"; set aside: {', '.join(f.policy for f in balancer.policies.aside.values())}" if balancer.policies.aside else ""
-        return f"{what} every {self._config.interval} with {', '.join(names) or 'no policy'}{aside}"
+        return f"{what} every {self.config.interval} with {', '.join(names) or 'no policy'}{aside}"
 
 

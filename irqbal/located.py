@@ -34,6 +34,16 @@ class Problem(msgspec.Struct, frozen=True):
     text: str
 
 
+def plain(node: Node) -> object:
+    """The tree without its lines: text, lists and dicts."""
+    value = node.value
+    if isinstance(value, dict):
+        return {key: plain(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [plain(child) for child in value]
+    return value
+
+
 _BAD: Any = object()
 _BOOLS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 """What YAML 1.1 also takes for a bool, and people write; `true`, `false`, 1 and 0 are msgspec's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from pathlib import Path
 
 from irqbal import plugins
@@ -19,16 +20,19 @@ from irqbal.policies import Policies
 log = logging.getLogger(__name__)
 
 
-def folders(config: Config, root: Path) -> Folders:
-    """Where this daemon keeps its files: /run/irqbal for the live host, below the state folder for another root."""
-    if config.state_dir:
+def folders(config: Config, root: Path, made_up: bool = False) -> Folders:
+    """Where this daemon keeps its files: /run/irqbal for the live host, below the state folder for another root or a made-up host."""
+    if made_up and not config.state_dir:
+        # What a made-up host did must not stand in the real one's history.
+        state = Path(tempfile.gettempdir()) / f"irqbal-simulated-{os.geteuid()}"
+    elif config.state_dir:
         state = Path(config.state_dir)
     elif os.geteuid() == 0:
         state = Path("/var/lib/irqbal")
     else:
         base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
         state = Path(base) / "irqbal"
-    return Folders(state, RUN_DIR if is_live(root) else state / "run")
+    return Folders(state, RUN_DIR if is_live(root) and not made_up else state / "run")
 
 
 def is_live(root: Path) -> bool:

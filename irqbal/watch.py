@@ -93,6 +93,19 @@ class Watch:
         self._advance(pulse)
         return self._snapshot(pulse, ledger, tuple(overrides))
 
+    def present(self, ledger: Ledger, overrides: Iterable[Override], sweep: bool = False) -> Snapshot:
+        """The host as it is known now, without ending an interval: after writes, or (`sweep`: every mask is read) between cycles."""
+        assert self._census is not None and self._pulse is not None
+        if sweep:
+            found = self._host.masks(facts.number for facts in self._census.irqs)
+            self._set_masks({number: mask for number, (mask, _) in found.items()})
+        return self._snapshot(self._pulse, ledger, tuple(overrides))
+
+    @property
+    def totals(self) -> dict[int, int]:
+        """Interrupts since each IRQ was set up, modulo 2**32, by number, as of the last pulse."""
+        return {} if self._pulse is None else self._pulse.totals
+
     def rebase(self, outcomes: Iterable[Outcome]) -> None:
         """Begin the next interval after these writes, so that it holds no move."""
         assert self._census is not None

@@ -1,12 +1,14 @@
 """How irqbal's own kinds of value are written in YAML, JSON and msgpack: one hook each way, one schema hook.
 
-Times are written `10s`, `5m`, `2h`, `30d`; shares `5%`; CPU sets `0-3,8`. In YAML every scalar is read as text and
+Lengths of time are written `10s`, `5m`, `2h`, `30d`; moments `2026-01-31T12:00:00Z`; shares `5%`; CPU sets `0-3,8`.
+In YAML every scalar is read as text and
 converted by the type of its field, so that `off` stays a word and `cpus: 8` a CPU.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any, TypeVar, final
 
 import msgspec
@@ -63,6 +65,64 @@ class Percent(float):
         return f"Percent.parse({str(self)!r})"
 
 
+_COMPACT = re.compile(r"\d{8}-\d{6}", re.ASCII)
+
+
+@final
+class Moment(float):
+    """A point in time, seconds since the epoch; written as ISO 8601 in UTC, to the millisecond."""
+
+    @classmethod
+    def parse(cls, text: str) -> Moment:
+        """ISO 8601 (UTC unless it says otherwise) or `YYYYMMDD-HHMMSS`. Raises ValueError with a sentence."""
+        stripped = text.strip()
+        try:
+            if _COMPACT.fullmatch(stripped):
+                return cls(datetime.strptime(stripped, "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp())
+            parsed = datetime.fromisoformat(stripped)
+            return cls((parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).timestamp())
+        except (ValueError, OverflowError):
+            raise ValueError(f"{text!r} is no time: write 2026-01-31T12:00:00Z or 20260131-120000") from None
+
+    def __str__(self) -> str:
+        return datetime.fromtimestamp(float(self), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def __repr__(self) -> str:
+        return f"Moment.parse({str(self)!r})"
+
+
+@final
+class When:
+    """A moment, or a length of time before now: `2026-01-31T12:00:00Z`, `20260131-120000`, or `2h` for two hours ago."""
+
+    __slots__ = ("_ago", "_moment")
+
+    def __init__(self, moment: Moment | None, ago: Duration | None = None) -> None:
+        self._moment, self._ago = moment, ago
+
+    @classmethod
+    def parse(cls, text: str) -> When:
+        """Raises ValueError with a sentence."""
+        if _DURATION.fullmatch(text.strip()):
+            return cls(None, Duration.parse(text))
+        try:
+            return cls(Moment.parse(text))
+        except ValueError:
+            raise ValueError(
+                f"{text!r} is no time: write 2026-01-31T12:00:00Z, 20260131-120000, or 2h for two hours ago"
+            ) from None
+
+    def at(self, now: float) -> float:
+        """Seconds since the epoch, if it is `now`."""
+        return float(self._moment) if self._moment is not None else now - float(self._ago or 0.0)
+
+    def __str__(self) -> str:
+        return str(self._ago if self._moment is None else self._moment)
+
+    def __repr__(self) -> str:
+        return f"When.parse({str(self)!r})"
+
+
 class Words:
     """A CPU set or one of a few words, such as `local | all | 0-3`. Subclasses list their `words`."""
 
@@ -100,7 +160,7 @@ class Words:
 
 def enc_hook(value: Any) -> Any:
     """msgspec's encoding hook: our kinds are written as their text."""
-    if isinstance(value, CpuSet | Duration | Percent | Words):
+    if isinstance(value, CpuSet | Duration | Percent | Words | Moment | When):
         return str(value)
     raise NotImplementedError(f"{type(value).__name__} cannot be written")
 
@@ -111,7 +171,7 @@ def dec_hook(kind: type, value: Any) -> Any:
         if not 0 <= value < float("inf"):
             raise ValueError(f"{value} is not a time: expected seconds, not below 0")
         return Duration(value)
-    if kind in (CpuSet, Duration, Percent) or issubclass(kind, Words):
+    if kind in (CpuSet, Duration, Percent, Moment, When) or issubclass(kind, Words):
         if not isinstance(value, str):
             raise ValueError(f"expected text, got {type(value).__name__}")
         return kind.parse(value)
@@ -126,6 +186,10 @@ def schema_hook(kind: type) -> dict[str, Any]:
         return {"type": "string", "description": "a time", "examples": ["10s"], "pattern": _DURATION.pattern}
     if kind is Percent:
         return {"type": "string", "description": "a share", "examples": ["5%"], "pattern": _PERCENT.pattern}
+    if kind is Moment:
+        return {"type": "string", "description": "a moment, ISO 8601 in UTC", "format": "date-time"}
+    if kind is When:
+        return {"type": "string", "description": "a moment (ISO 8601, YYYYMMDD-HHMMSS) or a length of time before now (2h)"}
     if issubclass(kind, Words):
         return {"type": "string", "description": " | ".join([*kind.words, "a CPU set"])}
     raise NotImplementedError(f"{kind.__name__} has no schema")

@@ -11,7 +11,7 @@ import sys
 import click
 
 from irqbal import __version__
-from irqbal.cli import apply, capture, check, daemon, explain, history, plan, policies, restore, topology, verify
+from irqbal.cli import apply, capture, check, daemon, explain, history, plan, policies, restore, simulate, token, topology, verify
 from irqbal.cli.common import Group, common_options
 from irqbal.errors import ConfigError, IrqbalError, LockError
 
@@ -26,7 +26,7 @@ def cli(**_: object) -> None:
     """Keep this host's interrupts on the right CPUs."""
 
 
-for command in (daemon, plan, apply, explain, restore, check, policies, topology, verify, capture):
+for command in (daemon, plan, apply, explain, restore, check, policies, topology, verify, simulate, capture, token):
     cli.add_command(command.command)
 for extra in (history.history, history.decisions, history.export):
     cli.add_command(extra)

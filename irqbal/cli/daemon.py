@@ -10,6 +10,7 @@ import click
 from irqbal.cli.common import command_options, common_of, is_root
 from irqbal.daemon import Daemon
 from irqbal.setup import is_live
+from irqbal.simulated import parse_spec
 
 log = logging.getLogger(__name__)
 
@@ -17,12 +18,15 @@ log = logging.getLogger(__name__)
 @click.command("daemon")
 @command_options
 @click.option("--dry-run", is_flag=True, help="Plan and report, but write nothing.")
+@click.option("--simulate", metavar="SPEC", default="", help="Run on a made-up host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.")
 @click.option("--force", is_flag=True, help="Start although irqbalance is running.")
 def command(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, dry_run: bool, force: bool
+    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, dry_run: bool, force: bool, simulate: str
 ) -> int:
     """Balance until told to stop. SIGHUP reads the configuration again; SIGTERM ends within a second."""
     common = common_of(ctx, root, config_path, debug)
+    if simulate:
+        return Daemon(common.config(), common.path, common.root, dry_run, force, parse_spec(simulate)).run()
     if is_live(common.root) and not is_root() and not dry_run:
         log.warning("not root: masks cannot be written, so this is a dry run")
         dry_run = True

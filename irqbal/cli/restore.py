@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from irqbal.api.local import SOCKET
+from irqbal.api.contract import answers
 from irqbal.balancer import restore
 from irqbal.cli.common import command_options, common_of
-from irqbal.client.http import ask
+from irqbal.client.http import Client, local_socket
 from irqbal.journal import Journal, Lock, holder
 from irqbal.kernel import KernelHost
 from irqbal.model import Outcome
@@ -26,8 +27,9 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
     common = common_of(ctx, root, config_path, debug)
     places = folders(common.config(), common.root)
     if holder(places.run) is not None:
-        outcomes = ask(places.run / SOCKET, "POST", "/api/v1/restore", tuple[Outcome, ...])
-        click.echo("The running daemon restored, and is paused until it is reloaded or restarted.", err=True)
+        answer = Client(local_socket(places.run)).ask("restore", answers.RestoreAnswer)
+        outcomes: Sequence[Outcome | answers.OutcomeView] = answer.outcomes
+        click.echo("The running daemon restored, and is paused until it is resumed or restarted.", err=True)
     else:
         lock = Lock(places.run)
         try:
@@ -38,7 +40,7 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
     return _report(outcomes)
 
 
-def _report(outcomes: tuple[Outcome, ...]) -> int:
+def _report(outcomes: Sequence[Outcome | answers.OutcomeView]) -> int:
     for outcome in outcomes:
         about = outcome.identity if outcome.irq is None else f"IRQ {outcome.irq} ({outcome.identity})"
         said = outcome.found if outcome.result in ("written", "unchanged") else outcome.detail

@@ -29,6 +29,10 @@ class Recorder:
         self._states: dict[str, State] = {}
         self._series: dict[tuple[Kind, str, int], Series] = {}
 
+    def totals_of(self, identity: str) -> dict[int, int]:
+        """Interrupts of one IRQ by CPU, as of the last reading."""
+        return {series.cpu: total for series, total in self._totals.items() if series.kind == "irq" and series.name == identity}
+
     def take(self, counts: Counts, snapshot: Snapshot, wall: float) -> Recorded | None:
         """The interval that ends with this reading, or None for the first. `wall` is seconds since the epoch."""
         numbers = {irq.number: irq for irq in snapshot.irqs}

@@ -179,6 +179,13 @@ class SqliteHistory:
                 last = sequence
                 yield self._sample(sequence)
 
+    def newest(self, start: float, end: float, limit: int) -> list[Sample]:
+        """The newest samples of a stretch of time, oldest first."""
+        rows = self._db.execute(
+            "SELECT sequence FROM sample WHERE wall >= ? AND wall < ? ORDER BY sequence DESC LIMIT ?", (start, end, limit)
+        ).fetchall()
+        return [self._sample(sequence) for (sequence,) in reversed(rows)]
+
     def span(self) -> tuple[float, float] | None:
         """(first, last) time that the samples and roll-ups cover, or None if there are none."""
         first, last = self._db.execute("SELECT min(wall - seconds), max(wall) FROM sample").fetchone()

@@ -30,7 +30,7 @@ class KernelHost:
     def __init__(self, root: Path = Path("/"), save: Save | None = None) -> None:
         self.root = root
         check_readable(root)
-        self._save = save
+        self.save = save
         self._irqs = IrqReader(root)
         self._applier = Applier(root, self._irqs.inode)
         self._kept = Kept()
@@ -139,7 +139,7 @@ class KernelHost:
     ) -> tuple[Outcome, ...]:
         """See `kernel.affinity`."""
         inodes = {number: facts.inode for number, facts in self._known.items()}
-        return self._applier.apply(moves, steering, default, inodes, self._save or _nowhere, dry_run)
+        return self._applier.apply(moves, steering, default, inodes, self.save or _nowhere, dry_run)
 
     def restore(self, originals: Iterable[tuple[Original, int | None]]) -> tuple[Outcome, ...]:
         """Put originals back."""

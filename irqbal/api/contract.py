@@ -1,0 +1,168 @@
+"""Every route of the API, once: handlers, OpenAPI, the access table, the client and the documents come from here.
+
+Scopes grow: who may `override` may read, `admin` may all. `public` needs nothing. Routes below /api/v1 also exist under
+/api/v1/hosts/{host}/, so that a central server answers for many hosts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from irqbal.api import answers, asked
+from irqbal.api.answers import ErrorBody, Problem
+
+API_VERSION = "1.0"
+"""Major and minor: a minor version adds, a major one may take away (and moves the paths)."""
+PREFIX = "/api/v1"
+
+Scope = Literal["public", "read", "override", "admin"]
+SCOPES: tuple[Scope, ...] = ("public", "read", "override", "admin")
+"""From the least to the most."""
+
+
+def allows(held: Scope, needed: Scope) -> bool:
+    """Whether who holds one scope may do what needs the other."""
+    return SCOPES.index(held) >= SCOPES.index(needed)
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One way to ask. `errors` are the statuses it may answer besides `status`; `answer` None: not JSON, but `media`."""
+
+    name: str
+    method: Literal["GET", "PUT", "POST", "DELETE"]
+    path: str
+    scope: Scope
+    summary: str
+    answer: Any
+    query: type[msgspec.Struct] | None = None
+    body: type[msgspec.Struct] | None = None
+    body_required: bool = False
+    errors: tuple[int, ...] = ()
+    media: str = "application/json"
+    fleet: bool = True
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may change something."""
+        return self.method != "GET"
+
+    @property
+    def below_host(self) -> str | None:
+        """The same route for one of many hosts."""
+        return f"{PREFIX}/hosts/{{host}}{self.path.removeprefix(PREFIX)}" if self.fleet else None
+
+
+def _get(name: str, path: str, summary: str, answer: Any, *errors: int, query: type[msgspec.Struct] | None = None) -> Route:
+    return Route(name, "GET", PREFIX + path, "read", summary, answer, query, errors=errors)
+
+
+_A = answers
+ROUTES: tuple[Route, ...] = (
+    _get("status", "/status", "The daemon in a few lines", _A.Status),
+    _get("cpus", "/cpus", "Every CPU with its place and its interrupt load", tuple[_A.CpuView, ...], 503),
+    _get("devices", "/devices", "PCI devices with their interfaces, disks and IRQs", tuple[_A.DeviceView, ...], 503),
+    _get("irqs", "/irqs", "IRQs: where each is, how busy, and who placed it", tuple[_A.IrqView, ...], 503, query=asked.IrqQuery),
+    _get("irq", "/irqs/{irq}", "One IRQ, by number or name", _A.IrqView, 404, 409, 503),
+    _get("explain", "/irqs/{irq}/explain", "Why an IRQ is where it is", _A.Explanation, 404, 409, 503),
+    _get("irq_history", "/irqs/{irq}/history", "Interrupts of one IRQ over time", _A.SeriesAnswer, 404, 409, 422, 503, query=asked.Window),
+    _get("device_history", "/devices/{device}/history", "Interrupts of one device over time", _A.SeriesAnswer, 404, 422, 503,
+         query=asked.Window),
+    _get("cpus_history", "/cpus/history", "Interrupts of all IRQs over time", _A.SeriesAnswer, 422, 503, query=asked.Window),
+    _get("policies", "/policies", "Installed policies with their options", tuple[_A.PolicyView, ...], 503),
+    _get("overrides", "/overrides", "What people decided", tuple[_A.OverrideView, ...]),
+    _get("decisions", "/decisions", "What was decided, by whom, and why", tuple[_A.DecisionView, ...], 404, 409, 422, 503,
+         query=asked.DecisionQuery),
+    _get("plan", "/plan", "The last cycle's plan, whole", _A.PlanAnswer, 503),
+    Route("events", "GET", f"{PREFIX}/events", "read", "Server-sent events: a cycle's record each", None, media="text/event-stream",
+          errors=(503,)),
+    Route("set_override", "PUT", f"{PREFIX}/irqs/{{irq}}/override", "override", "Put an IRQ on these CPUs, over every policy",
+          _A.OverrideAnswer, body=asked.OverrideBody, body_required=True, errors=(404, 409, 413, 415, 422, 503)),
+    Route("clear_override", "DELETE", f"{PREFIX}/irqs/{{irq}}/override", "override", "Take an override away", _A.ClearedAnswer,
+          errors=(404, 409, 503)),
+    Route("dry_run", "POST", f"{PREFIX}/plan", "override", "What would be done now, with these policies or other ones",
+          _A.PlanAnswer, body=asked.PlanBody, errors=(413, 415, 422, 503)),
+    Route("cycle", "POST", f"{PREFIX}/cycle", "override", "Run a cycle now", _A.Cycle, errors=(503,)),
+    Route("pause", "POST", f"{PREFIX}/pause", "admin", "Write nothing until told to resume", _A.Status, asked.PauseQuery, asked.PauseBody,
+          errors=(413, 415, 422, 503)),
+    Route("resume", "POST", f"{PREFIX}/resume", "admin", "Go on after a pause", _A.Status, errors=(503,)),
+    Route("restore", "POST", f"{PREFIX}/restore", "admin", "Put every original mask back, and pause", _A.RestoreAnswer,
+          errors=(409, 503)),
+    Route("hosts", "GET", f"{PREFIX}/hosts", "read", "The hosts that this server tells about", tuple[_A.HostView, ...], fleet=False),
+    Route("openapi", "GET", f"{PREFIX}/openapi.json", "public", "This API, as OpenAPI 3.1", dict[str, Any], fleet=False),
+    Route("healthz", "GET", "/healthz", "public", "Whether the daemon is alive", _A.Health, errors=(503,), fleet=False),
+    Route("readyz", "GET", "/readyz", "public", "Whether the daemon has looked and balances", _A.Health, errors=(503,), fleet=False),
+    Route("metrics", "GET", "/metrics", "read", "Metrics for Prometheus", None, media="text/plain", fleet=False),
+)  # fmt: skip
+"""All routes of irqbal's own."""
+
+
+class LegacyDevices(msgspec.Struct, frozen=True):
+    """Names of IRQs, as in the last column of /proc/interrupts."""
+
+    devices: tuple[str, ...]
+
+
+class LegacyCpus(msgspec.Struct, frozen=True):
+    """How many CPUs are online."""
+
+    cpu_count: int
+
+
+class LegacyRow(msgspec.Struct, frozen=True):
+    """An IRQ's totals at one moment, by CPU, as /proc/interrupts had them."""
+
+    irq_no: int
+    cpu_interrupts: dict[str, int]
+    interrupt_type: str
+    device: str
+    created_at: str
+
+
+class LegacyAffinity(msgspec.Struct, frozen=True):
+    """A hex mask as in the kernel's file."""
+
+    affinity: str
+
+
+LEGACY: tuple[Route, ...] = (
+    Route("legacy_devices", "GET", "/devices", "read", "irq_manager: names of devices", LegacyDevices, fleet=False, errors=(503,)),
+    Route("legacy_cpu_count", "GET", "/cpu_count", "read", "irq_manager: number of CPUs", LegacyCpus, fleet=False, errors=(503,)),
+    Route("legacy_device", "GET", "/devices/{device}/", "read", "irq_manager: a device's totals over time", tuple[LegacyRow, ...],
+          asked.LegacyWindow, fleet=False, errors=(404, 503)),
+    Route("legacy_affinity", "GET", "/devices/{device}/affinity/", "read", "irq_manager: a device's mask", LegacyAffinity,
+          fleet=False, errors=(404, 503)),
+    Route("legacy_set_affinity", "POST", "/devices/{device}/affinity/", "override", "irq_manager: set a device's mask", LegacyAffinity,
+          fleet=False, errors=(404, 409, 413, 415, 422, 503)),
+)  # fmt: skip
+"""irq_manager's own paths, so that its clients go on working."""
+
+ALL: tuple[Route, ...] = ROUTES + LEGACY
+
+COMMON_ERRORS = {
+    400: "the request cannot be understood",
+    401: "a token is needed, or the one given is not valid",
+    403: "this token, Host or Origin may not do that",
+    404: "there is no such thing",
+    405: "this path has no such method",
+    409: "it cannot be done as things are",
+    413: "the body is too large",
+    415: "the body is of another type than expected",
+    422: "the request is well-formed, but this host cannot do it",
+    429: "too many failed attempts, or too many listeners",
+    500: "irqbal's own error",
+    503: "not now; try again",
+}
+"""What each status means."""
+
+
+def access_table() -> list[tuple[str, str, str]]:
+    """(method, path, scope needed) of every route, in the contract's order."""
+    return [(route.method, route.path, route.scope) for route in ALL]
+
+
+__all__ = [
+    "ALL", "API_VERSION", "COMMON_ERRORS", "LEGACY", "PREFIX", "ROUTES", "SCOPES", "ErrorBody", "LegacyAffinity", "LegacyCpus",
+    "LegacyDevices", "LegacyRow", "Problem", "Route", "Scope", "access_table", "allows", "answers", "asked",
+]  # fmt: skip

@@ -1,0 +1,14 @@
+"""A status and a view of an empty host: what the metrics' names are read from."""
+
+from __future__ import annotations
+
+from irqbal.api.answers import HistoryState, Status, Summary
+from irqbal.api.backend import View
+from irqbal.model import Plan, Record, Snapshot
+from irqbal.wire import Duration, Moment
+
+_LAST = Summary(1, Moment(0), 0.0, "start", 0, 0, 0, 0, 0, 0.0, 0.0)
+STATUS = Status(
+    "host", "", "", "balancing", False, None, False, Moment(0), Duration(10), 0, 0, 0, (), (), HistoryState(True), _LAST,
+)  # fmt: skip
+VIEW = View(1, Snapshot(), Record(1, 0.0, 0.0, "start", False, Plan()), {})

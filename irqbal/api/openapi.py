@@ -1,0 +1,119 @@
+"""OpenAPI 3.1 from the contract."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+import msgspec
+
+from irqbal.api import answers
+from irqbal.api.contract import ALL, API_VERSION, COMMON_ERRORS, Route
+from irqbal.wire import builtins, schema_hook
+
+_REFS = "#/components/schemas/{name}"
+_PARAMETERS = {
+    "irq": "a number, or a name (eth0-TxRx-3, virtio3-rx, eth0/rx-1)",
+    "device": "an address, interface or disk",
+    "host": "a host's name, as /api/v1/hosts lists it",
+}
+
+
+@functools.cache
+def text() -> bytes:
+    """The document as JSON."""
+    return msgspec.json.format(msgspec.json.encode(document(), order="deterministic"), indent=1)
+
+
+def document() -> dict[str, Any]:
+    """The document."""
+    types = _types()
+    schemas, components = msgspec.json.schema_components(types, schema_hook=schema_hook, ref_template=_REFS)
+    by_type = dict(zip(types, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ALL:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type, route.path, "")
+        if route.below_host is not None:
+            paths.setdefault(route.below_host, {})[route.method.lower()] = _operation(route, by_type, route.below_host, "host_")
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "irqbal", "version": API_VERSION, "description": "Interrupt affinity: what is, why, and what shall be."},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "a token of `irqbal token add`"}},
+        },
+    }
+
+
+def _types() -> list[Any]:
+    types: list[Any] = [answers.ErrorBody]
+    for route in ALL:
+        types += [kind for kind in (route.answer, route.body) if kind is not None and kind not in types]
+    return types
+
+
+def _operation(route: Route, types: dict[Any, Any], path: str, prefix: str) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": prefix + route.name,
+        "summary": route.summary,
+        "description": f"Needs the scope `{route.scope}`.",
+        "parameters": [*_path_parameters(path), *_query_parameters(route)],
+        "responses": _responses(route, types, path),
+    }
+    if route.scope == "read":
+        # Reading may be allowed without a token.
+        operation["security"] = [{}, {"bearer": []}]
+    elif route.scope != "public":
+        operation["security"] = [{"bearer": []}]
+    if route.body is not None:
+        content = {"application/json": {"schema": types[route.body]}}
+        operation["requestBody"] = {"required": route.body_required, "content": content}
+    elif route.name == "legacy_set_affinity":
+        form = {
+            "type": "object", "required": ["affinity"],
+            "properties": {"affinity": {"type": "string", "pattern": "^[0-9a-fA-F]{1,8}(,[0-9a-fA-F]{8})*$"}},
+        }  # fmt: skip
+        operation["requestBody"] = {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form}}}
+    return operation
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}, "description": _PARAMETERS[name]}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+
+
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    if route.query is None:
+        return []
+    found = []
+    for field in msgspec.structs.fields(route.query):
+        schema = msgspec.json.schema(field.type, schema_hook=schema_hook)
+        # What is left out has its default; the text `null` means nothing.
+        if "anyOf" in schema:
+            left = [part for part in schema.pop("anyOf") if part != {"type": "null"}]
+            schema = {**left[0], **schema} if len(left) == 1 else {"anyOf": left, **schema}
+        if "enum" in schema:
+            schema["enum"] = [value for value in schema["enum"] if value is not None]
+        description = schema.pop("description", "")
+        if field.default not in (None, msgspec.NODEFAULT):
+            schema["default"] = builtins(field.default)
+        found.append({"name": field.encode_name, "in": "query", "required": False, "schema": schema, "description": description})
+    return found
+
+
+def _responses(route: Route, types: dict[Any, Any], path: str) -> dict[str, Any]:
+    content = {route.media: {"schema": {"type": "string"} if route.answer is None else types[route.answer]}}
+    responses: dict[str, Any] = {"200": {"description": route.summary, "content": content}}
+    problem = {"application/json": {"schema": types[answers.ErrorBody]}}
+    statuses = {*route.errors, 400, 403}
+    if route.scope != "public":
+        statuses |= {401, 429}
+    if "{" in path:
+        statuses.add(404)
+    for status in sorted(statuses):
+        responses[str(status)] = {"description": COMMON_ERRORS[status], "content": problem}
+    return responses

@@ -1,0 +1,163 @@
+"""What people decide: overrides, dry runs, cycles, pause and restore; and the few routes about the server itself."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from irqbal.api import answers, asked, openapi, views
+from irqbal.api.asked import PauseQuery
+from irqbal.api.backend import ApiError, Written
+from irqbal.api.call import Call, Raw, handles
+from irqbal.api.metrics import CONTENT_TYPE
+from irqbal.cpuset import CpuSet
+from irqbal.model import Irq, Override, Snapshot
+from irqbal.wire import Duration
+
+LONGEST = 10 * 365 * 86400.0
+"""Seconds after which nothing needs to expire any more."""
+
+
+@handles("set_override")
+async def set_override(call: Call) -> object:
+    """Put an IRQ where a person wants it."""
+    body = call.body
+    assert isinstance(body, asked.OverrideBody)
+    return await put_override(call, body)
+
+
+async def put_override(call: Call, body: asked.OverrideBody) -> answers.OverrideAnswer:
+    """Check, write, and say what the kernel did. Raises ApiError."""
+    snapshot = call.view().snapshot
+    irq = call.irq(snapshot)
+    check_cpus(body.cpus, irq, snapshot)
+    expires = _expiry(body.expires_in)
+    wanted = Override(irq.identity, body.cpus, body.reason, str(call.caller), expires)
+    written = await call.host.set_override(wanted, irq.number, call.caller)
+    assert written.affinity is not None
+    warnings = (*written.warnings, *(f"the field {name} is unknown here, and was ignored" for name in call.ignored))
+    shown = views.override(written.override, call.view().snapshot)
+    return answers.OverrideAnswer(shown, written.result, written.detail, written.affinity, warnings)
+
+
+def check_cpus(cpus: CpuSet, irq: Irq, snapshot: Snapshot) -> None:
+    """Raises ApiError unless the IRQ can be put there."""
+    if irq.unmovable:
+        raise ApiError(409, "unmovable", f"IRQ {irq.number} ({irq.action}) cannot be moved: {irq.unmovable}; nothing was changed")
+    online = snapshot.online
+    if not cpus:
+        raise ApiError(422, "no-cpu", f"an IRQ needs at least one CPU; online are {online}; nothing was changed")
+    missing = cpus - online
+    if missing:
+        raise ApiError(422, "offline", f"CPUs {_short(missing)} are not online (online are {online}); nothing was changed")
+
+
+def _short(cpus: CpuSet) -> str:
+    text = str(cpus)
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def _expiry(length: Duration | None) -> float | None:
+    if length is None:
+        return None
+    if not 0 < length <= LONGEST:
+        raise ApiError(422, "expires_in", "expires_in must be longer than nothing and at most 10y")
+    return time.time() + float(length)
+
+
+@handles("clear_override")
+async def clear_override(call: Call) -> object:
+    """Take an override away, also of an IRQ that is gone."""
+    view = call.view()
+    name = call.path["irq"]
+    mine = {item.identity: item for item in call.host.overrides()}
+    gone = [item for item in mine.values() if name in (item.identity, item.identity.rpartition("/")[2])]
+    identity = gone[0].identity if len(gone) == 1 else call.irq(view.snapshot).identity
+    if identity not in mine:
+        raise ApiError(404, "no-override", f"{name[:100]} has no override; GET /api/v1/overrides lists them")
+    written: Written = await call.host.clear_override(identity, call.caller)
+    shown = views.override(written.override, view.snapshot)
+    return answers.ClearedAnswer(shown, written.result, written.detail, written.affinity)
+
+
+@handles("dry_run")
+async def dry_run(call: Call) -> object:
+    """What would be done now."""
+    body = call.body
+    text = None
+    if isinstance(body, asked.PlanBody):
+        if body.policies is not None and body.yaml is not None:
+            raise ApiError(422, "body", "give either `policies` or `yaml`, not both")
+        # A JSON document is a YAML document.
+        text = json.dumps({"policies": body.policies}) if body.policies is not None else body.yaml
+    record, snapshot = await call.host.dry_run(text)
+    return answers.PlanAnswer(views.cycle(record, snapshot), record.plan.kept)
+
+
+@handles("cycle")
+async def cycle(call: Call) -> object:
+    """Run one now."""
+    record, snapshot = await call.host.cycle(call.caller)
+    return views.cycle(record, snapshot)
+
+
+@handles("pause")
+async def pause(call: Call) -> object:
+    """Write nothing for a while."""
+    query = call.query
+    length = call.body.length if isinstance(call.body, asked.PauseBody) else None
+    if isinstance(query, PauseQuery) and query.length is not None:
+        length = query.length
+    if length is not None and not 0 < length <= LONGEST:
+        raise ApiError(422, "for", "`for` must be longer than nothing and at most 10y")
+    call.host.pause(None if length is None else float(length), call.caller)
+    return call.host.status()
+
+
+@handles("resume")
+async def resume(call: Call) -> object:
+    """Go on."""
+    call.host.resume(call.caller)
+    return call.host.status()
+
+
+@handles("restore")
+async def restore(call: Call) -> object:
+    """Put originals back and pause."""
+    return await call.host.restore(call.caller)
+
+
+@handles("hosts")
+async def hosts(call: Call) -> object:
+    """Hosts that can be asked."""
+    return tuple(call.backend.hosts())
+
+
+@handles("openapi")
+async def openapi_json(call: Call) -> object:
+    """The contract."""
+    return Raw(openapi.text())
+
+
+@handles("healthz")
+async def healthz(call: Call) -> object:
+    """Alive?"""
+    return _health(call.backend.health(ready=False))
+
+
+@handles("readyz")
+async def readyz(call: Call) -> object:
+    """Ready?"""
+    return _health(call.backend.health(ready=True))
+
+
+def _health(health: answers.Health) -> answers.Health:
+    if not health.ok:
+        raise ApiError(503, "unhealthy", health.problem)
+    return health
+
+
+@handles("metrics")
+async def metrics(call: Call) -> object:
+    """For Prometheus."""
+    return Raw(call.backend.metrics(), CONTENT_TYPE)

@@ -1,0 +1,11 @@
+"""Server-sent events: a cycle's record each. Who does not keep up is dropped, not waited for."""
+
+from __future__ import annotations
+
+from irqbal.api.call import Call, Stream, handles
+
+
+@handles("events")
+async def events(call: Call) -> object:
+    """Listen."""
+    return Stream(call.host.subscribe())

@@ -1,0 +1,119 @@
+"""What was: series of one IRQ, a device or all, and decisions."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+
+from irqbal.api import answers, views
+from irqbal.api.asked import DecisionQuery, Window
+from irqbal.api.backend import ApiError
+from irqbal.api.call import Call, find_irq, handles
+from irqbal.history.samples import Decision, State
+from irqbal.history.store import Query
+from irqbal.wire import Duration, Moment, When
+
+DAY = 86400.0
+MOST_STEPS = 11_000
+"""Steps in one answer, as Prometheus has it."""
+
+
+def window(start: When | None, end: When | None) -> tuple[float, float]:
+    """(start, end) in seconds since the epoch. Raises ApiError."""
+    now = time.time()
+    until = now if end is None else end.at(now)
+    begin = (until if end is not None else now) - DAY if start is None else start.at(now)
+    if not (0 <= begin < until < 1e11):
+        raise ApiError(422, "window", "start must be before end, and both must be moments after 1970")
+    return begin, until
+
+
+async def _series(call: Call, states: list[State] | None) -> answers.SeriesAnswer:
+    query = call.query
+    assert isinstance(query, Window)
+    start, end = window(query.start, query.end)
+    step = float(query.step) if query.step is not None else max(60.0, math.ceil((end - start) / 300))
+    if step <= 0 or (end - start) / step > MOST_STEPS:
+        raise ApiError(422, "step", f"this would be more than {MOST_STEPS} steps: ask for a longer step or a shorter time")
+    identities = None if states is None else tuple(dict.fromkeys(state.identity for state in states))
+    points = await call.host.series(Query(start, end, step, identities, query.by, call.host.name))
+    known = states if states is not None else await call.host.states() if query.by == "irq" else []
+    names = {state.identity: state.action for state in known}
+    shown = tuple(answers.PointView(Moment(point.start), point.seconds, point.counts) for point in points)
+    return answers.SeriesAnswer(Moment(start), Moment(end), Duration(step), query.by, names, shown)
+
+
+@handles("irq_history")
+async def irq_history(call: Call) -> object:
+    """One IRQ's, also of one that is gone but known to the history."""
+    return await _series(call, _states_of_irq(await call.host.states(), call, call.path["irq"]))
+
+
+@handles("device_history")
+async def device_history(call: Call) -> object:
+    """A device's."""
+    name = call.path["device"]
+    states = await call.host.states()
+    found = [state for state in states if name and name in (state.device, state.queue.partition("/")[0], state.action)]
+    view = call.host.view()
+    if view is not None:
+        addresses = {
+            device.address for device in view.snapshot.devices if name in (device.address, device.driver, *device.interfaces, *device.disks)
+        }
+        found += [state for state in states if state.device in addresses and state not in found]
+    if not found:
+        raise ApiError(404, "no-such-device", f"the history knows no device {name[:100]!r}; GET /api/v1/devices lists those of now")
+    return await _series(call, found)
+
+
+@handles("cpus_history")
+async def cpus_history(call: Call) -> object:
+    """All IRQs'."""
+    return await _series(call, None)
+
+
+def _states_of_irq(states: Iterable[State], call: Call, text: str) -> list[State]:
+    """The IRQ of now if there is one, else what the history knows under this number or name."""
+    known = list(states)
+    view = call.host.view()
+    if view is not None:
+        try:
+            identity = find_irq(view.snapshot, text).identity
+        except ApiError as error:
+            if error.status != 404:
+                raise
+        else:
+            return [state for state in known if state.identity == identity] or [State(identity, -1, text)]
+    found = [state for state in known if text in (state.identity, state.action, state.queue, str(state.number))]
+    if not found:
+        raise ApiError(404, "no-such-irq", f"neither the host nor its history knows an IRQ {text[:100]!r}")
+    return found
+
+
+@handles("decisions")
+async def decisions(call: Call) -> object:
+    """Decisions that fit, the newest first."""
+    query = call.query
+    assert isinstance(query, DecisionQuery)
+    start, end = window(query.start, query.end)
+    end = end + 1 if query.end is None else end
+    narrow = query.kind is None and query.policy is None and query.search is None
+    most = query.limit if narrow else 100_000
+    if query.irq is None:
+        found = await call.host.decisions(start, end, "", most)
+    else:
+        found = []
+        for identity in dict.fromkeys(state.identity for state in _states_of_irq(await call.host.states(), call, query.irq)):
+            found += await call.host.decisions(start, end, identity, most)
+        found.sort(key=lambda item: (item.wall, item.sequence), reverse=True)
+    return tuple(views.decision(item) for item in found if _fits(item, query))[: query.limit]
+
+
+def _fits(item: Decision, query: DecisionQuery) -> bool:
+    if query.kind is not None and item.kind != query.kind:
+        return False
+    if query.policy is not None and item.policy != query.policy:
+        return False
+    words = " ".join((item.identity, item.name, item.policy, item.code, item.before, item.after, item.result, item.reason, item.who))
+    return query.search is None or query.search.lower() in words.lower()

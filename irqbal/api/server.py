@@ -1,0 +1,333 @@
+"""The HTTP server: listeners, limits, and one handler for every route of the contract."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from tornado.http1connection import HTTP1Connection
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerRequest
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.web import Application, RequestHandler, stream_request_body
+
+from irqbal.api import routes as _routes
+from irqbal.api.auth import Gate, Peer, peer_of
+from irqbal.api.backend import ApiError, Backend, Caller, Subscription
+from irqbal.api.call import HANDLERS, Cache, Call, Raw, Stream
+from irqbal.api.contract import Route, Scope
+from irqbal.api.dashboard import Page, page
+from irqbal.api.router import Router
+from irqbal.errors import HistoryError, HostError, IrqbalError, JournalError, PolicyHostError
+from irqbal.wire import dec_hook, to_json
+
+assert _routes, "importing the routes declares their handlers"
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 1 << 20
+MAX_HEADER = 16 << 10
+IDLE = 30.0
+"""Seconds that a connection may take for a request's headers, or between two requests."""
+BODY_SECONDS = 15.0
+MOST_CONNECTIONS = 1024
+EVENT_HEARTBEAT = 15.0
+
+HEADERS = {
+    "Server": "irqbal",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """What all requests share."""
+
+    backend: Backend
+    gate: Gate
+    router: Router
+    cache: Cache
+
+
+class Server(HTTPServer):
+    """Serves a backend on any number of sockets. More connections than it can hold are closed at once."""
+
+    def initialize(self, shared: Shared, tls: ssl.SSLContext | None = None) -> None:  # type: ignore[override]
+        """One server a kind of listener: with TLS or without."""
+        application = Application(
+            [(r".*", _Handler, {"shared": shared})], log_function=lambda handler: None, default_handler_class=_Handler,
+            default_handler_args={"shared": shared},
+        )  # fmt: skip
+        self._open = 0
+        super().initialize(
+            application, ssl_options=tls, max_body_size=MAX_BODY, max_header_size=MAX_HEADER, idle_connection_timeout=IDLE,
+            body_timeout=BODY_SECONDS, max_buffer_size=2 * MAX_BODY,
+        )  # fmt: skip
+
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
+        """Count connections, and refuse what is too many."""
+        if self._open >= MOST_CONNECTIONS:
+            stream.close()
+            return
+        self._open += 1
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        """One less."""
+        self._open -= 1
+        super().on_close(server_conn)
+
+
+@stream_request_body
+class _Handler(RequestHandler):
+    """One request: look up, let in, decode, call, encode. Every answer from here has a JSON body, errors too."""
+
+    _route: Route | None = None
+
+    def initialize(self, shared: Shared) -> None:
+        self._shared = shared
+        self._body = bytearray()
+        self._parameters: dict[str, str] = {}
+        self._caller = Caller("anonymous", "?")
+        self._page: Page | None = None
+        self._events: Subscription | None = None
+
+    def set_default_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+
+    def prepare(self) -> None:
+        """Before the body is read: everything that can be refused without it is."""
+        try:
+            self._let_in()
+        except ApiError as error:
+            self._fail(error)
+
+    def _let_in(self) -> None:
+        request, gate = self.request, self._shared.gate
+        peer = self._peer()
+        self._check_length(request)
+        host = request.headers.get("Host")
+        gate.check_host(host, peer)
+        method = request.method or ""
+        writes = method not in ("GET", "HEAD", "OPTIONS")
+        if request.headers.get("Origin") is not None or writes:
+            gate.check_origin(request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site"), host, writes)
+        self._page = page(request.path) if method in ("GET", "HEAD") else None
+        if self._page is not None:
+            return
+        route = self._look_up(method, request.path)
+        held, self._caller = gate.identify(request.headers.get("Authorization"), peer)
+        gate.require(route.scope, self._widened(held, route, peer), self._caller)
+        self._route = route
+
+    def _peer(self) -> Peer:
+        connection = self.request.connection
+        assert isinstance(connection, HTTP1Connection)
+        stream = connection.stream
+        known: Peer | None = getattr(stream, "irqbal_peer", None)
+        if known is None:
+            try:
+                known = peer_of(stream.socket)
+            except OSError:
+                raise ApiError(400, "gone", "the connection is closed") from None
+            stream.irqbal_peer = known  # type: ignore[attr-defined]
+        return known
+
+    def _widened(self, held: Scope | None, route: Route, peer: Peer) -> Scope | None:
+        """irq_manager's client cannot send a token."""
+        by_config = self._shared.gate.access.irq_manager_writes and peer.loopback and route.name == "legacy_set_affinity"
+        return "override" if by_config and "Authorization" not in self.request.headers else held
+
+    def _check_length(self, request: HTTPServerRequest) -> None:
+        length = request.headers.get("Content-Length", "0")
+        if not length.isascii() or not length.isdecimal() or int(length) > MAX_BODY:
+            raise ApiError(413, "too-large", f"a body may have {MAX_BODY} bytes; nothing was changed")
+
+    def _look_up(self, method: str, path: str) -> Route:
+        found = self._shared.router.find(path)
+        if not found:
+            raise ApiError(404, "not-found", f"there is no {path[:100]}; GET /api/v1/openapi.json lists what there is")
+        asked = "GET" if method == "HEAD" else method
+        if asked not in found:
+            allowed = sorted([*found, *(["HEAD"] if "GET" in found else [])])
+            message = f"{path[:100]} has no {method[:20]}; it has {', '.join(allowed)}"
+            raise ApiError(405, "method", message, headers={"Allow": ", ".join(allowed)})
+        route, self._parameters = found[asked]
+        return route
+
+    def data_received(self, chunk: bytes) -> None:
+        """Part of the body; its length was checked, unless it came in chunks."""
+        if len(self._body) <= MAX_BODY:
+            self._body += chunk
+
+    async def _run(self) -> None:
+        if self._page is not None:
+            self.set_header("Content-Security-Policy", self._page.policy)
+            self._send(200, Raw(self._page.body, self._page.media))
+            return
+        try:
+            answer = await self._answer()
+        except ApiError as error:
+            self._fail(error)
+        except (HistoryError, HostError, JournalError, PolicyHostError) as error:
+            self._fail(ApiError(503, "unavailable", str(error)))
+        except IrqbalError as error:
+            self._fail(ApiError(409, "refused", str(error)))
+        else:
+            if isinstance(answer, Stream):
+                await self._stream(answer.events)
+            else:
+                self._send(200, answer)
+
+    get = head = put = post = delete = _run
+
+    async def _answer(self) -> object:
+        route = self._route
+        assert route is not None
+        host = self._shared.backend.host(self._parameters.get("host"))
+        query = _query(self.request.query, route)
+        body = _decoded(bytes(self._body), self.request.headers.get("Content-Type", ""), route)
+        ignored = _unknown(bytes(self._body), route) if body is not None else ()
+        call = Call(self._shared.backend, host, self._caller, self._parameters, query, body, self._shared.cache, ignored)
+        return await HANDLERS[route.name](call)
+
+    def _send(self, status: int, answer: object) -> None:
+        raw = answer if isinstance(answer, Raw) else Raw(to_json(answer))
+        self.set_status(status)
+        self.set_header("Content-Type", raw.media)
+        self.set_header("Content-Length", str(len(raw.body)))
+        if self.request.method == "HEAD":
+            self.finish()
+        else:
+            self.finish(raw.body)
+
+    def _fail(self, error: ApiError) -> None:
+        if self._finished:
+            return
+        for name, value in error.headers.items():
+            self.set_header(name, value)
+        if error.status in (400, 413):
+            # What is left of the body is not worth reading.
+            self.set_header("Connection", "close")
+        self._send(error.status, error.body)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """What Tornado itself refuses, and our own mistakes, in the same form."""
+        if status_code == 405:
+            self._fail(ApiError(405, "method", "there is no such method", headers={"Allow": "GET, HEAD"}))
+            return
+        message = "irqbal's own error: the log says more" if status_code >= 500 else self._reason
+        self._fail(ApiError(status_code, "error", message))
+
+    async def _stream(self, events: Subscription) -> None:
+        self._events = events
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("X-Accel-Buffering", "no")
+        if self.request.method == "HEAD":
+            events.close()
+            self.finish()
+            return
+        try:
+            self.write(b": irqbal\n\n")
+            await self.flush()
+            while True:
+                event = await events.next()
+                if event is None:
+                    break
+                self.write(event)
+                # Waits for this reader alone; its queue fills meanwhile, and then it is dropped.
+                await self.flush()
+        except StreamClosedError:
+            return
+        finally:
+            events.close()
+        self.finish()
+
+    def on_connection_close(self) -> None:
+        """The listener left."""
+        if self._events is not None:
+            self._events.end()
+
+    def compute_etag(self) -> None:
+        """Answers change with every cycle: a hash of each would cost more than it saves."""
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """With its traceback, unless the client merely went away."""
+        if not isinstance(value, StreamClosedError):
+            log.error("%s %s failed", self.request.method, self.request.path, exc_info=(typ, value, tb))
+
+
+def _query(text: str, route: Route) -> Any:
+    if route.query is None:
+        return None
+    values: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=50, errors="strict")
+    except ValueError as error:
+        raise ApiError(400, "query", f"the query cannot be read: {error}") from error
+    for name, value in pairs:
+        if name in values:
+            raise ApiError(400, "query", f"{name[:100]} stands twice; keep one")
+        values[name] = value
+    try:
+        return msgspec.convert(values, route.query, strict=False, dec_hook=dec_hook)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise ApiError(400, "query", f"the query is not understood: {_said(error)}") from error
+
+
+def _decoded(data: bytes, media: str, route: Route) -> Any:
+    """The body by the route's type. What is not known is not silently dropped: the type refuses, or the answer tells."""
+    if len(data) > MAX_BODY:
+        raise ApiError(413, "too-large", f"a body may have {MAX_BODY} bytes; nothing was changed")
+    kind = media.partition(";")[0].strip().lower()
+    if route.name == "legacy_set_affinity":
+        return _form(data, kind)
+    if route.body is None or (not data.strip() and not route.body_required):
+        return None
+    if data and kind not in ("application/json", ""):
+        raise ApiError(415, "media-type", f"the body must be application/json, not {kind[:100]}; nothing was changed")
+    try:
+        return msgspec.json.decode(data, type=route.body, dec_hook=dec_hook)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise ApiError(400, "body", f"the body is not understood: {_said(error)}; nothing was changed") from error
+
+
+def _unknown(data: bytes, route: Route) -> tuple[str, ...]:
+    """Fields of the body that this version does not know: a newer client's. They are ignored, and named in the answer."""
+    if route.body is None:
+        return ()
+    known = {field.encode_name for field in msgspec.structs.fields(route.body)}
+    return tuple(sorted(name[:100] for name in msgspec.json.decode(data) if name not in known))
+
+
+def _form(data: bytes, kind: str) -> str:
+    if kind != "application/x-www-form-urlencoded":
+        raise ApiError(415, "media-type", "the body must be a form with the field `affinity`; nothing was changed")
+    try:
+        fields = dict(parse_qsl(data.decode(), keep_blank_values=True, max_num_fields=50))
+    except ValueError as error:
+        raise ApiError(400, "body", "the form cannot be read; nothing was changed") from error
+    if "affinity" not in fields:
+        raise ApiError(400, "body", "the form lacks the field `affinity`, a hex mask; nothing was changed")
+    return fields["affinity"]
+
+
+def _said(error: BaseException) -> str:
+    return str(error).replace("\n", " ")[:300]
+
+
+def tls_context(cert: str, key: str) -> ssl.SSLContext:
+    """TLS 1.2 or later with this certificate. Raises OSError or ssl.SSLError."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    return context
+
+

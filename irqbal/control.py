@@ -1,0 +1,334 @@
+"""What people and programs may ask of the running daemon: the API's backend for this very host.
+
+It stands between the API, which knows only `api.backend`, and the balancer, which knows nobody. Its methods belong to the loop;
+whatever blocks is handed to the kernel's or the history's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from irqbal import __version__, plugins
+from irqbal.api import answers, views
+from irqbal.api.backend import ApiError, Caller, Listing, Subscribers, Subscription, View, Written
+from irqbal.api.contract import API_VERSION
+from irqbal.api.metrics import Exporter, Tally
+from irqbal.balancer import Balancer
+from irqbal.history.samples import Decision, DecisionKind
+from irqbal.located import plain
+from irqbal.model import Outcome, Override, Plan, Record, Snapshot, Step
+from irqbal.policies import Policies
+from irqbal.running import Past, Running
+from irqbal.whatif import plan_with, policies_of
+from irqbal.wire import Duration, Moment, to_json
+
+log = logging.getLogger(__name__)
+
+STUCK = 30.0
+"""Seconds after which a cycle counts as hung, and systemd's watchdog is no longer fed."""
+
+
+class Control(Past):
+    """The backend of one host: this one."""
+
+    def __init__(self, daemon: Running) -> None:
+        self.name = platform.node()
+        super().__init__(daemon)
+        self._started = time.time()
+        self._subscribers = Subscribers()
+        self._tally = Tally()
+        self._view: View | None = None
+        self._version = 0
+        self._resume: asyncio.TimerHandle | None = None
+        self._paused_until: float | None = None
+        self._outbox = 0
+        self._explained: tuple[int, dict[int, tuple[Step, ...]]] | None = None
+        self._explaining = asyncio.Lock()
+        self._planning = asyncio.Lock()
+        self._about: tuple[Policies, dict[int, str], dict[int, str]] | None = None
+        self.auth_failures: Callable[[], int] = lambda: 0
+        self._exporter = Exporter(self._tally, lambda: (self.status(), self._view, self.auth_failures()))
+
+    # What the daemon tells
+
+    def publish(self, record: Record) -> None:
+        """A cycle was run: everybody who looks sees it from now on."""
+        balancer = self._daemon.balancer
+        self._tally.count(record)
+        self._show(record)
+        for item in balancer.expired:
+            log.info("the override of %s to %s has expired", item.identity, item.cpus)
+            self._decide("override", item.identity, before=str(item.cpus), reason="the override has expired", who=item.who)
+        balancer.expired.clear()
+        if len(self._subscribers):
+            event = b"id: %d\nevent: cycle\ndata: %s\n\n" % (record.cycle, to_json(views.cycle(record, balancer.snapshot)))
+            self._subscribers.tell(event)
+
+    def _show(self, record: Record) -> None:
+        self._version += 1
+        balancer = self._daemon.balancer
+        self._view = View(self._version, balancer.shown, record, balancer.watch.totals)
+
+    async def look_after(self) -> None:
+        """What is looked at now and then, off the loop."""
+        keeper = self._daemon.keeper
+        if keeper is not None:
+            self._outbox = await self._daemon.on_history(keeper.backlog)
+
+    def heartbeat(self) -> None:
+        """A sign of life for those who listen."""
+        self._subscribers.tell(b": still here\n\n")
+
+    def close(self) -> None:
+        """Send listeners home."""
+        self._subscribers.end()
+        if self._resume is not None:
+            self._resume.cancel()
+
+    # Backend
+
+    def hosts(self) -> list[answers.HostView]:
+        """This one."""
+        return [answers.HostView(self.name, None if self._view is None else Moment(self._view.record.wall), __version__)]
+
+    def host(self, name: str | None) -> Control:
+        """This one, by its name or without. Raises ApiError."""
+        if name in (None, self.name):
+            return self
+        raise ApiError(404, "no-such-host", f"this daemon answers for {self.name} alone", [self.name])
+
+    def health(self, ready: bool) -> answers.Health:
+        """Alive: no cycle hangs. Ready: a cycle was run, and not long ago."""
+        busy = self._daemon.busy_seconds()
+        if busy > STUCK:
+            return answers.Health(False, f"the kernel's thread has been stuck for {busy:.0f} s")
+        if not ready:
+            return answers.Health(True)
+        if self._view is None:
+            return answers.Health(False, "no cycle has been run yet")
+        old = time.time() - self._view.record.wall
+        if old > 3 * float(self._daemon.config.interval) + STUCK:
+            return answers.Health(False, f"the last cycle was {old:.0f} s ago")
+        return answers.Health(True)
+
+    def metrics(self) -> bytes:
+        """Prometheus' text format."""
+        return self._exporter.text()
+
+    # Host: what is
+
+    def status(self) -> answers.Status:
+        """In a few lines."""
+        daemon, balancer, view = self._daemon, self._daemon.balancer, self._view
+        names, aside = balancer.policies.names(), balancer.policies.aside
+        keeper, feed = daemon.keeper, daemon.feed
+        history = answers.HistoryState(False)
+        if keeper is not None and feed is not None:
+            history = answers.HistoryState(True, keeper.waiting(), keeper.dropped + feed.dropped, self._outbox)
+        snapshot = None if view is None else view.snapshot
+        return answers.Status(
+            host=self.name,
+            version=__version__,
+            api=API_VERSION,
+            state=self._state(balancer, view),
+            paused=balancer.paused,
+            paused_until=None if self._paused_until is None else Moment(self._paused_until),
+            dry_run=daemon.dry_run or balancer.dry_run,
+            started=Moment(self._started),
+            interval=daemon.config.interval,
+            cpus=0 if snapshot is None else len(snapshot.online),
+            irqs=0 if snapshot is None else len(snapshot.irqs),
+            overrides=len(balancer.overrides),
+            policies=tuple(name for index, name in names.items() if index not in aside),
+            aside=tuple(aside.values()),
+            history=history,
+            last=None if view is None else views.summary(view.record),
+        )
+
+    def _state(self, balancer: Balancer, view: View | None) -> Any:
+        if balancer.paused:
+            return "paused"
+        if view is None:
+            return "starting"
+        if balancer.dry_run:
+            return "dry run"
+        return "not balancing" if view.record.problem else "balancing"
+
+    def view(self) -> View | None:
+        """The last cycle."""
+        return self._view
+
+    def overrides(self) -> tuple[Override, ...]:
+        """Present overrides."""
+        return self._daemon.balancer.overrides
+
+    async def explain(self, number: int) -> tuple[Step, ...]:
+        """One IRQ's chain. All are explained at once and kept until the next cycle, so that many readers cost what one costs."""
+        async with self._explaining:
+            if self._explained is None or self._explained[0] != self._version:
+                version = self._version
+                record, _ = await self._daemon.on_kernel(self._daemon.balancer.preview)
+                self._explained = (version, record.plan.explanations)
+            return self._explained[1].get(number, ())
+
+    async def policies(self) -> list[Listing]:
+        """Installed policies, the enabled ones first."""
+        config, balancer = self._daemon.config, self._daemon.balancer
+        bound = balancer.policies
+        if self._about is None or self._about[0] is not bound:
+            described = await self._daemon.on_kernel(bound.describe)
+            self._about = (bound, described.schemas, described.about)
+        _, schemas, about = self._about
+        installed = await self._daemon.on_history(plugins.find)
+        found = []
+        for position, entry in enumerate(config.policies):
+            problem = bound.aside[position].reason if position in bound.aside else ""
+            distributions = installed[entry.name].distributions if entry.name in installed else ()
+            found.append(
+                Listing(
+                    entry.name, distributions, about.get(position, ""), plain(entry.options), schemas.get(position, ""), position,
+                    problem,
+                )
+            )  # fmt: skip
+        enabled = {entry.name for entry in (*config.policies, *config.observers)}
+        found += [Listing(name, item.distributions, problem=item.clash) for name, item in installed.items() if name not in enabled]
+        return found
+
+    # Host: what people decide
+
+    async def set_override(self, override: Override, number: int, caller: Caller) -> Written:
+        """Persist, write, and say what the kernel did. Raises ApiError if it refused."""
+        balancer = self._daemon.balancer
+
+        def work() -> tuple[Record, Outcome | None]:
+            record = balancer.override(override)
+            return record, balancer.refusal(record, override.identity)
+
+        record, refusal = await self._daemon.on_kernel(work)
+        self._daemon.done(record, None)
+        result, detail, affinity = self._outcome(record, override.identity)
+        before = next((str(move.before) for move in record.plan.moves if move.identity == override.identity), "")
+        self._decide(
+            "override", override.identity, number, before, str(override.cpus), refusal.result if refusal else result,
+            override.reason or "set by a person", str(caller),
+        )  # fmt: skip
+        log.info("override of IRQ %d to %s by %s: %s", number, override.cpus, caller, refusal.detail if refusal else result)
+        if refusal is not None:
+            status, code = (503, refusal.code) if refusal.result == "unsaved" else (409, refusal.code or "refused")
+            raise ApiError(status, code or "unsaved", f"{refusal.detail}; the override was not kept")
+        warnings = tuple(
+            item.reason for item in record.plan.refused if item.irq == number and item.policy == "override" and item.code == "warning"
+        )
+        return Written(override, result, detail, affinity, warnings)
+
+    def _outcome(self, record: Record, identity: str) -> tuple[str, str, Any]:
+        """(result, detail, the mask now)."""
+        assert self._view is not None
+        irq = next((irq for irq in self._view.snapshot.irqs if irq.identity == identity), None)
+        affinity = None if irq is None else irq.affinity
+        outcome = next((item for item in record.outcomes if item.identity == identity), None)
+        if outcome is not None:
+            return outcome.result, outcome.detail, affinity
+        return "unchanged", "the mask was already right" if affinity is not None else "there is no such IRQ now", affinity
+
+    async def clear_override(self, identity: str, caller: Caller) -> Written:
+        """Take it away; the policies place the IRQ at once."""
+        balancer = self._daemon.balancer
+        gone = next((item for item in balancer.overrides if item.identity == identity), None)
+        if gone is None:
+            raise ApiError(404, "no-override", f"{identity} has no override")
+        record: Record = await self._daemon.on_kernel(balancer.clear, identity)
+        self._daemon.done(record, None)
+        result, detail, affinity = self._outcome(record, identity)
+        if result == "unchanged" and affinity is not None:
+            detail = "no policy moved it: its mask stays"
+        self._decide("override", identity, before=str(gone.cpus), result=result, reason="the override was removed", who=str(caller))
+        log.info("override of %s removed by %s: %s", identity, caller, result)
+        return Written(gone, result, detail, affinity)
+
+    async def dry_run(self, text: str | None) -> tuple[Record, Snapshot]:
+        """A plan now. Other policies run in a child of their own, which ends with the answer; one such plan at a time."""
+        balancer = self._daemon.balancer
+        if text is None:
+            return await self._daemon.on_kernel(balancer.preview)
+        config = policies_of(text)
+        if self._planning.locked():
+            raise ApiError(503, "busy", "another plan is being made; try again", headers={"Retry-After": "2"})
+        async with self._planning:
+            snapshot = await self._daemon.on_kernel(lambda: balancer.watch.present(balancer.ledger, balancer.overrides, sweep=True))
+            snapshot = msgspec.structs.replace(snapshot, settling=True)
+            plan: Plan = await self._daemon.on_history(plan_with, config, snapshot, balancer.ledger, balancer.settings)
+        return balancer.unwritten(plan, snapshot), snapshot
+
+    async def cycle(self, caller: Caller) -> tuple[Record, Snapshot]:
+        """Run a cycle now; requests that come together share one."""
+        if self._view is None:
+            raise ApiError(503, "starting", "the first cycle has not been run yet; try again in a second")
+        record = await self._daemon.ask("request")
+        return record, self._daemon.balancer.snapshot
+
+    def pause(self, seconds: float | None, caller: Caller) -> None:
+        """Write nothing until `resume`, or for so long."""
+        self._cancel_resume()
+        self._daemon.balancer.paused = True
+        length = "until resumed" if seconds is None else f"for {Duration(seconds)}"
+        if seconds is not None:
+            self._paused_until = time.time() + seconds
+            self._resume = asyncio.get_running_loop().call_later(seconds, self.resume, Caller("irqbal", "its timer"))
+        log.warning("paused %s by %s: nothing is moved", length, caller)
+        self._decide("action", result="paused", reason=f"paused {length}", who=str(caller))
+
+    def resume(self, caller: Caller) -> None:
+        """Go on."""
+        self._cancel_resume()
+        if self._daemon.balancer.paused:
+            self._daemon.balancer.paused = False
+            log.info("resumed by %s", caller)
+            self._decide("action", result="resumed", reason="balancing goes on", who=str(caller))
+        self._daemon.ask("resume")
+
+    def _cancel_resume(self) -> None:
+        if self._resume is not None:
+            self._resume.cancel()
+        self._resume = self._paused_until = None
+
+    async def restore(self, caller: Caller) -> answers.RestoreAnswer:
+        """Put originals back and pause."""
+        outcomes: tuple[Outcome, ...] = await self._daemon.on_kernel(self._daemon.balancer.restore)
+        self._cancel_resume()
+        done = sum(item.result in ("written", "unchanged") for item in outcomes)
+        log.warning("%d originals restored by %s; paused", done, caller)
+        self._decide("action", result="restored", reason=f"{done} of {len(outcomes)} originals put back, and paused", who=str(caller))
+        self._daemon.ask("restore")
+        shown = tuple(
+            answers.OutcomeView(item.identity, item.irq, item.result, item.code, item.detail, item.found) for item in outcomes
+        )
+        return answers.RestoreAnswer(True, shown)
+
+    def subscribe(self) -> Subscription:
+        """Listen to cycles."""
+        return self._subscribers.subscribe()
+
+    def _decide(
+        self, kind: DecisionKind, identity: str = "", number: int | None = None, before: str = "", after: str = "", result: str = "",
+        reason: str = "", who: str = "",
+    ) -> None:  # fmt: skip
+        """Into the decisions, with who and from where."""
+        balancer, feed, view = self._daemon.balancer, self._daemon.feed, self._view
+        if feed is None:
+            return
+        irq = None if view is None else next((irq for irq in view.snapshot.irqs if irq.identity == identity), None)
+        if irq is not None:
+            number = irq.number
+        decision = Decision(
+            0, balancer.host.boot_id, time.time(), 0 if view is None else view.record.cycle, kind, identity, number,
+            "" if irq is None else irq.action, "override" if kind == "override" else "", "", before, after, result, reason, who,
+        )  # fmt: skip
+        feed.tell(balancer.host.boot_id, None, [decision])

@@ -1,0 +1,94 @@
+"""What the daemon's API side asks of the daemon itself, and the part of it that reads the history back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from irqbal.api.backend import ApiError
+from irqbal.balancer import Balancer
+from irqbal.config import Config
+from irqbal.errors import HistoryError
+from irqbal.history.feed import Feed
+from irqbal.history.keeper import Keeper
+from irqbal.history.recorder import Recorded, Recorder
+from irqbal.history.samples import Decision, Point, Sample, State
+from irqbal.history.sqlite import SqliteHistory
+from irqbal.history.store import Query
+from irqbal.model import Record
+
+T = TypeVar("T")
+
+
+class Running(Protocol):
+    """What is asked of the daemon itself."""
+
+    config: Config
+    dry_run: bool
+    recorder: Recorder
+    keeper: Keeper | None
+    feed: Feed | None
+
+    @property
+    def balancer(self) -> Balancer:
+        """The one balancer."""
+
+    def busy_seconds(self) -> float:
+        """For how long the kernel's thread has been at its present work."""
+
+    async def on_kernel(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run on the kernel's thread."""
+
+    async def on_history(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run on the history's thread."""
+
+    def done(self, record: Record, recorded: Recorded | None) -> None:
+        """A cycle was run: log it, record it, tell everybody."""
+
+    def ask(self, cause: str) -> asyncio.Future[Record]:
+        """Ask for a cycle; the future is done when one has been run that began after this."""
+
+
+class Past:
+    """Reads the daemon's own history, on the thread that writes it."""
+
+    def __init__(self, daemon: Running) -> None:
+        self._daemon = daemon
+
+    def _keeper(self) -> Keeper:
+        if self._daemon.keeper is None:
+            raise ApiError(503, "no-history", "a dry run records no history")
+        return self._daemon.keeper
+
+    async def _read(self, work: Callable[[SqliteHistory], T]) -> T:
+        keeper = self._keeper()
+
+        def read() -> T:
+            if keeper.store is None:
+                raise HistoryError("the history cannot be opened at present; the daemon's log says why")
+            return work(keeper.store)
+
+        return await self._daemon.on_history(read)
+
+    async def states(self) -> list[State]:
+        """IRQs that the history knows."""
+        return await self._read(lambda store: store.irqs())
+
+    async def series(self, query: Query) -> list[Point]:
+        """Counts by step."""
+        return await self._read(lambda store: store.series(msgspec.structs.replace(query, host="")))
+
+    async def samples(self, start: float, end: float, limit: int) -> list[Sample]:
+        """The newest samples, oldest first."""
+        return await self._read(lambda store: store.newest(start, end, limit))
+
+    async def irq_totals(self, identity: str) -> dict[int, int]:
+        """As of the newest sample."""
+        return await self._daemon.on_kernel(self._daemon.recorder.totals_of, identity)
+
+    async def decisions(self, start: float, end: float, identity: str, limit: int) -> list[Decision]:
+        """The newest first."""
+        return await self._read(lambda store: store.decisions(start, end, identity, limit))

@@ -1,0 +1,39 @@
+"""How drivers name their interrupts: the actions of their request_irq calls."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Naming(msgspec.Struct, frozen=True):
+    """`patterns` are the IRQs of one queue (one, or Rx and Tx apart); `other` is the IRQ that serves no queue, if there is one.
+
+    In the texts stand `{interface}`, `{address}` (PCI), `{index}` and `{virtio}` (the name of the virtio device). `shown` is the
+    driver of the PCI device where that is another.
+    """
+
+    patterns: tuple[str, ...]
+    other: str = ""
+    shown: str = ""
+
+    def vectors(self, queues: int) -> int:
+        """How many IRQs a card with so many queues has."""
+        return queues * len(self.patterns) + bool(self.other)
+
+
+NIC_DRIVERS: dict[str, Naming] = {
+    "ice": Naming(("ice-{interface}-TxRx-{index}",), "ice-{address}:misc"),
+    "i40e": Naming(("i40e-{interface}-TxRx-{index}",), "i40e-{address}:misc"),
+    "idpf": Naming(("idpf-{interface}-TxRx-{index}",), "idpf-{address}-Mailbox-0"),
+    "igb": Naming(("{interface}-TxRx-{index}",), "{interface}"),
+    "igc": Naming(("{interface}-TxRx-{index}",), "{interface}"),
+    "ixgbe": Naming(("{interface}-TxRx-{index}",), "{interface}"),
+    "bnxt_en": Naming(("{interface}-TxRx-{index}",)),
+    "mlx5_core": Naming(("mlx5_comp{index}@pci:{address}",), "mlx5_async0@pci:{address}"),
+    "ena": Naming(("{interface}-Tx-Rx-{index}",), "ena-mgmnt@pci:{address}"),
+    "mana": Naming(("mana_q{index}@pci:{address}",), "mana_hwc@pci:{address}"),
+    "vmxnet3": Naming(("{interface}-rxtx-{index}",), "{interface}-event-9"),
+    "qede": Naming(("{interface}-fp-{index}",)),
+    "virtio_net": Naming(("{virtio}-input.{index}", "{virtio}-output.{index}"), "{virtio}-config", "virtio-pci"),
+}
+"""Network drivers by name; the first is the one that is taken unless another is asked for."""

@@ -1,0 +1,182 @@
+"""What changes on a made-up host: masks, steering, which CPUs are online. Writes are refused as a kernel's are, with an errno."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from irqbal.cpuset import CpuSet
+from irqbal.model import Interface, RxQueue, TxQueue
+from irqbal.simulated.machine import Card, Line, Machine
+from irqbal.simulated.vectors import Vectors
+
+
+class State:
+    """Masks and CPUs as the kernel keeps them. Every IRQ is delivered to one CPU."""
+
+    def __init__(self, machine: Machine, limit: int) -> None:
+        self.machine = machine
+        self.possible = CpuSet(cpu.number for cpu in machine.cpus)
+        self.online = self.possible
+        self.default = self.possible
+        self.lines = {line.number: line for line in machine.lines}
+        self.interfaces = {interface.name: interface for card in machine.cards for interface in fresh_interfaces(card)}
+        self._vectors = Vectors(self.possible, limit)
+        self._local = {node: CpuSet(cpu.number for cpu in machine.cpus if cpu.node == node) for node in {cpu.node for cpu in machine.cpus}}
+        self._inode = 4_026_532_000
+        for line in machine.lines:
+            if line.managed:
+                self._vectors.reserve(line.mask)
+        managed = dict.fromkeys(self.possible, 0)
+        for line in machine.lines:
+            line.inode = self._next_inode()
+            if line.managed:
+                # Of the CPUs that it may use, the one that serves the fewest managed IRQs.
+                cpu = min(line.mask, key=lambda number: (managed[number], number))
+                managed[cpu] += 1
+                line.effective = CpuSet.of(cpu)
+            else:
+                self._set_up(line)
+
+    def local(self, line: Line) -> CpuSet:
+        """The CPUs of the node that the IRQ's device stands on; all of them where it has none."""
+        return self._local.get(line.node, self.possible)
+
+    def used_vectors(self, cpu: int) -> int:
+        """How many IRQs this CPU has a vector for."""
+        return self._vectors.used(cpu)
+
+    # What is asked for
+
+    def set_mask(self, number: int, cpus: CpuSet) -> None:
+        """As a write to the IRQ's mask. Raises OSError with the kernel's errno."""
+        line = self.lines.get(number)
+        if line is None:
+            raise OSError(errno.ENOENT, "no such IRQ")
+        if line.managed:
+            raise OSError(errno.EPERM, "managed")
+        self._check(cpus)
+        if not line.effective <= cpus & self.online:
+            cpu = self._vectors.take(cpus & self.online, self.possible)
+            if cpu is None:
+                raise OSError(errno.ENOSPC, "no vector")
+            self._vectors.give(line.effective)
+            line.effective = CpuSet.of(cpu)
+        line.mask = cpus
+
+    def set_default(self, cpus: CpuSet) -> None:
+        """As a write to the mask that new IRQs start with. Raises OSError with the kernel's errno."""
+        self._check(cpus)
+        self.default = cpus
+
+    def _check(self, cpus: CpuSet) -> None:
+        if not cpus <= self.possible:
+            raise OSError(errno.EOVERFLOW, "beyond the possible CPUs")
+        if not cpus & self.online:
+            raise OSError(errno.EINVAL, "no online CPU")
+
+    def steering(self, setting: str, name: str, queue: int) -> str:
+        """A queue's setting as text: a CPU list, or flow-table entries. Raises OSError where there is no such file."""
+        interface = self.interfaces.get(name)
+        if interface is not None and setting == "xps" and queue < len(interface.tx) and interface.tx[queue].xps is not None:
+            return str(interface.tx[queue].xps)
+        if interface is not None and setting in ("rps", "flows") and queue < len(interface.rx):
+            return str(interface.rx[queue].rps if setting == "rps" else interface.rx[queue].flows)
+        raise OSError(errno.ENOENT, "no such setting")
+
+    def set_steering(self, setting: str, name: str, queue: int, value: str) -> None:
+        """As a write to that file. RPS drops offline CPUs without a word. Raises OSError with the kernel's errno."""
+        self.steering(setting, name, queue)
+        interface = self.interfaces[name]
+        tx, rx = list(interface.tx), list(interface.rx)
+        if setting == "flows":
+            entries = int(value)
+            rx[queue] = msgspec.structs.replace(rx[queue], flows=1 << (entries - 1).bit_length() if entries else 0)
+        else:
+            cpus = CpuSet.parse(value)
+            if not cpus <= self.possible:
+                raise OSError(errno.EOVERFLOW, "beyond the possible CPUs")
+            if setting == "xps":
+                tx[queue] = msgspec.structs.replace(tx[queue], xps=cpus)
+            else:
+                rx[queue] = msgspec.structs.replace(rx[queue], rps=cpus & self.online)
+        self.interfaces[name] = msgspec.structs.replace(interface, tx=tuple(tx), rx=tuple(rx))
+
+    # What happens
+
+    def unplug(self, cpu: int) -> None:
+        """A CPU goes offline: its IRQs go to another CPU of their masks. A mask that has none left is broken: the IRQ may land anywhere."""
+        self.online -= CpuSet.of(cpu)
+        for line in self.lines.values():
+            if cpu not in line.effective:
+                continue
+            within = line.mask & self.online
+            if line.managed:
+                # Without any CPU of its own it is shut down until one returns.
+                line.effective = CpuSet.of(within.first) if within else line.effective
+                continue
+            self._vectors.give(line.effective)
+            target = self._vectors.take(within, self.possible)
+            if target is None:
+                line.mask = self.online
+                target = self._vectors.take(self.online, self.possible)
+            line.effective = CpuSet.of(self._overfull(line) if target is None else target)
+        self._reset_virtio()
+
+    def plug(self, cpu: int) -> None:
+        """A CPU comes back. Nothing moves to it, but for managed IRQs that waited for it."""
+        self.online |= CpuSet.of(cpu)
+        for line in self.lines.values():
+            if line.managed and not line.effective <= self.online and cpu in line.mask:
+                line.effective = CpuSet.of(cpu)
+        self._reset_virtio()
+
+    def reset(self, interface: str) -> None:
+        """The NIC's queues are set up anew: new IRQs under the old numbers, masks and steering lost."""
+        self._renew(lambda line: line.interface == interface, anew=True)
+        self._steer_anew({interface})
+
+    def _reset_virtio(self) -> None:
+        """virtio_net sets the masks of all its queues at any CPU's hotplug."""
+        names = {name for card in self.machine.cards if card.virtio for name in card.device.interfaces}
+        if names:
+            self._renew(lambda line: line.interface in names and line.source.kind == "net", anew=False)
+            self._steer_anew(names)
+
+    def _renew(self, concerned: Callable[[Line], bool], anew: bool) -> None:
+        for line in self.lines.values():
+            if concerned(line):
+                self._vectors.give(line.effective)
+                if anew:
+                    line.inode, line.counts = self._next_inode(), {}
+                self._set_up(line)
+
+    def _steer_anew(self, names: Iterable[str]) -> None:
+        fresh = {interface.name: interface for card in self.machine.cards for interface in fresh_interfaces(card)}
+        self.interfaces |= {name: fresh[name] for name in names}
+
+    def _set_up(self, line: Line) -> None:
+        """A new IRQ has the default mask and starts on a CPU of its own node."""
+        line.mask = self.default
+        cpu = self._vectors.take(self.default & self.online, self.local(line))
+        line.effective = CpuSet.of(self._overfull(line) if cpu is None else cpu)
+
+    def _overfull(self, line: Line) -> int:
+        """No vector anywhere in the mask: a real driver would fail; here it goes on, one too many on its CPU."""
+        cpu = min(self.online, key=lambda number: (self._vectors.used(number), number))
+        self._vectors.reserve(CpuSet.of(cpu))
+        return cpu
+
+    def _next_inode(self) -> int:
+        self._inode += 1
+        return self._inode
+
+
+def fresh_interfaces(card: Card) -> Iterable[Interface]:
+    """The interfaces of a card, steering not set; a NIC with one queue has no XPS."""
+    xps = CpuSet() if card.queues > 1 else None
+    for name in card.device.interfaces:
+        tx, rx = (TxQueue(xps),) * card.queues, (RxQueue(CpuSet(), 0),) * card.queues
+        yield Interface(name, card.device.address, True, (), tx, rx)

@@ -1,0 +1,66 @@
+"""What really happened on a made-up host, which no reading of a kernel tells: by this a balancer is judged."""
+
+from __future__ import annotations
+
+import msgspec
+
+from irqbal.cpuset import CpuSet
+
+
+class Truth(msgspec.Struct, frozen=True):
+    """One interval. Loads are seconds of CPU a second that interrupts needed, more than 1.0 on a CPU that could not keep up.
+
+    `needed` is by IRQ with this interval's noise, `usual` without; `loads` are the CPUs', from the usual ones, so that a placement
+    is judged and not the dice. `online` are the CPUs at its end; `locality` is the share of the movable devices' interrupts that
+    fired on the device's own node (1.0 if none fired). `dropped` is the share of needed time that no CPU had.
+    """
+
+    needed: dict[int, float]
+    usual: dict[int, float]
+    loads: dict[int, float]
+    online: CpuSet
+    locality: float = 1.0
+    dropped: float = 0.0
+
+    @property
+    def busiest(self) -> float:
+        """The busiest CPU's load."""
+        return max(self.loads.values(), default=0.0)
+
+    @property
+    def bound(self) -> float:
+        """What no placement can beat: the mean over the online CPUs, or the hottest IRQ."""
+        return max(sum(self.usual.values()) / max(1, len(self.online)), max(self.usual.values(), default=0.0))
+
+    @property
+    def ratio(self) -> float:
+        """The busiest CPU's load over the bound; 1.0 is perfect."""
+        return self.busiest / self.bound if self.bound > 0 else 1.0
+
+
+class Tally:
+    """Adds up one interval's seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.needed: dict[int, float] = {}
+        self.usual: dict[int, float] = {}
+        self.loads: dict[int, float] = {}
+        self.local = self.fired = self.wanted = self.served = 0.0
+
+    def add(self, number: int, cpu: int, needed: float, usual: float, seconds: float) -> None:
+        """An IRQ that fired on this CPU for so long; `needed` and `usual` are seconds a second."""
+        self.needed[number] = self.needed.get(number, 0.0) + needed * seconds
+        self.usual[number] = self.usual.get(number, 0.0) + usual * seconds
+        self.loads[cpu] = self.loads.get(cpu, 0.0) + usual * seconds
+
+    def truth(self, online: CpuSet) -> Truth:
+        """What it comes to, a second."""
+        seconds = self.seconds or 1.0
+
+        def a_second(sums: dict[int, float]) -> dict[int, float]:
+            return {key: value / seconds for key, value in sums.items()}
+
+        locality = self.local / self.fired if self.fired else 1.0
+        dropped = 1 - self.served / self.wanted if self.wanted else 0.0
+        return Truth(a_second(self.needed), a_second(self.usual), a_second(self.loads), online, locality, dropped)

@@ -1,0 +1,36 @@
+"""What other policies would do: planned in a throw-away child, with what the host is like now."""
+
+from __future__ import annotations
+
+import msgspec
+
+from irqbal.api.backend import ApiError
+from irqbal.config import Config, parse
+from irqbal.errors import ConfigError, IrqbalError
+from irqbal.model import Plan, Snapshot
+from irqbal.planner import Ledger, Settings
+from irqbal.policies import Stopped
+from irqbal.setup import bind
+
+
+def policies_of(text: str) -> Config:
+    """YAML text with a `policies:` section. Raises ApiError with every problem."""
+    try:
+        return parse(text, "policies")
+    except ConfigError as error:
+        raise ApiError(422, "config", "the policies were refused whole; nothing was planned", problems=error.problems) from error
+
+
+def plan_with(config: Config, snapshot: Snapshot, ledger: Ledger, settings: Settings) -> Plan:
+    """A plan of other policies, in a throw-away child. Raises ApiError."""
+    try:
+        policies = bind(config, "policies")
+    except ConfigError as error:
+        raise ApiError(422, "config", "the policies were refused whole; nothing was planned", problems=error.problems) from error
+    try:
+        answer, failures = policies.plan(snapshot, ledger, msgspec.structs.replace(settings, banned=config.banned_cpus or settings.banned))
+        return msgspec.structs.replace(answer.plan, failures=(*policies.aside.values(), *failures))
+    except Stopped as error:
+        raise IrqbalError("the daemon is ending") from error
+    finally:
+        policies.close()
