@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from irqbal.api.asked import LegacyWindow
+from irqbal.api.asked import LegacyWindow, OverrideBody
 from irqbal.api.backend import ApiError
 from irqbal.api.call import Call, find_irq, handles
 from irqbal.api.contract import LegacyAffinity, LegacyCpus, LegacyDevices, LegacyRow
@@ -97,5 +97,5 @@ async def set_affinity(call: Call) -> object:
     irq = _device(call)
     path = {**call.path, "irq": str(irq.number)}
     changed = Call(call.backend, call.host, call.caller, path, None, None, call.cache)
-    written = await put_override(changed, asked.OverrideBody(cpus, reason="set over irq_manager's path"))
+    written = await put_override(changed, OverrideBody(cpus, reason="set over irq_manager's path"))
     return LegacyAffinity(hex_mask(written.affinity))
