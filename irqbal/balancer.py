@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 
 COOLDOWN_INTERVALS = 3
 """An IRQ that a policy moved stays for so many intervals, unless a limit, an override or a reset says otherwise."""
+REST = 1800.0
+"""Seconds after which a plan is made anew although nothing has changed."""
+PASSING = frozenset({"budget", "cooldown", "drift", "given-up"})
+"""Refusals that end by themselves."""
 FIRST_LOOK = 0.3
 """Seconds between the two pulses that the first plan rests on."""
 
@@ -54,9 +58,13 @@ class Balancer:
         """What the last plan was made of …"""
         self.shown = Snapshot()
         """… and the same after the plan was carried out."""
+        self.fresh = False
+        """Whether `shown` is of the last cycle."""
         self._cycles = 0
         self._places = places
         self._remembered = self.ledger
+        self._standing: tuple[Record, tuple[Override, ...]] | None = None
+        self._planned_at = 0.0
 
     def reconfigure(self, policies: Policies, settings: Settings, interval: float, dry_run: bool) -> None:
         """Go on with other policies; what was learnt of the host stays. IRQs that were given up or respected get a new chance."""
@@ -68,6 +76,7 @@ class Balancer:
             for key, entry in self.ledger.entries.items()
         }
         self.ledger = Ledger(fresh)
+        self._standing = None
 
     def first_look(self) -> None:
         """The first of the two pulses that the first plan rests on. Raises HostError."""
@@ -100,7 +109,11 @@ class Balancer:
         wall = time.time()
         self._cycles += 1
         self._expire(wall)
-        snapshot = self.snapshot = self.watch.look(self.ledger, self.overrides, full)
+        quiet = self.watch.glance(full)
+        if quiet and self._at_rest(cause):
+            return self._rest(started, wall, cause)
+        snapshot = self.snapshot = self.watch.present(self.ledger, self.overrides)
+        self.watch.meter.rest()
         plan, problem = self._plan(snapshot, only)
         outcomes: tuple[Outcome, ...] = ()
         if plan.moves or plan.steering or plan.default is not None:
@@ -113,10 +126,44 @@ class Balancer:
         self._remember()
         over, busiest = imbalance(snapshot)
         self.shown = self.watch.present(self.ledger, self.overrides) if outcomes else snapshot
-        return Record(
+        self.fresh = True
+        record = Record(
             self._cycles, wall, time.monotonic() - started, cause, self.dry_run, plan, outcomes, over, busiest,
             self.watch.skipped_rows, self.watch.took_census, problem,
         )  # fmt: skip
+        self._take_rest(record)
+        return record
+
+    def _take_rest(self, record: Record) -> None:
+        """Whether the next cycle may rest on this plan: it moved nothing, and nothing in it waits for time to pass."""
+        plan = record.plan
+        waits = any(item.code in PASSING for item in plan.refused) or any(entry.drift for entry in self.ledger.entries.values())
+        done = not (plan.moves or plan.steering or plan.default or plan.drifted or plan.failures or record.problem or waits)
+        self._standing = (record, self.overrides) if done else None
+        self._planned_at = time.monotonic()
+
+    def _at_rest(self, cause: str) -> bool:
+        """Whether a plan would be the last one again: nothing was asked for, and nothing has changed since."""
+        standing = self._standing
+        if standing is None or cause != "tick" or standing[1] is not self.overrides or standing[0].dry_run != self.dry_run:
+            return False
+        return not self.paused and time.monotonic() - self._planned_at < REST
+
+    def _rest(self, started: float, wall: float, cause: str) -> Record:
+        """The last plan stands."""
+        assert self._standing is not None
+        last, _ = self._standing
+        record = msgspec.structs.replace(
+            last, cycle=self._cycles, wall=wall, seconds=time.monotonic() - started, cause=cause, census=False
+        )
+        self._standing = (record, self.overrides)
+        self.fresh = False
+        return record
+
+    def refresh(self) -> None:
+        """Make `shown` of what is known now, after cycles that rested."""
+        self.shown = self.watch.present(self.ledger, self.overrides)
+        self.fresh = True
 
     def _plan(self, snapshot: Snapshot, only: str = "") -> tuple[Plan, str]:
         if self.paused and not only:

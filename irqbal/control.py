@@ -46,6 +46,8 @@ class Control(Past):
         self._tally = Tally()
         self._view: View | None = None
         self._version = 0
+        self._fresh = False
+        self._looking = asyncio.Lock()
         self._resume: asyncio.TimerHandle | None = None
         self._paused_until: float | None = None
         self._outbox = 0
@@ -74,6 +76,7 @@ class Control(Past):
     def _show(self, record: Record) -> None:
         self._version += 1
         balancer = self._daemon.balancer
+        self._fresh = balancer.fresh
         self._view = View(self._version, balancer.shown, record, balancer.watch.totals)
 
     async def look_after(self) -> None:
@@ -118,8 +121,9 @@ class Control(Past):
             return answers.Health(False, f"the last cycle was {old:.0f} s ago")
         return answers.Health(True)
 
-    def metrics(self) -> bytes:
+    async def metrics(self) -> bytes:
         """Prometheus' text format."""
+        await self.view()
         return self._exporter.text()
 
     # Host: what is
@@ -161,8 +165,14 @@ class Control(Past):
             return "dry run"
         return "not balancing" if view.record.problem else "balancing"
 
-    def view(self) -> View | None:
-        """The last cycle."""
+    async def view(self) -> View | None:
+        """What is now. A cycle that rests makes no snapshot: the first who looks after it has one made."""
+        async with self._looking:
+            if self._view is not None and not self._fresh:
+                balancer = self._daemon.balancer
+                await self._daemon.on_kernel(balancer.refresh)
+                self._fresh = True
+                self._view = View(self._version, balancer.shown, self._view.record, balancer.watch.totals)
         return self._view
 
     def overrides(self) -> tuple[Override, ...]:
@@ -174,7 +184,7 @@ class Control(Past):
         async with self._explaining:
             if self._explained is None or self._explained[0] != self._version:
                 version = self._version
-                record, _ = await self._daemon.on_kernel(self._daemon.balancer.preview)
+                record, _ = await self._on_kernel(self._daemon.balancer.preview)
                 self._explained = (version, record.plan.explanations)
             return self._explained[1].get(number, ())
 
@@ -183,7 +193,7 @@ class Control(Past):
         config, balancer = self._daemon.config, self._daemon.balancer
         bound = balancer.policies
         if self._about is None or self._about[0] is not bound:
-            described = await self._daemon.on_kernel(bound.describe)
+            described = await self._on_kernel(bound.describe)
             self._about = (bound, described.schemas, described.about)
         _, schemas, about = self._about
         installed = await self._daemon.on_history(plugins.find)
@@ -211,7 +221,7 @@ class Control(Past):
             record = balancer.override(override)
             return record, balancer.refusal(record, override.identity)
 
-        record, refusal = await self._daemon.on_kernel(work)
+        record, refusal = await self._on_kernel(work)
         self._daemon.done(record, None)
         result, detail, affinity = self._outcome(record, override.identity)
         before = next((str(move.before) for move in record.plan.moves if move.identity == override.identity), "")
@@ -244,7 +254,7 @@ class Control(Past):
         gone = next((item for item in balancer.overrides if item.identity == identity), None)
         if gone is None:
             raise ApiError(404, "no-override", f"{identity} has no override")
-        record: Record = await self._daemon.on_kernel(balancer.clear, identity)
+        record: Record = await self._on_kernel(balancer.clear, identity)
         self._daemon.done(record, None)
         result, detail, affinity = self._outcome(record, identity)
         if result == "unchanged" and affinity is not None:
@@ -257,12 +267,13 @@ class Control(Past):
         """A plan now. Other policies run in a child of their own, which ends with the answer; one such plan at a time."""
         balancer = self._daemon.balancer
         if text is None:
-            return await self._daemon.on_kernel(balancer.preview)
-        config = policies_of(text)
+            return await self._on_kernel(balancer.preview)
         if self._planning.locked():
             raise ApiError(503, "busy", "another plan is being made; try again", headers={"Retry-After": "2"})
         async with self._planning:
-            snapshot = await self._daemon.on_kernel(lambda: balancer.watch.present(balancer.ledger, balancer.overrides, sweep=True))
+            # Much text takes long to read.
+            config = await self._daemon.on_history(policies_of, text)
+            snapshot = await self._on_kernel(lambda: balancer.watch.present(balancer.ledger, balancer.overrides, sweep=True))
             snapshot = msgspec.structs.replace(snapshot, settling=True)
             plan: Plan = await self._daemon.on_history(plan_with, config, snapshot, balancer.ledger, balancer.settings)
         return balancer.unwritten(plan, snapshot), snapshot

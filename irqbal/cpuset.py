@@ -14,6 +14,9 @@ from typing import final
 MAX_CPUS = 8192
 """Highest number of CPUs that a set may name: the kernel's own upper bound (NR_CPUS on x86-64 with MAXSMP)."""
 
+MAX_TEXT = 50_000
+"""Characters of the longest set: every other one of so many CPUs, one by one."""
+
 _PART = re.compile(r"(\d{1,5})(?:-(\d{1,5})(?::(\d{1,5})/(\d{1,5}))?)?", re.ASCII)
 _MASK = re.compile(r"(?:0x)?[0-9a-f]{1,}(?:,[0-9a-f]{1,8})*", re.ASCII | re.IGNORECASE)
 
@@ -61,12 +64,16 @@ class CpuSet:
     @classmethod
     def parse(cls, text: str) -> CpuSet:
         """Read a list such as `0-3,8`; an empty text is the empty set. Raises ValueError with a sentence."""
+        if len(text) > MAX_TEXT:
+            raise ValueError(f"{text[:40]!r}… is not a CPU set: it is longer than any")
         return _parse(text)
 
     @classmethod
     def from_mask(cls, text: str) -> CpuSet:
         """Read a hex mask such as `ff,ffffffff` or `0x3`. Raises ValueError with a sentence."""
         stripped = text.strip()
+        if len(text) > MAX_TEXT:
+            raise ValueError(f"{text[:40]!r}… is not a CPU mask: it is longer than any")
         if not _MASK.fullmatch(stripped):
             raise ValueError(f"{text!r} is not a CPU mask: write hex digits, such as 3 or ff,ffffffff")
         words = stripped.removeprefix("0x").removeprefix("0X").split(",")
@@ -135,7 +142,7 @@ class CpuSet:
         return (self.bits & -self.bits).bit_length() - 1
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _parse(text: str) -> CpuSet:
     bits = 0
     stripped = text.strip()
@@ -157,9 +164,12 @@ def _parse(text: str) -> CpuSet:
         used, group = int(found[3]), int(found[4])
         if not 0 < used <= group:
             raise ValueError(f"{text!r} is not a CPU set: in {part.strip()}, USED/GROUP needs 0 < USED <= GROUP")
-        for start in range(low, high + 1, group):
-            for cpu in range(start, min(start + used, high + 1)):
-                bits |= 1 << cpu
+        width = high - low + 1
+        pattern, length = (1 << used) - 1, group
+        while length < width:
+            pattern |= pattern << length
+            length *= 2
+        bits |= (pattern & ((1 << width) - 1)) << low
     return CpuSet.from_bits(bits)
 
 

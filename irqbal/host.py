@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -36,8 +36,10 @@ class CpuTime(msgspec.Struct, frozen=True):
 class Pulse(msgspec.Struct, frozen=True):
     """The cheap reading of every interval.
 
-    `totals` are interrupts since the IRQ was set up, modulo 2**32, by IRQ number; `effective` holds active IRQs only.
-    `stale` are IRQ numbers whose files were replaced since they were opened: they were set up anew.
+    `totals` are interrupts since the IRQ was set up, modulo 2**32, by IRQ number; `effective` holds those that were asked for and are
+    active. `stale` are IRQ numbers whose files were replaced since they were opened: they were set up anew. `packets` are counted by
+    (interface, `rx` or `tx`, queue) where the driver tells them. `squeezed` counts by CPU how often softirqs ran out of budget or dropped
+    a packet.
     """
 
     time: float
@@ -46,6 +48,8 @@ class Pulse(msgspec.Struct, frozen=True):
     online: CpuSet
     effective: dict[int, CpuSet]
     stale: frozenset[int] = frozenset()
+    packets: dict[tuple[str, str, int], int] = {}
+    squeezed: dict[int, int] = {}
 
 
 class IrqFacts(msgspec.Struct, frozen=True):
@@ -101,8 +105,8 @@ class Host(Protocol):
     def boot_id(self) -> str:
         """Changes with every boot: masks from before it mean nothing."""
 
-    def pulse(self) -> Pulse:
-        """The cheap reading. Raises HostError."""
+    def pulse(self, looked: Collection[int] | None = None) -> Pulse:
+        """The cheap reading, with the effective affinity of these IRQs as far as they fired; None: of all. Raises HostError."""
 
     def census(self) -> Census:
         """The full reading. Raises HostError."""

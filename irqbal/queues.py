@@ -78,6 +78,12 @@ STORAGE = (
 _BY_RANK = frozenset({"mlx4"})
 
 
+def counters(queue: Queue) -> tuple[tuple[str, str, int], ...]:
+    """The packet counters (interface, `rx` or `tx`, queue) that belong to a NIC queue's IRQ."""
+    ways = {"rx": ("rx",), "tx": ("tx",), "rxtx": ("rx", "tx")}.get(queue.kind, ())
+    return tuple((queue.name, way, queue.index) for way in ways)
+
+
 def identify(
     device: Device, actions: Mapping[int, str], interfaces: Mapping[str, Interface]
 ) -> dict[int, Queue]:

@@ -1,39 +1,40 @@
 """Two readings -> smoothed rates and loads. Pure: readings in, numbers out.
 
-Load is time, not interrupts: a CPU's seconds in hard and soft interrupts are shared out to the IRQs that it served, by
-rate times a cost per interrupt that is fitted over time. The fit is expectation-maximisation for Poisson counts
-(jiffies): each CPU's time goes to its IRQs in proportion to rate × cost, and each cost becomes the time it was given
-over the interrupts counted, with its group's cost (same driver, same kind) as the prior. While no time is visible at
-all, every interrupt costs the same.
+Load is time, not interrupts. A CPU's seconds in hard interrupts are shared out by interrupts, its seconds in soft interrupts by packets
+where the queue counts them (else by interrupts), each at a cost that is learnt over time (`costs`). While no time is visible at all,
+every interrupt costs the same.
+
+Most intervals only confirm the last: taking one in costs a few passes over lists. Costs are fitted when somebody asks for loads.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from operator import sub
 
+import msgspec
+
+from irqbal.costs import JIFFY, Costs
 from irqbal.cpuset import CpuSet
 from irqbal.host import Pulse
 
+__all__ = ["JIFFY", "NOMINAL_COST", "WRAP", "Learnt", "Meter", "fell"]
+
 NOMINAL_COST = 5e-6
 """Seconds that an interrupt is taken to cost until time says otherwise."""
-JIFFY = 0.01
-"""Seconds; the kernel's unit of CPU time towards user space (USER_HZ is 100 on every architecture that irqbal runs on).
-"""
 WRAP = 1 << 32
 PLAUSIBLE_RATE = 5e6
 """Interrupts a second that one IRQ might just raise; more means that a counter was reset rather than wrapped."""
+SETTLED = 12
+"""Intervals after which smoothed values are good enough to rest on."""
+MOVED_SHARE = 0.06
+"""Share of all load that may have shifted between IRQs since the last plan before a new one is worth asking for …"""
+MOVED_CPU = 0.08
+"""… and the share of the mean CPU's load by which one CPU's time may have changed."""
 
-_PRIOR = 2 * JIFFY
 _ALPHA = 0.1
-_DECAY = 0.95
-_MEMORY = 16
 _VISIBLE = 5 * JIFFY
-_SPREAD = 5.0
-_CHEAPEST = 0.02
-_EXPLAINED = 3.0
-_STEPS_AFTER_CHANGE = 30
-_STEPS = 3
 
 
 def fell(before: int, after: int, seconds: float) -> bool:
@@ -43,63 +44,96 @@ def fell(before: int, after: int, seconds: float) -> bool:
     return (after - before) % WRAP > PLAUSIBLE_RATE * max(seconds, 0.001)
 
 
-class _Rate:
-    """An IRQ's smoothed rate with its spread; after a change of level (two readings in a row far off) it starts anew.
-    """
+class Smoothed:
+    """Smoothed rates of many lines, with their spread; after a change of level (two readings in a row far off) a line starts anew."""
 
-    __slots__ = ("count", "factor", "group", "key", "mean", "off", "variance")
+    def __init__(self, size: int) -> None:
+        self.mean = [0.0] * size
+        self.variance = [0.0] * size
+        self.count = [0] * size
+        self._off = [0] * size
 
-    def __init__(self, key: str, group: str) -> None:
-        self.key, self.group = key, group
-        self.mean = self.variance = 0.0
-        self.count = 0
-        self.off = 0
-        self.factor = 1.0
+    def add(self, rates: list[float | None]) -> bool:
+        """Take a reading in; None: nothing is known of that line. Returns whether all were as expected."""
+        calm = True
+        mean, variance, count = self.mean, self.variance, self.count
+        for at, rate in enumerate(rates):
+            if rate is None:
+                calm = False
+                continue
+            error = rate - mean[at]
+            # The square root is taken only where the cheap test does not settle it.
+            if count[at] >= SETTLED and (abs(error) <= 0.3 * mean[at] or error * error <= 16 * variance[at]):
+                self._off[at] = 0
+                mean[at] += _ALPHA * error
+                variance[at] = (1 - _ALPHA) * (variance[at] + _ALPHA * error * error)
+            else:
+                calm &= self._add(at, rate, error)
+        return calm
 
-    def add(self, rate: float) -> None:
-        error = rate - self.mean
-        if self.count >= 2 and abs(error) > 4 * math.sqrt(self.variance) + 0.3 * self.mean:
+    def _add(self, at: int, rate: float, error: float) -> bool:
+        """One reading that is not plainly ordinary."""
+        ordinary = True
+        if self.count[at] >= 2 and abs(error) > 4 * math.sqrt(self.variance[at]) + 0.3 * self.mean[at]:
+            ordinary = False
             step = 1 if error > 0 else -1
-            self.off = self.off + step if self.off * step > 0 else step
-            if abs(self.off) >= 2:
-                self.mean, self.variance, self.count, self.off = rate, 0.0, 1, 0
-                return
-            if self.count > 3:
-                return
+            self._off[at] = self._off[at] + step if self._off[at] * step > 0 else step
+            if abs(self._off[at]) >= 2:
+                self.mean[at], self.variance[at], self.count[at], self._off[at] = rate, 0.0, 1, 0
+                return False
+            if self.count[at] > 3:
+                return False
         else:
-            self.off = 0
-        self.count += 1
-        alpha = max(_ALPHA, 1 / self.count)
-        self.mean += alpha * error
-        if self.count > 1:
-            self.variance = (1 - alpha) * (self.variance + alpha * error * error)
+            self._off[at] = 0
+        self.count[at] += 1
+        alpha = max(_ALPHA, 1 / self.count[at])
+        self.mean[at] += alpha * error
+        if self.count[at] > 1:
+            self.variance[at] = (1 - alpha) * (self.variance[at] + alpha * error * error)
+        return ordinary and self.count[at] >= SETTLED
 
-    @property
-    def noise(self) -> float:
-        """Standard error of the mean."""
-        alpha = max(_ALPHA, 1 / max(self.count, 1))
-        return math.sqrt(self.variance * alpha / (2 - alpha)) if self.count > 1 else 0.0
+    def noise(self, at: int) -> float:
+        """Standard error of one line's mean."""
+        alpha = max(_ALPHA, 1 / max(self.count[at], 1))
+        return math.sqrt(self.variance[at] * alpha / (2 - alpha)) if self.count[at] > 1 else 0.0
+
+    def copy_line(self, at: int, other: Smoothed, there: int) -> None:
+        """Go on from another table's line."""
+        self.mean[at], self.variance[at] = other.mean[there], other.variance[there]
+        self.count[at], self._off[at] = other.count[there], other._off[there]
 
 
-class _Seen:
-    """What one CPU spent while it served one set of IRQs: decayed seconds, and decayed interrupts of each."""
+class Learnt(msgspec.Struct, frozen=True):
+    """Costs as they are kept over a restart: seconds a unit by group, and factors by the IRQ's key, hard and soft."""
 
-    __slots__ = ("counts", "seconds", "time")
-
-    def __init__(self, numbers: tuple[int, ...]) -> None:
-        self.counts = dict.fromkeys(numbers, 0.0)
-        self.seconds = self.time = 0.0
+    hard: dict[str, float] = {}
+    soft: dict[str, float] = {}
+    factors: dict[str, tuple[float, float]] = {}
 
 
 class Meter:
     """Rates, costs and loads of all IRQs, carried from one interval to the next."""
 
     def __init__(self) -> None:
-        self._rates: dict[int, _Rate] = {}
-        self._seen: dict[int, dict[tuple[int, ...], _Seen]] = {}
-        self._groups: dict[str, float] = {}
-        self._background = 0.0
+        self._hard, self._soft = Costs(NOMINAL_COST), Costs(NOMINAL_COST)
+        self._keys: Mapping[int, tuple[str, str]] = {}
+        self._numbers: list[int] = []
+        self._at: dict[int, int] = {}
+        self._rates, self._work_rates = Smoothed(0), Smoothed(0)
+        self._counted: list[int] = []
+        self._worked: list[float] = []
+        self._works: dict[int, int] = {}
+        self._new: set[int] = set()
+        self._unclean: set[int] = set()
+        self._places: dict[int, int] = {}
+        self._seconds = self._intervals = 0.0
+        self._spent: dict[int, tuple[float, float]] = {}
+        self._smooth: dict[int, float] = {}
         self._time = 0.0
+        self._factors: dict[str, tuple[float, float]] = {}
+        self._rested: tuple[list[float], list[float], dict[int, float]] | None = None
+        self.calm = False
+        """Whether the last interval only confirmed what was known."""
         self.cpu_times: dict[int, tuple[float, float]] = {}
         """(irq, softirq) seconds a second of each CPU in the last interval."""
 
@@ -110,233 +144,242 @@ class Meter:
 
     def rate(self, number: int) -> float:
         """Interrupts a second, smoothed."""
-        found = self._rates.get(number)
-        return found.mean if found is not None else 0.0
+        at = self._at.get(number)
+        return 0.0 if at is None else self._rates.mean[at]
 
     def load(self, number: int) -> tuple[float, float]:
         """(seconds of CPU a second, its standard error)."""
-        found = self._rates.get(number)
-        if found is None:
+        at = self._at.get(number)
+        if at is None:
             return 0.0, 0.0
-        cost = self._cost(found)
-        return found.mean * cost, found.noise * cost
+        self.settle()
+        if not self.time_visible:
+            return self._rates.mean[at] * NOMINAL_COST, self._rates.noise(at) * NOMINAL_COST
+        hard, soft = self._hard.cost(number), self._soft.cost(number)
+        work = self._work_rates if number in self._works else self._rates
+        return self._rates.mean[at] * hard + work.mean[at] * soft, self._rates.noise(at) * hard + work.noise(at) * soft
 
-    def forget(self, number: int) -> None:
-        """This IRQ began a new generation: nothing learnt of it holds."""
-        self._rates.pop(number, None)
-        self._forget_seen({number})
+    def learnt(self) -> Learnt:
+        """What is worth keeping over a restart."""
+        hard, hard_factors = self._hard.learnt()
+        soft, soft_factors = self._soft.learnt()
+        factors = {
+            _life(self._keys[number][0]): (hard_factors.get(number, 1.0), soft_factors.get(number, 1.0))
+            for number in hard_factors.keys() | soft_factors.keys()
+            if number in self._keys
+        }
+        return Learnt(hard, soft, {**self._factors, **factors})
+
+    def start_from(self, learnt: Learnt) -> None:
+        """Begin with what an irqbal before this one knew."""
+        self._hard.start_from(learnt.hard)
+        self._soft.start_from(learnt.soft)
+        self._factors = dict(learnt.factors)
+
+    # One interval
 
     def update(
-        self, before: Pulse, after: Pulse, start: Mapping[int, CpuSet], keys: Mapping[int, tuple[str, str]]
-    ) -> None:
-        """Take one interval in. `start` is where each IRQ was delivered at its beginning; `keys` gives each IRQ's
-        (identity and generation, group). An interval with a hotplug, and an IRQ that moved or has several effective
-        CPUs, attribute nothing.
+        self, before: Pulse, after: Pulse, start: Mapping[int, CpuSet], keys: Mapping[int, tuple[str, str]],
+        work: Mapping[int, int] | None = None,
+    ) -> None:  # fmt: skip
+        """Take one interval in. `start` is where each IRQ was delivered at its beginning (who is not in `after.effective` still is);
+        `keys` gives each IRQ's (identity and generation, group); `work` the packets that each IRQ's queue has counted so far.
+
+        An interval with a hotplug, and an IRQ that moved or has several effective CPUs, attribute nothing.
         """
         seconds = after.time - before.time
         if seconds <= 0:
             return
-        counts, uncounted = self._count(before, after, seconds, keys)
-        self.cpu_times = {
-            cpu: (max(0.0, time.irq - old.irq) / seconds, max(0.0, time.softirq - old.softirq) / seconds)
-            for cpu, time in after.cpu_times.items()
-            if (old := before.cpu_times.get(cpu)) is not None
-        }
+        if keys is not self._keys:
+            self._relearn(keys)
+        counts, uncounted = self._count(before, after, seconds)
+        worked = self._count_work(work or {}, seconds)
+        self.calm = self._rates.add([None if n in uncounted else count / seconds for n, count in zip(self._numbers, counts, strict=True)])
+        if worked:
+            rates = [worked.get(number, 0.0) / seconds for number in self._numbers]
+            self.calm &= self._work_rates.add(list(rates))
+        self._take_times(before, after, seconds)
         if before.online != after.online:
+            self.settle()
+            self.calm = False
             return
-        changed = self._observe(counts, uncounted, after, start, seconds)
-        if self.time_visible:
-            self._fit(changed)
+        self._collect(counts, worked, uncounted, after, start, seconds)
+        if not self.calm:
+            self.settle()
 
-    def _count(
-        self, before: Pulse, after: Pulse, seconds: float, keys: Mapping[int, tuple[str, str]]
-    ) -> tuple[dict[int, int], set[int]]:
-        """The interrupts of each IRQ, and those IRQs that fired an unknown number of times: new ones, and reset ones.
-        """
-        counts: dict[int, int] = {}
-        uncounted: set[int] = set()
-        for number, (key, group) in keys.items():
-            now, then = after.totals.get(number), before.totals.get(number)
-            rate = self._rates.get(number)
-            if rate is None or rate.key != key:
-                if rate is not None:
-                    self._forget_seen({number})
-                rate = self._rates[number] = _Rate(key, group)
-            if now is None or then is None or fell(then, now, seconds):
-                uncounted.add(number)
-                continue
-            counts[number] = (now - then) % WRAP
-            rate.add(counts[number] / seconds)
-        for number in self._rates.keys() - keys.keys():
-            self.forget(number)
+    def _relearn(self, keys: Mapping[int, tuple[str, str]]) -> None:
+        """Other IRQs, or other lives of them."""
+        self.settle()
+        for number in [number for number in self._keys if number not in keys]:
+            self._forget(number)
+        fresh = []
+        for number, key in keys.items():
+            if self._keys.get(number) != key:
+                self._forget(number)
+                fresh.append(number)
+        rates, works = Smoothed(len(keys)), Smoothed(len(keys))
+        for at, number in enumerate(keys):
+            there = self._at.get(number)
+            if there is not None and self._keys.get(number) == keys[number]:
+                rates.copy_line(at, self._rates, there)
+                works.copy_line(at, self._work_rates, there)
+        self._keys, self._rates, self._work_rates = keys, rates, works
+        self._numbers = list(keys)
+        self._at = {number: at for at, number in enumerate(keys)}
+        self._new |= set(fresh)
+        for number in fresh:
+            life, group = keys[number]
+            hard, soft = self._factors.get(_life(life), (1.0, 1.0))
+            self._hard.know(number, group, hard)
+            self._soft.know(number, group, soft)
+        self._clear()
+
+    def _forget(self, number: int) -> None:
+        self._hard.forget(number)
+        self._soft.forget(number)
+        self._works.pop(number, None)
+
+    def _count(self, before: Pulse, after: Pulse, seconds: float) -> tuple[list[int], set[int]]:
+        """The interrupts of each IRQ, and those IRQs that fired an unknown number of times: new ones, and reset ones."""
+        now = [after.totals.get(number, -1) for number in self._numbers]
+        then = [before.totals.get(number, -1) for number in self._numbers]
+        counts = list(map(sub, now, then))
+        uncounted, self._new = {number for number in self._new if number in self._at and number not in before.totals}, set()
+        if (counts and min(counts) < 0) or -1 in now or -1 in then:
+            for at, number in enumerate(self._numbers):
+                if now[at] < 0 or then[at] < 0 or fell(then[at], now[at], seconds):
+                    uncounted.add(number)
+                    counts[at] = 0
+                elif counts[at] < 0:
+                    counts[at] %= WRAP
         return counts, uncounted
 
-    def _observe(
-        self, counts: Mapping[int, int], uncounted: set[int], after: Pulse, start: Mapping[int, CpuSet], seconds: float
-    ) -> bool:
-        """Remember which IRQs each CPU's time was spent on. Returns whether any CPU served another set than before."""
-        served: dict[int, list[int]] = {cpu: [] for cpu in after.online}
-        unclean: set[int] = set()
+    def _count_work(self, work: Mapping[int, int], seconds: float) -> dict[int, float]:
+        """Packets of each IRQ whose queue counts them. Queues that begin to be counted are of another group: packets, not interrupts."""
+        worked: dict[int, float] = {}
+        for number, total in work.items():
+            if number not in self._at:
+                continue
+            then = self._works.get(number)
+            if then is None:
+                self._soft.forget(number)
+                self._soft.know(number, f"{self._keys[number][1]} packets", self._factors.get(_life(self._keys[number][0]), (1.0, 1.0))[1])
+            # A counter that fell was set to 0 by the driver.
+            worked[number] = float(total - then if then is not None and total >= then else 0)
+            self._works[number] = total
+        return worked
+
+    def _take_times(self, before: Pulse, after: Pulse, seconds: float) -> None:
+        old = before.cpu_times
+        self.cpu_times = {
+            cpu: (max(0.0, time.irq - old[cpu].irq) / seconds, max(0.0, time.softirq - old[cpu].softirq) / seconds)
+            for cpu, time in after.cpu_times.items()
+            if cpu in old
+        }
+        smooth, fresh = self._smooth, {}
+        total = 0.0
+        for cpu, (hard, soft) in self.cpu_times.items():
+            spent = hard + soft
+            total += spent
+            fresh[cpu] = spent if cpu not in smooth else smooth[cpu] + _ALPHA * (spent - smooth[cpu])
+        self._smooth = fresh
+        self._time = min(10.0, 0.99 * self._time + total * seconds)
+
+    def _collect(
+        self, counts: list[int], worked: Mapping[int, float], uncounted: set[int], after: Pulse, start: Mapping[int, CpuSet],
+        seconds: float,
+    ) -> None:  # fmt: skip
+        """Add to what is waiting to be fitted, as long as every IRQ stays where it is."""
+        moved: set[int] = set()
         for number in uncounted:
             if after.totals.get(number, 1):
-                unclean.update(after.effective.get(number, CpuSet()) | start.get(number, CpuSet()))
-        for number, count in counts.items():
-            if not count:
+                moved.update(after.effective.get(number, CpuSet()) | start.get(number, CpuSet()))
+        places = self._places
+        looked = set(after.effective)
+        looked.update(number for number, count in zip(self._numbers, counts, strict=True) if count and number not in places)
+        for number in looked:
+            at = self._at.get(number)
+            if at is None or not counts[at]:
                 continue
-            end, begin = after.effective.get(number, CpuSet()), start.get(number, CpuSet())
-            if len(end) == 1 and end == begin:
-                served.setdefault(end.first, []).append(number)
+            begin = start.get(number, CpuSet())
+            end = after.effective.get(number, begin)
+            if len(end) == 1 and end == begin and places.get(number) in (None, end.first):
+                places[number] = end.first
             else:
-                unclean.update(end | begin)
-        spent = {cpu: sum(times) * seconds for cpu, times in self.cpu_times.items()}
-        self._time = min(10.0, 0.99 * self._time + sum(spent.values()))
-        changed = False
-        for cpu, numbers in served.items():
-            if cpu in unclean or cpu not in spent:
+                moved.update(end | begin)
+                if places.pop(number, None) is not None:
+                    self.calm = False
+        if self._intervals and moved - self._unclean:
+            # What was gathered before this is still good; this interval is not, on those CPUs.
+            self._flush(set())
+        self._unclean |= moved
+        self._seconds += seconds
+        self._intervals += 1
+        self._counted = list(map(int.__add__, self._counted, counts)) if self._counted else counts
+        if worked:
+            fresh = [worked.get(number, 0.0) for number in self._numbers]
+            self._worked = list(map(float.__add__, self._worked, fresh)) if self._worked else fresh
+        spent = self._spent
+        for cpu, (hard, soft) in self.cpu_times.items():
+            one, two = spent.get(cpu, (0.0, 0.0))
+            spent[cpu] = (one + hard * seconds, two + soft * seconds)
+        if moved:
+            self._flush(self._unclean)
+
+    def _clear(self) -> None:
+        self._counted, self._worked, self._spent, self._unclean, self._places = [], [], {}, set(), {}
+        self._seconds = self._intervals = 0.0
+
+    def _flush(self, unclean: set[int]) -> None:
+        """Hand what was gathered to the costs."""
+        if not self._intervals:
+            return
+        hard: dict[int, dict[int, float]] = {cpu: {} for cpu in self._spent}
+        soft: dict[int, dict[int, float]] = {cpu: {} for cpu in self._spent}
+        for at, number in enumerate(self._numbers):
+            cpu = self._places.get(number)
+            if cpu is None or cpu not in hard or not self._counted[at]:
                 continue
-            changed |= self._remember(cpu, tuple(numbers), counts, spent[cpu], seconds)
-        return changed
+            hard[cpu][number] = float(self._counted[at])
+            soft[cpu][number] = self._worked[at] if self._worked and number in self._works else float(self._counted[at])
+        for cpu, (irq, softirq) in self._spent.items():
+            if cpu not in unclean:
+                self._hard.observe(cpu, hard[cpu], irq, self._seconds, self._intervals)
+                self._soft.observe(cpu, soft[cpu], softirq, self._seconds, self._intervals)
+        self._clear()
 
-    def _remember(
-        self, cpu: int, numbers: tuple[int, ...], counts: Mapping[int, int], spent: float, seconds: float
-    ) -> bool:
-        sets = self._seen.setdefault(cpu, {})
-        known = sets.get(numbers)
-        if known is not None and known.seconds > 0 and self._surprising(known, counts, spent, seconds):
-            self._forget_seen(set(numbers))
-            sets = self._seen.setdefault(cpu, {})
-            known = None
-        fresh = known is None
-        if known is None:
-            known = sets[numbers] = _Seen(numbers)
-            while len(sets) > _MEMORY:
-                del sets[next(iter(sets))]
-        for seen in sets.values():
-            seen.time *= _DECAY
-            seen.seconds *= _DECAY
-            for number in seen.counts:
-                seen.counts[number] *= _DECAY
-        known.time += spent
-        known.seconds += seconds
-        for number in numbers:
-            known.counts[number] += counts[number]
-        return fresh
-
-    def _surprising(self, known: _Seen, counts: Mapping[int, int], spent: float, seconds: float) -> bool:
-        """Whether these interrupts' time is far from what their costs say: the costs have changed."""
-        expected = self._background * seconds
-        expected += sum(counts[number] * self._cost(self._rates[number]) for number in known.counts)
-        jiffies, seen = expected / JIFFY, spent / JIFFY
-        return abs(seen - jiffies) > 4 * math.sqrt(max(jiffies, 1.0)) + 0.3 * jiffies
-
-    def _forget_seen(self, numbers: set[int]) -> None:
-        for sets in self._seen.values():
-            for key in [key for key in sets if not numbers.isdisjoint(key)]:
-                del sets[key]
-
-    def _cost(self, rate: _Rate) -> float:
-        """Seconds an interrupt: its group's cost times its own factor."""
-        if not self.time_visible:
-            return NOMINAL_COST
-        return self._groups.get(rate.group, NOMINAL_COST) * rate.factor
-
-    def _fit(self, changed: bool) -> None:
-        """First what groups cost, which few equations tell; then how single IRQs differ from their group, as far as that explains
-        what is left.
-        """
-        if changed:
-            self._fit_groups()
-        for _ in range(_STEPS_AFTER_CHANGE if changed else _STEPS):
-            expected, given = self._expect()
-            for number, time in expected.items():
-                rate = self._rates[number]
-                # The prior draws the factor to 1: a jiffy or two do not make an IRQ an exception.
-                rate.factor *= (given[number] + _PRIOR) / (time + _PRIOR * rate.factor)
-
-    def _fit_groups(self) -> None:
-        """Weighted least squares of every CPU's time over its interrupts by group and its idle background, drawn weakly to the
-        mean cost, so that groups that always come together share what they cost. Where that explains all there is, what single
-        IRQs seemed to differ by was noise, or the groups' error before.
-        """
-        names = sorted({self._rates[number].group for sets in self._seen.values() for key in sets for number in key})
-        index = {name: at for at, name in enumerate(names)}
-        rows: list[tuple[dict[int, float], float, float]] = []
-        total_time = total_count = 0.0
-        for sets in self._seen.values():
-            for seen in sets.values():
-                row: dict[int, float] = {len(names): seen.seconds}
-                for number, count in seen.counts.items():
-                    at = index[self._rates[number].group]
-                    row[at] = row.get(at, 0.0) + count
-                    total_count += count
-                total_time += seen.time
-                rows.append((row, seen.time, JIFFY * JIFFY + 0.25 * JIFFY * seen.time))
-        if not total_count or not total_time:
+    def settle(self) -> None:
+        """Fit the costs to all that was gathered."""
+        if not self._intervals:
             return
-        mean = total_time / total_count
-        scale = [*[mean] * len(names), 1e-3]
-        found = _ridge(rows, scale, [*[1.0] * len(names), 0.0])
-        error = 0.0
-        for row, value, variance in rows:
-            error += (value - sum(amount * scale[at] * found[at] for at, amount in row.items())) ** 2 / variance
-        if error > _EXPLAINED * len(rows) and self._groups:
-            return
-        for rate in self._rates.values():
-            rate.factor = 1.0
-        for name, at in index.items():
-            self._groups[name] = max(mean * _CHEAPEST, found[at] * mean)
-        self._background = max(1e-5, found[len(names)] * 1e-3)
+        self._flush(self._unclean)
+        if self.time_visible:
+            self._hard.fit()
+            self._soft.fit()
 
-    def _expect(self) -> tuple[dict[int, float], dict[int, float]]:
-        """(seconds that each IRQ should have cost, seconds that it is given of what was spent); the background is
-        fitted along.
-        """
-        expected: dict[int, float] = {}
-        given: dict[int, float] = {}
-        background = self._background or 1e-4
-        background_given = background_seconds = 0.0
-        costs = {number: self._cost(rate) for number, rate in self._rates.items()}
-        for sets in self._seen.values():
-            for seen in sets.values():
-                shares = {number: count * costs[number] for number, count in seen.counts.items()}
-                total = background * seen.seconds + sum(shares.values())
-                if total <= 0:
-                    continue
-                ratio = seen.time / total
-                background_given += background * seen.seconds * ratio
-                background_seconds += seen.seconds
-                for number, share in shares.items():
-                    expected[number] = expected.get(number, 0.0) + share
-                    given[number] = given.get(number, 0.0) + share * ratio
-        if background_seconds:
-            self._background = background_given / background_seconds
-        return expected, given
+    # Rest
+
+    def rest(self) -> None:
+        """A plan was made of what is known now: `shifted` compares with this."""
+        self.settle()
+        self._rested = ([self.load(number)[0] for number in self._numbers], list(self._rates.mean), dict(self._smooth))
+
+    def shifted(self) -> bool:
+        """Whether so much has changed since the last plan that another one may find something to do."""
+        if self._rested is None or not self.calm:
+            return True
+        loads, rates, smooth = self._rested
+        if len(loads) != len(self._numbers) or smooth.keys() != self._smooth.keys():
+            return True
+        # Seconds a second that went from one IRQ to another, by the ratio of rates then and now.
+        moved = sum(load * abs(now / then - 1) for load, now, then in zip(loads, self._rates.mean, rates, strict=True) if then > 0)
+        if moved > MOVED_SHARE * sum(loads):
+            return True
+        mean = sum(smooth.values()) / max(1, len(smooth))
+        return any(abs(now - smooth[cpu]) > MOVED_CPU * mean + 4 * math.sqrt(JIFFY * 0.02 * now) for cpu, now in self._smooth.items())
 
 
-def _ridge(rows: list[tuple[dict[int, float], float, float]], scale: list[float], prior: list[float]) -> list[float]:
-    """Solve for x, where each row says sum(row[i] * scale[i] * x[i]) = value, with this variance; x is drawn to `prior` with a
-    standard error of _SPREAD. Gaussian elimination on the normal equations, which are positive definite for that prior.
-    """
-    size = len(scale)
-    weight = 1 / _SPREAD**2
-    matrix = [[weight if i == j else 0.0 for j in range(size)] for i in range(size)]
-    right = [weight * value for value in prior]
-    for row, value, variance in rows:
-        terms = [(at, amount * scale[at]) for at, amount in row.items()]
-        for i, a in terms:
-            right[i] += a * value / variance
-            line = matrix[i]
-            for j, b in terms:
-                line[j] += a * b / variance
-    for i in range(size):
-        pivot = matrix[i][i]
-        for k in range(i + 1, size):
-            ratio = matrix[k][i] / pivot
-            if ratio:
-                for j in range(i, size):
-                    matrix[k][j] -= ratio * matrix[i][j]
-                right[k] -= ratio * right[i]
-    found = [0.0] * size
-    for i in reversed(range(size)):
-        found[i] = (right[i] - sum(matrix[i][j] * found[j] for j in range(i + 1, size))) / matrix[i][i]
-    return found
+def _life(key: str) -> str:
+    """The IRQ's identity, whichever generation."""
+    return key.rpartition("#")[0] or key
+

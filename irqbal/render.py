@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
@@ -17,7 +19,96 @@ from irqbal.verify import Finding
 def console() -> Console:
     """Where to print: as wide as the terminal; wide enough for any line when piped."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
-    return Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
+    return _Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty(), markup=False, emoji=False)
+
+
+class _Console(Console):
+    """Names such as `i915[0]` or `0000:100:00.0` are neither markup nor emoji."""
+
+    def on_broken_pipe(self) -> None:
+        """Whoever read our output left: the command's end, and its own exit status."""
+        raise BrokenPipeError
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A table's column. On a narrow terminal those with the highest `drop` go first, and those that `wrap` become narrow."""
+
+    head: str
+    right: bool = False
+    wrap: bool = False
+    drop: int = 0
+
+
+GAP = 2
+NARROW = 16
+"""Columns of text that wrap are given at least so much."""
+
+
+def print_rows(out: Console, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """A table that fits: on a terminal, columns that matter less are left out until the others have room."""
+    cells = [[plain(cell) for cell in row] for row in rows]
+    shown = _fitting(columns, cells, out.width)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for index in shown:
+        column = columns[index]
+        table.add_column(
+            column.head, justify="right" if column.right else "left", overflow="fold", no_wrap=not column.wrap,
+            min_width=min(NARROW, _widest(columns, cells, index)) if column.wrap else None,
+        )  # fmt: skip
+    for row in cells:
+        table.add_row(*(row[index] for index in shown))
+    out.print(table)
+
+
+def _widest(columns: Sequence[Column], rows: Sequence[Sequence[str]], index: int) -> int:
+    return max(cell_len(columns[index].head), max((cell_len(row[index]) for row in rows), default=0))
+
+
+def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    needs = {
+        index: min(NARROW, widest) if column.wrap else widest
+        for index, column in enumerate(columns)
+        for widest in [_widest(columns, rows, index)]
+    }
+    shown = list(range(len(columns)))
+    while sum(needs[index] + GAP for index in shown) > width:
+        least = max(shown, key=lambda index: columns[index].drop)
+        if columns[least].drop == 0:
+            break
+        shown.remove(least)
+    return shown
+
+
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�") | {ord("\n"): " ", ord("\t"): " "}
+
+
+def plain(text: str) -> str:
+    """Text that other people chose, without what would command a terminal."""
+    return text.translate(_CONTROLS)
+
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float | None], width: int, top: float | None = None) -> str:
+    """Values as blocks, at most `width` of them, each the mean of its share; None (nothing known) is a gap.
+
+    `top` is what a full block means: the largest value, unless given.
+    """
+    count = max(1, -(-len(values) // max(1, width)))
+    means: list[float | None] = []
+    for start in range(0, len(values), count):
+        known = [value for value in values[start : start + count] if value is not None]
+        means.append(sum(known) / len(known) if known else None)
+    most = top if top is not None else max((mean for mean in means if mean is not None), default=0.0)
+    return "".join(" " if mean is None else BLOCKS[_level(mean, most)] for mean in means)
+
+
+def _level(value: float, most: float) -> int:
+    """What is more than nothing is seen: the lowest block is for zero alone."""
+    if value <= 0 or most <= 0:
+        return 0
+    return min(len(BLOCKS) - 1, max(1, round(value / most * (len(BLOCKS) - 1))))
 
 
 def _table(*columns: str) -> Table:

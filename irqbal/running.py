@@ -52,11 +52,26 @@ class Running(Protocol):
         """Ask for a cycle; the future is done when one has been run that began after this."""
 
 
+MOST_WAITING = 16
+"""Requests that may wait for the kernel's thread: a cycle waits behind them."""
+
+
 class Past:
     """Reads the daemon's own history, on the thread that writes it."""
 
     def __init__(self, daemon: Running) -> None:
         self._daemon = daemon
+        self._waiting = 0
+
+    async def _on_kernel(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run on the kernel's thread. Raises ApiError if too many wait for it already."""
+        if self._waiting >= MOST_WAITING:
+            raise ApiError(503, "busy", "too many requests at once; nothing was changed, try again", headers={"Retry-After": "1"})
+        self._waiting += 1
+        try:
+            return await self._daemon.on_kernel(work, *arguments)
+        finally:
+            self._waiting -= 1
 
     def _keeper(self) -> Keeper:
         if self._daemon.keeper is None:
@@ -87,7 +102,7 @@ class Past:
 
     async def irq_totals(self, identity: str) -> dict[int, int]:
         """As of the newest sample."""
-        return await self._daemon.on_kernel(self._daemon.recorder.totals_of, identity)
+        return await self._on_kernel(self._daemon.recorder.totals_of, identity)
 
     async def decisions(self, start: float, end: float, identity: str, limit: int) -> list[Decision]:
         """The newest first."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from pathlib import Path
 
 from irqbal import plugins
@@ -23,16 +22,20 @@ log = logging.getLogger(__name__)
 def folders(config: Config, root: Path, made_up: bool = False) -> Folders:
     """Where this daemon keeps its files: /run/irqbal for the live host, below the state folder for another root or a made-up host."""
     if made_up and not config.state_dir:
-        # What a made-up host did must not stand in the real one's history.
-        state = Path(tempfile.gettempdir()) / f"irqbal-simulated-{os.geteuid()}"
+        # What a made-up host did must not stand in the real one's history; nor where other users could put files before us.
+        state = Path("/run/irqbal-simulated") if os.geteuid() == 0 else _home() / "irqbal-simulated"
     elif config.state_dir:
         state = Path(config.state_dir)
     elif os.geteuid() == 0:
         state = Path("/var/lib/irqbal")
     else:
-        base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
-        state = Path(base) / "irqbal"
+        state = _home() / "irqbal"
     return Folders(state, RUN_DIR if is_live(root) and not made_up else state / "run")
+
+
+def _home() -> Path:
+    """Where programs of a user keep their state."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
 
 
 def is_live(root: Path) -> bool:

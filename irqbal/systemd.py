@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import socket
 import sys
 import time
 
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 _LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 
@@ -39,6 +41,11 @@ class _Formatter(logging.Formatter):
         super().__init__("%(message)s" if journald else "%(asctime)s %(levelname)-7s %(message)s")
         self._journald = journald
 
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """A message is one line, whatever names and texts of strangers stand in it: nobody forges lines, or moves a terminal's cursor."""
+        record.message = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), record.message)
+        return super().formatMessage(record)
+
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         if not self._journald:
@@ -53,3 +60,5 @@ def setup_logging(debug: bool) -> None:
     handler.setFormatter(_Formatter("JOURNAL_STREAM" in os.environ))
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    # A line for each malformed request would be anybody's to write.
+    logging.getLogger("tornado").setLevel(logging.WARNING)

@@ -16,7 +16,7 @@ from irqbal.errors import HostError
 from irqbal.host import DEFAULT, Census, Host, IrqFacts, Pulse, Topology
 from irqbal.model import Cpu, Device, Irq, Outcome, Override, Placed, Queue, Snapshot, steering_of
 from irqbal.planner import Ledger
-from irqbal.queues import identify, identify_platform
+from irqbal.queues import counters, identify, identify_platform
 from irqbal.rates import Meter, fell
 
 SETTLING_CYCLES = 3
@@ -25,6 +25,9 @@ SWEEP_SECONDS = 60.0
 """Every mask is looked at once in this time, and all of them in every cycle where there are few."""
 SWEEP_AT_ONCE = 256
 CENSUS_SECONDS = 60.0
+BIG_CENSUS_SECONDS = 600.0
+"""Between two censuses that nothing asked for; on big hosts one costs as much as a hundred pulses."""
+SQUEEZE_ALPHA = 0.05
 MAX_PAST = 10_000
 """IRQs that are gone whose generation is remembered."""
 
@@ -57,7 +60,14 @@ class Watch:
         self._identities: dict[int, str] = {}
         self._devices: dict[int, Device] = {}
         self._queues: dict[int, Queue] = {}
-        self._groups: dict[int, str] = {}
+        self._numbers: list[int] = []
+        self._inodes: dict[int, int] = {}
+        self._affinities: dict[int, CpuSet] = {}
+        self._keys: dict[int, tuple[str, str]] = {}
+        self._counters: dict[int, tuple[tuple[str, str, int], ...]] = {}
+        self._seen: dict[int, CpuSet] = {}
+        self._recheck: set[int] = set()
+        self._squeezed: dict[int, float] = {}
         self._start: dict[int, CpuSet] = {}
         self._taught: dict[int, Queue] = {}
         self._hotplug_at = -math.inf
@@ -68,8 +78,17 @@ class Watch:
 
     def look(self, ledger: Ledger, overrides: Iterable[Override] = (), full: bool = False) -> Snapshot:
         """Read the host and see what changed. `full` asks for a census whatever the pulse says. Raises HostError."""
+        self.glance(full)
+        return self.present(ledger, overrides)
+
+    def glance(self, full: bool = False) -> bool:
+        """The cheap part of a look: the pulse, a slice of the masks, and a census if one is due. Raises HostError.
+
+        Returns whether everything is as it was, so that a plan would find nothing new.
+        """
         self._cycle += 1
-        before, pulse = self._pulse, self._host.pulse()
+        part = self._slice()
+        before, pulse = self._pulse, self._host.pulse(part)
         first = before is None
         hotplug = before is not None and before.online != pulse.online
         if hotplug:
@@ -77,27 +96,75 @@ class Watch:
             self._settling_until = self._cycle + SETTLING_CYCLES - 1
         fallen = set() if before is None else self._fallen(before, pulse)
         population = self._host.population()
-        due = self._census is None or pulse.time - self._census.time >= CENSUS_SECONDS
+        due = self._census is None or pulse.time - self._census.time >= self._census_seconds()
         self.took_census = bool(full or first or hotplug or fallen or due or population != self._population or pulse.stale)
+        drifted = False
         if self.took_census:
             self._population = population
             self._take_census(fallen | set(pulse.stale))
-        elif self._sweep():
-            self.took_census = True
-            self._take_census(set())
+        else:
+            again, drifted = self._sweep(part)
+            if again:
+                self.took_census = True
+                self._take_census(set())
         if first and self._census is not None:
             # Only now is it known which IRQs there are; the totals of a first pulse are empty.
             pulse = self._host.pulse()
         if before is not None:
-            self.meter.update(before, pulse, self._start, self._keys())
+            self.meter.update(before, pulse, self._start, self._keys, self._work(pulse))
+            self._squeeze(before, pulse)
         self._advance(pulse)
-        return self._snapshot(pulse, ledger, tuple(overrides))
+        calm = not (self.took_census or drifted or pulse.time - self._hotplug_at <= self.interval * 1.5)
+        return calm and self._cycle > self._settling_until and not self.meter.shifted()
+
+    def _slice(self) -> list[int] | None:
+        """The IRQs whose mask and effective affinity are looked at in this cycle; None: all, where there are few."""
+        if self._census is None or len(self._numbers) <= SWEEP_AT_ONCE:
+            return None
+        numbers = self._numbers
+        size = max(1, math.ceil(len(numbers) * self.interval / SWEEP_SECONDS))
+        begin = self._swept % len(numbers)
+        self._swept = begin + size
+        part = (numbers + numbers)[begin : begin + min(size, len(numbers))]
+        again, self._recheck = self._recheck, set()
+        return part + [number for number in again if number in self._inodes and number not in part]
+
+    def _census_seconds(self) -> float:
+        """What nobody announces is found within this time: settings of queues, and IRQs of a host without events."""
+        return CENSUS_SECONDS if len(self._numbers) <= SWEEP_AT_ONCE else BIG_CENSUS_SECONDS
+
+    def _work(self, pulse: Pulse) -> dict[int, int]:
+        """Packets by IRQ, of those whose queue counts them."""
+        packets = pulse.packets
+        if not packets:
+            return {}
+        found: dict[int, int] = {}
+        for number, keys in self._counters.items():
+            try:
+                found[number] = sum([packets[key] for key in keys])
+            except KeyError:
+                continue
+        return found
+
+    def _squeeze(self, before: Pulse, pulse: Pulse) -> None:
+        """Times a second that each CPU's softirqs had too little time, over the last minutes."""
+        if pulse.squeezed is before.squeezed and not self._squeezed:
+            return
+        seconds = max(0.001, pulse.time - before.time)
+        fresh = {}
+        for cpu, count in pulse.squeezed.items():
+            rate = max(0, count - before.squeezed.get(cpu, count)) / seconds
+            smooth = self._squeezed.get(cpu, 0.0)
+            smooth += SQUEEZE_ALPHA * (rate - smooth)
+            if smooth > 1e-3:
+                fresh[cpu] = smooth
+        self._squeezed = fresh
 
     def present(self, ledger: Ledger, overrides: Iterable[Override], sweep: bool = False) -> Snapshot:
-        """The host as it is known now, without ending an interval: after writes, or (`sweep`: every mask is read) between cycles."""
+        """The host as it is known now, without ending an interval. `sweep`: every mask is read first."""
         assert self._census is not None and self._pulse is not None
         if sweep:
-            found = self._host.masks(facts.number for facts in self._census.irqs)
+            found = self._host.masks(self._numbers)
             self._set_masks({number: mask for number, (mask, _) in found.items()})
         return self._snapshot(self._pulse, ledger, tuple(overrides))
 
@@ -122,9 +189,10 @@ class Watch:
                 self._set_steering(outcome)
         self._set_masks(masks)
         try:
-            pulse = self._host.pulse()
+            pulse = self._host.pulse(masks)
         except HostError:
             return
+        self._recheck |= set(masks)
         for number, mask in masks.items():
             effective = self._start.get(number, CpuSet())
             # With one CPU the next interrupt goes there; with several the kernel chooses, unless it need not move at all.
@@ -146,11 +214,10 @@ class Watch:
         return {self._identities[facts.number]: (facts.affinity, facts.inode) for facts in self._census.irqs}
 
     def _fallen(self, before: Pulse, pulse: Pulse) -> set[int]:
-        seconds = pulse.time - before.time
         totals = pulse.totals
-        return {
-            number for number, total in before.totals.items() if number in totals and fell(total, totals[number], seconds)
-        }
+        less = [number for number, total in before.totals.items() if totals.get(number, total) < total]
+        seconds = pulse.time - before.time
+        return {number for number in less if fell(before.totals[number], totals[number], seconds)}
 
     def _take_census(self, renewed: set[int]) -> None:
         """Read everything, and tell one life of an IRQ from the next."""
@@ -182,6 +249,12 @@ class Watch:
         self._past = dict([*self._past.items(), *gone.items()][-MAX_PAST:])
         self._lives, self._identities = lives, identities
         self._census, self._topology = census, topology
+        self._numbers = [facts.number for facts in census.irqs]
+        self._inodes = {facts.number: facts.inode for facts in census.irqs}
+        self._affinities = {facts.number: facts.affinity for facts in census.irqs}
+        for facts in census.irqs:
+            self._seen[facts.number] = facts.effective
+            self._start.setdefault(facts.number, facts.effective)
         self._identify(census, topology)
 
     def _identity(self, facts: IrqFacts, taken: dict[str, _Life]) -> str:
@@ -207,7 +280,13 @@ class Watch:
         self._queues = identify_platform(platform, interfaces)
         for address, names in actions.items():
             self._queues |= identify(by_address[address], names, interfaces)
-        self._groups = {facts.number: self._group(facts) for facts in census.irqs}
+        groups = {facts.number: self._group(facts) for facts in census.irqs}
+        keys = {
+            number: (f"{identity}#{self._lives[identity].generation}", groups[number]) for number, identity in self._identities.items()
+        }
+        if keys != self._keys:
+            self._keys = keys
+        self._counters = {number: counters(queue) for number, queue in self._queues.items() if queue.kind != "io"}
 
     def _group(self, facts: IrqFacts) -> str:
         """IRQs of one kind, whose cost an interrupt is taken to be alike until more is known."""
@@ -216,28 +295,16 @@ class Watch:
             return _DIGITS.sub("N", facts.action)
         return f"{device.driver}/{queue.kind if queue is not None else _DIGITS.sub('N', facts.action)}"
 
-    def _keys(self) -> dict[int, tuple[str, str]]:
-        return {
-            number: (f"{identity}#{self._lives[identity].generation}", self._groups[number])
-            for number, identity in self._identities.items()
-        }
-
-    def _sweep(self) -> bool:
-        """Look at masks for somebody else's changes, a slice a cycle. Returns whether an IRQ was set up anew meanwhile."""
-        assert self._census is not None
-        numbers = [facts.number for facts in self._census.irqs]
-        size = len(numbers)
-        if size > SWEEP_AT_ONCE:
-            size = max(1, math.ceil(size * self.interval / SWEEP_SECONDS))
-        begin = self._swept % max(1, len(numbers))
-        part = (numbers + numbers)[begin : begin + min(size, len(numbers))]
-        self._swept = begin + size
-        found = self._host.masks(part)
-        inodes = {life.number: life.inode for life in self._lives.values()}
-        if len(found) < len(set(part)) or any(inode != inodes[number] for number, (_, inode) in found.items()):
-            return True
-        self._set_masks({number: mask for number, (mask, _) in found.items()})
-        return False
+    def _sweep(self, part: list[int] | None) -> tuple[bool, bool]:
+        """Look at masks for somebody else's changes. Returns whether an IRQ was set up anew meanwhile, and whether any mask changed."""
+        numbers = self._numbers if part is None else part
+        found = self._host.masks(numbers)
+        inodes, known = self._inodes, self._affinities
+        if len(found) < len(set(numbers)) or any(inode != inodes[number] for number, (_, inode) in found.items()):
+            return True, False
+        changed = {number: mask for number, (mask, _) in found.items() if mask != known[number]}
+        self._set_masks(changed)
+        return False, bool(changed)
 
     def _set_masks(self, masks: dict[int, CpuSet]) -> None:
         assert self._census is not None
@@ -250,6 +317,7 @@ class Watch:
             for facts in self._census.irqs
         )
         self._census = msgspec.structs.replace(self._census, irqs=irqs)
+        self._affinities.update(masks)
 
     def _set_steering(self, outcome: Outcome) -> None:
         """A queue's setting as the kernel read it back."""
@@ -271,6 +339,7 @@ class Watch:
         """This pulse is the beginning of the next interval."""
         self._pulse = pulse
         self._start.update(pulse.effective)
+        self._seen.update(pulse.effective)
 
     def _snapshot(self, pulse: Pulse, ledger: Ledger, overrides: tuple[Override, ...]) -> Snapshot:
         assert self._census is not None and self._topology is not None
@@ -297,7 +366,7 @@ class Watch:
     def _cpu(self, cpu: Cpu, pulse: Pulse) -> Cpu:
         irq, softirq = self.meter.cpu_times.get(cpu.number, (0.0, 0.0))
         online = cpu.number in pulse.online
-        return msgspec.structs.replace(cpu, online=online, irq_time=irq, softirq_time=softirq)
+        return msgspec.structs.replace(cpu, online=online, irq_time=irq, softirq_time=softirq, squeezed=self._squeezed.get(cpu.number, 0.0))
 
     def _irq(self, facts: IrqFacts, pulse: Pulse, ledger: Ledger) -> Irq:
         number = facts.number
@@ -311,6 +380,6 @@ class Watch:
         return Irq(
             number, identity, facts.action, facts.chip, facts.vector, None if device is None else device.address,
             self._queues.get(number) or self._taught.get(number), facts.node, self._lives[identity].generation,
-            facts.unmovable, facts.affinity, pulse.effective.get(number) or facts.effective, facts.hint,
+            facts.unmovable, facts.affinity, self._seen.get(number) or facts.effective, facts.hint,
             self.meter.rate(number), load, noise, placed,
         )  # fmt: skip

@@ -181,15 +181,16 @@ def dec_hook(kind: type, value: Any) -> Any:
 def schema_hook(kind: type) -> dict[str, Any]:
     """msgspec's JSON-schema hook."""
     if kind is CpuSet:
-        return {"type": "string", "description": "a CPU set", "examples": ["0-3,8"]}
+        return {"type": "string", "format": "cpu-set", "description": "a CPU set", "examples": ["0-3,8"]}
     if kind is Duration:
-        return {"type": "string", "description": "a time", "examples": ["10s"], "pattern": _DURATION.pattern}
+        return {"type": "string", "description": "a time", "examples": ["10s"], "pattern": f"^{_DURATION.pattern}$"}
     if kind is Percent:
-        return {"type": "string", "description": "a share", "examples": ["5%"], "pattern": _PERCENT.pattern}
+        return {"type": "string", "description": "a share", "examples": ["5%"], "pattern": f"^{_PERCENT.pattern}$"}
     if kind is Moment:
         return {"type": "string", "description": "a moment, ISO 8601 in UTC", "format": "date-time"}
     if kind is When:
-        return {"type": "string", "description": "a moment (ISO 8601, YYYYMMDD-HHMMSS) or a length of time before now (2h)"}
+        text = "a moment (ISO 8601, YYYYMMDD-HHMMSS) or a length of time before now (2h)"
+        return {"type": "string", "format": "when", "description": text, "examples": ["2026-01-31T12:00:00Z", "2h"]}
     if issubclass(kind, Words):
         return {"type": "string", "description": " | ".join([*kind.words, "a CPU set"])}
     raise NotImplementedError(f"{kind.__name__} has no schema")

@@ -53,14 +53,15 @@ def test_an_import_is_seen_wherever_it_stands(tmp_path: Path) -> None:
     assert imports(file) == {"os.path", "irqbal.wire", "irqbal", "irqbal.planner.check"}
 
 
-PURE = {"cpuset", "wire", "model", "rates", "queues", "planner", "verify", "located"}
+PURE = {"costs", "cpuset", "wire", "model", "rates", "queues", "planner", "verify", "located"}
 BELOW = {
     "cpuset": set[str](),
     "errors": set[str](),
     "wire": {"cpuset"},
     "model": {"cpuset", "model", "wire"},
     "host": {"cpuset", "model", "wire"},
-    "rates": {"cpuset", "host", "model", "wire"},
+    "costs": set[str](),
+    "rates": {"costs", "cpuset", "host", "model", "wire"},
     "queues": {"cpuset", "model", "wire"},
     "verify": {"cpuset", "model", "wire"},
     "planner": {"cpuset", "model", "planner", "wire"},

@@ -57,12 +57,18 @@ class LegacyWindow(msgspec.Struct, frozen=True):
     end_dt: Annotated[When | None, Meta(description="until then")] = None
 
 
+PRINTABLE = "^(?!.*[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029])"
+"""No control characters: logs and terminals show what people wrote."""
+MAX_YAML = 200_000
+"""Characters of a configuration to plan with."""
+
+
 class OverrideBody(msgspec.Struct, frozen=True):
     """Where one IRQ shall be."""
 
     cpus: Annotated[CpuSet, Meta(description="the CPUs that the IRQ shall use, all of them online")]
     expires_in: Annotated[Duration | None, Meta(description="for how long; null: until it is removed")] = None
-    reason: Annotated[str, Meta(max_length=1000, description="why, for the decisions")] = ""
+    reason: Annotated[str, Meta(max_length=1000, pattern=PRINTABLE, description="why, for the decisions; one line")] = ""
 
 
 PolicyItem = str | dict[str, dict[str, Any] | None]
@@ -74,7 +80,7 @@ class PlanBody(msgspec.Struct, frozen=True):
     policies: Annotated[
         Annotated[list[PolicyItem], Meta(max_length=100)] | None, Meta(description="as in the YAML: a name, or a name with options")
     ] = None
-    yaml: Annotated[Annotated[str, Meta(max_length=200_000)] | None, Meta(description="the same as YAML text")] = None
+    yaml: Annotated[Annotated[str, Meta(max_length=MAX_YAML)] | None, Meta(description="the same as YAML text")] = None
 
 
 class PauseBody(msgspec.Struct, frozen=True, rename={"length": "for"}):

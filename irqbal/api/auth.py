@@ -95,7 +95,7 @@ class Gate:
 
     def check_origin(self, origin: str | None, site: str | None, host: str | None, writes: bool) -> None:
         """Pages of other sites may not ask. Raises ApiError."""
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != (host or "").lower()
+        foreign = origin is not None and _place(origin) != (host or "").lower()
         if foreign or (writes and site not in (None, "same-origin", "none")):
             raise ApiError(403, "origin", f"requests from pages of another site ({origin or site}) are refused")
 
@@ -169,6 +169,14 @@ def _host_name(host: str | None) -> str | None:
         return None
     try:
         return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _place(origin: str) -> str | None:
+    """Host and port of an Origin header; None if it has none (`null`), which is nobody's."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
     except ValueError:
         return None
 

@@ -94,8 +94,8 @@ class Host(Protocol):
     def status(self) -> answers.Status:
         """In a few lines."""
 
-    def view(self) -> View | None:
-        """The last cycle, or None before the first (or where there is no kernel)."""
+    async def view(self) -> View | None:
+        """What is now, with the last cycle, or None before the first (or where there is no kernel)."""
 
     def overrides(self) -> tuple[Override, ...]:
         """Present overrides."""
@@ -158,7 +158,7 @@ class Backend(Protocol):
     def health(self, ready: bool) -> answers.Health:
         """Alive, or ready."""
 
-    def metrics(self) -> bytes:
+    async def metrics(self) -> bytes:
         """Prometheus' text format."""
 
 

@@ -39,9 +39,9 @@ class Call(msgspec.Struct, frozen=True):
     cache: Cache
     ignored: tuple[str, ...] = ()
 
-    def view(self) -> View:
+    async def view(self) -> View:
         """The last cycle. Raises ApiError before the first."""
-        view = self.host.view()
+        view = await self.host.view()
         if view is None:
             raise ApiError(503, "starting", f"{self.host.name} has not been looked at yet; try again in a second")
         return view

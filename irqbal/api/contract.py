@@ -28,7 +28,8 @@ def allows(held: Scope, needed: Scope) -> bool:
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One way to ask. `errors` are the statuses it may answer besides `status`; `answer` None: not JSON, but `media`."""
+    """One way to ask. `errors` are the statuses that it may answer besides 200 and those of every route; `answer` None: not JSON, but
+    `media`. `form`: the body is a form, as irq_manager's clients send it. `heavy`: it may read much, so few are answered at a time."""
 
     name: str
     method: Literal["GET", "PUT", "POST", "DELETE"]
@@ -42,11 +43,18 @@ class Route(msgspec.Struct, frozen=True):
     errors: tuple[int, ...] = ()
     media: str = "application/json"
     fleet: bool = True
+    form: bool = False
+    heavy: bool = False
 
     @property
     def writes(self) -> bool:
         """Whether it may change something."""
         return self.method != "GET"
+
+    def statuses(self, path: str) -> tuple[int, ...]:
+        """Every status that it may answer at one of its paths, in order."""
+        found = {200, 400, 403, 413, *self.errors} | ({404} if "{" in path else set())
+        return tuple(sorted(found if self.scope == "public" else found | {401, 429, 503}))
 
     @property
     def below_host(self) -> str | None:
@@ -54,41 +62,42 @@ class Route(msgspec.Struct, frozen=True):
         return f"{PREFIX}/hosts/{{host}}{self.path.removeprefix(PREFIX)}" if self.fleet else None
 
 
-def _get(name: str, path: str, summary: str, answer: Any, *errors: int, query: type[msgspec.Struct] | None = None) -> Route:
-    return Route(name, "GET", PREFIX + path, "read", summary, answer, query, errors=errors)
+def _get(
+    name: str, path: str, summary: str, answer: Any, *errors: int, query: type[msgspec.Struct] | None = None, heavy: bool = False
+) -> Route:
+    return Route(name, "GET", PREFIX + path, "read", summary, answer, query, errors=errors, heavy=heavy)
 
 
 _A = answers
 ROUTES: tuple[Route, ...] = (
     _get("status", "/status", "The daemon in a few lines", _A.Status),
-    _get("cpus", "/cpus", "Every CPU with its place and its interrupt load", tuple[_A.CpuView, ...], 503),
-    _get("devices", "/devices", "PCI devices with their interfaces, disks and IRQs", tuple[_A.DeviceView, ...], 503),
-    _get("irqs", "/irqs", "IRQs: where each is, how busy, and who placed it", tuple[_A.IrqView, ...], 503, query=asked.IrqQuery),
-    _get("irq", "/irqs/{irq}", "One IRQ, by number or name", _A.IrqView, 404, 409, 503),
-    _get("explain", "/irqs/{irq}/explain", "Why an IRQ is where it is", _A.Explanation, 404, 409, 503),
-    _get("irq_history", "/irqs/{irq}/history", "Interrupts of one IRQ over time", _A.SeriesAnswer, 404, 409, 422, 503, query=asked.Window),
-    _get("device_history", "/devices/{device}/history", "Interrupts of one device over time", _A.SeriesAnswer, 404, 422, 503,
-         query=asked.Window),
-    _get("cpus_history", "/cpus/history", "Interrupts of all IRQs over time", _A.SeriesAnswer, 422, 503, query=asked.Window),
-    _get("policies", "/policies", "Installed policies with their options", tuple[_A.PolicyView, ...], 503),
+    _get("cpus", "/cpus", "Every CPU with its place and its interrupt load", tuple[_A.CpuView, ...]),
+    _get("devices", "/devices", "PCI devices with their interfaces, disks and IRQs", tuple[_A.DeviceView, ...]),
+    _get("irqs", "/irqs", "IRQs: where each is, how busy, and who placed it", tuple[_A.IrqView, ...], query=asked.IrqQuery),
+    _get("irq", "/irqs/{irq}", "One IRQ, by number or name", _A.IrqView, 409),
+    _get("explain", "/irqs/{irq}/explain", "Why an IRQ is where it is", _A.Explanation, 409),
+    _get("irq_history", "/irqs/{irq}/history", "Interrupts of one IRQ over time", _A.SeriesAnswer, 409, 422, query=asked.Window,
+         heavy=True),
+    _get("device_history", "/devices/{device}/history", "Interrupts of one device over time", _A.SeriesAnswer, 422, query=asked.Window,
+         heavy=True),
+    _get("cpus_history", "/cpus/history", "Interrupts of all IRQs over time", _A.SeriesAnswer, 422, query=asked.Window, heavy=True),
+    _get("policies", "/policies", "Installed policies with their options", tuple[_A.PolicyView, ...]),
     _get("overrides", "/overrides", "What people decided", tuple[_A.OverrideView, ...]),
-    _get("decisions", "/decisions", "What was decided, by whom, and why", tuple[_A.DecisionView, ...], 404, 409, 422, 503,
-         query=asked.DecisionQuery),
-    _get("plan", "/plan", "The last cycle's plan, whole", _A.PlanAnswer, 503),
-    Route("events", "GET", f"{PREFIX}/events", "read", "Server-sent events: a cycle's record each", None, media="text/event-stream",
-          errors=(503,)),
+    _get("decisions", "/decisions", "What was decided, by whom, and why", tuple[_A.DecisionView, ...], 404, 409, 422,
+         query=asked.DecisionQuery, heavy=True),
+    _get("plan", "/plan", "The last cycle's plan, whole", _A.PlanAnswer),
+    Route("events", "GET", f"{PREFIX}/events", "read", "Server-sent events: a cycle's record each", None, media="text/event-stream"),
     Route("set_override", "PUT", f"{PREFIX}/irqs/{{irq}}/override", "override", "Put an IRQ on these CPUs, over every policy",
-          _A.OverrideAnswer, body=asked.OverrideBody, body_required=True, errors=(404, 409, 413, 415, 422, 503)),
+          _A.OverrideAnswer, body=asked.OverrideBody, body_required=True, errors=(409, 415, 422)),
     Route("clear_override", "DELETE", f"{PREFIX}/irqs/{{irq}}/override", "override", "Take an override away", _A.ClearedAnswer,
-          errors=(404, 409, 503)),
+          errors=(409,)),
     Route("dry_run", "POST", f"{PREFIX}/plan", "override", "What would be done now, with these policies or other ones",
-          _A.PlanAnswer, body=asked.PlanBody, errors=(413, 415, 422, 503)),
-    Route("cycle", "POST", f"{PREFIX}/cycle", "override", "Run a cycle now", _A.Cycle, errors=(503,)),
+          _A.PlanAnswer, body=asked.PlanBody, errors=(415, 422)),
+    Route("cycle", "POST", f"{PREFIX}/cycle", "override", "Run a cycle now", _A.Cycle),
     Route("pause", "POST", f"{PREFIX}/pause", "admin", "Write nothing until told to resume", _A.Status, asked.PauseQuery, asked.PauseBody,
-          errors=(413, 415, 422, 503)),
-    Route("resume", "POST", f"{PREFIX}/resume", "admin", "Go on after a pause", _A.Status, errors=(503,)),
-    Route("restore", "POST", f"{PREFIX}/restore", "admin", "Put every original mask back, and pause", _A.RestoreAnswer,
-          errors=(409, 503)),
+          errors=(415, 422)),
+    Route("resume", "POST", f"{PREFIX}/resume", "admin", "Go on after a pause", _A.Status),
+    Route("restore", "POST", f"{PREFIX}/restore", "admin", "Put every original mask back, and pause", _A.RestoreAnswer, errors=(409,)),
     Route("hosts", "GET", f"{PREFIX}/hosts", "read", "The hosts that this server tells about", tuple[_A.HostView, ...], fleet=False),
     Route("openapi", "GET", f"{PREFIX}/openapi.json", "public", "This API, as OpenAPI 3.1", dict[str, Any], fleet=False),
     Route("healthz", "GET", "/healthz", "public", "Whether the daemon is alive", _A.Health, errors=(503,), fleet=False),
@@ -127,14 +136,14 @@ class LegacyAffinity(msgspec.Struct, frozen=True):
 
 
 LEGACY: tuple[Route, ...] = (
-    Route("legacy_devices", "GET", "/devices", "read", "irq_manager: names of devices", LegacyDevices, fleet=False, errors=(503,)),
-    Route("legacy_cpu_count", "GET", "/cpu_count", "read", "irq_manager: number of CPUs", LegacyCpus, fleet=False, errors=(503,)),
+    Route("legacy_devices", "GET", "/devices", "read", "irq_manager: names of devices", LegacyDevices, fleet=False),
+    Route("legacy_cpu_count", "GET", "/cpu_count", "read", "irq_manager: number of CPUs", LegacyCpus, fleet=False),
     Route("legacy_device", "GET", "/devices/{device}/", "read", "irq_manager: a device's totals over time", tuple[LegacyRow, ...],
-          asked.LegacyWindow, fleet=False, errors=(404, 503)),
-    Route("legacy_affinity", "GET", "/devices/{device}/affinity/", "read", "irq_manager: a device's mask", LegacyAffinity,
-          fleet=False, errors=(404, 503)),
+          asked.LegacyWindow, errors=(409,), fleet=False, heavy=True),
+    Route("legacy_affinity", "GET", "/devices/{device}/affinity/", "read", "irq_manager: a device's mask", LegacyAffinity, errors=(409,),
+          fleet=False),
     Route("legacy_set_affinity", "POST", "/devices/{device}/affinity/", "override", "irq_manager: set a device's mask", LegacyAffinity,
-          fleet=False, errors=(404, 409, 413, 415, 422, 503)),
+          errors=(409, 415, 422), fleet=False, form=True),
 )  # fmt: skip
 """irq_manager's own paths, so that its clients go on working."""
 

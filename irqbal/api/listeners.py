@@ -21,6 +21,7 @@ from tornado.netutil import bind_sockets, bind_unix_socket
 from irqbal.api.auth import GROUP, Access, Gate
 from irqbal.api.backend import Backend
 from irqbal.api.call import Cache
+from irqbal.api.limits import Door, Turns
 from irqbal.api.router import Router
 from irqbal.api.server import Server, Shared, tls_context
 from irqbal.config import ApiOptions, address_of
@@ -67,9 +68,9 @@ class Listeners:
             except IrqbalError as error:
                 log.error("%s; without it only root's socket and other tokens may write", error)
         tls = self._tls()
-        shared = Shared(self._backend, self._gate, Router(), Cache())
-        self._plain = Server(shared)
-        self._server = self._plain if tls is None else Server(shared, tls)
+        shared, door = Shared(self._backend, self._gate, Router(), Cache(), Turns()), Door()
+        self._plain = Server(shared, door)
+        self._server = self._plain if tls is None else Server(shared, door, tls)
         left = [text for text in self._addresses() if not self._listen(text, first=True)]
         if left:
             self._retry = asyncio.create_task(self._try_again(left))
@@ -142,6 +143,8 @@ class Listeners:
     def _unix(self, path: Path) -> socket.socket:
         """A socket for everybody: who may do what is decided by the credentials that the kernel tells of each caller."""
         with contextlib.suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            # Who listens and does not accept would hold us up.
+            probe.setblocking(False)
             probe.connect(str(path))
             raise OSError(errno.EADDRINUSE, "another process listens there")
         path.parent.mkdir(parents=True, exist_ok=True)

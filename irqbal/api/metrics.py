@@ -61,10 +61,15 @@ class Exporter(Collector):
         self._tally, self._look = tally, look
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
+        self._made: tuple[Status, View | None, int, bytes] | None = None
 
     def text(self) -> bytes:
-        """Prometheus' text format."""
-        return generate_latest(self._registry)
+        """Prometheus' text format; made anew only if something changed."""
+        status, view, failures = self._look()
+        made = self._made
+        if made is None or made[1] is not view or (made[0], made[2]) != (status, failures):
+            made = self._made = (status, view, failures, generate_latest(self._registry))
+        return made[3]
 
     def collect(self) -> Iterable[Metric]:
         """All families."""

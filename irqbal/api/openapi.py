@@ -10,7 +10,7 @@ import msgspec
 
 from irqbal.api import answers
 from irqbal.api.contract import ALL, API_VERSION, COMMON_ERRORS, Route
-from irqbal.wire import builtins, schema_hook
+from irqbal.wire import Duration, builtins, schema_hook
 
 _REFS = "#/components/schemas/{name}"
 _PARAMETERS = {
@@ -28,9 +28,13 @@ def text() -> bytes:
 
 def document() -> dict[str, Any]:
     """The document."""
-    types = _types()
-    schemas, components = msgspec.json.schema_components(types, schema_hook=schema_hook, ref_template=_REFS)
-    by_type = dict(zip(types, schemas, strict=True))
+    by_type: dict[Any, Any] = {}
+    components: dict[str, Any] = {}
+    bodies = list(dict.fromkeys(route.body for route in ALL if route.body is not None))
+    for types, hook in ((_answers(), schema_hook), (bodies, _asked_hook)):
+        schemas, named = msgspec.json.schema_components(types, schema_hook=hook, ref_template=_REFS)
+        by_type.update(zip(types, schemas, strict=True))
+        components.update(named)
     paths: dict[str, dict[str, Any]] = {}
     for route in ALL:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type, route.path, "")
@@ -47,11 +51,18 @@ def document() -> dict[str, Any]:
     }
 
 
-def _types() -> list[Any]:
+def _answers() -> list[Any]:
     types: list[Any] = [answers.ErrorBody]
     for route in ALL:
-        types += [kind for kind in (route.answer, route.body) if kind is not None and kind not in types]
+        if route.answer is not None and route.answer not in types:
+            types.append(route.answer)
     return types
+
+
+def _asked_hook(kind: type) -> dict[str, Any]:
+    """In bodies, a length of time may also be a number of seconds."""
+    schema = schema_hook(kind)
+    return {"anyOf": [schema, {"type": "number", "minimum": 0, "description": "seconds"}]} if kind is Duration else schema
 
 
 def _operation(route: Route, types: dict[Any, Any], path: str, prefix: str) -> dict[str, Any]:
@@ -70,7 +81,7 @@ def _operation(route: Route, types: dict[Any, Any], path: str, prefix: str) -> d
     if route.body is not None:
         content = {"application/json": {"schema": types[route.body]}}
         operation["requestBody"] = {"required": route.body_required, "content": content}
-    elif route.name == "legacy_set_affinity":
+    elif route.form:
         form = {
             "type": "object", "required": ["affinity"],
             "properties": {"affinity": {"type": "string", "pattern": "^[0-9a-fA-F]{1,8}(,[0-9a-fA-F]{8})*$"}},
@@ -109,11 +120,6 @@ def _responses(route: Route, types: dict[Any, Any], path: str) -> dict[str, Any]
     content = {route.media: {"schema": {"type": "string"} if route.answer is None else types[route.answer]}}
     responses: dict[str, Any] = {"200": {"description": route.summary, "content": content}}
     problem = {"application/json": {"schema": types[answers.ErrorBody]}}
-    statuses = {*route.errors, 400, 403}
-    if route.scope != "public":
-        statuses |= {401, 429}
-    if "{" in path:
-        statuses.add(404)
-    for status in sorted(statuses):
+    for status in route.statuses(path)[1:]:
         responses[str(status)] = {"description": COMMON_ERRORS[status], "content": problem}
     return responses

@@ -8,9 +8,10 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -48,7 +49,18 @@ class Target(msgspec.Struct, frozen=True):
     ca: str = ""
 
     def __str__(self) -> str:
-        return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"unix:{self.path}" if self.path else f"{host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether it is reached without a network."""
+        if self.path or self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -63,67 +75,101 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Client:
-    """One daemon, or with `on`, one host of a central server. A connection a request: commands are short."""
+    """One daemon, or with `on`, one host of a central server. A connection a request: commands are short.
 
-    def __init__(self, target: Target, token: str = "", timeout: float = TIMEOUT, on: str = "") -> None:
-        self.target, self._token, self._timeout, self._on = target, token, timeout, on
+    `fallback` finds a token for a request that was refused for want of one (401: nothing was done), which is then sent again.
+    """
+
+    def __init__(
+        self, target: Target, token: str = "", timeout: float = TIMEOUT, on: str = "", fallback: Callable[[], str] | None = None
+    ) -> None:
+        self.target, self.on = target, on
+        self._token, self._timeout, self._fallback = token, timeout, fallback
 
     def ask(
         self, name: str, kind: type[T], path: Mapping[str, str] | None = None, query: Mapping[str, object] | None = None,
         body: object = None,
     ) -> T:  # fmt: skip
         """Ask a route of the contract by its name. Raises Unreachable or Refused."""
-        status, data = self._exchange(_ROUTES[name], path or {}, query or {}, body)
+        return self.read(self.fetch(name, path, query, body), kind)
+
+    def fetch(
+        self, name: str, path: Mapping[str, str] | None = None, query: Mapping[str, object] | None = None, body: object = None
+    ) -> bytes:
+        """The answer as it came. Raises Unreachable or Refused."""
+        asked = (_ROUTES[name], path or {}, query or {}, body)
+        status, data = self._exchange(*asked, self._token)
+        if status == 401 and not self._token and self._fallback is not None and (token := self._fallback()):
+            again, other = self._exchange(*asked, token)
+            # A token that is not this daemon's: the first answer says more.
+            status, data = (again, other) if again != 401 else (status, data)
         if status != 200:
-            raise Refused(status, _problem(status, data))
+            raise self._refusal(status, data)
+        return data
+
+    def read(self, data: bytes, kind: type[T]) -> T:
+        """An answer of this type. Raises Unreachable if it is none."""
         try:
             return from_json(data, kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unreachable(f"what answers at {self.target} is not irqbal, or of another major version: {error}") from error
 
     def text(self, name: str) -> str:
-        """A route that does not answer JSON."""
-        status, data = self._exchange(_ROUTES[name], {}, {}, None)
-        if status != 200:
-            raise Refused(status, _problem(status, data))
-        return data.decode("utf-8", "replace")
+        """A route that does not answer JSON. Raises Unreachable or Refused."""
+        return self.fetch(name).decode("utf-8", "replace")
 
     def events(self) -> Iterator[bytes]:
-        """The data of each event, as it comes; ends when the daemon does. Raises Unreachable or Refused."""
+        """Listen now, and get the data of each cycle's event as it comes; ends when the daemon does. Raises Unreachable or Refused."""
+        # The server says "still here" more often than that.
         connection = self._connect(max(self._timeout, 60.0))
         try:
-            answer = self._send(connection, _ROUTES["events"], {}, {}, None)
+            answer = self._send(connection, _ROUTES["events"], {}, {}, None, self._token)
             if answer.status != 200:
-                raise Refused(answer.status, _problem(answer.status, answer.read()))
+                raise self._refusal(answer.status, answer.read())
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            connection.close()
+            raise self._unreachable(error) from error
+        return self._data_of(connection, answer)
+
+    def _data_of(self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse) -> Iterator[bytes]:
+        event = b""
+        try:
             for line in answer:
-                if line.startswith(b"data: "):
-                    yield line[6:].strip()
+                if line.startswith(b"event:"):
+                    event = line[6:].strip()
+                elif line.startswith(b"data:") and event in (b"", b"cycle"):
+                    yield line[5:].strip()
+                elif not line.strip():
+                    event = b""
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
         finally:
             connection.close()
 
-    def _exchange(self, route: Route, path: Mapping[str, str], query: Mapping[str, object], body: object) -> tuple[int, bytes]:
+    def _exchange(
+        self, route: Route, path: Mapping[str, str], query: Mapping[str, object], body: object, token: str
+    ) -> tuple[int, bytes]:
         connection = self._connect(self._timeout)
         try:
-            answer = self._send(connection, route, path, query, body)
+            answer = self._send(connection, route, path, query, body, token)
             return answer.status, answer.read()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
             raise self._unreachable(error) from error
         finally:
             connection.close()
 
     def _send(
-        self, connection: http.client.HTTPConnection, route: Route, path: Mapping[str, str], query: Mapping[str, object], body: object
-    ) -> http.client.HTTPResponse:
+        self, connection: http.client.HTTPConnection, route: Route, path: Mapping[str, str], query: Mapping[str, object], body: object,
+        token: str,
+    ) -> http.client.HTTPResponse:  # fmt: skip
         template = route.path
-        if self._on and route.below_host is not None:
-            template, path = route.below_host, {**path, "host": self._on}
+        if self.on and route.below_host is not None:
+            template, path = route.below_host, {**path, "host": self.on}
         where = template.format(**{key: quote(value, safe="") for key, value in path.items()})
         given = {key: _query_text(value) for key, value in query.items() if value is not None}
         headers = {"Accept": "application/json"}
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         data = None
         if body is not None:
             data, headers["Content-Type"] = to_json(body), "application/json"
@@ -143,20 +189,30 @@ class Client:
         return http.client.HTTPSConnection(target.host, target.port, timeout=timeout, context=context)
 
     def _unreachable(self, error: Exception) -> Unreachable:
-        said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Unreachable(f"the daemon at {self.target} does not answer: {said}")
+        return Unreachable(f"the daemon at {self.target} does not answer: {self._said(error)}")
+
+    def _said(self, error: Exception) -> str:
+        """What went wrong, and what it mostly means."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({error.verify_message}); --ca names the file of who signed it"
+        if isinstance(error, ssl.SSLError):
+            return f"no TLS there ({error.reason or error}); is it plain HTTP?"
+        if isinstance(error, TimeoutError):
+            return f"nothing came within {self._timeout:g} s"
+        if isinstance(error, ConnectionResetError | http.client.BadStatusLine):
+            return "it closed the connection without an answer" + ("" if self.target.tls or self.target.path else "; does it want --tls?")
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+    def _refusal(self, status: int, data: bytes) -> IrqbalError:
+        try:
+            return Refused(status, from_json(data, ErrorBody).error)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            said = data[:200].decode("utf-8", "replace").strip() or http.client.responses.get(status, "")
+            return Unreachable(f"what answers at {self.target} is not irqbal: it said {status}: {said}")
 
 
 def _query_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _problem(status: int, data: bytes) -> Problem:
-    try:
-        return from_json(data, ErrorBody).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        said: Any = data[:200].decode("utf-8", "replace").strip() or http.client.responses.get(status, "")
-        return Problem("error", f"the server answered {status}: {said}")
 
 
 def local_socket(folder: Path) -> Target:

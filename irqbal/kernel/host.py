@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import resource
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
@@ -16,6 +17,7 @@ from irqbal.kernel.devices import read_devices, read_interfaces
 from irqbal.kernel.files import Kept, bytes_or, int_or, read_bytes, text_or
 from irqbal.kernel.interrupts import Interrupts, Row, parse_interrupts
 from irqbal.kernel.irqs import IrqReader, check_readable
+from irqbal.kernel.packets import Packets
 from irqbal.kernel.softirqs import parse_softirqs
 from irqbal.kernel.softnet import parse_softnet
 from irqbal.kernel.stat import parse_stat
@@ -38,6 +40,10 @@ class KernelHost:
         self._totals: dict[int, int] = {}
         self._cpus: dict[int, Cpu] = {}
         self._folder = str(root).rstrip("/")
+        # Netlink and ethtool speak of the live host, whatever the root.
+        self._packets = Packets() if not self._folder else None
+        self._online_text = (b"", CpuSet())
+        self._squeezes: tuple[list[bytes], dict[int, int]] = ([], {})
         _raise_file_limit()
 
     @property
@@ -45,8 +51,9 @@ class KernelHost:
         """The kernel's random id of this boot; empty in a tree that lacks it."""
         return text_or(self.root / "proc/sys/kernel/random/boot_id")
 
-    def pulse(self) -> Pulse:
-        """`/proc/stat`, the online CPUs and the effective affinity of IRQs that fired since the last pulse."""
+    def pulse(self, looked: Collection[int] | None = None) -> Pulse:
+        """`/proc/stat`, the online CPUs, packets by queue, and the effective affinity of those of these IRQs that fired since the last
+        pulse."""
         now = time.monotonic()
         stat = parse_stat(self._kept.read(f"{self._folder}/proc/stat", 1 << 16), self._known)
         totals = stat.totals
@@ -54,8 +61,9 @@ class KernelHost:
             totals = self._row_totals()
         stale: set[int] = set()
         effective: dict[int, CpuSet] = {}
-        for number, total in totals.items():
-            if total == self._totals.get(number, 0):
+        before = self._totals
+        for number in totals if looked is None else looked:
+            if totals.get(number, 0) == before.get(number, 0):
                 continue
             try:
                 effective[number] = self._effective(number)
@@ -64,7 +72,31 @@ class KernelHost:
             except HostError:
                 continue
         self._totals = totals
-        return Pulse(now, totals, stat.cpu_times, read_online(self.root), effective, frozenset(stale))
+        packets = self._packets.read() if self._packets is not None else {}
+        return Pulse(now, totals, stat.cpu_times, self._online(), effective, frozenset(stale), packets, self._squeezed())
+
+    def _online(self) -> CpuSet:
+        """`/sys/devices/system/cpu/online`, parsed anew only when it changed."""
+        try:
+            data = self._kept.read(f"{self._folder}/sys/devices/system/cpu/online")
+        except HostError:
+            return read_online(self.root)
+        if data != self._online_text[0] or not data:
+            self._online_text = (data, read_online(self.root))
+        return self._online_text[1]
+
+    def _squeezed(self) -> dict[int, int]:
+        """How often each CPU's softirqs ran out of budget or dropped a packet (columns 2 and 3 of `/proc/net/softnet_stat`)."""
+        try:
+            data = self._kept.read(f"{self._folder}/proc/net/softnet_stat", 1 << 16)
+        except HostError:
+            return {}
+        parts = [line[9:26] for line in data.splitlines()]
+        if parts != self._squeezes[0]:
+            softnet = parse_softnet(data)
+            dropped = softnet["dropped"]
+            self._squeezes = (parts, {cpu: count + dropped.get(cpu, 0) for cpu, count in softnet["time_squeeze"].items()})
+        return self._squeezes[1]
 
     def census(self) -> Census:
         """Every IRQ with its mask, as the kernel has it now."""
@@ -75,9 +107,9 @@ class KernelHost:
         for facts in irqs:
             before = self._known.get(facts.number)
             if before is not None and before.inode != facts.inode:
-                self._kept.drop(self._effective_path(facts.number))
+                self._drop(facts.number)
         for number in self._known.keys() - {facts.number for facts in irqs}:
-            self._kept.drop(self._effective_path(number))
+            self._drop(number)
         self._known = {facts.number: facts for facts in irqs}
         return Census(now, irqs, self._irqs.default_affinity(), interrupts.skipped)
 
@@ -115,7 +147,16 @@ class KernelHost:
         found = {}
         for number in numbers:
             inode = self._irqs.inode(number)
-            if inode:
+            if not inode:
+                continue
+            known = self._known.get(number)
+            if known is None or known.inode != inode:
+                found[number] = (self._irqs.affinity(number), inode)
+                continue
+            try:
+                data = self._kept.read(f"{self._folder}/proc/irq/{number}/smp_affinity_list", 256)
+                found[number] = (_parsed(data), inode)
+            except (HostError, ValueError):
                 found[number] = (self._irqs.affinity(number), inode)
         return found
 
@@ -131,6 +172,8 @@ class KernelHost:
         cpus = read_cpus(self.root, self._cpus)
         self._cpus = {cpu.number: cpu for cpu in cpus}
         interfaces = read_interfaces(self.root)
+        if self._packets is not None:
+            self._packets.learn(interface.name for interface in interfaces if interface.device is not None)
         flows = int_or(self.root / "proc/sys/net/core/rps_sock_flow_entries", -1)
         return Topology(cpus, read_devices(self.root, interfaces), interfaces, read_threads(self.root), flows)
 
@@ -152,6 +195,12 @@ class KernelHost:
     def close(self) -> None:
         """Close the kept files."""
         self._kept.close()
+        if self._packets is not None:
+            self._packets.close()
+
+    def _drop(self, number: int) -> None:
+        self._kept.drop(self._effective_path(number))
+        self._kept.drop(f"{self._folder}/proc/irq/{number}/smp_affinity_list")
 
     def _effective_path(self, number: int) -> str:
         return f"{self._folder}/proc/irq/{number}/effective_affinity_list"
@@ -165,7 +214,7 @@ class KernelHost:
             # This architecture, or this tree, has no such file.
             return self._irqs.effective(number, self._irqs.affinity(number))
         try:
-            return CpuSet.parse(data.decode("ascii", "replace"))
+            return _parsed(data)
         except ValueError as error:
             raise HostError(f"{self._effective_path(number)}: {error}") from error
 
@@ -173,6 +222,12 @@ class KernelHost:
         """Totals from `/proc/interrupts`, for kernels whose `/proc/stat` gives none."""
         rows = self.interrupts().rows
         return {row.irq: sum(row.counts) & 0xFFFFFFFF for row in rows if row.irq is not None and row.irq in self._known}
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(data: bytes) -> CpuSet:
+    """A CPU list; the same few texts are read again and again."""
+    return CpuSet.parse(data.decode("ascii", "replace"))
 
 
 def _nowhere(originals: object) -> None:

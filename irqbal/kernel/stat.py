@@ -7,6 +7,7 @@ jiffies (USER_HZ): user nice system idle iowait irq softirq …
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -24,24 +25,31 @@ class Stat(msgspec.Struct, frozen=True):
     cpu_times: dict[int, CpuTime]
 
 
+_CPU = re.compile(rb"^cpu(\d{1,7})(?: +\d+){5} +(\d{1,18}) +(\d{1,18})(?=[ \n])", re.MULTILINE)
+_NUMBERS = re.compile(rb"[\d ]*", re.ASCII)
+
+
 def parse_stat(data: bytes, irqs: Iterable[int]) -> Stat:
     """Lines that are not understood are passed over."""
-    totals: dict[int, int] = {}
-    times: dict[int, CpuTime] = {}
-    for line in data.splitlines():
-        if line.startswith(b"cpu") and line[3:4].isdigit():
-            fields = line.split()
-            try:
-                times[int(fields[0][3:])] = CpuTime(int(fields[6]) / _HZ, int(fields[7]) / _HZ)
-            except (ValueError, IndexError, OverflowError):
-                continue
-        elif line.startswith(b"intr "):
-            fields = line.split()
-            last = len(fields) - 2
-            for number in irqs:
-                if 0 <= number < last:
-                    try:
-                        totals[number] = int(fields[number + 2]) & 0xFFFFFFFF
-                    except ValueError:
-                        continue
+    times = {int(cpu): CpuTime(int(irq) / _HZ, int(softirq) / _HZ) for cpu, irq, softirq in _CPU.findall(data)}
+    at = 0 if data.startswith(b"intr ") else data.find(b"\nintr ") + 1
+    if not data.startswith(b"intr ", at):
+        return Stat({}, times)
+    end = data.find(b"\n", at)
+    line = data[at + 5 : end if end >= 0 else len(data)]
+    try:
+        # The first number is the grand total.
+        values = list(map(int, line.split())) if _NUMBERS.fullmatch(line) else [_int(field) for field in line.split()]
+    except ValueError:
+        # Longer than any number that Python reads.
+        values = [_int(field) for field in line.split()]
+    last = len(values) - 1
+    totals = {number: values[number + 1] & 0xFFFFFFFF for number in irqs if 0 <= number < last and values[number + 1] >= 0}
     return Stat(totals, times)
+
+
+def _int(field: bytes) -> int:
+    try:
+        return int(field)
+    except ValueError:
+        return -1

@@ -18,7 +18,8 @@ class Cpu(msgspec.Struct, frozen=True):
 
     `core` is the lowest CPU of its physical core, `l3` the lowest CPU that shares its last-level cache; `siblings` are
     the threads of its core, itself included. `capacity` is the kernel's cpu_capacity (1024: the fastest).
-    `isolated` names the source that keeps it out of general use, or is empty.
+    `isolated` names the source that keeps it out of general use, or is empty. `squeezed` is how often a second, over the last minutes,
+    its softirqs ran out of budget or dropped a packet.
     """
 
     number: int
@@ -32,6 +33,7 @@ class Cpu(msgspec.Struct, frozen=True):
     isolated: str = ""
     irq_time: float = 0.0
     softirq_time: float = 0.0
+    squeezed: float = 0.0
 
     @property
     def load(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
@@ -12,7 +12,8 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
 from irqbal.host import Census, Counts, CpuTime, IrqFacts, Original, Pulse, Save, Topology
 from irqbal.kernel.irqs import MANAGED
-from irqbal.model import DefaultMove, Move, Outcome, SteeringMove
+from irqbal.model import DefaultMove, Move, Outcome, Queue, SteeringMove
+from irqbal.queues import counters, identify
 from irqbal.simulated.machine import Line, build
 from irqbal.simulated.spec import HostSpec
 from irqbal.simulated.state import State
@@ -48,6 +49,8 @@ class SimulatedHost:
         self._sources = Traffic([line.source for line in self._lines], spec.traffic[0], spec.seed, spec.cpus, spec.busy)
         self._flows: list[Flow] = []
         self._carry = [0.0] * len(self._lines)
+        self._line_packets = [0.0] * len(self._lines)
+        self._queues = self._identify()
         self._times = {cpu: [0.0, 0.0] for cpu in self.state.possible}
         self._packets = dict.fromkeys(self.state.possible, 0.0)
         self._softirqs = {"NET_RX": dict.fromkeys(self.state.possible, 0), "BLOCK": dict.fromkeys(self.state.possible, 0)}
@@ -63,6 +66,14 @@ class SimulatedHost:
     def live(cls, spec: HostSpec, save: Save | None = None, beat: float = BEAT) -> SimulatedHost:
         """A host on which time passes as it does here, and that was booted just now."""
         return cls(spec, save, beat, time.monotonic)
+
+    def _identify(self) -> dict[int, Queue]:
+        """Which queue each IRQ serves, as irqbal tells it from the names."""
+        found: dict[int, Queue] = {}
+        for card in self.state.machine.cards:
+            actions = {line.number: line.action for line in self._lines if line.address == card.device.address}
+            found |= identify(card.device, actions, self.state.interfaces)
+        return found
 
     # Time
 
@@ -130,6 +141,7 @@ class SimulatedHost:
                 tally.local += whole if cpu in state.local(line) else 0
             if line.source.kind == "net":
                 self._packets[cpu] += flow.packets * served
+                self._line_packets[at] += flow.packets * served
                 self._softirqs["NET_RX"][cpu] += whole
             elif line.source.kind == "disk":
                 self._softirqs["BLOCK"][cpu] += whole
@@ -145,7 +157,7 @@ class SimulatedHost:
         """Made of the seed; with a clock, new for each such host."""
         return self._boot_id
 
-    def pulse(self) -> Pulse:
+    def pulse(self, looked: Collection[int] | None = None) -> Pulse:
         """The cheap reading: as the real one it knows the IRQs of the last census alone."""
         if self._clock is not None:
             self.advance(self._clock() - self._now())
@@ -159,10 +171,25 @@ class SimulatedHost:
                 continue
             if line.inode != inode:
                 stale.add(number)
-            else:
+            elif looked is None or number in looked:
                 effective[number] = line.effective
         self._totals = totals
-        return Pulse(self._now(), totals, self._cpu_times(), self.state.online, effective, frozenset(stale))
+        return Pulse(
+            self._now(), totals, self._cpu_times(), self.state.online, effective, frozenset(stale), self._queue_packets(), {}
+        )
+
+    def _queue_packets(self) -> dict[tuple[str, str, int], int]:
+        """What the NICs' queues have counted; nothing where the drivers do not tell."""
+        if not self.spec.packets:
+            return {}
+        found: dict[tuple[str, str, int], int] = {}
+        for at, line in enumerate(self._lines):
+            queue = self._queues.get(line.number)
+            if queue is not None and queue.kind != "io":
+                for key in counters(queue):
+                    # A queue that both receives and sends sends a packet for each that it receives.
+                    found[key] = int(self._line_packets[at]) // len(counters(queue))
+        return found
 
     def census(self) -> Census:
         """Every IRQ with its mask."""

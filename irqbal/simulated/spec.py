@@ -48,7 +48,7 @@ class HostSpec(msgspec.Struct, frozen=True):
 
     `nodes` split all cores evenly. `traffic` is one shape and any number of events. `busy` is the share of all CPUs' time that
     interrupts take on average, as far as the hottest queue stays below what one CPU can do. `vectors` is how many IRQs a CPU
-    can serve. `exact`: CPU times are not rounded down to jiffies of 10 ms.
+    can serve. `exact`: CPU times are not rounded down to jiffies of 10 ms. `packets`: the NICs' drivers count packets by queue.
     """
 
     sockets: int
@@ -63,6 +63,7 @@ class HostSpec(msgspec.Struct, frozen=True):
     busy: float = 0.3
     vectors: int = 200
     exact: bool = False
+    packets: bool = True
 
     @property
     def cpus(self) -> int:
@@ -74,7 +75,7 @@ class HostSpec(msgspec.Struct, frozen=True):
         parts += [f"l3={self.l3}"] if self.l3 else []
         parts += [f"nic={nics}" for nics in self.nics] + [f"nvme={drives}" for drives in self.drives]
         parts += [f"traffic={'+'.join(self.traffic)}", f"seed={self.seed}", f"busy={self.busy * 100:.6f}%", f"vectors={self.vectors}"]
-        return ",".join(parts + (["exact"] if self.exact else []))
+        return ",".join(parts + (["exact"] if self.exact else []) + ([] if self.packets else ["nopackets"]))
 
 
 def parse_spec(text: str) -> HostSpec:
@@ -87,19 +88,20 @@ def parse_spec(text: str) -> HostSpec:
     given: dict[str, list[str]] = {}
     for part in rest:
         key, equals, value = part.partition("=")
-        if part != "exact" and (key not in _READ or not equals):
+        if part not in ("exact", "nopackets") and (key not in _READ or not equals):
             known = ", ".join(f"{name}=…" for name in _READ)
-            raise _wrong(f"{part!r} is not known in a made-up host: there are {known} and exact", EXAMPLE)
+            raise _wrong(f"{part!r} is not known in a made-up host: there are {known}, exact and nopackets", EXAMPLE)
         given.setdefault(key, []).append(value)
     for key, values in given.items():
         if len(values) > 1 and key not in ("nic", "nvme"):
             raise _wrong(f"{key} is given twice in a made-up host", f"{key}={values[0]}" if values[0] else key)
-    one = {key: _READ[key](values[0]) for key, values in given.items() if key not in ("nic", "nvme", "exact")}
+    one = {key: _READ[key](values[0]) for key, values in given.items() if key not in ("nic", "nvme", "exact", "nopackets")}
     nics = tuple(_nics(value) for value in given.get("nic", ()))
     drives = tuple(_drives(value) for value in given.get("nvme", ()))
     if not nics and not drives:
         nics = (Nics(min(64, sockets * cores)),)
-    made = {"sockets": sockets, "cores": cores, "threads": threads, "nics": nics, "drives": drives, "exact": "exact" in given, **one}
+    made = {"sockets": sockets, "cores": cores, "threads": threads, "nics": nics, "drives": drives, "exact": "exact" in given}
+    made |= {"packets": "nopackets" not in given, **one}
     spec = msgspec.convert(made, HostSpec)
     _check(spec)
     return spec

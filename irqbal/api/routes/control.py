@@ -14,6 +14,8 @@ from irqbal.cpuset import CpuSet
 from irqbal.model import Irq, Override, Snapshot
 from irqbal.wire import Duration
 
+SHORTEST = 1.0
+"""Seconds: what ends sooner would be over before it was written."""
 LONGEST = 10 * 365 * 86400.0
 """Seconds after which nothing needs to expire any more."""
 
@@ -28,7 +30,7 @@ async def set_override(call: Call) -> object:
 
 async def put_override(call: Call, body: asked.OverrideBody) -> answers.OverrideAnswer:
     """Check, write, and say what the kernel did. Raises ApiError."""
-    snapshot = call.view().snapshot
+    snapshot = (await call.view()).snapshot
     irq = call.irq(snapshot)
     check_cpus(body.cpus, irq, snapshot)
     expires = _expiry(body.expires_in)
@@ -36,7 +38,7 @@ async def put_override(call: Call, body: asked.OverrideBody) -> answers.Override
     written = await call.host.set_override(wanted, irq.number, call.caller)
     assert written.affinity is not None
     warnings = (*written.warnings, *(f"the field {name} is unknown here, and was ignored" for name in call.ignored))
-    shown = views.override(written.override, call.view().snapshot)
+    shown = views.override(written.override, (await call.view()).snapshot)
     return answers.OverrideAnswer(shown, written.result, written.detail, written.affinity, warnings)
 
 
@@ -60,15 +62,15 @@ def _short(cpus: CpuSet) -> str:
 def _expiry(length: Duration | None) -> float | None:
     if length is None:
         return None
-    if not 0 < length <= LONGEST:
-        raise ApiError(422, "expires_in", "expires_in must be longer than nothing and at most 10y")
+    if not SHORTEST <= length <= LONGEST:
+        raise ApiError(422, "expires_in", "expires_in must be 1s to 10y; nothing was changed")
     return time.time() + float(length)
 
 
 @handles("clear_override")
 async def clear_override(call: Call) -> object:
     """Take an override away, also of an IRQ that is gone."""
-    view = call.view()
+    view = await call.view()
     name = call.path["irq"]
     mine = {item.identity: item for item in call.host.overrides()}
     gone = [item for item in mine.values() if name in (item.identity, item.identity.rpartition("/")[2])]
@@ -88,10 +90,20 @@ async def dry_run(call: Call) -> object:
     if isinstance(body, asked.PlanBody):
         if body.policies is not None and body.yaml is not None:
             raise ApiError(422, "body", "give either `policies` or `yaml`, not both")
-        # A JSON document is a YAML document.
-        text = json.dumps({"policies": body.policies}) if body.policies is not None else body.yaml
+        text = body.yaml if body.policies is None else _as_yaml(body.policies)
     record, snapshot = await call.host.dry_run(text)
     return answers.PlanAnswer(views.cycle(record, snapshot), record.plan.kept)
+
+
+def _as_yaml(policies: list[asked.PolicyItem]) -> str:
+    """A JSON document is a YAML document."""
+    try:
+        text = json.dumps({"policies": policies})
+    except RecursionError:
+        raise ApiError(422, "config", "the policies are nested too deeply; nothing was planned") from None
+    if len(text) > asked.MAX_YAML:
+        raise ApiError(422, "config", f"the policies may be {asked.MAX_YAML} characters long; nothing was planned")
+    return text
 
 
 @handles("cycle")
@@ -107,9 +119,11 @@ async def pause(call: Call) -> object:
     query = call.query
     length = call.body.length if isinstance(call.body, asked.PauseBody) else None
     if isinstance(query, PauseQuery) and query.length is not None:
+        if length is not None:
+            raise ApiError(422, "for", "give `for` in the query or in the body, not in both")
         length = query.length
-    if length is not None and not 0 < length <= LONGEST:
-        raise ApiError(422, "for", "`for` must be longer than nothing and at most 10y")
+    if length is not None and not SHORTEST <= length <= LONGEST:
+        raise ApiError(422, "for", "`for` must be 1s to 10y")
     call.host.pause(None if length is None else float(length), call.caller)
     return call.host.status()
 
@@ -160,4 +174,4 @@ def _health(health: answers.Health) -> answers.Health:
 @handles("metrics")
 async def metrics(call: Call) -> object:
     """For Prometheus."""
-    return Raw(call.backend.metrics(), CONTENT_TYPE)
+    return Raw(await call.backend.metrics(), CONTENT_TYPE)

@@ -17,6 +17,12 @@ from irqbal.wire import Duration, Moment, When
 DAY = 86400.0
 MOST_STEPS = 11_000
 """Steps in one answer, as Prometheus has it."""
+MOST_VALUES = 1_000_000
+"""Steps times CPUs or IRQs in one answer: what it may take up in memory."""
+PAGE = 2000
+"""Decisions that are looked at in one go: the loop is shared."""
+MOST_LOOKED_AT = 100_000
+"""Decisions of one request in all."""
 
 
 def window(start: When | None, end: When | None) -> tuple[float, float]:
@@ -33,12 +39,15 @@ async def _series(call: Call, states: list[State] | None) -> answers.SeriesAnswe
     query = call.query
     assert isinstance(query, Window)
     start, end = window(query.start, query.end)
-    step = float(query.step) if query.step is not None else max(60.0, math.ceil((end - start) / 300))
-    if step <= 0 or (end - start) / step > MOST_STEPS:
-        raise ApiError(422, "step", f"this would be more than {MOST_STEPS} steps: ask for a longer step or a shorter time")
-    identities = None if states is None else tuple(dict.fromkeys(state.identity for state in states))
-    points = await call.host.series(Query(start, end, step, identities, query.by, call.host.name))
     known = states if states is not None else await call.host.states() if query.by == "irq" else []
+    identities = None if states is None else tuple(dict.fromkeys(state.identity for state in states))
+    view = await call.host.view()
+    lines = len({state.identity for state in known}) if query.by == "irq" else 1 if view is None else len(view.snapshot.cpus)
+    most = min(MOST_STEPS, MOST_VALUES // max(1, lines))
+    step = float(query.step) if query.step is not None else max(60.0, math.ceil((end - start) / min(300, most)))
+    if step <= 0 or (end - start) / step > most:
+        raise ApiError(422, "step", f"this would be more than {most} steps: ask for a longer step or a shorter time")
+    points = await call.host.series(Query(start, end, step, identities, query.by, call.host.name))
     names = {state.identity: state.action for state in known}
     shown = tuple(answers.PointView(Moment(point.start), point.seconds, point.counts) for point in points)
     return answers.SeriesAnswer(Moment(start), Moment(end), Duration(step), query.by, names, shown)
@@ -47,7 +56,7 @@ async def _series(call: Call, states: list[State] | None) -> answers.SeriesAnswe
 @handles("irq_history")
 async def irq_history(call: Call) -> object:
     """One IRQ's, also of one that is gone but known to the history."""
-    return await _series(call, _states_of_irq(await call.host.states(), call, call.path["irq"]))
+    return await _series(call, await _states_of_irq(await call.host.states(), call, call.path["irq"]))
 
 
 @handles("device_history")
@@ -56,7 +65,7 @@ async def device_history(call: Call) -> object:
     name = call.path["device"]
     states = await call.host.states()
     found = [state for state in states if name and name in (state.device, state.queue.partition("/")[0], state.action)]
-    view = call.host.view()
+    view = await call.host.view()
     if view is not None:
         addresses = {
             device.address for device in view.snapshot.devices if name in (device.address, device.driver, *device.interfaces, *device.disks)
@@ -73,10 +82,10 @@ async def cpus_history(call: Call) -> object:
     return await _series(call, None)
 
 
-def _states_of_irq(states: Iterable[State], call: Call, text: str) -> list[State]:
+async def _states_of_irq(states: Iterable[State], call: Call, text: str) -> list[State]:
     """The IRQ of now if there is one, else what the history knows under this number or name."""
     known = list(states)
-    view = call.host.view()
+    view = await call.host.view()
     if view is not None:
         try:
             identity = find_irq(view.snapshot, text).identity
@@ -98,16 +107,33 @@ async def decisions(call: Call) -> object:
     assert isinstance(query, DecisionQuery)
     start, end = window(query.start, query.end)
     end = end + 1 if query.end is None else end
-    narrow = query.kind is None and query.policy is None and query.search is None
-    most = query.limit if narrow else 100_000
     if query.irq is None:
-        found = await call.host.decisions(start, end, "", most)
+        found = await _newest(call, query, start, end, "")
     else:
         found = []
-        for identity in dict.fromkeys(state.identity for state in _states_of_irq(await call.host.states(), call, query.irq)):
-            found += await call.host.decisions(start, end, identity, most)
+        for identity in dict.fromkeys(state.identity for state in await _states_of_irq(await call.host.states(), call, query.irq)):
+            found += await _newest(call, query, start, end, identity)
         found.sort(key=lambda item: (item.wall, item.sequence), reverse=True)
-    return tuple(views.decision(item) for item in found if _fits(item, query))[: query.limit]
+    return tuple(views.decision(item) for item in found[: query.limit])
+
+
+async def _newest(call: Call, query: DecisionQuery, start: float, end: float, identity: str) -> list[Decision]:
+    """Decisions that fit, the newest first, a page at a time. Those of one cycle share their moment, so a page begins where the
+    one before ended, and what was seen is passed over."""
+    found: list[Decision] = []
+    seen: set[int] = set()
+    size, looked_at = PAGE, 0
+    while looked_at < MOST_LOOKED_AT:
+        page = await call.host.decisions(start, end, identity, size)
+        fresh = [item for item in page if item.sequence not in seen]
+        found += [item for item in fresh if _fits(item, query)]
+        if len(found) >= query.limit or len(page) < size:
+            break
+        looked_at += len(fresh)
+        size = size if fresh else 2 * size
+        end = math.nextafter(page[-1].wall, math.inf)
+        seen = {item.sequence for item in page if item.wall == page[-1].wall} | (set() if fresh else seen)
+    return found[: query.limit]
 
 
 def _fits(item: Decision, query: DecisionQuery) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 
 from irqbal.api.asked import LegacyWindow, OverrideBody
 from irqbal.api.backend import ApiError
@@ -12,29 +11,32 @@ from irqbal.api.contract import LegacyAffinity, LegacyCpus, LegacyDevices, Legac
 from irqbal.api.routes.control import put_override
 from irqbal.api.views import hex_mask
 from irqbal.cpuset import CpuSet
-from irqbal.history.samples import Sample
 from irqbal.model import Irq
 from irqbal.wire import Moment
 
 MOST_ROWS = 10_000
-"""Rows in one answer: a week at one a minute."""
+"""Rows in one answer: a week at one a minute …"""
+MOST_VALUES = 200_000
+"""… and rows times CPUs."""
+PAGE = 50
+"""Samples that are held at a time: each is of all IRQs."""
 
 
 @handles("legacy_devices")
 async def devices(call: Call) -> object:
     """Names of all IRQs that have an action."""
-    return LegacyDevices(tuple(dict.fromkeys(irq.action for irq in call.view().snapshot.irqs)))
+    return LegacyDevices(tuple(dict.fromkeys(irq.action for irq in (await call.view()).snapshot.irqs)))
 
 
 @handles("legacy_cpu_count")
 async def cpu_count(call: Call) -> object:
     """Online CPUs."""
-    return LegacyCpus(len(call.view().snapshot.online))
+    return LegacyCpus(len((await call.view()).snapshot.online))
 
 
-def _device(call: Call) -> Irq:
+async def _device(call: Call) -> Irq:
     """The IRQ of this name; irq_manager took the first where there are several."""
-    name, snapshot = call.path["device"], call.view().snapshot
+    name, snapshot = call.path["device"], (await call.view()).snapshot
     first = next((irq for irq in snapshot.irqs if irq.action == name), None)
     return first if first is not None else find_irq(snapshot, name)
 
@@ -42,37 +44,42 @@ def _device(call: Call) -> Irq:
 @handles("legacy_device")
 async def device(call: Call) -> object:
     """Totals over time, oldest first, the present ones last."""
-    irq, query, now = _device(call), call.query, time.time()
+    irq, query, now = await _device(call), call.query, time.time()
     assert isinstance(query, LegacyWindow)
     start = 0.0 if query.start_dt is None else query.start_dt.at(now)
     end = now if query.end_dt is None else query.end_dt.at(now)
     totals = await call.host.irq_totals(irq.identity)
-    samples = await call.host.samples(start, now + 1, MOST_ROWS)
-    rows = _rows(irq, samples, totals)
-    if not rows and totals:
+    rows = await _rows(call, irq, totals, start, end, now + 1)
+    if not rows and totals and start <= end:
         # The first sample is still to come; what is now is known.
-        rows = [(end, _row(irq, totals, end))]
-    return tuple(row for wall, row in rows if start <= wall <= end)
+        rows = [_row(irq, totals, end)]
+    return tuple(rows)
 
 
-def _rows(irq: Irq, samples: Iterable[Sample], totals: dict[int, int]) -> list[tuple[float, LegacyRow]]:
+async def _rows(call: Call, irq: Irq, totals: dict[int, int], start: float, end: float, before: float) -> list[LegacyRow]:
     """The history holds differences: what /proc/interrupts had at each sample follows from the totals of the last one, backwards.
 
     Totals of an earlier life, or of before a reboot, are only what was counted in it since it was first seen.
     """
-    found = []
+    found: list[LegacyRow] = []
     running = dict(totals)
     boot = None
-    for sample in reversed(list(samples)):
-        if boot is not None and sample.boot != boot:
+    most = min(MOST_ROWS, MOST_VALUES // max(1, len(totals)))
+    while len(found) < most:
+        page = await call.host.samples(start, before, PAGE)
+        for sample in reversed(page):
+            boot = sample.boot if boot is None else boot
+            if sample.boot != boot or len(found) >= most:
+                return found[::-1]
+            if sample.wall <= end:
+                found.append(_row(irq, running, sample.wall))
+            for series, value in sample.values.items():
+                if series.kind == "irq" and series.name == irq.identity:
+                    running[series.cpu] = max(0, running.get(series.cpu, 0) - value)
+        if len(page) < PAGE:
             break
-        boot = sample.boot
-        found.append((sample.wall, _row(irq, running, sample.wall)))
-        for series, value in sample.values.items():
-            if series.kind == "irq" and series.name == irq.identity:
-                running[series.cpu] = max(0, running.get(series.cpu, 0) - value)
-    found.reverse()
-    return found
+        before = page[0].wall
+    return found[::-1]
 
 
 def _row(irq: Irq, totals: dict[int, int], wall: float) -> LegacyRow:
@@ -83,7 +90,7 @@ def _row(irq: Irq, totals: dict[int, int], wall: float) -> LegacyRow:
 @handles("legacy_affinity")
 async def affinity(call: Call) -> object:
     """The mask."""
-    return LegacyAffinity(hex_mask(_device(call).affinity))
+    return LegacyAffinity(hex_mask((await _device(call)).affinity))
 
 
 @handles("legacy_set_affinity")
@@ -94,7 +101,7 @@ async def set_affinity(call: Call) -> object:
         cpus = CpuSet.from_mask(mask)
     except ValueError as error:
         raise ApiError(422, "affinity", f"{error}; nothing was changed") from error
-    irq = _device(call)
+    irq = await _device(call)
     path = {**call.path, "irq": str(irq.number)}
     changed = Call(call.backend, call.host, call.caller, path, None, None, call.cache)
     written = await put_override(changed, OverrideBody(cpus, reason="set over irq_manager's path"))

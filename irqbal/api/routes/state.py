@@ -21,14 +21,14 @@ async def status(call: Call) -> object:
 @handles("cpus")
 async def cpus(call: Call) -> object:
     """Every CPU."""
-    view = call.view()
+    view = await call.view()
     return Raw(call.cache.get(call.host.name, view.version, "cpus", lambda: to_json(views.cpus(view.snapshot))))
 
 
 @handles("devices")
 async def devices(call: Call) -> object:
     """Every device."""
-    view = call.view()
+    view = await call.view()
     snapshot = view.snapshot
 
     def make() -> bytes:
@@ -40,7 +40,7 @@ async def devices(call: Call) -> object:
 @handles("irqs")
 async def irqs(call: Call) -> object:
     """IRQs that fit the filters."""
-    view, query = call.view(), call.query
+    view, query = await call.view(), call.query
     assert isinstance(query, IrqQuery)
 
     def make() -> bytes:
@@ -75,7 +75,7 @@ def by_identity(call: Call) -> dict[str, Override]:
 @handles("irq")
 async def irq(call: Call) -> object:
     """One IRQ."""
-    return _shown(call, call.view())
+    return _shown(call, await call.view())
 
 
 def _shown(call: Call, view: View) -> answers.IrqView:
@@ -86,7 +86,7 @@ def _shown(call: Call, view: View) -> answers.IrqView:
 @handles("explain")
 async def explain(call: Call) -> object:
     """Why it is where it is."""
-    view = call.view()
+    view = await call.view()
     shown = _shown(call, view)
     steps = await call.host.explain(shown.number)
     mine = by_identity(call).get(shown.identity)
@@ -110,7 +110,7 @@ def _policy(item: Listing) -> answers.PolicyView:
 @handles("overrides")
 async def overrides(call: Call) -> object:
     """What people decided."""
-    view = call.host.view()
+    view = await call.host.view()
     snapshot = None if view is None else view.snapshot
     return tuple(views.override(item, snapshot) for item in call.host.overrides())
 
@@ -118,7 +118,7 @@ async def overrides(call: Call) -> object:
 @handles("plan")
 async def plan(call: Call) -> object:
     """The last cycle's plan."""
-    view = call.view()
+    view = await call.view()
 
     def make() -> bytes:
         return to_json(answers.PlanAnswer(views.cycle(view.record, view.snapshot), view.record.plan.kept))

@@ -1,0 +1,272 @@
+// The frame around the views: routes, the daemon's state, pause, theme, token and host.
+
+import { Api, errorBox } from "./api.js";
+import { announce, fill, h, say, select, toast } from "./dom.js";
+import { clock, seconds, span } from "./format.js";
+import { Live } from "./live.js";
+import * as decisions from "./view_decisions.js";
+import * as fleet from "./view_fleet.js";
+import * as history from "./view_history.js";
+import * as irq from "./view_irq.js";
+import * as nics from "./view_nics.js";
+import * as now from "./view_now.js";
+import * as whatif from "./view_whatif.js";
+
+const VIEWS = { now, irq, nics, history, whatif, decisions, fleet };
+const TITLES = { now: "Now", irq: "IRQs", nics: "NICs", history: "History", whatif: "What if", decisions: "Decisions", fleet: "Fleet" };
+const STATES = {
+  starting: "starting", balancing: "balancing", paused: "paused", "dry run": "dry run: nothing is written",
+  "not balancing": "not balancing", unknown: "state unknown",
+};
+
+const at = (id) => document.getElementById(id);
+const api = new Api();
+const live = new Live(api, () => drawState());
+let hosts = [];
+let shown = null;
+
+function route() {
+  const [path, words = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const [view, ...rest] = path.split("/");
+  const query = new URLSearchParams(words);
+  return { view: Object.hasOwn(VIEWS, view) ? view : "now", argument: rest.map(decodeURIComponent).join("/"), query };
+}
+
+/** `#/irq/24`, for the host that is looked at. */
+export function link(path, query = {}) {
+  const words = new URLSearchParams({ ...query, ...(api.host ? { host: api.host } : {}) });
+  return `#/${path}${words.size ? `?${words}` : ""}`;
+}
+
+async function show(focus = true) {
+  const { view, argument, query } = route();
+  const wanted = query.get("host");
+  if (wanted !== api.host) {
+    api.host = wanted;
+    live.start();
+  }
+  shown?.abort();
+  const control = new AbortController();
+  shown = control;
+  drawNav(view);
+  const root = h("div", { class: `view ${view}` });
+  fill(at("main"), root);
+  const context = { api, live, link, argument, query, signal: control.signal, every: (work, gap) => every(work, gap, control.signal, root) };
+  try {
+    await VIEWS[view].mount(root, context);
+  } catch (error) {
+    if (control.signal.aborted) return;
+    fill(root, h("h1", {}, TITLES[view]), errorBox(error));
+    // The view comes up by itself once the daemon is back.
+    live.onCycle(() => { if (shown === control) show(false); }, control.signal);
+  }
+  if (control.signal.aborted) return;
+  const heading = root.querySelector("h1");
+  document.title = `${heading?.textContent ?? TITLES[view]} – irqbal${live.status ? ` on ${live.status.host}` : ""}`;
+  if (focus && heading) {
+    heading.tabIndex = -1;
+    heading.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }
+  root.dataset.ready = "yes";
+}
+
+/** Run `work` now and after each cycle, at most every `gap` ms, one at a time, and not while the page is hidden. */
+async function every(work, gap, signal, root) {
+  let busy = false;
+  let last = 0;
+  let late = 0;
+  const trouble = h("div", { class: "trouble" });
+  const run = async (first = false) => {
+    if (busy || signal.aborted) return;
+    const wait = gap - (performance.now() - last);
+    if (!first && (document.hidden || wait > 30)) {
+      clearTimeout(late);
+      if (!document.hidden) late = setTimeout(run, wait);
+      return;
+    }
+    busy = true;
+    last = performance.now();
+    try {
+      await work();
+      trouble.replaceChildren();
+    } catch (error) {
+      if (error.name === "AbortError" || signal.aborted) return;
+      if (first) throw error;
+      if (error.status !== 0) fill(trouble, errorBox(error));
+    } finally {
+      busy = false;
+    }
+  };
+  signal.addEventListener("abort", () => clearTimeout(late));
+  document.addEventListener("visibilitychange", () => run(), { signal });
+  await run(true);
+  root.prepend(trouble);
+  live.onCycle(() => run(), signal);
+  return run;
+}
+
+function drawNav(view) {
+  const names = Object.keys(VIEWS).filter((name) => name !== "fleet" || hosts.length > 1);
+  fill(at("nav"), names.map((name) => h("a", { href: link(name), "aria-current": name === view && "page" }, TITLES[name])));
+}
+
+function drawState() {
+  const { status, state } = live;
+  at("live").dataset.state = state === "live" && status?.paused ? "paused" : state;
+  const word = status ? STATES[status.state] ?? status.state : "";
+  say(at("live"), { live: word || "live", connecting: "connecting…", away: "no connection", refused: "no access" }[state]);
+  at("live").title = status?.last ? `last cycle at ${clock(status.last.at)}` : "";
+  const box = at("banner");
+  if (state === "away") {
+    const since = live.lost ? ` since ${clock(live.lost)}` : "";
+    banner(box, `away ${since}`, `The daemon does not answer${since}. What you see is what it last said. Trying again by itself…`);
+  } else if (state === "refused") {
+    banner(box, "refused", live.error?.message ?? "A token is needed to look.",
+      h("button", { type: "button", on: { click: enterToken } }, "Enter a token"));
+  } else if (status?.paused) {
+    const until = status.paused_until ? ` until ${clock(status.paused_until)}` : " until somebody resumes it";
+    banner(box, `paused ${until}`, `Paused${until}: irqbal looks and plans, and writes nothing.`,
+      h("button", { type: "button", on: { click: resume } }, "Resume"));
+  } else if (status?.aside?.length) {
+    const names = status.aside.map((item) => item.policy).join(", ");
+    banner(box, `aside ${names}`, `Set aside until the next reload, because it failed: ${names} (${status.aside[0].reason}).`);
+  } else banner(box, "");
+  const button = at("pause");
+  button.hidden = !status;
+  say(button, status?.paused ? "Resume" : "Pause…");
+  if (status) {
+    say(at("about"), `irqbal ${status.version}, API ${status.api} · a cycle every ${status.interval} · policies: ${status.policies.join(", ")}`);
+    if (hosts.length <= 1) say(at("host"), status.host);
+  }
+}
+
+function banner(box, key, text = "", ...more) {
+  if (box.dataset.key === key) return;
+  box.dataset.key = key;
+  box.className = key.split(" ")[0];
+  fill(box, text && h("p", {}, text), more);
+}
+
+async function refreshStatus() {
+  try {
+    await live.refresh(shown?.signal);
+  } catch {
+    // The stream tells.
+  }
+}
+
+async function resume() {
+  await act(() => api.send("POST", "/resume"), "irqbal balances again.");
+}
+
+async function act(work, done) {
+  try {
+    live.status = await work();
+    toast(done);
+  } catch (error) {
+    toast(error.message);
+  }
+  drawState();
+}
+
+function askPause() {
+  if (live.status?.paused) {
+    resume();
+    return;
+  }
+  const length = select([["10m", "for 10 minutes"], ["1h", "for an hour"], ["8h", "for 8 hours"], ["", "until it is resumed"]], "10m", () => {});
+  length.id = "pause-length";
+  const dialog = h("dialog", { "aria-labelledby": "pause-title" },
+    h("form", { method: "dialog" },
+      h("h2", { id: "pause-title" }, "Pause irqbal"),
+      h("p", {}, "It goes on looking and planning, and writes no mask meanwhile. What it wrote stays."),
+      h("label", { for: "pause-length" }, "How long"), length,
+      h("div", { class: "buttons" },
+        h("button", { value: "yes", class: "main" }, "Pause"), h("button", { value: "" }, "Cancel"))));
+  dialog.addEventListener("close", () => {
+    const chosen = dialog.returnValue === "yes";
+    dialog.remove();
+    if (chosen) act(() => api.send("POST", "/pause", { body: { for: length.value || null } }), "irqbal is paused.");
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+async function enterToken() {
+  if (await api.ask(api.token ? "give another token, or none to go on without" : "a token lets you set overrides, plan and pause", api.token)) {
+    live.start();
+    show(false);
+  }
+}
+
+const THEMES = { auto: "Theme: auto", light: "Theme: light", dark: "Theme: dark" };
+function drawTheme(turn = false) {
+  const names = Object.keys(THEMES);
+  let chosen = document.documentElement.dataset.theme ?? "auto";
+  if (turn) {
+    chosen = names[(names.indexOf(chosen) + 1) % names.length];
+    if (chosen === "auto") {
+      delete document.documentElement.dataset.theme;
+      localStorage.removeItem("irqbal.theme");
+    } else {
+      document.documentElement.dataset.theme = chosen;
+      localStorage.setItem("irqbal.theme", chosen);
+    }
+    announce(THEMES[chosen]);
+    dispatchEvent(new Event("irqbal-theme"));
+  }
+  say(at("theme"), THEMES[chosen]);
+}
+
+async function findHosts() {
+  try {
+    hosts = await api.get("/hosts");
+  } catch {
+    return;
+  }
+  if (hosts.length <= 1) return;
+  const choice = select(hosts.map(({ host }) => [host, host]), route().query.get("host") ?? hosts[0].host, (host) => {
+    const { view } = route();
+    location.hash = `#/${view === "irq" ? "irq" : view}?host=${encodeURIComponent(host)}`;
+  });
+  choice.setAttribute("aria-label", "Host");
+  fill(at("host"), choice);
+  if (!route().query.get("host")) {
+    history_replace(`#/${route().view}?host=${encodeURIComponent(choice.value)}`);
+  }
+  drawNav(route().view);
+}
+
+function history_replace(hash) {
+  globalThis.history.replaceState(null, "", hash);
+  show(false);
+}
+
+at("pause").addEventListener("click", askPause);
+at("token").addEventListener("click", enterToken);
+at("theme").addEventListener("click", () => drawTheme(true));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("irqbal-theme")));
+addEventListener("hashchange", () => show());
+addEventListener("pagehide", () => live.stop());
+addEventListener("pageshow", (event) => { if (event.persisted) live.start(); });
+setInterval(drawAge, 1000);
+
+let checked = 0;
+function drawAge() {
+  if (live.state !== "live" || !live.status?.last) return;
+  const late = (Date.now() - live.heard) / 1000;
+  const usual = seconds(live.status.interval);
+  if (late > 3 * usual + 5) say(at("live"), `no cycle for ${span(late)}`);
+  // Pauses and overrides may come from elsewhere.
+  if (Date.now() - checked > 5000 && !document.hidden) {
+    checked = Date.now();
+    refreshStatus();
+  }
+}
+
+drawTheme();
+api.host = route().query.get("host");
+live.start();
+show(false);
+findHosts();

@@ -1,0 +1,98 @@
+// Tables that stay put while their data changes: rows are kept by key, cells are written only where they differ.
+
+import { h, say } from "./dom.js";
+
+/**
+ * columns: {name, text(row), sort(row)?, href(row)?, css(row)?, num?, title(row)?}; sorted by a click on a heading.
+ * Shows `page` rows, and a button for more.
+ */
+export class Table {
+  constructor({ caption, columns, key, page = 100, order = null, empty = "Nothing here." }) {
+    Object.assign(this, { columns, key, page, empty, shown: page, order, rows: [] });
+    this.lines = new Map();
+    this.body = h("tbody");
+    this.heads = columns.map((column, index) => {
+      const button = h("button", { type: "button", on: { click: () => this.turn(index) } }, column.name);
+      return h("th", { scope: "col", class: column.num && "num" }, column.sort ? button : column.name);
+    });
+    const table = h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, this.heads)), this.body);
+    this.note = h("p", { class: "soft" });
+    this.more = h("button", { type: "button", hidden: true, on: { click: () => { this.shown += 5 * page; this.draw(); } } });
+    this.root = h("div", { class: "table" },
+      h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, table), this.note, this.more);
+  }
+
+  turn(index) {
+    const down = this.order?.index === index ? !this.order.down : Boolean(this.columns[index].num);
+    this.order = { index, down };
+    this.draw();
+  }
+
+  set(rows) {
+    this.rows = rows;
+    this.draw();
+  }
+
+  sorted() {
+    if (!this.order) return this.rows;
+    const { sort } = this.columns[this.order.index];
+    const sign = this.order.down ? -1 : 1;
+    const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
+    return this.rows.map((row) => [sort(row), row]).sort((a, b) => sign * compare(a[0], b[0])).map(([, row]) => row);
+  }
+
+  draw() {
+    this.heads.forEach((head, index) => {
+      if (this.order?.index === index) head.setAttribute("aria-sort", this.order.down ? "descending" : "ascending");
+      else head.removeAttribute("aria-sort");
+    });
+    const rows = this.sorted().slice(0, this.shown);
+    const focused = document.activeElement;
+    const wanted = new Set();
+    let before = this.body.firstChild;
+    for (const row of rows) {
+      const key = String(this.key(row));
+      if (wanted.has(key)) continue;
+      wanted.add(key);
+      const line = this.lines.get(key) ?? this.line(key);
+      this.write(line, row);
+      if (line.node === before) before = before.nextSibling;
+      else this.body.insertBefore(line.node, before);
+    }
+    for (const [key, line] of this.lines) {
+      if (wanted.has(key)) continue;
+      line.node.remove();
+      this.lines.delete(key);
+    }
+    if (focused !== document.activeElement && this.body.contains(focused)) focused.focus({ preventScroll: true });
+    say(this.note, this.rows.length ? "" : this.empty);
+    this.note.hidden = this.rows.length > 0;
+    this.more.hidden = this.rows.length <= this.shown;
+    say(this.more, `Show more (${rows.length} of ${this.rows.length.toLocaleString("en")} shown)`);
+  }
+
+  line(key) {
+    const cells = this.columns.map((column, index) => h(index === 0 ? "th" : "td", { scope: index === 0 && "row", class: column.num && "num" }));
+    const made = { node: h("tr", {}, cells), cells, inner: cells.map(() => null) };
+    this.lines.set(key, made);
+    return made;
+  }
+
+  write(line, row) {
+    this.columns.forEach((column, index) => {
+      const cell = line.cells[index];
+      const href = column.href?.(row);
+      let inner = line.inner[index];
+      if (!inner || Boolean(href) !== (inner.localName === "a")) {
+        inner = line.inner[index] = h(href ? "a" : "span");
+        cell.replaceChildren(inner);
+      }
+      if (href && inner.getAttribute("href") !== href) inner.setAttribute("href", href);
+      say(inner, column.text(row));
+      const css = column.css?.(row) ?? "";
+      if (inner.className !== css) inner.className = css;
+      const title = column.title?.(row) ?? "";
+      if (inner.title !== title) inner.title = title;
+    });
+  }
+}
