@@ -1,7 +1,8 @@
 """What an interrupt, or a packet, costs: CPUs' measured time shared out to the IRQs that they served. Pure.
 
-The fit is expectation-maximisation for Poisson counts (jiffies): each CPU's time goes to its IRQs in proportion to amount × cost, and
-each cost becomes the time it was given over the amount counted, with its group's cost (same driver, same kind) as the prior.
+Every set of IRQs that one CPU served is an equation: its time is the sum of amount × cost, and a little background. Groups (same driver,
+same kind) are solved for first; then each IRQ's factor to its group's cost, by least squares with what was believed before as the prior,
+so that what moves have shown is kept when the equations that showed it are gone.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ from collections.abc import Mapping
 JIFFY = 0.01
 """Seconds; the kernel's unit of CPU time towards user space (USER_HZ is 100 on every architecture that irqbal runs on)."""
 
-_PRIOR = 2 * JIFFY
+_DOUBT = 0.7
+"""Standard error of what is believed of a factor: costs of one group are spread over ten."""
+_BACKGROUND_DOUBT = 3e-3
+_LEAST = 0.03
+_MOST_STEPS = 60
+_MOST_WORK = 400_000
+"""Terms that one fit may visit."""
 _DECAY = 0.95
 _MEMORY = 16
 _SPREAD = 5.0
 _CHEAPEST = 0.02
 _EXPLAINED = 3.0
-_BETTER = 0.5
-_STEPS_AFTER_CHANGE = 30
-_STEPS = 3
 
 
 class _Seen:
@@ -83,11 +87,10 @@ class Costs:
             while len(sets) > _MEMORY:
                 del sets[next(iter(sets))]
         decay = _DECAY**intervals
-        for seen in sets.values():
-            seen.time *= decay
-            seen.seconds *= decay
-            for number in seen.amounts:
-                seen.amounts[number] *= decay
+        known.time *= decay
+        known.seconds *= decay
+        for number in known.amounts:
+            known.amounts[number] *= decay
         known.time += spent
         known.seconds += seconds
         for number, amount in amounts.items():
@@ -111,11 +114,7 @@ class Costs:
         rows = self._rows()
         if changed or self._unexplained(rows):
             self._fit_groups(rows)
-        for _ in range(_STEPS_AFTER_CHANGE if changed else _STEPS):
-            expected, given = self._expect()
-            for number, time in expected.items():
-                # The prior draws the factor to 1: a jiffy or two do not make an IRQ an exception.
-                self._factors[number] *= (given[number] + _PRIOR) / (time + _PRIOR * self._factors[number])
+        self._fit_factors(rows)
 
     def _rows(self) -> list[_Seen]:
         return [seen for sets in self._seen.values() for seen in sets.values()]
@@ -162,40 +161,61 @@ class Costs:
         self._background = background
 
     def _improves(self, rows: list[_Seen], groups: Mapping[str, float], background: float) -> bool:
-        """Whether new groups explain all there is, or at least much better than the present ones do without their exceptions."""
+        """Whether new groups alone explain all there is, or more than the present costs do with all their exceptions."""
         fresh = {number: groups.get(group, self._nominal) for number, group in self._group_of.items()}
         error = self._error(rows, fresh, background)
-        if error <= _EXPLAINED * len(rows):
-            return True
-        present = {number: self._groups.get(group, self._nominal) for number, group in self._group_of.items()}
-        return error < _BETTER * self._error(rows, present, self._background)
+        present = {number: self.cost(number) for number in self._factors}
+        return error <= _EXPLAINED * len(rows) or error < self._error(rows, present, self._background)
 
-    def _expect(self) -> tuple[dict[int, float], dict[int, float]]:
-        """(seconds that each IRQ should have cost, seconds that it is given of what was spent); the background is fitted along."""
-        expected: dict[int, float] = {}
-        given: dict[int, float] = {}
-        background = self._background or 1e-4
-        background_given = background_seconds = 0.0
-        costs = {number: self.cost(number) for number in self._factors}
-        for seen in self._rows():
-            shares = {number: amount * costs[number] for number, amount in seen.amounts.items()}
-            total = background * seen.seconds + sum(shares.values())
-            if total <= 0:
-                continue
-            ratio = seen.time / total
-            background_given += background * seen.seconds * ratio
-            background_seconds += seen.seconds
-            for number, share in shares.items():
-                expected[number] = expected.get(number, 0.0) + share
-                given[number] = given.get(number, 0.0) + share * ratio
-        if background_seconds:
-            self._background = background_given / background_seconds
-        return expected, given
-
+    def _fit_factors(self, rows: list[_Seen]) -> None:
+        """Conjugate gradients on the normal equations, started at what is believed: few steps suffice, and each costs one pass."""
+        numbers = sorted({number for seen in rows for number in seen.amounts})
+        index = {number: at for at, number in enumerate(numbers)}
+        background = len(numbers)
+        base = [self._groups.get(self._group_of[number], self._nominal) for number in numbers]
+        equations: list[tuple[list[tuple[int, float]], float]] = []
+        for seen in rows:
+            # In standard errors of the CPU's time, and of each factor's prior.
+            weight = 1 / math.sqrt(_variance(seen.time))
+            terms = [(index[number], amount * base[index[number]] * _DOUBT * weight) for number, amount in seen.amounts.items()]
+            believed = sum(amount * self.cost(number) for number, amount in seen.amounts.items()) + self._background * seen.seconds
+            terms.append((background, seen.seconds * _BACKGROUND_DOUBT * weight))
+            equations.append((terms, (seen.time - believed) * weight))
+        steps = min(_MOST_STEPS, max(8, _MOST_WORK // (1 + sum(len(terms) for terms, _ in equations))))
+        change = _conjugate(equations, background + 1, steps)
+        for number, at in index.items():
+            self._factors[number] = max(_LEAST, self._factors[number] + _DOUBT * change[at])
+        self._background = max(0.0, self._background + _BACKGROUND_DOUBT * change[background])
 
 def _variance(time: float) -> float:
     """Of a CPU's time that is counted in jiffies, and a little for what no model holds."""
     return JIFFY * JIFFY + 0.25 * JIFFY * time
+
+
+def _conjugate(equations: list[tuple[list[tuple[int, float]], float]], size: int, steps: int) -> list[float]:
+    """x that makes |A x - b|² + |x|² least. An equation is (terms (i, a) of a row, b)."""
+    x = [0.0] * size
+    residual = [0.0] * size
+    for terms, value in equations:
+        for at, factor in terms:
+            residual[at] += factor * value
+    direction = residual[:]
+    old = sum([value * value for value in residual])
+    for _ in range(steps):
+        if old < 1e-12:
+            break
+        image = direction[:]
+        for terms, _ in equations:
+            dot = sum([factor * direction[at] for at, factor in terms])
+            for at, factor in terms:
+                image[at] += factor * dot
+        step = old / sum([a * b for a, b in zip(direction, image, strict=True)])
+        x = [a + step * b for a, b in zip(x, direction, strict=True)]
+        residual = [a - step * b for a, b in zip(residual, image, strict=True)]
+        new = sum([value * value for value in residual])
+        direction = [a + new / old * b for a, b in zip(residual, direction, strict=True)]
+        old = new
+    return x
 
 
 def _ridge(rows: list[tuple[dict[int, float], float, float]], scale: list[float], prior: list[float]) -> list[float]:

@@ -122,7 +122,7 @@ class Meter:
         self._rates, self._work_rates = Smoothed(0), Smoothed(0)
         self._counted: list[int] = []
         self._worked: list[float] = []
-        self._works: dict[int, int] = {}
+        self._works: set[int] = set()
         self._new: set[int] = set()
         self._unclean: set[int] = set()
         self._places: dict[int, int] = {}
@@ -180,10 +180,11 @@ class Meter:
 
     def update(
         self, before: Pulse, after: Pulse, start: Mapping[int, CpuSet], keys: Mapping[int, tuple[str, str]],
-        work: Mapping[int, int] | None = None,
+        work: tuple[Mapping[int, int], Mapping[int, int]] = ({}, {}),
     ) -> None:  # fmt: skip
         """Take one interval in. `start` is where each IRQ was delivered at its beginning (who is not in `after.effective` still is);
-        `keys` gives each IRQ's (identity and generation, group); `work` the packets that each IRQ's queue has counted so far.
+        `keys` gives each IRQ's (identity and generation, group); `work` the packets that each IRQ's queue had counted at the interval's
+        beginning and at its end.
 
         An interval with a hotplug, and an IRQ that moved or has several effective CPUs, attribute nothing.
         """
@@ -193,11 +194,13 @@ class Meter:
         if keys is not self._keys:
             self._relearn(keys)
         counts, uncounted = self._count(before, after, seconds)
-        worked = self._count_work(work or {}, seconds)
+        worked = self._count_work(*work)
+        uncounted |= {number for number in work[1] if number not in worked}
         self.calm = self._rates.add([None if n in uncounted else count / seconds for n, count in zip(self._numbers, counts, strict=True)])
         if worked:
-            rates = [worked.get(number, 0.0) / seconds for number in self._numbers]
-            self.calm &= self._work_rates.add(list(rates))
+            self.calm &= self._work_rates.add(
+                [worked[n] / seconds if n in worked else 0.0 if n not in self._works else None for n in self._numbers]
+            )
         self._take_times(before, after, seconds)
         if before.online != after.online:
             self.settle()
@@ -237,7 +240,7 @@ class Meter:
     def _forget(self, number: int) -> None:
         self._hard.forget(number)
         self._soft.forget(number)
-        self._works.pop(number, None)
+        self._works.discard(number)
 
     def _count(self, before: Pulse, after: Pulse, seconds: float) -> tuple[list[int], set[int]]:
         """The interrupts of each IRQ, and those IRQs that fired an unknown number of times: new ones, and reset ones."""
@@ -254,19 +257,21 @@ class Meter:
                     counts[at] %= WRAP
         return counts, uncounted
 
-    def _count_work(self, work: Mapping[int, int], seconds: float) -> dict[int, float]:
-        """Packets of each IRQ whose queue counts them. Queues that begin to be counted are of another group: packets, not interrupts."""
+    def _count_work(self, then: Mapping[int, int], now: Mapping[int, int]) -> dict[int, float]:
+        """Packets of each IRQ whose queue counts them. Who begins to be counted is of another group: packets, not interrupts."""
         worked: dict[int, float] = {}
-        for number, total in work.items():
+        for number, total in now.items():
             if number not in self._at:
                 continue
-            then = self._works.get(number)
-            if then is None:
+            if number not in self._works:
+                life, group = self._keys[number]
                 self._soft.forget(number)
-                self._soft.know(number, f"{self._keys[number][1]} packets", self._factors.get(_life(self._keys[number][0]), (1.0, 1.0))[1])
+                self._soft.know(number, f"{group} packets", self._factors.get(_life(life), (1.0, 1.0))[1])
+                self._works.add(number)
+            before = then.get(number)
             # A counter that fell was set to 0 by the driver.
-            worked[number] = float(total - then if then is not None and total >= then else 0)
-            self._works[number] = total
+            if before is not None and total >= before:
+                worked[number] = float(total - before)
         return worked
 
     def _take_times(self, before: Pulse, after: Pulse, seconds: float) -> None:

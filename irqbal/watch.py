@@ -111,7 +111,7 @@ class Watch:
             # Only now is it known which IRQs there are; the totals of a first pulse are empty.
             pulse = self._host.pulse()
         if before is not None:
-            self.meter.update(before, pulse, self._start, self._keys, self._work(pulse))
+            self.meter.update(before, pulse, self._start, self._keys, (self._work(before), self._work(pulse)))
             self._squeeze(before, pulse)
         self._advance(pulse)
         calm = not (self.took_census or drifted or pulse.time - self._hotplug_at <= self.interval * 1.5)

@@ -61,7 +61,8 @@ def peer_of(sock: socket.socket) -> Peer:
         _, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
         groups = {gid}
         with contextlib.suppress(OSError):
-            packed = sock.getsockopt(socket.SOL_SOCKET, getattr(socket, "SO_PEERGROUPS", 59), 65536)
+            # Python reads no more than 1024 bytes; of who is in more than 256 groups, only the main one is known.
+            packed = sock.getsockopt(socket.SOL_SOCKET, getattr(socket, "SO_PEERGROUPS", 59), 1024)
             groups |= set(struct.unpack(f"{len(packed) // 4}I", packed))
         return Peer("unix", False, uid, frozenset(groups))
     name = sock.getpeername()

@@ -15,6 +15,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError
 from irqbal.wire import Duration, When
 
+
 class Parsed(click.ParamType):  # type: ignore[type-arg]
     """Text that one of irqbal's own types reads; what it says of wrong text is what the person sees."""
 

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 import msgspec
+from click.shell_completion import CompletionItem
 from rich.console import Console
 
 from irqbal.api.contract import answers
@@ -170,6 +171,13 @@ class Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, cmd_name.replace("-", "_"))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Who writes dashes goes on with dashes."""
+        if incomplete.startswith("-") or "-" not in incomplete:
+            return super().shell_complete(ctx, incomplete)
+        found = super().shell_complete(ctx, incomplete.replace("-", "_"))
+        return [CompletionItem(item.value.replace("_", "-"), item.type, item.help) for item in found]
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Its own first."""
         _format_options(self, ctx, formatter)
@@ -178,11 +186,15 @@ class Group(click.Group):
 
 def _format_options(command: Command | Group, ctx: click.Context, formatter: click.HelpFormatter) -> None:
     shared = command.params[command.own :]
-    mine = [record for param in command.get_params(ctx) if param not in shared and (record := param.get_help_record(ctx))]
+    mine = [param for param in command.get_params(ctx) if isinstance(param, click.Option) and param not in shared]
     with formatter.section("Options"):
-        formatter.write_dl(mine)
+        formatter.write_dl(_help_of(mine, ctx))
     with formatter.section("Options that may stand anywhere"):
-        formatter.write_dl([record for param in shared if (record := param.get_help_record(ctx))])
+        formatter.write_dl(_help_of(shared, ctx))
+
+
+def _help_of(params: Iterable[click.Parameter], ctx: click.Context) -> list[tuple[str, str]]:
+    return [record for param in params if (record := param.get_help_record(ctx))]
 
 
 def is_terminal() -> bool:

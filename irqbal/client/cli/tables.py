@@ -8,6 +8,7 @@ from rich.console import Console
 
 from irqbal.api.contract import answers
 from irqbal.render import Column, plain, print_rows
+from irqbal.wire import Moment
 
 _NUMBER = Column("IRQ", right=True)
 _NAME = Column("NAME", wrap=True)
@@ -15,7 +16,7 @@ _NAME = Column("NAME", wrap=True)
 
 def when(moment: float | None) -> str:
     """To the second; a dash for never."""
-    return "-" if moment is None else f"{str(answers.Moment(moment))[:19]}Z"
+    return "-" if moment is None else f"{str(Moment(moment))[:19]}Z"
 
 
 def say(out: Console, text: str, style: str | None = None) -> None:

@@ -1,0 +1,128 @@
+// Rates over time on uPlot: stacked areas, decisions as marks, zoom by dragging.
+
+import { h } from "./dom.js";
+import { clock, rate } from "./format.js";
+import { palette } from "./matrix.js";
+
+const LIGHT = ["#1d4f91", "#e07b39", "#3a8f5c", "#b0335a", "#7b5ea7", "#c9a227", "#2b9eb3", "#8c5a3c", "#6b8e23", "#d1679d", "#4a6fa5", "#888f99"];
+const DARK = ["#6ea8fe", "#f0a35e", "#6fcf97", "#f27a9b", "#b79ced", "#e6c85c", "#63d2e6", "#c99a78", "#a8cf5a", "#f0a0cb", "#8fb3e6", "#a3abb5"];
+
+const isDark = () => getComputedStyle(document.documentElement).colorScheme === "dark"
+  || (getComputedStyle(document.documentElement).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+
+/** Points of the API as rates: {times, lines: name -> values}. A stretch without samples becomes a gap. */
+export function ratesOf(answer, sum) {
+  const times = [];
+  const lines = new Map();
+  let previous = null;
+  const usual = answer.points.map((point) => point.seconds).sort((a, b) => a - b)[Math.floor(answer.points.length / 2)] ?? 0;
+  for (const point of answer.points) {
+    const at = Date.parse(point.at) / 1000;
+    if (previous !== null && at - previous > 3 * Math.max(usual, 1)) {
+      times.push(previous + usual);
+      for (const values of lines.values()) values[times.length - 1] = null;
+    }
+    previous = at;
+    times.push(at);
+    const index = times.length - 1;
+    for (const [name, counted] of Object.entries(point.counts)) {
+      const key = sum ? sum(name) : name;
+      if (!lines.has(key)) lines.set(key, []);
+      const values = lines.get(key);
+      values[index] = (values[index] ?? 0) + counted / (point.seconds || 1);
+    }
+  }
+  for (const values of lines.values()) for (let index = 0; index < times.length; index++) if (values[index] === undefined) values[index] = 0;
+  return { times, lines };
+}
+
+/** The `most` largest lines by their sum, the others as one. */
+export function largest(lines, most, rest = "all others") {
+  const total = (values) => values.reduce((sum, value) => sum + (value ?? 0), 0);
+  const sorted = [...lines].map(([name, values]) => [name, values, total(values)]).filter(([, , sum]) => sum > 0).sort((a, b) => b[2] - a[2]);
+  const found = sorted.slice(0, most).map(([name, values]) => ({ name, values }));
+  const others = sorted.slice(most);
+  if (others.length) {
+    found.push({ name: `${rest} (${others.length})`, values: others[0][1].map((_, index) => others.reduce((sum, [, values]) => sum + (values[index] ?? 0), 0)) });
+  }
+  return found;
+}
+
+/**
+ * A stacked chart in `root`. `series`: [{name, values}], the largest first (it lies at the bottom); `marks`: [{at, text}];
+ * `zoomed(start, end)` in seconds when a stretch was dragged. Returns {close}.
+ */
+export function stacked(root, { label, times, series, marks = [], zoomed = null, height = 300, from = null, until = null }) {
+  const figure = h("figure", { class: "chart", role: "group", "aria-label": label });
+  root.replaceChildren(figure);
+  const { uPlot } = globalThis;
+  let plot = null;
+  const build = () => {
+    plot?.destroy();
+    const colours = palette();
+    const paints = isDark() ? DARK : LIGHT;
+    const sums = [];
+    series.forEach(({ values }, index) => {
+      sums.push(values.map((value, at) => (value === null ? null : value + (index ? sums[index - 1][at] ?? 0 : 0))));
+    });
+    // The topmost area first: those below are painted over it.
+    const order = series.map((_, index) => index).reverse();
+    const axis = { stroke: colours.soft, grid: { stroke: colours.line, width: 1 }, ticks: { stroke: colours.line, width: 1 }, font: "11px system-ui" };
+    plot = new uPlot({
+      width: Math.max(260, figure.clientWidth), height,
+      cursor: { drag: { x: Boolean(zoomed), y: false, setScale: false } },
+      scales: { x: { time: true, range: from === null ? undefined : () => [from, until] }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.05 : 1] } },
+      axes: [{ ...axis, values: (_, splits, __, ___, step) => splits.map((at) => tick(at, step)) }, { ...axis, size: 62, values: (_, splits) => splits.map(rate) }],
+      series: [
+        { label: "at", value: (_, at) => (at === null ? "–" : clock(at * 1000)) },
+        ...order.map((index) => ({
+          label: series[index].name, stroke: paints[index % paints.length], fill: paints[index % paints.length], width: 1, points: { show: times.length < 3 },
+          value: (_, raw, __, at) => (at === null || raw === null ? "–" : rate(series[index].values[at])),
+        })),
+      ],
+      hooks: {
+        draw: [(chart) => drawMarks(chart, marks, colours)],
+        setSelect: [(chart) => {
+          if (!zoomed || chart.select.width < 5) return;
+          zoomed(chart.posToVal(chart.select.left, "x"), chart.posToVal(chart.select.left + chart.select.width, "x"));
+        }],
+      },
+    }, [times, ...order.map((index) => sums[index])], figure);
+  };
+  build();
+  const watch = new ResizeObserver(() => plot.setSize({ width: Math.max(260, figure.clientWidth), height }));
+  watch.observe(figure);
+  addEventListener("irqbal-theme", build);
+  return { close: () => { watch.disconnect(); removeEventListener("irqbal-theme", build); plot.destroy(); } };
+}
+
+function tick(at, step) {
+  const moment = new Date(at * 1000);
+  const two = (number) => String(number).padStart(2, "0");
+  const day = `${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
+  if (step >= 86_400) return day;
+  const time = `${two(moment.getHours())}:${two(moment.getMinutes())}`;
+  return step < 60 ? `${time}:${two(moment.getSeconds())}` : moment.getHours() + moment.getMinutes() === 0 ? day : time;
+}
+
+function drawMarks(chart, marks, colours) {
+  const { ctx: context, bbox } = chart;
+  const ratio = devicePixelRatio || 1;
+  context.save();
+  context.fillStyle = colours.accent;
+  let last = -Infinity;
+  for (const { at } of marks) {
+    const x = Math.round(chart.valToPos(at, "x", true));
+    if (x < bbox.left || x > bbox.left + bbox.width || Math.abs(x - last) < 2) continue;
+    last = x;
+    context.globalAlpha = 0.55;
+    context.fillRect(x, bbox.top, ratio, bbox.height);
+    context.globalAlpha = 1;
+    context.beginPath();
+    context.moveTo(x - 5 * ratio, bbox.top - 1);
+    context.lineTo(x + 5 * ratio, bbox.top - 1);
+    context.lineTo(x, bbox.top + 7 * ratio);
+    context.fill();
+  }
+  context.restore();
+}

@@ -1,0 +1,111 @@
+// IRQs as rows, filtered by words; and the matrix of IRQs and CPUs.
+
+import { bin, holds, load, members, ranges, rate, size } from "./format.js";
+import { Table } from "./table.js";
+
+/** Interfaces and disks by PCI address. */
+export function deviceNames(devices) {
+  return new Map(devices.map((device) => [device.address, [...device.interfaces.map(({ name }) => name), ...device.disks].join(", ") || device.driver]));
+}
+
+export const placedBy = (irq) => (irq.override ? "override" : irq.policy || (irq.unmovable ? "the kernel" : ""));
+
+/** What the text filter looks at. */
+function words(irq, names) {
+  return `${irq.number} ${irq.name} ${irq.queue ? `${irq.queue.name} ${irq.queue.name}-${irq.queue.index}` : ""} ${irq.device ?? ""} ${
+    names.get(irq.device) ?? ""} ${placedBy(irq)} node${irq.node} ${irq.local ? "" : "remote"}`.toLowerCase();
+}
+
+export function filtered(irqs, names, text, hideIdle) {
+  const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
+  return irqs.filter((irq) => {
+    if (hideIdle && !(irq.rate > 0)) return false;
+    if (!wanted.length) return true;
+    const all = words(irq, names);
+    return wanted.every((word) => all.includes(word));
+  });
+}
+
+export function irqTable(link, names, extra = {}) {
+  return new Table({
+    caption: "IRQs", key: (irq) => irq.number, page: 50,
+    columns: [
+      { name: "IRQ", text: (irq) => `${irq.number} ${irq.name}`, sort: (irq) => irq.number, href: (irq) => link(`irq/${irq.number}`) },
+      { name: "Device", text: (irq) => names().get(irq.device) ?? irq.device ?? "–", sort: (irq) => names().get(irq.device) ?? "" },
+      { name: "Node", num: true, text: (irq) => (irq.node < 0 ? "–" : String(irq.node)), sort: (irq) => irq.node },
+      { name: "Rate", num: true, text: (irq) => rate(irq.rate), sort: (irq) => irq.rate },
+      { name: "Load", num: true, text: (irq) => load(irq.load), sort: (irq) => irq.load },
+      { name: "May use", text: (irq) => irq.affinity, title: (irq) => irq.affinity, css: () => "cpus" },
+      { name: "Delivered to", text: (irq) => irq.effective + (irq.local ? "" : " (remote)"), sort: (irq) => members(irq.effective)[0] ?? -1,
+        css: (irq) => (irq.local ? "cpus" : "cpus warn"), title: (irq) => (irq.local ? "" : "handled on another node than the device's") },
+      { name: "Placed by", text: (irq) => placedBy(irq) || "nobody", sort: placedBy },
+    ],
+    ...extra,
+  });
+}
+
+/** The model of the matrix: a row an IRQ, a column a CPU. */
+export class IrqModel {
+  constructor(activate) {
+    this.list = [];
+    this.cpus = [];
+    this.go = activate;
+  }
+
+  get rows() { return this.list.length; }
+  get columns() { return this.cpus.length; }
+  set(list, cpus) {
+    this.list = list;
+    if (this.cpus.length !== cpus.length || this.place === undefined) {
+      // CPU numbers may have holes.
+      this.place = new Map(cpus.map((cpu, index) => [cpu.number, index]));
+    }
+    this.cpus = cpus;
+  }
+
+  rowLabel(row) { const irq = this.list[row]; return `${irq.number} ${irq.name}`; }
+  columnLabel(column) { return String(this.cpus[column]?.number ?? ""); }
+  edge(column) { return column > 0 && (this.cpus[column].node !== this.cpus[column - 1].node || this.cpus[column].package !== this.cpus[column - 1].package); }
+  home(row) { return this.place.get(members(this.list[row].effective)[0]); }
+  activate(row) { this.go(this.list[row]); }
+
+  paint(context, row, x, y, width, height, colours) {
+    const irq = this.list[row];
+    context.fillStyle = colours.tint;
+    const tall = Math.max(1, height - 1);
+    if (size(irq.affinity) < this.cpus.length) {
+      for (const [first, last] of ranges(irq.affinity)) {
+        const [from, to] = [this.place.get(first), this.place.get(last)];
+        if (from !== undefined && to !== undefined) context.fillRect(x(from), y, (to - from + 1) * width, tall);
+      }
+    }
+    const parts = size(irq.effective);
+    if (!parts || (parts > 1 && !(irq.rate > 0))) return;
+    context.fillStyle = colours.steps[bin(irq.load / parts, irq.rate > 0)];
+    const broad = Math.max(width, 3);
+    for (const [first, last] of ranges(irq.effective)) {
+      for (let cpu = first; cpu <= last; cpu++) {
+        const at = this.place.get(cpu);
+        if (at === undefined) continue;
+        context.fillRect(x(at) - (broad - width) / 2, y, broad, tall);
+        if (!irq.local && irq.rate > 0) {
+          context.strokeStyle = colours.bad;
+          context.lineWidth = 1.5;
+          context.strokeRect(x(at) - (broad - width) / 2 + 0.75, y + 0.75, Math.max(2, broad - 1.5), tall - 1.5);
+        }
+      }
+    }
+  }
+
+  tell(row, column) {
+    const irq = this.list[row];
+    const lines = [`${irq.number} ${irq.name}`, `${rate(irq.rate)}, load ${load(irq.load)}`,
+      `delivered to CPU ${irq.effective || "none"}${irq.local ? "" : `, not on its device's node ${irq.node}`}`,
+      `may use ${irq.affinity}; ${placedBy(irq) ? `placed by ${placedBy(irq)}` : "placed by nobody"}`];
+    const cpu = this.cpus[column];
+    if (cpu && !holds(irq.effective, cpu.number)) {
+      lines.push(`CPU ${cpu.number}: ${holds(irq.affinity, cpu.number) ? "allowed, not used" : "not allowed"}`);
+    }
+    return lines;
+  }
+}

@@ -1,0 +1,180 @@
+// What if: other policies, planned against the host as it is now, beside today's. Nothing is written.
+
+import { errorBox } from "./api.js";
+import { CpuMap, legend } from "./cpumap.js";
+import { fill, h, say, toast } from "./dom.js";
+import { load, members, plural, size } from "./format.js";
+import { Table } from "./table.js";
+
+export async function mount(root, context) {
+  const { api, link, signal } = context;
+  const numbers = h("pre", { class: "lines", "aria-hidden": "true" });
+  const area = h("textarea", { id: "yaml", spellcheck: "false", rows: 16, "aria-describedby": "yaml-help", wrap: "off" });
+  const result = h("div", { class: "result", "aria-live": "polite" });
+  const button = h("button", { type: "button", class: "main", on: { click: plan } }, "Plan");
+  fill(root, h("h1", {}, "What if"),
+    h("p", { class: "soft", id: "yaml-help" }, "Change the policies as they would stand in irqbal.yaml, and see what irqbal would do with them now. Nothing is written. ",
+      "Ctrl+Enter plans. To keep them, copy the text into irqbal.yaml on the host and send the daemon a SIGHUP."),
+    h("label", { for: "yaml" }, "Policies (YAML)"),
+    h("div", { class: "editor" }, numbers, area),
+    h("div", { class: "buttons" }, button,
+      h("button", { type: "button", on: { click: () => copy(area.value, "The YAML is copied.") } }, "Copy the YAML"),
+      h("button", { type: "button", on: { click: async () => { area.value = await present(); count(); } } }, "Today’s policies")),
+    result);
+  const count = () => {
+    numbers.textContent = area.value.split("\n").map((_, index) => index + 1).join("\n");
+    sessionStorage.setItem("irqbal.whatif", area.value);
+  };
+  area.addEventListener("input", count);
+  area.addEventListener("scroll", () => { numbers.scrollTop = area.scrollTop; });
+  area.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      plan();
+    }
+  });
+  const present = async () => asYaml(await api.get("/policies", {}, signal));
+  area.value = sessionStorage.getItem("irqbal.whatif") || await present();
+  count();
+
+  async function plan() {
+    button.disabled = true;
+    say(button, "Planning…");
+    try {
+      const today = await api.send("POST", "/plan", { body: {}, signal });
+      const other = await api.send("POST", "/plan", { body: { yaml: area.value }, signal });
+      const [irqs, cpus] = await Promise.all([api.get("/irqs", {}, signal), api.get("/cpus", {}, signal)]);
+      fill(result, compare(today, other, irqs, cpus, link));
+    } catch (error) {
+      if (signal.aborted) return;
+      fill(result, error.problems?.length ? problems(error) : errorBox(error));
+    } finally {
+      button.disabled = false;
+      say(button, "Plan");
+    }
+  }
+
+  /** `policies:3: …`: a button that goes to that line. */
+  function problems(error) {
+    return h("div", { class: "box bad", role: "alert" }, h("p", {}, error.message), h("ul", {}, error.problems.map((text) => {
+      const match = /^[^:]*:(\d+): ?(.*)$/s.exec(text);
+      if (!match) return h("li", {}, text);
+      return h("li", {}, h("button", { type: "button", class: "plain", on: { click: () => goTo(Number(match[1])) } }, `Line ${match[1]}`), `: ${match[2]}`);
+    })));
+  }
+
+  function goTo(line) {
+    const lines = area.value.split("\n");
+    const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+    area.focus();
+    area.setSelectionRange(start, start + (lines[line - 1] ?? "").length);
+  }
+}
+
+async function copy(text, done) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast(done);
+  } catch {
+    toast("The browser does not let this page copy: select the text and copy it by hand.");
+  }
+}
+
+/** The enabled policies as a `policies:` section. */
+function asYaml(policies) {
+  const enabled = policies.filter(({ enabled: on }) => on).sort((a, b) => a.position - b.position);
+  if (!enabled.length) return "policies: []\n";
+  const scalar = (value) => (typeof value === "string" ? (/^[\w./%*-]+$/.test(value) && !/^[-*%]/.test(value) ? value : JSON.stringify(value)) : JSON.stringify(value));
+  const flow = (value) => {
+    if (Array.isArray(value)) return `[${value.map(flow).join(", ")}]`;
+    if (value && typeof value === "object") return `{${Object.entries(value).map(([key, inner]) => `${scalar(key)}: ${flow(inner)}`).join(", ")}}`;
+    return scalar(value);
+  };
+  const lines = ["policies:"];
+  for (const { name, options } of enabled) {
+    const entries = Object.entries(options ?? {});
+    lines.push(entries.length ? `  - ${name}:` : `  - ${name}`);
+    for (const [key, value] of entries) lines.push(`      ${key}: ${flow(value)}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** What each CPU would carry if the moves were made: loads follow their IRQs, in equal parts over several CPUs. */
+function forecast(cycle, irqs, cpus) {
+  const moved = new Map(cycle.moves.map((move) => [move.irq, move.to]));
+  const found = new Map(cpus.map((cpu) => [cpu.number, { ...cpu, load: 0, rate: 0, irqs: 0, irq_time: 0, softirq_time: 0 }]));
+  let [hottest, total] = [0, 0];
+  for (const irq of irqs) {
+    if (!(irq.load > 0)) continue;
+    let target = irq.effective;
+    if (moved.has(irq.number)) target = moved.get(irq.number);
+    const wide = size(target) || 1;
+    hottest = Math.max(hottest, irq.load);
+    total += irq.load;
+    for (const number of members(target)) {
+      const cpu = found.get(number);
+      if (!cpu) continue;
+      cpu.load += irq.load / wide;
+      cpu.softirq_time += irq.load / wide;
+      cpu.rate += irq.rate / wide;
+      cpu.irqs += 1;
+    }
+  }
+  const all = [...found.values()];
+  const usable = all.filter((cpu) => cpu.online && !cpu.isolated).length || 1;
+  const busiest = Math.max(...all.map((cpu) => cpu.load), 0);
+  const bound = Math.max(total / usable, hottest);
+  const used = all.filter((cpu) => cpu.load > 0).length;
+  return { cpus: all, busiest, imbalance: bound > 0 ? busiest / bound : 0, used };
+}
+
+function compare(today, other, irqs, cpus, link) {
+  const plans = [["Today’s policies", today.cycle], ["With these", other.cycle]].map(([name, cycle]) => ({ name, cycle, ...forecast(cycle, irqs, cpus) }));
+  const lines = [
+    ["IRQs that would move", (plan) => plan.cycle.moves.length], ["right already", (plan) => plan.cycle.right], ["XPS, RPS and RFS settings", (plan) => plan.cycle.steering.length],
+    ["refused", (plan) => plan.cycle.refused.length], ["busiest CPU, expected", (plan) => load(plan.busiest)],
+    ["over the bound, expected", (plan) => `× ${plan.imbalance.toFixed(2)}`], ["CPUs with interrupt load, expected", (plan) => `${plan.used} of ${plan.cpus.length}`],
+  ];
+  const summary = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Both plans in numbers" }, h("table", {},
+    h("caption", { class: "unseen" }, "Both plans in numbers"),
+    h("thead", {}, h("tr", {}, h("td"), plans.map((plan) => h("th", { scope: "col", class: "num" }, plan.name)))),
+    h("tbody", {}, lines.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), plans.map((plan) => h("td", { class: "num" }, String(value(plan)))))))));
+  const maps = h("div", { class: "pair" }, plans.map((plan) => {
+    const map = new CpuMap({ label: `${plan.name}: CPUs by expected load` });
+    map.set(plan.cpus);
+    return h("div", {}, h("h3", {}, plan.name), map.root);
+  }));
+  const changes = changesTable(today.cycle, other.cycle, irqs, link);
+  const said = [...other.cycle.failures.map((item) => `${item.policy} failed: ${item.reason}`), ...other.cycle.notes.map((note) => `${note.policy}: ${note.text}${note.advice ? ` – ${note.advice}` : ""}`),
+    ...other.cycle.refused.slice(0, 20).map((item) => `${item.irq ?? ""} ${item.name} refused (${item.policy}): ${item.reason}${item.advice ? ` – ${item.advice}` : ""}`)];
+  return [h("h2", {}, "The plan beside today’s"), summary,
+    h("p", { class: "soft" }, "Expected loads follow the IRQs as they are now; one with several CPUs counts in equal parts on each."),
+    said.length > 0 && h("ul", { class: "box remarks" }, said.map((line) => h("li", {}, line))),
+    h("div", { class: "controls" }, h("h3", {}, plural(other.cycle.moves.length, "move")),
+      h("button", { type: "button", on: { click: () => copy(planText(other.cycle), "The plan is copied.") } }, "Copy the plan")),
+    changes.root, h("h3", {}, "Where the load would be"), legend(), maps];
+}
+
+function planText(cycle) {
+  const lines = [...cycle.moves.map((move) => `IRQ ${move.irq} (${move.name}): ${move.from || "-"} -> ${move.to}; ${move.policy}: ${move.reason}`),
+    ...cycle.steering.map((item) => `${item.setting} of ${item.interface} queue ${item.queue}: ${item.from || "-"} -> ${item.to || "-"}; ${item.policy}: ${item.reason}`),
+    ...cycle.refused.map((item) => `refused: ${item.irq ?? ""} ${item.name}: ${item.reason}`)];
+  return `${lines.join("\n")}\n`;
+}
+
+function changesTable(today, other, irqs, link) {
+  const before = new Map(today.moves.map((move) => [move.irq, move.to]));
+  const table = new Table({
+    caption: "What would move with these policies", key: (move) => move.irq, page: 30, empty: "Nothing would move: with these policies everything is right already.",
+    columns: [
+      { name: "IRQ", text: (move) => `${move.irq} ${move.name}`, sort: (move) => move.irq, href: (move) => link(`irq/${move.irq}`) },
+      { name: "Now", text: (move) => move.from, css: () => "cpus", title: (move) => move.from },
+      { name: "Today’s policies", text: (move) => before.get(move.irq) ?? "stays", css: () => "cpus" },
+      { name: "With these", text: (move) => move.to, css: () => "cpus", title: (move) => move.to },
+      { name: "By", text: (move) => move.policy, sort: (move) => move.policy },
+      { name: "Why", text: (move) => move.reason, css: () => "why" },
+    ],
+  });
+  table.set(other.moves);
+  return table;
+}

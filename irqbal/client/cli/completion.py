@@ -1,0 +1,73 @@
+"""Completion in bash, zsh and fish. click makes the scripts; bash needs more, for it splits words at colons."""
+
+from __future__ import annotations
+
+import os
+
+import click
+from click.shell_completion import BashComplete, CompletionItem, add_completion_class, get_completion_class, split_arg_string
+
+PROGRAM = "irqbal-client"
+VARIABLE = "_IRQBAL_CLIENT_COMPLETE"
+
+_BASH = """\
+%(complete_func)s() {
+    local IFS=$'\\n' response reply
+    response=$(env COMP_TEXT="${COMP_LINE:0:COMP_POINT}" %(complete_var)s=bash_complete "$1" 2>/dev/null)
+    COMPREPLY=()
+    for reply in $response; do
+        case ${reply%%%%,*} in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain) COMPREPLY+=("${reply#*,}") ;;
+        esac
+    done
+    return 0
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+
+
+class _Bash(BashComplete):
+    """Takes the line itself: COMP_WORDS has `unix:/path` and `[::1]` in pieces."""
+
+    source_template = _BASH
+
+    @staticmethod
+    def _check_version() -> None:
+        """bash is not started to print a script."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        text = os.environ.get("COMP_TEXT", "")
+        words = split_arg_string(text)[1:]
+        return (words[:-1], words[-1]) if words and not text[-1:].isspace() else (words, "")
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        """What stands before the last colon is not part of what bash replaces."""
+        name, equals, value = incomplete.partition("=")
+        typed = value if equals and name.startswith("--") else incomplete
+        cut = typed.rfind(":") + 1
+        found = super().get_completions(args, incomplete)
+        return [CompletionItem(item.value[cut:], item.type, item.help) for item in found] if cut else found
+
+
+def register() -> None:
+    """Ours instead of click's."""
+    add_completion_class(_Bash)
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the script that completes commands in a shell. It needs no HOST and PORT.
+
+    \b
+    bash:  irqbal-client completion bash > /etc/bash_completion.d/irqbal-client
+    zsh:   irqbal-client completion zsh > "${fpath[1]}/_irqbal-client"
+    fish:  irqbal-client completion fish > ~/.config/fish/completions/irqbal-client.fish
+    """
+    register()
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(ctx.find_root().command, {}, PROGRAM, VARIABLE).source())

@@ -1,0 +1,147 @@
+"""What people decide: overrides, pause and resume, cycles, restore."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+
+from irqbal.api.contract import answers, asked
+from irqbal.client.cli import tables
+from irqbal.client.cli.flat import table_of
+from irqbal.client.cli.params import CPUS, IRQ, LENGTH
+from irqbal.client.cli.session import Command, Group, Session, is_terminal, with_session
+from irqbal.client.cli.state import cycle_rows
+from irqbal.cpuset import CpuSet
+from irqbal.wire import Duration
+
+NOT_DONE = frozenset({"refused", "transient", "differs", "unsaved"})
+"""Outcomes that leave something as it should not be: exit status 1."""
+
+
+@click.group("override", cls=Group)
+def override() -> None:
+    """Place an IRQ over every policy, until cleared."""
+
+
+@override.command("set")
+@click.argument("irq", type=IRQ)
+@click.argument("cpus", type=CPUS)
+@click.option("--for", "length", type=LENGTH, help="For so long, such as 2h; until it is cleared, unless given.")
+@click.option("--reason", default="", metavar="TEXT", help="Why, for those who read the decisions.")
+@with_session
+def set_(session: Session, irq: str, cpus: CpuSet, length: Duration | None, reason: str) -> int:
+    """Put an IRQ (a number or a name) on these CPUs, such as 0-3,8, over every policy."""
+    return put(session, irq, asked.OverrideBody(cpus, length, reason))
+
+
+def put(session: Session, irq: str, body: asked.OverrideBody) -> int:
+    """Set an override and say what was, and what is."""
+    client = session.client
+    before = client.ask("irq", answers.IrqView, {"irq": irq}) if session.form == "table" else None
+    data = client.fetch("set_override", {"irq": irq}, body=body)
+
+    def show(out: Console, item: answers.OverrideAnswer) -> None:
+        mine = item.override
+        old = "" if before is None else f" was on CPUs {before.affinity or '-'},"
+        until = f" until {tables.when(mine.expires)}" if mine.expires is not None else " until the override is cleared"
+        said = f" ({item.detail})" if item.detail else ""
+        tables.say(out, f"IRQ {tables.number(mine.irq)} ({mine.name}):{old} is on {item.affinity or '-'}: {item.result}{said};{until}")
+
+    session.show(data, answers.OverrideAnswer, show, lambda item: table_of(answers.OverrideAnswer, [item]))
+    item = client.read(data, answers.OverrideAnswer)
+    for warning in item.warnings:
+        session.say(f"irqbal-client: warning: {warning}")
+    return _status_of(session, item.result, item.detail)
+
+
+def _status_of(session: Session, result: str, detail: str) -> int:
+    if result not in NOT_DONE:
+        return 0
+    session.say(f"irqbal-client: it is noted, but the kernel did not do it ({result}): {detail or 'no reason given'}")
+    return 1
+
+
+@override.command("clear")
+@click.argument("irq", type=IRQ)
+@with_session
+def clear(session: Session, irq: str) -> int:
+    """Take an override away: the policies place the IRQ again."""
+    data = session.client.fetch("clear_override", {"irq": irq})
+
+    def show(out: Console, item: answers.ClearedAnswer) -> None:
+        mine = item.override
+        now = "" if item.affinity is None else f"; it is on {item.affinity} now"
+        said = f" ({item.detail})" if item.detail else ""
+        tables.say(out, f"IRQ {tables.number(mine.irq)} ({mine.name}): the override to {mine.cpus} is gone{now}: {item.result}{said}")
+
+    session.show(data, answers.ClearedAnswer, show, lambda item: table_of(answers.ClearedAnswer, [item]))
+    item = session.client.read(data, answers.ClearedAnswer)
+    return _status_of(session, item.result, item.detail)
+
+
+@override.command("list")
+@with_session
+def list_(session: Session) -> None:
+    """Present overrides."""
+    data = session.client.fetch("overrides")
+    session.show(data, tuple[answers.OverrideView, ...], tables.overrides, lambda items: table_of(answers.OverrideView, items))
+
+
+@click.command("pause", cls=Command)
+@click.option("--for", "length", type=LENGTH, help="Resume by itself after so long, such as 10m.")
+@with_session
+def pause(session: Session, length: Duration | None) -> None:
+    """Write nothing until told to resume.
+
+    What is measured goes on.
+    """
+    _show_status(session, session.client.fetch("pause", body=asked.PauseBody(length)))
+
+
+@click.command("resume", cls=Command)
+@with_session
+def resume(session: Session) -> None:
+    """Go on after a pause or a restore."""
+    _show_status(session, session.client.fetch("resume"))
+
+
+def _show_status(session: Session, data: bytes) -> None:
+    session.show(data, answers.Status, tables.status, lambda item: table_of(answers.Status, [item]))
+
+
+@click.command("cycle", cls=Command)
+@with_session
+def cycle(session: Session) -> int:
+    """Run a cycle now, and show what it did."""
+    data = session.client.fetch("cycle")
+    session.show(data, answers.Cycle, tables.cycle, cycle_rows)
+    return int(any(move.result in NOT_DONE for move in session.client.read(data, answers.Cycle).moves))
+
+
+@click.command("restore", cls=Command)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@with_session
+def restore(session: Session, yes: bool) -> int:
+    """Put back every original mask and setting, and pause.
+
+    What irqbal changed since boot, as `irqbal restore` does.
+    """
+    if not yes and not _confirmed(session):
+        session.say("Nothing was changed.")
+        return 1
+    data = session.client.fetch("restore")
+    session.show(
+        data, answers.RestoreAnswer, tables.restored, lambda item: table_of(answers.OutcomeView, item.outcomes)
+    )
+    answer = session.client.read(data, answers.RestoreAnswer)
+    return int(any(outcome.result in NOT_DONE for outcome in answer.outcomes))
+
+
+def _confirmed(session: Session) -> bool:
+    host = session.client.on or session.client.target
+    try:
+        return click.confirm(f"Put back every original mask on {host}, and pause?", err=True)
+    except click.Abort:
+        if is_terminal():
+            raise
+        raise click.UsageError("nobody is there to be asked: add --yes") from None

@@ -1,0 +1,112 @@
+"""The commands that irq_manager's client had, under their names and over its own paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+from rich.console import Console
+
+from irqbal.api.contract import LegacyAffinity, LegacyCpus, LegacyDevices, LegacyRow, asked
+from irqbal.client.cli import tables
+from irqbal.client.cli.control import put
+from irqbal.client.cli.flat import table_of
+from irqbal.client.cli.params import CPUS, IRQ, MASK, WHEN
+from irqbal.client.cli.session import Command, Session, with_session
+from irqbal.cpuset import CpuSet
+from irqbal.render import Column, plain, print_rows
+from irqbal.wire import When
+
+REASON = "cpu_affinity of irqbal-client"
+
+
+def _fetch(session: Session, name: str, device: str = "", query: dict[str, object] | None = None) -> bytes:
+    if session.client.on:
+        raise click.UsageError("irq_manager's commands know one host: leave --on away, or use irqs, cpus and override")
+    return session.client.fetch(name, {"device": device} if device else {}, query)
+
+
+@click.command("list_devices", cls=Command)
+@with_session
+def list_devices(session: Session) -> None:
+    """Names, as in the last column of /proc/interrupts."""
+
+    def show(out: Console, item: LegacyDevices) -> None:
+        click.echo(f"There are {len(item.devices)} devices on '{session.client.target}'")
+        for name in item.devices:
+            click.echo(f"    - {plain(name)}")
+
+    def rows(item: LegacyDevices) -> Iterator[Sequence[str]]:
+        yield ["device"]
+        yield from ([name] for name in item.devices)
+
+    session.show(_fetch(session, "legacy_devices"), LegacyDevices, show, rows)
+
+
+@click.command("cpu_count", cls=Command)
+@with_session
+def cpu_count(session: Session) -> None:
+    """How many CPUs are online."""
+
+    def show(out: Console, item: LegacyCpus) -> None:
+        click.echo(f"Number of CPUs on {session.host} is: {item.cpu_count}")
+
+    session.show(_fetch(session, "legacy_cpu_count"), LegacyCpus, show, lambda item: table_of(LegacyCpus, [item]))
+
+
+@click.command("device_detail", cls=Command)
+@click.argument("device", type=IRQ)
+@click.option("-s", "--start-datetime", "start", type=WHEN, help="From then on: YYYYMMDD-HHMMSS, ISO 8601, or 2h for two hours ago.")
+@click.option("-e", "--end-datetime", "end", type=WHEN, help="Until then; now, unless given.")
+@with_session
+def device_detail(session: Session, device: str, start: When | None, end: When | None) -> None:
+    """Totals of a device over time.
+
+    It is named by its name, or its IRQ's number.
+    """
+    data = _fetch(session, "legacy_device", device, {"start_dt": start, "end_dt": end})
+    session.show(data, tuple[LegacyRow, ...], _details, _detail_rows)
+
+
+def _details(out: Console, items: Sequence[LegacyRow]) -> None:
+    """CPUs that never had one are left out."""
+    columns = (
+        Column("irq_no", right=True), Column("cpu_interrupts", wrap=True), Column("interrupt_type", wrap=True, drop=1),
+        Column("device", wrap=True), Column("created_at"),
+    )  # fmt: skip
+    rows = []
+    for item in items:
+        counts = ", ".join(f"{cpu}: {count}" for cpu, count in item.cpu_interrupts.items() if count)
+        rows.append((str(item.irq_no), counts or "none", item.interrupt_type, item.device, item.created_at))
+    print_rows(out, columns, rows)
+
+
+def _detail_rows(items: Sequence[LegacyRow]) -> Iterator[Sequence[str]]:
+    cpus = list(dict.fromkeys(cpu for item in items for cpu in item.cpu_interrupts))
+    yield ["irq_no", "interrupt_type", "device", "created_at", *(f"cpu{cpu}" for cpu in cpus)]
+    for item in items:
+        counts = [str(item.cpu_interrupts.get(cpu, "")) for cpu in cpus]
+        yield [str(item.irq_no), item.interrupt_type, item.device, item.created_at, *counts]
+
+
+@click.command("cpu_affinity", cls=Command)
+@click.argument("device", type=IRQ)
+@click.option("-a", "--affinity", "mask", type=MASK, help="Set it to this hex mask, such as ff or 1,00000000.")
+@click.option("--cpus", type=CPUS, help="Set it to these CPUs, such as 0-3,8.")
+@with_session
+def cpu_affinity(session: Session, device: str, mask: CpuSet | None, cpus: CpuSet | None) -> int:
+    """The mask of a device; or set it, as an override.
+
+    A device is named by its name, or its IRQ's number. The override outranks every policy until it is cleared.
+    """
+    if mask is not None and cpus is not None:
+        raise click.UsageError("give either --affinity or --cpus, not both")
+    wanted = mask if mask is not None else cpus
+    if wanted is not None:
+        return put(session, device, asked.OverrideBody(wanted, None, REASON))
+
+    def show(out: Console, item: LegacyAffinity) -> None:
+        tables.say(out, f"CPU affinity of '{device}' is: {item.affinity} (CPUs {CpuSet.from_mask(item.affinity) or 'none'})")
+
+    session.show(_fetch(session, "legacy_affinity", device), LegacyAffinity, show, lambda item: table_of(LegacyAffinity, [item]))
+    return 0
