@@ -85,7 +85,7 @@ class _Child:
 
     def ask(self, message: frames.ToChild, wanted: type[T]) -> T:
         """Send a message and wait for its answer. Raises _Blamed after ending the child."""
-        if self._buffer or select.select([self._sock], [], [], 0)[0]:
+        if self._buffer or _ready([self._sock.fileno()], False, 0.0)[0]:
             last, self._running = self._running, None
             # Raises, and blames nobody, if the child ended since it was last asked.
             self._step(memoryview(b""), time.monotonic() + 1)
@@ -114,12 +114,11 @@ class _Child:
         wait = deadline - time.monotonic()
         if wait <= 0:
             raise self._end("deadline", "it did not return in time")
-        watched: list[socket.socket | int] = [self._sock, self._said]
-        readable, writable, _ = select.select(watched, [self._sock] if out else [], [], wait)
+        readable, writable = _ready([self._sock.fileno(), self._said], bool(out), wait)
         try:
             if writable:
                 out = out[self._sock.send(out[: 1 << 20]) :]
-            if self._sock in readable:
+            if self._sock.fileno() in readable:
                 piece = self._sock.recv(1 << 20)
                 if not piece:
                     raise self._end("crashed", "the process that ran it ended")
@@ -187,6 +186,17 @@ class _Child:
         self._sock.close()
         os.close(self._said)
         self._said = -1
+
+
+def _ready(watched: list[int], writing: bool, wait: float) -> tuple[set[int], bool]:
+    """Wait for descriptors to be readable, or the first of them (`writing`) writable. poll, since select ends at 1024 descriptors, and
+    a host with many IRQs keeps more files open."""
+    poll = select.poll()
+    for at, fd in enumerate(watched):
+        poll.register(fd, select.POLLIN | (select.POLLOUT if writing and at == 0 else 0))
+    found = dict(poll.poll(max(0.0, wait) * 1000))
+    gone = select.POLLIN | select.POLLHUP | select.POLLERR
+    return {fd for fd, events in found.items() if events & gone}, bool(found.get(watched[0], 0) & select.POLLOUT)
 
 
 class Policies:

@@ -54,12 +54,12 @@ class Smoothed:
         self._off = [0] * size
 
     def add(self, rates: list[float | None]) -> bool:
-        """Take a reading in; None: nothing is known of that line. Returns whether all were as expected."""
-        calm = True
+        """Take a reading in; None: nothing is known of that line. Returns whether all were known."""
+        known = True
         mean, variance, count = self.mean, self.variance, self.count
         for at, rate in enumerate(rates):
             if rate is None:
-                calm = False
+                known = False
                 continue
             error = rate - mean[at]
             # The square root is taken only where the cheap test does not settle it.
@@ -68,21 +68,19 @@ class Smoothed:
                 mean[at] += _ALPHA * error
                 variance[at] = (1 - _ALPHA) * (variance[at] + _ALPHA * error * error)
             else:
-                calm &= self._add(at, rate, error)
-        return calm
+                self._add(at, rate, error)
+        return known
 
-    def _add(self, at: int, rate: float, error: float) -> bool:
+    def _add(self, at: int, rate: float, error: float) -> None:
         """One reading that is not plainly ordinary."""
-        ordinary = True
         if self.count[at] >= 2 and abs(error) > 4 * math.sqrt(self.variance[at]) + 0.3 * self.mean[at]:
-            ordinary = False
             step = 1 if error > 0 else -1
             self._off[at] = self._off[at] + step if self._off[at] * step > 0 else step
             if abs(self._off[at]) >= 2:
                 self.mean[at], self.variance[at], self.count[at], self._off[at] = rate, 0.0, 1, 0
-                return False
+                return
             if self.count[at] > 3:
-                return False
+                return
         else:
             self._off[at] = 0
         self.count[at] += 1
@@ -90,7 +88,6 @@ class Smoothed:
         self.mean[at] += alpha * error
         if self.count[at] > 1:
             self.variance[at] = (1 - alpha) * (self.variance[at] + alpha * error * error)
-        return ordinary and self.count[at] >= SETTLED
 
     def noise(self, at: int) -> float:
         """Standard error of one line's mean."""
@@ -129,11 +126,12 @@ class Meter:
         self._seconds = self._intervals = 0.0
         self._spent: dict[int, tuple[float, float]] = {}
         self._smooth: dict[int, float] = {}
+        self._age = 0
         self._time = 0.0
         self._factors: dict[str, tuple[float, float]] = {}
         self._rested: tuple[list[float], list[float], dict[int, float]] | None = None
         self.calm = False
-        """Whether the last interval only confirmed what was known."""
+        """Whether in the last interval every IRQ was known, and stayed where it was."""
         self.cpu_times: dict[int, tuple[float, float]] = {}
         """(irq, softirq) seconds a second of each CPU in the last interval."""
 
@@ -281,12 +279,14 @@ class Meter:
             for cpu, time in after.cpu_times.items()
             if cpu in old
         }
+        self._age += 1
+        alpha = max(_ALPHA, 1 / self._age)
         smooth, fresh = self._smooth, {}
         total = 0.0
         for cpu, (hard, soft) in self.cpu_times.items():
             spent = hard + soft
             total += spent
-            fresh[cpu] = spent if cpu not in smooth else smooth[cpu] + _ALPHA * (spent - smooth[cpu])
+            fresh[cpu] = spent if cpu not in smooth else smooth[cpu] + alpha * (spent - smooth[cpu])
         self._smooth = fresh
         self._time = min(10.0, 0.99 * self._time + total * seconds)
 
@@ -329,6 +329,7 @@ class Meter:
             one, two = spent.get(cpu, (0.0, 0.0))
             spent[cpu] = (one + hard * seconds, two + soft * seconds)
         if moved:
+            self._age = 0
             self._flush(self._unclean)
 
     def _clear(self) -> None:
@@ -371,13 +372,16 @@ class Meter:
 
     def shifted(self) -> bool:
         """Whether so much has changed since the last plan that another one may find something to do."""
-        if self._rested is None or not self.calm:
+        if self._rested is None or not self.calm or self._age < SETTLED:
             return True
         loads, rates, smooth = self._rested
         if len(loads) != len(self._numbers) or smooth.keys() != self._smooth.keys():
             return True
         # Seconds a second that went from one IRQ to another, by the ratio of rates then and now.
-        moved = sum(load * abs(now / then - 1) for load, now, then in zip(loads, self._rates.mean, rates, strict=True) if then > 0)
+        moved = sum(
+            load * abs(now / then - 1) if then > 0 else now * NOMINAL_COST
+            for load, now, then in zip(loads, self._rates.mean, rates, strict=True)
+        )
         if moved > MOVED_SHARE * sum(loads):
             return True
         mean = sum(smooth.values()) / max(1, len(smooth))
