@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Meta
 
 from irqbal.cpuset import CpuSet
-from irqbal.hookspecs import Options, hookimpl
+from irqbal.hookspecs import API_VERSION, Options, hookimpl
 from irqbal.model import (
     Cpu,
     Device,
@@ -30,6 +30,7 @@ from irqbal.wire import Duration, Percent, Words
 __version__ = "0.1.0"
 
 __all__ = [
+    "API_VERSION",
     "Claim",
     "Cpu",
     "CpuSet",

@@ -11,7 +11,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError, JournalError, PolicyHostError
 from irqbal.host import DEFAULT, Host, Original
-from irqbal.journal import Folders, Journal, recall, remember, save_overrides
+from irqbal.journal import Folders, Journal, load_costs, recall, remember, save_costs, save_overrides
 from irqbal.model import Failure, Outcome, Override, Plan, Record, Snapshot, imbalance
 from irqbal.planner import Ledger, Settings, after, check
 from irqbal.policies import Policies
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 COOLDOWN_INTERVALS = 3
 """An IRQ that a policy moved stays for so many intervals, unless a limit, an override or a reset says otherwise."""
+KEEP_COSTS = 600.0
+"""Seconds between two times that the costs are saved."""
 REST = 1800.0
 """Seconds after which a plan is made anew although nothing has changed."""
 PASSING = frozenset({"budget", "cooldown", "drift", "given-up"})
@@ -65,6 +67,7 @@ class Balancer:
         self._remembered = self.ledger
         self._standing: tuple[Record, tuple[Override, ...]] | None = None
         self._planned_at = 0.0
+        self._costs_kept = time.monotonic()
 
     def reconfigure(self, policies: Policies, settings: Settings, interval: float, dry_run: bool) -> None:
         """Go on with other policies; what was learnt of the host stays. IRQs that were given up or respected get a new chance."""
@@ -87,6 +90,7 @@ class Balancer:
     def recall(self) -> None:
         """Take over what an irqbal before this one remembered of masks that are still as it set them."""
         if self._places is not None:
+            self.watch.meter.start_from(load_costs(self._places.state))
             self.ledger = self._remembered = recall(self._places.run, self.host.boot_id, self.watch.masks())
 
     def _remember(self) -> None:
@@ -140,6 +144,9 @@ class Balancer:
         waits = any(item.code in PASSING for item in plan.refused) or any(entry.drift for entry in self.ledger.entries.values())
         done = not (plan.moves or plan.steering or plan.default or plan.drifted or plan.failures or record.problem or waits)
         self._standing = (record, self.overrides) if done else None
+        if time.monotonic() - self._costs_kept > KEEP_COSTS:
+            self._costs_kept = time.monotonic()
+            self.keep_costs()
         self._planned_at = time.monotonic()
 
     def _at_rest(self, cause: str) -> bool:
@@ -164,6 +171,15 @@ class Balancer:
         """Make `shown` of what is known now, after cycles that rested."""
         self.shown = self.watch.present(self.ledger, self.overrides)
         self.fresh = True
+
+    def keep_costs(self) -> None:
+        """What was learnt of costs, for the next start; losing it costs a few moves."""
+        if self._places is None or self.dry_run:
+            return
+        try:
+            save_costs(self._places.state, self.watch.meter.learnt())
+        except JournalError as error:
+            log.warning("%s", error)
 
     def _plan(self, snapshot: Snapshot, only: str = "") -> tuple[Plan, str]:
         if self.paused and not only:

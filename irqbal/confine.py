@@ -49,8 +49,26 @@ def confine(network: bool = False, packages: Iterable[str] = ()) -> None:
     """
     _find(packages)
     _keep_imports_readable()
-    root = os.geteuid() == 0
-    if root:
+    drop_root(network)
+    limits = [
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_NPROC, 0),
+    ]
+    for which, value in limits:
+        resource.setrlimit(which, (value, value))
+    _filter_system_calls(network)
+
+
+def drop_root(network: bool = False) -> None:
+    """Become another user for good, without capabilities, new privileges or (unless `network`) the network; without root only what needs
+    none. Dies with its parent.
+
+    Raises OSError if root could not be given up.
+    """
+    if os.geteuid() == 0:
         if not network:
             _libc.unshare(_CLONE_NEWNET)
         for capability in range(64):
@@ -65,16 +83,6 @@ def confine(network: bool = False, packages: Iterable[str] = ()) -> None:
     _prctl(_PR_SET_DUMPABLE, 1)
     # The change of user also clears this one.
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    limits = [
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, 256),
-        (resource.RLIMIT_NPROC, 0),
-    ]
-    for which, value in limits:
-        resource.setrlimit(which, (value, value))
-    _filter_system_calls(network)
 
 
 def _user() -> pwd.struct_passwd:

@@ -7,6 +7,7 @@ whatever blocks is handed to the kernel's or the history's thread.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import platform
 import time
@@ -21,6 +22,7 @@ from irqbal.api.backend import ApiError, Caller, Listing, Subscribers, Subscript
 from irqbal.api.contract import API_VERSION
 from irqbal.api.metrics import Exporter, Tally
 from irqbal.balancer import Balancer
+from irqbal.errors import HostError
 from irqbal.history.samples import Decision, DecisionKind
 from irqbal.located import plain
 from irqbal.model import Outcome, Override, Plan, Record, Snapshot, Step
@@ -168,11 +170,13 @@ class Control(Past):
     async def view(self) -> View | None:
         """What is now. A cycle that rests makes no snapshot: the first who looks after it has one made."""
         async with self._looking:
-            if self._view is not None and not self._fresh:
-                balancer = self._daemon.balancer
+            while self._view is not None and not self._fresh:
+                balancer, version = self._daemon.balancer, self._version
                 await self._daemon.on_kernel(balancer.refresh)
-                self._fresh = True
-                self._view = View(self._version, balancer.shown, self._view.record, balancer.watch.totals)
+                # Unless another cycle was run meanwhile.
+                if version == self._version:
+                    self._fresh = True
+                    self._view = View(version, balancer.shown, self._view.record, balancer.watch.totals)
         return self._view
 
     def overrides(self) -> tuple[Override, ...]:
@@ -317,7 +321,9 @@ class Control(Past):
         done = sum(item.result in ("written", "unchanged") for item in outcomes)
         log.warning("%d originals restored by %s; paused", done, caller)
         self._decide("action", result="restored", reason=f"{done} of {len(outcomes)} originals put back, and paused", who=str(caller))
-        self._daemon.ask("restore")
+        # So that whoever looks next sees the masks as they are now.
+        with contextlib.suppress(HostError):
+            await self._daemon.ask("restore")
         shown = tuple(
             answers.OutcomeView(item.identity, item.irq, item.result, item.code, item.detail, item.found) for item in outcomes
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import math
 import platform
@@ -41,10 +42,10 @@ from irqbal.observers import Observers
 from irqbal.policies import Policies, Stopped
 from irqbal.report import Reporter
 from irqbal.setup import bind, bind_observers, folders, is_live, keep, refuse_irqbalance, settings
-from irqbal.simulated import HostSpec, SimulatedHost
 
 if TYPE_CHECKING:
     from irqbal.history.mongodb import Shipper
+    from irqbal.simulated import HostSpec, SimulatedHost
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -116,6 +117,8 @@ class Daemon:
     def _host(self, save: Save | None) -> KernelHost | SimulatedHost:
         """The machine's own kernel, a tree of its files, or a made-up host."""
         if self._made_up is not None:
+            from irqbal.simulated import SimulatedHost
+
             return SimulatedHost.live(self._made_up, save, float(self.config.interval))
         return KernelHost(self._root, save)
 
@@ -203,6 +206,9 @@ class Daemon:
                 first = False
                 systemd.notify("READY=1", f"STATUS={self._status()}")
                 log.info("ready: %s", self._status())
+                # What lives as long as the daemon need not be looked through for garbage again and again.
+                gc.collect()
+                gc.freeze()
             else:
                 systemd.notify(f"STATUS={self._status()}")
             cause, full = await self._next()
@@ -319,6 +325,7 @@ class Daemon:
                 log.info("on_exit: restore: %d originals put back", len(outcomes))
             except IrqbalError as error:
                 log.error("on_exit: restore: %s; `irqbal restore` can be tried again", error)
+        balancer.keep_costs()
         balancer.policies.stop()
         balancer.policies.close()
 

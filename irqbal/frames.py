@@ -94,10 +94,11 @@ class Observed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Described(msgspec.Struct, frozen=True, tag=True):
-    """From the child: JSON schema of each policy's options by index, as JSON text, and its first docstring line."""
+    """From the child: JSON schema of each policy's options by index, as JSON text, its first docstring line, and its hooks."""
 
     schemas: dict[int, str]
     about: dict[int, str]
+    hooks: dict[int, tuple[str, ...]] = {}
 
 
 ToChild = Bind | Ask | Observe | Describe

@@ -16,6 +16,9 @@ import pluggy
 from irqbal.model import Device, Irq, Limit, Note, Placement, Queue, Record, Snapshot, Steering
 from irqbal.planner import Draft
 
+API_VERSION = "1.0"
+"""What policies can rest on. Another first number takes something away, another second one adds to it."""
+
 hookspec = pluggy.HookspecMarker("irqbal")
 hookimpl = pluggy.HookimplMarker("irqbal")
 
@@ -45,5 +48,5 @@ def irqbal_identify(irq: Irq, device: Device) -> Queue | None:
 
 
 @hookspec(firstresult=True)
-def irqbal_cycle_done(record: Record) -> None:
-    """What a cycle did, for observers; called after the kernel was written, in a child of its own."""
+def irqbal_cycle_done(record: Record, options: Any) -> None:
+    """What a cycle did, for observers; called after the kernel was written, in a child of its own, which has the network."""

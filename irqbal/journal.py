@@ -20,12 +20,14 @@ from irqbal.errors import JournalError, LockError
 from irqbal.host import Original
 from irqbal.model import Override
 from irqbal.planner import Entry, Ledger
+from irqbal.rates import Learnt
 from irqbal.wire import from_json, to_json
 
 RUN_DIR = Path("/run/irqbal")
 ORIGINALS = "originals.jsonl"
 LEDGER = "ledger.json"
 OVERRIDES = "overrides.json"
+COSTS = "costs.json"
 
 
 class Folders(msgspec.Struct, frozen=True):
@@ -130,6 +132,23 @@ def save_overrides(folder: Path, overrides: Iterable[Override]) -> None:
         _replace(folder / OVERRIDES, to_json(tuple(overrides)))
     except OSError as error:
         raise JournalError(f"{folder / OVERRIDES} could not be saved: {error.strerror}") from error
+
+
+def load_costs(folder: Path) -> Learnt:
+    """What was learnt of costs before; nothing, if that cannot be read: it is learnt again in a few minutes."""
+    try:
+        return from_json((folder / COSTS).read_bytes(), Learnt)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return Learnt()
+
+
+def save_costs(folder: Path, learnt: Learnt) -> None:
+    """Keep it for the next start. Raises JournalError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / COSTS, to_json(learnt))
+    except OSError as error:
+        raise JournalError(f"{folder / COSTS} could not be saved: {error.strerror}") from error
 
 
 class _Memory(msgspec.Struct, frozen=True):

@@ -44,6 +44,17 @@ def plain(node: Node) -> object:
     return value
 
 
+def node_of(value: Any) -> Node:
+    """Options as the YAML reader would hand them over: all scalars are text."""
+    if isinstance(value, dict):
+        return Node(1, {str(key): node_of(item) for key, item in value.items()})
+    if isinstance(value, list | tuple):
+        return Node(1, [node_of(item) for item in value])
+    if isinstance(value, bool):
+        return Node(1, "true" if value else "false")
+    return Node(1, None if value is None else str(value))
+
+
 _BAD: Any = object()
 _BOOLS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 """What YAML 1.1 also takes for a bool, and people write; `true`, `false`, 1 and 0 are msgspec's."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import inspect
+import re
 import traceback
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -13,11 +14,12 @@ from typing import Any
 import msgspec
 import pluggy
 
-from irqbal import hookspecs
+from irqbal import hookspecs, wire
 from irqbal.errors import PluginError
 from irqbal.located import Node, Problem, decode
 
 GROUP = "irqbal"
+_API = re.compile(r"(\d{1,4})(?:\.(\d{1,4}))?", re.ASCII)
 HOOKS = ("irqbal_options", "irqbal_limit", "irqbal_place", "irqbal_identify", "irqbal_cycle_done")
 
 
@@ -84,8 +86,25 @@ def load(found: Found) -> ModuleType:
         if isinstance(error, KeyboardInterrupt):
             raise
         raise PluginError(f"{who}: the policy {found.name} does not import: {describe(error)}") from error
+    check_api(found, module)
     check_hooks(found, module)
     return module
+
+
+def check_api(found: Found, module: ModuleType) -> None:
+    """A module that says what it was written for (`IRQBAL_API = "1"` or `"1.2"`) is refused where irqbal does not offer that."""
+    wanted = getattr(module, "IRQBAL_API", None)
+    if wanted is None:
+        return
+    who, ours = found.distributions[0], hookspecs.API_VERSION
+    parsed = _API.fullmatch(wanted) if isinstance(wanted, str) else None
+    if parsed is None:
+        raise PluginError(f"{who}: {found.module}.IRQBAL_API is {wanted!r:.80}; it must be text such as {ours.partition('.')[0]!r}")
+    major, minor = (int(part) for part in ours.split("."))
+    if int(parsed[1]) != major or int(parsed[2] or 0) > minor:
+        older = (int(parsed[1]), int(parsed[2] or 0)) < (major, minor)
+        what = f"install a version of {who.rpartition(' ')[0]} for API {ours}" if older else "upgrade irqbal"
+        raise PluginError(f"{who}: the policy {found.name} is written for irqbal's API {wanted}, and this irqbal has {ours}: {what}")
 
 
 def check_hooks(found: Found, module: ModuleType) -> None:
@@ -123,7 +142,10 @@ def bind(found: Found, index: int, options: Node, problems: list[Problem]) -> Po
     manager.register(module, name=found.name)
     hooks = {name: getattr(manager.hook, name) for name in HOOKS if getattr(manager.hook, name).get_hookimpls()}
     kind = options_type(found, hooks)
-    value = decode(options, kind, f"policies[{index}].{found.name}", problems)
+    try:
+        value = decode(options, kind, f"policies[{index}].{found.name}", problems)
+    except NotImplementedError as error:
+        raise PluginError(f"{found.distributions[0]}: {found.module}: an option's type cannot be read from YAML: {error}") from error
     return None if value is None else Policy(found.name, index, module, value, hooks)
 
 
@@ -138,6 +160,10 @@ def options_type(found: Found, hooks: dict[str, Callable[..., Any]]) -> type[hoo
         raise PluginError(f"{who}: {found.module}.irqbal_options failed: {describe(error)}") from error
     if not (isinstance(kind, type) and issubclass(kind, hookspecs.Options)):
         raise PluginError(f"{who}: {found.module}.irqbal_options must return a subclass of irqbal.Options")
+    try:
+        wire.schema_of(kind)
+    except Exception as error:
+        raise PluginError(f"{who}: {found.module}.{kind.__name__} has options that cannot be read from YAML: {describe(error)}") from error
     return kind
 
 

@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -26,35 +26,43 @@ from irqbal.planner import Draft, Drafting, decide, find_changes, holding
 from irqbal.plugins import Policy, bind, describe
 
 
+class Channel(Protocol):
+    """Where to say what is running: the socket to the daemon."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send all of it."""
+
+
 class Host:
     """The bound policies and what is remembered of IRQs that they identified."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: Channel) -> None:
         self._sock = sock
         self._policies: list[Policy] = []
         self._queues: dict[tuple[str, int], Queue | None] = {}
         self._raised: list[frames.Raised] = []
 
-    def serve(self) -> None:
-        """Answer until the daemon hangs up."""
+    def serve(self, sock: socket.socket) -> None:
+        """Answer what comes through this socket until the daemon hangs up."""
         decoder = msgspec.msgpack.Decoder(frames.ToChild, dec_hook=wire.dec_hook)
         while True:
             try:
-                (size,) = struct.unpack("<I", frames.read_exactly(self._sock, 4))
-                message: frames.ToChild = decoder.decode(frames.read_exactly(self._sock, size))
+                (size,) = struct.unpack("<I", frames.read_exactly(sock, 4))
+                message: frames.ToChild = decoder.decode(frames.read_exactly(sock, size))
             except EOFError:
                 return
-            self._raised = []
-            self._send(self._answer(message))
+            self._send(self.answer(message))
 
-    def _answer(self, message: frames.ToChild) -> frames.FromChild:
+    def answer(self, message: frames.ToChild) -> frames.FromChild:
+        """Do what one message asks for."""
+        self._raised = []
         if isinstance(message, frames.Bind):
             return self._bind(message)
         if isinstance(message, frames.Ask):
             return self._plan(message)
         if isinstance(message, frames.Observe):
             for policy in self._policies:
-                self._call(policy, "irqbal_cycle_done", record=message.record)
+                self._call(policy, "irqbal_cycle_done", record=message.record, options=policy.options)
             return frames.Observed(tuple(self._raised))
         return self._describe()
 
@@ -80,12 +88,13 @@ class Host:
         return frames.Bound(tuple(refused), tuple(problems))
 
     def _describe(self) -> frames.Described:
-        schemas, about = {}, {}
+        schemas, about, hooks = {}, {}, {}
         for policy in self._policies:
             schema = wire.schema_of(type(policy.options))
             schemas[policy.index] = wire.to_json(schema).decode()
             about[policy.index] = (policy.module.__doc__ or "").strip().split("\n")[0]
-        return frames.Described(schemas, about)
+            hooks[policy.index] = tuple(policy.hooks)
+        return frames.Described(schemas, about, hooks)
 
     def _plan(self, message: frames.Ask) -> frames.Answer:
         snapshot, queues = self._identified(message.snapshot)
@@ -93,13 +102,13 @@ class Host:
         draft = Drafting(snapshot, ledger, message.settings)
         limiting = [policy for policy in self._policies if policy.has("irqbal_limit")]
         for policy in limiting:
-            items = self._items(policy, "irqbal_limit", (Limit, Note), snapshot=_own(snapshot), options=policy.options)
+            items = self._items(policy, "irqbal_limit", (Limit, Note), snapshot=own(snapshot), options=policy.options)
             draft.limit(policy.name, items)
         for policy in self._policies:
             if policy.has("irqbal_place"):
                 items = self._items(
                     policy, "irqbal_place", (Placement, Steering, Note),
-                    snapshot=_own(snapshot), draft=_read_only(draft), options=policy.options,
+                    snapshot=own(snapshot), draft=read_only(draft), options=policy.options,
                 )  # fmt: skip
                 draft.place(policy.name, items)
         self._send(frames.Running(frames.PLANNER, "decide"))
@@ -112,7 +121,7 @@ class Host:
         if result is None:
             return ()
         try:
-            return tuple(_checked(result, kinds))
+            return tuple(checked(result, kinds))
         except Exception as error:
             self._raised.append(frames.Raised(policy.index, "raised", f"{hook}: {describe(error)}"))
             return ()
@@ -148,23 +157,23 @@ class Host:
             found = None
             for policy in teachers:
                 found = found or self._call(policy, "irqbal_identify", irq=irq, device=device)
-            self._queues[key] = found if _is_queue(found) else None
+            self._queues[key] = found if is_queue(found) else None
         return self._queues[key]
 
 
-def _own(snapshot: Snapshot) -> Snapshot:
+def own(snapshot: Snapshot) -> Snapshot:
     """A snapshot of a policy's own: what it does to the look-up tables reaches neither the planner nor other policies."""
     return msgspec.structs.replace(snapshot)
 
 
-def _is_queue(found: Any) -> bool:
+def is_queue(found: Any) -> bool:
     try:
         return type(found) is Queue and wire.from_msgpack(wire.to_msgpack(found), Queue) == found
     except (TypeError, ValueError, OverflowError):
         return False
 
 
-def _read_only(draft: Drafting) -> Draft:
+def read_only(draft: Drafting) -> Draft:
     """The same draft behind the face that a policy may use."""
     view = object.__new__(Draft)
     view.__dict__ = {name: value for name, value in draft.__dict__.items() if name in _DRAFT_FIELDS}
@@ -183,7 +192,7 @@ MAX_TEXT = 4096
 """Characters of one reason."""
 
 
-def _checked(items: Iterable[Any], kinds: tuple[type[Any], ...]) -> Iterator[Any]:
+def checked(items: Iterable[Any], kinds: tuple[type[Any], ...]) -> Iterator[Any]:
     """Refuse what a policy made of the wrong types: msgspec does not check a struct made by hand.
 
     What passes can be sent: an answer that cannot would be blamed on the policy that happened to run last.
@@ -245,7 +254,7 @@ def main() -> None:
     sock = socket.socket(fileno=int(sys.argv[1]))
     os.chdir("/")
     confine(network=sys.argv[2] == "observers", packages=sys.argv[3:])
-    Host(sock).serve()
+    Host(sock).serve(sock)
 
 
 if __name__ == "__main__":

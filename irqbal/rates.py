@@ -31,7 +31,7 @@ SETTLED = 12
 MOVED_SHARE = 0.06
 """Share of all load that may have shifted between IRQs since the last plan before a new one is worth asking for …"""
 MOVED_CPU = 0.08
-"""… and the share of the mean CPU's load by which one CPU's time may have changed."""
+"""… and the share of its load, or of the mean CPU's if that is more, by which one CPU's time may have changed."""
 
 _ALPHA = 0.1
 _VISIBLE = 5 * JIFFY
@@ -385,7 +385,9 @@ class Meter:
         if moved > MOVED_SHARE * sum(loads):
             return True
         mean = sum(smooth.values()) / max(1, len(smooth))
-        return any(abs(now - smooth[cpu]) > MOVED_CPU * mean + 4 * math.sqrt(JIFFY * 0.02 * now) for cpu, now in self._smooth.items())
+        return any(
+            abs(now - smooth[cpu]) > MOVED_CPU * max(mean, now) + 4 * math.sqrt(JIFFY * 0.02 * now) for cpu, now in self._smooth.items()
+        )
 
 
 def _life(key: str) -> str:

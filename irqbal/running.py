@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -83,8 +84,14 @@ class Past:
 
         def read() -> T:
             if keeper.store is None:
+                # Nothing was recorded yet; or it cannot be, and that is in the log.
+                keeper.record("", None, ())
+            if keeper.store is None:
                 raise HistoryError("the history cannot be opened at present; the daemon's log says why")
-            return work(keeper.store)
+            try:
+                return work(keeper.store)
+            except (sqlite3.Error, msgspec.DecodeError, ValueError) as error:
+                raise HistoryError(f"the history cannot be read at present: {error}") from error
 
         return await self._daemon.on_history(read)
 

@@ -24,8 +24,8 @@ SETTLING_CYCLES = 3
 SWEEP_SECONDS = 60.0
 """Every mask is looked at once in this time, and all of them in every cycle where there are few."""
 SWEEP_AT_ONCE = 256
-CENSUS_SECONDS = 60.0
-BIG_CENSUS_SECONDS = 600.0
+CENSUS_SECONDS = 300.0
+BIG_CENSUS_SECONDS = 1800.0
 """Between two censuses that nothing asked for; on big hosts one costs as much as a hundred pulses."""
 SQUEEZE_ALPHA = 0.05
 MAX_PAST = 10_000

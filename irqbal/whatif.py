@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from irqbal.api.asked import MOST_POLICIES
 from irqbal.api.backend import ApiError
 from irqbal.config import Config, parse
 from irqbal.errors import ConfigError, IrqbalError
@@ -16,9 +17,12 @@ from irqbal.setup import bind
 def policies_of(text: str) -> Config:
     """YAML text with a `policies:` section. Raises ApiError with every problem."""
     try:
-        return parse(text, "policies")
+        config = parse(text, "policies")
     except ConfigError as error:
         raise ApiError(422, "config", "the policies were refused whole; nothing was planned", problems=error.problems) from error
+    if len(config.policies) > MOST_POLICIES:
+        raise ApiError(422, "config", f"these are {len(config.policies)} policies, more than {MOST_POLICIES}; nothing was planned")
+    return config
 
 
 def plan_with(config: Config, snapshot: Snapshot, ledger: Ledger, settings: Settings) -> Plan:

@@ -6,9 +6,10 @@ Fields may be added in a minor version and are never taken away: whoever reads i
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from irqbal.cpuset import CpuSet
 from irqbal.model import Failure, Kept, Step
@@ -153,7 +154,7 @@ class Status(msgspec.Struct, frozen=True):
     host: str
     version: str
     api: str
-    state: Literal["starting", "balancing", "paused", "dry run", "not balancing", "unknown"]
+    state: Annotated[str, Meta(description="starting, balancing, paused, dry run, not balancing")]
     paused: bool
     paused_until: Moment | None
     dry_run: bool
@@ -333,7 +334,7 @@ class SeriesAnswer(msgspec.Struct, frozen=True):
     start: Moment
     end: Moment
     step: Duration
-    by: Literal["cpu", "irq"]
+    by: Annotated[str, Meta(description="cpu or irq")]
     names: dict[str, str]
     points: tuple[PointView, ...]
 

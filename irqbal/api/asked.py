@@ -60,7 +60,9 @@ class LegacyWindow(msgspec.Struct, frozen=True):
 PRINTABLE = "^(?!.*[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029])"
 """No control characters: logs and terminals show what people wrote."""
 MAX_YAML = 200_000
-"""Characters of a configuration to plan with."""
+"""Characters of a configuration to plan with …"""
+MOST_POLICIES = 100
+"""… and how many policies it may name."""
 
 
 class OverrideBody(msgspec.Struct, frozen=True):
@@ -78,7 +80,8 @@ class PlanBody(msgspec.Struct, frozen=True):
     """Other policies to plan with: as a list, or as YAML text with a `policies:` section. Neither: the present ones."""
 
     policies: Annotated[
-        Annotated[list[PolicyItem], Meta(max_length=100)] | None, Meta(description="as in the YAML: a name, or a name with options")
+        Annotated[list[PolicyItem], Meta(max_length=MOST_POLICIES)] | None,
+        Meta(description="as in the YAML: a name, or a name with options"),
     ] = None
     yaml: Annotated[Annotated[str, Meta(max_length=MAX_YAML)] | None, Meta(description="the same as YAML text")] = None
 

@@ -165,6 +165,45 @@ COMMON_ERRORS = {
 }
 """What each status means."""
 
+CODES = {
+    "affinity": (422, "the form's mask is not one"),
+    "ambiguous": (409, "the name may mean several IRQs; `candidates` lists them"),
+    "body": (400, "the body cannot be read or is not of this shape (400), or says two things at once (422)"),
+    "busy": (503, "too much of this kind is asked at once; `Retry-After` says when to try again"),
+    "config": (422, "the policies were refused whole; `problems` lists why"),
+    "error": (400, "what the HTTP server itself refused, or (500) a mistake of irqbal's, which the log explains"),
+    "expires_in": (422, "an override lasts 1s to 10y"),
+    "for": (422, "a pause lasts 1s to 10y, and its length is said once"),
+    "forbidden": (403, "the token's scope is not enough"),
+    "host": (403, "the Host header is none of this server's names: `api.hosts` adds some"),
+    "media-type": (415, "the body is of another type than expected"),
+    "method": (405, "`Allow` lists what there is"),
+    "no-cpu": (422, "an IRQ needs at least one CPU"),
+    "no-history": (503, "a dry run records no history"),
+    "no-override": (404, "this IRQ has none"),
+    "no-such-device": (404, "neither the host nor its history knows it"),
+    "no-such-host": (404, "this server does not tell about it"),
+    "no-such-irq": (404, "neither the host nor, for the past, its history knows it"),
+    "not-found": (404, "there is no such path"),
+    "offline": (422, "some of these CPUs are not online"),
+    "origin": (403, "a page of another site may not ask"),
+    "query": (400, "a parameter is unknown, stands twice, or cannot be read"),
+    "refused": (409, "the kernel said no, or it cannot be done as things are; the message says why"),
+    "starting": (503, "the first cycle has not been run yet"),
+    "step": (422, "the answer would be too long: ask for a longer step or a shorter time"),
+    "tokens": (503, "the file of tokens cannot be read; the log says why"),
+    "too-large": (413, "a body may have 1 MiB"),
+    "too-many-failures": (429, "wrong tokens came from this address; `Retry-After` says when to try again"),
+    "too-many-listeners": (503, "64 listen to the events already"),
+    "unauthorized": (401, "a token is needed, or the one given is not valid"),
+    "unavailable": (503, "the host, the disk, the history or the policies cannot be used now; the message says why"),
+    "unhealthy": (503, "what `problem` would say: the daemon hangs, or has not looked yet"),
+    "unmovable": (409, "the kernel owns this IRQ's mask"),
+    "unsaved": (503, "the override, or the original mask, could not be put on disk, so nothing was written"),
+    "window": (422, "the end must come after the start"),
+}
+"""Codes of errors, each with the status that it mostly comes with. A write that the kernel refused has the kernel's own reason as code."""
+
 
 def access_table() -> list[tuple[str, str, str]]:
     """(method, path, scope needed) of every route, in the contract's order."""
@@ -172,6 +211,6 @@ def access_table() -> list[tuple[str, str, str]]:
 
 
 __all__ = [
-    "ALL", "API_VERSION", "COMMON_ERRORS", "LEGACY", "PREFIX", "ROUTES", "SCOPES", "ErrorBody", "LegacyAffinity", "LegacyCpus",
+    "ALL", "API_VERSION", "CODES", "COMMON_ERRORS", "LEGACY", "PREFIX", "ROUTES", "SCOPES", "ErrorBody", "LegacyAffinity", "LegacyCpus",
     "LegacyDevices", "LegacyRow", "Problem", "Route", "Scope", "access_table", "allows", "answers", "asked",
 ]  # fmt: skip

@@ -11,7 +11,6 @@ import sys
 import click
 
 from irqbal import __version__
-from irqbal.cli import apply, capture, check, daemon, explain, history, plan, policies, restore, simulate, token, topology, verify
 from irqbal.cli.common import Group, common_options
 from irqbal.errors import ConfigError, IrqbalError, LockError
 
@@ -19,17 +18,20 @@ EXIT_STATUS = "Exit status: 0 done; 1 something is not as it should be; 2 wrong 
     "3 the host cannot be read or written; 4 another balancer is at work here."  # fmt: skip
 
 
-@click.group(cls=Group, epilog=EXIT_STATUS, context_settings={"help_option_names": ["-h", "--help"]})
+COMMANDS = {
+    "daemon": "daemon", "plan": "plan", "apply": "apply", "explain": "explain", "restore": "restore", "check": "check",
+    "policies": "policies", "topology": "topology", "verify": "verify", "simulate": "simulate", "capture": "capture", "token": "token",
+    "history": "history:history", "decisions": "history:decisions", "export": "history:export",
+    "import-irqbalance": "import_irqbalance", "policy": "policy",
+}  # fmt: skip
+"""Each command's module below irqbal.cli, and what it is called there (`command` unless told)."""
+
+
+@click.group(cls=Group, modules=COMMANDS, epilog=EXIT_STATUS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="irqbal")
 @common_options
 def cli(**_: object) -> None:
     """Keep this host's interrupts on the right CPUs."""
-
-
-for command in (daemon, plan, apply, explain, restore, check, policies, topology, verify, simulate, capture, token):
-    cli.add_command(command.command)
-for extra in (history.history, history.decisions, history.export):
-    cli.add_command(extra)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import time
@@ -27,10 +28,21 @@ DEFAULT_CONFIG = Path("/etc/irqbal.yaml")
 
 
 class Group(click.Group):
-    """Commands in the order in which they were added."""
+    """Commands in the order of `modules`, each imported when it is asked for: what a daemon never calls need not lie in its memory."""
+
+    def __init__(self, *arguments: Any, modules: dict[str, str], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._modules = modules
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(self._modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._modules:
+            return None
+        module, _, name = self._modules[cmd_name].partition(":")
+        found: click.Command = getattr(importlib.import_module(f"irqbal.cli.{module}"), name or "command")
+        return found
 
 
 class Common(msgspec.Struct, frozen=True):

@@ -10,7 +10,6 @@ import click
 from irqbal.cli.common import command_options, common_of, is_root
 from irqbal.daemon import Daemon
 from irqbal.setup import is_live
-from irqbal.simulated import parse_spec
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +25,8 @@ def command(
     """Balance until told to stop. SIGHUP reads the configuration again; SIGTERM ends within a second."""
     common = common_of(ctx, root, config_path, debug)
     if simulate:
+        from irqbal.simulated import parse_spec
+
         return Daemon(common.config(), common.path, common.root, dry_run, force, parse_spec(simulate)).run()
     if is_live(common.root) and not is_root() and not dry_run:
         log.warning("not root: masks cannot be written, so this is a dry run")

@@ -89,7 +89,7 @@ def _try(spec: HostSpec, config: Config, common: Common, cycles: int, beat: floa
             host.advance(interval)
             trial.passed(host.truth())
             started = time.perf_counter()
-            record = balancer.cycle("simulated")
+            record = balancer.cycle("tick")
             seconds = time.perf_counter() - started
             written = [outcome for outcome in record.outcomes if outcome.result in ("written", "differs")]
             moves = sum(outcome.irq is not None for outcome in written)

@@ -31,6 +31,10 @@ class Unreachable(IrqbalError):
     """The daemon does not answer, or what answers is not irqbal."""
 
 
+class Unreadable(Unreachable):
+    """It answers, with something that is not of the contract."""
+
+
 class Refused(IrqbalError):
     """The daemon said no; `status` is HTTP's, `problem` says why."""
 
@@ -108,11 +112,11 @@ class Client:
         return data
 
     def read(self, data: bytes, kind: type[T]) -> T:
-        """An answer of this type. Raises Unreachable if it is none."""
+        """An answer of this type. Raises Unreadable if it is none."""
         try:
             return from_json(data, kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Unreachable(f"what answers at {self.target} is not irqbal, or of another major version: {error}") from error
+            raise Unreadable(f"what answers at {self.target} is not irqbal, or of another major version: {error}") from error
 
     def text(self, name: str) -> str:
         """A route that does not answer JSON. Raises Unreachable or Refused."""

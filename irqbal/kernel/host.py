@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import resource
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
@@ -29,7 +29,8 @@ from irqbal.model import Cpu, DefaultMove, Move, Outcome, SteeringMove
 class KernelHost:
     """Reads and writes the kernel. It keeps files open and remembers what cannot change; no thread but one may use it."""
 
-    def __init__(self, root: Path = Path("/"), save: Save | None = None) -> None:
+    def __init__(self, root: Path = Path("/"), save: Save | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.root = root
         check_readable(root)
         self.save = save
@@ -54,7 +55,7 @@ class KernelHost:
     def pulse(self, looked: Collection[int] | None = None) -> Pulse:
         """`/proc/stat`, the online CPUs, packets by queue, and the effective affinity of those of these IRQs that fired since the last
         pulse."""
-        now = time.monotonic()
+        now = self._clock()
         stat = parse_stat(self._kept.read(f"{self._folder}/proc/stat", 1 << 16), self._known)
         totals = stat.totals
         if not totals and self._known:
@@ -100,7 +101,7 @@ class KernelHost:
 
     def census(self) -> Census:
         """Every IRQ with its mask, as the kernel has it now."""
-        now = time.monotonic()
+        now = self._clock()
         interrupts = self.interrupts()
         rows: dict[int, Row] = {row.irq: row for row in interrupts.rows if row.irq is not None}
         irqs = self._irqs.read(rows)
@@ -122,7 +123,7 @@ class KernelHost:
 
     def counts(self) -> Counts:
         """`/proc/interrupts`, `/proc/softirqs`, `/proc/net/softnet_stat` and the CPUs' times; what cannot be read is left out."""
-        now = time.monotonic()
+        now = self._clock()
         interrupts = self.interrupts()
         irqs: dict[int, dict[int, int]] = {}
         rows: dict[str, dict[int, int]] = {}
@@ -146,10 +147,11 @@ class KernelHost:
         """The mask and the inode of these IRQs as they are now; those that are gone are left out."""
         found = {}
         for number in numbers:
-            inode = self._irqs.inode(number)
+            known = self._known.get(number)
+            # The kernel answers EIO for a file that was replaced under its descriptor; a tree of files does not.
+            inode = known.inode if known is not None and not self._folder else self._irqs.inode(number)
             if not inode:
                 continue
-            known = self._known.get(number)
             if known is None or known.inode != inode:
                 found[number] = (self._irqs.affinity(number), inode)
                 continue
@@ -157,7 +159,9 @@ class KernelHost:
                 data = self._kept.read(f"{self._folder}/proc/irq/{number}/smp_affinity_list", 256)
                 found[number] = (_parsed(data), inode)
             except (HostError, ValueError):
-                found[number] = (self._irqs.affinity(number), inode)
+                inode = self._irqs.inode(number)
+                if inode:
+                    found[number] = (self._irqs.affinity(number), inode)
         return found
 
     def population(self) -> int:

@@ -1,7 +1,7 @@
 // CPUs as a map: package, node, L3, core, thread. A map to look at, or one to pick from.
 
 import { fill, h, hideTip, say, showTip } from "./dom.js";
-import { STEPS, bin, load, plural, rate } from "./format.js";
+import { BUSY, STEPS, bin, load, plural, rate } from "./format.js";
 
 /** What the colours mean; the same steps everywhere. */
 export function legend(...more) {
@@ -41,6 +41,7 @@ export class CpuMap {
     this.cells.clear();
     this.drawn.clear();
     this.root.classList.toggle("dense", cpus.length > 128);
+    this.root.classList.toggle("medium", cpus.length > 32 && cpus.length <= 128);
     this.root.classList.toggle("sparse", cpus.length <= 16);
     const several = new Set(cpus.map((cpu) => `${cpu.package} ${cpu.node} ${cpu.l3}`)).size > new Set(cpus.map((cpu) => `${cpu.package} ${cpu.node}`)).size;
     const boxes = groups(cpus, (cpu) => cpu.package).map(([number, mine]) => {
@@ -59,7 +60,7 @@ export class CpuMap {
   }
 
   cell(cpu) {
-    const node = h("button", { type: "button", tabindex: -1, data: { cpu: cpu.number } }, h("b", {}, cpu.number), h("i"));
+    const node = h("button", { type: "button", tabindex: -1, data: { cpu: cpu.number } }, h("b", {}, cpu.number), " ", h("i"));
     if (this.pick) node.setAttribute("aria-pressed", "false");
     this.cells.set(cpu.number, node);
     return node;
@@ -69,15 +70,18 @@ export class CpuMap {
     for (const [number, node] of this.cells) {
       const cpu = this.cpus.get(number);
       const picked = this.picked.has(number);
-      const css = `s${cpu.online ? bin(cpu.load, cpu.rate > 0) : 0}${cpu.online ? "" : " offline"}${cpu.isolated ? " isolated" : ""}${
+      const css = `s${cpu.online ? bin(cpu.load, cpu.rate >= BUSY) : 0}${cpu.online ? "" : " offline"}${cpu.isolated ? " isolated" : ""}${
         this.marks.has(number) ? " marked" : ""}${picked ? " picked" : ""}`;
       const share = cpu.online ? load(cpu.load) : "off";
       const drawn = css + share + cpu.irqs;
       if (this.drawn.get(number) === drawn) continue;
       this.drawn.set(number, drawn);
       if (node.className !== css) node.className = css;
-      say(node.lastChild, share.replace(" %", ""));
-      node.setAttribute("aria-label", `CPU ${number}, ${cpu.online ? `load ${share}` : "offline"}${cpu.isolated ? ", isolated" : ""}${this.marks.has(number) ? ", in use now" : ""}`);
+      const seen = share === "0 %" && cpu.rate >= BUSY ? "<1" : share.replace(" %", "");
+      say(node.lastChild, seen);
+      // The name begins with what is seen, so that it can be said to a computer that listens.
+      node.setAttribute("aria-label", [`CPU ${number}`, cpu.online ? `${seen} % load` : "off, offline", cpu.isolated && "isolated",
+        this.marks.has(number) && "in use now"].filter(Boolean).join(", "));
       if (this.pick) {
         node.setAttribute("aria-pressed", String(picked));
         node.disabled = !cpu.online;

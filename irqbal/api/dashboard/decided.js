@@ -4,7 +4,7 @@ import { clock } from "./format.js";
 import { Table } from "./table.js";
 
 export const KINDS = {
-  move: "moved", steering: "XPS, RPS or RFS set", default: "default mask set", refusal: "refused", drift: "drift", failure: "failure",
+  move: "moved", steering: "steering set", default: "default mask set", refusal: "refused", drift: "drift", failure: "failure",
   override: "override", action: "by a person",
 };
 
@@ -40,7 +40,7 @@ export function decisionTable(caption, link, extra = {}) {
       { name: "To", text: (row) => row.to, title: (row) => row.to, css: () => "cpus" },
       { name: "By", text: (row) => row.who || row.policy, sort: (row) => row.who || row.policy },
       { name: "Why", text: (row) => row.reason + (row.advice ? ` – ${row.advice}` : ""), css: () => "why" },
-      { name: "Result", text: (row) => row.result + (row.code ? ` (${row.code})` : ""), sort: (row) => row.result },
+      { name: "Result", text: (row) => row.result + (row.code && row.code !== "place" ? ` (${row.code})` : ""), sort: (row) => row.result },
     ],
     ...extra,
   });

@@ -97,3 +97,5 @@ export function bin(value, busy = value > 0) {
   for (let step = 7; step > 0; step--) if (value >= STEPS[step]) return step + 1;
   return 1;
 }
+/** Interrupts a second from which something counts as busy: smoothed rates fade out slowly. */
+export const BUSY = 0.05;

@@ -1,6 +1,6 @@
 // IRQs as rows, filtered by words; and the matrix of IRQs and CPUs.
 
-import { bin, holds, load, members, ranges, rate, size } from "./format.js";
+import { BUSY, bin, holds, load, members, ranges, rate, size } from "./format.js";
 import { Table } from "./table.js";
 
 /** Interfaces and disks by PCI address. */
@@ -8,18 +8,21 @@ export function deviceNames(devices) {
   return new Map(devices.map((device) => [device.address, [...device.interfaces.map(({ name }) => name), ...device.disks].join(", ") || device.driver]));
 }
 
+/** Handled on another node than its device's, where that could be otherwise: a managed queue belongs to its CPUs. */
+export const remote = (irq) => !irq.local && irq.movable && irq.rate >= BUSY;
+
 export const placedBy = (irq) => (irq.override ? "override" : irq.policy || (irq.unmovable ? "the kernel" : ""));
 
 /** What the text filter looks at. */
 function words(irq, names) {
   return `${irq.number} ${irq.name} ${irq.queue ? `${irq.queue.name} ${irq.queue.name}-${irq.queue.index}` : ""} ${irq.device ?? ""} ${
-    names.get(irq.device) ?? ""} ${placedBy(irq)} node${irq.node} ${irq.local ? "" : "remote"}`.toLowerCase();
+    names.get(irq.device) ?? ""} ${placedBy(irq)} node${irq.node} ${remote(irq) ? "remote" : ""}`.toLowerCase();
 }
 
 export function filtered(irqs, names, text, hideIdle) {
   const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
   return irqs.filter((irq) => {
-    if (hideIdle && !(irq.rate > 0)) return false;
+    if (hideIdle && !(irq.rate >= BUSY)) return false;
     if (!wanted.length) return true;
     const all = words(irq, names);
     return wanted.every((word) => all.includes(word));
@@ -37,7 +40,7 @@ export function irqTable(link, names, extra = {}) {
       { name: "Load", num: true, text: (irq) => load(irq.load), sort: (irq) => irq.load },
       { name: "May use", text: (irq) => irq.affinity, title: (irq) => irq.affinity, css: () => "cpus" },
       { name: "Delivered to", text: (irq) => irq.effective + (irq.local ? "" : " (remote)"), sort: (irq) => members(irq.effective)[0] ?? -1,
-        css: (irq) => (irq.local ? "cpus" : "cpus warn"), title: (irq) => (irq.local ? "" : "handled on another node than the device's") },
+        css: (irq) => (remote(irq) ? "cpus warn" : "cpus"), title: (irq) => (irq.local ? "" : "handled on another node than the device's") },
       { name: "Placed by", text: (irq) => placedBy(irq) || "nobody", sort: placedBy },
     ],
     ...extra,
@@ -66,6 +69,7 @@ export class IrqModel {
   rowLabel(row) { const irq = this.list[row]; return `${irq.number} ${irq.name}`; }
   columnLabel(column) { return String(this.cpus[column]?.number ?? ""); }
   edge(column) { return column > 0 && (this.cpus[column].node !== this.cpus[column - 1].node || this.cpus[column].package !== this.cpus[column - 1].package); }
+  weight(row) { return this.list[row].load; }
   home(row) { return this.place.get(members(this.list[row].effective)[0]); }
   activate(row) { this.go(this.list[row]); }
 
@@ -73,22 +77,22 @@ export class IrqModel {
     const irq = this.list[row];
     context.fillStyle = colours.tint;
     const tall = Math.max(1, height - 1);
-    if (size(irq.affinity) < this.cpus.length) {
+    if (height > 3 && size(irq.affinity) < this.cpus.length) {
       for (const [first, last] of ranges(irq.affinity)) {
         const [from, to] = [this.place.get(first), this.place.get(last)];
         if (from !== undefined && to !== undefined) context.fillRect(x(from), y, (to - from + 1) * width, tall);
       }
     }
     const parts = size(irq.effective);
-    if (!parts || (parts > 1 && !(irq.rate > 0))) return;
-    context.fillStyle = colours.steps[bin(irq.load / parts, irq.rate > 0)];
+    if (!parts || (parts > 1 && !(irq.rate >= BUSY))) return;
+    context.fillStyle = colours.steps[bin(irq.load / parts, irq.rate >= BUSY)];
     const broad = Math.max(width, 3);
     for (const [first, last] of ranges(irq.effective)) {
       for (let cpu = first; cpu <= last; cpu++) {
         const at = this.place.get(cpu);
         if (at === undefined) continue;
         context.fillRect(x(at) - (broad - width) / 2, y, broad, tall);
-        if (!irq.local && irq.rate > 0) {
+        if (remote(irq)) {
           context.strokeStyle = colours.bad;
           context.lineWidth = 1.5;
           context.strokeRect(x(at) - (broad - width) / 2 + 0.75, y + 0.75, Math.max(2, broad - 1.5), tall - 1.5);

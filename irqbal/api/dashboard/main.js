@@ -56,9 +56,12 @@ async function show(focus = true) {
     await VIEWS[view].mount(root, context);
   } catch (error) {
     if (control.signal.aborted) return;
-    fill(root, h("h1", {}, TITLES[view]), errorBox(error));
-    // The view comes up by itself once the daemon is back.
-    live.onCycle(() => { if (shown === control) show(false); }, control.signal);
+    const passing = error.status === 503 || error.status === 0;
+    fill(root, h("h1", {}, TITLES[view]), passing ? h("p", { class: "box", role: "status" }, error.message) : errorBox(error));
+    // The view comes up by itself once the daemon is back, or has looked.
+    const again = () => { if (shown === control) show(false); };
+    live.onCycle(again, control.signal);
+    if (passing) setTimeout(again, 2500);
   }
   if (control.signal.aborted) return;
   const heading = root.querySelector("h1");
@@ -69,6 +72,7 @@ async function show(focus = true) {
     scrollTo(0, 0);
   }
   root.dataset.ready = "yes";
+  performance.mark("irqbal:ready");
 }
 
 /** Run `work` now and after each cycle, at most every `gap` ms, one at a time, and not while the page is hidden. */
@@ -216,7 +220,8 @@ function drawTheme(turn = false) {
     announce(THEMES[chosen]);
     dispatchEvent(new Event("irqbal-theme"));
   }
-  say(at("theme"), THEMES[chosen]);
+  fill(at("theme"), h("span", { "aria-hidden": "true" }, { auto: "◐", light: "☀", dark: "☾" }[chosen]), h("span", { class: "word" }, ` ${THEMES[chosen]}`));
+  at("theme").setAttribute("aria-label", THEMES[chosen]);
 }
 
 async function findHosts() {

@@ -4,6 +4,8 @@ import { announce, fill, h, hideTip, showTip } from "./dom.js";
 
 const GUTTER = 8;
 const TOP = 22;
+/** Rows from which all are shown at once first. */
+const MANY = 200;
 
 /** Colours of the page's theme, as a canvas needs them. */
 export function palette() {
@@ -28,7 +30,7 @@ export class Matrix {
    * paint(context, i, x(j), y, width, height, colours), tell(i, j) -> lines, activate(i, j).
    */
   constructor({ label, model, help, most = 460, rowHeight = 15, labelWidth = 150 }) {
-    Object.assign(this, { model, most, rowHeight, zoom: 0, cursor: [0, 0], wide: labelWidth });
+    Object.assign(this, { model, most, rowHeight, zoom: null, cursor: [0, 0], wide: labelWidth });
     this.canvas = h("canvas", { "aria-hidden": "true" });
     this.space = h("div", { class: "space" });
     this.box = h("div", { class: "matrix", tabindex: 0, role: "application", "aria-roledescription": "map", "aria-label": `${label}. ${help}` },
@@ -36,7 +38,7 @@ export class Matrix {
     const button = (text, name, turn) => h("button", { type: "button", "aria-label": name, title: name, on: { click: turn } }, text);
     this.tools = h("span", { class: "tools" },
       button("−", "Zoom out", () => this.setZoom(this.zoom - 1)), button("+", "Zoom in", () => this.setZoom(this.zoom + 1)),
-      button("Fit", "Fit all CPUs into the width", () => this.setZoom(0)));
+      button("Fit", "Fit everything in", () => this.setZoom(-1)));
     this.root = this.box;
     this.box.addEventListener("scroll", () => this.later(), { passive: true });
     this.box.addEventListener("keydown", (event) => this.key(event));
@@ -48,6 +50,7 @@ export class Matrix {
     this.box.addEventListener("wheel", (event) => {
       if (!event.ctrlKey) return;
       event.preventDefault();
+      this.cursor = this.under(event) ?? this.cursor;
       this.setZoom(this.zoom + (event.deltaY < 0 ? 1 : -1));
     }, { passive: false });
     this.watch = new ResizeObserver(() => this.layout());
@@ -61,10 +64,12 @@ export class Matrix {
     removeEventListener("irqbal-theme", this.recolour);
   }
 
+  /** Closer, or farther: -1 shows all rows at once. The cursor stays in the middle. */
   setZoom(to) {
     this.zoom = Math.max(-1, Math.min(6, to));
     this.layout();
     this.box.scrollLeft = (this.cursor[1] + 0.5) * this.cell[0] - (this.box.clientWidth - this.gutter) / 2;
+    this.box.scrollTop = (this.cursor[0] + 0.5) * this.cell[1] - (this.box.clientHeight - TOP) / 2;
   }
 
   /** After rows, columns or the size have changed. */
@@ -72,10 +77,12 @@ export class Matrix {
     const { rows, columns } = this.model;
     const width = this.box.clientWidth;
     if (!width) return;
+    if (rows) this.zoom ??= rows > MANY ? -1 : 0;
     this.gutter = Math.min(this.wide, width * 0.34);
     const fit = (width - this.gutter - GUTTER) / Math.max(1, columns);
     const base = Math.min(fit, 30);
-    this.cell = [Math.max(base, Math.min(30, base * 2 ** Math.max(0, this.zoom))), this.zoom < 0 ? 4 : this.zoom > 2 ? this.rowHeight + 3 : this.rowHeight];
+    const zoom = this.zoom ?? 0;
+    this.cell = [Math.max(base, Math.min(30, base * 2 ** Math.max(0, zoom))), zoom < 0 ? Math.min(6, (this.most - TOP - GUTTER) / Math.max(1, rows)) : zoom > 2 ? this.rowHeight + 3 : this.rowHeight];
     const tall = TOP + rows * this.cell[1] + GUTTER;
     this.space.style.width = `${Math.floor(this.gutter + columns * this.cell[0] + GUTTER / 2)}px`;
     this.box.style.height = `${Math.min(this.most, Math.max(60, tall) + 16)}px`;
@@ -121,7 +128,10 @@ export class Matrix {
     for (let column = firstColumn; column <= lastColumn; column++) {
       if (model.edge(column)) context.fillRect(Math.round(x(column)) - 0.5, TOP, 1, Math.min(height, model.rows * rh));
     }
-    for (let row = firstRow; row <= lastRow; row++) model.paint(context, row, x, y(row), cw, rh, colours, firstColumn, lastColumn);
+    const drawn = Array.from({ length: Math.max(0, lastRow - firstRow + 1) }, (_, index) => firstRow + index);
+    // Where rows overlap, the heavier ones lie on top.
+    if (rh < 3) drawn.sort((a, b) => model.weight(a) - model.weight(b));
+    for (const row of drawn) model.paint(context, row, x, y(row), cw, Math.max(rh, 3), colours);
     if (document.activeElement === box && model.rows) {
       context.strokeStyle = colours.accent;
       context.lineWidth = 2;
@@ -145,10 +155,7 @@ export class Matrix {
     const every = rh >= 12 ? 1 : Math.ceil(12 / rh);
     for (let row = firstRow; row <= lastRow; row++) {
       if (row % every) continue;
-      const text = model.rowLabel(row);
-      const long = context.measureText(text).width > this.gutter - 10;
-      context.textAlign = long ? "left" : "right";
-      context.fillText(text, long ? 2 : this.gutter - 8, y(row) + Math.max(rh, 12) / 2);
+      context.fillText(fitted(context, model.rowLabel(row), this.gutter - 12), this.gutter - 8, y(row) + Math.max(rh, 12) / 2);
     }
     context.restore();
     context.save();
@@ -173,8 +180,20 @@ export class Matrix {
     const box = this.box.getBoundingClientRect();
     const column = Math.floor((event.clientX - box.left - this.gutter + this.box.scrollLeft) / this.cell[0]);
     const row = Math.floor((event.clientY - box.top - TOP + this.box.scrollTop) / this.cell[1]);
+    if (this.cell[1] < 3 && row >= -2) return this.nearest(row, column);
     const inside = row >= 0 && row < this.model.rows && column < this.model.columns && event.clientY > box.top + TOP;
     return inside ? [row, Math.max(-1, column)] : null;
+  }
+
+  /** Rows thinner than the eye: the one that has something close to the pointer. */
+  nearest(row, column) {
+    const [cw, rh] = this.cell;
+    let [best, far] = [null, 12];
+    for (let other = Math.max(0, Math.floor(row - 5 / rh)); other <= Math.min(this.model.rows - 1, row + 5 / rh); other++) {
+      const away = Math.abs((this.model.home(other) ?? -99) - column) * cw + Math.abs(other - row) * rh;
+      if (away < far) [best, far] = [other, away];
+    }
+    return best === null ? null : [best, this.model.home(best)];
   }
 
   point(event) {
@@ -195,7 +214,7 @@ export class Matrix {
       let [row, column] = [this.cursor[0] + way[0], this.cursor[1] + way[1]];
       // Up and down go along to where that row has something.
       row = Math.max(0, Math.min(rows - 1, row));
-      if (way[0] && this.model.home) column = this.model.home(row) ?? column;
+      if (way[0]) column = this.model.home(row) ?? column;
       this.cursor = [row, Math.max(0, Math.min(columns - 1, column))];
       this.reveal();
       this.speak();
@@ -221,6 +240,14 @@ export class Matrix {
     showTip(box.left + this.gutter + (this.cursor[1] + 1) * this.cell[0] - this.box.scrollLeft,
       box.top + TOP + (this.cursor[0] + 1) * this.cell[1] - this.box.scrollTop, lines);
   }
+}
+
+/** Names differ at their ends, IRQs in their numbers at the start: what is too long loses its middle. */
+function fitted(context, text, width) {
+  const most = Math.floor(text.length * width / Math.max(1, context.measureText(text).width));
+  if (most >= text.length) return text;
+  const head = text.includes(" ") ? text.indexOf(" ") + 1 : Math.floor(most / 3);
+  return `${text.slice(0, head)}…${text.slice(-Math.max(1, most - head - 1))}`;
 }
 
 /** A switch between the map and its table. */

@@ -13,9 +13,12 @@ export class Table {
     this.body = h("tbody");
     this.heads = columns.map((column, index) => {
       const button = h("button", { type: "button", on: { click: () => this.turn(index) } }, column.name);
-      return h("th", { scope: "col", class: column.num && "num" }, column.sort ? button : column.name);
+      return h("th", { scope: "col", role: "columnheader", class: column.num && "num" }, column.sort ? button : column.name);
     });
-    const table = h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, this.heads)), this.body);
+    // Roles are said: narrow windows show each row as a card, and browsers then forget that it is one.
+    this.body.setAttribute("role", "rowgroup");
+    const table = h("table", { role: "table", class: "cards" }, h("caption", { class: "unseen" }, caption),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, this.heads)), this.body);
     this.note = h("p", { class: "soft" });
     this.more = h("button", { type: "button", hidden: true, on: { click: () => { this.shown += 5 * page; this.draw(); } } });
     this.root = h("div", { class: "table" },
@@ -72,8 +75,9 @@ export class Table {
   }
 
   line(key) {
-    const cells = this.columns.map((column, index) => h(index === 0 ? "th" : "td", { scope: index === 0 && "row", class: column.num && "num" }));
-    const made = { node: h("tr", {}, cells), cells, inner: cells.map(() => null) };
+    const cells = this.columns.map((column, index) => h(index === 0 ? "th" : "td", {
+      scope: index === 0 && "row", role: index === 0 ? "rowheader" : "cell", class: column.num && "num", data: { name: column.name } }));
+    const made = { node: h("tr", { role: "row" }, cells), cells, inner: cells.map(() => null) };
     this.lines.set(key, made);
     return made;
   }
@@ -88,7 +92,9 @@ export class Table {
         cell.replaceChildren(inner);
       }
       if (href && inner.getAttribute("href") !== href) inner.setAttribute("href", href);
-      say(inner, column.text(row));
+      const text = column.text(row);
+      say(inner, text);
+      if (cell.classList.contains("none") !== (text === "")) cell.classList.toggle("none", text === "");
       const css = column.css?.(row) ?? "";
       if (inner.className !== css) inner.className = css;
       const title = column.title?.(row) ?? "";

@@ -7,7 +7,7 @@ import { csv, download, field, fill, h, select } from "./dom.js";
 import { clock, plural, span } from "./format.js";
 import { deviceNames } from "./irqs.js";
 
-const RANGES = [["300", "5 minutes"], ["900", "15 minutes"], ["3600", "an hour"], ["21600", "6 hours"], ["86400", "a day"], ["604800", "a week"],
+const RANGES = [["60", "a minute"], ["300", "5 minutes"], ["900", "15 minutes"], ["3600", "an hour"], ["21600", "6 hours"], ["86400", "a day"], ["604800", "a week"],
   ["2592000", "30 days"], ["31536000", "a year"]];
 const LINES = 11;
 
@@ -67,7 +67,7 @@ export async function mount(root, context) {
 
   function draw({ times, lines }, decided, start, end) {
     const series = largest(lines, LINES);
-    about.textContent = `${clock(start * 1000)} to ${clock(end * 1000)}, ${plural(times.length, "point")}`;
+    about.textContent = `Interrupts a second, ${clock(start * 1000)} to ${clock(end * 1000)}, ${plural(times.length, "point")}`;
     title.textContent = `Decisions in this stretch (${decided.length === 1000 ? "the newest 1,000" : decided.length})`;
     table.set(decided);
     shown?.close();

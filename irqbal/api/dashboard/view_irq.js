@@ -2,7 +2,7 @@
 
 import { errorBox } from "./api.js";
 import { ratesOf, largest, stacked } from "./chart.js";
-import { CpuMap } from "./cpumap.js";
+import { CpuMap, legend } from "./cpumap.js";
 import { decisionTable } from "./decided.js";
 import { field, fill, h, measured, say, select } from "./dom.js";
 import { clock, load, members, parseSet, plural, rate, seconds, setText, span } from "./format.js";
@@ -124,7 +124,7 @@ function overrideForm(context, path, explained, changed) {
   const root = h("form", { novalidate: true, on: { submit: (event) => { event.preventDefault(); set(); } } }, present,
     h("div", { class: "row" }, field("CPUs", text), field("For", length), field("Reason", reason)), wrong,
     h("details", { open: true }, h("summary", {}, "Choose on the map"),
-      h("p", { class: "soft" }, "A dot marks the CPUs that it may use now, a thick edge those chosen. Colours are interrupt load."), map.root),
+      h("p", { class: "soft" }, "A dot marks the CPUs that it may use now, a thick edge those chosen. Greyed ones are offline."), legend(), map.root),
     h("div", { class: "buttons" }, button), answer);
 
   function check() {
@@ -155,7 +155,7 @@ function overrideForm(context, path, explained, changed) {
   }
 
   async function clear() {
-    await act(async () => said(await api.send("DELETE", `${path}/override`), "The override is gone. "));
+    await act(async () => said(await api.send("DELETE", `${path}/override`), "The override is gone. ", true));
   }
 
   async function act(work) {
@@ -171,13 +171,13 @@ function overrideForm(context, path, explained, changed) {
     }
   }
 
-  function said(done, first) {
+  function said(done, first, cleared = false) {
     const good = ["written", "unchanged", ""].includes(done.result);
     const words = { written: "The kernel took it", unchanged: "The kernel had it already", "dry run": "A dry run: nothing was written", refused: "The kernel refused it",
       differs: "The kernel made something else of it" };
     return h("div", { class: `box ${good ? "good" : "bad"}` },
-      h("p", {}, first, words[done.result] ?? (done.result && `Result: ${done.result}`), done.detail && `: ${done.detail}`, ". ",
-        done.affinity && `Its mask is ${done.affinity} now.`),
+      h("p", {}, first, cleared && done.result === "unchanged" ? "Nothing had to be written" : words[done.result] ?? (done.result && `Result: ${done.result}`),
+        done.detail && `: ${done.detail}`, ". ", done.affinity && `Its mask is ${done.affinity} now.`),
       done.warnings?.map((line) => h("p", { class: "warn" }, `Note: ${line}.`)));
   }
 

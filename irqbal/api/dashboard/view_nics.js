@@ -1,7 +1,7 @@
 // NICs: each interface's queues against the CPUs; where interrupts arrive, who sends (XPS), who helps to receive (RPS).
 
 import { fill, h, measured, say, select } from "./dom.js";
-import { bin, holds, load, members, plural, ranges, rate, setText, size } from "./format.js";
+import { BUSY, bin, holds, load, members, plural, ranges, rate, setText, size } from "./format.js";
 import { Matrix } from "./matrix.js";
 import { Table } from "./table.js";
 
@@ -18,7 +18,7 @@ export async function mount(root, context) {
   const remarks = h("div", { "aria-live": "polite" });
   const table = queueTable(link);
   const body = h("div", {}, h("div", { class: "controls" }, choice, matrix.tools), about, remarks, legend(), matrix.root,
-    h("h2", {}, "The same as a table"), table.root);
+    h("section", { class: "below" }, h("h2", {}, "The same as a table"), table.root));
   fill(root, h("h1", {}, "NICs"), body);
 
   const interfaces = () => data.devices.flatMap((device) => device.interfaces.map((inner) => ({ ...inner, device })));
@@ -44,7 +44,7 @@ export async function mount(root, context) {
     model.set(name, queues, data.cpus, found.device.node);
     if (other) matrix.layout();
     else matrix.draw();
-    say(about, `${found.name}: ${found.up ? "up" : "down"}, ${plural(queues.length, "queue")}, ${rate(found.device.rate)}, load ${load(found.device.load)} in all. `
+    say(about, `${found.name}: ${found.up ? "up" : "down"}, ${plural(queues.length, "queue")}, ${rate(found.device.rate)}, load ${load(found.device.load)} of a CPU in all. `
       + `The card ${found.device.address} hangs on node ${found.device.node}: CPUs ${found.device.local_cpus}.`);
     drawRemarks(remarks, queues, found, data.cpus);
     table.set(queues);
@@ -102,16 +102,22 @@ function drawRemarks(root, queues, found, cpus) {
     lines.push(h("li", {}, h("b", {}, `Remote: queue ${setText(remote.map(({ index }) => index))}.`),
       ` Handled on node ${setText(remote.map(({ cpu }) => cpu.node))}, while the card hangs on node ${found.device.node}: each packet crosses from one socket’s memory to the other’s.`));
   }
-  const pairs = new Map(doubled.map((queue) => [`${queue.cpu.package}/${queue.cpu.core}`, queue]));
+  const cores = new Set(cpus.filter((cpu) => cpu.online && cpu.node === found.device.node).map((cpu) => `${cpu.package}/${cpu.core}`)).size;
+  const used = new Set(queues.filter((queue) => queue.irq && queue.active).map(({ index }) => index)).size;
+  const crowded = cores > 0 && used > cores;
+  if (crowded) {
+    lines.push(h("li", {}, h("b", {}, `${used} queues, and ${plural(cores, "core")} on the card’s node.`),
+      " Some must share a core. With as many queues as cores (", h("code", {}, `ethtool -L ${found.name} combined ${cores}`), ") each could have its own."));
+  }
+  const pairs = crowded ? new Map() : new Map(doubled.map((queue) => [`${queue.cpu.package}/${queue.cpu.core}`, queue]));
   for (const queue of [...pairs.values()].slice(0, 6)) {
     const all = [queue, ...queue.shared];
     const numbers = setText(all.map(({ cpu }) => cpu.number));
-    lines.push(h("li", {}, h("b", {}, `One core for queues ${setText(all.map(({ index }) => index))}.`),
+    lines.push(h("li", {}, h("b", {}, `One core for queues ${setText(all.map(({ index }) => index)).replaceAll(",", " and ")}.`),
       numbers.includes(",") || numbers.includes("-") ? ` CPUs ${numbers} are threads of one core, so these queues share its execution units.` : ` CPU ${numbers} serves them all, one after the other.`));
   }
   if (pairs.size > 6) lines.push(h("li", {}, `And ${plural(pairs.size - 6, "more core")}, marked in the table.`));
   if (!lines.length) {
-    const cores = new Set(cpus.filter((cpu) => cpu.node === found.device.node).map((cpu) => cpu.core)).size;
     fill(root, h("p", { class: "box good" }, `As it should be: every queue is handled on the card’s own node${cores ? ", each on a core of its own" : ""}.`));
   } else fill(root, h("ul", { class: "box remarks" }, lines));
 }
@@ -138,6 +144,7 @@ class QueueModel {
   rowLabel(row) { const queue = this.queues[row]; return `${this.name} ${queue.kind} ${queue.index}`; }
   columnLabel(column) { return String(this.cpus[column]?.number ?? ""); }
   edge(column) { return column > 0 && this.cpus[column].node !== this.cpus[column - 1].node; }
+  weight(row) { return this.queues[row].irq?.load ?? 0; }
   home(row) { return this.queues[row].cpu ? this.place.get(this.queues[row].cpu.number) : undefined; }
   activate(row) { this.go(this.queues[row]); }
 
@@ -154,8 +161,8 @@ class QueueModel {
     for (const [from, to] of this.spans(queue.rps)) context.fillRect(x(from), y + tall - 4, (to - from + 1) * width, 4);
     if (!queue.irq) return;
     const wide = size(queue.irq.effective) > 1;
-    if (wide && !(queue.irq.rate > 0)) return;
-    context.fillStyle = colours.steps[bin(queue.irq.load, queue.irq.rate > 0)];
+    if (wide && !(queue.irq.rate >= BUSY)) return;
+    context.fillStyle = colours.steps[bin(queue.irq.load, queue.irq.rate >= BUSY)];
     const broad = Math.max(width - 1, 4);
     for (const [from, to] of this.spans(queue.irq.effective)) {
       for (let at = from; at <= to; at++) {

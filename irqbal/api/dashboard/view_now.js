@@ -3,7 +3,7 @@
 import { CpuMap, legend, placeText } from "./cpumap.js";
 import { decisionTable, fromCycle } from "./decided.js";
 import { fill, h, measured, say } from "./dom.js";
-import { clock, holds, load, plural, rate } from "./format.js";
+import { BUSY, clock, holds, load, plural, rate } from "./format.js";
 import { IrqModel, deviceNames, filtered, irqTable } from "./irqs.js";
 import { Matrix, twoWays } from "./matrix.js";
 
@@ -49,7 +49,7 @@ export async function mount(root, context) {
     const cpu = state.cpus.find(({ number }) => number === state.cpu);
     detail.hidden = !cpu;
     if (!cpu) return;
-    const mine = state.irqs.filter((irq) => irq.rate > 0 && holds(irq.effective, cpu.number)).sort((a, b) => b.load - a.load);
+    const mine = state.irqs.filter((irq) => irq.rate >= BUSY && holds(irq.effective, cpu.number)).sort((a, b) => b.load - a.load);
     const key = `${cpu.number} ${mine.map((irq) => irq.number).join()}`;
     if (detail.dataset.key === key) return;
     detail.dataset.key = key;
@@ -124,7 +124,7 @@ function verdictBox() {
       return;
     }
     const bound = last.imbalance > 0 ? last.busiest / last.imbalance : 0;
-    const busy = irqs.filter((irq) => irq.rate > 0).length;
+    const busy = irqs.filter((irq) => irq.rate >= BUSY).length;
     const total = irqs.reduce((sum, irq) => sum + irq.rate, 0);
     const over = Math.round((last.imbalance - 1) * 100);
     const hottest = irqs.reduce((most, irq) => (irq.load > (most?.load ?? 0) ? irq : most), null);

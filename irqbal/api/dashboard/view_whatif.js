@@ -9,7 +9,7 @@ import { Table } from "./table.js";
 export async function mount(root, context) {
   const { api, link, signal } = context;
   const numbers = h("pre", { class: "lines", "aria-hidden": "true" });
-  const area = h("textarea", { id: "yaml", spellcheck: "false", rows: 16, "aria-describedby": "yaml-help", wrap: "off" });
+  const area = h("textarea", { id: "yaml", spellcheck: "false", rows: 8, "aria-describedby": "yaml-help", wrap: "off" });
   const result = h("div", { class: "result", "aria-live": "polite" });
   const button = h("button", { type: "button", class: "main", on: { click: plan } }, "Plan");
   fill(root, h("h1", {}, "What if"),
@@ -22,7 +22,9 @@ export async function mount(root, context) {
       h("button", { type: "button", on: { click: async () => { area.value = await present(); count(); } } }, "Today’s policies")),
     result);
   const count = () => {
-    numbers.textContent = area.value.split("\n").map((_, index) => index + 1).join("\n");
+    const lines = area.value.split("\n");
+    numbers.textContent = lines.map((_, index) => index + 1).join("\n");
+    area.rows = Math.max(8, Math.min(24, lines.length + 1));
     sessionStorage.setItem("irqbal.whatif", area.value);
   };
   area.addEventListener("input", count);
@@ -33,8 +35,15 @@ export async function mount(root, context) {
       plan();
     }
   });
-  const present = async () => asYaml(await api.get("/policies", {}, signal));
-  area.value = sessionStorage.getItem("irqbal.whatif") || await present();
+  const options = h("details", {}, h("summary", {}, "What the policies can be told"));
+  result.after(options);
+  const present = async () => {
+    const policies = await api.get("/policies", {}, signal);
+    fill(options, options.firstChild, optionsOf(policies));
+    return asYaml(policies);
+  };
+  const today = await present();
+  area.value = sessionStorage.getItem("irqbal.whatif") || today;
   count();
 
   async function plan() {
@@ -78,6 +87,14 @@ async function copy(text, done) {
   } catch {
     toast("The browser does not let this page copy: select the text and copy it by hand.");
   }
+}
+
+/** Every installed policy's options, from their schemas. */
+function optionsOf(policies) {
+  return h("dl", { class: "options box" }, policies.map(({ name, about, enabled, problem, options_schema: schema }) => [
+    h("dt", {}, name, !enabled && h("span", { class: "soft" }, " (not in use)")),
+    h("dd", {}, about || problem, h("ul", {}, Object.entries(schema?.properties ?? {}).map(([key, option]) => h("li", {}, h("code", {}, key),
+      option.description ? `: ${option.description}` : "", option.default !== undefined && h("span", { class: "soft" }, `; default ${JSON.stringify(option.default)}`)))))]));
 }
 
 /** The enabled policies as a `policies:` section. */
@@ -147,12 +164,13 @@ function compare(today, other, irqs, cpus, link) {
   const changes = changesTable(today.cycle, other.cycle, irqs, link);
   const said = [...other.cycle.failures.map((item) => `${item.policy} failed: ${item.reason}`), ...other.cycle.notes.map((note) => `${note.policy}: ${note.text}${note.advice ? ` – ${note.advice}` : ""}`),
     ...other.cycle.refused.slice(0, 20).map((item) => `${item.irq ?? ""} ${item.name} refused (${item.policy}): ${item.reason}${item.advice ? ` – ${item.advice}` : ""}`)];
-  return [h("h2", {}, "The plan beside today’s"), summary,
-    h("p", { class: "soft" }, "Expected loads follow the IRQs as they are now; one with several CPUs counts in equal parts on each."),
-    said.length > 0 && h("ul", { class: "box remarks" }, said.map((line) => h("li", {}, line))),
-    h("div", { class: "controls" }, h("h3", {}, plural(other.cycle.moves.length, "move")),
+  return [h("section", {}, h("h2", {}, "The plan beside today’s"), summary,
+      h("p", { class: "soft" }, "Expected loads follow the IRQs as they are now; one with several CPUs counts in equal parts on each.")),
+    said.length > 0 && h("ul", { class: "box remarks" }, said.slice(0, 8).map((line) => h("li", {}, line)), said.length > 8 && h("li", {}, `and ${said.length - 8} more`)),
+    h("section", {}, h("div", { class: "controls" }, h("h2", {}, plural(other.cycle.moves.length, "move")),
       h("button", { type: "button", on: { click: () => copy(planText(other.cycle), "The plan is copied.") } }, "Copy the plan")),
-    changes.root, h("h3", {}, "Where the load would be"), legend(), maps];
+    changes.root),
+    h("section", {}, h("h2", {}, "Where the load would be"), legend(), maps)];
 }
 
 function planText(cycle) {

@@ -71,6 +71,9 @@ async def device_history(call: Call) -> object:
             device.address for device in view.snapshot.devices if name in (device.address, device.driver, *device.interfaces, *device.disks)
         }
         found += [state for state in states if state.device in addresses and state not in found]
+        if addresses and not found:
+            # It is there, and has no sample yet.
+            return await _series(call, [])
     if not found:
         raise ApiError(404, "no-such-device", f"the history knows no device {name[:100]!r}; GET /api/v1/devices lists those of now")
     return await _series(call, found)

@@ -14,7 +14,6 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from irqbal import __version__
 from irqbal.client.access import TokenError
 from irqbal.client.cli import completion, control, follow, legacy, past, state
 from irqbal.client.cli.session import Command, Group, Session, with_session
@@ -101,7 +100,7 @@ def _is_option(word: str) -> bool:
 
 
 @click.group(cls=Root, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="irqbal-client")
+@click.version_option(package_name="irqbal", prog_name="irqbal-client")
 @click.argument("host", type=Host())
 @click.argument("port", type=Port())
 def cli(**_: object) -> None:

@@ -13,7 +13,7 @@ from irqbal.api.contract import answers
 from irqbal.client.cli import tables
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.client.cli.state import PLAN_HEADER, move_rows
-from irqbal.client.http import Refused, Unreachable
+from irqbal.client.http import Refused, Unreachable, Unreadable
 from irqbal.render import plain
 
 AGAIN = (0.5, 1.0, 2.0, 5.0)
@@ -47,7 +47,7 @@ def watch(session: Session, as_json: bool, cycles: int | None) -> None:
                 said = f"the daemon at {session.client.target} ended"
             except (Unreachable, Refused) as error:
                 # Who never got through is told at once; who was connected waits for the daemon to come back.
-                if not connected or (isinstance(error, Refused) and error.status not in TEMPORARY):
+                if not connected or isinstance(error, Unreadable) or (isinstance(error, Refused) and error.status not in TEMPORARY):
                     raise
                 said = str(error)
             if failures == 0:
@@ -86,7 +86,7 @@ def _table(session: Session, data: bytes) -> None:
     dry = ", dry run" if cycle.dry_run else ""
     click.echo(
         f"{tables.when(cycle.at)}  {cycle.cycle} {plain(cycle.cause)}{dry}: {len(cycle.moves)} moves, {cycle.right} right, "
-        f"{len(cycle.refused)} refused, busiest CPU {cycle.busiest * 100:.1f} %"
+        f"{len(cycle.refused)} refused, busiest {cycle.busiest * 100:.1f} %"
     )
     lines = [
         f"IRQ {move.irq} ({move.name}): {move.before or '-'} -> {move.after} [{move.result or 'planned'}]  {move.policy}: {move.reason}"

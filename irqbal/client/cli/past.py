@@ -76,7 +76,16 @@ def _series(client: Client, what: str, query: Mapping[str, object]) -> bytes:
         except Refused as error:
             if error.status != 404:
                 raise
+            return _of_irq(client, what, query, error)
     return client.fetch("irq_history", {"irq": what}, query)
+
+
+def _of_irq(client: Client, what: str, query: Mapping[str, object], no_device: Refused) -> bytes:
+    try:
+        return client.fetch("irq_history", {"irq": what}, query)
+    except Refused as error:
+        # Several IRQs have that name: it is a device's, of which the history holds nothing yet.
+        raise no_device if error.status == 409 else error from None
 
 
 def _keys(item: answers.SeriesAnswer) -> list[str]:

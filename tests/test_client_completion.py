@@ -1,0 +1,57 @@
+"""What happens before a command runs: a light start, and Tab."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import served
+from calls import CLIENT, call
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[served.Served]:
+    with served.serve() as found:
+        yield found
+
+
+def test_the_command_starts_light() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import irqbal.client.cli, sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    roots = {name.split(".")[0] for name in done.stdout.split()}
+    assert not roots & {"tornado", "asyncio", "yaml", "sqlite3", "pymongo", "textual", "prometheus_client"}
+
+
+@pytest.mark.skipif(not Path("/bin/bash").exists(), reason="no bash")
+def test_bash_completes_commands_options_and_what_the_daemon_knows(daemon: served.Served) -> None:
+    lines = {
+        "irqbal-client lo": "localhost",
+        "irqbal-client unix:/ru": "/run/irqbal/irqbal.sock",
+        f"irqbal-client localhost {daemon.port} ov": "override",
+        f"irqbal-client localhost {daemon.port} list-d": "list-devices",
+        f"irqbal-client unix:{daemon.socket} - override s": "set",
+        f"irqbal-client unix:{daemon.socket} - explain ice-0000:01": "01:00.0:misc",
+        f"irqbal-client -o json localhost {daemon.port} history eth": "eth0 eth1",
+        f"irqbal-client localhost {daemon.port} status --output=js": "json",
+        "irqbal-client localhost 1 explain ": "",
+        "irqbal-client completion z": "zsh",
+    }
+    script = call("completion", "bash").out + 'while IFS= read -r COMP_LINE; do COMP_POINT=${#COMP_LINE}; COMPREPLY=(); ' \
+        '_irqbal_client_completion irqbal-client; echo "${COMPREPLY[*]}"; done\n'  # fmt: skip
+    path = f"{Path(CLIENT).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script], input="\n".join(lines) + "\n", capture_output=True, text=True, check=True, env={**os.environ, "PATH": path}
+    )  # fmt: skip
+    assert dict(zip(lines, done.stdout.splitlines(), strict=True)) == lines
+
+
+def test_zsh_and_fish_have_scripts_too() -> None:
+    assert call("completion", "zsh").out.startswith("#compdef irqbal-client")
+    assert "complete --no-files --command irqbal-client" in call("completion", "fish").out
+    assert call("completion", "tcsh").status == 2

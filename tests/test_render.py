@@ -1,0 +1,47 @@
+"""Tables that fit, names that are harmless, sparklines."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from irqbal.render import Column, console, print_rows, sparkline
+
+
+def printed(width: int, columns: list[Column], rows: list[list[str]]) -> list[str]:
+    out = Console(width=width, file=io.StringIO(), markup=False, emoji=False)
+    print_rows(out, columns, rows)
+    assert isinstance(out.file, io.StringIO)
+    return [line.rstrip() for line in out.file.getvalue().splitlines()]
+
+
+def test_a_narrow_table_leaves_out_what_matters_least() -> None:
+    columns = [Column("IRQ", right=True), Column("DEVICE", drop=1), Column("CHIP", drop=2), Column("WHY", wrap=True)]
+    rows = [["7", "0000:01:00.0", "IO-APIC", "because a policy of somebody said so"]]
+    assert printed(80, columns, rows)[0].split() == ["IRQ", "DEVICE", "CHIP", "WHY"]
+    assert printed(40, columns, rows)[0].split() == ["IRQ", "DEVICE", "WHY"]
+    narrow = printed(24, columns, rows)
+    assert narrow[0].split() == ["IRQ", "WHY"]
+    assert narrow[1] == "  7  because a policy of"
+
+
+def test_names_are_shown_as_they_are_but_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [["i915[bold]x"], ["0000:100:00.0"], ["\x1b[2Jevil\r\x9b"], ["two\nlines"]]
+    print_rows(console(), [Column("NAME", wrap=True)], names)
+    shown = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert shown[1:] == ["i915[bold]x", "0000:100:00.0", "\ufffd[2Jevil\ufffd\ufffd", "two lines"]
+
+
+def test_a_sparkline_shows_its_values() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 20) == "▁▂▃▄▅▆▇█"
+    assert sparkline([0, None, 7], 20) == "▁ █"
+    assert sparkline([], 20) == ""
+    assert sparkline([0, 0], 20) == "▁▁"
+    # A little is more than nothing.
+    assert sparkline([0.001, 100], 20) == "▂█"
+    assert sparkline([5, 5], 20, top=10) == "▅▅"
+    long = sparkline([float(value) for value in range(1000)], 60)
+    assert 50 <= len(long) <= 60
+    assert list(long) == sorted(long)
