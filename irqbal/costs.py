@@ -14,7 +14,8 @@ JIFFY = 0.01
 """Seconds; the kernel's unit of CPU time towards user space (USER_HZ is 100 on every architecture that irqbal runs on)."""
 
 _DOUBT = 0.7
-"""Standard error of what is believed of a factor: costs of one group are spread over ten."""
+"""Standard error of a factor, at most: costs of one group are spread over ten."""
+_LEAST_DOUBT = 0.05
 _BACKGROUND_DOUBT = 3e-3
 _LEAST = 0.03
 _MOST_STEPS = 60
@@ -148,7 +149,12 @@ class Costs:
                 total_amount += amount
             total_time += seen.time
             equations.append((row, seen.time, _variance(seen.time)))
-        if not total_amount or not total_time:
+        if not total_amount:
+            return
+        if not total_time:
+            # This kind of time costs nothing here, as far as anybody can see.
+            self._groups.update(dict.fromkeys(names, 0.0))
+            self._background = self._nominal = 0.0
             return
         mean = total_time / total_amount
         found = _ridge(equations, [*[mean] * len(names), 1e-3], [*[1.0] * len(names), 0.0])
@@ -158,6 +164,7 @@ class Costs:
             return
         self._factors = dict.fromkeys(self._factors, 1.0)
         self._groups.update(groups)
+        self._nominal = mean
         self._background = background
 
     def _improves(self, rows: list[_Seen], groups: Mapping[str, float], background: float) -> bool:
@@ -167,25 +174,42 @@ class Costs:
         present = {number: self.cost(number) for number in self._factors}
         return error <= _EXPLAINED * len(rows) or error < self._error(rows, present, self._background)
 
+    def _doubt(self, rows: list[_Seen]) -> float:
+        """By how much IRQs differ from their group, as a standard error of their factors: what groups alone leave unexplained, beyond
+        what jiffies do. Where IRQs of a group cost alike, every difference that is seen is noise, and must move nothing."""
+        plain = {number: self._groups.get(group, self._nominal) for number, group in self._group_of.items()}
+        unexplained = self._error(rows, plain, self._background) - len(rows)
+        room = _spread(rows, plain)
+        return min(_DOUBT, max(_LEAST_DOUBT, math.sqrt(max(0.0, unexplained) / room))) if room > 0 else _LEAST_DOUBT
+
     def _fit_factors(self, rows: list[_Seen]) -> None:
         """Conjugate gradients on the normal equations, started at what is believed: few steps suffice, and each costs one pass."""
         numbers = sorted({number for seen in rows for number in seen.amounts})
         index = {number: at for at, number in enumerate(numbers)}
         background = len(numbers)
         base = [self._groups.get(self._group_of[number], self._nominal) for number in numbers]
+        doubt = self._doubt(rows)
         equations: list[tuple[list[tuple[int, float]], float]] = []
         for seen in rows:
             # In standard errors of the CPU's time, and of each factor's prior.
             weight = 1 / math.sqrt(_variance(seen.time))
-            terms = [(index[number], amount * base[index[number]] * _DOUBT * weight) for number, amount in seen.amounts.items()]
+            terms = [(index[number], amount * base[index[number]] * doubt * weight) for number, amount in seen.amounts.items()]
             believed = sum(amount * self.cost(number) for number, amount in seen.amounts.items()) + self._background * seen.seconds
             terms.append((background, seen.seconds * _BACKGROUND_DOUBT * weight))
             equations.append((terms, (seen.time - believed) * weight))
         steps = min(_MOST_STEPS, max(8, _MOST_WORK // (1 + sum(len(terms) for terms, _ in equations))))
         change = _conjugate(equations, background + 1, steps)
         for number, at in index.items():
-            self._factors[number] = max(_LEAST, self._factors[number] + _DOUBT * change[at])
+            self._factors[number] = max(_LEAST, self._factors[number] + doubt * change[at])
         self._background = max(0.0, self._background + _BACKGROUND_DOUBT * change[background])
+
+def _spread(rows: list[_Seen], costs: Mapping[int, float]) -> float:
+    """Sum of squares of what single IRQs should have cost, in variances of their CPUs' times."""
+    total = 0.0
+    for seen in rows:
+        total += sum([(amount * costs[number]) ** 2 for number, amount in seen.amounts.items()]) / _variance(seen.time)
+    return total
+
 
 def _variance(time: float) -> float:
     """Of a CPU's time that is counted in jiffies, and a little for what no model holds."""
