@@ -4,7 +4,7 @@ import { clock } from "./format.js";
 import { Table } from "./table.js";
 
 export const KINDS = {
-  move: "moved", steering: "steering set", default: "default mask set", refusal: "refused", drift: "drift", failure: "failure",
+  move: "moved", steering: "steering", default: "default mask", refusal: "refused", drift: "drift", failure: "failure",
   override: "override", action: "by a person",
 };
 
@@ -33,14 +33,14 @@ export function decisionTable(caption, link, extra = {}) {
     key: (row) => `${row.at} ${row.kind} ${row.identity} ${row.irq} ${row.policy} ${row.to} ${row.code}`,
     columns: [
       { name: "When", text: (row) => clock(row.at), sort: (row) => row.at },
-      { name: "What", text: (row) => KINDS[row.kind] ?? row.kind, sort: (row) => row.kind, css: (row) => (bad(row) ? "warn" : "") },
-      { name: "IRQ or setting", text: (row) => String(what(row)), sort: what,
+      { name: "What", text: (row) => (row.kind === "move" && row.result === "dry run" ? "would move" : KINDS[row.kind] ?? row.kind), sort: (row) => row.kind, css: (row) => (bad(row) ? "warn nowrap" : "nowrap") },
+      { name: "IRQ or setting", text: (row) => String(what(row)), sort: what, css: () => "nowrap",
         href: (row) => (row.irq === null || row.irq === undefined ? undefined : link(`irq/${row.irq}`)) },
       { name: "From", text: (row) => row.from || (row.kind === "move" ? "–" : ""), title: (row) => row.from, css: () => "cpus" },
       { name: "To", text: (row) => row.to, title: (row) => row.to, css: () => "cpus" },
       { name: "By", text: (row) => row.who || row.policy, sort: (row) => row.who || row.policy },
       { name: "Why", text: (row) => row.reason + (row.advice ? ` – ${row.advice}` : ""), css: () => "why" },
-      { name: "Result", text: (row) => row.result + (row.code && row.code !== "place" ? ` (${row.code})` : ""), sort: (row) => row.result },
+      { name: "Result", text: (row) => row.result + (row.code && row.result !== "written" ? ` (${row.code})` : ""), sort: (row) => row.result },
     ],
     ...extra,
   });

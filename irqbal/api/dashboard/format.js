@@ -64,7 +64,7 @@ export function count(value) {
   if (value >= 1e9) return `${(value / 1e9).toFixed(1)} G`;
   if (value >= 1e6) return `${(value / 1e6).toFixed(1)} M`;
   if (value >= 1e4) return `${(value / 1e3).toFixed(value >= 1e5 ? 0 : 1)} k`;
-  return String(Math.round(value));
+  return Math.round(value).toLocaleString("en");
 }
 export const plural = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 /** A length of time on the wire (`90s`, `1h30m`, `500ms`) in seconds. */

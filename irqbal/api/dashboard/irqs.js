@@ -56,6 +56,7 @@ export class IrqModel {
   }
 
   get rows() { return this.list.length; }
+  get empty() { return "No IRQ to show: those that are idle are hidden, or the filter fits none."; }
   get columns() { return this.cpus.length; }
   set(list, cpus) {
     this.list = list;

@@ -80,9 +80,9 @@ export class Matrix {
     if (rows) this.zoom ??= rows > MANY ? -1 : 0;
     this.gutter = Math.min(this.wide, width * 0.34);
     const fit = (width - this.gutter - GUTTER) / Math.max(1, columns);
-    const base = Math.min(fit, 30);
+    const base = Math.min(fit, 44);
     const zoom = this.zoom ?? 0;
-    this.cell = [Math.max(base, Math.min(30, base * 2 ** Math.max(0, zoom))), zoom < 0 ? Math.min(6, (this.most - TOP - GUTTER) / Math.max(1, rows)) : zoom > 2 ? this.rowHeight + 3 : this.rowHeight];
+    this.cell = [Math.max(base, Math.min(44, base * 2 ** Math.max(0, zoom))), zoom < 0 ? Math.min(6, (this.most - TOP - GUTTER) / Math.max(1, rows)) : zoom > 2 ? this.rowHeight + 3 : this.rowHeight];
     const tall = TOP + rows * this.cell[1] + GUTTER;
     this.space.style.width = `${Math.floor(this.gutter + columns * this.cell[0] + GUTTER / 2)}px`;
     this.box.style.height = `${Math.min(this.most, Math.max(60, tall) + 16)}px`;
@@ -139,6 +139,12 @@ export class Matrix {
       context.strokeRect(x(column) - 1, y(row), Math.max(cw, 5) + 2, Math.max(rh, 5));
     }
     context.restore();
+    if (!model.rows) {
+      context.fillStyle = colours.soft;
+      context.font = "13px system-ui, sans-serif";
+      context.fillText(model.empty ?? "Nothing to show.", this.gutter + 8, TOP + 26);
+      return;
+    }
     this.labels(context, x, y, [firstRow, lastRow], [firstColumn, lastColumn], height);
   }
 
@@ -247,7 +253,7 @@ function fitted(context, text, width) {
   const most = Math.floor(text.length * width / Math.max(1, context.measureText(text).width));
   if (most >= text.length) return text;
   const head = text.includes(" ") ? text.indexOf(" ") + 1 : Math.floor(most / 3);
-  return `${text.slice(0, head)}…${text.slice(-Math.max(1, most - head - 1))}`;
+  return `${text.slice(0, head)}…${text.slice(-Math.max(1, most - head - 3))}`;
 }
 
 /** A switch between the map and its table. */

@@ -30,7 +30,7 @@ export async function mount(root, context) {
       field("Policy", choose("policy", [["", "all policies"], ...[...policies].map((name) => [name, name])])),
       field("IRQ", typed("irq", "number or name")), field("The last", choose("start", SINCE)),
       h("button", { type: "button", on: { click: save } }, "Download CSV")),
-    h("p", {}, shown), trouble, table.root);
+    h("p", {}, shown), trouble, h("section", { "aria-label": "Decisions" }, table.root));
 
   async function fetchAll() {
     const words = new URLSearchParams(Object.entries(asked).filter(([name, value]) => value && !(name === "start" && value === "24h")));

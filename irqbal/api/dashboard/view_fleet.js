@@ -28,7 +28,8 @@ export async function mount(root, context) {
       { name: "Version", text: (row) => row.version || row.status?.version || "–", sort: (row) => row.version },
     ],
   });
-  fill(root, h("h1", {}, "Fleet"), h("p", { class: "soft" }, "Every host that this server tells about, by its last word. Sort by a heading; choose a host to look into it."), table.root);
+  fill(root, h("h1", {}, "Fleet"), h("p", { class: "soft" }, "Every host that this server tells about, by its last word. Sort by a heading; choose a host to look into it."),
+    h("section", { "aria-label": "Hosts" }, table.root));
 
   await context.every(async () => {
     const hosts = await api.get("/hosts", {}, signal);

@@ -20,13 +20,13 @@ async function all(root, context) {
   const input = h("input", { type: "search", value: text, placeholder: "a number, name, device or policy", "aria-label": "Filter IRQs",
     on: { input: () => { text = input.value; draw(); } } });
   fill(root, h("h1", {}, "IRQs"), h("p", { class: "soft" }, "Choose one to see why it is where it is, its history, and to overrule it."),
-    h("div", { class: "controls" }, input), table.root);
+    h("div", { class: "controls" }, input), h("section", { "aria-label": "IRQs" }, table.root));
   names = deviceNames(await api.get("/devices", {}, signal));
   await context.every(async () => { irqs = await api.get("/irqs", {}, signal); draw(); }, 3000);
 }
 
 const WORDS = {
-  "claim": "claimed it", "claim (open)": "claimed it, and lets later policies choose within", "narrow": "chose within that", "limit": "limited it",
+  "claim": "claimed it", "claim (open)": "claimed it, and lets later policies choose within", "narrow": "chose within that", "limit": "limited it", "evict": "moved it off CPUs that are not for it", "pass over": "would have put it elsewhere",
   "keep": "result: it stays", "move": "result: it is moved", "refuse": "refused", "override": "a person overruled all policies", "hold": "held back", "leave": "leaves it alone",
 };
 
@@ -43,7 +43,11 @@ async function one(root, context) {
   const decisions = decisionTable("Decisions about this IRQ", link, { page: 10, empty: "Nothing was decided about it in the last day." });
   let explained = await api.get(`${path}/explain`, {}, signal);
   const number = explained.irq.number;
-  const form = overrideForm(context, path, () => explained, () => update());
+  const form = overrideForm(context, path, () => explained, () => {
+    // The history hears of it with the next cycle.
+    setTimeout(() => past().catch(() => {}), 3000);
+    return Promise.all([update(), context.live.refresh(signal)]);
+  });
   fill(root, h("p", {}, h("a", { href: link("irq") }, "All IRQs")), title, sub, facts,
     h("section", { "aria-labelledby": "why-title" }, h("h2", { id: "why-title" }, "Why it is there"), whyNot, why),
     h("section", { "aria-labelledby": "over-title" }, h("h2", { id: "over-title" }, "Override"), fill(place, form.root)),

@@ -113,7 +113,7 @@ function drawRemarks(root, queues, found, cpus) {
   for (const queue of [...pairs.values()].slice(0, 6)) {
     const all = [queue, ...queue.shared];
     const numbers = setText(all.map(({ cpu }) => cpu.number));
-    lines.push(h("li", {}, h("b", {}, `One core for queues ${setText(all.map(({ index }) => index)).replaceAll(",", " and ")}.`),
+    lines.push(h("li", {}, h("b", {}, `One core for queues ${all.map(({ index }) => index).sort((a, b) => a - b).join(" and ")}.`),
       numbers.includes(",") || numbers.includes("-") ? ` CPUs ${numbers} are threads of one core, so these queues share its execution units.` : ` CPU ${numbers} serves them all, one after the other.`));
   }
   if (pairs.size > 6) lines.push(h("li", {}, `And ${plural(pairs.size - 6, "more core")}, marked in the table.`));

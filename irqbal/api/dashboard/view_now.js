@@ -34,7 +34,7 @@ export async function mount(root, context) {
   fill(root,
     h("h1", {}, "Now"), verdict.root,
     h("section", { "aria-labelledby": "cpus-title" }, h("h2", { id: "cpus-title" }, "CPUs"),
-      legend(h("span", { class: "key isolated s0" }, "isolated"), h("span", { class: "key offline s0" }, "offline")),
+      legend(h("span", { class: "key isolated s0" }, "isolated"), h("span", { class: "key offline s0" }, h("b", {}, "offline"))),
       h("p", { class: "soft" }, "Each box is a CPU: its number, and below it its load in percent. Threads of one core touch. Choose one to see its IRQs."),
       map.root, detail),
     h("section", { "aria-labelledby": "irqs-title" }, h("h2", { id: "irqs-title" }, "IRQs against CPUs"),
@@ -139,7 +139,7 @@ function verdictBox() {
         ? `The bound is what the hottest IRQ alone costs, ${hottest.number} ${hottest.name}: an IRQ cannot be shared out over CPUs.`
         : "The bound is the mean over all usable CPUs: no placement can have less on its busiest CPU.");
     }
-    const numbers = [`× ${last.imbalance.toFixed(2)}`, load(last.busiest), rate(total), `${busy} of ${irqs.length}`, live.status.overrides,
+    const numbers = [bound ? `× ${last.imbalance.toFixed(2)}` : "–", load(last.busiest), rate(total), `${busy} of ${irqs.length}`, live.status.overrides,
       last.refused, `${last.cycle}, ${clock(last.at)}`];
     [...values.values()].forEach((value, index) => say(value, String(numbers[index])));
     values.get("Refused").classList.toggle("warn", last.refused > 0);

@@ -166,7 +166,8 @@ function compare(today, other, irqs, cpus, link) {
     ...other.cycle.refused.slice(0, 20).map((item) => `${item.irq ?? ""} ${item.name} refused (${item.policy}): ${item.reason}${item.advice ? ` – ${item.advice}` : ""}`)];
   return [h("section", {}, h("h2", {}, "The plan beside today’s"), summary,
       h("p", { class: "soft" }, "Expected loads follow the IRQs as they are now; one with several CPUs counts in equal parts on each.")),
-    said.length > 0 && h("ul", { class: "box remarks" }, said.slice(0, 8).map((line) => h("li", {}, line)), said.length > 8 && h("li", {}, `and ${said.length - 8} more`)),
+    said.length > 0 && h("details", { class: "box", open: said.length <= 4 }, h("summary", {}, `What the policies say to it, and what was refused (${said.length})`),
+      h("ul", {}, said.slice(0, 40).map((line) => h("li", {}, line)), said.length > 40 && h("li", {}, `and ${said.length - 40} more`))),
     h("section", {}, h("div", { class: "controls" }, h("h2", {}, plural(other.cycle.moves.length, "move")),
       h("button", { type: "button", on: { click: () => copy(planText(other.cycle), "The plan is copied.") } }, "Copy the plan")),
     changes.root),

@@ -1,0 +1,115 @@
+"""Debian's Chromium over Playwright: pages that report what went wrong in them, on a daemon with a made-up host."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+
+import machine
+from served import free_port
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+VIEWS = ("now", "irq", "irq/34", "nics", "history", "whatif", "decisions")
+
+
+class Site(msgspec.Struct):
+    """A daemon's page: where it is, and root's token."""
+
+    base: str
+    state: Path
+
+    @property
+    def token(self) -> str:
+        """May do everything."""
+        return (self.state / "admin.token").read_text().strip()
+
+
+class Watched(msgspec.Struct):
+    """A page, and what it complained about: its errors, and requests to other hosts."""
+
+    page: Page
+    base: str
+    problems: list[str]
+
+    def open(self, view: str, ready: float = 10) -> None:
+        """Go to a view, and wait until it shows data."""
+        address = f"{self.base}/#/{view}"
+        if self.page.url == address:
+            self.page.reload()
+        else:
+            # Where only the hash changes, the old view's mark must not pass for the new one's.
+            self.page.evaluate("document.querySelector('[data-ready]')?.removeAttribute('data-ready')")
+            self.page.goto(address)
+        self.wait(ready)
+
+    def wait(self, ready: float = 10) -> None:
+        """Until the view shows data, or an error."""
+        self.page.wait_for_selector(".view[data-ready]", timeout=ready * 1000)
+
+
+@contextlib.contextmanager
+def browser() -> Iterator[Browser]:
+    """One Chromium with a profile of its own."""
+    expect.set_options(timeout=15_000)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+@contextlib.contextmanager
+def watched(
+    chromium: Browser, site: Site, width: int = 1280, height: int = 900, scheme: Literal["light", "dark"] = "light", token: str = "",
+) -> Iterator[Watched]:  # fmt: skip
+    """A page in a context of its own."""
+    context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page = context.new_page()
+    mine = Watched(page, site.base, [])
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            mine.problems.append(f"{message.type}: {message.text}")
+
+    def asked(request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme not in ("blob", "data") and f"{address.scheme}://{address.netloc}" != site.base:
+            mine.problems.append(f"asked for {request.url}")
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: mine.problems.append(f"{error}\n{error.stack}"))
+    page.on("request", asked)
+    page.add_init_script("document.addEventListener('securitypolicyviolation', event => console.error('CSP', event.violatedDirective))")
+    if token:
+        page.add_init_script(f"sessionStorage.setItem('irqbal.token', '{token}')")
+    try:
+        yield mine
+    finally:
+        context.close()
+
+
+def configure(folder: Path, rest: str = "interval: 1s\nhistory: {every: 1s}\n") -> tuple[Path, Site]:
+    """A configuration with a port of its own."""
+    port, config = free_port(), folder / "irqbal.yaml"
+    config.write_text(f'state_dir: {folder / "state"}\n{rest}api: {{listen: ["127.0.0.1:{port}"]}}\n')
+    return config, Site(f"http://127.0.0.1:{port}", folder / "state")
+
+
+@contextlib.contextmanager
+def site(folder: Path, spec: str, rest: str = "interval: 1s\nhistory: {every: 1s}\n") -> Iterator[Site]:
+    """A daemon on a made-up host, and its page."""
+    config, found = configure(folder, rest)
+    with machine.daemon("--simulate", spec, "-c", str(config), log=folder / "log"):
+        yield found
