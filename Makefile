@@ -15,7 +15,7 @@ test: needs $(VENV)/.installed-test
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	cd tests && MYPYPATH=. ../$(BIN)/mypy --config-file ../pyproject.toml *.py vm/*.py bench/*.py
+	cd tests && MYPYPATH=. ../$(BIN)/mypy --config-file ../pyproject.toml *.py vm/*.py bench/*.py long/*.py
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
@@ -43,8 +43,26 @@ clean:
 bench: $(VENV)/.installed-test
 	$(BIN)/python tests/bench/history.py
 	PYTHONPATH=tests $(BIN)/python tests/bench_mongodb.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/api.py
+	$(BIN)/python tests/bench/balance.py
 
 # Minutes rather than seconds: a hundred kills of the daemon, a minute of kills of MongoDB.
 .PHONY: long
 long: needs $(VENV)/.installed-test
 	IRQBAL_LONG=1 $(BIN)/python -m pytest tests/test_history_daemon.py tests/test_mongodb.py -k killed
+	$(BIN)/python -m pytest tests/long
+
+# Thousands of made-up requests that the OpenAPI document allows, or does not, with a token and without; minutes.
+.PHONY: schemathesis
+schemathesis: needs $(VENV)/.installed-test
+	$(BIN)/python tests/schemathesis_run.py 60
+
+# 200 slow clients and 1,000 requests a second for half a minute: what becomes of the cycles.
+.PHONY: load
+load: needs $(VENV)/.installed-test
+	$(BIN)/python tests/api_load.py 30
+
+# Pictures of the dashboard for the documents, from a made-up host.
+.PHONY: screenshots
+screenshots: needs $(VENV)/.installed-test
+	$(BIN)/python tests/screenshots.py

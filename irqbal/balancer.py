@@ -267,6 +267,10 @@ class Balancer:
         left = tuple(item for item in self.overrides if item.identity != identity)
         self._save_overrides(left)
         self.overrides = left
+        entry = self.ledger.entries.get(identity)
+        if entry is not None:
+            # The policies need not wait until their own last move has cooled down: it was not theirs.
+            self.ledger = Ledger({**self.ledger.entries, identity: msgspec.structs.replace(entry, moved=0.0)})
         return self.cycle("override cleared")
 
     def preview(self) -> tuple[Record, Snapshot]:

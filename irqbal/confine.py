@@ -114,15 +114,26 @@ def _find(packages: Iterable[str]) -> None:
 
 def _keep_imports_readable() -> None:
     """Where Python lies in a folder that only root may enter, reach it through descriptors opened before root is dropped."""
-    paths = []
+    opened: dict[str, str] = {}
     for entry in sys.path:
         folder = Path(entry)
         if entry and folder.is_dir() and not _reachable(folder):
-            paths.append(f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY)}")
-        else:
-            paths.append(entry)
-    sys.path[:] = paths
+            opened[entry] = f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY)}"
+    sys.path[:] = [opened.get(entry, entry) for entry in sys.path]
+    # Packages that are imported already look for their other modules where they were found.
+    for module in list(sys.modules.values()):
+        places = getattr(module, "__path__", None)
+        if isinstance(places, list):
+            places[:] = [_through(place, opened) for place in places]
     sys.path_importer_cache.clear()
+
+
+def _through(place: str, opened: dict[str, str]) -> str:
+    """The same folder, by way of the descriptor that stands for the longest part of its path."""
+    for entry in sorted(opened, key=len, reverse=True):
+        if place.startswith(entry.rstrip("/") + "/"):
+            return opened[entry] + place.removeprefix(entry.rstrip("/"))
+    return place
 
 
 def _reachable(folder: Path) -> bool:

@@ -43,7 +43,7 @@ class Done(msgspec.Struct, frozen=True):
 def call(*words: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Done:
     """Run the command with these words."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-    streams = {"stdout": out, "stderr": err, "stdin": io.StringIO(stdin), "argv": ["irqbal-client", *words]}
+    streams: dict[str, Any] = {"stdout": out, "stderr": err, "stdin": io.StringIO(stdin), "argv": ["irqbal-client", *words]}
     with mock.patch.multiple(sys, **streams), mock.patch.dict("os.environ", {"IRQBAL_TOKEN": "", **(env or {})}):
         status: object = 0
         try:
@@ -51,7 +51,7 @@ def call(*words: str, env: Mapping[str, str] | None = None, stdin: str = "") -> 
         except SystemExit as end:
             status = end.code
     assert isinstance(status, int)
-    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
     return Done(status, *texts)
 
 

@@ -66,10 +66,12 @@ def irqbal(*words: str, timeout: float = 60, check: int | None = 0) -> subproces
 
 
 @contextlib.contextmanager
-def daemon(*words: str, log: Path, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def daemon(
+    *words: str, log: Path, env: dict[str, str] | None = None, command: tuple[str, ...] = (IRQBAL,)
+) -> Iterator[subprocess.Popen[bytes]]:
     """A daemon that is ready; ended by its pid at the end, whatever happens."""
     with log.open("wb") as out:
-        process = subprocess.Popen([IRQBAL, "daemon", *words], stdout=out, stderr=out, env={**os.environ, **(env or {})})
+        process = subprocess.Popen([*command, "daemon", *words], stdout=out, stderr=out, env={**os.environ, **(env or {})})
     try:
         wait_for(lambda: "ready:" in log.read_text() or process.poll() is not None, 20, log)
         yield process

@@ -4,7 +4,9 @@
 set -eu
 
 programs="qemu-system-x86_64:qemu-system-x86 busybox:busybox-static iperf3:iperf3 ip:iproute2 ethtool:ethtool
-strace:strace cpio:cpio irqbalance:irqbalance unshare:util-linux dpkg-deb:dpkg openssl:openssl"
+strace:strace shellcheck:shellcheck ruby:ruby systemd-analyze:systemd curl:curl cpio:cpio
+irqbalance:irqbalance unshare:util-linux dpkg-deb:dpkg openssl:openssl chromium:chromium
+promtool:prometheus"
 
 missing() {
 	for pair in $programs; do

@@ -323,3 +323,10 @@ def test_a_min_gain_that_makes_no_sense_is_refused(min_gain: float) -> None:
 def test_a_host_without_load_or_without_irqs_is_left_alone() -> None:
     assert plan(host(cpus(4)), spread()) == Plan()
     assert not plan(host(cpus(4), nic("eth0", 4), lone("i8042")), spread()).moves
+
+
+def test_a_cpu_whose_softirqs_are_squeezed_is_given_less() -> None:
+    loads = {"a": 0.2, "b": 0.05, "c": 0.05, "d": 0.05}
+    squeezed = tuple(msgspec.structs.replace(cpu, squeezed=50.0 if cpu.number == 0 else 0.0) for cpu in cpus(2))
+    assert on_cpus(run(busy(cpus(2), loads))[0])[0] == pytest.approx(0.175, abs=0.03)
+    assert on_cpus(run(busy(squeezed, loads))[0])[0] < 0.16

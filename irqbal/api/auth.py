@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import grp
 import ipaddress
 import logging
@@ -82,6 +83,8 @@ class Gate:
         self.access = access
         self._tokens = tokens
         self._failed: dict[str, tuple[float, int]] = {}
+        # Once: where users come from the network, looking them up may take long.
+        self._group = _group_id()
         self.failures = 0
         """Requests with a wrong token, since the start."""
 
@@ -106,7 +109,7 @@ class Gate:
             return self._by_token(authorization, peer)
         if peer.uid is not None:
             who = _user(peer.uid)
-            if peer.uid in (0, os.geteuid()) or _group_id() in peer.groups:
+            if peer.uid in (0, os.geteuid()) or self._group in peer.groups:
                 return "admin", Caller(who, "the Unix socket")
             return self.access.anonymous, Caller(who, "the Unix socket")
         return (self.access.anonymous if peer.loopback else self.access.anonymous_remote), Caller("anonymous", peer.address)
@@ -194,6 +197,7 @@ def _group_id() -> int | None:
         return None
 
 
+@functools.lru_cache(maxsize=1024)
 def _user(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name

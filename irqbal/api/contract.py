@@ -81,7 +81,7 @@ ROUTES: tuple[Route, ...] = (
     _get("device_history", "/devices/{device}/history", "Interrupts of one device over time", _A.SeriesAnswer, 422, query=asked.Window,
          heavy=True),
     _get("cpus_history", "/cpus/history", "Interrupts of all IRQs over time", _A.SeriesAnswer, 422, query=asked.Window, heavy=True),
-    _get("policies", "/policies", "Installed policies with their options", tuple[_A.PolicyView, ...]),
+    _get("policies", "/policies", "Installed policies with their options", tuple[_A.PolicyView, ...], heavy=True),
     _get("overrides", "/overrides", "What people decided", tuple[_A.OverrideView, ...]),
     _get("decisions", "/decisions", "What was decided, by whom, and why", tuple[_A.DecisionView, ...], 404, 409, 422,
          query=asked.DecisionQuery, heavy=True),

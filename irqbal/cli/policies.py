@@ -10,6 +10,7 @@ import click
 
 from irqbal import plugins
 from irqbal.cli.common import command_options, common_of
+from irqbal.cli.doctor import examine, report
 from irqbal.frames import Entry
 from irqbal.located import Node
 from irqbal.policies import Policies
@@ -17,10 +18,13 @@ from irqbal.policies import Policies
 
 @click.command("policies")
 @command_options
-def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool) -> None:
+@click.option("--doctor", is_flag=True, help="Say of each whether it is used, and if not, why; exit status 1 if an enabled one is broken.")
+def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, doctor: bool) -> int:
     """List the installed policies: which are enabled, and their options with defaults and meaning."""
     common = common_of(ctx, root, config_path, debug)
     config = common.config()
+    if doctor:
+        return report(examine(config, common.name, plugins.find()))
     enabled = {item.name for item in (*config.policies, *config.observers)}
     found = plugins.find()
     entries = [Entry(item, index, Node(1, {})) for index, item in enumerate(found.values()) if not item.clash]
@@ -42,6 +46,7 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
             _print_options(json.loads(described.schemas[index]))
         elif f"policies[{index}" in problems:
             click.echo(f"  needs options: {problems[f'policies[{index}'].text}")
+    return 0
 
 
 def _print_options(schema: dict[str, Any]) -> None:

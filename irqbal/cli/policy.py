@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from irqbal import plugins
-from irqbal.cli.common import Group, common_options
+from irqbal.cli.common import common_options
 from irqbal.errors import IrqbalError
 
 FILES = {
@@ -21,7 +21,7 @@ FILES = {
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*", re.ASCII)
 
 
-@click.group("policy", cls=Group)
+@click.group("policy")
 @common_options
 def command(**_: object) -> None:
     """Begin a policy of your own."""

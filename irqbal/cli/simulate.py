@@ -8,16 +8,19 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
+from irqbal.cli.attempt import attempt
 from irqbal.cli.common import DEFAULT_CONFIG, Common, common_of
+from irqbal.cli.history import When
 from irqbal.config import Config
 from irqbal.render import console
-from irqbal.setup import bind, settings
-from irqbal.simulated import HostSpec, SimulatedHost, parse_spec, write_tree
+from irqbal.setup import folders
+from irqbal.simulated import SimulatedHost, parse_spec, write_tree
+from irqbal.simulated.replay import ReplayHost
 from irqbal.simulated.traffic import EVENTS, SHAPES
-from irqbal.simulated.trial import Result, Trial
+from irqbal.simulated.trial import Result
 from irqbal.wire import to_json
 
+SHAPE, CYCLES, DAY = "2x32x2", 60, 86400.0
 TRAFFIC = ", ".join([*SHAPES, *EVENTS])
 
 
@@ -28,9 +31,18 @@ TRAFFIC = ", ".join([*SHAPES, *EVENTS])
     "-c", "--config", "paths", multiple=True, type=click.Path(dir_okay=False, path_type=Path),
     help=f"A YAML file to try; give several to compare. {DEFAULT_CONFIG} if that exists, else irqbal's defaults.",
 )  # fmt: skip
-@click.option("--root", type=click.Path(path_type=Path), help="Has no meaning here: the host is made up.")
 @click.option(
-    "--host", "shape", default="2x32x2", show_default=True,
+    "--history", "recorded", is_flag=False, flag_value="", metavar="[FILE|URL]",
+    help="Replay this history: a file, or mongodb://…; without a value this host's own.",
+)
+@click.option("--start", type=When(), default=None, help="Replay from then on; a day before the end, unless given.")
+@click.option("--end", type=When(), default=None, help="Replay until then; now, unless given.")
+@click.option("--recorded-by", "recorder", default="", help="Whose history it is, where it holds that of several hosts.")
+@click.option(
+    "--root", type=click.Path(path_type=Path), help="With --history, the host: proc/ and sys/ below this folder. Else it is made up.",
+)
+@click.option(
+    "--host", "shape", show_default=SHAPE,
     help="Sockets x cores x threads; or the whole host in one text, as `daemon --simulate` takes it.",
 )  # fmt: skip
 @click.option("--nodes", help="NUMA nodes that the cores are split over evenly.")
@@ -40,34 +52,53 @@ TRAFFIC = ", ".join([*SHAPES, *EVENTS])
 @click.option("--traffic", help=f"{TRAFFIC}; joined by +, as in skewed+unplug.")
 @click.option("--busy", help="Share of all CPUs' time that interrupts take, such as 30%.")
 @click.option("--seed", help="Another number, other traffic.")
-@click.option("--cycles", type=click.IntRange(1, 100_000), default=60, show_default=True, help="Balancing cycles.")
+@click.option("--cycles", type=click.IntRange(1, 100_000), show_default=f"{CYCLES}, or all that was recorded", help="Balancing cycles.")
 @click.option("--tree", type=click.Path(file_okay=False, path_type=Path), help="Only write the host into this new folder, for --root.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list with one object for each configuration.")
 def command(
-    ctx: click.Context, /, debug: bool, paths: tuple[Path, ...], root: Path | None, cycles: int, tree: Path | None, as_json: bool,
-    shape: str, nics: tuple[str, ...], drives: tuple[str, ...], **options: str | None,
+    ctx: click.Context, /, debug: bool, paths: tuple[Path, ...], root: Path | None, cycles: int | None, tree: Path | None, as_json: bool,
+    recorded: str | None, start: float | None, end: float | None, recorder: str, shape: str | None, nics: tuple[str, ...],
+    drives: tuple[str, ...], **options: str | None,
 ) -> None:  # fmt: skip
-    """Try configurations on a made-up host, and measure how well they balance it. Nothing real is read or written.
+    """Try configurations on a made-up host, or on recorded traffic, and measure how well they balance it. Nothing real is written.
 
     The policies are the real ones, in their real process; time is made up, so an hour takes seconds. What is printed is the true load,
     which no balancer sees, over a bound that no placement can beat.
+
+    With --history the interrupts that a history recorded fire once more, on this host (or that of --root), where each configuration
+    puts them; the first column is what was really done. What an interrupt costs is fitted to the CPUs' recorded times.
     """
+    replaying = recorded is not None
     before = ctx.parent.params.get("root") if ctx.parent is not None else None
-    if root is not None or before is not None:
+    if not replaying and (root is not None or before is not None):
         raise click.UsageError("simulate makes its own host: leave --root out; --tree FOLDER writes one that --root can read")
-    spec = parse_spec(",".join([shape, *_words(nics, drives, options)]))
-    commons = [common_of(ctx, None, path, debug) for path in paths or (None,)]
+    made = [name for name, given in {"host": shape, "nic": nics, "nvme": drives, "tree": tree, **options}.items() if given]
+    if replaying and made:
+        raise click.UsageError(f"--history brings its own host and traffic: leave --{made[0]} out")
+    if not replaying and (start is not None or end is not None or recorder):
+        raise click.UsageError("--start, --end and --recorded-by are for --history")
+    commons = [common_of(ctx, root, path, debug) for path in paths or (None,)]
     configs = [common.config() for common in commons]
-    beat = float(configs[0].interval)
-    if tree is not None:
-        write_tree(SimulatedHost(spec, beat=beat), tree)
-        click.echo(f"{tree}: {spec}")
-        return
-    results = [_try(spec, config, common, cycles, beat) for config, common in zip(configs, commons, strict=True)]
+    said: tuple[str, ...] = ()
+    if recorded is not None:
+        results, of, said = _replay(recorded, recorder, start, end, configs, commons, cycles)
+    else:
+        spec = parse_spec(",".join([shape or SHAPE, *_words(nics, drives, options)]))
+        beat, of = float(configs[0].interval), str(spec)
+        if tree is not None:
+            write_tree(SimulatedHost(spec, beat=beat), tree)
+            click.echo(f"{tree}: {spec}")
+            return
+        results = [
+            attempt(SimulatedHost(spec, lambda originals: None, beat), config, common, cycles or CYCLES)
+            for config, common in zip(configs, commons, strict=True)
+        ]
     if as_json:
         click.echo(to_json(results).decode())
+        for sentence in said:
+            click.echo(sentence, err=True)
     else:
-        _print(results, spec)
+        _print(results, of, said)
 
 
 def _words(nics: tuple[str, ...], drives: tuple[str, ...], options: dict[str, str | None]) -> list[str]:
@@ -76,34 +107,27 @@ def _words(nics: tuple[str, ...], drives: tuple[str, ...], options: dict[str, st
     return [*words, *(f"nic={text}" for text in nics), *(f"nvme={text}" for text in drives)]
 
 
-def _try(spec: HostSpec, config: Config, common: Common, cycles: int, beat: float) -> Result:
-    """Run one configuration on a host of its own; the same specification brings the same traffic."""
-    host = SimulatedHost(spec, lambda originals: None, beat)
-    trial = Trial(common.name)
-    interval = float(config.interval)
-    policies = bind(config, common.name)
+def _replay(
+    source: str, host: str, start: float | None, end: float | None, configs: list[Config], commons: list[Common], cycles: int | None
+) -> tuple[list[Result], str, tuple[str, ...]]:
+    """What was recorded, first as it was and then with each configuration; what it was, and what is to be said of it."""
+    from irqbal.cli import replayed
+    from irqbal.history.open import open_store
+
+    until = time.time() if end is None else end
+    store = open_store(source, folders(configs[0], commons[0].root).state)
     try:
-        balancer = Balancer(host, policies, settings(config, COOLDOWN_INTERVALS), interval, dry_run=False)
-        balancer.watch.look(balancer.ledger)
-        for _ in range(cycles):
-            host.advance(interval)
-            trial.passed(host.truth())
-            started = time.perf_counter()
-            record = balancer.cycle("tick")
-            seconds = time.perf_counter() - started
-            written = [outcome for outcome in record.outcomes if outcome.result in ("written", "differs")]
-            moves = sum(outcome.irq is not None for outcome in written)
-            refused = sum(outcome.result == "refused" for outcome in record.outcomes)
-            failures = tuple(f"{failure.policy}: {failure.reason}" for failure in record.plan.failures)
-            trial.cycle(moves, len(written) - moves, refused, seconds, failures)
-        host.advance(interval)
-        trial.passed(host.truth())
+        replay = replayed.read(store, until - DAY if start is None else start, until, commons[0].root, host)
     finally:
-        policies.close()
-    return trial.result()
+        store.close()
+    counts = [replayed.cycles_in(replay, float(config.interval), cycles) for config in configs]
+    results = [replayed.recorded(replay, float(configs[0].interval), counts[0])]
+    for config, common, count in zip(configs, commons, counts, strict=True):
+        results.append(attempt(ReplayHost(replay.scene, replay.recording), config, common, count))
+    return results, str(replay), replay.said
 
 
-def _print(results: list[Result], spec: HostSpec) -> None:
+def _print(results: list[Result], of: str, said: tuple[str, ...] = ()) -> None:
     out = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
@@ -111,11 +135,13 @@ def _print(results: list[Result], spec: HostSpec) -> None:
         table.add_column(result.config, justify="right", overflow="fold")
     for name, texts in zip(_ROWS, zip(*map(_texts, results), strict=True), strict=True):
         table.add_row(name, *texts)
-    out.print(f"{spec}, {results[0].cycles} cycles", markup=False)
+    out.print(f"{of}, {results[0].cycles} cycles", markup=False)
     out.print(table)
     for result in results:
         for failure in result.failures:
             out.print(f"{result.config}: policy {failure}", style="red", markup=False)
+    for sentence in said:
+        out.print(sentence, markup=False)
 
 
 _ROWS = (
@@ -139,5 +165,5 @@ def _texts(result: Result) -> tuple[str, ...]:
         never if result.converged is None else str(result.converged),
         str(result.settings),
         str(result.refused),
-        f"{result.seconds * 1000:.1f}",
+        f"{result.seconds * 1000:.1f}" if result.seconds else "-",
     )

@@ -20,6 +20,10 @@ NODE_BUSY = 0.6
 """A node whose CPUs are this busy with interrupts may hand some to other nodes …"""
 NODE_RELIEF = 0.7
 """… if the mean over all CPUs is below this share of its own mean."""
+SQUEEZE = 0.01
+"""CPUs of load that each squeeze or drop a second counts for: softirqs there have too little time already …"""
+SQUEEZE_MOST = 0.1
+"""… up to this."""
 PILE = 128
 """Vectors on one CPU beyond which idle IRQs are asked to go elsewhere (x86 has about 200)."""
 SIGMAS = 3.0
@@ -153,7 +157,8 @@ class _Board:
         self._snapshot = snapshot
         self._groups = groups
         self._capacity = {cpu.number: cpu.capacity / 1024 for cpu in snapshot.cpus if cpu.online}
-        self._base = {cpu: draft.load(cpu) for cpu in self._capacity}
+        squeezed = {cpu.number: cpu.squeezed for cpu in snapshot.cpus}
+        self._base = {cpu: draft.load(cpu) + min(SQUEEZE_MOST, SQUEEZE * squeezed[cpu]) for cpu in self._capacity}
         self._siblings = {
             cpu.number: tuple(n for n in cpu.siblings if n != cpu.number and n in self._capacity)
             for cpu in snapshot.cpus

@@ -1,0 +1,50 @@
+"""One configuration tried on a host whose time is made up: the real policies, in their real process."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
+from irqbal.cli.common import Common
+from irqbal.config import Config
+from irqbal.host import Host
+from irqbal.setup import bind, settings
+from irqbal.simulated.trial import Result, Trial
+from irqbal.simulated.truth import Truth
+
+
+class Stage(Host, Protocol):
+    """A host whose time passes when it is told to, and that knows what really happened."""
+
+    def advance(self, seconds: float) -> None:
+        """Let so much time pass."""
+
+    def truth(self) -> Truth:
+        """What happened in the time of the last `advance`."""
+
+
+def attempt(host: Stage, config: Config, common: Common, cycles: int) -> Result:
+    """Run this configuration for so many cycles."""
+    trial = Trial(common.name)
+    interval = float(config.interval)
+    policies = bind(config, common.name)
+    try:
+        balancer = Balancer(host, policies, settings(config, COOLDOWN_INTERVALS), interval, dry_run=False)
+        balancer.watch.look(balancer.ledger)
+        for _ in range(cycles):
+            host.advance(interval)
+            trial.passed(host.truth())
+            started = time.perf_counter()
+            record = balancer.cycle("tick")
+            seconds = time.perf_counter() - started
+            written = [outcome for outcome in record.outcomes if outcome.result in ("written", "differs")]
+            moves = sum(outcome.irq is not None for outcome in written)
+            refused = sum(outcome.result == "refused" for outcome in record.outcomes)
+            failures = tuple(f"{failure.policy}: {failure.reason}" for failure in record.plan.failures)
+            trial.cycle(moves, len(written) - moves, refused, seconds, failures)
+        host.advance(interval)
+        trial.passed(host.truth())
+    finally:
+        policies.close()
+    return trial.result()

@@ -1,0 +1,148 @@
+"""The table of IRQs. Lines are made when they are seen: a host may have thousands."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from irqbal.api.contract import answers
+from irqbal.client.top import rows
+from irqbal.client.top.bars import style_of
+
+Irq = answers.IrqView
+
+
+class IrqTable(ScrollView, can_focus=True):
+    """Sorted and filtered. Until the person moves the cursor it stays on the first row; then on its IRQ, wherever that goes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)"), Binding("down,j", "move(1)"), Binding("pageup", "page(-1)"), Binding("pagedown,space", "page(1)"),
+        Binding("home", "move(-1000000)"), Binding("end", "move(1000000)"), Binding("enter", "ask"),
+    ]  # fmt: skip
+
+    class Asked(Message):
+        """The person wants to know why the IRQ below the cursor is where it is."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self.key, self.reverse, self.words = "load", False, ""
+        self.shown: list[Irq] = []
+        self._irqs: tuple[Irq, ...] = ()
+        self._widths: list[tuple[rows.Column, int]] = []
+        self._row, self._number = 0, -1
+
+    @property
+    def current(self) -> Irq | None:
+        """The IRQ below the cursor."""
+        return self.shown[self._row] if self._row < len(self.shown) else None
+
+    @property
+    def count(self) -> int:
+        """How many there are, with those that the filter hides."""
+        return len(self._irqs)
+
+    def fill(self, irqs: tuple[Irq, ...]) -> None:
+        """Show these."""
+        self._irqs = irqs
+        self.rearrange()
+
+    def rearrange(self) -> None:
+        """Filter and sort anew; the cursor goes where its IRQ goes."""
+        self.shown = rows.ordered(rows.matching(self._irqs, self.words), self.key, self.reverse)
+        places = [index for index, irq in enumerate(self.shown) if irq.number == self._number]
+        self._row = places[0] if places else min(self._row, max(0, len(self.shown) - 1))
+        self._fit()
+        self.virtual_size = Size(self.size.width, len(self.shown) + 1)
+        self._reveal()
+        self.refresh()
+
+    def _fit(self) -> None:
+        self._widths = rows.widths(self.shown, max(1, self.scrollable_content_region.width))
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.rearrange()
+
+    def sort_by(self, key: str) -> None:
+        """By this column; the same again turns the order round."""
+        self.reverse = not self.reverse if key == self.key else False
+        self.key = key
+        self.rearrange()
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        self._row = min(max(0, self._row + by), max(0, len(self.shown) - 1))
+        self._number = self.shown[self._row].number if self.shown else -1
+        self._reveal()
+        self.refresh()
+
+    def action_page(self, by: int) -> None:
+        """Move it by what is seen."""
+        self.action_move(by * max(1, self.size.height - 2))
+
+    def action_ask(self) -> None:
+        """Why it is there."""
+        self.post_message(self.Asked())
+
+    def _reveal(self) -> None:
+        # The head covers a line, so the cursor's line needs one above it.
+        self.scroll_to_region(Region(0, self._row, 1, 2), animate=False, force=True, x_axis=False)
+
+    def on_click(self, event: events.Click) -> None:
+        if event.y == 0:
+            start = 0
+            for column, width in self._widths:
+                if start <= event.x <= start + width and column.key in rows.SORTABLE:
+                    self.sort_by(column.key)
+                    return
+                start += width + 1
+            return
+        row = event.y - 1 + self.scroll_offset.y
+        if row < len(self.shown):
+            self.action_move(row - self._row)
+            if event.chain == 2:
+                self.action_ask()
+
+    def render_line(self, y: int) -> Strip:
+        """The head stays where it is; the rows scroll below it."""
+        width, base = self.size.width, self.rich_style
+        index = y - 1 + self.scroll_offset.y
+        if y == 0:
+            strip = self._head()
+        elif index < len(self.shown):
+            strip = self._line(self.shown[index], index == self._row)
+        else:
+            strip = Strip([Segment("no IRQ matches" if self._irqs and not self.shown and y == 1 else "")])
+        return strip.adjust_cell_length(width).apply_style(base)
+
+    def _head(self) -> Strip:
+        arrow = "▼" if rows.falls(self.key, self.reverse) else "▲"
+        parts = [
+            Segment(rows.cell(column.head + (arrow if column.key == self.key else ""), width, column.right) + " ",
+                    Style(bold=True, underline=column.key == self.key))
+            for column, width in self._widths
+        ]  # fmt: skip
+        return Strip(parts)
+
+    def _line(self, irq: Irq, chosen: bool) -> Strip:
+        whole = Style(dim=not irq.movable)
+        if chosen:
+            whole = Style(reverse=True, bold=self.has_focus)
+        parts = []
+        for column, width in self._widths:
+            style = whole
+            if not chosen and column.key == "load" and irq.load > 0:
+                style = Style(color=style_of(irq.load))
+            elif not chosen and column.key == "policy" and irq.override:
+                style = Style(color="magenta", bold=True)
+            elif not chosen and column.key == "on" and not irq.local and irq.rate > 0:
+                style = Style(color="yellow")
+            parts.append(Segment(rows.cell(column.text(irq), width, column.right, column.ends) + " ", style))
+        return Strip(parts)

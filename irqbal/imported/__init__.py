@@ -1,0 +1,1 @@
+"""Taking over from other balancers: their configuration, as irqbal's."""

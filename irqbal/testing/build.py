@@ -1,0 +1,251 @@
+"""Snapshots in one expression: what a policy is asked about, without a host.
+
+    snapshot = host(cpus(8, nodes=2), nic("eth0", 4, node=1), nvme("nvme0", 2), loads={"eth0-TxRx-0": 0.3})
+
+Parts are functions that take the next free IRQ number and say what they add; IRQs are named as the drivers name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from irqbal.cpuset import CpuSet
+from irqbal.model import (
+    Cpu,
+    Device,
+    Interface,
+    Irq,
+    Outcome,
+    Placed,
+    Plan,
+    Queue,
+    QueueKind,
+    RxQueue,
+    Snapshot,
+    SteeringMove,
+    TxQueue,
+)
+from irqbal.planner import Ledger, after
+
+MANAGED = "managed by the kernel"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What one device adds to a host."""
+
+    irqs: tuple[Irq, ...] = ()
+    devices: tuple[Device, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
+
+
+Maker = Callable[[int], Part]
+"""The next free IRQ number -> what the device adds."""
+
+
+def s(text: str) -> CpuSet:
+    """A CPU set as people write it."""
+    return CpuSet.parse(text)
+
+
+def cpus(
+    count: int,
+    nodes: int = 1,
+    threads: int = 1,
+    l3: int = 0,
+    offline: str = "",
+    isolated: str = "",
+    capacity: Mapping[int, int] | None = None,
+) -> tuple[Cpu, ...]:
+    """`count` CPUs in `nodes` nodes (a package each), numbered as x86 does: every core's first thread comes first.
+
+    `l3`: so many cores share a last-level cache; 0: a whole node does.
+    """
+    cores = count // threads
+    a_node = cores // nodes
+    made = []
+    for number in range(count):
+        core = number % cores
+        node = core // a_node
+        cache = node * a_node + (core % a_node) // l3 * l3 if l3 else node * a_node
+        made.append(
+            Cpu(
+                number,
+                node,
+                node,
+                core,
+                cache,
+                siblings=CpuSet(core + cores * i for i in range(threads)),
+                capacity=(capacity or {}).get(number, 1024),
+                online=number not in s(offline),
+                isolated="isolcpus" if number in s(isolated) else "",
+            )
+        )
+    return tuple(made)
+
+
+def nic(
+    name: str = "eth0",
+    queues: int = 4,
+    node: int = 0,
+    pairs: bool = False,
+    active: int | None = None,
+    driver: str = "igb",
+    xps: bool = True,
+    extra: Sequence[str] = (),
+) -> Maker:
+    """A network card: combined queues, or `pairs` of Rx and Tx, `active` of them in use; `extra` IRQs serve none."""
+    kinds: tuple[QueueKind, ...] = ("rx", "tx") if pairs else ("rxtx",)
+    used = queues if active is None else active
+
+    def make(first: int) -> Part:
+        address = f"0000:{first:02x}:00.0"
+        irqs: list[Irq] = []
+        for index in range(queues):
+            for kind in kinds:
+                action = f"{name}-{'TxRx' if kind == 'rxtx' else kind}-{index}"
+                queue = Queue(name, index, kind, index < used)
+                irqs.append(_irq(first + len(irqs), address, action, len(irqs), node, queue))
+        for action in extra:
+            irqs.append(_irq(first + len(irqs), address, action, len(irqs), node))
+        device = Device(address, driver, node, interfaces=(name,), irqs=tuple(irq.number for irq in irqs))
+        tx = tuple(TxQueue(CpuSet() if xps else None) for _ in range(used))
+        return Part(tuple(irqs), (device,), (Interface(name, address, tx=tx, rx=(RxQueue(CpuSet(), 0),) * used),))
+
+    return make
+
+
+def nvme(name: str = "nvme0", queues: int = 2, node: int = 0, managed: bool = True) -> Maker:
+    """A disk, whose queue i the kernel keeps on CPU i - 1 (`managed`)."""
+
+    def make(first: int) -> Part:
+        address = f"0000:{first:02x}:00.0"
+        irqs = []
+        for index in range(queues + 1):
+            queue = Queue(name, index, "io") if index else None
+            irq = _irq(first + index, address, f"{name}q{index}", index, node, queue)
+            if managed and index:
+                home = CpuSet.of(index - 1)
+                irq = msgspec.structs.replace(irq, unmovable=MANAGED, affinity=home, effective=home)
+            irqs.append(irq)
+        device = Device(address, "nvme", node, disks=(name,), irqs=tuple(irq.number for irq in irqs))
+        return Part(tuple(irqs), (device,))
+
+    return make
+
+
+def lone(*actions: str, node: int = -1) -> Maker:
+    """IRQs of no PCI device."""
+
+    def make(first: int) -> Part:
+        return Part(tuple(_irq(first + i, None, action, i, node) for i, action in enumerate(actions)))
+
+    return make
+
+
+def over(name: str, *lowers: str) -> Maker:
+    """A bond or a VLAN on top of other interfaces."""
+    return lambda first: Part(interfaces=(Interface(name, None, lowers=lowers),))
+
+
+def _irq(number: int, address: str | None, action: str, vector: int, node: int, queue: Queue | None = None) -> Irq:
+    identity = f"{address or 'platform'}/{vector}/{action}"
+    return Irq(number, identity, action, "PCI-MSI", vector, address, queue, node)
+
+
+def host(
+    of: Iterable[Cpu],
+    *parts: Maker,
+    at: Mapping[str, str] | None = None,
+    loads: Mapping[str, float] | None = None,
+    now: float = 1000.0,
+    settling: bool = False,
+    **more: Any,
+) -> Snapshot:
+    """A host of these CPUs and devices. IRQs may fire anywhere and fire on the first CPU of their mask.
+
+    `at`: masks by action; `loads`: seconds a second by action (the rate follows). `more` are the snapshot's own fields.
+    """
+    of = tuple(of)
+    everywhere = CpuSet(cpu.number for cpu in of)
+    online = CpuSet(cpu.number for cpu in of if cpu.online)
+    first, made = 32, []
+    for part in parts:
+        made.append(part(first))
+        first += max(len(made[-1].irqs), 1)
+    irqs = []
+    for irq in [irq for part in made for irq in part.irqs]:
+        mask = s(at[irq.action]) if at and irq.action in at else irq.affinity or everywhere
+        load = (loads or {}).get(irq.action, 0.0)
+        effective = mask if not mask & online else CpuSet.of((mask & online).first)
+        irqs.append(msgspec.structs.replace(irq, affinity=mask, effective=effective, load=load, rate=load * 10_000, noise=load * 0.02))
+    more.setdefault("default_affinity", everywhere)
+    return Snapshot(
+        now=now, settling=settling, cpus=of, irqs=tuple(irqs),
+        devices=tuple(device for part in made for device in part.devices),
+        interfaces=tuple(interface for part in made for interface in part.interfaces), **more,
+    )  # fmt: skip
+
+
+def irq_of(snapshot: Snapshot, action: str) -> Irq:
+    """The IRQ of this name."""
+    (found,) = [irq for irq in snapshot.irqs if irq.action == action]
+    return found
+
+
+def changed(snapshot: Snapshot, action: str = "", **fields: Any) -> Snapshot:
+    """The snapshot with other fields: of the IRQ of this name, or of its own."""
+    if not action:
+        return msgspec.structs.replace(snapshot, **fields)
+    irqs = [msgspec.structs.replace(irq, **fields) if irq.action == action else irq for irq in snapshot.irqs]
+    return msgspec.structs.replace(snapshot, irqs=tuple(irqs))
+
+
+def applied(snapshot: Snapshot, made: Plan, ledger: Ledger | None = None, passed: float = 10.0) -> tuple[Snapshot, Ledger]:
+    """The host and the ledger an interval after all of the plan was written."""
+    outcomes = [Outcome(move.identity, "written", move.irq, found=str(move.after)) for move in made.moves]
+    outcomes += [Outcome(move.identity, "written", found=move.after) for move in made.steering]
+    known = after(ledger or Ledger(), made, outcomes, snapshot.now)
+    moves = {move.irq: move for move in made.moves}
+    irqs: list[Irq] = []
+    for irq in snapshot.irqs:
+        move = moves.get(irq.number)
+        if move is not None:
+            here = move.after & snapshot.online
+            effective = irq.effective if irq.effective <= here else CpuSet.of(here.first)
+            placed = Placed(move.policy, move.reason, move.after, 0.0)
+            irqs.append(msgspec.structs.replace(irq, affinity=move.after, effective=effective, placed=placed))
+        else:
+            irqs.append(irq)
+    interfaces = tuple(_steered(interface, made.steering) for interface in snapshot.interfaces)
+    default = snapshot.default_affinity if made.default is None else made.default.after
+    return msgspec.structs.replace(
+        snapshot, now=snapshot.now + passed, cycle=snapshot.cycle + 1, irqs=tuple(irqs), interfaces=interfaces,
+        default_affinity=default,
+    ), known  # fmt: skip
+
+
+def _steered(interface: Interface, moves: Iterable[SteeringMove]) -> Interface:
+    tx, rx = list(interface.tx), list(interface.rx)
+    for move in moves:
+        if move.interface != interface.name:
+            continue
+        if move.setting == "xps":
+            tx[move.queue] = msgspec.structs.replace(tx[move.queue], xps=s(move.after))
+        elif move.setting == "rps":
+            rx[move.queue] = msgspec.structs.replace(rx[move.queue], rps=s(move.after))
+        else:
+            rx[move.queue] = msgspec.structs.replace(rx[move.queue], flows=int(move.after))
+    return msgspec.structs.replace(interface, tx=tuple(tx), rx=tuple(rx))
+
+
+def moves_of(made: Plan, snapshot: Snapshot) -> dict[str, str]:
+    """Action -> CPUs that it is moved to."""
+    return {snapshot.irq_by_number[move.irq].action: str(move.after) for move in made.moves}
+
+
+def refusals(made: Plan, snapshot: Snapshot) -> dict[str, str]:
+    """Action (empty for what is about no IRQ) -> code of its last refusal."""
+    return {"" if item.irq is None else snapshot.irq_by_number[item.irq].action: item.code for item in made.refused}

@@ -1,0 +1,62 @@
+"""How long answers take on a large host: 512 CPUs and 2049 IRQs, a cycle a second. `make bench` prints it; nothing is asserted here."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import platform
+import random
+import time
+
+import tornado
+
+from served import Served, serve
+
+HOST = "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1,traffic=skewed,seed=1"
+"""16 NICs of 127 queues and a vector for everything else, as tests/trees.py has it; a drive, and the timer's and ACPI's interrupts."""
+SECONDS = 12.0
+TARGETS = {"/api/v1/irqs": 50.0, "/api/v1/status": 5.0}
+"""Milliseconds that 99 of 100 answers shall stay below."""
+PATHS = (*TARGETS, "/api/v1/cpus", "/api/v1/devices", "/api/v1/plan", "/api/v1/irqs?device=eth3", "/api/v1/irqs/100",
+         "/api/v1/irqs/100/explain", "/metrics", "/api/v1/openapi.json", "/healthz")  # fmt: skip
+
+
+def measure(served: Served, path: str) -> tuple[int, float, float, float, int]:
+    """(answers, median, p99, worst in milliseconds, bytes). The pauses between are random, so that every moment of a cycle is met."""
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+    source = random.Random(path)
+    times = []
+    size = 0
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        began = time.perf_counter()
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        size = len(answer.read())
+        assert answer.status == 200, path
+        times.append((time.perf_counter() - began) * 1000)
+        time.sleep(source.uniform(0.0, 0.05))
+    connection.close()
+    times.sort()
+    return len(times), times[len(times) // 2], times[int(len(times) * 0.99)], times[-1], size
+
+
+def main() -> None:
+    """Print a line a path."""
+    with serve(spec=HOST, rest="interval: 1s\n") as served:
+        status = served.get("/api/v1/status")
+        print(f"Python {platform.python_version()}, Tornado {tornado.version}; {os.cpu_count()} CPUs here, load {os.getloadavg()[0]:.1f}")
+        print(f"A host of {status['cpus']} CPUs and {status['irqs']} IRQs, a cycle a second")
+        time.sleep(5)
+        print("| path | answers | kB | median ms | p99 ms | worst ms | target | of it |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
+        for path in PATHS:
+            count, median, p99, worst, size = measure(served, path)
+            target = TARGETS.get(path)
+            end = "|  |" if target is None else f"{target:.0f} | {p99 / target * 100:.0f} % |"
+            print(f"| {path} | {count} | {size / 1000:.0f} | {median:.2f} | {p99:.2f} | {worst:.2f} | {end}", flush=True)
+        last = served.get("/api/v1/status")["last"]
+        print(f"a cycle took {last['seconds'] * 1000:.1f} ms; {served.memory() / 1e6:.0f} MB resident")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,325 @@
+"""`irqbal-client top` on terminals of two sizes, key by key, against a whole daemon on a made-up host."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pty
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.cells import cell_len
+from textual import events
+
+import served
+from calls import CLIENT, process
+from irqbal.client.http import Client, Target
+
+if TYPE_CHECKING:
+    # Not at once: other tests look at a client without Textual.
+    from textual.pilot import Pilot
+
+    from irqbal.client.top import Top
+
+NARROW, WIDE = (80, 24), (200, 60)
+CHARACTERS = {"space": " ", "minus": "-", "colon": ":", "left_square_bracket": "[", "right_square_bracket": "]", "slash": "/", "comma": ",",
+              "question_mark": "?"}  # fmt: skip
+NAMES = {char: key for key, char in CHARACTERS.items()}
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[served.Served]:
+    with served.serve(rest="interval: 300ms\nhistory: {every: 10s}\n", spec=f"{served.SPEC},seed=3") as found:
+        yield found
+
+
+class Seen:
+    """A screen that runs, and what can be read on it."""
+
+    def __init__(self, app: Top, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+
+    def text(self) -> str:
+        """All that is on the screen, line by line."""
+        lines = [strip.text for strip in self.app.screen._compositor.render_strips()]
+        assert all(cell_len(line) <= self.app.size.width for line in lines)
+        return "\n".join(line.rstrip() for line in lines)
+
+    def line(self, index: int) -> str:
+        return self.text().split("\n")[index]
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            character = CHARACTERS.get(key, key if len(key) == 1 else None)
+            # The pilot's own way waits for a processor that has nothing to do, which on a busy machine takes long.
+            assert self.app._driver is not None
+            self.app._driver.send_message(events.Key(key, character))
+            await asyncio.sleep(0.04)
+
+    async def write(self, text: str) -> None:
+        """Type it."""
+        await self.press(*[NAMES.get(char, char) for char in text])
+
+    async def until(self, condition: Callable[[], object], seconds: float = 8) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, self.text()
+            await asyncio.sleep(0.02)
+
+    async def has(self, *words: str) -> None:
+        """Wait until all of these are on the screen."""
+        await self.until(lambda: all(word in self.text() for word in words))
+
+    def numbers(self) -> list[int]:
+        return [irq.number for irq in self.app.table.shown]
+
+    async def choose(self, number: int) -> None:
+        """Go to an IRQ with the keys."""
+        await self.press("home")
+        for _ in range(100):
+            current = self.app.table.current
+            assert current is not None
+            if current.number == number:
+                return
+            await self.press("down")
+        raise AssertionError(f"no IRQ {number}: {self.text()}")
+
+
+@contextlib.asynccontextmanager
+async def opened(client: Client, size: tuple[int, int]) -> AsyncIterator[Seen]:
+    from irqbal.client.top import Top
+
+    app = Top(client)
+    async with app.run_test(size=size) as pilot:
+        seen = Seen(app, pilot)
+        await seen.until(lambda: app.table.shown)
+        yield seen
+
+
+def screen(where: served.Served | Client, size: tuple[int, int], act: Callable[[Seen], Coroutine[Any, Any, None]]) -> None:
+    """Open the screen, over the socket where this user may do everything, and act."""
+
+    async def run() -> None:
+        async with opened(Client(Target(path=str(where.socket))) if isinstance(where, served.Served) else where, size) as seen:
+            await act(seen)
+
+    asyncio.run(run())
+
+
+def irq_of(daemon: served.Served, number: int) -> dict[str, Any]:
+    found: dict[str, Any] = daemon.get(f"/api/v1/irqs/{number}")
+    return found
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "200x60"])
+def test_all_at_a_glance(daemon: served.Served, size: tuple[int, int]) -> None:
+    async def act(seen: Seen) -> None:
+        await seen.has("balancing", "16 CPUs, 28 IRQs", "busiest CPU", "RATE/S", "LOAD %▼", "CPUS", "ON", "POLICY", "q quit")
+        text = seen.text()
+        assert "ice-eth1-TxRx-3" in text and "eth1 rxtx 3" in text and "pin_nic_queues" in text and "nvme0" in text
+        assert len(text.split("\n")) == size[1]
+        loads = [irq.load for irq in seen.app.table.shown]
+        assert loads == sorted(loads, reverse=True)
+        if size == WIDE:
+            # The tree stands beside the table, and every CPU has its bar.
+            assert "node 1 " in text and "L3 8 " in text and "CPU 15 " in text and "queue 3 of eth1" in text
+        else:
+            assert "node 0  8 CPUs" in text and "node 1  8 CPUs" in text
+
+    screen(daemon, size, act)
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "200x60"])
+def test_filter_and_sort(daemon: served.Served, size: tuple[int, int]) -> None:
+    async def act(seen: Seen) -> None:
+        await seen.press("slash")
+        await seen.write("eth1 rxtx")
+        assert len(seen.numbers()) == 8
+        await seen.press("enter")
+        await seen.has("8 of 28 IRQs hold “eth1 rxtx”")
+        keys = []
+        for _ in range(8):
+            keys.append(seen.app.table.key)
+            await seen.press("s")
+        assert keys == ["load", "cpus", "on", "policy", "irq", "name", "queue", "rate"]
+        await seen.press("S", "S", "S", "S")
+        assert seen.app.table.key == "irq"
+        await seen.has("by IRQ, smallest first", "IRQ▲")
+        assert seen.numbers() == sorted(seen.numbers())
+        await seen.press("r")
+        assert seen.numbers() == sorted(seen.numbers(), reverse=True)
+        await seen.press("escape")
+        assert len(seen.numbers()) == 28
+        await seen.press("slash")
+        await seen.write("cpu:3 nvme")
+        assert [irq.name for irq in seen.app.table.shown] == [irq.name for irq in seen.app.table.shown if irq.name.startswith("nvme")]
+        await seen.press("ctrl+u")
+        await seen.write("[b]x")
+        await seen.press("enter")
+        await seen.has("no IRQ matches", "0 of 28 IRQs hold “[b]x”")
+        await seen.press("o", "c", "enter")
+        await seen.has("there is no IRQ to choose")
+        # The head of a column sorts, and again turns it round.
+        await seen.press("escape")
+        await seen.pilot.click("#irqs", offset=(1, 0))
+        assert seen.app.table.key == "irq"
+
+    screen(daemon, size, act)
+
+
+def test_the_cursor_stays_on_its_irq(daemon: served.Served) -> None:
+    async def act(seen: Seen) -> None:
+        await seen.press("down", "j", "down", "up", "k", "down")
+        chosen = seen.app.table.current
+        assert chosen is not None and chosen.number == seen.numbers()[2]
+        await seen.press("s", "s", "r")
+        now = seen.app.table.current
+        assert now is not None and now.number == chosen.number
+        assert chosen.name[-7:] in seen.text()
+        await seen.press("end")
+        assert seen.app.table.current == seen.app.table.shown[-1]
+        assert f"{seen.numbers()[-1]} " in seen.line(21)
+        await seen.press("pageup", "pagedown", "space", "home")
+        assert seen.app.table.current == seen.app.table.shown[0]
+
+    screen(daemon, NARROW, act)
+
+
+def test_tree_help_and_why(daemon: served.Served) -> None:
+    async def act(seen: Seen) -> None:
+        await seen.press("t")
+        await seen.has("▼ node 0", "▼ L3 0", "CPU 5 ")
+        assert "POLICY" not in seen.text()
+        await seen.press("enter")
+        await seen.has("▶ node 0")
+        await seen.press("slash", "enter")
+        await seen.has("POLICY")
+        await seen.press("question_mark")
+        await seen.has("sort by the next column", "isolated.")
+        await seen.press("j", "k", "q")
+        await seen.press("home", "enter")
+        await seen.has("identity", "pin_nic_queues", "queue 3 of eth1")
+        await seen.press("escape")
+        await seen.until(lambda: "identity" not in seen.text())
+
+    screen(daemon, NARROW, act)
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "200x60"])
+def test_an_override_is_set_and_cleared(daemon: served.Served, size: tuple[int, int]) -> None:
+    number = daemon.irq(index=4)["number"]
+
+    async def act(seen: Seen) -> None:
+        await seen.choose(number)
+        await seen.press("c")
+        await seen.has(f"IRQ {number} has no override")
+        await seen.press("o")
+        await seen.has("over every policy on")
+        # What is wrong is said, by us or by the daemon, and can be mended.
+        await seen.press("ctrl+u")
+        await seen.write("x")
+        await seen.press("enter")
+        await seen.has("'x' is not a CPU set")
+        await seen.press("ctrl+u")
+        await seen.write("900")
+        await seen.press("enter")
+        await seen.has("900", "online")
+        await seen.press("ctrl+u", "5", "comma", "6", "tab")
+        await seen.write("1h")
+        await seen.press("tab")
+        await seen.write("why [b]not[/b]")
+        await seen.press("enter")
+        await seen.has(f"IRQ {number} is on CPUs 5-6 by your override")
+        await seen.has("1 override")
+        assert daemon.masks()[number] == "5-6"
+        noted = daemon.get("/api/v1/overrides")
+        assert [(one["irq"], one["reason"], one["expires"] is None) for one in noted] == [(number, "why [b]not[/b]", False)]
+        await seen.until(lambda: (current := seen.app.table.current) is not None and current.override)
+        await seen.press("enter")
+        await seen.has("why [b]not[/b]")
+        await seen.press("q", "c")
+        await seen.has(f"IRQ {number}: the override is gone")
+        assert daemon.get("/api/v1/overrides") == []
+        assert daemon.masks()[number] != "5-6"
+        # Escape leaves the form, and nothing is done.
+        await seen.press("o", "escape")
+        assert "over every policy" not in seen.text()
+
+    screen(daemon, size, act)
+
+
+def test_what_cannot_be_moved_is_said(daemon: served.Served) -> None:
+    number = daemon.irq(movable=False)["number"]
+
+    async def act(seen: Seen) -> None:
+        await seen.choose(number)
+        await seen.press("o")
+        await seen.has(f"IRQ {number} cannot be moved")
+
+    screen(daemon, NARROW, act)
+
+
+def test_pause_and_resume(daemon: served.Served) -> None:
+    async def act(seen: Seen) -> None:
+        await seen.press("p")
+        await seen.has("paused: the daemon writes nothing", "p resume", "q quit")
+        assert daemon.get("/api/v1/status")["paused"]
+        await seen.press("p")
+        await seen.has("resumed", "p pause", "balancing")
+        assert not daemon.get("/api/v1/status")["paused"]
+
+    screen(daemon, NARROW, act)
+
+
+def test_who_may_only_read_is_told(daemon: served.Served) -> None:
+    async def act(seen: Seen) -> None:
+        await seen.press("p")
+        await seen.has("this needs a token with the scope admin")
+
+    screen(Client(Target("127.0.0.1", daemon.port)), WIDE, act)
+
+
+def test_quit(daemon: served.Served) -> None:
+    for key in ("q", "ctrl+c"):
+
+        async def act(seen: Seen, key: str = key) -> None:
+            await seen.press(key)
+            await seen.until(lambda: not seen.app.is_running)
+            # What comes late is nobody's.
+            seen.app.tell(lambda: pytest.fail("told"))
+
+        screen(daemon, NARROW, act)
+
+
+def test_without_a_terminal_or_a_daemon(daemon: served.Served) -> None:
+    done = process("127.0.0.1", str(daemon.port), "top", stdin=subprocess.DEVNULL)
+    assert done.returncode == 2 and "top needs a terminal" in done.stderr
+    code, out = on_terminal("127.0.0.1", str(served.free_port()), "top")
+    assert code == 3 and "does not answer" in out
+
+
+def test_on_a_terminal(daemon: served.Served) -> None:
+    code, out = on_terminal("127.0.0.1", str(daemon.port), "top", keys=b"q", after="balancing")
+    assert code == 0 and "ice-eth1" in out and "Traceback" not in out
+
+
+def on_terminal(*words: str, keys: bytes = b"", after: str = "") -> tuple[int, str]:
+    """The command on a terminal of its own; `keys` are pressed once `after` is seen."""
+    ours, theirs = pty.openpty()
+    out = b""
+    try:
+        child = subprocess.Popen([CLIENT, *words], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm-256color"})
+        os.close(theirs)
+        with contextlib.suppress(OSError):
+            while chunk := os.read(ours, 65536):
+                out += chunk
+                if keys and after.encode() in out and b"LOAD" in out:
+                    os.write(ours, keys)
+                    keys = b""
+        return child.wait(20), out.decode("utf-8", "replace")
+    finally:
+        os.close(ours)

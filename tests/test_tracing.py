@@ -1,0 +1,128 @@
+"""What tracing says where it cannot work, and how a histogram is read; the real thing is tried on a real kernel (tests/vm)."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from irqbal.kernel import tracing
+from irqbal.kernel.tracing import HANDLER, INSTANCE, SOFTIRQ, Tracing
+
+BY_IRQ = """# event histogram
+#
+# trigger info: hist:keys=irq:vals=hitcount,lat:sort=hitcount:size=16384 [active]
+#
+
+{ irq:         29 } hitcount:        324  lat:  268106260
+{ irq:         47 } hitcount:       3000  lat:   54709590
+
+Totals:
+    Hits: 3324
+    Entries: 2
+    Dropped: 5
+"""
+BY_VECTOR = """# event histogram
+
+{ common_cpu:          2, vec:          7 } hitcount:          1  lat:      53190
+{ common_cpu:          5, vec:          3 } hitcount:         34  lat:  115922460
+{ common_cpu:          7, vec:          3 } hitcount:         59  lat:    1801250
+{ common_cpu:          7, vec:         12 } hitcount:          1  lat:    1000000
+
+Totals:
+    Dropped: 0
+"""
+
+
+@pytest.fixture
+def tracefs(tmp_path: Path) -> Path:
+    """Plain files where tracefs would be; they accept everything, and keep nothing apart."""
+    base = tmp_path / "sys/kernel/tracing"
+    (base / "instances").mkdir(parents=True)
+    (base / "synthetic_events").write_text("theirs\tint irq\n")
+    return base
+
+
+def test_without_tracefs_there_is_a_reason_and_no_measurement(tmp_path: Path) -> None:
+    tracer = Tracing(tmp_path, lambda seconds: pytest.fail("nothing to wait for"))
+    assert tracer.measure(1.0) is None and "there is no tracefs at" in tracer.reason
+    assert tracer.clean() and not tracer.reason
+
+
+def test_a_kernel_without_triggers_is_named_and_nothing_stays(tracefs: Path, tmp_path: Path) -> None:
+    tracer = Tracing(tmp_path, lambda seconds: pytest.fail("nothing to wait for"))
+    assert tracer.measure(1.0) is None
+    assert "CONFIG_HIST_TRIGGERS" in tracer.reason and "trigger" in tracer.reason
+    assert not list((tracefs / "instances").iterdir())
+    (tracefs / "synthetic_events").unlink()
+    assert tracer.measure(1.0) is None and "CONFIG_SYNTH_EVENTS" in tracer.reason
+    assert not list((tracefs / "instances").iterdir()) and not (tracefs / "synthetic_events").exists()
+
+
+def test_others_events_are_never_truncated_away(tracefs: Path, tmp_path: Path) -> None:
+    Tracing(tmp_path).measure(0.0)
+    text = (tracefs / "synthetic_events").read_text()
+    assert text.startswith("theirs\tint irq\n") and f"!{HANDLER}" in text and f"!{SOFTIRQ}" in text
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_without_permission_it_says_so(tracefs: Path, tmp_path: Path) -> None:
+    (tracefs / "instances").chmod(0o555)
+    tracer = Tracing(tmp_path)
+    assert tracer.measure(0.0) is None and "needs root" in tracer.reason
+
+
+def test_histograms_are_read_as_seconds(tracefs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's own text, seen on Linux 6.1."""
+    events = tracefs / "instances" / INSTANCE / "events/synthetic"
+    rmdir, mkdir = Path.rmdir, Path.mkdir
+
+    def made(self: Path, *arguments: Any) -> None:
+        mkdir(self, *arguments)
+        if self.name == INSTANCE:
+            for name in (HANDLER, SOFTIRQ):
+                (events / name).mkdir(parents=True)
+                (events / name / "trigger").touch()
+                (events / name / "hist").write_text({HANDLER: BY_IRQ, SOFTIRQ: BY_VECTOR}[name])
+            for name in ("irq_handler_entry", "irq_handler_exit", "softirq_entry", "softirq_exit"):
+                (events.parent / "irq" / name).mkdir(parents=True)
+                (events.parent / "irq" / name / "trigger").touch()
+
+    def gone(self: Path) -> None:
+        for folder, _, files in os.walk(self, topdown=False):
+            for name in files:
+                Path(folder, name).unlink()
+            rmdir(Path(folder))
+
+    monkeypatch.setattr(Path, "mkdir", _own(made, mkdir))
+    monkeypatch.setattr(Path, "rmdir", gone)
+    waited: list[float] = []
+    tracer = Tracing(tmp_path, waited.append)
+    measured = tracer.measure(2.5)
+    assert measured is not None and not tracer.reason and waited == [2.5]
+    assert measured.handlers == {29: 0.26810626, 47: 0.05470959} and measured.hits == {29: 324, 47: 3000}
+    assert measured.softirqs == {"SCHED": {2: 5.319e-05}, "NET_RX": {5: 0.11592246, 7: 0.00180125}, "12": {7: 0.001}}
+    assert measured.dropped == 5
+    assert not (tracefs / "instances" / INSTANCE).exists()
+
+
+def _own(made: Callable[..., None], mkdir: Callable[..., None]) -> Callable[..., None]:
+    """A mkdir that fills the instance alone."""
+
+    def either(self: Path, *arguments: Any, **words: Any) -> None:
+        if self.name == INSTANCE and "instances" in self.parts[-2:]:
+            return made(self, *arguments)
+        return mkdir(self, *arguments, **words)
+
+    return either
+
+
+def test_what_refers_to_anothers_variable_is_removed_before_it() -> None:
+    order = [event for event, _ in tracing._TRIGGERS]
+    assert order.index("irq/irq_handler_entry") < order.index("irq/irq_handler_exit")
+    assert order.index("irq/softirq_entry") < order.index("irq/softirq_exit")
+    assert "reversed" in inspect.getsource(tracing._remove)
