@@ -50,7 +50,8 @@ bench: $(VENV)/.installed-test
 .PHONY: long
 long: needs $(VENV)/.installed-test
 	IRQBAL_LONG=1 $(BIN)/python -m pytest tests/test_history_daemon.py tests/test_mongodb.py -k killed
-	$(BIN)/python -m pytest tests/long
+	$(BIN)/python -m pytest -m '' tests/long
+	$(BIN)/python -m pytest -m long
 
 # Thousands of made-up requests that the OpenAPI document allows, or does not, with a token and without; minutes.
 .PHONY: schemathesis

@@ -49,7 +49,9 @@ class Control(Past):
         self._view: View | None = None
         self._version = 0
         self._fresh = False
-        self._looking = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
+        self._cycles = 0
+        self._made = 0
         self._resume: asyncio.TimerHandle | None = None
         self._paused_until: float | None = None
         self._outbox = 0
@@ -66,7 +68,8 @@ class Control(Past):
         """A cycle was run: everybody who looks sees it from now on."""
         balancer = self._daemon.balancer
         self._tally.count(record)
-        self._show(record)
+        self._cycles += 1
+        self._show(record, balancer.fresh)
         for item in balancer.expired:
             log.info("the override of %s to %s has expired", item.identity, item.cpus)
             self._decide("override", item.identity, before=str(item.cpus), reason="the override has expired", who=item.who)
@@ -75,10 +78,12 @@ class Control(Past):
             event = b"id: %d\nevent: cycle\ndata: %s\n\n" % (record.cycle, to_json(views.cycle(record, balancer.snapshot)))
             self._subscribers.tell(event)
 
-    def _show(self, record: Record) -> None:
-        self._version += 1
+    def _show(self, record: Record, fresh: bool) -> None:
+        """What was seen last, whether or not it is of this record's cycle."""
         balancer = self._daemon.balancer
-        self._fresh = balancer.fresh
+        self._version += 1
+        self._fresh = fresh
+        self._made = self._cycles if fresh else self._made
         self._view = View(self._version, balancer.shown, record, balancer.watch.totals)
 
     async def look_after(self) -> None:
@@ -168,16 +173,26 @@ class Control(Past):
         return "not balancing" if view.record.problem else "balancing"
 
     async def view(self) -> View | None:
-        """What is now. A cycle that rests makes no snapshot: the first who looks after it has one made."""
-        async with self._looking:
+        """What is now. A cycle that rests makes no snapshot: the first who looks after it has one made. Making it may take long, so
+        who looks at every cycle gets the last one's snapshot meanwhile."""
+        if self._view is not None and not self._fresh:
+            if self._refreshing is None:
+                self._refreshing = asyncio.create_task(self._refresh())
+            if self._cycles - self._made > 1:
+                await asyncio.shield(self._refreshing)
+        return self._view
+
+    async def _refresh(self) -> None:
+        balancer = self._daemon.balancer
+        try:
             while self._view is not None and not self._fresh:
-                balancer, version = self._daemon.balancer, self._version
+                cycles = self._cycles
                 await self._daemon.on_kernel(balancer.refresh)
                 # Unless another cycle was run meanwhile.
-                if version == self._version:
-                    self._fresh = True
-                    self._view = View(version, balancer.shown, self._view.record, balancer.watch.totals)
-        return self._view
+                if cycles == self._cycles:
+                    self._show(self._view.record, True)
+        finally:
+            self._refreshing = None
 
     def overrides(self) -> tuple[Override, ...]:
         """Present overrides."""
@@ -186,10 +201,10 @@ class Control(Past):
     async def explain(self, number: int) -> tuple[Step, ...]:
         """One IRQ's chain. All are explained at once and kept until the next cycle, so that many readers cost what one costs."""
         async with self._explaining:
-            if self._explained is None or self._explained[0] != self._version:
-                version = self._version
+            if self._explained is None or self._explained[0] != self._cycles:
+                cycles = self._cycles
                 record, _ = await self._on_kernel(self._daemon.balancer.preview)
-                self._explained = (version, record.plan.explanations)
+                self._explained = (cycles, record.plan.explanations)
             return self._explained[1].get(number, ())
 
     async def policies(self) -> list[Listing]:

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -204,7 +205,7 @@ def watching() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     running: list[subprocess.Popen[str]] = []
 
     def start(*words: str) -> subprocess.Popen[str]:
-        running.append(subprocess.Popen([CLIENT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        running.append(subprocess.Popen([*HEEDING, CLIENT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return running[-1]
 
     yield start
@@ -214,6 +215,10 @@ def watching() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
+HEEDING = (
+    sys.executable, "-c", "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
+)  # fmt: skip
+"""Before a command: Ctrl-C ends it also where these tests run in a background that ignores it."""
 Watching = Callable[..., subprocess.Popen[str]]
 
 

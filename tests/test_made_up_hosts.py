@@ -104,6 +104,7 @@ class Moving:
         return max(on) / max(sum(on) / CPUS, *self.loads.values())
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_balanced_within_three_cycles_and_then_at_rest_for_forty(tmp_path: Path) -> None:
     for attempt in range(TRIES):

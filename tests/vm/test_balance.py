@@ -134,6 +134,7 @@ def test_ethtool_and_a_rebind_are_answered_within_two_intervals(guest: Vm) -> No
         assert "ethtool" in text, "the notification must have run a cycle"
 
 
+@pytest.mark.long
 def test_with_iperf3_running_there_are_no_moves_from_the_third_cycle_on(guest: Vm) -> None:
     server = guest.host_start(["iperf3", "-s", "-p", "5211"])
     time.sleep(0.5)
@@ -193,6 +194,7 @@ while True:
 """ % GUEST_ADDRESS  # noqa: UP031
 
 
+@pytest.mark.long
 def test_a_heavy_tcp_flow_is_parted_from_a_busy_udp_one(guest: Vm) -> None:
     """Few interrupts and much time against many and little: only a balancer that counts time sees which is which."""
     with daemon(guest):
