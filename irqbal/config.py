@@ -238,6 +238,15 @@ def _tree(text: str, name: str, problems: list[Problem]) -> Node:
         raise ConfigError([f"{name}:1: not YAML that irqbal reads: nested too deeply"]) from None
 
 
+def _whole(text: str, line: int) -> str:
+    """The text of a scalar. Raises ValueError if escapes in it stand for half of a character: it could not be shown to anybody."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"line {line} has an escape that is half of a character; write the character itself, or \\U0001F600") from None
+    return text
+
+
 class _Reader:
     """yaml nodes -> our nodes. Aliases are written out, so what they multiply is counted."""
 
@@ -254,7 +263,7 @@ class _Reader:
             raise ValueError(f"more than {MAX_NODES} values")
         if isinstance(node, yaml.ScalarNode):
             empty = node.style is None and node.value in ("", "~", "null", "Null", "NULL")
-            return Node(line, None if empty else str(node.value))
+            return Node(line, None if empty else _whole(node.value, line))
         if isinstance(node, yaml.SequenceNode):
             return Node(line, [self.node(child, f"{key}[{i}]", depth + 1) for i, child in enumerate(node.value)])
         return Node(line, self._mapping(node, key, depth))
@@ -266,7 +275,7 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._problems.append(Problem(line, key, "a key must be a word"))
                 continue
-            name = str(key_node.value)
+            name = _whole(key_node.value, line)
             path = f"{key}.{name}" if key else name
             if name in values:
                 self._problems.append(Problem(line, path, "stands twice; keep one"))

@@ -57,10 +57,11 @@ def main() -> int:
     for scope in ("admin", "none"):
         with serve(command=patient()) as served:
             result = run(served, int(sys.argv[1]), served.admin if scope == "admin" else "")
-            wrong = [line for line in served.said().splitlines() if "ERROR" in line]
+            log = served.said()
+            wrong = [line for line in log.splitlines() if "ERROR" in line]
         print(f"token: {scope}; {result.cases} requests; exit status {result.status}; errors in the log: {wrong or 'none'}")
         if result.status or wrong:
-            print(result.text)
+            print(result.text, log[log.find("ERROR") :][:10_000] if wrong else "", sep="\n")
             status = 1
     return status
 

@@ -272,7 +272,9 @@ def table(traffic: str) -> Iterator[str]:
                 f"| {name} × {irqs} IRQs | {who} | {got['cpu_ms']:.1f}{resting} | {got['early']:.2f} | {got['ratio']:.2f} | "
                 f"{got['locality']:.2f} | {got['moves']:.0f} | {got['rest']:.0f} |"
             )
-        yield f"| | irqbal ÷ irqbalance | {ours['cpu_ms'] / max(1e-9, theirs['cpu_ms']):.2f} | | | | | |"
+        # Less than a tick of the clock is not a figure.
+        ratio = f"{ours['cpu_ms'] / theirs['cpu_ms']:.2f}" if theirs["cpu_ms"] >= 0.5 else "-"
+        yield f"| | irqbal ÷ irqbalance | {ratio} | | | | | |"
 
 
 def main() -> None:

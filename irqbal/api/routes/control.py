@@ -98,7 +98,7 @@ async def dry_run(call: Call) -> object:
 def _as_yaml(policies: list[asked.PolicyItem]) -> str:
     """A JSON document is a YAML document."""
     try:
-        text = json.dumps({"policies": policies})
+        text = json.dumps({"policies": policies}, ensure_ascii=False)
     except RecursionError:
         raise ApiError(422, "config", "the policies are nested too deeply; nothing was planned") from None
     if len(text) > asked.MAX_YAML:
