@@ -28,15 +28,17 @@ class Result(msgspec.Struct, frozen=True):
     text: str
 
 
-def run(served: Served, most: int, token: str, without: str = "/events$") -> Result:
-    """Every check on every operation but the events, which do not end; `without` is a pattern of paths."""
+def run(served: Served, most: int, token: str, without: str = "/events$", fixed: bool = False) -> Result:
+    """Every check on every operation but the events, which do not end; `without` is a pattern of paths. `fixed`: the same requests
+    each time."""
     number, other, named = served.irq()["number"], served.irq(False)["number"], served.irq(index=3)
     names = f"irq={number},{other},{named['name']},eth0;device=eth0,{named['name']},0000:01:00.0;host={os.uname().nodename}"
     command = [
         str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(HERE / "schemathesis.toml"), "run",
         f"http://127.0.0.1:{served.port}/api/v1/openapi.json", "--checks", "all", "--max-examples", str(most), "--continue-on-failure",
-        "--exclude-path-regex", without, "--no-color", "--generation-database", "none",
+        "--exclude-path-regex", without, "--no-color",
     ]  # fmt: skip
+    command += ["--generation-deterministic"] if fixed else ["--generation-database", "none"]
     if token:
         command += ["--header", f"Authorization: Bearer {token}"]
     env = {**os.environ, "IRQBAL_NAMES": names, "PYTHONPATH": str(HERE)}

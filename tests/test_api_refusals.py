@@ -93,6 +93,7 @@ REFUSED = {
     "a plan of a policy beyond the first plane": Asked(422, "config", "/api/v1/plan", {"policies": ["\U0001f600"]}, method="POST"),
     "a plan with half of a character": Asked(422, "config", "/api/v1/plan", {"yaml": 'policies: ["\\ud83d"]'}, method="POST"),
     "a plan with half of a character for a key": Asked(422, "config", "/api/v1/plan", {"yaml": '"\\udc80": 1'}, method="POST"),
+    "a body of nothing but white space": Asked(400, "body", "/api/v1/plan", b" \x0b", JSON, "POST"),
     "a plan that is two": Asked(422, "body", "/api/v1/plan", {"policies": [], "yaml": ""}, method="POST"),
     "text": Asked(415, "media-type", headers={"Content-Type": "text/plain"}),
     "a form": Asked(415, "media-type", body=b"cpus=3", headers={"Content-Type": "application/x-www-form-urlencoded"}),

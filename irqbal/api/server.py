@@ -319,7 +319,7 @@ def _decoded(data: bytes, media: str, route: Route) -> Any:
     kind = media.partition(";")[0].strip().lower()
     if route.form:
         return _form(data, kind)
-    if route.body is None or (not data.strip() and not route.body_required):
+    if route.body is None or (not data and not route.body_required):
         return None
     if data and kind not in ("application/json", ""):
         raise ApiError(415, "media-type", f"the body must be application/json, not {kind[:100]}; nothing was changed")
