@@ -25,7 +25,7 @@ KEEP_COSTS = 600.0
 """Seconds between two times that the costs are saved."""
 REST = 1800.0
 """Seconds after which a plan is made anew although nothing has changed."""
-PASSING = frozenset({"budget", "cooldown", "drift", "given-up"})
+PASSING = frozenset({"budget", "cooldown", "given-up"})
 """Refusals that end by themselves."""
 FIRST_LOOK = 0.3
 """Seconds between the two pulses that the first plan rests on."""
@@ -285,7 +285,6 @@ class Balancer:
         """The record of a plan that nobody carries out."""
         over, busiest = imbalance(snapshot)
         return Record(self._cycles, time.time(), 0.0, "dry run", True, plan, (), over, busiest)
-
 
     def restore(self) -> tuple[Outcome, ...]:
         """Put every original back and pause. Raises IrqbalError."""

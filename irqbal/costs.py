@@ -48,7 +48,6 @@ class Costs:
         self._factors: dict[int, float] = {}
         self._groups: dict[str, float] = {}
         self._background = 0.0
-        self._changed = False
 
     def know(self, number: int, group: str, factor: float = 1.0) -> None:
         """This IRQ is of this group, and begins with this factor to its group's cost."""
@@ -82,7 +81,6 @@ class Costs:
             self._forget_seen(set(numbers))
             sets = self._seen.setdefault(cpu, {})
             known = None
-        self._changed |= known is None
         if known is None:
             known = sets[numbers] = _Seen(numbers)
             while len(sets) > _MEMORY:
@@ -111,9 +109,9 @@ class Costs:
     def fit(self) -> None:
         """First what groups cost, which few equations tell; then how single IRQs differ from their group, as far as that explains
         what is left."""
-        changed, self._changed = self._changed, False
         rows = self._rows()
-        if changed or self._unexplained(rows):
+        known = all(self._group_of[number] in self._groups for seen in rows for number in seen.amounts)
+        if not known or self._unexplained(rows):
             self._fit_groups(rows)
         self._fit_factors(rows)
 
@@ -202,6 +200,7 @@ class Costs:
         for number, at in index.items():
             self._factors[number] = max(_LEAST, self._factors[number] + doubt * change[at])
         self._background = max(0.0, self._background + _BACKGROUND_DOUBT * change[background])
+
 
 def _spread(rows: list[_Seen], costs: Mapping[int, float]) -> float:
     """Sum of squares of what single IRQs should have cost, in variances of their CPUs' times."""

@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-EVENT_GAP = 0.2
-"""Seconds between two cycles that events ask for, so that a storm of them does not."""
 EVENT_SETTLE = 0.03
 """Seconds that an event's companions get to arrive: an unbind and bind are dozens."""
 SWITCH = 0.0005
@@ -260,6 +258,8 @@ class Daemon:
     def ask(self, cause: str) -> asyncio.Future[Record]:
         """Ask for a cycle now, from the loop only; the future is done when one was run that began after this."""
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
+        # Most who ask do not wait; an error that nobody awaits is in the log already.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._waiters.append(future)
         self._causes.add(cause)
         self._wake.set()

@@ -128,6 +128,9 @@ class Host(Protocol):
     def population(self) -> int:
         """A cheap number that changes when IRQs come or go."""
 
+    def isolation(self) -> dict[str, CpuSet]:
+        """Isolated CPUs by source, read afresh: cgroup partitions come and go unannounced."""
+
     def restore(self, originals: Iterable[tuple[Original, int | None]]) -> tuple[Outcome, ...]:
         """Put originals back; each comes with the IRQ's present number (None for settings)."""
 

@@ -120,7 +120,6 @@ class Meter:
         self._counted: list[int] = []
         self._worked: list[float] = []
         self._works: set[int] = set()
-        self._new: set[int] = set()
         self._unclean: set[int] = set()
         self._places: dict[int, int] = {}
         self._seconds = self._intervals = 0.0
@@ -227,7 +226,6 @@ class Meter:
         self._keys, self._rates, self._work_rates = keys, rates, works
         self._numbers = list(keys)
         self._at = {number: at for at, number in enumerate(keys)}
-        self._new |= set(fresh)
         for number in fresh:
             life, group = keys[number]
             hard, soft = self._factors.get(_life(life), (1.0, 1.0))
@@ -245,7 +243,7 @@ class Meter:
         now = [after.totals.get(number, -1) for number in self._numbers]
         then = [before.totals.get(number, -1) for number in self._numbers]
         counts = list(map(sub, now, then))
-        uncounted, self._new = {number for number in self._new if number in self._at and number not in before.totals}, set()
+        uncounted: set[int] = set()
         if (counts and min(counts) < 0) or -1 in now or -1 in then:
             for at, number in enumerate(self._numbers):
                 if now[at] < 0 or then[at] < 0 or fell(then[at], now[at], seconds):

@@ -14,6 +14,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
 from irqbal.host import DEFAULT, Census, Host, IrqFacts, Pulse, Topology
+from irqbal.lives import Lives
 from irqbal.model import Cpu, Device, Irq, Outcome, Override, Placed, Queue, Snapshot, steering_of
 from irqbal.planner import Ledger
 from irqbal.queues import counters, identify, identify_platform
@@ -27,19 +28,11 @@ SWEEP_AT_ONCE = 256
 CENSUS_SECONDS = 300.0
 BIG_CENSUS_SECONDS = 1800.0
 """Between two censuses that nothing asked for; on big hosts one costs as much as a hundred pulses."""
+ISOLATION_SECONDS = 60.0
 SQUEEZE_ALPHA = 0.05
-MAX_PAST = 10_000
-"""IRQs that are gone whose generation is remembered."""
+"""Share of one interval in the smoothed rate of squeezes."""
 
 _DIGITS = re.compile(r"\d+")
-
-
-class _Life(msgspec.Struct):
-    """One IRQ by identity: its present number, the inode of its folder, and which generation this is."""
-
-    number: int
-    inode: int
-    generation: int
 
 
 class Watch:
@@ -55,9 +48,7 @@ class Watch:
         self._census: Census | None = None
         self._pulse: Pulse | None = None
         self._population = -1
-        self._lives: dict[str, _Life] = {}
-        self._past: dict[str, int] = {}
-        self._identities: dict[int, str] = {}
+        self._lives = Lives()
         self._devices: dict[int, Device] = {}
         self._queues: dict[int, Queue] = {}
         self._numbers: list[int] = []
@@ -75,6 +66,9 @@ class Watch:
         # The first look only begins the first interval: no plan is made of it.
         self._settling_until = SETTLING_CYCLES + 1
         self._swept = 0
+        self._stirred = False
+        self._isolation: dict[str, CpuSet] = {}
+        self._isolation_at = -math.inf
 
     def look(self, ledger: Ledger, overrides: Iterable[Override] = (), full: bool = False) -> Snapshot:
         """Read the host and see what changed. `full` asks for a census whatever the pulse says. Raises HostError."""
@@ -97,13 +91,15 @@ class Watch:
         fallen = set() if before is None else self._fallen(before, pulse)
         population = self._host.population()
         due = self._census is None or pulse.time - self._census.time >= self._census_seconds()
-        self.took_census = bool(full or first or hotplug or fallen or due or population != self._population or pulse.stale)
-        drifted = False
+        due |= population != self._population or self._is_isolated_otherwise(pulse.time)
+        self.took_census = bool(full or first or hotplug or fallen or due or pulse.stale)
+        drifted, self._stirred = self._stirred, False
         if self.took_census:
             self._population = population
             self._take_census(fallen | set(pulse.stale))
         else:
-            again, drifted = self._sweep(part)
+            again, changed = self._sweep(part)
+            drifted |= changed
             if again:
                 self.took_census = True
                 self._take_census(set())
@@ -128,6 +124,14 @@ class Watch:
         part = (numbers + numbers)[begin : begin + min(size, len(numbers))]
         again, self._recheck = self._recheck, set()
         return part + [number for number in again if number in self._inodes and number not in part]
+
+    def _is_isolated_otherwise(self, now: float) -> bool:
+        """Whether other CPUs are isolated than before; looked at once a minute, since nobody announces it."""
+        if now - self._isolation_at < ISOLATION_SECONDS:
+            return False
+        self._isolation_at = now
+        before, self._isolation = self._isolation, self._host.isolation()
+        return before != self._isolation
 
     def _census_seconds(self) -> float:
         """What nobody announces is found within this time: settings of queues, and IRQs of a host without events."""
@@ -165,7 +169,10 @@ class Watch:
         assert self._census is not None and self._pulse is not None
         if sweep:
             found = self._host.masks(self._numbers)
-            self._set_masks({number: mask for number, (mask, _) in found.items()})
+            changed = {number: mask for number, (mask, _) in found.items() if mask != self._affinities[number]}
+            self._set_masks(changed)
+            # The next cycle must not rest on a plan that was made before: it finds these masks known.
+            self._stirred |= bool(changed)
         return self._snapshot(self._pulse, ledger, tuple(overrides))
 
     @property
@@ -205,13 +212,13 @@ class Watch:
 
     def facts(self) -> dict[str, int]:
         """The present number of every IRQ by identity."""
-        return {identity: life.number for identity, life in self._lives.items()}
+        return {identity: life.number for identity, life in self._lives.by_identity.items()}
 
     def masks(self) -> dict[str, tuple[CpuSet, int]]:
         """The mask of every IRQ by identity, as last read, and the inode of its folder."""
         if self._census is None:
             return {}
-        return {self._identities[facts.number]: (facts.affinity, facts.inode) for facts in self._census.irqs}
+        return {self._lives.identities[facts.number]: (facts.affinity, facts.inode) for facts in self._census.irqs}
 
     def _fallen(self, before: Pulse, pulse: Pulse) -> set[int]:
         totals = pulse.totals
@@ -223,31 +230,15 @@ class Watch:
         """Read everything, and tell one life of an IRQ from the next."""
         census, topology = self._host.census(), self._host.topology()
         self.skipped_rows = census.skipped_rows
-        known = bool(self._lives)
         self._devices = {number: device for device in reversed(topology.devices) for number in device.irqs}
-        lives: dict[str, _Life] = {}
-        identities: dict[int, str] = {}
-        for facts in census.irqs:
-            identity = self._identity(facts, lives)
-            before = self._lives.get(identity)
-            # What comes back after it was gone lives anew.
-            generation = self._past.pop(identity, 0) + 1
-            if before is not None:
-                same = before.inode == facts.inode and before.number == facts.number and facts.number not in renewed
-                generation = before.generation + (not same)
-                if not same:
-                    self._start.pop(facts.number, None)
-            lives[identity] = _Life(facts.number, facts.inode, generation)
-            identities[facts.number] = identity
-        changed = {key: (life.number, life.generation) for key, life in lives.items()}
-        changed_before = {key: (life.number, life.generation) for key, life in self._lives.items()}
-        if known and changed != changed_before:
+        known = bool(self._lives.identities)
+        changed, anew = self._lives.take(census.irqs, self._devices, renewed)
+        for number in anew:
+            self._start.pop(number, None)
+        if known and changed:
             self._settling_until = max(self._settling_until, self._cycle + SETTLING_CYCLES - 1)
-        if changed != changed_before:
-            self._taught = {number: queue for number, queue in self._taught.items() if number in identities}
-        gone = {key: life.generation for key, life in self._lives.items() if key not in lives}
-        self._past = dict([*self._past.items(), *gone.items()][-MAX_PAST:])
-        self._lives, self._identities = lives, identities
+        if changed:
+            self._taught = {number: queue for number, queue in self._taught.items() if number in self._lives.identities}
         self._census, self._topology = census, topology
         self._numbers = [facts.number for facts in census.irqs]
         self._inodes = {facts.number: facts.inode for facts in census.irqs}
@@ -256,17 +247,6 @@ class Watch:
             self._seen[facts.number] = facts.effective
             self._start.setdefault(facts.number, facts.effective)
         self._identify(census, topology)
-
-    def _identity(self, facts: IrqFacts, taken: dict[str, _Life]) -> str:
-        device = self._devices.get(facts.number)
-        where = device.address if device is not None else facts.chip or "platform"
-        vector = "-" if facts.vector is None else str(facts.vector)
-        identity = f"{where}/{vector}/{facts.action}"
-        count = 1
-        while identity in taken:
-            count += 1
-            identity = f"{where}/{vector}/{facts.action}#{count}"
-        return identity
 
     def _identify(self, census: Census, topology: Topology) -> None:
         interfaces = {interface.name: interface for interface in topology.interfaces}
@@ -282,7 +262,7 @@ class Watch:
             self._queues |= identify(by_address[address], names, interfaces)
         groups = {facts.number: self._group(facts) for facts in census.irqs}
         keys = {
-            number: (f"{identity}#{self._lives[identity].generation}", groups[number]) for number, identity in self._identities.items()
+            life.number: (f"{identity}#{life.generation}", groups[life.number]) for identity, life in self._lives.by_identity.items()
         }
         if keys != self._keys:
             self._keys = keys
@@ -370,7 +350,7 @@ class Watch:
 
     def _irq(self, facts: IrqFacts, pulse: Pulse, ledger: Ledger) -> Irq:
         number = facts.number
-        identity = self._identities[number]
+        identity = self._lives.identities[number]
         device = self._devices.get(number)
         load, noise = self.meter.load(number)
         entry = ledger.entries.get(identity)
@@ -379,7 +359,7 @@ class Watch:
             placed = Placed(entry.policy, entry.reason, CpuSet.parse(entry.written), max(0.0, pulse.time - entry.since))
         return Irq(
             number, identity, facts.action, facts.chip, facts.vector, None if device is None else device.address,
-            self._queues.get(number) or self._taught.get(number), facts.node, self._lives[identity].generation,
+            self._queues.get(number) or self._taught.get(number), facts.node, self._lives.by_identity[identity].generation,
             facts.unmovable, facts.affinity, self._seen.get(number) or facts.effective, facts.hint,
             self.meter.rate(number), load, noise, placed,
         )  # fmt: skip

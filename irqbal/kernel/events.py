@@ -13,15 +13,14 @@ import logging
 import socket
 import struct
 
+from irqbal.kernel.genl import NETLINK_GENERIC, multicast_group
+
 log = logging.getLogger(__name__)
 
-_NETLINK_ROUTE, _NETLINK_KOBJECT_UEVENT, _NETLINK_GENERIC = 0, 15, 16
+_NETLINK_ROUTE, _NETLINK_KOBJECT_UEVENT = 0, 15
 _SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
 _RTMGRP_LINK = 1
 _RTM_NEWLINK, _RTM_DELLINK = 16, 17
-_GENL_ID_CTRL, _CTRL_CMD_GETFAMILY = 16, 3
-_CTRL_ATTR_FAMILY_ID, _CTRL_ATTR_FAMILY_NAME, _CTRL_ATTR_MCAST_GROUPS = 1, 2, 7
-_MCAST_NAME, _MCAST_ID = 1, 2
 _SUBSYSTEMS = {b"cpu", b"pci", b"net", b"queues", b"virtio", b"nvme", b"platform", b"drivers", b"module"}
 
 
@@ -54,11 +53,14 @@ class Events:
         return sock
 
     def _open_ethtool(self) -> None:
-        sock = self._open("ethtool", _NETLINK_GENERIC, 0)
+        sock = self._open("ethtool", NETLINK_GENERIC, 0)
         if sock is None:
             return
         try:
-            group = _ethtool_group(sock)
+            # The answer is waited for; nothing else comes before the group is joined.
+            sock.settimeout(1.0)
+            group = multicast_group(sock, b"ethtool", b"monitor")
+            sock.setblocking(False)
             sock.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
         except (OSError, struct.error) as error:
             self.sockets.remove(sock)
@@ -112,43 +114,3 @@ def parse_uevent(data: bytes) -> set[str]:
 
 def _is_link(data: bytes) -> bool:
     return len(data) >= 6 and struct.unpack_from("=H", data, 4)[0] in (_RTM_NEWLINK, _RTM_DELLINK)
-
-
-def _ethtool_group(sock: socket.socket) -> int:
-    """The multicast group `monitor` of the generic netlink family `ethtool` (include/uapi/linux/ethtool_netlink.h).
-
-    Raises OSError if this kernel has no such family (before 5.6).
-    """
-    name = b"ethtool\0"
-    attribute = struct.pack("=HH", 4 + len(name), _CTRL_ATTR_FAMILY_NAME) + name
-    body = struct.pack("=BBxx", _CTRL_CMD_GETFAMILY, 1) + attribute
-    sock.send(struct.pack("=IHHII", 16 + len(body), _GENL_ID_CTRL, 1, 1, 0) + body)
-    sock.setblocking(True)
-    sock.settimeout(1.0)
-    try:
-        answer = sock.recv(1 << 16)
-    finally:
-        sock.setblocking(False)
-    kind = struct.unpack_from("=H", answer, 4)[0]
-    if kind == 2:
-        raise OSError("this kernel has no ethtool netlink")
-    groups = _attributes(answer[20:]).get(_CTRL_ATTR_MCAST_GROUPS, b"")
-    for group in _attributes(groups).values():
-        inner = _attributes(group)
-        if inner.get(_MCAST_NAME, b"").rstrip(b"\0") == b"monitor":
-            return int(struct.unpack("=I", inner[_MCAST_ID])[0])
-    raise OSError("ethtool netlink has no monitor group")
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    at = 0
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        if length < 4:
-            break
-        found[kind & 0x3FFF] = data[at + 4 : at + length]
-        at += (length + 3) & ~3
-    return found
-
-

@@ -100,6 +100,10 @@ class Kept:
             kind = GoneError if error.errno in _GONE else HostError
             raise kind(f"{path}: {error.strerror}") from error
 
+    def holds(self, path: str) -> bool:
+        """Whether this file is open."""
+        return path in self._open
+
     def drop(self, path: str) -> None:
         """Close this file, if it is open."""
         fd = self._open.pop(path, None)

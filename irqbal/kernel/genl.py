@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import struct
 from collections.abc import Iterator
 
+NETLINK_GENERIC = 16
 _CONTROL, _GETFAMILY = 16, 3
-_FAMILY_ID, _FAMILY_NAME = 1, 2
+_FAMILY_ID, _FAMILY_NAME, _MCAST_GROUPS = 1, 2, 7
+_GROUP_NAME, _GROUP_ID = 1, 2
 _REQUEST, _DUMP = 1, 0x300
 _ERROR, _DONE = 2, 3
+_sequence = itertools.count(1)
 
 
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -26,14 +30,19 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 def request(sock: socket.socket, family: int, command: int, payload: bytes = b"", dump: bool = False) -> Iterator[bytes]:
     """Ask, and give the attributes of each answer. Raises OSError for what the kernel refuses."""
     flags = _REQUEST | (_DUMP if dump else 0)
-    sock.send(struct.pack("=IHHIIBBH", 20 + len(payload), family, flags, 1, 0, command, 1, 0) + payload)
+    number = next(_sequence) & 0xFFFFFFFF
+    sock.send(struct.pack("=IHHIIBBH", 20 + len(payload), family, flags, number, 0, command, 1, 0) + payload)
     while True:
         data = sock.recv(1 << 18)
         at = 0
         while at + 16 <= len(data):
-            length, kind = struct.unpack_from("=IH", data, at)
+            length, kind, _, answers = struct.unpack_from("=IHHI", data, at)
             if length < 16:
                 return
+            if answers != number:
+                # What is left of an earlier dump that was given up.
+                at += (length + 3) & ~3
+                continue
             if kind == _DONE:
                 return
             if kind == _ERROR:
@@ -43,19 +52,31 @@ def request(sock: socket.socket, family: int, command: int, payload: bytes = b""
                 return
             yield data[at + 20 : at + length]
             at += (length + 3) & ~3
-        if not dump:
-            return
+            if not dump:
+                return
+
+
+def _family(sock: socket.socket, name: bytes) -> dict[int, bytes]:
+    """What the kernel says of a family. Raises OSError (ENOENT) if it has none of that name."""
+    text = name + b"\0"
+    payload = struct.pack("=HH", 4 + len(text), _FAMILY_NAME) + text + b"\0" * (-len(text) % 4)
+    for body in request(sock, _CONTROL, _GETFAMILY, payload):
+        return dict(attributes(body))
+    return {}
 
 
 def family_id(sock: socket.socket, name: bytes) -> int:
     """The number of a family; 0 where the kernel has none of that name."""
-    text = name + b"\0"
-    payload = struct.pack("=HH", 4 + len(text), _FAMILY_NAME) + text + b"\0" * (-len(text) % 4)
     try:
-        for body in request(sock, _CONTROL, _GETFAMILY, payload):
-            for kind, value in attributes(body):
-                if kind == _FAMILY_ID:
-                    return int.from_bytes(value, "little")
+        return int.from_bytes(_family(sock, name).get(_FAMILY_ID, b""), "little")
     except OSError:
         return 0
-    return 0
+
+
+def multicast_group(sock: socket.socket, family: bytes, group: bytes) -> int:
+    """The number of a family's multicast group. Raises OSError if this kernel lacks either."""
+    for _, body in attributes(_family(sock, family).get(_MCAST_GROUPS, b"")):
+        found = dict(attributes(body))
+        if found.get(_GROUP_NAME, b"").rstrip(b"\0") == group:
+            return int.from_bytes(found[_GROUP_ID], "little")
+    raise OSError(f"the netlink family {family.decode()} has no group {group.decode()}")

@@ -17,6 +17,7 @@ from irqbal.kernel.devices import read_devices, read_interfaces
 from irqbal.kernel.files import Kept, bytes_or, int_or, read_bytes, text_or
 from irqbal.kernel.interrupts import Interrupts, Row, parse_interrupts
 from irqbal.kernel.irqs import IrqReader, check_readable
+from irqbal.kernel.isolation import read_isolation
 from irqbal.kernel.packets import Packets
 from irqbal.kernel.softirqs import parse_softirqs
 from irqbal.kernel.softnet import parse_softnet
@@ -88,10 +89,8 @@ class KernelHost:
 
     def _squeezed(self) -> dict[int, int]:
         """How often each CPU's softirqs ran out of budget or dropped a packet (columns 2 and 3 of `/proc/net/softnet_stat`)."""
-        try:
-            data = self._kept.read(f"{self._folder}/proc/net/softnet_stat", 1 << 16)
-        except HostError:
-            return {}
+        # One read of this file gives a page of it at most, however large the buffer.
+        data = bytes_or(f"{self._folder}/proc/net/softnet_stat")
         parts = [line[9:26] for line in data.splitlines()]
         if parts != self._squeezes[0]:
             softnet = parse_softnet(data)
@@ -148,15 +147,17 @@ class KernelHost:
         found = {}
         for number in numbers:
             known = self._known.get(number)
+            path = f"{self._folder}/proc/irq/{number}/smp_affinity_list"
             # The kernel answers EIO for a file that was replaced under its descriptor; a tree of files does not.
-            inode = known.inode if known is not None and not self._folder else self._irqs.inode(number)
+            told = known is not None and not self._folder and self._kept.holds(path)
+            inode = known.inode if known is not None and told else self._irqs.inode(number)
             if not inode:
                 continue
             if known is None or known.inode != inode:
                 found[number] = (self._irqs.affinity(number), inode)
                 continue
             try:
-                data = self._kept.read(f"{self._folder}/proc/irq/{number}/smp_affinity_list", 256)
+                data = self._kept.read(path, 256)
                 found[number] = (_parsed(data), inode)
             except (HostError, ValueError):
                 inode = self._irqs.inode(number)
@@ -170,6 +171,10 @@ class KernelHost:
             return (self.root / "proc/irq").stat().st_nlink
         except OSError:
             return 0
+
+    def isolation(self) -> dict[str, CpuSet]:
+        """See `kernel.isolation`."""
+        return read_isolation(self.root)
 
     def topology(self) -> Topology:
         """CPUs, devices, interfaces and interrupt threads."""

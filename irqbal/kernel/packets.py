@@ -14,12 +14,11 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 
-from irqbal.kernel.genl import attributes, family_id, request
+from irqbal.kernel.genl import NETLINK_GENERIC, attributes, family_id, request
 
 Key = tuple[str, str, int]
 """(interface, `rx` or `tx`, queue)."""
 
-_NETLINK_GENERIC = 16
 _QSTATS_GET = 12
 _IFINDEX, _TYPE, _ID, _SCOPE, _RX_PACKETS, _TX_PACKETS = 1, 2, 3, 4, 8, 10
 _SCOPE_QUEUE = 1
@@ -66,7 +65,7 @@ class Packets:
         self._served: set[str] = set()
         self._layouts: dict[str, tuple[int, list[tuple[int, Key]]]] = {}
         with contextlib.suppress(OSError, struct.error):
-            self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_GENERIC)
+            self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_GENERIC)
             self._netlink.settimeout(0.5)
             self._netlink.bind((0, 0))
             self._family = family_id(self._netlink, b"netdev")

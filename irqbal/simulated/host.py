@@ -231,6 +231,10 @@ class SimulatedHost:
         lines = self.state.lines
         return {number: (lines[number].mask, lines[number].inode) for number in numbers if number in lines}
 
+    def isolation(self) -> dict[str, CpuSet]:
+        """Nothing isolates CPUs here."""
+        return {}
+
     def population(self) -> int:
         """As the link count of the folder of all IRQs: one for each, and two of its own."""
         return len(self._lines) + 2

@@ -317,6 +317,10 @@ class ReplayHost:
         lines = self.state.lines
         return {number: (lines[number].mask, lines[number].inode) for number in numbers if number in lines}
 
+    def isolation(self) -> dict[str, CpuSet]:
+        """Nothing isolates CPUs but what the host was recorded with."""
+        return {}
+
     def population(self) -> int:
         """Nothing comes or goes."""
         return len(self.state.lines) + 2

@@ -1,0 +1,238 @@
+"""A cycle that finds nothing new rests on the last plan; whatever is new ends the rest. And what was learnt of costs outlives a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
+from irqbal.config import parse
+from irqbal.cpuset import CpuSet
+from irqbal.host import CpuTime, Pulse
+from irqbal.journal import COSTS, Folders, load_costs, save_costs
+from irqbal.kernel import KernelHost
+from irqbal.model import Override, Record
+from irqbal.planner import Ledger
+from irqbal.rates import Learnt, Meter
+from irqbal.setup import bind, settings
+from irqbal.simulated import SimulatedHost, parse_spec, write_tree
+from irqbal.watch import ISOLATION_SECONDS, SWEEP_AT_ONCE, SWEEP_SECONDS, Watch
+
+FEW = "1x4x2,nic=8x1,traffic=even"
+MANY = "2x32x2,nodes=2,nic=63x2,nvme=64x4,traffic=even"
+INTERVAL = 10.0
+
+
+class Run:
+    """A balancer with the default policies on a made-up host, an interval at a time."""
+
+    def __init__(self, spec: str) -> None:
+        self.host = SimulatedHost(parse_spec(spec), lambda originals: None, INTERVAL)
+        config = parse("", "(defaults)")
+        policies = bind(config, "(defaults)")
+        self.balancer = Balancer(self.host, policies, settings(config, COOLDOWN_INTERVALS), INTERVAL, dry_run=False)
+        self.balancer.watch.look(self.balancer.ledger)
+
+    def cycle(self) -> Record:
+        self.host.advance(INTERVAL)
+        return self.balancer.cycle("tick")
+
+    @property
+    def rests(self) -> bool:
+        """Whether the last cycle made no plan: what is shown is then of a cycle before."""
+        return not self.balancer.fresh
+
+    def until_rest(self) -> Record:
+        for _ in range(60):
+            record = self.cycle()
+            if self.rests:
+                return record
+        raise AssertionError("never at rest")
+
+    def a_moved_irq(self) -> int:
+        return next(irq.number for irq in self.balancer.shown.irqs if irq.placed is not None and irq.movable)
+
+    def tamper(self, number: int) -> CpuSet:
+        """Somebody else puts an IRQ on another CPU. Returns where it was."""
+        line = self.host.state.lines[number]
+        before = line.mask
+        line.mask = line.effective = CpuSet.of((before.first + 1) % 8)
+        return before
+
+
+Running = Callable[[str], Run]
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    made: list[Run] = []
+
+    def start(spec: str) -> Run:
+        made.append(Run(spec))
+        return made[-1]
+
+    yield start
+    for run in made:
+        run.balancer.policies.close()
+
+
+def test_a_steady_host_is_planned_for_a_while_and_then_not_at_all(running: Running) -> None:
+    run = running(FEW)
+    first = run.until_rest()
+    later, planned = [], 0
+    for _ in range(40):
+        later.append(run.cycle())
+        planned += not run.rests
+    assert planned <= 4, "a census every five minutes, and chance"
+    assert [record.cycle for record in later] == list(range(first.cycle + 1, first.cycle + 41))
+    assert all(record.plan.kept and not record.plan.moves for record in [first, *later])
+
+
+def test_what_is_shown_after_a_rest_has_the_rates_of_now(running: Running) -> None:
+    run = running(FEW)
+    run.until_rest()
+    before = run.balancer.shown
+    run.cycle()
+    assert run.rests and run.balancer.shown is before
+    run.balancer.refresh()
+    assert run.balancer.shown.now > before.now and not run.rests
+
+
+@pytest.mark.parametrize("spec", [FEW, MANY], ids=["few IRQs", "many IRQs"])
+def test_a_mask_that_somebody_else_changes_is_put_back_from_rest(running: Running, spec: str) -> None:
+    """Where there are few at once, where there are many within a round of looking at all."""
+    run = running(spec)
+    run.until_rest()
+    number = run.a_moved_irq()
+    many = len(run.host.state.lines) > SWEEP_AT_ONCE
+    assert many == (spec is MANY)
+    before = run.tamper(number)
+    for _ in range(round(SWEEP_SECONDS / INTERVAL) + 1 if many else 1):
+        record = run.cycle()
+        if record.plan.drifted:
+            break
+    assert record.plan.drifted == (number,)
+    assert run.host.state.lines[number].mask == before
+
+
+def test_a_question_between_two_cycles_does_not_hide_a_change(running: Running) -> None:
+    """Who asks why an IRQ is where it is has all masks read; what was found then is still news for the next cycle."""
+    run = running(FEW)
+    run.until_rest()
+    number = run.a_moved_irq()
+    line = run.host.state.lines[number]
+    before = line.mask
+    # It goes on firing where it did, so that nothing but the mask tells.
+    line.mask = before | CpuSet.of((before.first + 1) % 8)
+    run.balancer.preview()
+    assert run.cycle().plan.drifted == (number,)
+    assert line.mask == before
+
+
+def test_a_request_an_override_and_its_end_are_planned_from_rest(running: Running) -> None:
+    run = running(FEW)
+    run.until_rest()
+    run.balancer.cycle("request")
+    assert not run.rests
+    run.until_rest()
+    irq = next(irq for irq in run.balancer.shown.irqs if irq.number == run.a_moved_irq())
+    elsewhere = CpuSet.of((irq.affinity.first + 1) % 8)
+    run.balancer.override(Override(irq.identity, elsewhere, expires=None))
+    assert run.host.state.lines[irq.number].mask == elsewhere and not run.rests
+    run.until_rest()
+    assert run.host.state.lines[irq.number].mask == elsewhere
+    run.balancer.overrides = (Override(irq.identity, elsewhere, expires=1.0),)
+    run.cycle()
+    assert not run.rests and [item.identity for item in run.balancer.expired] == [irq.identity]
+
+
+def test_traffic_that_goes_elsewhere_ends_the_rest(running: Running) -> None:
+    run = running("2x8,nodes=2,nic=32x2,traffic=hopping")
+    rested = woken = 0
+    for _ in range(80):
+        before = run.rests
+        run.cycle()
+        rested += run.rests
+        woken += before and not run.rests
+    assert rested >= 10 and woken >= 2
+
+
+def test_a_cpu_that_becomes_isolated_is_seen_within_a_minute_without_an_event(tmp_path: Path) -> None:
+    """cgroup partitions come and go unannounced."""
+    write_tree(SimulatedHost(parse_spec(FEW)), tmp_path / "tree")
+    now = [1000.0]
+    watch = Watch(KernelHost(tmp_path / "tree", clock=lambda: now[0]), INTERVAL)
+    for _ in range(8):
+        now[0] += INTERVAL
+        snapshot = watch.look(Ledger())
+    assert not snapshot.isolated and not watch.took_census
+    (tmp_path / "tree/sys/devices/system/cpu/isolated").write_text("5\n")
+    seen = []
+    for _ in range(round(ISOLATION_SECONDS / INTERVAL)):
+        now[0] += INTERVAL
+        seen.append(str(watch.look(Ledger()).isolated))
+    assert seen[-1] == "5"
+
+
+# Costs over a restart
+
+COSTLY, CHEAP = 40e-6, 4e-6
+
+
+def taught() -> Meter:
+    """A meter that has seen a costly and a cheap IRQ of one kind, each on a CPU of its own, and an idle CPU beside them."""
+    meter, keys = Meter(), {1: ("a/0/a#1", "g"), 2: ("b/0/b#1", "g")}
+    start = {1: CpuSet.of(0), 2: CpuSet.of(1)}
+    before = Pulse(0.0, {1: 0, 2: 0}, dict.fromkeys(range(3), CpuTime(0, 0)), CpuSet.of(0, 1, 2), start)
+    for at in range(1, 30):
+        spent = {0: CpuTime(0, at * 10_000 * COSTLY), 1: CpuTime(0, at * 10_000 * CHEAP), 2: CpuTime(0, 0)}
+        after = Pulse(at * 10.0, {1: at * 10_000, 2: at * 10_000}, spent, CpuSet.of(0, 1, 2), start)
+        meter.update(before, after, start, keys)
+        meter.settle()
+        before = after
+    return meter
+
+
+def test_costs_are_known_again_after_a_restart(tmp_path: Path) -> None:
+    meter = taught()
+    assert meter.load(1)[0] / meter.load(2)[0] == pytest.approx(COSTLY / CHEAP, rel=0.3)
+    save_costs(tmp_path, meter.learnt())
+    learnt = load_costs(tmp_path)
+    assert learnt == meter.learnt()
+    fresh = Meter()
+    fresh.start_from(learnt)
+    # Both on one CPU now: nothing but what was kept can tell them apart.
+    keys, start = {1: ("a/0/a#7", "g"), 2: ("b/0/b#7", "g")}, {1: CpuSet.of(0), 2: CpuSet.of(0)}
+    before = Pulse(0.0, {1: 0, 2: 0}, {0: CpuTime(0, 0)}, CpuSet.of(0), start)
+    after = Pulse(10.0, {1: 10_000, 2: 10_000}, {0: CpuTime(0, 10_000 * (COSTLY + CHEAP))}, CpuSet.of(0), start)
+    fresh.update(before, after, start, keys)
+    assert fresh.load(1)[0] / fresh.load(2)[0] == pytest.approx(COSTLY / CHEAP, rel=0.4)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'{"hard": 3}', b"\xff"], ids=repr)
+def test_costs_that_cannot_be_read_are_learnt_again(tmp_path: Path, text: bytes) -> None:
+    assert load_costs(tmp_path) == Learnt()
+    (tmp_path / COSTS).write_bytes(text)
+    assert load_costs(tmp_path) == Learnt()
+
+
+def test_a_balancer_keeps_its_costs_in_the_state_folder_unless_it_runs_dry(tmp_path: Path) -> None:
+    for dry_run in (True, False):
+        config = parse("", "(defaults)")
+        policies = bind(config, "(defaults)")
+        host = SimulatedHost(parse_spec(FEW), lambda originals: None, INTERVAL)
+        places = Folders(tmp_path / "state", tmp_path / "run")
+        balancer = Balancer(host, policies, settings(config, COOLDOWN_INTERVALS), INTERVAL, dry_run, places=places)
+        try:
+            balancer.watch.look(balancer.ledger)
+            for _ in range(4):
+                host.advance(INTERVAL)
+                balancer.cycle("tick")
+            balancer.keep_costs()
+        finally:
+            policies.close()
+        assert (tmp_path / "state" / COSTS).exists() == (not dry_run)
+    assert msgspec.structs.asdict(load_costs(tmp_path / "state"))["soft"]
