@@ -142,7 +142,7 @@ class Daemon:
             if mongodb is not None:
                 self._ship(mongodb, keeper)
         self._control = Control(self)
-        self._listeners = Listeners(self._control, self.config.api, places, owns_socket=not self.dry_run, live=self._live)
+        self._listeners = Listeners(self._control, self.config.api, places, owns_socket=not self.dry_run)
         self._control.auth_failures = self._listeners.auth_failures
         await self._listeners.open()
         tasks = [asyncio.create_task(self._feed_watchdog()), asyncio.create_task(self._beat())]

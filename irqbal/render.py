@@ -79,7 +79,9 @@ def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: in
     return shown
 
 
-_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�") | {ord("\n"): " ", ord("\t"): " "}
+_BIDI = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Characters that turn the direction of what follows: a name with one could make a line read as another."""
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160), *_BIDI), "�") | {ord("\n"): " ", ord("\t"): " "}
 
 
 def plain(text: str) -> str:

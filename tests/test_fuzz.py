@@ -20,8 +20,9 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError, HostError
 from irqbal.kernel import KernelHost
 from irqbal.kernel.capture import capture
-from irqbal.kernel.events import _attributes, _is_link, parse_uevent
+from irqbal.kernel.events import _is_link, parse_uevent
 from irqbal.kernel.files import cpus_or, int_or, mask_or
+from irqbal.kernel.genl import attributes
 from irqbal.kernel.interrupts import parse_interrupts
 from irqbal.kernel.isolation import parse_cmdline, read_isolation
 from irqbal.kernel.stat import parse_stat
@@ -178,7 +179,7 @@ UEVENTS = (
 def test_netlink(data: bytes) -> None:
     assert parse_uevent(data) <= {"cpu", "device"}
     _is_link(data)
-    _attributes(data)
+    list(attributes(data))
 
 
 @fuzz(850)

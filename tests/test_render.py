@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from irqbal.render import Column, console, print_rows, sparkline
+from irqbal.render import Column, console, plain, print_rows, sparkline
 
 
 def printed(width: int, columns: list[Column], rows: list[list[str]]) -> list[str]:
@@ -45,3 +45,8 @@ def test_a_sparkline_shows_its_values() -> None:
     long = sparkline([float(value) for value in range(1000)], 60)
     assert 50 <= len(long) <= 60
     assert list(long) == sorted(long)
+
+
+def test_characters_that_turn_the_direction_of_a_line_are_shown_as_unknown() -> None:
+    assert plain("eth0\u202egnp.exe\u2066x\u200f") == "eth0�gnp.exe�x�"
+    assert plain("naïve – 中文 ▁") == "naïve – 中文 ▁"

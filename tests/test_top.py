@@ -9,15 +9,20 @@ import pty
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pytest
 from rich.cells import cell_len
 from textual import events
 
+import machine
 import served
 from calls import CLIENT, process
+from irqbal.api.contract import answers
 from irqbal.client.http import Client, Target
+from irqbal.cpuset import CpuSet
 
 if TYPE_CHECKING:
     # Not at once: other tests look at a client without Textual.
@@ -293,6 +298,78 @@ def test_quit(daemon: served.Served) -> None:
             seen.app.tell(lambda: pytest.fail("told"))
 
         screen(daemon, NARROW, act)
+
+
+def test_the_daemon_goes_and_comes_back(tmp_path: Path) -> None:
+    config = tmp_path / "irqbal.yaml"
+    config.write_text(f"state_dir: {tmp_path / 'state'}\ninterval: 300ms\nhistory: {{every: 10s}}\napi: {{listen: []}}\n")
+    words = ("--simulate", served.SPEC, "-c", str(config))
+    client = Client(Target(path=str(tmp_path / "state/run/irqbal.sock")))
+
+    first = contextlib.ExitStack()
+
+    async def act(seen: Seen) -> None:
+        await seen.has("balancing")
+        first.close()
+        await seen.has("DAEMON AWAY for", "No such file", "ice-eth1-TxRx-3")
+        await seen.press("p")
+        await seen.has("the daemon at unix:")
+        with machine.daemon(*words, log=tmp_path / "log2"):
+            await seen.has("the daemon answers again")
+            assert "AWAY" not in seen.text()
+
+    with first:
+        first.enter_context(machine.daemon(*words, log=tmp_path / "log"))
+        machine.wait_for(lambda: _answers(client), 20)
+        screen(client, NARROW, act)
+
+
+def _answers(client: Client) -> bool:
+    with contextlib.suppress(Exception):
+        return client.ask("status", answers.Status).last is not None
+    return False
+
+
+class Made:
+    """Answers of a host that no machine here has: 512 CPUs, names that look like markup and commands to a terminal."""
+
+    target, on = Target("made", 1), ""
+
+    def __init__(self, daemon: served.Served) -> None:
+        client = Client(Target(path=str(daemon.socket)))
+        self._status = msgspec.structs.replace(client.ask("status", answers.Status), cpus=512, irqs=3000)
+        irq = client.ask("irqs", tuple[answers.IrqView, ...])[2]
+        cpu = client.ask("cpus", tuple[answers.CpuView, ...])[0]
+        change = msgspec.structs.replace
+        self._irqs = tuple(
+            change(irq, number=number, name=f"[red]irq-{number}[/] \x1b[31m\u202e", affinity=CpuSet(range(0, 512, 2)), load=number / 3000,
+                   policy="[link=x]" * 5, rate=1e7)
+            for number in range(3000)
+        )  # fmt: skip
+        self._cpus = tuple(
+            change(cpu, number=number, node=number // 64, core=number % 256, l3=number // 16 * 16, load=(number * 37 % 512) / 512)
+            for number in range(512)
+        )
+
+    def ask(self, name: str, kind: object, *_: object, **__: object) -> object:
+        return {"status": self._status, "irqs": self._irqs, "cpus": self._cpus}[name]
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE, (30, 8)], ids=["80x24", "200x60", "30x8"])
+def test_a_host_of_512_cpus_fits_and_nothing_is_markup(daemon: served.Served, size: tuple[int, int]) -> None:
+    async def act(seen: Seen) -> None:
+        await seen.has("512" if size != (30, 8) else "[red]")
+        text = seen.text()
+        assert "\x1b" not in text and "\u202e" not in text and text.count("\n") == size[1] - 1
+        if size != (30, 8):
+            assert "512 CPUs, 3000 IRQs" in text and ("more, less busy" in text or size == WIDE)
+            assert "  99.8 %" in text and "10.0M" in text
+        await seen.press("t")
+        begun = time.monotonic()
+        await seen.press("t", "s", "end", "home")
+        assert time.monotonic() - begun < 3
+
+    screen(cast(Client, Made(daemon)), size, act)
 
 
 def test_without_a_terminal_or_a_daemon(daemon: served.Served) -> None:

@@ -45,9 +45,9 @@ class Listeners:
     `irqbal restore` asks there.
     """
 
-    def __init__(self, backend: Backend, options: ApiOptions, places: Folders, owns_socket: bool, live: bool = True) -> None:
+    def __init__(self, backend: Backend, options: ApiOptions, places: Folders, owns_socket: bool) -> None:
         self._backend, self._options, self._places = backend, options, places
-        self._owns_socket, self._live = owns_socket, live
+        self._owns_socket = owns_socket
         self._tokens = Tokens(places.state)
         self._failures = 0
         self._gate = Gate(_access(options), self._tokens)

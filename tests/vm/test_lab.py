@@ -1,9 +1,11 @@
 """The test machine is what the tests built on it take it for."""
 
+import json
 import time
 
 import pytest
 
+from vm.guest import PYTHON
 from vm.lab import Vm, VmTimeoutError
 
 pytestmark = pytest.mark.vm
@@ -72,3 +74,20 @@ def test_traffic_uses_the_queues(vm: Vm) -> None:
     )
     assert client.returncode == 0, client
     assert int(vm.run(count).stdout) > before + 100
+
+
+COUNT = "import json; from irqbal.kernel.packets import Packets as P; p = P(); p.learn(['eth0']); print(json.dumps(list(p.read().items())))"
+
+
+def test_packets_by_queue_come_from_ethtool_where_the_kernel_has_no_queue_statistics(vm: Vm) -> None:
+    """Linux 6.1 lacks the netdev family; virtio_net tells by `ethtool -S`."""
+
+    def counted() -> dict[tuple[str, str, int], int]:
+        return {tuple(key): count for key, count in json.loads(vm.run(f'{PYTHON} -c "{COUNT}"').check().stdout)}
+
+    before = counted()
+    assert set(before) == {("eth0", way, queue) for way in ("rx", "tx") for queue in range(4)}
+    vm.run("busybox ping -A -c 20 10.99.0.1").check()
+    after = counted()
+    for way in ("rx", "tx"):
+        assert sum(after[key] - before[key] for key in after if key[1] == way) >= 15

@@ -115,7 +115,7 @@ def cli(**_: object) -> None:
 def top(session: Session) -> int:
     """The same on the whole terminal, as it changes."""
     try:
-        from irqbal.client import top as screen  # type: ignore[attr-defined,unused-ignore]
+        import irqbal.client.top as screen
     except ImportError:
         raise click.ClickException("irqbal-client top needs Textual: pip install 'irqbal[top]'") from None
     return int(screen.run(session.client) or 0)

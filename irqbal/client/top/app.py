@@ -58,7 +58,7 @@ class Top(App[None]):
     Nodes:focus { border: none; }
     #filter { height: 1; border: none; padding: 0; display: none; }
     #filter:focus { border: none; height: 1; }
-    #said, #keys { height: 1; }
+    #said, #keys { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     #keys { background: $panel; }
     """
 
