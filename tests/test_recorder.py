@@ -101,3 +101,32 @@ def test_states_are_recorded_when_they_change_only() -> None:
     third = recorder.take(counts(180.0, {24: {0: 3}}), host(moved), WALL)
     assert first is not None and second is not None and third is not None
     assert len(first.states) == 1 and second.states == () and [state.affinity for state in third.states] == ["1"]
+
+
+def test_a_cell_that_was_nothing_counts_from_nothing_unless_its_cpu_is_new() -> None:
+    recorder = Recorder()
+    recorder.take(counts(0.0, {24: {0: 1000, 1: 0}}), host(A), WALL)
+    found = recorder.take(counts(60.0, {24: {0: 1000, 1: 30}}), host(A), WALL)
+    assert found is not None and found.values == {ON_1: 30}
+    found = recorder.take(counts(120.0, {24: {0: 1000, 1: 30, 2: 7}}), host(A), WALL)
+    assert found is not None and found.values == {}, "what CPU 2 had counted before it was seen is not of this interval"
+
+
+def test_cells_of_an_earlier_life_are_forgotten_though_the_new_one_has_none_there() -> None:
+    recorder = Recorder()
+    recorder.take(counts(0.0, {24: {0: 1000, 1: 1000}}), host(A), WALL)
+    again = Irq(24, A.identity, A.action, generation=2)
+    found = recorder.take(counts(60.0, {24: {0: 5, 1: 0}}), host(again), WALL)
+    assert found is not None and found.values == {ON_0: 5}
+    assert recorder.totals_of(A.identity) == {0: 5, 1: 0}
+    found = recorder.take(counts(120.0, {24: {0: 5, 1: 1500}}), host(again), WALL)
+    assert found is not None and found.values == {ON_1: 1500}
+
+
+def test_totals_have_every_column_of_the_last_reading_and_nothing_of_what_is_gone() -> None:
+    recorder = Recorder()
+    recorder.take(counts(0.0, {24: {0: 10, 1: 0}}), host(A), WALL)
+    assert recorder.totals_of(A.identity) == {0: 10, 1: 0}
+    assert recorder.totals_of("no such IRQ") == {}
+    recorder.take(counts(60.0, {}), host(), WALL)
+    assert recorder.totals_of(A.identity) == {}

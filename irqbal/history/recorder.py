@@ -28,22 +28,28 @@ class Recorder:
         self._lives: dict[str, int] = {}
         self._states: dict[str, State] = {}
         self._series: dict[tuple[Kind, str, int], Series] = {}
+        self._cpus: frozenset[int] = frozenset()
 
     def totals_of(self, identity: str) -> dict[int, int]:
-        """Interrupts of one IRQ by CPU, as of the last reading."""
-        return {series.cpu: total for series, total in self._totals.items() if series.kind == "irq" and series.name == identity}
+        """Interrupts of one IRQ by CPU, as of the last reading; empty for one that it did not have."""
+        counted = {series.cpu: total for series, total in self._totals.items() if series.kind == "irq" and series.name == identity}
+        return {**dict.fromkeys(sorted(self._cpus), 0), **counted} if identity in self._lives else {}
 
     def take(self, counts: Counts, snapshot: Snapshot, wall: float) -> Recorded | None:
         """The interval that ends with this reading, or None for the first. `wall` is seconds since the epoch."""
         numbers = {irq.number: irq for irq in snapshot.irqs}
         totals = self._flatten(counts, numbers)
         lives = {irq.identity: irq.generation for irq in snapshot.irqs}
-        before, last = self._totals, self._time
-        # A CPU that is offline has no column now; what it had counted is kept until it returns.
-        self._totals = {**before, **totals} if before else totals
-        self._time = counts.time
+        before, last, cpus = self._totals, self._time, self._cpus
+        self._cpus = frozenset(cpu for row in counts.irqs.values() for cpu in row)
         # Another generation, or an IRQ that was not there before.
         renewed = {name for name, life in lives.items() if self._lives.get(name) != life}
+        # A CPU that is offline has no column now; what it had counted is kept until it returns, but for IRQs that live anew.
+        kept = before
+        if renewed:
+            kept = {series: total for series, total in before.items() if series.kind != "irq" or series.name not in renewed}
+        self._totals = {**kept, **totals}
+        self._time = counts.time
         self._lives = lives
         if last is None or counts.time <= last:
             self._states = {}
@@ -53,8 +59,9 @@ class Recorder:
         for series, total in totals.items():
             then = before.get(series)
             if series.kind == "irq" and (then is None or series.name in renewed):
-                # A life that began within the interval: all of it happened since. A CPU that is new says nothing yet.
-                delta = total if series.name in renewed else 0
+                # A life that began within the interval, or a cell that was nothing: all of it happened since. A CPU that is new says
+                # nothing yet.
+                delta = total if series.name in renewed or series.cpu in cpus else 0
             elif then is None:
                 continue
             else:
@@ -70,7 +77,9 @@ class Recorder:
             irq = numbers.get(number)
             if irq is not None:
                 for cpu, total in row.items():
-                    totals[self._named("irq", irq.identity, cpu)] = total
+                    # Most cells are nothing, and of a million of them none should be kept.
+                    if total:
+                        totals[self._named("irq", irq.identity, cpu)] = total
         others: tuple[tuple[Kind, dict[str, dict[int, int]]], ...] = (
             ("row", counts.rows), ("softirq", counts.softirqs), ("softnet", counts.softnet), ("time", counts.times),
         )  # fmt: skip
