@@ -10,7 +10,7 @@ Most intervals only confirm the last: taking one in costs a few passes over list
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import sub
 
 import msgspec
@@ -18,6 +18,7 @@ import msgspec
 from irqbal.costs import JIFFY, Costs
 from irqbal.cpuset import CpuSet
 from irqbal.host import Pulse
+from irqbal.smoothed import ALPHA, SETTLED, Smoothed
 
 __all__ = ["JIFFY", "NOMINAL_COST", "WRAP", "Learnt", "Meter", "fell"]
 
@@ -26,14 +27,11 @@ NOMINAL_COST = 5e-6
 WRAP = 1 << 32
 PLAUSIBLE_RATE = 5e6
 """Interrupts a second that one IRQ might just raise; more means that a counter was reset rather than wrapped."""
-SETTLED = 12
-"""Intervals after which smoothed values are good enough to rest on."""
 MOVED_SHARE = 0.06
 """Share of all load that may have shifted between IRQs since the last plan before a new one is worth asking for …"""
 MOVED_CPU = 0.08
 """… and the share of its load, or of the mean CPU's if that is more, by which one CPU's time may have changed."""
 
-_ALPHA = 0.1
 _VISIBLE = 5 * JIFFY
 
 
@@ -42,62 +40,6 @@ def fell(before: int, after: int, seconds: float) -> bool:
     if after >= before:
         return False
     return (after - before) % WRAP > PLAUSIBLE_RATE * max(seconds, 0.001)
-
-
-class Smoothed:
-    """Smoothed rates of many lines, with their spread; after a change of level (two readings in a row far off) a line starts anew."""
-
-    def __init__(self, size: int) -> None:
-        self.mean = [0.0] * size
-        self.variance = [0.0] * size
-        self.count = [0] * size
-        self._off = [0] * size
-
-    def add(self, rates: list[float | None]) -> bool:
-        """Take a reading in; None: nothing is known of that line. Returns whether all were known."""
-        known = True
-        mean, variance, count = self.mean, self.variance, self.count
-        for at, rate in enumerate(rates):
-            if rate is None:
-                known = False
-                continue
-            error = rate - mean[at]
-            # The square root is taken only where the cheap test does not settle it.
-            if count[at] >= SETTLED and (abs(error) <= 0.3 * mean[at] or error * error <= 16 * variance[at]):
-                self._off[at] = 0
-                mean[at] += _ALPHA * error
-                variance[at] = (1 - _ALPHA) * (variance[at] + _ALPHA * error * error)
-            else:
-                self._add(at, rate, error)
-        return known
-
-    def _add(self, at: int, rate: float, error: float) -> None:
-        """One reading that is not plainly ordinary."""
-        if self.count[at] >= 2 and abs(error) > 4 * math.sqrt(self.variance[at]) + 0.3 * self.mean[at]:
-            step = 1 if error > 0 else -1
-            self._off[at] = self._off[at] + step if self._off[at] * step > 0 else step
-            if abs(self._off[at]) >= 2:
-                self.mean[at], self.variance[at], self.count[at], self._off[at] = rate, 0.0, 1, 0
-                return
-            if self.count[at] > 3:
-                return
-        else:
-            self._off[at] = 0
-        self.count[at] += 1
-        alpha = max(_ALPHA, 1 / self.count[at])
-        self.mean[at] += alpha * error
-        if self.count[at] > 1:
-            self.variance[at] = (1 - alpha) * (self.variance[at] + alpha * error * error)
-
-    def noise(self, at: int) -> float:
-        """Standard error of one line's mean."""
-        alpha = max(_ALPHA, 1 / max(self.count[at], 1))
-        return math.sqrt(self.variance[at] * alpha / (2 - alpha)) if self.count[at] > 1 else 0.0
-
-    def copy_line(self, at: int, other: Smoothed, there: int) -> None:
-        """Go on from another table's line."""
-        self.mean[at], self.variance[at] = other.mean[there], other.variance[there]
-        self.count[at], self._off[at] = other.count[there], other._off[there]
 
 
 class Learnt(msgspec.Struct, frozen=True):
@@ -125,7 +67,8 @@ class Meter:
         self._seconds = self._intervals = 0.0
         self._spent: dict[int, tuple[float, float]] = {}
         self._smooth: dict[int, float] = {}
-        self._age = 0
+        self._ages: dict[int, int] = {}
+        self._length = 0.0
         self._time = 0.0
         self._factors: dict[str, tuple[float, float]] = {}
         self._rested: tuple[list[float], list[float], dict[int, float]] | None = None
@@ -277,15 +220,15 @@ class Meter:
             for cpu, time in after.cpu_times.items()
             if cpu in old
         }
-        self._age += 1
-        alpha = max(_ALPHA, 1 / self._age)
-        smooth, fresh = self._smooth, {}
+        self._length = seconds
+        smooth, ages = self._smooth, self._ages
         total = 0.0
         for cpu, (hard, soft) in self.cpu_times.items():
             spent = hard + soft
             total += spent
-            fresh[cpu] = spent if cpu not in smooth else smooth[cpu] + alpha * (spent - smooth[cpu])
-        self._smooth = fresh
+            age = ages[cpu] = ages.get(cpu, 0) + 1
+            mean = smooth.get(cpu, 0.0)
+            smooth[cpu] = mean + max(ALPHA, 1 / age) * (spent - mean)
         self._time = min(10.0, 0.99 * self._time + total * seconds)
 
     def _collect(
@@ -327,7 +270,7 @@ class Meter:
             one, two = spent.get(cpu, (0.0, 0.0))
             spent[cpu] = (one + hard * seconds, two + soft * seconds)
         if moved:
-            self._age = 0
+            self.moved(moved)
             self._flush(self._unclean)
 
     def _clear(self) -> None:
@@ -363,17 +306,29 @@ class Meter:
 
     # Rest
 
+    def moved(self, cpus: Iterable[int]) -> None:
+        """IRQs came to or left these CPUs: what their time was before says nothing of what it will be."""
+        for cpu in cpus:
+            self._ages.pop(cpu, None)
+
+    def _known(self) -> dict[int, float]:
+        """The time of each CPU that was looked at for long enough since something on it moved."""
+        ages = self._ages
+        return {cpu: spent for cpu, spent in self._smooth.items() if ages.get(cpu, 0) >= SETTLED and cpu in self.cpu_times}
+
     def rest(self) -> None:
         """A plan was made of what is known now: `shifted` compares with this."""
         self.settle()
-        self._rested = ([self.load(number)[0] for number in self._numbers], list(self._rates.mean), dict(self._smooth))
+        self._rested = ([self.load(number)[0] for number in self._numbers], list(self._rates.mean), self._known())
 
     def shifted(self) -> bool:
-        """Whether so much has changed since the last plan that another one may find something to do."""
-        if self._rested is None or not self.calm or self._age < SETTLED:
+        """Whether so much has changed since the last plan that another one may find something to do; or enough was seen of a CPU on
+        which something moved to tell whether the plan was right."""
+        known = self._known()
+        if self._rested is None or not self.calm or not known:
             return True
-        loads, rates, smooth = self._rested
-        if len(loads) != len(self._numbers) or smooth.keys() != self._smooth.keys():
+        loads, rates, rested = self._rested
+        if len(loads) != len(self._numbers) or not known.keys() <= rested.keys():
             return True
         # Seconds a second that went from one IRQ to another, by the ratio of rates then and now.
         moved = sum(
@@ -382,10 +337,10 @@ class Meter:
         )
         if moved > MOVED_SHARE * sum(loads):
             return True
-        mean = sum(smooth.values()) / max(1, len(smooth))
-        return any(
-            abs(now - smooth[cpu]) > MOVED_CPU * max(mean, now) + 4 * math.sqrt(JIFFY * 0.02 * now) for cpu, now in self._smooth.items()
-        )
+        mean = sum(self._smooth.values()) / max(1, len(self._smooth))
+        # Time comes in jiffies: the variance of one interval's, smoothed, and of the difference of two such values.
+        jitter = 2 * ALPHA / (2 - ALPHA) * JIFFY / max(self._length, 0.001)
+        return any(abs(now - rested[cpu]) > MOVED_CPU * max(mean, now) + 4 * math.sqrt(jitter * now) for cpu, now in known.items())
 
 
 def _life(key: str) -> str:

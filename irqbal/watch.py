@@ -202,6 +202,7 @@ class Watch:
         self._recheck |= set(masks)
         for number, mask in masks.items():
             effective = self._start.get(number, CpuSet())
+            self.meter.moved(effective | mask if len(mask) == 1 else effective)
             # With one CPU the next interrupt goes there; with several the kernel chooses, unless it need not move at all.
             self._start[number] = mask if len(mask) == 1 else effective if effective <= mask else CpuSet()
         self._advance(pulse)

@@ -167,10 +167,11 @@ def free_port() -> int:
 @contextlib.contextmanager
 def serve(
     api: str = "", rest: str = "interval: 1s\nhistory: {every: 1s}\n", spec: str = SPEC, words: tuple[str, ...] = (),
-    more_listen: str = "", wait: bool = True, command: tuple[str, ...] = (machine.IRQBAL,),
+    more_listen: str = "", wait: bool = True, command: tuple[str, ...] = (machine.IRQBAL,), root: Path | None = None,
 ) -> Iterator[Served]:  # fmt: skip
     """A daemon on a made-up host, ready. `api` are words of the section; `more_listen` further addresses, where PORT stands for its
-    port; `command` runs irqbal in another way; `wait` until its own socket is there, and it has looked at the host."""
+    port; `command` runs irqbal in another way; `wait` until its own socket is there, and it has looked at the host; `root`: on
+    this tree of files instead."""
     folder = Path(tempfile.mkdtemp(prefix="irqbal-api-"))
     # Other users' processes must reach the socket.
     folder.chmod(0o755)
@@ -181,7 +182,8 @@ def serve(
     config.write_text(f"state_dir: {folder / 'state'}\n{rest}api: {section}\n")
     log = folder / "log"
     try:
-        with machine.daemon("--simulate", spec, "-c", str(config), *words, log=log, command=command) as process:
+        on = ("--simulate", spec) if root is None else ("--root", str(root))
+        with machine.daemon(*on, "-c", str(config), *words, log=log, command=command) as process:
             served = Served(process.pid, port, folder / "state", log)
             if wait:
                 _wait_until_looked(served)

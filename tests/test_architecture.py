@@ -53,7 +53,7 @@ def test_an_import_is_seen_wherever_it_stands(tmp_path: Path) -> None:
     assert imports(file) == {"os.path", "irqbal.wire", "irqbal", "irqbal.planner.check"}
 
 
-PURE = {"costs", "cpuset", "lives", "wire", "model", "rates", "queues", "planner", "verify", "located"}
+PURE = {"costs", "cpuset", "lives", "smoothed", "wire", "model", "rates", "queues", "planner", "verify", "located"}
 BELOW = {
     "cpuset": set[str](),
     "errors": set[str](),
@@ -61,7 +61,8 @@ BELOW = {
     "model": {"cpuset", "model", "wire"},
     "host": {"cpuset", "model", "wire"},
     "costs": set[str](),
-    "rates": {"costs", "cpuset", "host", "model", "wire"},
+    "smoothed": set[str](),
+    "rates": {"costs", "smoothed", "cpuset", "host", "model", "wire"},
     "queues": {"cpuset", "model", "wire"},
     "verify": {"cpuset", "model", "wire"},
     "planner": {"cpuset", "model", "planner", "wire"},

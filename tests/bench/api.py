@@ -1,20 +1,33 @@
-"""How long answers take on a large host: 512 CPUs and 2049 IRQs, a cycle a second. `make bench` prints it; nothing is asserted here."""
+"""How long answers take on a large host: 512 CPUs and 2049 IRQs, all active, a cycle a second. `make bench` prints it; nothing is asserted.
+
+The host is a tree of files that another process keeps moving, so that the daemon does what it does on a real one, and no more.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import platform
 import random
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import tornado
+from balance import wait
 
 from served import Served, serve
 
 HOST = "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1,traffic=skewed,seed=1"
 """16 NICs of 127 queues and a vector for everything else, as tests/trees.py has it; a drive, and the timer's and ACPI's interrupts."""
 SECONDS = 12.0
+LEARNING = 60.0
+"""Seconds in which the daemon gets to know the host."""
 TARGETS = {"/api/v1/irqs": 50.0, "/api/v1/status": 5.0}
 """Milliseconds that 99 of 100 answers shall stay below."""
 PATHS = (*TARGETS, "/api/v1/cpus", "/api/v1/devices", "/api/v1/plan", "/api/v1/irqs?device=eth3", "/api/v1/irqs/100",
@@ -41,13 +54,28 @@ def measure(served: Served, path: str) -> tuple[int, float, float, float, int]:
     return len(times), times[len(times) // 2], times[int(len(times) * 0.99)], times[-1], size
 
 
+@contextlib.contextmanager
+def moving() -> Iterator[Path]:
+    """The tree, and its made-up kernel; ended by its own process id."""
+    folder = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
+    words = ["kernel", str(folder / "tree"), HOST, "0.1", str(folder / "truth"), "1000000", "light"]
+    kernel = subprocess.Popen([sys.executable, str(Path(__file__).with_name("balance.py")), *words])
+    try:
+        wait((folder / "truth").exists)
+        yield folder / "tree"
+    finally:
+        kernel.terminate()
+        kernel.wait()
+        shutil.rmtree(folder)
+
+
 def main() -> None:
     """Print a line a path."""
-    with serve(spec=HOST, rest="interval: 1s\n") as served:
+    with moving() as tree, serve(root=tree, rest="interval: 1s\n") as served:
         status = served.get("/api/v1/status")
         print(f"Python {platform.python_version()}, Tornado {tornado.version}; {os.cpu_count()} CPUs here, load {os.getloadavg()[0]:.1f}")
         print(f"A host of {status['cpus']} CPUs and {status['irqs']} IRQs, a cycle a second")
-        time.sleep(5)
+        time.sleep(LEARNING)
         print("| path | answers | kB | median ms | p99 ms | worst ms | target | of it |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
         for path in PATHS:
             count, median, p99, worst, size = measure(served, path)

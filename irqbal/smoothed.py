@@ -1,0 +1,69 @@
+"""Rates that are smoothed over intervals, many at a time. Pure.
+
+Most readings only confirm the last, so the common case is a few operations a line.
+"""
+
+from __future__ import annotations
+
+import math
+
+ALPHA = 0.1
+"""Share of the newest reading in a smoothed value, once there are enough of them."""
+SETTLED = 12
+"""Intervals after which smoothed values are good enough to rest on."""
+
+
+class Smoothed:
+    """Smoothed rates of many lines, with their spread; after a change of level (two readings in a row far off) a line starts anew."""
+
+    def __init__(self, size: int) -> None:
+        self.mean = [0.0] * size
+        self.variance = [0.0] * size
+        self.count = [0] * size
+        self._off = [0] * size
+
+    def add(self, rates: list[float | None]) -> bool:
+        """Take a reading in; None: nothing is known of that line. Returns whether all were known."""
+        known = True
+        mean, variance, count = self.mean, self.variance, self.count
+        for at, rate in enumerate(rates):
+            if rate is None:
+                known = False
+                continue
+            error = rate - mean[at]
+            # The square root is taken only where the cheap test does not settle it.
+            if count[at] >= SETTLED and (abs(error) <= 0.3 * mean[at] or error * error <= 16 * variance[at]):
+                self._off[at] = 0
+                mean[at] += ALPHA * error
+                variance[at] = (1 - ALPHA) * (variance[at] + ALPHA * error * error)
+            else:
+                self._add(at, rate, error)
+        return known
+
+    def _add(self, at: int, rate: float, error: float) -> None:
+        """One reading that is not plainly ordinary."""
+        if self.count[at] >= 2 and abs(error) > 4 * math.sqrt(self.variance[at]) + 0.3 * self.mean[at]:
+            step = 1 if error > 0 else -1
+            self._off[at] = self._off[at] + step if self._off[at] * step > 0 else step
+            if abs(self._off[at]) >= 2:
+                self.mean[at], self.variance[at], self.count[at], self._off[at] = rate, 0.0, 1, 0
+                return
+            if self.count[at] > 3:
+                return
+        else:
+            self._off[at] = 0
+        self.count[at] += 1
+        alpha = max(ALPHA, 1 / self.count[at])
+        self.mean[at] += alpha * error
+        if self.count[at] > 1:
+            self.variance[at] = (1 - alpha) * (self.variance[at] + alpha * error * error)
+
+    def noise(self, at: int) -> float:
+        """Standard error of one line's mean."""
+        alpha = max(ALPHA, 1 / max(self.count[at], 1))
+        return math.sqrt(self.variance[at] * alpha / (2 - alpha)) if self.count[at] > 1 else 0.0
+
+    def copy_line(self, at: int, other: Smoothed, there: int) -> None:
+        """Go on from another table's line."""
+        self.mean[at], self.variance[at] = other.mean[there], other.variance[there]
+        self.count[at], self._off[at] = other.count[there], other._off[there]
