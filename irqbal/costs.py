@@ -21,6 +21,8 @@ _LEAST = 0.03
 _MOST_STEPS = 60
 _MOST_WORK = 400_000
 """Terms that one fit may visit."""
+_NEGLIGIBLE = 1e-5
+"""Mean square, in standard errors of the priors, below which what is left to solve is noise of noise."""
 _DECAY = 0.95
 _MEMORY = 16
 _SPREAD = 5.0
@@ -225,7 +227,7 @@ def _conjugate(equations: list[tuple[list[tuple[int, float]], float]], size: int
     direction = residual[:]
     old = sum([value * value for value in residual])
     for _ in range(steps):
-        if old < 1e-12:
+        if old < _NEGLIGIBLE * size:
             break
         image = direction[:]
         for terms, _ in equations:

@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 EVENT_SETTLE = 0.03
 """Seconds that an event's companions get to arrive: an unbind and bind are dozens."""
-SWITCH = 0.0005
+SWITCH = 0.0001
 """Seconds after which a thread that computes lets the loop in, when it has something to answer; Python's own 5 ms add up."""
 HEARTBEAT = 15.0
 """Seconds between two signs of life for those who listen to events."""
