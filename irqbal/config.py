@@ -130,6 +130,10 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["reassert", "respect"], Meta(description="when somebody else changes a mask: put it back, or leave it")
     ] = "reassert"
     banned_cpus: Annotated[CpuSet, Meta(description="CPUs that no IRQ may use")] = CpuSet()
+    cost: Annotated[
+        Literal["learnt", "measured"],
+        Meta(description="what an interrupt costs: learnt from CPU times; or measured as well, a second every 10 minutes, by tracefs"),
+    ] = "learnt"
     max_moves: Annotated[
         int,
         Meta(ge=1, description="moves a cycle, once settled; overrides, limits, new generations and the first three "

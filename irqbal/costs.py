@@ -50,6 +50,7 @@ class Costs:
         self._factors: dict[int, float] = {}
         self._groups: dict[str, float] = {}
         self._background = 0.0
+        self._exact: dict[int, float] = {}
 
     def know(self, number: int, group: str, factor: float = 1.0) -> None:
         """This IRQ is of this group, and begins with this factor to its group's cost."""
@@ -60,19 +61,41 @@ class Costs:
         """This IRQ began a new generation: nothing learnt of it holds."""
         self._group_of.pop(number, None)
         self._factors.pop(number, None)
+        self._exact.pop(number, None)
         self._forget_seen({number})
 
     def cost(self, number: int) -> float:
-        """Seconds a unit: its group's cost times its own factor."""
+        """Seconds a unit: as measured, else its group's cost times its own factor."""
+        exact = self._exact.get(number)
+        if exact is not None:
+            return exact
         return self._groups.get(self._group_of[number], self._nominal) * self._factors[number]
 
     def learnt(self) -> tuple[dict[str, float], dict[int, float]]:
         """(cost by group, factor by IRQ number) as far as anything was learnt."""
-        return dict(self._groups), {number: factor for number, factor in self._factors.items() if factor != 1.0}
+        groups = dict(self._groups)
+        for number in self._exact:
+            groups.setdefault(self._group_of[number], self._nominal)
+        own = {number: cost / max(1e-12, groups[self._group_of[number]]) for number, cost in self._exact.items()}
+        return groups, {number: factor for number, factor in (self._factors | own).items() if factor != 1.0}
 
     def start_from(self, groups: Mapping[str, float]) -> None:
         """What an irqbal before this one learnt of groups."""
         self._groups = {**groups, **self._groups}
+
+    def teach(self, costs: Mapping[int, float], same: float) -> bool:
+        """Seconds a unit that were measured, and hold until they are measured again, or until the IRQ's life ends. Returns whether any
+        differs by more than this share from what was believed; others stay as they were."""
+        news = {number: cost for number, cost in costs.items() if abs(cost - self.cost(number)) > same * self.cost(number)}
+        for number in costs:
+            self._exact[number] = news.get(number, self.cost(number))
+        return bool(news)
+
+    def untaught(self) -> None:
+        """Go on learning from what was measured."""
+        groups, factors = self.learnt()
+        self._exact = {}
+        self._groups, self._factors = groups, self._factors | factors
 
     def observe(self, cpu: int, amounts: Mapping[int, float], spent: float, seconds: float, intervals: float) -> None:
         """This CPU served these amounts in `seconds` (so many intervals), and spent so many seconds of this kind of time."""
@@ -112,7 +135,7 @@ class Costs:
         """First what groups cost, which few equations tell; then how single IRQs differ from their group, as far as that explains
         what is left."""
         rows = self._rows()
-        known = all(self._group_of[number] in self._groups for seen in rows for number in seen.amounts)
+        known = all(self._group_of[number] in self._groups for seen in rows for number in seen.amounts if number not in self._exact)
         if not known or self._unexplained(rows):
             self._fit_groups(rows)
         self._fit_factors(rows)
@@ -137,18 +160,24 @@ class Costs:
         """Weighted least squares of every CPU's time over its amounts by group and its idle background, drawn weakly to the mean cost,
         so that groups that always come together share what they cost. Where that explains all there is, what single IRQs seemed to
         differ by was noise, or the groups' error before."""
-        names = sorted({self._group_of[number] for seen in rows for number in seen.amounts})
+        exact = self._exact
+        names = sorted({self._group_of[number] for seen in rows for number in seen.amounts if number not in exact})
         index = {name: at for at, name in enumerate(names)}
         equations: list[tuple[dict[int, float], float, float]] = []
         total_time = total_amount = 0.0
         for seen in rows:
             row: dict[int, float] = {len(names): seen.seconds}
+            time = seen.time
             for number, amount in seen.amounts.items():
+                if number in exact:
+                    time -= amount * exact[number]
+                    continue
                 at = index[self._group_of[number]]
                 row[at] = row.get(at, 0.0) + amount
                 total_amount += amount
-            total_time += seen.time
-            equations.append((row, seen.time, _variance(seen.time)))
+            time = max(0.0, time)
+            total_time += time
+            equations.append((row, time, _variance(seen.time)))
         if not total_amount:
             return
         if not total_time:
@@ -169,7 +198,7 @@ class Costs:
 
     def _improves(self, rows: list[_Seen], groups: Mapping[str, float], background: float) -> bool:
         """Whether new groups alone explain all there is, or more than the present costs do with all their exceptions."""
-        fresh = {number: groups.get(group, self._nominal) for number, group in self._group_of.items()}
+        fresh = {number: groups.get(group, self._nominal) for number, group in self._group_of.items()} | self._exact
         error = self._error(rows, fresh, background)
         present = {number: self.cost(number) for number in self._factors}
         return error <= _EXPLAINED * len(rows) or error < self._error(rows, present, self._background)
@@ -177,14 +206,15 @@ class Costs:
     def _doubt(self, rows: list[_Seen]) -> float:
         """By how much IRQs differ from their group, as a standard error of their factors: what groups alone leave unexplained, beyond
         what jiffies do. Where IRQs of a group cost alike, every difference that is seen is noise, and must move nothing."""
-        plain = {number: self._groups.get(group, self._nominal) for number, group in self._group_of.items()}
+        plain = {number: self._groups.get(group, self._nominal) for number, group in self._group_of.items()} | self._exact
         unexplained = self._error(rows, plain, self._background) - len(rows)
         room = _spread(rows, plain)
         return min(_DOUBT, max(_LEAST_DOUBT, math.sqrt(max(0.0, unexplained) / room))) if room > 0 else _LEAST_DOUBT
 
     def _fit_factors(self, rows: list[_Seen]) -> None:
         """Conjugate gradients on the normal equations, started at what is believed: few steps suffice, and each costs one pass."""
-        numbers = sorted({number for seen in rows for number in seen.amounts})
+        exact = self._exact
+        numbers = sorted({number for seen in rows for number in seen.amounts if number not in exact})
         index = {number: at for at, number in enumerate(numbers)}
         background = len(numbers)
         base = [self._groups.get(self._group_of[number], self._nominal) for number in numbers]
@@ -193,7 +223,11 @@ class Costs:
         for seen in rows:
             # In standard errors of the CPU's time, and of each factor's prior.
             weight = 1 / math.sqrt(_variance(seen.time))
-            terms = [(index[number], amount * base[index[number]] * doubt * weight) for number, amount in seen.amounts.items()]
+            terms = [
+                (index[number], amount * base[index[number]] * doubt * weight)
+                for number, amount in seen.amounts.items()
+                if number not in exact
+            ]
             believed = sum(amount * self.cost(number) for number, amount in seen.amounts.items()) + self._background * seen.seconds
             terms.append((background, seen.seconds * _BACKGROUND_DOUBT * weight))
             equations.append((terms, (seen.time - believed) * weight))

@@ -33,13 +33,21 @@ class CpuTime(msgspec.Struct, frozen=True):
     softirq: float
 
 
+class ThreadTime(msgspec.Struct, frozen=True):
+    """What a thread that handles interrupts has run so far: of this IRQ, or (None) of threaded NAPI. `cpu` is where it ran last."""
+
+    irq: int | None
+    cpu: int
+    seconds: float
+
+
 class Pulse(msgspec.Struct, frozen=True):
     """The cheap reading of every interval.
 
     `totals` are interrupts since the IRQ was set up, modulo 2**32, by IRQ number; `effective` holds those that were asked for and are
     active. `stale` are IRQ numbers whose files were replaced since they were opened: they were set up anew. `packets` are counted by
     (interface, `rx` or `tx`, queue) where the driver tells them. `squeezed` counts by CPU how often softirqs ran out of budget or dropped
-    a packet.
+    a packet. `threads` are seconds that each thread which handles interrupts has run so far, by its process id.
     """
 
     time: float
@@ -50,6 +58,7 @@ class Pulse(msgspec.Struct, frozen=True):
     stale: frozenset[int] = frozenset()
     packets: dict[tuple[str, str, int], int] = {}
     squeezed: dict[int, int] = {}
+    threads: dict[int, ThreadTime] = {}
 
 
 class IrqFacts(msgspec.Struct, frozen=True):
@@ -65,6 +74,21 @@ class IrqFacts(msgspec.Struct, frozen=True):
     hint: CpuSet
     node: int
     inode: int
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What the kernel measured in a short window. All times are seconds within it, not a second.
+
+    `handlers` is by IRQ number: time in hard interrupt handlers (of a threaded IRQ, without its thread); `hits` is how often they ran,
+    once for each action of a shared IRQ. `softirqs` is by name as in `/proc/softirqs`, then by CPU; hard interrupts that came in between
+    are part of it. `dropped` counts what found no room in a histogram.
+    """
+
+    seconds: float
+    handlers: dict[int, float]
+    hits: dict[int, int]
+    softirqs: dict[str, dict[int, float]]
+    dropped: int = 0
 
 
 class Census(msgspec.Struct, frozen=True):

@@ -1,8 +1,8 @@
 """Two readings -> smoothed rates and loads. Pure: readings in, numbers out.
 
 Load is time, not interrupts. A CPU's seconds in hard interrupts are shared out by interrupts, its seconds in soft interrupts by packets
-where the queue counts them (else by interrupts), each at a cost that is learnt over time (`costs`). While no time is visible at all,
-every interrupt costs the same.
+where the queue counts them (else by interrupts), each at a cost that is learnt over time (`costs`), or was measured by the kernel
+(`exact`); threads add theirs (`threadload`). While no time is visible at all, every interrupt costs the same.
 
 Most intervals only confirm the last: taking one in costs a few passes over lists. Costs are fitted when somebody asks for loads.
 """
@@ -17,8 +17,10 @@ import msgspec
 
 from irqbal.costs import JIFFY, Costs
 from irqbal.cpuset import CpuSet
-from irqbal.host import Pulse
+from irqbal.exact import SAME, Part, costs_of
+from irqbal.host import Measured, Pulse
 from irqbal.smoothed import ALPHA, SETTLED, Smoothed
+from irqbal.threadload import ThreadLoads
 
 __all__ = ["JIFFY", "NOMINAL_COST", "WRAP", "Learnt", "Meter", "fell"]
 
@@ -71,6 +73,8 @@ class Meter:
         self._length = 0.0
         self._time = 0.0
         self._factors: dict[str, tuple[float, float]] = {}
+        self._measured = False
+        self.threads = ThreadLoads()
         self._rested: tuple[list[float], list[float], dict[int, float]] | None = None
         self.calm = False
         """Whether in the last interval every IRQ was known, and stayed where it was."""
@@ -79,8 +83,8 @@ class Meter:
 
     @property
     def time_visible(self) -> bool:
-        """Whether the kernel has shown any time in interrupts worth speaking of."""
-        return self._time >= _VISIBLE
+        """Whether the kernel has shown any time in interrupts worth speaking of, or measured it for us."""
+        return self._measured or self._time >= _VISIBLE
 
     def rate(self, number: int) -> float:
         """Interrupts a second, smoothed."""
@@ -93,11 +97,12 @@ class Meter:
         if at is None:
             return 0.0, 0.0
         self.settle()
+        thread = self.threads.of_irq.get(number, 0.0)
         if not self.time_visible:
-            return self._rates.mean[at] * NOMINAL_COST, self._rates.noise(at) * NOMINAL_COST
+            return self._rates.mean[at] * NOMINAL_COST + thread, self._rates.noise(at) * NOMINAL_COST
         hard, soft = self._hard.cost(number), self._soft.cost(number)
         work = self._work_rates if number in self._works else self._rates
-        return self._rates.mean[at] * hard + work.mean[at] * soft, self._rates.noise(at) * hard + work.noise(at) * soft
+        return self._rates.mean[at] * hard + work.mean[at] * soft + thread, self._rates.noise(at) * hard + work.noise(at) * soft
 
     def learnt(self) -> Learnt:
         """What is worth keeping over a restart."""
@@ -115,6 +120,29 @@ class Meter:
         self._hard.start_from(learnt.hard)
         self._soft.start_from(learnt.soft)
         self._factors = dict(learnt.factors)
+
+    def measured(self, window: Measured, places: Iterable[tuple[int, int, int, str]]) -> int:
+        """Take over what the kernel measured. `places` has each IRQ's (number, actions, the one CPU it is delivered to, kind as in
+        `exact`). Returns how many IRQs' costs are measured now."""
+        parts = []
+        for number, actions, cpu, kind in places:
+            at = self._at.get(number)
+            if at is None:
+                continue
+            rate = self._rates.mean[at]
+            units = 1.0 if number not in self._works else self._work_rates.mean[at] / rate if rate > 0 else 0.0
+            parts.append(Part(number, actions, cpu, kind, units, self._soft.cost(number)))
+        hard, soft = costs_of(window, parts)
+        if self._hard.teach(hard, SAME) | self._soft.teach(soft, SAME):
+            self._rested = None
+        self._measured = self._measured or bool(hard)
+        return len(hard)
+
+    def unmeasure(self) -> None:
+        """Nobody measures any more: go on learning from there."""
+        self._hard.untaught()
+        self._soft.untaught()
+        self._measured = False
 
     # One interval
 
@@ -142,6 +170,7 @@ class Meter:
                 [worked[n] / seconds if n in worked else 0.0 if n not in self._works else None for n in self._numbers]
             )
         self._take_times(before, after, seconds)
+        self.threads.update(before.threads, after.threads, seconds)
         if before.online != after.online:
             self.settle()
             self.calm = False
@@ -300,7 +329,7 @@ class Meter:
         if not self._intervals:
             return
         self._flush(self._unclean)
-        if self.time_visible:
+        if self._time >= _VISIBLE:
             self._hard.fit()
             self._soft.fit()
 

@@ -13,7 +13,7 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.host import DEFAULT, Census, Host, IrqFacts, Pulse, Topology
+from irqbal.host import DEFAULT, Census, Host, IrqFacts, Measured, Pulse, Topology
 from irqbal.lives import Lives
 from irqbal.model import Cpu, Device, Irq, Outcome, Override, Placed, Queue, Snapshot, steering_of
 from irqbal.planner import Ledger
@@ -174,6 +174,21 @@ class Watch:
             # The next cycle must not rest on a plan that was made before: it finds these masks known.
             self._stirred |= bool(changed)
         return self._snapshot(self._pulse, ledger, tuple(overrides))
+
+    def measured(self, window: Measured) -> int:
+        """Take over what the kernel measured of each IRQ. Returns how many IRQs' costs are measured now."""
+        assert self._census is not None
+        places = []
+        for facts in self._census.irqs:
+            where = self._start.get(facts.number, CpuSet())
+            if len(where) == 1:
+                places.append((facts.number, facts.action.count(",") + 1, where.first, self._kind(facts.number)))
+        return self.meter.measured(window, places)
+
+    def _kind(self, number: int) -> str:
+        """As `exact` has it: whose softirqs do this IRQ's work."""
+        queue = self._queues.get(number)
+        return "" if queue is None else "block" if queue.kind == "io" else "net"
 
     @property
     def totals(self) -> dict[int, int]:
@@ -347,7 +362,10 @@ class Watch:
     def _cpu(self, cpu: Cpu, pulse: Pulse) -> Cpu:
         irq, softirq = self.meter.cpu_times.get(cpu.number, (0.0, 0.0))
         online = cpu.number in pulse.online
-        return msgspec.structs.replace(cpu, online=online, irq_time=irq, softirq_time=softirq, squeezed=self._squeezed.get(cpu.number, 0.0))
+        return msgspec.structs.replace(
+            cpu, online=online, irq_time=irq, softirq_time=softirq, squeezed=self._squeezed.get(cpu.number, 0.0),
+            threads=self.meter.threads.of_cpu.get(cpu.number, 0.0),
+        )  # fmt: skip
 
     def _irq(self, facts: IrqFacts, pulse: Pulse, ledger: Ledger) -> Irq:
         number = facts.number

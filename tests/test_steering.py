@@ -151,8 +151,24 @@ def test_a_partition_covers_each_online_cpu_once_and_nearest_first(shape: tuple[
         for cpu in share:
             nearest = min(distance(by[cpu], by[other.first]) for other in homes.values())
             assert distance(by[cpu], by[homes[queue].first]) == nearest
+    assert share_out(snapshot, homes, shares) == shares, "who has it fairly keeps it"
+    other = homes | {0: CpuSet.of(data.draw(home))}
+    again = share_out(snapshot, other, shares)
+    assert share_out(snapshot, other, again) == again
     if len({home.bits for home in homes.values()}) == len(homes):
         assert used == len(online)  # no CPU is in two sets where each queue has a CPU of its own
+
+
+def test_an_irq_that_moves_changes_few_queues() -> None:
+    """32 queues for 128 CPUs: when one moves to another CPU of its node, the others keep their CPUs, but for the one that it came to."""
+    snapshot = host(cpus(128, 2, 2, 8))
+    homes = {queue: CpuSet.of(2 * queue) for queue in range(32)}
+    before = share_out(snapshot, homes)
+    after = share_out(snapshot, homes | {5: CpuSet.of(13)}, before)
+    assert after != before
+    assert sum(after[queue] != before[queue] for queue in homes) <= 4
+    fresh = share_out(snapshot, homes | {5: CpuSet.of(13)})
+    assert sorted(map(len, after.values())) == sorted(map(len, fresh.values())), "and it is as fair as if made anew"
 
 
 def test_no_queues_give_no_shares() -> None:

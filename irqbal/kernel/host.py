@@ -22,7 +22,7 @@ from irqbal.kernel.packets import Packets
 from irqbal.kernel.softirqs import parse_softirqs
 from irqbal.kernel.softnet import parse_softnet
 from irqbal.kernel.stat import parse_stat
-from irqbal.kernel.threads import read_threads
+from irqbal.kernel.threads import ThreadTimes, read_threads
 from irqbal.kernel.topology import read_cpus, read_online
 from irqbal.model import Cpu, DefaultMove, Move, Outcome, SteeringMove
 
@@ -38,6 +38,7 @@ class KernelHost:
         self._irqs = IrqReader(root)
         self._applier = Applier(root, self._irqs.inode)
         self._kept = Kept()
+        self._threads = ThreadTimes(root, self._kept)
         self._known: dict[int, IrqFacts] = {}
         self._totals: dict[int, int] = {}
         self._cpus: dict[int, Cpu] = {}
@@ -64,6 +65,7 @@ class KernelHost:
         stale: set[int] = set()
         effective: dict[int, CpuSet] = {}
         before = self._totals
+        threads = self._threads.read(before, totals)
         for number in totals if looked is None else looked:
             if totals.get(number, 0) == before.get(number, 0):
                 continue
@@ -75,7 +77,7 @@ class KernelHost:
                 continue
         self._totals = totals
         packets = self._packets.read() if self._packets is not None else {}
-        return Pulse(now, totals, stat.cpu_times, self._online(), effective, frozenset(stale), packets, self._squeezed())
+        return Pulse(now, totals, stat.cpu_times, self._online(), effective, frozenset(stale), packets, self._squeezed(), threads)
 
     def _online(self) -> CpuSet:
         """`/sys/devices/system/cpu/online`, parsed anew only when it changed."""
@@ -184,7 +186,9 @@ class KernelHost:
         if self._packets is not None:
             self._packets.learn(interface.name for interface in interfaces if interface.device is not None)
         flows = int_or(self.root / "proc/sys/net/core/rps_sock_flow_entries", -1)
-        return Topology(cpus, read_devices(self.root, interfaces), interfaces, read_threads(self.root), flows)
+        threads = read_threads(self.root)
+        self._threads.know(threads)
+        return Topology(cpus, read_devices(self.root, interfaces), interfaces, threads, flows)
 
     def apply(
         self, moves: Iterable[Move], steering: Iterable[SteeringMove], default: DefaultMove | None, dry_run: bool

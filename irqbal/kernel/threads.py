@@ -6,12 +6,19 @@ process (CONFIG_PROC_CHILDREN).
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
-from irqbal.kernel.files import names, text_or
+from irqbal.errors import HostError
+from irqbal.host import ThreadTime
+from irqbal.kernel.files import Kept, names, text_or
 from irqbal.model import Thread
+
+HZ = os.sysconf("SC_CLK_TCK")
+"""Of times in `/proc/PID/stat`."""
 
 _IRQ = re.compile(r"irq/(\d{1,7})-.*", re.ASCII | re.DOTALL)
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
@@ -67,3 +74,37 @@ def _allowed(folder: Path) -> CpuSet:
             except ValueError:
                 break
     return CpuSet()
+
+
+class ThreadTimes:
+    """Reads how long these threads ran: fields 14, 15 and 39 (utime, stime, processor) of `/proc/PID/stat`."""
+
+    def __init__(self, root: Path, kept: Kept) -> None:
+        self._folder, self._kept = str(root).rstrip("/"), kept
+        self._threads: dict[int, int | None] = {}
+
+    def know(self, threads: Iterable[Thread]) -> None:
+        """These are the threads that there are."""
+        fresh = {thread.pid: thread.irq for thread in threads if thread.irq is not None or thread.interface}
+        for pid in self._threads.keys() - fresh.keys():
+            self._kept.drop(self._path(pid))
+        self._threads = fresh
+
+    def read(self, before: Mapping[int, int], totals: Mapping[int, int]) -> dict[int, ThreadTime]:
+        """By process id: threaded NAPI, and the threads of those IRQs whose totals differ."""
+        found = {}
+        for pid, irq in list(self._threads.items()):
+            if irq is not None and before.get(irq) == totals.get(irq):
+                continue
+            try:
+                fields = self._kept.read(self._path(pid), 1024).rpartition(b")")[2].split()
+                found[pid] = ThreadTime(irq, int(fields[36]), (int(fields[11]) + int(fields[12])) / HZ)
+            except HostError:
+                # It ended; the next census says what came in its place.
+                del self._threads[pid]
+            except (IndexError, ValueError):
+                continue
+        return found
+
+    def _path(self, pid: int) -> str:
+        return f"{self._folder}/proc/{pid}/stat"

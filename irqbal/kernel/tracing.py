@@ -19,8 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
-
+from irqbal.host import Measured
 from irqbal.kernel.files import names, text_or
 
 PLACES = ("sys/kernel/tracing", "sys/kernel/debug/tracing")
@@ -47,21 +46,6 @@ _ROW = re.compile(r"(\w+):\s*(\d+)")
 _TRIES = 20
 _PAUSE = 0.05
 """The kernel lets go of a removed trigger only after a grace period: so often, and so long apart (seconds), removal is tried."""
-
-
-class Measured(msgspec.Struct, frozen=True):
-    """One window. All times are seconds within it, not a second.
-
-    `handlers` is by IRQ number: time in hard interrupt handlers (of a threaded IRQ, without its thread); `hits` is how often they ran,
-    once for each action of a shared IRQ. `softirqs` is by name as in `/proc/softirqs`, then by CPU; hard interrupts that came in between
-    are part of it. `dropped` counts what found no room in a histogram.
-    """
-
-    seconds: float
-    handlers: dict[int, float]
-    hits: dict[int, int]
-    softirqs: dict[str, dict[int, float]]
-    dropped: int = 0
 
 
 class Tracing:

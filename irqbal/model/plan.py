@@ -204,7 +204,8 @@ def steering_of(identity: str) -> tuple[str, str, int]:
 
 
 def imbalance(snapshot: Snapshot) -> tuple[float, float]:
-    """(busiest CPU's load over the lower bound, busiest CPU's load): the bound is the larger of mean and hottest IRQ."""
+    """(busiest CPU's load over the lower bound, busiest CPU's load): the bound is the larger of the mean and what is hottest of that
+    which goes to one CPU, an IRQ or a CPU's threaded NAPI."""
     loads = [0.0] * (1 + max((cpu.number for cpu in snapshot.cpus), default=0))
     hottest = total = 0.0
     for irq in snapshot.irqs:
@@ -215,6 +216,11 @@ def imbalance(snapshot: Snapshot) -> tuple[float, float]:
         for cpu in irq.effective:
             if cpu < len(loads):
                 loads[cpu] += irq.load / len(irq.effective)
+    for busy in snapshot.cpus:
+        if busy.threads > 0:
+            total += busy.threads
+            loads[busy.number] += busy.threads
+            hottest = max(hottest, busy.threads)
     usable = max(1, len(snapshot.online - snapshot.isolated))
     bound = max(total / usable, hottest)
     busiest = max(loads, default=0.0)

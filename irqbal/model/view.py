@@ -19,7 +19,8 @@ class Cpu(msgspec.Struct, frozen=True):
     `core` is the lowest CPU of its physical core, `l3` the lowest CPU that shares its last-level cache; `siblings` are
     the threads of its core, itself included. `capacity` is the kernel's cpu_capacity (1024: the fastest).
     `isolated` names the source that keeps it out of general use, or is empty. `squeezed` is how often a second, over the last minutes,
-    its softirqs ran out of budget or dropped a packet.
+    its softirqs ran out of budget or dropped a packet. `threads` are seconds a second that threaded NAPI runs here, smoothed:
+    load that goes where the scheduler puts it, not where an IRQ is.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Cpu(msgspec.Struct, frozen=True):
     irq_time: float = 0.0
     softirq_time: float = 0.0
     squeezed: float = 0.0
+    threads: float = 0.0
 
     @property
     def load(self) -> float:

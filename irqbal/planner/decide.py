@@ -283,5 +283,10 @@ class _Decision:
             if irq is not None:
                 home = self._homes.get(irq.number) or irq.affinity & self._snapshot.online
                 homes.setdefault(name, {})[queue] = home
-        shared = {name: share_out(self._snapshot, queues) for name, queues in homes.items()}
+        present = {
+            interface.name: {at: queue.xps for at, queue in enumerate(interface.tx) if queue.xps is not None}
+            for interface in self._snapshot.interfaces
+            if interface.name in homes
+        }
+        shared = {name: share_out(self._snapshot, queues, present.get(name)) for name, queues in homes.items()}
         return {(name, queue): cpus for name, queues in shared.items() for queue, cpus in queues.items()}

@@ -74,9 +74,10 @@ class Draft:
         return everywhere | self._forbidden.get(number, CpuSet())
 
     def load(self, cpu: int) -> float:
-        """Seconds of CPU a second that are settled on this CPU so far: unmovable IRQs, and those with a claim that is not open."""
+        """Seconds of CPU a second that are settled on this CPU so far: unmovable IRQs, those with a claim that is not open, and threaded
+        NAPI."""
         if self._loads is None:
-            self._loads = {}
+            self._loads = {cpu.number: cpu.threads for cpu in self._snapshot.cpus if cpu.threads > 0}
             for irq in self._snapshot.irqs:
                 where = self._fixed.get(irq.number) or (irq.effective if irq.unmovable else CpuSet())
                 self._add_load(irq, where)

@@ -19,33 +19,55 @@ def distance(a: Cpu, b: Cpu) -> int:
     return 3 if a.node == b.node else 4
 
 
-def share_out(snapshot: Snapshot, homes: Mapping[int, CpuSet]) -> dict[int, CpuSet]:
+def share_out(snapshot: Snapshot, homes: Mapping[int, CpuSet], present: Mapping[int, CpuSet] | None = None) -> dict[int, CpuSet]:
     """Give every online CPU, isolated ones included, to the nearest of these queues (queue -> CPUs of its IRQ).
 
     Every CPU is in exactly one set, since a CPU that no queue lists falls back to a hash over all queues. Among equally
-    near queues the one with the fewest CPUs so far gets it. A queue that ends up with none (more queues than CPUs) shares
-    its IRQ's CPU.
+    near queues the one with the fewest CPUs so far gets it, but a CPU stays where it is at present as long as that is
+    fair: else one IRQ that moves would change every queue's set. A queue that ends up with none (more queues than CPUs)
+    shares its IRQ's CPU.
     """
     if not homes:
         return {}
     shares: dict[int, int] = dict.fromkeys(homes, 0)
     counts: dict[int, int] = dict.fromkeys(homes, 0)
-    cpus = [cpu for cpu in snapshot.cpus if cpu.online]
     by_cpu: dict[int, list[int]] = {}
     for queue, home in homes.items():
         for number in home or snapshot.online:
             by_cpu.setdefault(number, []).append(queue)
     near = _Nearest(snapshot, by_cpu)
-    ordered = sorted(cpus, key=lambda cpu: (cpu.number not in by_cpu, near.ring(cpu)[0], cpu.number))
-    for cpu in ordered:
-        _, queues = near.ring(cpu)
-        chosen = min(queues, key=lambda queue: (counts[queue], queue))
-        shares[chosen] |= 1 << cpu.number
-        counts[chosen] += 1
+    groups: dict[tuple[bool, int, tuple[int, ...]], list[int]] = {}
+    for cpu in sorted((cpu for cpu in snapshot.cpus if cpu.online), key=lambda cpu: cpu.number):
+        level, queues = near.ring(cpu)
+        groups.setdefault((cpu.number not in by_cpu, level, queues), []).append(cpu.number)
+    now = _owners(present or {})
+    for (_, _, queues), members in sorted(groups.items()):
+        fair = -(-(sum(counts[queue] for queue in queues) + len(members)) // len(queues))
+        left = []
+        for number in members:
+            stay = next((queue for queue in now.get(number, ()) if queue in queues and counts[queue] < fair), None)
+            if stay is None:
+                left.append(number)
+                continue
+            shares[stay] |= 1 << number
+            counts[stay] += 1
+        for number in left:
+            chosen = min(queues, key=lambda queue: (counts[queue], queue))
+            shares[chosen] |= 1 << number
+            counts[chosen] += 1
     for queue, home in homes.items():
         if not shares[queue]:
             shares[queue] = (home or snapshot.online).bits
     return {queue: CpuSet.from_bits(bits) for queue, bits in shares.items()}
+
+
+def _owners(present: Mapping[int, CpuSet]) -> dict[int, list[int]]:
+    """The queues that list each CPU, the one with most CPUs first: a queue that has none of its own shares its IRQ's."""
+    owners: dict[int, list[int]] = {}
+    for queue, cpus in sorted(present.items(), key=lambda item: (-len(item[1]), item[0])):
+        for number in cpus:
+            owners.setdefault(number, []).append(queue)
+    return owners
 
 
 class _Nearest:
@@ -54,7 +76,7 @@ class _Nearest:
     def __init__(self, snapshot: Snapshot, by_cpu: Mapping[int, Iterable[int]]) -> None:
         self._levels: list[dict[tuple[int, int], set[int]]] = [{}, {}, {}, {}]
         self._all: set[int] = set()
-        self._memo: dict[int, tuple[int, list[int]]] = {}
+        self._memo: dict[int, tuple[int, tuple[int, ...]]] = {}
         for number, queues in by_cpu.items():
             cpu = snapshot.cpu_by_number.get(number)
             if cpu is None:
@@ -67,13 +89,13 @@ class _Nearest:
     def _keys(cpu: Cpu) -> tuple[tuple[int, int], ...]:
         return ((0, cpu.number), (cpu.package, cpu.core), (0, cpu.l3), (0, cpu.node))
 
-    def ring(self, cpu: Cpu) -> tuple[int, list[int]]:
+    def ring(self, cpu: Cpu) -> tuple[int, tuple[int, ...]]:
         """(distance, the queues at that distance) of the nearest queues."""
         if cpu.number not in self._memo:
-            self._memo[cpu.number] = (4, sorted(self._all))
+            self._memo[cpu.number] = (4, tuple(sorted(self._all)))
             for level, key in enumerate(self._keys(cpu)):
                 found = self._levels[level].get(key)
                 if found:
-                    self._memo[cpu.number] = (level, sorted(found))
+                    self._memo[cpu.number] = (level, tuple(sorted(found)))
                     break
         return self._memo[cpu.number]

@@ -1,0 +1,47 @@
+"""Load of threads that handle interrupts: it is the IRQ's own (`irq/N-…`), or the CPU's (threaded NAPI). Pure.
+
+The kernel lets an IRQ's thread follow the IRQ's affinity; a NAPI thread runs where the scheduler puts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from irqbal.host import ThreadTime
+from irqbal.smoothed import ALPHA
+
+_LEAST = 1e-6
+"""Seconds a second that are not worth remembering."""
+
+
+class ThreadLoads:
+    """Seconds a second, smoothed: `of_irq` by IRQ number, `of_cpu` of threaded NAPI by CPU."""
+
+    def __init__(self) -> None:
+        self.of_irq: dict[int, float] = {}
+        self.of_cpu: dict[int, float] = {}
+        self._intervals = 0
+
+    def update(self, before: Mapping[int, ThreadTime], after: Mapping[int, ThreadTime], seconds: float) -> None:
+        """Take one interval in. What a thread ran is taken to be where it ran last; of a thread that is new nothing is known yet."""
+        if not after and not self.of_irq and not self.of_cpu:
+            return
+        self._intervals += 1
+        irqs: dict[int, float] = {}
+        cpus: dict[int, float] = {}
+        for pid, now in after.items():
+            then = before.get(pid)
+            if then is None or then.irq != now.irq or now.seconds < then.seconds:
+                continue
+            spent = (now.seconds - then.seconds) / seconds
+            if now.irq is not None:
+                irqs[now.irq] = irqs.get(now.irq, 0.0) + spent
+            else:
+                cpus[now.cpu] = cpus.get(now.cpu, 0.0) + spent
+        alpha = max(ALPHA, 1 / self._intervals)
+        self.of_irq, self.of_cpu = _smoothed(self.of_irq, irqs, alpha), _smoothed(self.of_cpu, cpus, alpha)
+
+
+def _smoothed(old: Mapping[int, float], fresh: Mapping[int, float], alpha: float) -> dict[int, float]:
+    mixed = {key: old.get(key, 0.0) + alpha * (fresh.get(key, 0.0) - old.get(key, 0.0)) for key in old.keys() | fresh.keys()}
+    return {key: value for key, value in mixed.items() if value > _LEAST}
