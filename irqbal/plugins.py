@@ -134,8 +134,9 @@ def check_hooks(found: Found, module: ModuleType) -> None:
         raise PluginError(f"{who}: {found.module} implements no hook of irqbal")
 
 
-def bind(found: Found, index: int, options: Node, problems: list[Problem]) -> Policy | None:
-    """Load a policy and read its options. Raises PluginError; returns None after adding problems with the options."""
+def bind(found: Found, index: int, options: Node, problems: list[Problem], section: str = "policies") -> Policy | None:
+    """Load what a section of the configuration names, and read its options. Raises PluginError; returns None after adding problems with
+    the options."""
     module = load(found)
     manager = pluggy.PluginManager("irqbal")
     manager.add_hookspecs(hookspecs)
@@ -143,7 +144,7 @@ def bind(found: Found, index: int, options: Node, problems: list[Problem]) -> Po
     hooks = {name: getattr(manager.hook, name) for name in HOOKS if getattr(manager.hook, name).get_hookimpls()}
     kind = options_type(found, hooks)
     try:
-        value = decode(options, kind, f"policies[{index}].{found.name}", problems)
+        value = decode(options, kind, f"{section}[{index}].{found.name}", problems)
     except NotImplementedError as error:
         raise PluginError(f"{found.distributions[0]}: {found.module}: an option's type cannot be read from YAML: {error}") from error
     return None if value is None else Policy(found.name, index, module, value, hooks)

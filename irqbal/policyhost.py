@@ -36,7 +36,8 @@ class Channel(Protocol):
 class Host:
     """The bound policies and what is remembered of IRQs that they identified."""
 
-    def __init__(self, sock: Channel) -> None:
+    def __init__(self, sock: Channel, section: str = "policies") -> None:
+        self._section = section
         self._sock = sock
         self._policies: list[Policy] = []
         self._queues: dict[tuple[str, int], Queue | None] = {}
@@ -75,7 +76,7 @@ class Host:
         for entry in message.entries:
             self._send(frames.Running(entry.index, "import"))
             try:
-                policy = bind(entry.found, entry.index, entry.options, problems)
+                policy = bind(entry.found, entry.index, entry.options, problems, self._section)
             except PluginError as error:
                 refused.append(frames.Refused(entry.index, str(error)))
                 continue
@@ -254,7 +255,7 @@ def main() -> None:
     sock = socket.socket(fileno=int(sys.argv[1]))
     os.chdir("/")
     confine(network=sys.argv[2] == "observers", packages=sys.argv[3:])
-    Host(sock).serve(sock)
+    Host(sock, sys.argv[2]).serve(sock)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,8 @@ def test_an_observer_is_good_where_it_is_named_as_one(everything: Path, tmp_path
     env = {"PATH": "/usr/bin:/bin"}
     (tmp_path / "x.yaml").write_text('observers: [{webhook: {url: "http://127.0.0.1:9/"}}]\n')
     assert "good; 4 policies, 1 observers" in run([str(everything / "irqbal"), "check", "-c", "x.yaml"], tmp_path, env)
+    (tmp_path / "y.yaml").write_text("observers: [{webhook: {uri: 1}}]\n")
+    assert "observers[0].webhook" in run([str(everything / "irqbal"), "check", "-c", "y.yaml"], tmp_path, env, check=2)
     doctor = [str(everything / "irqbal"), "policies", "--doctor", "-c", "x.yaml"]
     assert "webhook (irqbal-webhook 0.1.0, module irqbal_webhook): used" in run(doctor, tmp_path, env)
     (tmp_path / "x.yaml").write_text('policies: [{webhook: {url: "http://127.0.0.1:9/"}}, example]\n')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -13,6 +14,8 @@ from irqbal.errors import ConfigError
 from irqbal.frames import Entry
 from irqbal.policies import Policies
 
+Section = Literal["policies", "observers"]
+
 
 @click.command("check")
 @command_options
@@ -22,7 +25,10 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
     config = common.config()
     problems: list[str] = []
     installed = plugins.find()
-    for key, items in (("policies", config.policies), ("observers", config.observers)):
+    sections: tuple[tuple[Section, tuple[configuration.PolicyEntry, ...]], ...] = (
+        ("policies", config.policies), ("observers", config.observers),
+    )  # fmt: skip
+    for key, items in sections:
         entries = []
         for index, item in enumerate(items):
             where = f"{common.name}:{item.options.line}: {key}[{index}].{item.name}"
@@ -40,11 +46,11 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
     return 0
 
 
-def _bound(entries: list[Entry], name: str, key: str, items: tuple[configuration.PolicyEntry, ...]) -> list[str]:
+def _bound(entries: list[Entry], name: str, key: Section, items: tuple[configuration.PolicyEntry, ...]) -> list[str]:
     """What is wrong with these policies' options, and with their packages."""
     if not entries:
         return []
-    policies = Policies(entries)
+    policies = Policies(entries, key)
     try:
         found = [configuration.format_problem(name, problem) for problem in policies.bind()]
         for index, failure in policies.aside.items():
