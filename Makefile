@@ -15,11 +15,21 @@ test: needs $(VENV)/.installed-test
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	cd tests && MYPYPATH=. ../$(BIN)/mypy --config-file ../pyproject.toml *.py vm/*.py bench/*.py long/*.py
+	for each in contrib/*/pyproject.toml; do (cd $$(dirname $$each) && MYPYPATH=../..:../../policies ../../$(BIN)/mypy --strict --explicit-package-bases *.py) || exit 1; done
+	cd tests && MYPYPATH=.:bench ../$(BIN)/mypy --config-file ../pyproject.toml *.py vm/*.py bench/*.py long/*.py
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	@ls dist/*.whl
+
+# The manual pages, from what --help and the configuration's keys say; a test holds man/ to it.
+.PHONY: man deb
+man: $(VENV)/.installed
+	$(BIN)/python -m irqbal.manpages man
+
+# A Debian package with all that it needs but Python, in dist/.
+deb:
+	@sh packaging/deb/build.sh dist
 
 needs:
 	@sh tests/needs.sh
@@ -45,6 +55,11 @@ bench: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python tests/bench_mongodb.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/api.py
 	$(BIN)/python tests/bench/balance.py
+
+# The same on a real kernel of 64 CPUs under QEMU, with traffic; a quarter of an hour.
+.PHONY: bench-vm
+bench-vm: needs $(VENV)/.installed-test
+	PYTHONPATH=tests $(BIN)/python tests/bench/vm.py
 
 # Minutes rather than seconds: a hundred kills of the daemon, a minute of kills of MongoDB.
 .PHONY: long

@@ -10,7 +10,7 @@ usage() {
 
 	  --prefix DIR     where irqbal's Python environment goes (/opt/irqbal)
 	  --from SOURCE    a folder or a wheel to install (the folder that this script lies in)
-	  --python PYTHON  Python 3.11 or later (python3)
+	  --python PYTHON  Python 3.11 or later (python3, or the newest python3.N where that is older)
 	  --remove         stop it, put every original mask back, and take away what was installed
 	  --purge          with --remove: the configuration and /var/lib/irqbal, too
 
@@ -23,7 +23,7 @@ fail() { printf 'setup_service.sh: %s\n' "$*" >&2; exit 1; }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 destdir=${DESTDIR:-}
-prefix=/opt/irqbal from=${here%/*} python=python3 remove='' purge=''
+prefix=/opt/irqbal from=${here%/*} python='' remove='' purge=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--prefix | --from | --python)
@@ -90,14 +90,25 @@ if [ -n "$remove" ]; then
 	exit 0
 fi
 
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-	fail "$python is not Python 3.11 or later: install one, or name it with --python"
+recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+if [ -z "$python" ]; then
+	python=python3
+	# RHEL 9 and SUSE 15 keep an old python3, and have newer ones beside it.
+	for name in python3 python3.14 python3.13 python3.12 python3.11; do
+		if recent "$name"; then
+			python=$name
+			break
+		fi
+	done
+fi
+recent "$python" || fail "$python is not Python 3.11 or later: install one (RHEL: dnf install python3.11, SUSE: zypper install python311)," \
+	"or name it with --python"
 [ -e "$from" ] || fail "$from does not exist"
 if [ -e "$place" ] && [ ! -e "$place/pyvenv.cfg" ]; then
 	[ -z "$(ls -A "$place")" ] || fail "$place is there already and is no Python environment: choose another --prefix"
 fi
 
-[ -x "$place/bin/pip" ] || "$python" -m venv "$place" || fail "python3-venv is missing: apt-get install python3-venv"
+[ -x "$place/bin/pip" ] || "$python" -m venv "$place" || fail "$python could make no environment; on Debian and Ubuntu: apt-get install python3-venv"
 try=1
 until "$place/bin/pip" install --quiet --disable-pip-version-check --upgrade "${from}[mongodb]"; do
 	[ "$try" -lt 3 ] || fail "pip could not install $from; nothing was started"
@@ -128,6 +139,8 @@ if [ -n "$destdir" ]; then
 	exit 0
 fi
 
+# Where SELinux is on (Fedora, RHEL, newer SUSE), systemd starts only what is labelled as a program.
+! command -v restorecon >/dev/null 2>&1 || restorecon -R "$place" "$unit" "$users" "$folders" "$config"
 systemd-sysusers "$users"
 systemd-tmpfiles --create "$folders"
 "$place/bin/irqbal" check -c "$config" || fail "the configuration is refused, so irqbal was not started: correct it, and run this again"

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from irqbal import __version__, plugins
+from irqbal import __version__, plugins, telling
 from irqbal.api import answers, views
 from irqbal.api.backend import ApiError, Caller, Listing, Subscribers, Subscription, View, Written
 from irqbal.api.contract import API_VERSION
@@ -24,6 +24,7 @@ from irqbal.api.metrics import Exporter, Tally
 from irqbal.balancer import Balancer
 from irqbal.errors import HostError
 from irqbal.history.samples import Decision, DecisionKind
+from irqbal.history.told import Recently, Told
 from irqbal.located import plain
 from irqbal.model import Outcome, Override, Plan, Record, Snapshot, Step
 from irqbal.policies import Policies
@@ -46,6 +47,7 @@ class Control(Past):
         self._started = time.time()
         self._subscribers = Subscribers()
         self._tally = Tally()
+        self._recently = Recently()
         self._view: View | None = None
         self._version = 0
         self._fresh = False
@@ -68,6 +70,7 @@ class Control(Past):
         """A cycle was run: everybody who looks sees it from now on."""
         balancer = self._daemon.balancer
         self._tally.count(record)
+        self._recently.note(record)
         self._cycles += 1
         self._show(record, balancer.fresh)
         for item in balancer.expired:
@@ -104,11 +107,19 @@ class Control(Past):
 
     # Backend
 
-    def hosts(self) -> list[answers.HostView]:
+    async def hosts(self) -> list[answers.HostView]:
         """This one."""
-        return [answers.HostView(self.name, None if self._view is None else Moment(self._view.record.wall), __version__)]
+        return [telling.host_view(self.status(), await self.view(), self._recently)]
 
-    def host(self, name: str | None) -> Control:
+    async def findings(self, code: str) -> list[answers.FindingView]:
+        """What is not as it should be here."""
+        return telling.finding_views(self.name, await self.view(), code)
+
+    def told(self) -> Told | None:
+        """How this host is now, for those who look at many."""
+        return None if self._view is None else telling.told(self.status(), self._view, self.overrides(), self._recently)
+
+    async def host(self, name: str | None) -> Control:
         """This one, by its name or without. Raises ApiError."""
         if name in (None, self.name):
             return self
@@ -234,6 +245,7 @@ class Control(Past):
 
     async def set_override(self, override: Override, number: int, caller: Caller) -> Written:
         """Persist, write, and say what the kernel did. Raises ApiError if it refused."""
+        self._refuse()
         balancer = self._daemon.balancer
 
         def work() -> tuple[Record, Outcome | None]:
@@ -269,6 +281,7 @@ class Control(Past):
 
     async def clear_override(self, identity: str, caller: Caller) -> Written:
         """Take it away; the policies place the IRQ at once."""
+        self._refuse()
         balancer = self._daemon.balancer
         gone = next((item for item in balancer.overrides if item.identity == identity), None)
         if gone is None:
@@ -306,6 +319,7 @@ class Control(Past):
 
     def pause(self, seconds: float | None, caller: Caller) -> None:
         """Write nothing until `resume`, or for so long."""
+        self._refuse()
         self._cancel_resume()
         self._daemon.balancer.paused = True
         length = "until resumed" if seconds is None else f"for {Duration(seconds)}"
@@ -317,12 +331,18 @@ class Control(Past):
 
     def resume(self, caller: Caller) -> None:
         """Go on."""
+        self._refuse()
         self._cancel_resume()
         if self._daemon.balancer.paused:
             self._daemon.balancer.paused = False
             log.info("resumed by %s", caller)
             self._decide("action", result="resumed", reason="balancing goes on", who=str(caller))
         self._daemon.ask("resume")
+
+    def _refuse(self) -> None:
+        """Raises ApiError where this daemon may only look."""
+        if self._daemon.observes:
+            raise ApiError(409, "observing", f"{self._daemon.observes}; nothing was changed")
 
     def _cancel_resume(self) -> None:
         if self._resume is not None:
@@ -331,6 +351,7 @@ class Control(Past):
 
     async def restore(self, caller: Caller) -> answers.RestoreAnswer:
         """Put originals back and pause."""
+        self._refuse()
         outcomes: tuple[Outcome, ...] = await self._daemon.on_kernel(self._daemon.balancer.restore)
         self._cancel_resume()
         done = sum(item.result in ("written", "unchanged") for item in outcomes)

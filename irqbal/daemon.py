@@ -25,7 +25,7 @@ from tornado.ioloop import IOLoop
 from irqbal import systemd
 from irqbal.api.listeners import Listeners
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
-from irqbal.config import ApiOptions, Config
+from irqbal.config import Config
 from irqbal.config import load as load_config
 from irqbal.control import STUCK, Control
 from irqbal.errors import ConfigError, HostError, IrqbalError
@@ -38,10 +38,12 @@ from irqbal.host import Save
 from irqbal.journal import Folders, Journal, Lock, load_overrides
 from irqbal.kernel import KernelHost
 from irqbal.kernel.events import Events
+from irqbal.measuring import Measuring
 from irqbal.model import Record
 from irqbal.observers import Observers
 from irqbal.policies import Policies, Stopped
 from irqbal.report import Reporter
+from irqbal.running import described
 from irqbal.setup import bind, bind_observers, folders, is_live, keep, refuse_irqbalance, settings
 
 if TYPE_CHECKING:
@@ -63,10 +65,12 @@ class Daemon:
     """One host's daemon. `run` returns the exit status."""
 
     def __init__(self, config: Config, path: Path | None, root: Path, dry_run: bool, force: bool, made_up: HostSpec | None = None) -> None:
-        self.config, self._path, self._root = config, path, root
+        self.config, self._path, self._root = self._adapted(config), path, root
         self._asked_dry_run, self._force, self._made_up = dry_run, force, made_up
         self._live = made_up is None and is_live(root)
         self.dry_run = dry_run or config.dry_run
+        self.observes = ""  # Why nobody may have anything written; empty where they may.
+        self._records = not self.dry_run
         self._kernel = ThreadPoolExecutor(1, "kernel")
         self._history = ThreadPoolExecutor(1, "history")
         self._wake = asyncio.Event()
@@ -93,15 +97,21 @@ class Daemon:
         """Run until SIGTERM or SIGINT. Raises IrqbalError if it cannot start."""
         sys.setswitchinterval(SWITCH)
         with contextlib.ExitStack() as stack:
-            places = folders(self.config, self._root, made_up=self._made_up is not None)
-            if not self.dry_run:
-                if self._made_up is None:
-                    refuse_irqbalance(self._root, self._force)
+            places = self._places()
+            if not self.dry_run and self._made_up is None:
+                refuse_irqbalance(self._root, self._force)
+            if self._records:
                 stack.callback(Lock(places.run).release)
             self._balancer = self._build(places)
             stack.callback(self._balancer.host.close)
             asyncio.run(self._main(places))
         return 0
+
+    def _adapted(self, config: Config) -> Config:
+        return config
+
+    def _places(self) -> Folders:
+        return folders(self.config, self._root, made_up=self._made_up is not None)
 
     def _build(self, places: Folders) -> Balancer:
         journal = None
@@ -111,10 +121,8 @@ class Daemon:
             host.save = journal.save
         policies = bind(self.config, self._name())
         overrides = load_overrides(places.state)
-        return Balancer(
-            host, policies, settings(self.config, COOLDOWN_INTERVALS), float(self.config.interval), self.dry_run,
-            journal, overrides, places,
-        )  # fmt: skip
+        planner = settings(self.config, COOLDOWN_INTERVALS)
+        return Balancer(host, policies, planner, float(self.config.interval), self.dry_run, journal, overrides, places)
 
     def _host(self, save: Save | None) -> KernelHost | SimulatedHost:
         """The machine's own kernel, a tree of its files, or a made-up host."""
@@ -133,7 +141,7 @@ class Daemon:
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self.ask, "reload")
         self._watch_events()
-        if not self.dry_run:
+        if self._records:
             self._boot = self.balancer.host.boot_id
             self._decided = Decided(self._boot)
             mongodb = self.config.history.mongodb
@@ -142,10 +150,11 @@ class Daemon:
             if mongodb is not None:
                 self._ship(mongodb, keeper)
         self._control = Control(self)
-        self._listeners = Listeners(self._control, self.config.api, places, owns_socket=not self.dry_run)
+        self._listeners = Listeners(self._control, self.config.api, places, owns_socket=self._records)
         self._control.auth_failures = self._listeners.auth_failures
         await self._listeners.open()
-        tasks = [asyncio.create_task(self._feed_watchdog()), asyncio.create_task(self._beat())]
+        tasks = [asyncio.create_task(self._feed_watchdog()), asyncio.create_task(self._beat()),
+                 asyncio.create_task(Measuring(self, self._root, self._live and not self.dry_run).run())]  # fmt: skip
         try:
             with contextlib.suppress(Stopped):
                 await self._cycles()
@@ -229,6 +238,8 @@ class Daemon:
             self._observers.tell(record)
         if self._control is not None:
             self._control.publish(record)
+            if self._shipper is not None and recorded is not None and (told := self._control.told()) is not None:
+                self._shipper.tell(told)
 
     def _one_cycle(self, cause: str, full: bool) -> tuple[Record, Recorded | None]:
         """On the kernel thread: a cycle, and the history's sample if one is due."""
@@ -238,6 +249,9 @@ class Daemon:
         if self.feed is None or now - self._sampled < float(self.config.history.every) * 0.99:
             return record, None
         self._sampled = now
+        if self._shipper is not None and not balancer.fresh:
+            # What is told of the host is of now, also where cycles rest.
+            balancer.refresh()
         return record, self.recorder.take(balancer.host.counts(), balancer.snapshot, time.time())
 
     async def _next(self) -> tuple[str, bool]:
@@ -277,7 +291,7 @@ class Daemon:
         try:
             if self._path is None:
                 raise ConfigError(["there is no configuration file to reload: irqbal runs on its defaults"])
-            config = await self.on_kernel(load_config, self._path)
+            config = self._adapted(await self.on_kernel(load_config, self._path))
             observers = Observers(await self.on_history(bind_observers, config, self._name()), self._history)
             try:
                 policies: Policies = await self.on_kernel(bind, config, self._name())
@@ -296,24 +310,17 @@ class Daemon:
             dry_run = self.dry_run if self._asked_dry_run or self.balancer.journal is None else config.dry_run
             if config.dry_run != dry_run and not self._asked_dry_run:
                 log.warning("reload: a daemon that was started as a dry run stays one until a restart")
-            before = self.config.api
-            self.config, self.dry_run = config, dry_run
-            await self._relisten(before)
+            before, self.config, self.dry_run = self.config.api, config, dry_run
+            if self._listeners is not None and (config.api != before or config.api.tls is not None):
+                # With TLS also on the same addresses: the certificate may be new.
+                await self._listeners.reopen(config.api)
             if self._observers is not None:
                 self._observers.stop()
             self._observers = observers
-            balancer = self.balancer
-            await self.on_kernel(
-                balancer.reconfigure, policies, settings(config, COOLDOWN_INTERVALS), float(config.interval), dry_run
-            )
+            planner = settings(config, COOLDOWN_INTERVALS)
+            await self.on_kernel(self.balancer.reconfigure, policies, planner, float(config.interval), dry_run)
             log.info("reload: %s", self._status())
         systemd.notify("READY=1")
-
-    async def _relisten(self, before: ApiOptions) -> None:
-        """Other addresses after a reload; with TLS also the same ones, since the certificate may be new."""
-        api = self.config.api
-        if self._listeners is not None and (api != before or api.tls is not None):
-            await self._listeners.reopen(api)
 
     @property
     def balancer(self) -> Balancer:
@@ -386,12 +393,6 @@ class Daemon:
             self._control.heartbeat()
 
     def _status(self) -> str:
-        balancer = self.balancer
-        names = [name for index, name in balancer.policies.names().items() if index not in balancer.policies.aside]
-        what = "dry run, nothing is written" if self.dry_run else "balancing"
-        if balancer.paused:
-            what = "paused"
-        aside = f"; set aside: {', '.join(f.policy for f in balancer.policies.aside.values())}" if balancer.policies.aside else ""
-        return f"{what} every {self.config.interval} with {', '.join(names) or 'no policy'}{aside}"
+        return described(self.balancer, "dry run, nothing is written" if self.dry_run else "balancing", str(self.config.interval))
 
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Literal, TypeVar
 
 import msgspec
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
-from rich.tree import Tree
+from rich.text import Text
 
-from irqbal.model import Irq, Plan, Record, Snapshot, Step
+from irqbal.model import Irq, Outcome, Plan, Record, Snapshot, Step
 from irqbal.verify import Finding
 
 
 def console() -> Console:
     """Where to print: as wide as the terminal; wide enough for any line when piped."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
-    return _Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty(), markup=False, emoji=False)
+    # rich keeps bold text and lines under NO_COLOR; whoever set it wants no escape sequences at all.
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return _Console(
+        width=width, highlight=False, soft_wrap=not sys.stdout.isatty(), markup=False, emoji=False, color_system=colours,
+    )  # fmt: skip
 
 
 class _Console(Console):
@@ -31,52 +38,78 @@ class _Console(Console):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A table's column. On a narrow terminal those with the highest `drop` go first, and those that `wrap` become narrow."""
+    """A table's column. On a narrow terminal those with the highest `drop` go first, and those that `wrap` become narrow.
+
+    `style`: as rich names them, for every cell.
+    """
 
     head: str
     right: bool = False
     wrap: bool = False
     drop: int = 0
+    style: str = ""
 
 
+Cell = TypeVar("Cell", bound=str | Text)
 GAP = 2
 NARROW = 16
 """Columns of text that wrap are given at least so much."""
+WORD = 24
+"""A word that is longer than this is broken before others are crowded."""
 
 
-def print_rows(out: Console, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """A table that fits: on a terminal, columns that matter less are left out until the others have room."""
-    cells = [[plain(cell) for cell in row] for row in rows]
-    shown = _fitting(columns, cells, out.width)
+def print_rows(out: Console, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
+    """A table that fits: on a terminal, columns that matter less are left out until the others have room. A cell may be a `Text`
+    with a style of its own."""
+    cells = [[cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row] for row in rows]
+    widest = [max(cell_len(column.head), max((row[index].cell_len for row in cells), default=0)) for index, column in enumerate(columns)]
+    whole = [max((cell_len(word) for row in cells for word in _SPACES.split(row[index].plain)), default=0) for index in range(len(columns))]
+    widths = _fitting(columns, widest, whole, out.width)
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for index in shown:
+    for index, width in widths.items():
         column = columns[index]
         table.add_column(
-            column.head, justify="right" if column.right else "left", overflow="fold", no_wrap=not column.wrap,
-            min_width=min(NARROW, _widest(columns, cells, index)) if column.wrap else None,
+            column.head, justify="right" if column.right else "left", overflow="fold", no_wrap=not column.wrap, style=column.style,
+            width=width if column.wrap else None,
         )  # fmt: skip
     for row in cells:
-        table.add_row(*(row[index] for index in shown))
+        table.add_row(*(_at_commas(row[index], width) for index, width in widths.items()))
     out.print(table)
 
 
-def _widest(columns: Sequence[Column], rows: Sequence[Sequence[str]], index: int) -> int:
-    return max(cell_len(columns[index].head), max((cell_len(row[index]) for row in rows), default=0))
+_SPACES = re.compile(r"[ ,]")
 
 
-def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    needs = {
-        index: min(NARROW, widest) if column.wrap else widest
-        for index, column in enumerate(columns)
-        for widest in [_widest(columns, rows, index)]
-    }
-    shown = list(range(len(columns)))
-    while sum(needs[index] + GAP for index in shown) > width:
-        least = max(shown, key=lambda index: columns[index].drop)
+def _fitting(columns: Sequence[Column], widest: Sequence[int], whole: Sequence[int], width: int) -> dict[int, int]:
+    """The columns that are shown, each with its width. `whole`: from that width on a column need not break within a word."""
+    found = {index: min(NARROW, size) if columns[index].wrap else size for index, size in enumerate(widest)}
+    while sum(found.values()) + GAP * (len(found) - 1) > width:
+        least = max(found, key=lambda index: columns[index].drop)
         if columns[least].drop == 0:
             break
-        shown.remove(least)
-    return shown
+        del found[least]
+    # What is left over goes to those that would break a word, then to those that lack most.
+    for _ in range(width - sum(found.values()) - GAP * (len(found) - 1)):
+        lacks = max(found, key=lambda index: (found[index] < min(whole[index], WORD), widest[index] / max(1, found[index])))
+        if found[lacks] >= widest[lacks]:
+            break
+        found[lacks] += 1
+    return found
+
+
+_CPUS = re.compile(r"[0-9,-]+")
+
+
+def _at_commas(cell: Text, width: int) -> Text:
+    """A long CPU set on several lines, none of which ends within a number."""
+    if cell.cell_len <= width or not _CPUS.fullmatch(cell.plain):
+        return cell
+    lines = [""]
+    for part in cell.plain.replace(",", ",\n").split("\n"):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return Text("\n".join(lines), cell.style)
 
 
 _BIDI = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -113,148 +146,136 @@ def _level(value: float, most: float) -> int:
     return min(len(BLOCKS) - 1, max(1, round(value / most * (len(BLOCKS) - 1))))
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        right = column.startswith(">")
-        table.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
-    return table
-
-
 def _irq_name(irq: Irq | None) -> str:
     if irq is None:
         return ""
     return irq.action if irq.queue is None else f"{irq.action} ({irq.queue})"
 
 
+_IRQ = Column("IRQ", right=True, style="bold")
+_NAME = Column("NAME", wrap=True)
+_FROM = Column("FROM", wrap=True, style="dim")
+_TO = Column("TO", wrap=True, style="green")
+_POLICY = Column("POLICY", style="cyan")
+_REASON = Column("REASON", wrap=True)
+_RESULT = Column("RESULT", wrap=True, drop=1)
+_RESULTS = {"written": "green", "unchanged": "green", "dry run": "dim"}
+"""How a result looks; any other is bad news."""
+
+
 def print_plan(out: Console, record: Record, snapshot: Snapshot) -> None:
     """Moves, steering, refusals and notes of one plan."""
     plan = record.plan
-    outcomes = {outcome.identity: outcome for outcome in record.outcomes}
+    results = _Results(record)
     if plan.moves:
-        table = _table(">IRQ", "NAME", "FROM", "TO", "POLICY", "REASON", "RESULT")
-        for move in plan.moves:
-            outcome = outcomes.get(move.identity)
-            result = "" if outcome is None else outcome.detail or outcome.result
-            name = _irq_name(snapshot.irq_by_number.get(move.irq))
-            table.add_row(str(move.irq), name, str(move.before), str(move.after), move.policy, move.reason, result)
-        out.print(table)
+        rows: list[list[str | Text]] = [
+            [str(move.irq), _irq_name(snapshot.irq_by_number.get(move.irq)), str(move.before), str(move.after), move.policy, move.reason,
+             *results.of(move.identity)]
+            for move in plan.moves
+        ]  # fmt: skip
+        print_rows(out, (_IRQ, _NAME, _FROM, _TO, _POLICY, _REASON, *results.columns), rows)
     else:
         out.print("No IRQ is to be moved.")
-    _print_steering(out, plan, record)
+    _print_steering(out, plan, results)
     _print_rest(out, plan, snapshot)
+    out.print(Text.assemble(
+        (f"{len(plan.moves)} to move", "bold green" if plan.moves else "bold"), f", {len(plan.kept)} right already, ",
+        (f"{len(plan.refused)} refused", "yellow" if plan.refused else ""), "." if results.columns else ". Nothing was written.",
+    ))  # fmt: skip
 
 
-def _print_steering(out: Console, plan: Plan, record: Record) -> None:
-    outcomes = {outcome.identity: outcome for outcome in record.outcomes}
+class _Results:
+    """What became of each setting. Where nothing was to be written, no column says so line by line."""
+
+    def __init__(self, record: Record) -> None:
+        self._outcomes: dict[str, Outcome] = {outcome.identity: outcome for outcome in record.outcomes}
+        dry = all(outcome.result == "dry run" and not outcome.detail for outcome in record.outcomes)
+        self.columns: tuple[Column, ...] = () if dry else (_RESULT,)
+
+    def of(self, identity: str) -> tuple[Text, ...]:
+        """The cells of those columns."""
+        outcome = self._outcomes.get(identity)
+        if outcome is None or not self.columns:
+            return tuple(Text() for _ in self.columns)
+        return (Text(plain(outcome.detail or outcome.result), _RESULTS.get(outcome.result, "red")),)
+
+
+def _print_steering(out: Console, plan: Plan, results: _Results) -> None:
     if plan.default is not None:
         out.print(f"default_smp_affinity: {plan.default.before} -> {plan.default.after} ({plan.default.reason})")
     if plan.steering:
-        table = _table("SETTING", "INTERFACE", ">QUEUE", "FROM", "TO", "REASON", "RESULT")
-        for setting in plan.steering:
-            outcome = outcomes.get(setting.identity)
-            result = "" if outcome is None else outcome.detail or outcome.result
-            table.add_row(
-                setting.setting, setting.interface, str(setting.queue), setting.before or "-", setting.after or "-",
-                setting.reason, result,
-            )  # fmt: skip
-        out.print(table)
+        out.print()
+        columns = (Column("SETTING"), Column("INTERFACE"), Column("QUEUE", right=True, style="bold"), _FROM, _TO, _REASON, *results.columns)
+        rows: list[list[str | Text]] = [
+            [one.setting, one.interface, str(one.queue), one.before or "-", one.after or "-", one.reason, *results.of(one.identity)]
+            for one in plan.steering
+        ]
+        print_rows(out, columns, rows)
 
 
 def _print_rest(out: Console, plan: Plan, snapshot: Snapshot) -> None:
     if plan.refused:
-        table = _table(">IRQ", "NAME", "POLICY", "REFUSED BECAUSE", "ADVICE")
+        out.print()
+        # On a terminal each advice stands once, below, where the reasons would otherwise have no room.
+        advices = list(dict.fromkeys(refusal.advice for refusal in plan.refused if refusal.advice))
+        noted = out.width < ROOMY
+        rows = []
         for refusal in plan.refused:
             irq = None if refusal.irq is None else snapshot.irq_by_number.get(refusal.irq)
             number = "" if refusal.irq is None else str(refusal.irq)
-            table.add_row(number, _irq_name(irq), refusal.policy, refusal.reason, refusal.advice)
-        out.print(table)
+            advice = refusal.advice if not noted or not refusal.advice else f"({advices.index(refusal.advice) + 1})"
+            rows.append([number, _irq_name(irq), refusal.policy, refusal.reason, advice])
+        because = Column("REFUSED BECAUSE", wrap=True, style="yellow")
+        print_rows(out, (_IRQ, _NAME, _POLICY, because, Column("ADVICE", wrap=not noted)), rows)
+        for index, advice in enumerate(advices if noted else ()):
+            out.print(f"({index + 1}) {plain(advice)}")
+        out.print()
     for failure in plan.failures:
-        out.print(f"policy {failure.policy} failed: {failure.reason}", style="red", markup=False)
+        out.print(f"policy {failure.policy} failed: {failure.reason}", style="red")
     for policy, note in plan.notes:
         advice = f" ({note.advice})" if note.advice else ""
-        out.print(f"{policy}: {note.text}{advice}", markup=False)
-    out.print(f"{len(plan.moves)} to move, {len(plan.kept)} right already, {len(plan.refused)} refused.")
+        out.print(f"{policy}: {note.text}{advice}")
+
+
+ROOMY = 160
+"""From this width on a refusal's advice stands beside it."""
+_STEPS = {
+    "move": "bold green", "keep": "green", "refuse": "red", "limit": "yellow", "evict": "yellow", "hold": "yellow", "override": "magenta",
+}  # fmt: skip
 
 
 def print_explanation(out: Console, irq: Irq, steps: Iterable[Step]) -> None:
     """Why one IRQ is where it is: limits, claims and refusals in order."""
-    out.print(f"IRQ {irq.number}: {_irq_name(irq)}", style="bold", markup=False)
-    out.print(f"  identity   {irq.identity}, generation {irq.generation}", markup=False)
-    out.print(f"  affinity   {irq.affinity}, effective {irq.effective or '-'}")
-    out.print(f"  rate       {irq.rate:.1f} interrupts/s, load {irq.load * 100:.2f} % of a CPU")
-    out.print(f"  movable    {'yes' if irq.movable else 'no: ' + irq.unmovable}", markup=False)
+    out.print(f"IRQ {irq.number}: {plain(_irq_name(irq))}", style="bold")
+    _fact(out, "identity", f"{plain(irq.identity)}, generation {irq.generation}")
+    _fact(out, "affinity", f"{irq.affinity}, effective {irq.effective or '-'}")
+    _fact(out, "rate", f"{irq.rate:.1f} interrupts/s, load {irq.load * 100:.2f} % of a CPU")
+    _fact(out, "movable", "yes" if irq.movable else f"no: {irq.unmovable}", "" if irq.movable else "yellow")
     if irq.placed is not None:
-        out.print(f"  placed     on {irq.placed.cpus} by {irq.placed.policy}, {irq.placed.age:.0f} s ago", markup=False)
-    table = _table("POLICY", "STEP", "CPUS", "REASON")
-    empty = True
-    for step in steps:
-        empty = False
-        table.add_row(step.policy, step.what, "-" if step.cpus is None else str(step.cpus), step.reason)
-    if empty:
-        out.print("  No limit binds it and no policy claims it: irqbal leaves it as it is.")
+        _fact(out, "placed", f"on {irq.placed.cpus} by {irq.placed.policy}, {irq.placed.age:.0f} s ago")
+    rows: list[list[str | Text]] = [
+        [step.policy, Text(step.what, _STEPS.get(step.what, "")), "-" if step.cpus is None else str(step.cpus), step.reason]
+        for step in steps
+    ]
+    if rows:
+        print_rows(out, (_POLICY, Column("STEP"), Column("CPUS", wrap=True), _REASON), rows)
     else:
-        out.print(table)
+        out.print("  No limit binds it and no policy claims it: irqbal leaves it as it is.")
+
+
+def _fact(out: Console, name: str, text: str, style: str = "") -> None:
+    """A name and what it is; what does not fit goes on below the text."""
+    if out.soft_wrap:
+        out.print(f"  {name:<10} {text}")
+        return
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=12, style="dim")
+    grid.add_column(overflow="fold")
+    grid.add_row(f"  {name}", Text(text, style))
+    out.print(grid)
 
 
 def print_findings(out: Console, findings: Iterable[Finding]) -> None:
     """What `verify` found."""
     for finding in findings:
         out.print(f"{finding.code}: {finding.text}; {finding.advice}", markup=False)
-
-
-def print_topology(out: Console, snapshot: Snapshot) -> None:
-    """CPUs by node, package, L3 and core; then devices with their interfaces, queues and IRQs."""
-    tree = Tree("host")
-    _cpu_tree(tree, snapshot)
-    _device_tree(tree, snapshot)
-    out.print(tree)
-
-
-def _cpu_tree(tree: Tree, snapshot: Snapshot) -> None:
-    nodes = sorted({cpu.node for cpu in snapshot.cpus})
-    for node in nodes:
-        cpus = [cpu for cpu in snapshot.cpus if cpu.node == node]
-        branch = tree.add(f"node {node}")
-        for package in sorted({cpu.package for cpu in cpus}):
-            inside = [cpu for cpu in cpus if cpu.package == package]
-            below = branch.add(f"package {package}")
-            for l3 in sorted({cpu.l3 for cpu in inside}):
-                cores = sorted({cpu.core for cpu in inside if cpu.l3 == l3})
-                cache = below.add(f"L3 of CPU {l3}: {len(cores)} cores")
-                for core in cores:
-                    threads = [cpu for cpu in inside if cpu.core == core and cpu.l3 == l3]
-                    cache.add(", ".join(_cpu_text(cpu.number, snapshot) for cpu in threads))
-
-
-def _cpu_text(number: int, snapshot: Snapshot) -> str:
-    cpu = snapshot.cpu_by_number[number]
-    marks = [text for text in ("" if cpu.online else "offline", f"isolated by {cpu.isolated}" if cpu.isolated else "") if text]
-    if cpu.capacity != 1024:
-        marks.append(f"capacity {cpu.capacity}")
-    return f"CPU {number}" + (f" ({', '.join(marks)})" if marks else "")
-
-
-def _device_tree(tree: Tree, snapshot: Snapshot) -> None:
-    shown: set[int] = set()
-    for device in snapshot.devices:
-        irqs = [irq for number in device.irqs if (irq := snapshot.irq_by_number.get(number)) and irq.device == device.address]
-        if not irqs:
-            continue
-        names = ", ".join((*device.interfaces, *device.disks)) or "no interface or disk"
-        node = "no node" if device.node < 0 else f"node {device.node}"
-        branch = tree.add(f"{device.address} {device.driver or '(no driver)'}, {node}: {names}")
-        for irq in irqs:
-            shown.add(irq.number)
-            branch.add(_irq_text(irq))
-    rest = [irq for irq in snapshot.irqs if irq.number not in shown]
-    if rest:
-        branch = tree.add("other IRQs")
-        for irq in rest:
-            branch.add(_irq_text(irq))
-
-
-def _irq_text(irq: Irq) -> str:
-    queue = f" {irq.queue}{'' if irq.queue.active else ' (not active)'}" if irq.queue is not None else ""
-    movable = "" if irq.movable else f", not movable: {irq.unmovable}"
-    return f"IRQ {irq.number} {irq.action}{queue}: CPUs {irq.affinity}, effective {irq.effective or '-'}{movable}"

@@ -29,6 +29,7 @@ class Running(Protocol):
 
     config: Config
     dry_run: bool
+    observes: str
     recorder: Recorder
     keeper: Keeper | None
     feed: Feed | None
@@ -51,6 +52,14 @@ class Running(Protocol):
 
     def ask(self, cause: str) -> asyncio.Future[Record]:
         """Ask for a cycle; the future is done when one has been run that began after this."""
+
+
+def described(balancer: Balancer, what: str, interval: str) -> str:
+    """A running balancer in a line, for systemd and the log."""
+    policies = balancer.policies
+    names = [name for index, name in policies.names().items() if index not in policies.aside]
+    aside = f"; set aside: {', '.join(failure.policy for failure in policies.aside.values())}" if policies.aside else ""
+    return f"{'paused' if balancer.paused else what} every {interval} with {', '.join(names) or 'no policy'}{aside}"
 
 
 MOST_WAITING = 16

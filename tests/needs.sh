@@ -6,12 +6,14 @@ set -eu
 programs="qemu-system-x86_64:qemu-system-x86 busybox:busybox-static iperf3:iperf3 ip:iproute2 ethtool:ethtool
 strace:strace shellcheck:shellcheck ruby:ruby systemd-analyze:systemd curl:curl cpio:cpio
 irqbalance:irqbalance unshare:util-linux dpkg-deb:dpkg openssl:openssl chromium:chromium
-promtool:prometheus"
+promtool:prometheus debootstrap:debootstrap tmux:tmux depmod:kmod"
 
 missing() {
 	for pair in $programs; do
 		PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s ' "${pair##*:}"
 	done
+	# A library: Playwright's driver is linked with it.
+	ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 || printf 'libatomic1 '
 }
 
 if [ "$(id -u)" != 0 ]; then

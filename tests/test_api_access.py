@@ -24,7 +24,7 @@ TABLE = {
     "device_history": READ, "cpus_history": READ, "policies": READ, "overrides": READ, "decisions": READ, "plan": READ, "events": READ,
     "set_override": "override", "clear_override": "override", "dry_run": "override", "cycle": "override",
     "pause": "admin", "resume": "admin", "restore": "admin",
-    "hosts": READ, "openapi": "public", "healthz": "public", "readyz": "public", "metrics": READ,
+    "hosts": READ, "findings": READ, "openapi": "public", "healthz": "public", "readyz": "public", "metrics": READ,
     "legacy_devices": READ, "legacy_cpu_count": READ, "legacy_device": READ, "legacy_affinity": READ,
     "legacy_set_affinity": "override",
 }  # fmt: skip

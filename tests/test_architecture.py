@@ -53,7 +53,7 @@ def test_an_import_is_seen_wherever_it_stands(tmp_path: Path) -> None:
     assert imports(file) == {"os.path", "irqbal.wire", "irqbal", "irqbal.planner.check"}
 
 
-PURE = {"costs", "cpuset", "lives", "smoothed", "wire", "model", "rates", "queues", "planner", "verify", "located"}
+PURE = {"costs", "cpuset", "exact", "lives", "smoothed", "threadload", "wire", "model", "rates", "queues", "planner", "verify", "located"}
 BELOW = {
     "cpuset": set[str](),
     "errors": set[str](),
@@ -62,7 +62,9 @@ BELOW = {
     "host": {"cpuset", "model", "wire"},
     "costs": set[str](),
     "smoothed": set[str](),
-    "rates": {"costs", "smoothed", "cpuset", "host", "model", "wire"},
+    "threadload": {"smoothed", "host"},
+    "exact": {"host"},
+    "rates": {"costs", "exact", "smoothed", "threadload", "cpuset", "host", "model", "wire"},
     "queues": {"cpuset", "model", "wire"},
     "verify": {"cpuset", "model", "wire"},
     "planner": {"cpuset", "model", "planner", "wire"},
@@ -75,14 +77,16 @@ BELOW = {
     "simulated": {"cpuset", "errors", "host", "kernel", "model", "queues", "simulated", "wire"},
     "tokens": {"errors", "wire"},
     "api": {"api", "config", "cpuset", "errors", "history", "host", "irqbal", "journal", "model", "tokens", "wire"},
-    "history": {"cpuset", "errors", "history", "host", "model", "rates", "wire"},
+    "history": {"cpuset", "errors", "history", "host", "model", "rates", "verify", "wire"},
+    "central": {"api", "central", "config", "cpuset", "errors", "history", "journal", "model", "systemd", "tokens", "verify", "wire"},
     "lives": {"host", "model"},
     "watch": {"cpuset", "errors", "host", "lives", "model", "planner", "queues", "rates", "wire"},
 }
 """Each part of irqbal -> the parts that it may import. Parts that are not listed stand above all of these."""
 ABOVE = {
-    "daemon": {"cli"}, "cli": {"cli", "__main__"}, "balancer": {"cli", "control", "daemon", "running", "testing"}, "control": {"daemon"},
-    "running": {"control"}, "whatif": {"control"},
+    "measuring": {"daemon"}, "daemon": {"cli", "poll"}, "poll": {"cli"}, "central": {"cli"}, "telling": {"control"},
+    "cli": {"cli", "__main__", "manpages"}, "balancer": {"cli", "control", "daemon", "running", "testing"}, "control": {"daemon"},
+    "running": {"control", "daemon", "measuring"}, "whatif": {"control"},
 }  # fmt: skip
 """Parts -> who may import them."""
 

@@ -52,6 +52,7 @@ READING = {
     "history eth0 --by irq": ("ice-eth0-TxRx-0", f"{PREFIX}/devices/eth0/history?by=irq", "time"),
     "history 25": ("MEAN/S", f"{PREFIX}/irqs/25/history?by=cpu", "time"),
     "hosts": ("LAST HEARD OF", f"{PREFIX}/hosts", "host"),
+    "fleet --code remote-queue": ("No findings of that kind.", f"{PREFIX}/fleet/findings?code=remote-queue", "host"),
     "list_devices": ("devices on '127.0.0.1:", "/devices", "device"),
     "cpu_count": ("Number of CPUs on 127.0.0.1 is: 16", "/cpu_count", "cpu_count"),
     "device_detail 24": ("irq_no", "/devices/24/", "irq_no"),
@@ -77,7 +78,7 @@ def test_a_command_that_reads_has_three_forms(daemon: served.Served, words: str)
     assert text in table.out
     assert not table.err
     assert shape(as_json.json) == shape(daemon.get(path))
-    assert as_csv.csv or words in ("override list", "explain 25")
+    assert as_csv.csv or words in ("override list", "explain 25", "fleet --code remote-queue")
     assert as_csv.out.splitlines()[0].split(",")[0] == column
 
 

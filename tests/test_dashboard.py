@@ -343,15 +343,16 @@ def test_isolated_and_offline_cpus_remote_queues_and_hostile_names(chromium: Bro
 
 def test_a_fleet_when_the_server_tells_about_several(chromium: Browser, host: Site) -> None:
     with watched(chromium, host) as shown:
-        page, name = shown.page, get(host, "/hosts")[0]["host"]
-        listed = [{"host": name, "seen": "2026-01-01T00:00:00Z", "version": "0.1.0"}, {"host": "gone", "seen": None, "version": ""}]
+        page, mine = shown.page, get(host, "/hosts")[0]
+        name, listed = mine["host"], [mine, {**mine, "host": "gone", "seen": None, "imbalance": None, "state": "silent"}]
         page.route("**/api/v1/hosts", lambda route: route.fulfill(json=listed))
         shown.open("fleet")
         expect(page.locator("tbody tr")).to_have_count(2)
         expect(page.locator("tbody tr").first).to_contain_text("balancing")
-        expect(page.get_by_label("Host", exact=True)).to_have_value(name)
+        expect(page.get_by_label("Host", exact=True)).to_have_value("")
         page.locator("tbody a").first.click()
         expect(page.locator(".verdict")).to_contain_text("busiest CPU")
+        expect(page.get_by_label("Host", exact=True)).to_have_value(name)
         assert f"host={name}" in page.url
 
 

@@ -62,6 +62,14 @@ def test_the_wheel_has_every_module_and_every_file_that_the_dashboard_serves(whe
     assert {"irqbal/py.typed", "irqbal_policies/py.typed", "irqbal/api/dashboard/index.html"} <= wheel
 
 
+def test_the_wheel_brings_the_manual_pages_the_units_and_the_configuration(wheel: set[str]) -> None:
+    data = {name.partition(".data/data/share/")[2] for name in wheel}
+    assert {f"man/man{name[-1]}/{name}" for name in ("irqbal.8", "irqbal-client.1", "irqbal.yaml.5")} <= data
+    units = {name.removeprefix("etc/") for name in files("etc") if name.count("/") > 1}
+    assert units == {"systemd/irqbal.service", "sysusers.d/irqbal.conf", "tmpfiles.d/irqbal.conf"}
+    assert {f"irqbal/{name}" for name in {"irqbal.yaml", *units}} <= data
+
+
 def test_the_wheel_has_nothing_else(wheel: set[str]) -> None:
     assert {name.partition("/")[0].partition("-")[0] for name in wheel} == {"irqbal", "irqbal_policies"}
 
@@ -74,9 +82,18 @@ def test_the_licence_is_in_both(wheel: set[str], sdist: set[str]) -> None:
 
 
 def test_the_source_distribution_has_what_a_packager_wants(sdist: set[str]) -> None:
-    wanted = files("etc", "contrib", "docs") | {
+    wanted = files("etc", "contrib", "docs", "man", "packaging") | {
         "policies/README.md", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Vagrantfile", "Makefile", "pyproject.toml",
     }  # fmt: skip
     assert not wanted - sdist
     assert {"tests/test_packaging.py", "tests/needs.sh"} <= sdist
     assert not [name for name in sdist if "__pycache__" in name or name.endswith(".pyc")]
+
+
+def test_the_source_distribution_builds_the_same_wheel(source: Path, sdist: set[str], wheel: set[str], tmp_path: Path) -> None:
+    (found,) = (source / "out").glob("irqbal-*.tar.gz")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-index", "--no-deps", "-w", str(tmp_path)]
+    done = subprocess.run([*command, str(found)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (again,) = tmp_path.glob("irqbal-*.whl")
+    assert set(zipfile.ZipFile(again).namelist()) == wheel

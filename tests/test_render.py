@@ -50,3 +50,14 @@ def test_a_sparkline_shows_its_values() -> None:
 def test_characters_that_turn_the_direction_of_a_line_are_shown_as_unknown() -> None:
     assert plain("eth0\u202egnp.exe\u2066x\u200f") == "eth0�gnp.exe�x�"
     assert plain("naïve – 中文 ▁") == "naïve – 中文 ▁"
+
+
+def test_cpu_sets_are_broken_between_numbers_and_rooms_are_shared() -> None:
+    columns = [Column("IRQ", right=True), Column("TO", wrap=True), Column("POLICY"), Column("REASON", wrap=True)]
+    rows = [["9", "64-127,192-255,301-511", "pin_nic_queues", "queue 0 of eth0, a CPU of its own node"]]
+    lines = printed(60, columns, rows)
+    assert all(len(line) <= 60 for line in lines) and "pin_nic_queues" in lines[1]
+    assert [line[5:21].strip() for line in lines[1:3]] == ["64-127,192-255,", "301-511"]
+    # Who lacks most gets most.
+    assert lines[1].endswith("queue 0 of eth0, a") and printed(100, columns, rows)[1].endswith("a CPU of its own node")
+

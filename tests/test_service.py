@@ -63,6 +63,7 @@ def test_the_unit_is_as_well_confined_as_the_documents_say() -> None:
 
 def test_what_keeps_the_daemon_from_its_work_is_not_set() -> None:
     text = UNIT.read_text()
+    assert settings("ReadWritePaths") == ["/sys/devices -/sys/kernel/tracing"]
     for name in ("ProtectKernelTunables", "ProtectProc", "ProcSubset", "PrivateUsers", "PrivateNetwork", "User=[^r]"):
         assert not re.search(rf"^{name}", text, re.M), name
     assert settings("Type") == ["notify"] and settings("RuntimeDirectoryPreserve") == ["yes"]
@@ -251,6 +252,18 @@ def test_what_cannot_be_installed_is_said(tmp_path: Path, words: tuple[str, ...]
     root = tmp_path / "root"
     assert said in run("sh", TOP / "etc/setup_service.sh", *words, check=1, env={"DESTDIR": str(root)})
     assert not root.exists()
+
+
+def test_an_old_python3_gives_way_to_a_newer_one_beside_it(tmp_path: Path, fakes: Path) -> None:
+    """As on RHEL 9 and SUSE 15."""
+    (fakes / "python3").rename(fakes / "python3.12")
+    for name in ("python3", "python3.14", "python3.13"):
+        (fakes / name).write_text("#!/bin/sh\nexit 1\n")
+        (fakes / name).chmod(0o755)
+    root = tmp_path / "root"
+    env = {**OFFLINE, "DESTDIR": str(root), "PATH": f"{fakes}:{os.environ['PATH']}"}
+    assert "nothing was started" in run("sh", source(tmp_path) / "etc/setup_service.sh", env=env)
+    assert (root / "opt/irqbal/bin/irqbal").exists()
 
 
 def test_without_systemd_nothing_happens_and_a_sentence_says_why(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from irqbal.api.answers_fleet import FindingView as FindingView
+from irqbal.api.answers_fleet import HostView as HostView
 from irqbal.cpuset import CpuSet
 from irqbal.model import Failure, Kept, Step
 from irqbal.wire import Duration, Moment
@@ -154,7 +156,7 @@ class Status(msgspec.Struct, frozen=True):
     host: str
     version: str
     api: str
-    state: Annotated[str, Meta(description="starting, balancing, paused, dry run, not balancing")]
+    state: Annotated[str, Meta(description="starting, balancing, paused, dry run, not balancing; of a central server also silent, unknown")]
     paused: bool
     paused_until: Moment | None
     dry_run: bool
@@ -167,14 +169,7 @@ class Status(msgspec.Struct, frozen=True):
     aside: tuple[Failure, ...]
     history: HistoryState
     last: Summary | None
-
-
-class HostView(msgspec.Struct, frozen=True):
-    """A host that this server can tell about; `seen` is when it was last heard of."""
-
-    host: str
-    seen: Moment | None = None
-    version: str = ""
+    central: Annotated[bool, Meta(description="whether a central server says this, which can change nothing on the host")] = False
 
 
 class CpuView(msgspec.Struct, frozen=True):

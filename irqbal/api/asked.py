@@ -44,6 +44,20 @@ class DecisionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=10_000, description="at most so many")] = 1000
 
 
+FindingCode = Literal["remote-queue", "isolated", "isolated-thread", "shared-core", "beside-disk", "queue-count"]
+
+
+class FindingQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which findings."""
+
+    code: Annotated[
+        FindingCode | None,
+        Meta(description="only of this kind: `remote-queue`: handled off its NIC's node; `isolated`: fires on isolated CPUs; and so on"),
+    ] = None
+    host: Annotated[str | None, Meta(description="only of hosts whose name holds this text")] = None
+    limit: Annotated[int, Meta(ge=1, le=100_000, description="at most so many")] = 10_000
+
+
 class PauseQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"length": "for"}):
     """For how long; the body may say it too."""
 

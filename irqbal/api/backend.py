@@ -149,11 +149,14 @@ class Host(Protocol):
 class Backend(Protocol):
     """Whoever answers."""
 
-    def hosts(self) -> list[answers.HostView]:
+    async def hosts(self) -> list[answers.HostView]:
         """Every host that can be asked."""
 
-    def host(self, name: str | None) -> Host:
+    async def host(self, name: str | None) -> Host:
         """This one; None: the only one. Raises ApiError."""
+
+    async def findings(self, code: str) -> list[answers.FindingView]:
+        """What is not as it should be on any of them; with a code, of this kind."""
 
     def health(self, ready: bool) -> answers.Health:
         """Alive, or ready."""

@@ -31,13 +31,19 @@ class Call(msgspec.Struct, frozen=True):
     names fields of the body that this version does not know."""
 
     backend: Backend
-    host: Host
+    asked: Host | None
     caller: Caller
     path: Mapping[str, str]
     query: Any
     body: Any
     cache: Cache
     ignored: tuple[str, ...] = ()
+
+    @property
+    def host(self) -> Host:
+        """The host that is asked about; routes about the server itself have none."""
+        assert self.asked is not None
+        return self.asked
 
     async def view(self) -> View:
         """The last cycle. Raises ApiError before the first."""

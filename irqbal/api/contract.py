@@ -29,7 +29,9 @@ def allows(held: Scope, needed: Scope) -> bool:
 
 class Route(msgspec.Struct, frozen=True):
     """One way to ask. `errors` are the statuses that it may answer besides 200 and those of every route; `answer` None: not JSON, but
-    `media`. `form`: the body is a form, as irq_manager's clients send it. `heavy`: it may read much, so few are answered at a time."""
+    `media`. `form`: the body is a form, as irq_manager's clients send it. `heavy`: it may read much, so few are answered at a time.
+    `hostless`: it is about the server, or all of its hosts; any other answers 409 where no host is named and there are several, or
+    where it needs the kernel of a host of a central server."""
 
     name: str
     method: Literal["GET", "PUT", "POST", "DELETE"]
@@ -45,6 +47,7 @@ class Route(msgspec.Struct, frozen=True):
     fleet: bool = True
     form: bool = False
     heavy: bool = False
+    hostless: bool = False
 
     @property
     def writes(self) -> bool:
@@ -53,7 +56,7 @@ class Route(msgspec.Struct, frozen=True):
 
     def statuses(self, path: str) -> tuple[int, ...]:
         """Every status that it may answer at one of its paths, in order."""
-        found = {200, 400, 403, 413, *self.errors} | ({404} if "{" in path else set())
+        found = {200, 400, 403, 413, *self.errors} | ({404} if "{" in path else set()) | (set() if self.hostless else {409})
         return tuple(sorted(found if self.scope == "public" else found | {401, 429, 503}))
 
     @property
@@ -98,11 +101,16 @@ ROUTES: tuple[Route, ...] = (
           errors=(415, 422)),
     Route("resume", "POST", f"{PREFIX}/resume", "admin", "Go on after a pause", _A.Status),
     Route("restore", "POST", f"{PREFIX}/restore", "admin", "Put every original mask back, and pause", _A.RestoreAnswer, errors=(409,)),
-    Route("hosts", "GET", f"{PREFIX}/hosts", "read", "The hosts that this server tells about", tuple[_A.HostView, ...], fleet=False),
-    Route("openapi", "GET", f"{PREFIX}/openapi.json", "public", "This API, as OpenAPI 3.1", dict[str, Any], fleet=False),
-    Route("healthz", "GET", "/healthz", "public", "Whether the daemon is alive", _A.Health, errors=(503,), fleet=False),
-    Route("readyz", "GET", "/readyz", "public", "Whether the daemon has looked and balances", _A.Health, errors=(503,), fleet=False),
-    Route("metrics", "GET", "/metrics", "read", "Metrics for Prometheus", None, media="text/plain", fleet=False),
+    Route("hosts", "GET", f"{PREFIX}/hosts", "read", "The hosts that this server tells about", tuple[_A.HostView, ...], fleet=False,
+          hostless=True),
+    Route("findings", "GET", f"{PREFIX}/fleet/findings", "read", "What is not as it should be, on all hosts", tuple[_A.FindingView, ...],
+          asked.FindingQuery, fleet=False, heavy=True, hostless=True),
+    Route("openapi", "GET", f"{PREFIX}/openapi.json", "public", "This API, as OpenAPI 3.1", dict[str, Any], fleet=False,
+          hostless=True),
+    Route("healthz", "GET", "/healthz", "public", "Whether the daemon is alive", _A.Health, errors=(503,), fleet=False, hostless=True),
+    Route("readyz", "GET", "/readyz", "public", "Whether the daemon has looked and balances", _A.Health, errors=(503,), fleet=False,
+          hostless=True),
+    Route("metrics", "GET", "/metrics", "read", "Metrics for Prometheus", None, media="text/plain", fleet=False, hostless=True),
 )  # fmt: skip
 """All routes of irqbal's own."""
 
@@ -170,6 +178,7 @@ CODES = {
     "ambiguous": (409, "the name may mean several IRQs; `candidates` lists them"),
     "body": (400, "the body cannot be read or is not of this shape (400), or says two things at once (422)"),
     "busy": (503, "too much of this kind is asked at once; `Retry-After` says when to try again"),
+    "central": (409, "a central server cannot do that: ask the daemon on the host itself"),
     "config": (422, "the policies were refused whole; `problems` lists why"),
     "error": (400, "what the HTTP server itself refused, or (500) a mistake of irqbal's, which the log explains"),
     "expires_in": (422, "an override lasts 1s to 10y"),
@@ -185,6 +194,7 @@ CODES = {
     "no-such-host": (404, "this server does not tell about it"),
     "no-such-irq": (404, "neither the host nor, for the past, its history knows it"),
     "not-found": (404, "there is no such path"),
+    "observing": (409, "`irqbal poll` only looks: nothing is written, so there is nothing to decide, pause or restore"),
     "offline": (422, "some of these CPUs are not online"),
     "origin": (403, "a page of another site may not ask"),
     "query": (400, "a parameter is unknown, stands twice, or cannot be read"),
@@ -200,6 +210,7 @@ CODES = {
     "unhealthy": (503, "what `problem` would say: the daemon hangs, or has not looked yet"),
     "unmovable": (409, "the kernel owns this IRQ's mask"),
     "unsaved": (503, "the override, or the original mask, could not be put on disk, so nothing was written"),
+    "which-host": (409, "the server tells about several hosts, or none: name one below /api/v1/hosts"),
     "window": (422, "the end must come after the start"),
 }
 """Codes of errors, each with the status that it mostly comes with. A write that the kernel refused has the kernel's own reason as code."""

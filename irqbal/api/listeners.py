@@ -45,10 +45,10 @@ class Listeners:
     `irqbal restore` asks there.
     """
 
-    def __init__(self, backend: Backend, options: ApiOptions, places: Folders, owns_socket: bool) -> None:
+    def __init__(self, backend: Backend, options: ApiOptions, places: Folders, owns_socket: bool, tokens: Tokens | None = None) -> None:
         self._backend, self._options, self._places = backend, options, places
         self._owns_socket = owns_socket
-        self._tokens = Tokens(places.state)
+        self._tokens = tokens or Tokens(places.state)
         self._failures = 0
         self._gate = Gate(_access(options), self._tokens)
         self._server: HTTPServer | None = None

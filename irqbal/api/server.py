@@ -209,7 +209,7 @@ class _Handler(RequestHandler):
     async def _answer(self) -> object:
         route = self._route
         assert route is not None
-        host = self._shared.backend.host(self._parameters.get("host"))
+        host = None if route.hostless else await self._shared.backend.host(self._parameters.get("host"))
         query = _query(self.request.query, route)
         body = _decoded(bytes(self._body), self.request.headers.get("Content-Type", ""), route)
         ignored = _unknown(bytes(self._body), route) if body is not None else ()

@@ -22,7 +22,8 @@ COMMANDS = {
     "daemon": "daemon", "plan": "plan", "apply": "apply", "explain": "explain", "restore": "restore", "check": "check",
     "policies": "policies", "topology": "topology", "verify": "verify", "simulate": "simulate", "capture": "capture", "token": "token",
     "history": "history:history", "decisions": "history:decisions", "export": "history:export",
-    "import-irqbalance": "import_irqbalance", "policy": "policy", "measure": "measure",
+    "import-irqbalance": "import_irqbalance", "policy": "policy", "measure": "measure", "poll": "poll",
+    "serve": "serve",
 }  # fmt: skip
 """Each command's module below irqbal.cli, and what it is called there (`command` unless told)."""
 

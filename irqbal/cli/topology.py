@@ -9,7 +9,8 @@ import click
 from irqbal.cli.common import command_options, common_of
 from irqbal.kernel import KernelHost
 from irqbal.planner import Ledger
-from irqbal.render import console, print_topology
+from irqbal.render import console
+from irqbal.render_topology import print_topology
 from irqbal.watch import Watch
 from irqbal.wire import to_json
 

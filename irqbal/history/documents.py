@@ -1,13 +1,16 @@
 """Samples and decisions as MongoDB documents, and back. Pure: no driver, no connection.
 
-    samples    {_id: "host/boot/sequence", host, boot, sequence, time, wall, seconds, layout, irqs: {"24": {"0": 17}},
+    samples    {_id: "host/boot/sequence", host, boot, sequence, time, wall, seconds, layout, irqs: {"24": {"0": 17}}, cpus: {"0": 17},
                 others: [{irq: identity, counts: {"0": 17}}], rows: {LOC: {"0": 250}}, softirqs, softnet, times, states: […]}
     decisions  {_id: "host/boot/sequence", host, time, and the decision's fields that are not empty}
     layouts    {_id: "host/hash", host, time, names: {"24": identity}}: whose numbers the samples' are
     hosts      {_id: host, time, states: […]}: every IRQ of a host as last seen
 
+`told.py` has two more, which say how a host is now.
+
 `time` is the end of the interval as a date (milliseconds), for queries, sharding and expiry; `wall` the same as it was recorded.
-`others` are IRQs that have no number of their own in the layout: freed ones whose number was handed on within the interval.
+`cpus` are the sums of all IRQs by CPU: a chart of a day needs no more. `others` are IRQs that have no number of their own in the layout:
+freed ones whose number was handed on within the interval.
 """
 
 from __future__ import annotations
@@ -102,6 +105,7 @@ def sample_document(host: str, sample: Sample, layout: Layout) -> Document:
     groups: dict[Kind, dict[str, dict[str, int]]] = {kind: {} for kind in FIELDS}
     others: dict[str, dict[str, int]] = {}
     lines: dict[tuple[Kind, str], dict[str, int]] = {}
+    sums: dict[str, int] = {}
     for (kind, name, cpu), count in sample.values.items():
         line = lines.get((kind, name))
         if line is None:
@@ -113,7 +117,11 @@ def sample_document(host: str, sample: Sample, layout: Layout) -> Document:
             else:
                 others[name] = line
         line[str(cpu)] = count
+        if kind == "irq":
+            sums[str(cpu)] = sums.get(str(cpu), 0) + count
     document |= {FIELDS[kind]: group for kind, group in groups.items() if group}
+    if sums:
+        document["cpus"] = sums
     if others:
         document["others"] = [{"irq": name, "counts": line} for name, line in others.items()]
     if sample.states:

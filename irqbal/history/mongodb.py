@@ -42,6 +42,7 @@ from irqbal.history.documents import (
 from irqbal.history.mongooptions import MongoOptions, settings
 from irqbal.history.mongostore import MongoStore
 from irqbal.history.samples import Decision, Sample, State
+from irqbal.history.told import Told, told_documents
 
 __all__ = ["MongoOptions", "MongoStore", "Outbox", "Shipper", "Status", "check"]
 
@@ -101,16 +102,17 @@ class Batch(msgspec.Struct):
     numbering: Numbering
     host: bytes
     refused: list[str]
+    told: dict[str, bytes]
     size: int = 0
 
 
-def prepare(outbox: Outbox, host: str, known: Numbering | None, with_host: bool) -> Batch | None:
+def prepare(outbox: Outbox, host: str, known: Numbering | None, with_host: bool, told: Told | None = None) -> Batch | None:
     """The next batch; None if nothing waits. Blocks; to be called on the history thread."""
     items = outbox.pending(MAX_BATCH, MAX_ITEMS)
     if not items:
         return None
     numbering = Numbering(host, outbox.states()) if known is None else known.copy()
-    batch = Batch([], {"samples": [], "decisions": []}, {}, numbering, b"", [])
+    batch = Batch([], {"samples": [], "decisions": []}, {}, numbering, b"", [], _told(host, told))
     for item in items:
         with_host = with_host or (isinstance(item, Sample) and bool(item.states))
         if not _add(batch, host, item):
@@ -148,6 +150,17 @@ def _add(batch: Batch, host: str, item: Sample | Decision) -> bool:
     return True
 
 
+def _told(host: str, told: Told | None) -> dict[str, bytes]:
+    """What the host tells of itself, by collection; nothing where it cannot be said: records must not wait for it."""
+    if told is None:
+        return {}
+    try:
+        return {name: bson.encode(document) for name, document in told_documents(host, told).items()}
+    except (InvalidDocument, OverflowError, TypeError, ValueError) as error:
+        log.error("MongoDB: the host's state cannot be told: %s", error)
+        return {}
+
+
 def _decision(host: str, item: Sample | Decision) -> Document:
     assert isinstance(item, Decision)
     return decision_document(host, item)
@@ -163,6 +176,7 @@ class Shipper:
         self._written: dict[str, int] = {}
         """Layout -> the day on which it was last written."""
         self._host_day = 0
+        self._told: Told | None = None
         self._ensured = False
         self._away = False
         self._since = 0.0
@@ -172,6 +186,10 @@ class Shipper:
     def wake(self) -> None:
         """Something new waits."""
         self._wake.set()
+
+    def tell(self, told: Told) -> None:
+        """How the host is now: goes with the next batch, in place of what was told before."""
+        self._told = told
 
     async def serve(self) -> None:
         """Ship for ever; ends only by being cancelled."""
@@ -212,7 +230,8 @@ class Shipper:
         if not self._ensured:
             await self._ensure(database)
         today = int(time.time()) // DAY
-        batch = await self._run(prepare, self._outbox, self._host, self._numbering, today != self._host_day)
+        told = self._told
+        batch = await self._run(prepare, self._outbox, self._host, self._numbering, today != self._host_day, told)
         if batch is None:
             await self._look()
             return False
@@ -224,6 +243,10 @@ class Shipper:
             hosts = database.get_collection("hosts", write_concern=SURE)
             await hosts.replace_one({"_id": self._host}, RawBSONDocument(batch.host), upsert=True)
             self._host_day = today
+        for name, raw in batch.told.items():
+            collection = database.get_collection(name, write_concern=SURE)
+            await collection.replace_one({"_id": self._host}, RawBSONDocument(raw), upsert=True)
+        self._told = None if self._told is told else self._told
         await self._run(self._outbox.mark_shipped, batch.sequences)
         self._numbering = batch.numbering
         for text in batch.refused:
@@ -259,7 +282,8 @@ class Shipper:
         taken = [bson.decode(documents[index]) for index in await _insert_new(collection, [RawBSONDocument(raw) for raw in documents])]
         if not taken:
             return
-        found = database[name].find({"_id": {"$in": [document["_id"] for document in taken]}}, {"wall": 1})
+        ids = [document["_id"] for document in taken]
+        found = database[name].find({"host": self._host, "_id": {"$in": ids}}, {"wall": 1})
         walls = {one["_id"]: one.get("wall") async for one in found}
         others = [document for document in taken if walls.get(document["_id"]) != document["wall"]]
         for document in others:
@@ -274,8 +298,11 @@ class Shipper:
             for name in ("samples", "decisions"):
                 await database[name].create_index([("host", 1), ("time", 1)])
             await database["layouts"].create_index("host")
-            for name, seconds in (("samples", keep), ("decisions", keep), ("layouts", keep + 2 * DAY), ("hosts", keep + 2 * DAY)):
-                await self._expire(database, name, min(seconds, 2**31 - 1))
+            # Lists the hosts without reading what their documents hold.
+            await database["hosts"].create_index([("time", 1), ("_id", 1)])
+            for name in ("samples", "decisions", "layouts", "hosts", "fleet", "views"):
+                longer = 0 if name in ("samples", "decisions") else 2 * DAY
+                await self._expire(database, name, min(keep + longer, 2**31 - 1))
         except OperationFailure as error:
             if error.code != UNAUTHORIZED:
                 raise

@@ -22,6 +22,13 @@ from irqbal.history.store import Query
 
 MAX_PROJECTED = 100
 """IRQs up to which a query asks for theirs alone; beyond, whole samples are read."""
+MAX_LAYOUTS = 5000
+"""Layouts that are remembered: a fleet has some of each host."""
+SUMS = {
+    "wall": 1, "seconds": 1, "layout": 1, "cpus": 1,
+    **{name: {"$cond": [{"$eq": [{"$type": "$cpus"}, "missing"]}, f"${name}", "$$REMOVE"]} for name in ("irqs", "others")},
+}  # fmt: skip
+"""What a line a CPU needs: the sums, and of samples that are too old to have them, the IRQs."""
 EDGE = 0.001
 """Dates hold milliseconds; what is found with this much more is then compared exactly."""
 
@@ -29,8 +36,9 @@ EDGE = 0.001
 class MongoStore:
     """The histories of many hosts. `host` is meant where a query names none; empty: the only host that there is."""
 
-    def __init__(self, options: MongoOptions | str, host: str = "") -> None:
-        """From the configuration, or a URL whose path names the database. Raises ConfigError or HistoryError with a sentence."""
+    def __init__(self, options: MongoOptions | str, host: str = "", pool: int = 2) -> None:
+        """From the configuration, or a URL whose path names the database; `pool` connections at most. Raises ConfigError or
+        HistoryError with a sentence."""
         if isinstance(options, str):
             try:
                 options = MongoOptions.of_url(options)
@@ -38,7 +46,7 @@ class MongoStore:
                 raise HistoryError(f"not a history's URL: {error}") from error
         self._shown = options.shown()
         with self._told():
-            self._client: MongoClient[Any] = MongoClient(**settings(options))
+            self._client: MongoClient[Any] = MongoClient(**settings(options) | {"maxPoolSize": pool})
         self._database = self._client.get_database(options.database, read_concern=ReadConcern("majority"))
         self._host = host
         self._layouts: dict[str, dict[str, str]] = {}
@@ -46,7 +54,7 @@ class MongoStore:
     def hosts(self) -> list[str]:
         """Every host that ever shipped and is not expired."""
         with self._told():
-            return sorted(one["_id"] for one in self._database["hosts"].find({}, {"_id": 1}))
+            return sorted(one["_id"] for one in self._database["hosts"].find({"time": {"$gte": date(0)}}, {"_id": 1}))
 
     def series(self, query: Query) -> list[Point]:
         """Counts by step; of a step's samples all that end within it. Raises HistoryError."""
@@ -54,16 +62,21 @@ class MongoStore:
             return []
         host = self._named(query.host)
         wanted = None if query.identities is None else set(query.identities)
+        sums = wanted is None and query.by == "cpu"
+        projection = SUMS if sums else self._projection(host, query.identities)
         found: dict[float, tuple[float, dict[str, int]]] = {}
-        for document in self._find(host, query.start, query.end, self._projection(host, query.identities)):
+        for document in self._find(host, query.start, query.end, projection):
             wall = document["wall"]
             if not query.start + 1e-6 < wall <= query.end:
                 continue
             start = query.start + (wall - query.start - 1e-6) // query.step * query.step
             covered, counts = found.get(start, (0.0, {}))
-            for name, cells in irqs_of(document, self._names(document["layout"])):
-                if wanted is None or name in wanted:
-                    _count(counts, name, cells, query.by == "cpu")
+            if sums and "cpus" in document:
+                _count(counts, "", document["cpus"], True)
+            else:
+                for name, cells in irqs_of(document, self._names(host, document["layout"])):
+                    if wanted is None or name in wanted:
+                        _count(counts, name, cells, query.by == "cpu")
             found[start] = (covered + document["seconds"], counts)
         if not any(counts for _, counts in found.values()):
             return []
@@ -87,9 +100,10 @@ class MongoStore:
 
     def samples(self, start: float, end: float, host: str = "") -> Iterator[Sample]:
         """Samples as they were recorded, oldest first. Raises HistoryError."""
-        for document in self._find(self._named(host), start, end, None):
+        host = self._named(host)
+        for document in self._find(host, start, end, None):
             if start <= document["wall"] < end:
-                yield sample_of(document, self._names(document["layout"]))
+                yield sample_of(document, self._names(host, document["layout"]))
 
     def close(self) -> None:
         """Close the connections."""
@@ -115,13 +129,17 @@ class MongoStore:
             with contextlib.closing(cursor):
                 yield from cursor
 
-    def _names(self, layout: str) -> dict[str, str]:
+    def _names(self, host: str, layout: str) -> dict[str, str]:
         """The identities behind a layout's numbers. Layouts never change."""
-        if layout not in self._layouts:
+        names = self._layouts.get(layout)
+        if names is None:
             with self._told():
-                found = self._layout_collection.find_one({"_id": layout})
-            self._layouts[layout] = {} if found is None else found["names"]
-        return self._layouts[layout]
+                found = self._layout_collection.find_one({"host": host, "_id": layout})
+            names = {} if found is None else found["names"]
+            if len(self._layouts) >= MAX_LAYOUTS:
+                self._layouts.clear()
+            self._layouts[layout] = names
+        return names
 
     def _projection(self, host: str, identities: tuple[str, ...] | None) -> dict[str, Any] | None:
         """What to ask for if a few IRQs are meant: the numbers that they ever had, and what had none."""
@@ -130,11 +148,9 @@ class MongoStore:
             return base | {"irqs": 1}
         wanted = set(identities)
         with self._told():
-            for one in self._layout_collection.find({"host": host}):
-                self._layouts[one["_id"]] = one["names"]
-        numbers = {
-            key for id_, names in self._layouts.items() if id_.startswith(f"{host}/") for key, name in names.items() if name in wanted
-        }
+            layouts = list(self._layout_collection.find({"host": host}))
+        self._layouts.update((one["_id"], one["names"]) for one in layouts)
+        numbers = {key for one in layouts for key, name in one["names"].items() if name in wanted}
         if len(numbers) > MAX_PROJECTED:
             return base | {"irqs": 1}
         return base | {f"irqs.{key}": 1 for key in sorted(numbers)}

@@ -35,4 +35,41 @@ cp /bin/busybox /agent.sh /newroot/run/lab/
 ln -s busybox /newroot/run/lab/init
 # A real init reaps orphans: a killed daemon must not stay behind as a zombie that still answers `kill -0`.
 echo '::respawn:/run/lab/busybox sh /run/lab/agent.sh' > /newroot/etc/inittab
-exec switch_root -c /dev/console /newroot /run/lab/init
+case " $(cat /newroot/proc/cmdline) " in
+*" lab.init=systemd "*) ;;
+*) exec switch_root -c /dev/console /newroot /run/lab/init ;;
+esac
+
+# The host's systemd instead, with nothing but what a service rests on, and agent.sh beside it. The host's own services and the
+# emulated machine's devices are none of its business. What is written to the overlay is at /run/lab/rw/upper.
+mkdir -p /newroot/run/lab/rw /newroot/run/systemd/system/lab.target.wants
+mount --move /rw /newroot/run/lab/rw
+cd /newroot/run/systemd/system
+for unit in systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket systemd-udevd-kernel.socket \
+    systemd-hwdb-update.service systemd-timesyncd.service systemd-binfmt.service systemd-firstboot.service systemd-repart.service \
+    systemd-random-seed.service systemd-update-utmp.service systemd-modules-load.service kmod-static-nodes.service \
+    systemd-machine-id-commit.service systemd-journal-flush.service systemd-remount-fs.service proc-sys-fs-binfmt_misc.automount \
+    sys-fs-fuse-connections.mount dev-hugepages.mount dev-mqueue.mount sys-kernel-config.mount systemd-tmpfiles-setup.service \
+    systemd-tmpfiles-setup-dev.service systemd-sysusers.service systemd-sysctl.service systemd-ask-password-console.path \
+    systemd-ask-password-wall.path cryptsetup.target integritysetup.target veritysetup.target swap.target timers.target paths.target; do
+    ln -s /dev/null "$unit"
+done
+cat > lab.target <<'END'
+[Unit]
+Requires=basic.target
+After=basic.target
+END
+cat > lab-agent.service <<'END'
+[Unit]
+DefaultDependencies=no
+[Service]
+ExecStart=/run/lab/busybox sh /run/lab/agent.sh
+Restart=always
+END
+ln -s ../lab-agent.service lab.target.wants/
+# Where tests are run in a container, this file would make systemd take the guest for one.
+rm -f /newroot/.dockerenv
+mkdir -p /newroot/run/systemd/journald.conf.d
+printf '[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\n' > /newroot/run/systemd/journald.conf.d/lab.conf
+cd /
+exec switch_root -c /dev/console /newroot /lib/systemd/systemd --unit=lab.target --show-status=no

@@ -33,7 +33,7 @@ export class Api {
   }
 
   url(path, query = {}) {
-    const prefix = this.host && path !== "/hosts" ? `/api/v1/hosts/${encodeURIComponent(this.host)}` : "/api/v1";
+    const prefix = this.host && path !== "/hosts" && !path.startsWith("/fleet/") ? `/api/v1/hosts/${encodeURIComponent(this.host)}` : "/api/v1";
     const words = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined));
     return prefix + path + (words.size ? `?${words}` : "");
   }

@@ -40,7 +40,8 @@ export class CpuMap {
     this.shape = shape;
     this.cells.clear();
     this.drawn.clear();
-    this.root.classList.toggle("dense", cpus.length > 128);
+    this.dense = cpus.length > 128;
+    this.root.classList.toggle("dense", this.dense);
     this.root.classList.toggle("medium", cpus.length > 32 && cpus.length <= 128);
     this.root.classList.toggle("sparse", cpus.length <= 16);
     const several = new Set(cpus.map((cpu) => `${cpu.package} ${cpu.node} ${cpu.l3}`)).size > new Set(cpus.map((cpu) => `${cpu.package} ${cpu.node}`)).size;

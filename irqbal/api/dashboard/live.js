@@ -51,6 +51,14 @@ export class Live {
     this.run(this.control.signal);
   }
 
+  /** Listen to nobody. */
+  rest() {
+    this.stop();
+    this.reset();
+    this.state = "resting";
+    this.changed();
+  }
+
   stop() {
     this.control?.abort();
     clearInterval(this.watch);

@@ -16,13 +16,16 @@ const VIEWS = { now, irq, nics, history, whatif, decisions, fleet };
 const TITLES = { now: "Now", irq: "IRQs", nics: "NICs", history: "History", whatif: "What if", decisions: "Decisions", fleet: "Fleet" };
 const STATES = {
   starting: "starting", balancing: "balancing", paused: "paused", "dry run": "dry run: nothing is written",
-  "not balancing": "not balancing", unknown: "state unknown",
+  "not balancing": "not balancing", unknown: "state unknown", silent: "not heard of lately",
 };
 
 const at = (id) => document.getElementById(id);
 const api = new Api();
 const live = new Live(api, () => drawState());
-let hosts = [];
+let many = false;
+let choice = null;
+/** The hosts, once, for the view that lists them right after. */
+let listed = null;
 let shown = null;
 
 function route() {
@@ -38,20 +41,33 @@ export function link(path, query = {}) {
   return `#/${path}${words.size ? `?${words}` : ""}`;
 }
 
+/** Hear of the host that is looked at; of all hosts together nothing is heard, they are asked. */
+function listen() {
+  if (many && !api.host) live.rest();
+  else live.start();
+}
+
 async function show(focus = true) {
   const { view, argument, query } = route();
   const wanted = query.get("host");
+  if (many && !wanted && view !== "fleet") {
+    globalThis.history.replaceState(null, "", "#/fleet");
+    show(focus);
+    return;
+  }
   if (wanted !== api.host) {
     api.host = wanted;
-    live.start();
+    listen();
   }
+  if (choice && wanted) choice.value = wanted;
   shown?.abort();
   const control = new AbortController();
   shown = control;
   drawNav(view);
   const root = h("div", { class: `view ${view}` });
   fill(at("main"), root);
-  const context = { api, live, link, argument, query, signal: control.signal, every: (work, gap) => every(work, gap, control.signal, root) };
+  const context = { api, live, link, argument, query, listed, signal: control.signal, every: (work, gap) => every(work, gap, control.signal, root) };
+  listed = null;
   try {
     await VIEWS[view].mount(root, context);
   } catch (error) {
@@ -111,7 +127,7 @@ async function every(work, gap, signal, root) {
 }
 
 function drawNav(view) {
-  const names = Object.keys(VIEWS).filter((name) => name !== "fleet" || hosts.length > 1);
+  const names = Object.keys(VIEWS).filter((name) => name !== "fleet" || many);
   fill(at("nav"), names.map((name) => h("a", { href: link(name), "aria-current": name === view && "page" }, TITLES[name])));
 }
 
@@ -119,7 +135,7 @@ function drawState() {
   const { status, state } = live;
   at("live").dataset.state = state === "live" && status?.paused ? "paused" : state;
   const word = status ? STATES[status.state] ?? status.state : "";
-  say(at("live"), { live: word || "live", connecting: "connecting…", away: "no connection", refused: "no access" }[state]);
+  say(at("live"), { live: word || "live", connecting: "connecting…", away: "no connection", refused: "no access", resting: "all hosts" }[state]);
   at("live").title = status?.last ? `last cycle at ${clock(status.last.at)}` : "";
   const box = at("banner");
   if (state === "away") {
@@ -137,11 +153,12 @@ function drawState() {
     banner(box, `aside ${names}`, `Set aside until the next reload, because it failed: ${names} (${status.aside[0].reason}).`);
   } else banner(box, "");
   const button = at("pause");
-  button.hidden = !status;
+  // A central server can change nothing on a host.
+  button.hidden = !status || status.central === true;
   say(button, status?.paused ? "Resume" : "Pause…");
   if (status) {
     say(at("about"), `irqbal ${status.version}, API ${status.api} · a cycle every ${status.interval} · policies: ${status.policies.join(", ")}`);
-    if (hosts.length <= 1) say(at("host"), status.host);
+    if (!many) say(at("host"), status.host);
   }
 }
 
@@ -199,7 +216,7 @@ function askPause() {
 
 async function enterToken() {
   if (await api.ask(api.token ? "give another token, or none to go on without" : "a token lets you set overrides, plan and pause", api.token)) {
-    live.start();
+    listen();
     show(false);
   }
 }
@@ -224,28 +241,29 @@ function drawTheme(turn = false) {
   at("theme").setAttribute("aria-label", THEMES[chosen]);
 }
 
+/** Whom this server tells about. With many hosts a view needs one: without one the fleet is shown. */
 async function findHosts() {
+  let hosts;
   try {
     hosts = await api.get("/hosts");
   } catch {
     return;
   }
-  if (hosts.length <= 1) return;
-  const choice = select(hosts.map(({ host }) => [host, host]), route().query.get("host") ?? hosts[0].host, (host) => {
+  many = hosts.length > 1;
+  if (!many) return;
+  choice = h("input", { type: "search", id: "host-choice", list: "host-names", "aria-label": "Host", autocomplete: "off", spellcheck: "false",
+    placeholder: `one of ${hosts.length.toLocaleString("en")} hosts`, value: api.host ?? "" });
+  listed = hosts;
+  const names = new Set(hosts.map(({ host }) => host));
+  const known = h("datalist", { id: "host-names" });
+  choice.addEventListener("focus", () => fill(known, hosts.map(({ host }) => h("option", { value: host }))), { once: true });
+  choice.addEventListener("change", () => {
+    if (!names.has(choice.value)) return;
     const { view } = route();
-    location.hash = `#/${view === "irq" ? "irq" : view}?host=${encodeURIComponent(host)}`;
+    location.hash = `#/${view === "fleet" ? "now" : view}?host=${encodeURIComponent(choice.value)}`;
   });
-  choice.setAttribute("aria-label", "Host");
-  fill(at("host"), choice);
-  if (!route().query.get("host")) {
-    history_replace(`#/${route().view}?host=${encodeURIComponent(choice.value)}`);
-  }
+  fill(at("host"), choice, known);
   drawNav(route().view);
-}
-
-function history_replace(hash) {
-  globalThis.history.replaceState(null, "", hash);
-  show(false);
 }
 
 at("pause").addEventListener("click", askPause);
@@ -254,7 +272,7 @@ at("theme").addEventListener("click", () => drawTheme(true));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("irqbal-theme")));
 addEventListener("hashchange", () => show());
 addEventListener("pagehide", () => live.stop());
-addEventListener("pageshow", (event) => { if (event.persisted) live.start(); });
+addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
 setInterval(drawAge, 1000);
 
 let checked = 0;
@@ -272,6 +290,13 @@ function drawAge() {
 
 drawTheme();
 api.host = route().query.get("host");
-live.start();
-show(false);
-findHosts();
+if (api.host) {
+  live.start();
+  show(false);
+  findHosts();
+} else {
+  findHosts().then(() => {
+    listen();
+    show(false);
+  });
+}

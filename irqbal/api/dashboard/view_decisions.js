@@ -26,7 +26,7 @@ export async function mount(root, context) {
   const trouble = h("div");
   fill(root, h("h1", {}, "Decisions"),
     h("div", { class: "controls" },
-      field("Search", typed("search", "a device, CPU, person, reason …")), field("Kind", choose("kind", [["", "all kinds"], ...Object.entries(KINDS)])),
+      field("Search", typed("search", "device, CPU, person, reason")), field("Kind", choose("kind", [["", "all kinds"], ...Object.entries(KINDS)])),
       field("Policy", choose("policy", [["", "all policies"], ...[...policies].map((name) => [name, name])])),
       field("IRQ", typed("irq", "number or name")), field("The last", choose("start", SINCE)),
       h("button", { type: "button", on: { click: save } }, "Download CSV")),

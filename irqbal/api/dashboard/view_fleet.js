@@ -1,59 +1,80 @@
-// Fleet: many hosts in one table, for a server that tells about several.
+// Fleet: many hosts in one table, for a server that tells about several; and what is not as it should be on any of them.
 
-import { Refused } from "./api.js";
-import { fill, h, measured } from "./dom.js";
-import { clock, load, span } from "./format.js";
+import { field, fill, h, measured, say, select } from "./dom.js";
+import { clock, load, plural, span } from "./format.js";
 import { Table } from "./table.js";
 
-const AT_ONCE = 6;
+const EVERY = 10_000;
+const CODES = [["", "nothing more"], ["remote-queue", "NICs with remote queues"], ["isolated", "interrupts on isolated CPUs"],
+  ["isolated-thread", "threads on isolated CPUs"], ["shared-core", "hot queues on one core"], ["beside-disk", "queues beside a hot disk"],
+  ["queue-count", "numbers of queues"]];
+
+const ago = (moment) => (moment ? `${span(Math.max(0, (Date.now() - Date.parse(moment)) / 1000))} ago` : "never");
+const number = (value) => (value ?? "–").toString();
+const place = (host, view = "now") => `#/${view}?host=${encodeURIComponent(host)}`;
+
+/** A column of a number that is better nought. */
+function counted(name, key, warns = true) {
+  return { name, num: true, text: (row) => number(row[key]), sort: (row) => row[key] ?? -1, css: (row) => (warns && row[key] ? "warn" : "") };
+}
 
 export async function mount(root, context) {
   const { api, signal } = context;
-  const known = new Map();
-  const last = (row) => row.status?.last;
+  const state = { text: "", code: "", rows: [] };
+  const troubled = (row) => row.state === "silent" || row.state === "not balancing";
   const table = new Table({
-    caption: "Hosts", key: (row) => row.host, page: 200, empty: "This server tells about no host.",
+    caption: "Hosts", key: (row) => row.host, page: 100, empty: "No host fits the filter.",
     columns: [
-      { name: "Host", text: (row) => row.host, sort: (row) => row.host, href: (row) => `#/now?host=${encodeURIComponent(row.host)}` },
-      { name: "Last seen", text: (row) => (row.seen ? `${span(Math.max(0, (Date.now() - Date.parse(row.seen)) / 1000))} ago` : "never"), sort: (row) => row.seen ?? "",
-        title: (row) => (row.seen ? clock(row.seen) : ""), css: (row) => (row.problem ? "warn" : "") },
-      { name: "State", text: (row) => row.problem || row.status?.state || "…", sort: (row) => row.problem || row.status?.state || "", css: (row) => (row.problem || row.status?.state === "not balancing" ? "warn" : "") },
-      { name: "Over the bound", num: true, text: (row) => (last(row) ? `× ${last(row).imbalance.toFixed(2)}` : "–"), sort: (row) => last(row)?.imbalance ?? -1 },
-      { name: "Busiest CPU", num: true, text: (row) => (last(row) ? load(last(row).busiest) : "–"), sort: (row) => last(row)?.busiest ?? -1 },
-      { name: "Drifted", num: true, text: (row) => String(last(row)?.drifted ?? "–"), sort: (row) => last(row)?.drifted ?? -1, css: (row) => (last(row)?.drifted ? "warn" : "") },
-      { name: "Refused", num: true, text: (row) => String(last(row)?.refused ?? "–"), sort: (row) => last(row)?.refused ?? -1 },
-      { name: "Policy failures", text: (row) => failures(row).join(", ") || (row.status ? "none" : "–"), sort: (row) => failures(row).length, css: (row) => (failures(row).length ? "warn" : "") },
-      { name: "Overrides", num: true, text: (row) => String(row.status?.overrides ?? "–"), sort: (row) => row.status?.overrides ?? -1 },
-      { name: "CPUs", num: true, text: (row) => String(row.status?.cpus ?? "–"), sort: (row) => row.status?.cpus ?? -1 },
-      { name: "Version", text: (row) => row.version || row.status?.version || "–", sort: (row) => row.version },
+      { name: "Host", text: (row) => row.host, sort: (row) => row.host, href: (row) => place(row.host) },
+      { name: "Last seen", text: (row) => ago(row.seen), sort: (row) => row.seen ?? "", title: (row) => (row.seen ? clock(row.seen) : ""),
+        css: (row) => (row.state === "silent" ? "warn" : "") },
+      { name: "State", text: (row) => row.state || "unknown", sort: (row) => row.state, css: (row) => (troubled(row) ? "warn" : "") },
+      { name: "Over the bound", num: true, text: (row) => (row.imbalance === null ? "–" : `× ${row.imbalance.toFixed(2)}`), sort: (row) => row.imbalance ?? -1 },
+      { name: "Busiest CPU", num: true, text: (row) => (row.busiest === null ? "–" : load(row.busiest)), sort: (row) => row.busiest ?? -1 },
+      counted("Drifted", "drifted"), counted("Refused", "refused", false),
+      { name: "Policy failures", text: (row) => failures(row), sort: (row) => (row.failures ?? 0) + row.failed.length, css: (row) => (row.failures || row.failed.length ? "warn" : "") },
+      counted("Remote queues", "remote"), counted("On isolated CPUs", "isolated"), counted("Overrides", "overrides", false), counted("CPUs", "cpus", false),
+      { name: "Version", text: (row) => row.version || "–", sort: (row) => row.version },
     ],
   });
-  fill(root, h("h1", {}, "Fleet"), h("p", { class: "soft" }, "Every host that this server tells about, by its last word. Sort by a heading; choose a host to look into it."),
-    h("section", { "aria-label": "Hosts" }, table.root));
+  const found = new Table({
+    caption: "Findings", key: (row) => `${row.host} ${row.code} ${row.irq} ${row.text}`, page: 200, empty: "No host has any of these.",
+    columns: [
+      { name: "Host", text: (row) => row.host, sort: (row) => row.host, href: (row) => (row.irq === null ? place(row.host) : place(row.host, `irq/${row.irq}`)) },
+      { name: "What", text: (row) => row.text, sort: (row) => row.text },
+      { name: "What to do", text: (row) => row.advice, sort: (row) => row.advice },
+      { name: "Seen", text: (row) => ago(row.seen), sort: (row) => row.seen },
+    ],
+  });
+  const fits = h("p", { class: "soft", role: "status" });
+  const draw = () => measured("fleet", () => {
+    const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
+    const rows = state.rows.filter((row) => words.every((word) => `${row.host} ${row.state} ${row.version} ${row.failed.join(" ")}`.toLowerCase().includes(word)));
+    say(fits, `${rows.length.toLocaleString("en")} of ${plural(state.rows.length, "host")}`);
+    table.set(rows);
+  });
+  const search = h("input", { type: "search", placeholder: "a name, state or version …", on: { input: () => { state.text = search.value; draw(); } } });
+  const findings = h("section", { "aria-label": "Findings", hidden: true }, found.root);
+  const ask = async () => {
+    findings.hidden = state.code === "";
+    if (state.code) found.set(await api.get("/fleet/findings", { code: state.code }, signal));
+  };
+  fill(root, h("h1", {}, "Fleet"), h("p", { class: "soft" }, "Every host that this server tells about, by its last word. Sort by a heading; choose a host to look into it. Drift and failures are of the last 24 hours."),
+    h("div", { class: "controls" }, field("Search hosts", search), field("Show also", select(CODES, "", (code) => { state.code = code; ask().catch(() => {}); }))), fits,
+    findings, h("section", { "aria-label": "Hosts" }, table.root));
 
-  await context.every(async () => {
-    const hosts = await api.get("/hosts", {}, signal);
-    const rows = hosts.map((host) => ({ ...known.get(host.host), ...host }));
-    for (const row of rows) known.set(row.host, row);
-    const queue = [...rows];
-    const work = async () => {
-      for (let row = queue.shift(); row; row = queue.shift()) {
-        try {
-          const response = await fetch(`/api/v1/hosts/${encodeURIComponent(row.host)}/status`, { signal, headers: api.token ? { Authorization: `Bearer ${api.token}` } : {} });
-          const body = await response.json();
-          if (!response.ok) throw new Refused(response.status, body.error);
-          Object.assign(row, { status: body, problem: "" });
-        } catch (error) {
-          if (signal.aborted) throw error;
-          row.problem = error.message;
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, work));
-    measured("fleet", () => table.set(rows));
-  }, 5000);
+  const refresh = async (known = null) => {
+    state.rows = known ?? await api.get("/hosts", {}, signal);
+    draw();
+    await ask();
+  };
+  await refresh(context.listed);
+  // Nobody tells of all hosts together.
+  const timer = setInterval(() => { if (!document.hidden) refresh().catch(() => {}); }, EVERY);
+  signal.addEventListener("abort", () => clearInterval(timer));
 }
 
 function failures(row) {
-  return [...new Set((row.status?.aside ?? []).map(({ policy }) => policy)), ...(row.status?.last?.failures ? [`${row.status.last.failures} in the last cycle`] : [])];
+  const last = row.failures ? [plural(row.failures, "failure")] : [];
+  return [...row.failed.map((policy) => `${policy} set aside`), ...last].join(", ") || (row.failures === null ? "–" : "none");
 }

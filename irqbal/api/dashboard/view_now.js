@@ -14,6 +14,7 @@ export async function mount(root, context) {
   const { api, live, link, signal } = context;
   const state = { cpus: [], irqs: [], names: new Map(), text: context.query.get("q") ?? "", idle: true, order: "number", cpu: null, fetched: 0 };
   const verdict = verdictBox();
+  const about = h("span");
   const detail = h("div", { class: "box detail", hidden: true, "aria-live": "polite" });
   const map = new CpuMap({ label: "CPUs by interrupt load", activate: (number) => { state.cpu = state.cpu === number ? null : number; drawDetail(); } });
   const model = new IrqModel((irq) => { location.hash = link(`irq/${irq.number}`); });
@@ -35,7 +36,7 @@ export async function mount(root, context) {
     h("h1", {}, "Now"), verdict.root,
     h("section", { "aria-labelledby": "cpus-title" }, h("h2", { id: "cpus-title" }, "CPUs"),
       legend(h("span", { class: "key isolated s0" }, "isolated"), h("span", { class: "key offline s0" }, h("b", {}, "offline"))),
-      h("p", { class: "soft" }, "Each box is a CPU: its number, and below it its load in percent. Threads of one core touch. Choose one to see its IRQs."),
+      h("p", { class: "soft" }, "Each box is a CPU: its number, ", about, " Threads of one core touch. Choose one to see its IRQs."),
       map.root, detail),
     h("section", { "aria-labelledby": "irqs-title" }, h("h2", { id: "irqs-title" }, "IRQs against CPUs"),
       h("p", { class: "soft" }, "A row an IRQ, a column a CPU. The coloured box is where the kernel delivers it, by load; the tinted stretch is where it may go. ",
@@ -83,6 +84,7 @@ export async function mount(root, context) {
     state.cpus = cpus;
     state.irqs = irqs;
     measured("cpus", () => map.set(cpus));
+    say(about, map.dense ? "and its load as its colour; pointing at it tells more." : "and below it its load in percent.");
     measured("verdict", () => verdict.draw(live, cpus, irqs));
     if (due) measured("irqs", () => { drawIrqs(); drawDetail(); });
   }

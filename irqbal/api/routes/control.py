@@ -144,7 +144,16 @@ async def restore(call: Call) -> object:
 @handles("hosts")
 async def hosts(call: Call) -> object:
     """Hosts that can be asked."""
-    return tuple(call.backend.hosts())
+    return tuple(await call.backend.hosts())
+
+
+@handles("findings")
+async def findings(call: Call) -> object:
+    """What is not as it should be, on any host."""
+    query = call.query
+    assert isinstance(query, asked.FindingQuery)
+    found = await call.backend.findings(query.code or "")
+    return tuple(item for item in found if query.host is None or query.host in item.host)[: query.limit]
 
 
 @handles("openapi")

@@ -28,6 +28,8 @@ Examples:
   irqbal-client unix:/run/irqbal/irqbal.sock - override set 24 0-3 --for 2h --reason "trying"
   irqbal-client db1 8080 --tls -o csv irqs --device eth0
   irqbal-client localhost 8080 history all --start 2h
+  irqbal-client central 8080 fleet --code remote-queue
+  irqbal-client central 8080 irqs --host db1
 
 On the daemon's host root needs no token. Elsewhere `irqbal token add` makes one: --token-file FILE, or the variable IRQBAL_TOKEN.
 
@@ -124,7 +126,7 @@ def top(session: Session) -> int:
 for command in (
     state.status, state.irqs, state.cpus, state.devices, state.explain, state.plan, state.policies, control.override, past.decisions,
     past.history, follow.watch, top, control.pause, control.resume, control.cycle, control.restore, past.export, state.hosts,
-    state.metrics, legacy.list_devices, legacy.cpu_count, legacy.device_detail, legacy.cpu_affinity, completion.completion,
+    state.fleet, state.metrics, legacy.list_devices, legacy.cpu_count, legacy.device_detail, legacy.cpu_affinity, completion.completion,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -63,7 +63,7 @@ def shared_options() -> list[click.Option]:
             ["--timeout"], type=click.FloatRange(min=0, min_open=True, max=86400), expose_value=False, callback=_keep, metavar="SECONDS",
             help=f"How long to wait for an answer; {TIMEOUT:g} unless given.",
         ),
-        click.Option(["--on"], expose_value=False, callback=_keep, metavar="HOST", shell_complete=_hosts,
+        click.Option(["--on", "--host"], expose_value=False, callback=_keep, metavar="HOST", shell_complete=_hosts,
                      help="One of the hosts of a central server."),
     ]  # fmt: skip
 

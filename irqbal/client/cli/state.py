@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -148,9 +149,24 @@ def move_rows(moves: Iterable[answers.MoveView]) -> Iterator[Sequence[str]]:
 @click.command("hosts", cls=Command)
 @with_session
 def hosts(session: Session) -> None:
-    """Hosts of a central server; --on HOST asks one."""
+    """Hosts of a central server; --host HOST asks one.
+
+    DRIFT and FAILED are of the last 24 hours; REMOTE are queues off their NIC's node, ISOLATED IRQs that fire on isolated CPUs.
+    """
     data = session.client.fetch("hosts")
     session.show(data, tuple[answers.HostView, ...], tables.hosts, lambda items: table_of(answers.HostView, items))
+
+
+@click.command("fleet", cls=Command)
+@click.option("--code", type=click.Choice(get_args(asked.FindingCode)),
+              help="Only of this kind: NICs with remote queues, IRQs that fire on isolated CPUs, and so on.")  # fmt: skip
+@click.option("--named", metavar="TEXT", help="Only of hosts whose name holds this text.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=10_000, show_default=True, help="At most so many.")
+@with_session
+def fleet(session: Session, code: str | None, named: str | None, limit: int) -> None:
+    """What is not as it should be, on all hosts that the server tells about."""
+    data = session.client.fetch("findings", query={"code": code, "host": named, "limit": limit})
+    session.show(data, tuple[answers.FindingView, ...], tables.findings, lambda items: table_of(answers.FindingView, items))
 
 
 @click.command("metrics", cls=Command)

@@ -216,9 +216,30 @@ def policies(out: Console, items: Sequence[answers.PolicyView]) -> None:
 
 def hosts(out: Console, items: Sequence[answers.HostView]) -> None:
     """Hosts that this server can tell about."""
-    print_rows(out, (Column("HOST"), Column("LAST HEARD OF"), Column("VERSION")), [
-        (item.host, when(item.seen), item.version) for item in items
+    columns = (
+        Column("HOST"), Column("LAST HEARD OF"), Column("STATE"), Column("IMBALANCE", right=True), Column("BUSIEST %", right=True, drop=2),
+        Column("DRIFT", right=True), Column("FAILED", right=True), Column("REFUSED", right=True, drop=3), Column("REMOTE", right=True),
+        Column("ISOLATED", right=True), Column("CPUS", right=True, drop=4), Column("VERSION", drop=1),
+    )  # fmt: skip
+    print_rows(out, columns, [
+        (
+            item.host, when(item.seen), item.state or "-", "-" if item.imbalance is None else f"{item.imbalance:.2f}",
+            "-" if item.busiest is None else f"{item.busiest * 100:.1f}", number(item.drifted), number(item.failures),
+            number(item.refused), number(item.remote), number(item.isolated), number(item.cpus), item.version or "-",
+        )
+        for item in items
     ])  # fmt: skip
+
+
+def findings(out: Console, items: Sequence[answers.FindingView]) -> None:
+    """What is not as it should be, host by host."""
+    if not items:
+        say(out, "No findings of that kind.")
+        return
+    columns = (Column("HOST"), Column("KIND"), Column("IRQ", right=True, drop=2), Column("WHAT", wrap=True),
+               Column("ADVICE", wrap=True, drop=1))  # fmt: skip
+    print_rows(out, columns, [(item.host, item.code, number(item.irq), item.text, item.advice) for item in items])
+    say(out, f"{len(items)} findings on {len({item.host for item in items})} hosts.")
 
 
 def restored(out: Console, item: answers.RestoreAnswer) -> None:

@@ -117,7 +117,8 @@ class Top(App[None]):
         message.act()
 
     def on_resize(self, event: events.Resize) -> None:
-        self._settle()
+        # The screen's own size is the old one until this event is over.
+        self.call_next(self._settle)
 
     def _settle(self) -> None:
         """Rooms by the terminal's size."""
@@ -303,7 +304,7 @@ class Top(App[None]):
             if item.result in NOT_DONE:
                 text = f"IRQ {form.irq.number}: noted, but the kernel did not do it ({item.result}){detail}{warned}"
             else:
-                text = f"IRQ {form.irq.number} is on CPUs {item.affinity} by your override ({item.result}){warned}"
+                text = f"IRQ {form.irq.number} is on CPUs {item.affinity} by your override ({item.result}); c clears it{warned}"
             self.say(text, bad=item.result in NOT_DONE)
             self.feed.look()
 
@@ -325,24 +326,35 @@ class Top(App[None]):
             self.say(f"IRQ {irq.number} has no override")
             return
 
+        number = irq.number
+
         def done(item: answers.ClearedAnswer) -> None:
             now = "" if item.affinity is None else f"; it is on CPUs {item.affinity}"
-            self.say(f"IRQ {irq.number}: the override is gone{now} ({item.result})", bad=item.result in NOT_DONE)
+            self.say(f"IRQ {number}: the override is gone{now} ({item.result}); o sets one again", bad=item.result in NOT_DONE)
             self.feed.look()
 
-        self._ask(lambda: self._client.ask("clear_override", answers.ClearedAnswer, {"irq": str(irq.number)}), done)
+        def clear() -> None:
+            self._ask(lambda: self._client.ask("clear_override", answers.ClearedAnswer, {"irq": str(number)}), done)
+
+        title = f"Clear the override of IRQ {number} ({irq.name})?"
+        text = f"It holds it on CPUs {irq.affinity}. The policies would place it again."
+        self.push_screen(dialogs.Question(title, text, "clears it", clear))
 
     def action_pause(self) -> None:
-        """Pause, or resume."""
+        """Pause, once confirmed; or resume."""
         if self._last is None:
             return
-        paused = self._last.status.paused
+        status = self._last.status
 
-        def done(status: answers.Status) -> None:
-            self.say("paused: the daemon writes nothing until it is resumed" if status.paused else "resumed")
+        def done(now: answers.Status) -> None:
+            self.say("paused: the daemon writes nothing; p resumes it" if now.paused else "resumed: the daemon balances again")
             self.feed.look()
 
-        if paused:
+        def pause() -> None:
+            self._ask(lambda: self._client.ask("pause", answers.Status, body=asked.PauseBody()), done)
+
+        if status.paused:
             self._ask(lambda: self._client.ask("resume", answers.Status), done)
         else:
-            self._ask(lambda: self._client.ask("pause", answers.Status, body=asked.PauseBody()), done)
+            text = "It would go on looking and planning, and write nothing until somebody resumes it. What it wrote stays."
+            self.push_screen(dialogs.Question(f"Pause irqbal on {status.host}?", text, "pauses it", pause))

@@ -1,4 +1,4 @@
-"""What opens above the table: an explanation, the help, and the form of an override."""
+"""What opens above the table: an explanation, the help, the form of an override, and questions before what others would notice."""
 
 from __future__ import annotations
 
@@ -21,27 +21,26 @@ from irqbal.render import plain
 from irqbal.wire import Duration
 
 HELP = """\
-Keys
+up down j k     move; page up, page down or space, home and end, too
+enter           why this IRQ is where it is; a double click, too
+/               find: rows that hold every word (of number, name, queue,
+                device, policy), or cpu:3, what CPU 3 handles; enter
+                keeps them, escape shows all rows again
+s S             sort by the next column, by the one before
+r               turn the order round; a click on a head sorts, too
+t               tree of nodes, L3 caches and cores; tab goes there,
+                enter folds
+o               override: this IRQ on CPUs of your choice; asks which
+c               clear its override; asks first. The policies place it
+                again
+p               pause the daemon, which then writes nothing; asks first.
+                p again resumes it
+? F1            this help; escape or q closes it
+q ctrl+c        quit
 
-  up down j k   move; page up, page down, home and end, too
-  enter         why this IRQ is where it is
-  /             find: only rows that hold every word (of number, name,
-                queue, device, policy), or cpu:3: what CPU 3 handles;
-                enter keeps it, escape drops it
-  s S           sort by the next column, by the one before
-  r             turn the order round; a click on a head sorts, too
-  t             the tree of nodes, L3 caches and cores; tab goes there
-  o             override: put this IRQ on CPUs of your choice
-  c             clear its override: the policies place it again
-  p             pause the daemon, which then writes nothing; resume it
-  ? q           this help; quit
-
-Marks
-
-  LOAD is the share of one CPU that handling it takes, softirqs too.
-  CPUS is what the kernel may choose from, ON what it chose; yellow:
-  not on its device's node. Dim: it cannot be moved. ! after a CPU:
-  isolated."""
+LOAD: share of one CPU that handling takes, softirqs too. CPUS: those
+that the kernel may choose from; ON: what it chose, yellow if not on its
+device's node. Dim: cannot be moved. ! after a CPU: isolated."""
 
 
 class _Dialog(ModalScreen[None]):
@@ -93,6 +92,30 @@ def explanation(item: answers.Explanation, width: int) -> Page:
     with out.capture() as captured:
         tables.explanation(out, item)
     return Page(Text("\n").join([Text.from_ansi(line.rstrip()) for line in captured.get().rstrip("\n").split("\n")]))
+
+
+class Question(_Dialog):
+    """What a key is about to do, and whether it shall: `y` or enter does it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("y,enter", "yes"), Binding("n,q", "dismiss")]
+    DEFAULT_CSS = """
+    Question Vertical { width: 72; max-width: 100%; height: auto; }
+    Question Static { height: auto; }
+    """
+
+    def __init__(self, title: str, text: str, does: str, act: Callable[[], None]) -> None:
+        super().__init__()
+        self._lines, self._act = (Text(plain(title), "bold"), Text(plain(text)), Text(f"y {does}, n or escape leaves it", "dim")), act
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            for line in self._lines:
+                yield Static(line)
+
+    def action_yes(self) -> None:
+        """Do it."""
+        self.dismiss()
+        self._act()
 
 
 class OverrideForm(_Dialog):

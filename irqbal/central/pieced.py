@@ -1,0 +1,120 @@
+"""A host's last cycle, pieced together from its history where no daemon told it whole. Pure.
+
+What samples cannot say stays at its default: the packages and nodes of CPUs, which IRQs can be moved, refusals, and overrides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from irqbal.cpuset import CpuSet
+from irqbal.history.samples import Decision, Sample, State
+from irqbal.history.told import Seen
+from irqbal.model import Cpu, Device, Interface, Irq, Placed, Plan, Queue, QueueKind, Record, Snapshot, imbalance
+
+KINDS: dict[str, QueueKind] = {"rx": "rx", "tx": "tx", "rxtx": "rxtx", "io": "io"}
+
+
+def pieced(states: Iterable[State], sample: Sample | None, decisions: Sequence[Decision], wall: float) -> Seen:
+    """`decisions`: those of the last day, the newest first; `wall` when the host was last heard of, if there is no sample."""
+    living = [state for state in states if not state.gone]
+    end = wall if sample is None else sample.wall
+    cpus = _cpus(living, sample)
+    placed = _placed(decisions, end)
+    irqs = _irqs(living, sample, {cpu.number: cpu.load for cpu in cpus}, placed)
+    snapshot = Snapshot(
+        time_visible=any(cpu.load for cpu in cpus), cpus=cpus, irqs=irqs, devices=_devices(irqs), interfaces=_interfaces(irqs),
+    )  # fmt: skip
+    over, busiest = imbalance(snapshot)
+    cycle = decisions[0].cycle if decisions else 0
+    return Seen(end, snapshot, Record(cycle, end, 0.0, "history", False, Plan(), (), over, busiest), {})
+
+
+def _cpus(states: Iterable[State], sample: Sample | None) -> tuple[Cpu, ...]:
+    numbers: set[int] = set()
+    times: dict[int, dict[str, float]] = {}
+    for state in states:
+        numbers |= set(_cpu_set(state.effective))
+    if sample is not None:
+        for series, value in sample.values.items():
+            if series.cpu >= 0:
+                numbers.add(series.cpu)
+            if series.kind == "time" and sample.seconds > 0:
+                times.setdefault(series.cpu, {})[series.name] = value / 1e6 / sample.seconds
+    return tuple(
+        Cpu(number, core=number, siblings=CpuSet([number]), irq_time=mine.get("irq", 0.0), softirq_time=mine.get("softirq", 0.0))
+        for number in sorted(numbers)
+        for mine in [times.get(number, {})]
+    )
+
+
+def _irqs(
+    states: Iterable[State], sample: Sample | None, loads: Mapping[int, float], placed: Mapping[str, Placed]
+) -> tuple[Irq, ...]:
+    """A CPU's time is apportioned to its IRQs by their counts."""
+    counts: dict[str, dict[int, int]] = {}
+    of_cpu: dict[int, int] = {}
+    for series, value in sample.values.items() if sample is not None else ():
+        if series.kind == "irq":
+            counts.setdefault(series.name, {})[series.cpu] = value
+            of_cpu[series.cpu] = of_cpu.get(series.cpu, 0) + value
+    seconds = sample.seconds if sample is not None and sample.seconds > 0 else 1.0
+    found = []
+    for state in states:
+        mine = counts.get(state.identity, {})
+        load = sum(loads.get(cpu, 0.0) * value / of_cpu[cpu] for cpu, value in mine.items() if of_cpu[cpu])
+        found.append(
+            Irq(
+                state.number, state.identity, state.action, device=state.device or None, queue=_queue(state.queue),
+                affinity=_cpu_set(state.affinity), effective=_cpu_set(state.effective), rate=sum(mine.values()) / seconds, load=load,
+                placed=placed.get(state.identity),
+            )
+        )  # fmt: skip
+    return tuple(sorted(found, key=lambda irq: irq.number))
+
+
+def _placed(decisions: Iterable[Decision], now: float) -> dict[str, Placed]:
+    """The newest move of each IRQ."""
+    found: dict[str, Placed] = {}
+    for item in decisions:
+        if item.kind == "move" and item.identity not in found:
+            found[item.identity] = Placed(item.policy, item.reason, _cpu_set(item.after), max(0.0, now - item.wall))
+    return found
+
+
+def _devices(irqs: Iterable[Irq]) -> tuple[Device, ...]:
+    by_address: dict[str, list[Irq]] = {}
+    for irq in irqs:
+        if irq.device is not None:
+            by_address.setdefault(irq.device, []).append(irq)
+    return tuple(
+        Device(
+            address, interfaces=_names(mine, disks=False), disks=_names(mine, disks=True), irqs=tuple(irq.number for irq in mine),
+        )
+        for address, mine in sorted(by_address.items())
+    )  # fmt: skip
+
+
+def _names(irqs: Iterable[Irq], disks: bool) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(irq.queue.name for irq in irqs if irq.queue is not None and (irq.queue.kind == "io") == disks))
+
+
+def _interfaces(irqs: Sequence[Irq]) -> tuple[Interface, ...]:
+    devices = {irq.queue.name: irq.device for irq in irqs if irq.queue is not None and irq.queue.kind != "io"}
+    return tuple(Interface(name, device) for name, device in sorted(devices.items()))
+
+
+def _queue(text: str) -> Queue | None:
+    """`eth0/rx-1`, as queues are written."""
+    name, slash, rest = text.rpartition("/")
+    kind, dash, index = rest.rpartition("-")
+    if not slash or not dash or kind not in KINDS or not index.isdecimal():
+        return None
+    return Queue(name, int(index), KINDS[kind])
+
+
+def _cpu_set(text: str) -> CpuSet:
+    try:
+        return CpuSet.parse(text) if text else CpuSet()
+    except ValueError:
+        return CpuSet()

@@ -1,0 +1,143 @@
+"""What a central server reads: a fleet's MongoDB, or the history file of one host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from irqbal.central.pieced import pieced
+from irqbal.errors import HistoryError
+from irqbal.history.mongooptions import MongoOptions
+from irqbal.history.open import open_store
+from irqbal.history.samples import Decision, Point, Sample, State
+from irqbal.history.sqlite import SqliteHistory
+from irqbal.history.store import Query
+from irqbal.history.told import Facts, Seen
+from irqbal.model import Plan
+from irqbal.verify import Finding, verify
+
+
+class FleetStore(Protocol):
+    """Reading; all methods block, and up to `threads` may be called at once. They raise HistoryError with a sentence."""
+
+    threads: int
+
+    def facts(self, since: float) -> list[Facts]:
+        """Every host that was heard of since then, by name."""
+
+    def line(self, host: str) -> tuple[Facts, dict[str, Any]] | None:
+        """One host, and its daemon's own status (empty: it tells none); None: nobody knows it."""
+
+    def findings(self, since: float, code: str) -> list[tuple[Facts, list[Finding]]]:
+        """Hosts on which something is not as it should be; with a code, of this kind."""
+
+    def seen(self, host: str) -> Seen | None:
+        """A host's last cycle, if its daemon told it."""
+
+    def heard(self, hosts: Iterable[str]) -> dict[str, float]:
+        """When each of these was last heard of."""
+
+    def newest(self, start: float, end: float, limit: int, host: str = "") -> list[Sample]:
+        """The newest samples of a stretch of time, oldest first."""
+
+    def series(self, query: Query) -> list[Point]:
+        """Counts by step."""
+
+    def decisions(self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = "") -> list[Decision]:
+        """The newest decisions first."""
+
+    def irqs(self, host: str = "") -> list[State]:
+        """Every IRQ that the history knows, as it was last seen."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+class OneFile:
+    """A history file as a fleet of one host, which is called `name`: the file does not say."""
+
+    threads = 1
+
+    def __init__(self, store: SqliteHistory, name: str) -> None:
+        self._store, self._name = store, name
+
+    def facts(self, since: float) -> list[Facts]:
+        """The one host, if its file holds anything."""
+        span = self._store.span()
+        return [] if span is None or span[1] < since else [Facts(self._name, span[1])]
+
+    def line(self, host: str) -> tuple[Facts, dict[str, Any]] | None:
+        """The one host."""
+        found = self.facts(0.0) or [Facts(self._name, 0.0)]
+        return (found[0], {}) if host == self._name else None
+
+    def findings(self, since: float, code: str) -> list[tuple[Facts, list[Finding]]]:
+        """What follows from the newest sample."""
+        found = []
+        for facts in self.facts(since):
+            seen = piece_together(self, facts)
+            items = [item for item in verify(seen.snapshot, Plan(), ()) if code in ("", item.code)]
+            found += [(facts, items)] if items else []
+        return found
+
+    def seen(self, host: str) -> Seen | None:
+        """The file holds samples and decisions alone."""
+        return None
+
+    def heard(self, hosts: Iterable[str]) -> dict[str, float]:
+        """The end of the newest sample."""
+        return {facts.host: facts.wall for facts in self.facts(0.0) if facts.host in hosts}
+
+    def newest(self, start: float, end: float, limit: int, host: str = "") -> list[Sample]:
+        """The newest samples, oldest first."""
+        return self._store.newest(start, end, limit)
+
+    def series(self, query: Query) -> list[Point]:
+        """Counts by step."""
+        return self._store.series(msgspec.structs.replace(query, host=""))
+
+    def decisions(self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = "") -> list[Decision]:
+        """The newest first."""
+        return self._store.decisions(start, end, identity, limit)
+
+    def irqs(self, host: str = "") -> list[State]:
+        """As they were last seen."""
+        return self._store.irqs()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+
+def piece_together(store: FleetStore, facts: Facts) -> Seen:
+    """A host's last cycle as far as it follows from its newest sample, states and decisions."""
+    states = store.irqs(facts.host)
+    until = max(facts.wall, time.time() if facts.version == "" else 0.0) + 1.0
+    samples = store.newest(until - 86400.0, until, 1, facts.host)
+    end = samples[-1].wall if samples else facts.wall
+    return pieced(states, samples[-1] if samples else None, store.decisions(end - 86400.0, end + 1.0, "", 2000, facts.host), facts.wall)
+
+
+def open_fleet(url: str, options: MongoOptions | None, state: Path, name: str) -> FleetStore:
+    """`url`: mongodb://…, sqlite:///PATH or a file; empty: what the configuration ships to (`options`), else this host's own history.
+    Raises ConfigError or HistoryError with a sentence."""
+    if url.startswith(("mongodb://", "mongodb+srv://")):
+        try:
+            options = MongoOptions.of_url(url)
+        except ValueError as error:
+            raise HistoryError(f"not a history's URL: {error}") from error
+    elif url:
+        options = None
+    if options is None:
+        store = open_store(url, state)
+        assert isinstance(store, SqliteHistory)
+        return OneFile(store, name)
+    try:
+        from irqbal.history.mongofleet import MongoFleet
+    except ImportError as error:
+        raise HistoryError(f"MongoDB needs pymongo ({error}): pip install 'irqbal[mongodb]'") from error
+    return MongoFleet(options)

@@ -1,0 +1,37 @@
+"""`irqbal poll`."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+
+import click
+
+from irqbal.cli.common import command_options, common_of, is_root
+from irqbal.poll import Poller
+
+
+@click.command("poll")
+@command_options
+@click.option("--simulate", metavar="SPEC", default="", help="Look at a made-up host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.")
+@click.argument("seconds", required=False, type=click.FloatRange(0.1, 3600))
+def command(
+    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, simulate: str, seconds: float | None
+) -> int:
+    """Look at this host and record its history, a sample every SECONDS, and never write to the kernel.
+
+    SECONDS (0.1 to 3600) is `history: every:` of the configuration, 60 s, unless given. The API and the dashboard answer as the
+    daemon's do, and refuse whatever would write; MongoDB is shipped to if the configuration says so.
+    """
+    common = common_of(ctx, root, config_path, debug)
+    if not common.debug:
+        logging.getLogger().setLevel(logging.INFO)
+    if seconds is not None and not math.isfinite(seconds):
+        raise click.UsageError("SECONDS must be a number from 0.1 to 3600")
+    made_up = None
+    if simulate:
+        from irqbal.simulated import parse_spec
+
+        made_up = parse_spec(simulate)
+    return Poller(common.config(), common.path, common.root, seconds, is_root(), made_up).run()

@@ -1,0 +1,153 @@
+"""What the configuration may hold, read off its own types; what a policy may be told, read off the schema that it hands out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import msgspec
+import yaml
+
+from irqbal.config import DEFAULT_POLICIES, Config
+from irqbal.cpuset import CpuSet
+from irqbal.errors import ConfigError
+from irqbal.frames import Entry
+from irqbal.located import Node
+from irqbal.plugins import find
+from irqbal.policies import Policies
+from irqbal.wire import Duration, builtins
+
+_ELSEWHERE = ("policies", "observers")
+_WORDS = {str: "TEXT", int: "NUMBER", bool: "true|false", Duration: "TIME", CpuSet: "CPUS"}
+_SENTENCE = re.compile(r"[a-z][a-z-]*(?=[ ;]|$)(?! \()")
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A key as a reader meets it: `history.every`, what it takes, what it means, and its value unless given (None: it must be)."""
+
+    name: str
+    takes: str
+    about: str
+    default: str | None
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """A bundled policy: its sentence, its options, and the options of what those hold."""
+
+    name: str
+    about: str
+    keys: tuple[Key, ...]
+    defaults: dict[str, Any]
+
+
+def config_keys(kind: type[msgspec.Struct] = Config, prefix: str = "") -> Iterator[Key]:
+    """Every key but the policies', sections before what they hold."""
+    for field in msgspec.structs.fields(kind):
+        if not prefix and field.encode_name in _ELSEWHERE:
+            continue
+        name = f"{prefix}{field.encode_name}"
+        inner, about = _unwrapped(field.type)
+        section = next((item for item in (inner, *get_args(inner)) if _is_struct(item)), None)
+        if section is None:
+            yield Key(name, _takes(inner), about, None if field.required else _shown(field.default))
+            continue
+        if section is not inner:
+            yield Key(name, "null or keys", about, "null")
+        yield from config_keys(section, f"{name}.")
+
+
+def _unwrapped(kind: Any) -> tuple[Any, str]:
+    """A type without its note, and the note."""
+    if get_origin(kind) is not Annotated:
+        return kind, ""
+    inner, *notes = get_args(kind)
+    return inner, next((sentence(note.description) for note in notes if isinstance(note, msgspec.Meta) and note.description), "")
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _takes(kind: Any) -> str:
+    inside = get_args(kind)
+    if get_origin(kind) is Literal:
+        return "|".join(inside)
+    if get_origin(kind) is tuple:
+        return f"[{_takes(inside[0])}, ...]"
+    if get_origin(kind) in (Union, UnionType):
+        return "|".join(_takes(item) for item in inside)
+    return _WORDS[kind]
+
+
+def policies() -> list[Policy]:
+    """The bundled ones in their order, as their child describes them. Raises ConfigError if one cannot be used."""
+    found = find()
+    asked = Policies([Entry(found[name], index, Node(1, {})) for index, name in enumerate(DEFAULT_POLICIES)])
+    try:
+        problems = asked.bind()
+        described = asked.describe()
+    finally:
+        asked.close()
+    if problems or len(described.schemas) != len(DEFAULT_POLICIES):
+        raise ConfigError([f"the bundled policies do not describe themselves: {problems or list(asked.aside.values())}"])
+    made = []
+    for index, name in enumerate(DEFAULT_POLICIES):
+        schema = json.loads(described.schemas[index])
+        defaults = {key: part["default"] for key, part in schema["properties"].items()}
+        made.append(Policy(name, described.about[index], tuple(_options(schema, schema.get("$defs", {}))), defaults))
+    return made
+
+
+def _options(schema: dict[str, Any], definitions: dict[str, Any], prefix: str = "") -> Iterator[Key]:
+    for name, part in schema["properties"].items():
+        about = sentence(part.get("description", ""))
+        inner = part.get("items", {}).get("$ref", "").rpartition("/")[2]
+        if not inner:
+            default = None if name in schema.get("required", ()) else _shown(part.get("default"))
+            yield Key(f"{prefix}{name}", _takes_schema(part), about, default)
+            continue
+        below = definitions[inner]
+        yield Key(f"{prefix}{name}", "[keys, ...]", f"{about} {sentence(below.get('description', ''))}", _shown(part.get("default")))
+        yield from _options(below, definitions, f"{prefix}{name}[].")
+
+
+def _takes_schema(part: dict[str, Any]) -> str:
+    if "enum" in part:
+        return "|".join(part["enum"])
+    if "anyOf" in part:
+        return "|".join(_takes_schema(item) for item in part["anyOf"] if item != {"type": "null"})
+    if part["type"] == "array":
+        return f"[{_takes_schema(part['items'])}, ...]"
+    if part["type"] == "object":
+        return f"{{GLOB: {_takes_schema(part['additionalProperties'])}, ...}}"
+    if part["type"] == "boolean":
+        return "true|false"
+    if part.get("format") == "cpu-set":
+        return "CPUS"
+    return "SHARE" if part.get("pattern", "").endswith("%$") else "TEXT"
+
+
+def _shown(value: Any) -> str:
+    """A default as it would be written in the file."""
+    return json.dumps(plain, ensure_ascii=False) if not isinstance(plain := builtins(value), str) or not plain else plain
+
+
+def sentence(text: str) -> str:
+    """A note as a sentence; a word of the YAML at its beginning stays as it is."""
+    text = text.strip().rstrip(".")
+    if _SENTENCE.match(text):
+        text = text[0].upper() + text[1:]
+    return f"{text}." if text else ""
+
+
+def defaults(described: list[Policy]) -> str:
+    """The whole configuration, each key at its default, as YAML."""
+    values = {key: value for key, value in builtins(Config()).items() if key not in _ELSEWHERE}
+    # Empty stands for a folder that depends on who runs it.
+    values["state_dir"] = "/var/lib/irqbal"
+    last = {key: values.pop(key) for key in ("history", "api")}
+    listed = [{policy.name: policy.defaults} for policy in described]
+    return yaml.safe_dump({**values, "policies": listed, "observers": [], **last}, sort_keys=False, allow_unicode=True, indent=2)

@@ -1,0 +1,46 @@
+"""How this host is, as those see it who look at many: the API's list of hosts, and what goes to MongoDB beside the samples."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from irqbal.api import answers
+from irqbal.api.backend import View
+from irqbal.history.told import Recently, Told
+from irqbal.model import Override, Plan
+from irqbal.verify import Finding, verify
+from irqbal.wire import Moment, to_json
+
+
+def _findings(view: View) -> list[Finding]:
+    """The plan was carried out: what it moved is no finding any more."""
+    return verify(view.snapshot, Plan(), ())
+
+
+def host_view(status: answers.Status, view: View | None, recently: Recently) -> answers.HostView:
+    """The host in a line."""
+    if view is None:
+        return answers.HostView(status.host, None, status.version, status.state)
+    counts, record = Counter(item.code for item in _findings(view)), view.record
+    drifted, failures = recently.counts(time.time())
+    return answers.HostView(
+        status.host, Moment(record.wall), status.version, status.state, record.imbalance, record.busiest, drifted,
+        len({item.irq for item in record.plan.refused}), failures, tuple(item.policy for item in status.aside), status.overrides,
+        status.cpus, status.irqs, counts["remote-queue"], counts["isolated"],
+    )  # fmt: skip
+
+
+def finding_views(host: str, view: View | None, code: str) -> list[answers.FindingView]:
+    """What is not as it should be; with a code, of this kind."""
+    if view is None:
+        return []
+    found = [item for item in _findings(view) if code in ("", item.code)]
+    seen = Moment(view.record.wall)
+    return [answers.FindingView(host, seen, item.code, item.irq, item.text, item.advice) for item in found]
+
+
+def told(status: answers.Status, view: View, overrides: tuple[Override, ...], recently: Recently) -> Told:
+    """What goes to MongoDB."""
+    drifted, failures = recently.counts(view.record.wall)
+    return Told(view.record.wall, to_json(status), view.snapshot, view.record, dict(view.totals), overrides, drifted, failures)
