@@ -55,6 +55,7 @@ bench: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python tests/bench_mongodb.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/api.py
 	$(BIN)/python tests/bench/balance.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/daemon.py
 
 # The same on a real kernel of 64 CPUs under QEMU, with traffic; a quarter of an hour.
 .PHONY: bench-vm
