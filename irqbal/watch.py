@@ -24,7 +24,9 @@ SETTLING_CYCLES = 3
 """Cycles after a start or a hotplug in which moves need not wait."""
 SWEEP_SECONDS = 60.0
 """Every mask is looked at once in this time, and all of them in every cycle where there are few."""
-SWEEP_AT_ONCE = 256
+SWEEP_AT_ONCE = 64
+FEW = 256
+"""IRQs up to which a host is no big one."""
 CENSUS_SECONDS = 300.0
 BIG_CENSUS_SECONDS = 1800.0
 """Between two censuses that nothing asked for; on big hosts one costs as much as a hundred pulses."""
@@ -135,7 +137,7 @@ class Watch:
 
     def _census_seconds(self) -> float:
         """What nobody announces is found within this time: settings of queues, and IRQs of a host without events."""
-        return CENSUS_SECONDS if len(self._numbers) <= SWEEP_AT_ONCE else BIG_CENSUS_SECONDS
+        return CENSUS_SECONDS if len(self._numbers) <= FEW else BIG_CENSUS_SECONDS
 
     def _work(self, pulse: Pulse) -> dict[int, int]:
         """Packets by IRQ, of those whose queue counts them."""
