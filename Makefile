@@ -60,7 +60,7 @@ bench: $(VENV)/.installed-test
 # The same on a real kernel of 64 CPUs under QEMU, with traffic; a quarter of an hour.
 .PHONY: bench-vm
 bench-vm: needs $(VENV)/.installed-test
-	PYTHONPATH=tests $(BIN)/python tests/bench/vm.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/real_kernel.py
 
 # Minutes rather than seconds: a hundred kills of the daemon, a minute of kills of MongoDB.
 .PHONY: long

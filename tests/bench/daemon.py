@@ -1,0 +1,124 @@
+"""What the whole daemon costs, API, history and metrics included: memory, time to the first write, and a day at rest.
+
+`make bench` prints it. irqbalance runs beside it on the same tree, in a mount namespace of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from balance import irqbalance, wait
+
+from irqbal.simulated import SimulatedHost, parse_spec
+
+HOSTS = {"64 CPUs": "2x16x2,nodes=2,nic=63x2,nvme=64x3", "512 CPUs": "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1"}
+BEAT = 10
+"""Seconds a cycle."""
+SETTLING, RESTING = 180, 60
+"""Seconds before, and while, the cost at rest is measured: at rest nothing changes, and every interrupt comes as before."""
+IRQBAL = str(Path(sys.executable).with_name("irqbal"))
+
+
+def tree_of(pid: int) -> list[int]:
+    """A process and all below it."""
+    found = [pid]
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            found += tree_of(int(child))
+    return found
+
+
+def spent(pids: list[int]) -> tuple[float, int]:
+    """(CPU seconds, context switches) of all their threads so far."""
+    seconds, switches = 0.0, 0
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            seconds += int((task / "schedstat").read_text().split()[0]) / 1e9
+            switches += sum(int(line.split()[1]) for line in (task / "status").read_text().splitlines() if "ctxt_switches" in line)
+    return seconds, switches
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """(resident, of it private) in MB."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    kilobytes = {key: int(value.split()[0]) for key, value in lines.items()}
+    return kilobytes["Rss"] / 1000, (kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]) / 1000
+
+
+class Moving:
+    """The made-up kernel of one tree: counters go on at a constant rate. irqbalance needs /proc/interrupts, which takes time to write."""
+
+    def __init__(self, base: Path, spec: str, whole: bool) -> None:
+        words = ["kernel", str(base / "tree"), spec, "2" if whole else "0.5", str(base / "truth"), "1000000"]
+        words += [] if whole else ["light"]
+        self.process = subprocess.Popen(["chrt", "--idle", "0", sys.executable, str(Path(__file__).with_name("balance.py")), *words])
+        wait((base / "truth").exists)
+
+    def end(self) -> None:
+        """By its own process id."""
+        self.process.terminate()
+        self.process.wait()
+
+
+def start(name: str, base: Path) -> subprocess.Popen[bytes]:
+    """One of the two balancers."""
+    if name == "irqbalance":
+        return irqbalance(base / "tree", BEAT)
+    config = base / "c.yaml"
+    config.write_text(f"interval: {BEAT}s\nstate_dir: {base}/state\napi: {{listen: ['unix:{base}/socket']}}\n")
+    with (base / "irqbal.log").open("wb") as out:
+        return subprocess.Popen([IRQBAL, "daemon", "-c", str(config), "--root", str(base / "tree")], stdout=out, stderr=out)
+
+
+def measure(name: str, spec: str) -> None:
+    """Print a row."""
+    base = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
+    kernel = Moving(base, spec, name == "irqbalance")
+    masks = list((base / "tree/proc/irq").glob("[0-9]*/smp_affinity*"))
+    old = {path: path.read_bytes() for path in masks}
+    begun = time.monotonic()
+    process = start(name, base)
+    try:
+        while not (first := any(path.read_bytes() != text for path, text in old.items())) and time.monotonic() < begun + 40:
+            time.sleep(0.002)
+        written = f"{time.monotonic() - begun:.2f}" if first else "none in 40 s"
+        time.sleep(SETTLING)
+        if process.poll() is not None:
+            said = "".join(path.read_text(errors="replace")[-300:] for path in base.glob("*log"))
+            print(f"| {name} | ended by itself with status {process.returncode}: {said.strip()} | {written} | | | |", flush=True)
+            return
+        pids = tree_of(process.pid)
+        before = spent(pids)
+        time.sleep(RESTING)
+        after = spent(pids)
+        resident = " + ".join(f"{whole:.1f} ({own:.1f})" for whole, own in map(memory, pids))
+        day = 86400 / RESTING
+        seconds, switches = (after[0] - before[0]) * day, (after[1] - before[1]) * day
+        print(f"| {name} | {resident} | {written} | {seconds:.0f} | {switches / 1000:.0f} | {os.getloadavg()[0]:.1f} |", flush=True)
+    finally:
+        process.terminate()
+        process.wait()
+        kernel.end()
+        shutil.rmtree(base)
+
+
+def main() -> None:
+    """Both balancers on both hosts."""
+    for name, shape in HOSTS.items():
+        spec = f"{shape},traffic=skewed,seed=3"
+        irqs = len(SimulatedHost(parse_spec(spec)).state.lines)
+        print(f"\n{name} × {irqs} IRQs, a cycle in {BEAT} s")
+        print("| | resident MB (private), by process | start to first write, s | a day: CPU s | thousand context switches | load here |")
+        print("| --- | --- | --- | --- | --- | --- |")
+        for who in sys.argv[1:] or ("irqbalance", "irqbal"):
+            measure(who, spec)
+
+
+if __name__ == "__main__":
+    main()
