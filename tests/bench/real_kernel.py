@@ -19,7 +19,7 @@ CPUS = int(os.environ.get("IRQBAL_BENCH_VM_CPUS", "64"))
 DRIVES = 7 if CPUS >= 64 else 1
 BEAT = 10
 """Seconds a cycle: irqbalance's own default."""
-LEARNING, STEADY = 4, 6
+LEARNING, STEADY = 16, 6
 """Cycles before, and while, something is measured."""
 TICK = os.sysconf("SC_CLK_TCK")
 STEADILY = 60 + 2 * BEAT * (LEARNING + STEADY) * 3
