@@ -65,7 +65,7 @@ bench-vm: needs $(VENV)/.installed-test
 # Minutes rather than seconds: a hundred kills of the daemon, a minute of kills of MongoDB.
 .PHONY: long
 long: needs $(VENV)/.installed-test
-	IRQBAL_LONG=1 $(BIN)/python -m pytest tests/test_history_daemon.py tests/test_mongodb.py -k killed
+	IRQBAL_LONG=1 $(BIN)/python -m pytest tests/test_history_daemon.py tests/test_mongodb_kills.py -k killed
 	$(BIN)/python -m pytest -m '' tests/long
 	$(BIN)/python -m pytest -m long
 

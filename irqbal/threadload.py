@@ -23,15 +23,18 @@ class ThreadLoads:
         self._intervals = 0
 
     def update(self, before: Mapping[int, ThreadTime], after: Mapping[int, ThreadTime], seconds: float) -> None:
-        """Take one interval in. What a thread ran is taken to be where it ran last; of a thread that is new nothing is known yet."""
+        """Take one interval in. What a thread ran is taken to be where it ran last; of a thread that was not looked at at the beginning
+        nothing is known, and its IRQ's load stays what it was."""
         if not after and not self.of_irq and not self.of_cpu:
             return
         self._intervals += 1
         irqs: dict[int, float] = {}
+        unknown: set[int | None] = set()
         cpus: dict[int, float] = {}
         for pid, now in after.items():
             then = before.get(pid)
             if then is None or then.irq != now.irq or now.seconds < then.seconds:
+                unknown.add(now.irq)
                 continue
             spent = (now.seconds - then.seconds) / seconds
             if now.irq is not None:
@@ -39,6 +42,7 @@ class ThreadLoads:
             else:
                 cpus[now.cpu] = cpus.get(now.cpu, 0.0) + spent
         alpha = max(ALPHA, 1 / self._intervals)
+        irqs |= {number: self.of_irq.get(number, 0.0) for number in unknown if number is not None}
         self.of_irq, self.of_cpu = _smoothed(self.of_irq, irqs, alpha), _smoothed(self.of_cpu, cpus, alpha)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import shutil
 import sys
 import sysconfig
+import tempfile
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+import pytest
 
 from irqbal.plugins import Found, find
 
@@ -54,3 +59,16 @@ class Site:
         """What is installed here, from metadata alone."""
         distributions = importlib.metadata.distributions(path=[str(self.packages)])
         return find(entry for dist in distributions for entry in dist.entry_points if entry.group == "irqbal")
+
+
+@contextlib.contextmanager
+def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """An installation that anybody may read, as a system's is; policy hosts are started with its Python."""
+    folder = Path(tempfile.mkdtemp(prefix="irqbal-test-"))
+    folder.chmod(0o755)
+    try:
+        made = Site(folder)
+        monkeypatch.setattr(sys, "executable", str(made.python))
+        yield made
+    finally:
+        shutil.rmtree(folder)

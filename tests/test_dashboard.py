@@ -14,7 +14,6 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-import browser as browsers
 import machine
 from browser import VIEWS, Site, Watched, configure, site, watched
 
@@ -28,12 +27,6 @@ SHOWS = {
     "now": ".cpumap button", "irq": "tbody tr", "irq/34": ".chain li", "nics": "tbody tr", "history": ".u-wrap canvas",
     "whatif": "textarea", "decisions": "tbody tr",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browsers.browser() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

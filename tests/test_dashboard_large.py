@@ -10,7 +10,6 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser
 
-import browser as browsers
 from browser import VIEWS, Site, Watched, site, watched
 
 pytestmark = pytest.mark.long
@@ -56,12 +55,6 @@ STOP = """() => {
   const marked = styles.some((style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2);
   return [node.outerHTML.slice(0, 120), inside && marked];
 }"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browsers.browser() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,10 @@ def test_an_irqs_thread_is_the_irqs_load_and_threaded_napi_the_cpus() -> None:
         loads.update(before, after, 10.0)
         before = after
     assert loads.of_irq == {5: near(0.2)} and loads.of_cpu == {3: near(0.4)}
+    # An IRQ that fires now and then: where its thread was not looked at before, nothing is known, which is not nothing.
+    held = dict(loads.of_irq)
+    loads.update({}, {70: ThreadTime(5, 0, 60.0)}, 10.0)
+    assert loads.of_irq == {5: pytest.approx(held[5])}
     # Its successor begins at 0, and with it what is known.
     loads.update(before, {71: ThreadTime(None, 3, 0.1)}, 10.0)
     assert all(value > 0 for value in loads.of_cpu.values())

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import shutil
 import signal
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from builders import changed, cpus, host, irq_of, lone, moves_of, nic, s
-from installed import Site
+from installed import Site, installation
 from irqbal.frames import Entry
 from irqbal.located import Node
 from irqbal.model import Failure, Override, Plan, Record, Snapshot
@@ -34,19 +30,6 @@ GOOD = f"""
 """
 
 Asking = Callable[..., Policies]
-
-
-@contextlib.contextmanager
-def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """An installation that anybody may read, as a system's is; policy hosts are started with its Python."""
-    folder = Path(tempfile.mkdtemp(prefix="irqbal-test-"))
-    folder.chmod(0o755)
-    try:
-        made = Site(folder)
-        monkeypatch.setattr(sys, "executable", str(made.python))
-        yield made
-    finally:
-        shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -13,245 +13,37 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
 from pathlib import Path
-
-import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.kernel import KernelHost
 from irqbal.kernel.capture import extract
-from irqbal.model import Queue, QueueKind
+from irqbal.model import Queue
+from treespecs import (
+    DISK_DRIVERS,
+    NIC_DRIVERS,
+    Disk,
+    HostSpec,
+    Line,
+    Named,
+    Nic,
+    Other,
+    Platform,
+    Threaded,
+    Upper,
+    all_drivers,
+    big_host,
+    xen,
+)  # fmt: skip
+from treewrite import CpuFiles
+
+__all__ = [
+    "DISK_DRIVERS", "HOSTS", "NIC_DRIVERS", "Disk", "HostSpec", "Nic", "Other", "Platform", "Threaded", "Tree", "Upper", "all_drivers",
+    "big_host", "copy_host", "keep_host", "make_tree",
+]  # fmt: skip
 
 HOSTS = Path(__file__).resolve().parent / "hosts"
 """Captured trees: `<name>/{proc,sys}`, `<name>/MODES`, `<name>/ORIGIN.md`."""
-
-Named = tuple[str, Queue | None]
-"""An action's name, and the queue that irqbal must find in it."""
-
-
-class Nic(msgspec.Struct, frozen=True):
-    """A network card. `active` queues of `queues` are in use (`ethtool -L`); None: all.
-
-    `separate`: one IRQ for Rx and one for Tx, where the driver has both forms. `renamed_from`: the name that the IRQs
-    bear. `hidden`: moved to another network namespace. `more`: further interfaces of the same device. `steered`: it has
-    XPS. `address` empty: the next free one. `style` picks among a driver's namings (gve: old, new).
-    """
-
-    driver: str
-    interface: str = "eth0"
-    queues: int = 4
-    node: int = -1
-    active: int | None = None
-    separate: bool = False
-    renamed_from: str = ""
-    hidden: bool = False
-    up: bool = True
-    more: tuple[str, ...] = ()
-    steered: bool = True
-    address: str = ""
-    style: str = "new"
-
-
-class Disk(msgspec.Struct, frozen=True):
-    """A storage controller: nvme, virtio_blk, mpt3sas or megaraid_sas. `managed`: the kernel owns its queues' masks
-    (not nvme's admin queue's).
-    """
-
-    driver: str = "nvme"
-    name: str = "nvme0"
-    queues: int = 4
-    node: int = -1
-    managed: bool = True
-    address: str = ""
-
-
-class Other(msgspec.Struct, frozen=True):
-    """Any other PCI device with these actions, such as a virtio entropy device. `virtio`: it hangs below a virtio
-    device.
-    """
-
-    driver: str
-    actions: tuple[str, ...]
-    node: int = -1
-    address: str = ""
-    virtio: bool = False
-
-
-class Platform(msgspec.Struct, frozen=True):
-    """An IRQ without a PCI device. `number` None: the next free one."""
-
-    action: str
-    number: int | None = None
-    chip: str = "IO-APIC"
-    hwirq: int = 0
-    managed: bool = False
-
-
-class Upper(msgspec.Struct, frozen=True):
-    """A bond, bridge or VLAN over other interfaces."""
-
-    interface: str
-    lowers: tuple[str, ...]
-
-
-class Threaded(msgspec.Struct, frozen=True):
-    """A kernel thread, by its whole name: `irq/30-eth0`, `napi/eth0-8193`."""
-
-    name: str
-    cpus: str
-    cpu: int
-    pid: int
-
-
-class HostSpec(msgspec.Struct, frozen=True):
-    """A made-up host. CPU lists are text, `0-3,8`; empty means all for `online`, none elsewhere.
-
-    `cores` are those of a socket, `l3_cores` share one L3 (0: all of a socket), `nodes` split all cores evenly.
-    `capacity` is by CPU number. `kernel`: from 6.8 on a vector's hwirq is its MSI index and its chip bears the address;
-    from 6.12 on a managed IRQ's files are read-only. `partitions`: cgroup path -> (state, CPUs).
-    """
-
-    sockets: int = 1
-    cores: int = 4
-    threads: int = 1
-    nodes: int = 1
-    l3_cores: int = 0
-    online: str = ""
-    capacity: dict[int, int] = {}
-    isolated: str = ""
-    nohz_full: str | None = None
-    cmdline: str = ""
-    partitions: dict[str, tuple[str, str]] = {}
-    cpuset_isolated: str | None = None
-    devices: tuple[Nic | Disk | Other, ...] = ()
-    platform: tuple[Platform, ...] = ()
-    uppers: tuple[Upper, ...] = ()
-    threads_running: tuple[Threaded, ...] = ()
-    first_irq: int = 24
-    kernel: tuple[int, int] = (6, 18)
-
-    @property
-    def cpus(self) -> int:
-        """How many CPUs are present."""
-        return self.sockets * self.cores * self.threads
-
-
-class Line(msgspec.Struct):
-    """One IRQ of a tree as it is now; `queue` is what irqbal must find, `counts` are by CPU."""
-
-    number: int
-    action: str
-    chip: str
-    hwirq: int
-    device: str = ""
-    node: int = -1
-    managed: bool = False
-    queue: Queue | None = None
-    counts: dict[int, int] = {}
-
-
-def _queue(name: str, index: int, kind: QueueKind, active: int) -> Queue:
-    return Queue(name, index, kind, index < active)
-
-
-def _txrx(prefix: str, misc: str = "", word: str = "TxRx") -> Callable[[Nic, str], list[Named]]:
-    """`<prefix>-TxRx-N`, or `-rx-N` and `-tx-N`."""
-
-    def named(nic: Nic, address: str) -> list[Named]:
-        bears = nic.renamed_from or nic.interface
-        stem = prefix.format(interface=bears, address=address)
-        first: list[Named] = [(misc.format(interface=bears, address=address), None)] if misc else []
-        kinds: tuple[tuple[str, QueueKind], ...] = (("rx", "rx"), ("tx", "tx")) if nic.separate else ((word, "rxtx"),)
-        return first + [
-            (f"{stem}{part}-{index}", _queue(nic.interface, index, kind, _active(nic)))
-            for part, kind in kinds
-            for index in range(nic.queues)
-        ]
-
-    return named
-
-
-def _plain(pattern: str, *misc: str, base: int = 0) -> Callable[[Nic, str], list[Named]]:
-    """Combined queues whose name has the index in `{index}`, counted from `base`."""
-
-    def named(nic: Nic, address: str) -> list[Named]:
-        bears = nic.renamed_from or nic.interface
-        first: list[Named] = [(text.format(address=address, interface=bears), None) for text in misc]
-        return first + [
-            (pattern.format(index=index + base, address=address, interface=bears),
-             _queue(nic.interface, index, "rxtx", _active(nic)))
-            for index in range(nic.queues)
-        ]  # fmt: skip
-
-    return named
-
-
-def _gve(nic: Nic, address: str) -> list[Named]:
-    bears = nic.renamed_from or nic.interface
-    old = nic.style == "old"
-    blocks = [f"{bears}-ntfy-block.{i}" if old else f"gve-ntfy-blk{i}@pci:{address}" for i in range(2 * nic.queues)]
-    tx, rx = blocks[: nic.queues], blocks[nic.queues :]
-    named: list[Named] = [(block, _queue(nic.interface, i, "tx", _active(nic))) for i, block in enumerate(tx)]
-    named += [(block, _queue(nic.interface, i, "rx", _active(nic))) for i, block in enumerate(rx)]
-    return [*named, (f"{bears}-mgmnt" if old else f"gve-mgmnt@pci:{address}", None)]
-
-
-def _virtio(nic: Nic, address: str) -> list[Named]:
-    named: list[Named] = [("{virtio}-config", None)]
-    for index in range(nic.queues):
-        named.append((f"{{virtio}}-input.{index}", _queue(nic.interface, index, "rx", _active(nic))))
-        named.append((f"{{virtio}}-output.{index}", _queue(nic.interface, index, "tx", _active(nic))))
-    return named
-
-
-def _xen(nic: Nic, address: str) -> list[Named]:
-    named: list[Named] = []
-    for index in range(nic.queues):
-        named.append((f"{nic.interface}-q{index}-tx", _queue(nic.interface, index, "tx", _active(nic))))
-        named.append((f"{nic.interface}-q{index}-rx", _queue(nic.interface, index, "rx", _active(nic))))
-    return named
-
-
-def _active(nic: Nic) -> int:
-    """A NIC in another namespace does not tell how many queues are in use: all count."""
-    return nic.queues if nic.active is None or nic.hidden else nic.active
-
-
-NIC_DRIVERS: dict[str, Callable[[Nic, str], list[Named]]] = {
-    "igb": _txrx("{interface}-", "{interface}"),
-    "igc": _txrx("{interface}-", "{interface}"),
-    "ixgbe": _txrx("{interface}-", "{interface}"),
-    "bnxt_en": _txrx("{interface}-"),
-    "i40e": _txrx("i40e-{interface}-", "i40e-{address}:misc"),
-    "iavf": _txrx("iavf-{interface}-", "iavf-{address}:mbx"),
-    "ice": _txrx("ice-{interface}-", "ice-{address}:misc"),
-    "idpf": _txrx("idpf-{interface}-", "idpf-{address}-Mailbox-0"),
-    "hns3": _txrx("hns3-{address}-", "hclge-misc-{address}"),
-    "mlx5_core": _plain("mlx5_comp{index}@pci:{address}", "mlx5_async0@pci:{address}"),
-    "mlx4_core": _plain("mlx4-{index}@{address}", "mlx4-async@pci:{address}", base=1),
-    "ena": _plain("{interface}-Tx-Rx-{index}", "ena-mgmnt@pci:{address}"),
-    "mana": _plain("mana_q{index}@pci:{address}", "mana_hwc@pci:{address}"),
-    "vmxnet3": _plain("{interface}-rxtx-{index}", "{interface}-event-9"),
-    "nfp": _plain("{interface}-rxtx-{index}", "{interface}-lsc"),
-    "rvu_nicpf": _plain("{interface}-rxtx-{index}", "RVUPFAF Mbox"),
-    "qede": _plain("{interface}-fp-{index}"),
-    "gve": _gve,
-    "virtio_net": _virtio,
-    "xen-netfront": _xen,
-}
-"""Every network driver's actions, as its request_irq calls name them."""
-
-DISK_DRIVERS: dict[str, Callable[[Disk], list[Named]]] = {
-    "nvme": lambda disk: [(f"{disk.name}q0", None)]
-    + [(f"{disk.name}q{i}", Queue(disk.name, i, "io")) for i in range(1, disk.queues + 1)],
-    "virtio_blk": lambda disk: [("{virtio}-config", None)]
-    + [(f"{{virtio}}-req.{i}", Queue("{virtio}", i, "io")) for i in range(disk.queues)],
-    "mpt3sas": lambda disk: [(f"{disk.name}-msix{i}", Queue(disk.name, i, "io")) for i in range(disk.queues)],
-    "megaraid_sas": lambda disk: [(f"{disk.name}-msix{i}", Queue(disk.name, i, "io")) for i in range(disk.queues)],
-}
-"""Every storage driver's actions. A virtio disk's own name (vda) is not in them."""
-
 
 def make_tree(folder: Path, spec: HostSpec) -> Tree:
     """Write the host to an empty (or new) folder."""
@@ -294,23 +86,16 @@ def keep_host(archive: Path, name: str) -> Path:
     return folder
 
 
-class Tree:
+class Tree(CpuFiles):
     """A made-up host on disk. IRQs are named by number or by action; changes of counts and times show after `flush`."""
 
     def __init__(self, folder: Path, spec: HostSpec) -> None:
-        self.folder = folder
-        self.spec = spec
+        super().__init__(folder, spec)
         self.lines: dict[int, Line] = {}
-        self.online = CpuSet.parse(spec.online) or CpuSet(range(spec.cpus))
-        self.possible = CpuSet(range(spec.cpus))
-        self._root = str(folder)
-        self._folders: set[str] = set()
         self._next = spec.first_irq
         self._virtio = 0
         self._bus = 0
         self._times: dict[int, list[float]] = {cpu: [0.0, 0.0] for cpu in range(spec.cpus)}
-        self._write_cpus()
-        self._write_isolation()
         for platform in spec.platform:
             number = self._number() if platform.number is None else platform.number
             self._add(Line(number, platform.action, platform.chip, platform.hwirq, managed=platform.managed, counts={}))
@@ -349,10 +134,6 @@ class Tree:
     def effective(self, irq: int | str) -> CpuSet:
         """The effective mask that stands in the file."""
         return CpuSet.parse(self.text(f"proc/irq/{self.number(irq)}/effective_affinity_list"))
-
-    def text(self, path: str) -> str:
-        """A file of the tree."""
-        return (self.folder / path).read_text()
 
     # Changing
 
@@ -463,68 +244,6 @@ class Tree:
             totals[number] = sum(line.counts.values()) % (1 << 32)
         return f"{''.join(lines)}intr {sum(totals)} {' '.join(map(str, totals))}\nctxt 0\nsoftirq 0 0\n"
 
-    def _write_cpus(self) -> None:
-        spec, base = self.spec, "sys/devices/system/cpu"
-        all_cores = spec.sockets * spec.cores
-        self._write(f"{base}/possible", f"{self.possible}\n")
-        self._write(f"{base}/present", f"{self.possible}\n")
-        share = spec.l3_cores or spec.cores
-        for core in range(all_cores):
-            socket, within = divmod(core, spec.cores)
-            first = socket * spec.cores + within // share * share
-            last = min(first + share, (socket + 1) * spec.cores)
-            l3 = CpuSet(cpu + thread * all_cores for cpu in range(first, last) for thread in range(spec.threads))
-            siblings = CpuSet(core + thread * all_cores for thread in range(spec.threads))
-            for cpu in siblings:
-                own = f"{base}/cpu{cpu}"
-                self._write(f"{own}/topology/core_cpus_list", f"{siblings}\n")
-                self._write(f"{own}/topology/physical_package_id", f"{socket}\n")
-                self._write(f"{own}/cache/index3/level", "3\n")
-                self._write(f"{own}/cache/index3/type", "Unified\n")
-                self._write(f"{own}/cache/index3/shared_cpu_list", f"{l3}\n")
-                if cpu in spec.capacity:
-                    self._write(f"{own}/cpu_capacity", f"{spec.capacity[cpu]}\n")
-        for node in range(spec.nodes):
-            self._write(f"sys/devices/system/node/node{node}/cpulist", f"{self.node_cpus(node)}\n")
-        self._write_online()
-
-    def node_cpus(self, node: int) -> CpuSet:
-        """The CPUs of a node; of -1, all."""
-        if node < 0:
-            return self.possible
-        all_cores = self.spec.sockets * self.spec.cores
-        low, high = node * all_cores // self.spec.nodes, (node + 1) * all_cores // self.spec.nodes
-        return CpuSet(core + thread * all_cores for core in range(low, high) for thread in range(self.spec.threads))
-
-    def _write_online(self) -> None:
-        self._write("sys/devices/system/cpu/online", f"{self.online}\n")
-        # An offline CPU's topology and caches are gone from sysfs.
-        for cpu in self.possible - self.online:
-            for name in ("topology", "cache"):
-                here = self.folder / f"sys/devices/system/cpu/cpu{cpu}/{name}"
-                if here.exists():
-                    here.rename(here.with_name(f".{name}"))
-        for cpu in self.online:
-            for name in ("topology", "cache"):
-                hidden = self.folder / f"sys/devices/system/cpu/cpu{cpu}/.{name}"
-                if hidden.exists():
-                    hidden.rename(hidden.with_name(name))
-
-    def _write_isolation(self) -> None:
-        spec = self.spec
-        self._write("sys/devices/system/cpu/isolated", f"{spec.isolated}\n")
-        if spec.nohz_full is not None:
-            self._write("sys/devices/system/cpu/nohz_full", f"{spec.nohz_full}\n")
-        self._write("proc/cmdline", f"BOOT_IMAGE=/vmlinuz quiet {spec.cmdline}".rstrip() + "\n")
-        if not spec.partitions and spec.cpuset_isolated is None:
-            return
-        self._write("sys/fs/cgroup/cgroup.controllers", "cpuset cpu memory\n")
-        if spec.cpuset_isolated is not None:
-            self._write("sys/fs/cgroup/cpuset.cpus.isolated", f"{spec.cpuset_isolated}\n")
-        for path, (state, cpus) in spec.partitions.items():
-            self._write(f"sys/fs/cgroup/{path}/cpuset.cpus.partition", f"{state}\n")
-            self._write(f"sys/fs/cgroup/{path}/cpuset.cpus.effective", f"{cpus}\n")
-
     def _number(self) -> int:
         while self._next in self.lines:
             self._next += 1
@@ -587,7 +306,7 @@ class Tree:
         """Event channels: no PCI device, no MSI."""
         assert isinstance(device, Nic)
         self._folder("sys/devices/vif-0")
-        for index, (action, queue) in enumerate(_xen(device, "")):
+        for index, (action, queue) in enumerate(xen(device, "")):
             self._add(Line(self._number(), action, "xen-dyn", index, queue=queue, counts={}))
         self._write_interface(device, device.interface, "sys/devices/vif-0")
 
@@ -661,47 +380,3 @@ class Tree:
         self._write(f"{sysfs}/actions", f"{line.action}\n", 0o444)
         self._write(f"{sysfs}/chip_name", f"{line.chip}\n", 0o444)
         self._write(f"{sysfs}/hwirq", f"{line.hwirq}\n", 0o444)
-
-    # A tree of 512 CPUs and 2049 IRQs has some 30,000 files, so these stay away from pathlib.
-
-    def _write(self, path: str, text: str | bytes, mode: int = 0o644) -> None:
-        self._folder(path.rpartition("/")[0])
-        fd = os.open(f"{self._root}/{path}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        try:
-            os.write(fd, text if isinstance(text, bytes) else text.encode())
-        finally:
-            os.close(fd)
-
-    def _folder(self, path: str) -> None:
-        if path and path not in self._folders:
-            os.makedirs(f"{self._root}/{path}", exist_ok=True)  # noqa: PTH103
-            self._folders.add(path)
-
-    def _link(self, path: str, target: str) -> None:
-        """A relative link; both paths count from the tree's root."""
-        parent = path.rpartition("/")[0]
-        self._folder(parent)
-        os.symlink(os.path.relpath(target, parent), f"{self._root}/{path}")  # noqa: PTH211
-
-
-def big_host(irqs: int = 2049, cpus: int = 512) -> HostSpec:
-    """A large server: two sockets, eight nodes, SMT, one L3 for each eight cores; NICs and drives with `irqs` vectors
-    in all.
-    """
-    nics: list[Nic] = []
-    left = irqs
-    while left > 0:
-        nics.append(Nic("mlx5_core", f"eth{len(nics)}", queues=min(128, left) - 1, node=len(nics) % 8))
-        left -= min(128, left)
-    return HostSpec(sockets=2, cores=cpus // 4, threads=2, nodes=8, l3_cores=8, devices=tuple(nics))
-
-
-def all_drivers() -> Iterable[Nic | Disk]:
-    """A device of every driver, each alone on its host (their interface names would clash)."""
-    yield from (Nic(driver) for driver in NIC_DRIVERS)
-    yield Nic("gve", style="old")
-    yield from (Nic(driver, separate=True) for driver in ("igb", "ixgbe", "i40e", "ice", "bnxt_en"))
-    yield Disk("nvme", "nvme0")
-    yield Disk("virtio_blk", "vda", queues=2)
-    yield Disk("mpt3sas", "mpt3sas0", managed=False)
-    yield Disk("megaraid_sas", "megasas0")

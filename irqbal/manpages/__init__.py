@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import click
+
 import irqbal.cli
 import irqbal.client.cli
 from irqbal import __version__
@@ -23,6 +25,20 @@ def pages() -> dict[str, str]:
     return {"irqbal.8": _irqbal(), "irqbal-client.1": _client(), "irqbal.yaml.5": _yaml()}
 
 
+def _commands(page: Page, cli: click.Group, common: str) -> None:
+    """The options that all commands share, introduced by `common`, and the commands."""
+    shared = commands.options(cli)
+    page.heading("OPTIONS")
+    page.text(common)
+    for option in shared:
+        commands.describe_option(page, option)
+    page.item(f"{bold('-h')}, {bold('--help')}", texts.HELP)
+    page.heading("COMMANDS")
+    page.text(texts.TIMES)
+    for name, command in commands.commands(cli):
+        commands.describe(page, name, command, shared)
+
+
 def _irqbal() -> str:
     cli = irqbal.cli.cli
     page = Page("irqbal", 8, "keep a host's interrupts on the right CPUs", SOURCE, "System administration")
@@ -30,16 +46,7 @@ def _irqbal() -> str:
     page.add(f"{bold('irqbal')} [{italic('OPTION')}...] {italic('COMMAND')} [{italic('ARGUMENT')}...]")
     page.heading("DESCRIPTION")
     page.text(*texts.IRQBAL)
-    common = commands.options(cli)
-    page.heading("OPTIONS")
-    page.text(texts.IRQBAL_COMMON)
-    for option in common:
-        commands.describe_option(page, option)
-    page.item(f"{bold('-h')}, {bold('--help')}", texts.HELP)
-    page.heading("COMMANDS")
-    page.text(texts.TIMES)
-    for name, command in commands.commands(cli):
-        commands.describe(page, name, command, common)
+    _commands(page, cli, texts.IRQBAL_COMMON)
     _pairs(page, "SIGNALS", texts.IRQBAL_SIGNALS)
     _pairs(page, "EXIT STATUS", commands.statuses(irqbal.cli.__doc__ or "", texts.ENDED))
     _pairs(page, "ENVIRONMENT", texts.IRQBAL_ENVIRONMENT)
@@ -57,16 +64,7 @@ def _client() -> str:
     page.add(" ".join([*words, f"[{italic('ARGUMENT')}...]"]))
     page.heading("DESCRIPTION")
     page.text(*texts.CLIENT)
-    common = commands.options(cli)
-    page.heading("OPTIONS")
-    page.text(texts.CLIENT_COMMON)
-    for option in common:
-        commands.describe_option(page, option)
-    page.item(f"{bold('-h')}, {bold('--help')}", texts.HELP)
-    page.heading("COMMANDS")
-    page.text(texts.TIMES)
-    for name, command in commands.commands(cli):
-        commands.describe(page, name, command, common)
+    _commands(page, cli, texts.CLIENT_COMMON)
     _pairs(page, "EXIT STATUS", commands.statuses(irqbal.client.cli.EPILOG, texts.ENDED))
     _pairs(page, "ENVIRONMENT", texts.CLIENT_ENVIRONMENT)
     _pairs(page, "FILES", texts.CLIENT_FILES)

@@ -20,12 +20,8 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
-import fcntl
-import hashlib
 import itertools
-import lzma
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -41,34 +37,15 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-HERE = Path(__file__).resolve().parent
-BUSYBOX = Path("/bin/busybox")
-# Loaded by the initramfs, with what they depend on. Everything else can be had with modprobe in the guest.
-MODULES = (
-    *("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay"),
-    *("virtio_net", "nvme", "virtio_blk", "e1000e", "vmxnet3"),
-)
+from vm.image import HERE, Kernel, VmError, VmTimeoutError, command, prepare
+
+__all__ = ["GUEST_ADDRESS", "HOST_ADDRESS", "Kernel", "Result", "Vm", "VmError", "VmTimeoutError", "prepare"]
+
 HOST_ADDRESS = "10.99.0.1"
 GUEST_ADDRESS = "10.99.0.2"
 INTERFACE = "eth0"  # there is no udev in the guest, so the kernel's own name stays
 ANSWER_GRACE = 60.0  # an emulated guest on a busy machine can be this late with an answer
 _numbers = itertools.count(1)
-
-
-class VmError(RuntimeError):
-    """The guest could not be built, booted or talked to."""
-
-
-class VmTimeoutError(VmError):
-    """A script ran longer than it was allowed to; it was ended."""
-
-
-@dataclass(frozen=True)
-class Kernel:
-    version: str
-    image: Path
-    initramfs: Path
-    modules: Path  # the folder lib/modules/<version>, with modules.dep
 
 
 @dataclass(frozen=True)
@@ -82,99 +59,6 @@ class Result:
         if self.returncode != 0:
             raise VmError(f"status {self.returncode}\n--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}")
         return self
-
-
-def prepare(cache: Path | None = None) -> Kernel:
-    """Debian's newest kernel package and an initramfs for it. What is in the cache already is not made again."""
-    cache = (cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "irqbal-vm").resolve()
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        package, package_version = _newest_package()
-        tree = cache / f"{package}_{package_version.replace(':', '%')}"
-        if not tree.is_dir():
-            _unpack(package, package_version, tree)
-        version = next((tree / "lib/modules").iterdir()).name
-        modules = tree / "lib/modules" / version
-        return Kernel(version, tree / f"boot/vmlinuz-{version}", _initramfs(tree, modules), modules)
-
-
-def _command(*words: str | Path, cwd: Path | None = None, timeout: float = 120) -> str:
-    try:
-        done = subprocess.run(
-            words, cwd=cwd, timeout=timeout, capture_output=True, text=True, errors="replace", check=False
-        )
-    except FileNotFoundError as error:
-        raise VmError(f"{words[0]} is not installed (see the top of {__file__})") from error
-    if done.returncode != 0:
-        raise VmError(f"{' '.join(map(str, words))}: status {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
-def _newest_package() -> tuple[str, str]:
-    depends = _command("apt-cache", "depends", "linux-image-amd64")
-    package = re.search(r"Depends: (linux-image-\S+)", depends)
-    shown = _command("apt-cache", "show", "--no-all-versions", package[1]) if package else ""
-    version = re.search(r"^Version: (\S+)", shown, re.MULTILINE)
-    if package is None or version is None:
-        raise VmError("apt knows no linux-image-amd64: run apt-get update")
-    return package[1], version[1]
-
-
-def _unpack(package: str, version: str, tree: Path) -> None:
-    """Fill `tree` with the package's files; it appears only when it is complete."""
-    with tempfile.TemporaryDirectory(dir=tree.parent) as folder:
-        for attempt in range(4):
-            try:
-                _command("apt-get", "download", f"{package}={version}", cwd=Path(folder), timeout=300)
-                break
-            except (VmError, subprocess.TimeoutExpired):
-                if attempt == 3:
-                    raise
-                time.sleep(2 * (attempt + 1))
-        files = Path(folder) / "files"
-        _command("dpkg", "-x", next(Path(folder).glob("*.deb")), files)
-        modules = next((files / "lib/modules").iterdir())
-        _command("depmod", "-b", files, modules.name)  # the package leaves this to its install script
-        files.rename(tree)
-
-
-def _module_files(modules: Path) -> list[Path]:
-    """The files of MODULES and of what they need, in the order in which they can be loaded."""
-    needs: dict[str, list[str]] = {}
-    for line in (modules / "modules.dep").read_text().splitlines():
-        file, _, rest = line.partition(":")
-        needs[file] = rest.split()
-    by_name = {Path(file).name.split(".")[0].replace("-", "_"): file for file in needs}
-    order: dict[str, None] = {}
-    for name in MODULES:
-        if name in by_name:  # else it is built into this kernel
-            file = by_name[name]
-            order.update(dict.fromkeys([*reversed(needs[file]), file]))
-    return [modules / file for file in order]
-
-
-def _initramfs(tree: Path, modules: Path) -> Path:
-    scripts = {name: (HERE / f"{name}.sh").read_bytes() for name in ("init", "agent")}
-    key = hashlib.sha256(repr((sorted(scripts.items()), MODULES, BUSYBOX.stat().st_mtime_ns)).encode()).hexdigest()[:12]
-    image = tree / f"initramfs-{key}.cpio"
-    if image.exists():
-        return image
-    with tempfile.TemporaryDirectory(dir=tree) as folder:
-        root = Path(folder) / "root"
-        (root / "bin").mkdir(parents=True)
-        (root / "modules").mkdir()
-        shutil.copy(BUSYBOX, root / "bin/busybox")
-        (root / "init").write_bytes(scripts["init"])
-        (root / "init").chmod(0o755)
-        (root / "agent.sh").write_bytes(scripts["agent"])
-        for number, file in enumerate(_module_files(modules)):
-            data = lzma.decompress(file.read_bytes()) if file.suffix == ".xz" else file.read_bytes()
-            (root / f"modules/{number:03}-{file.name.split('.')[0]}.ko").write_bytes(data)
-        made = Path(folder) / "cpio"
-        _command("sh", "-c", f"find . | cpio --quiet -o -H newc > {made}", cwd=root)
-        made.rename(image)
-    return image
 
 
 def _qemu_words(vm: Vm, channel: int) -> list[str]:
@@ -341,18 +225,18 @@ class Vm:
 def _namespace(name: str) -> Iterator[None]:
     """A network namespace with the tap device. At the end its processes, all of them ours, are ended by their pids."""
     _sweep()
-    _command("ip", "netns", "add", name)
+    command("ip", "netns", "add", name)
     try:
-        _command("ip", "-n", name, "link", "set", "lo", "up")
-        _command("ip", "-n", name, "tuntap", "add", "dev", "tap0", "mode", "tap", "multi_queue")
-        _command("ip", "-n", name, "addr", "add", f"{HOST_ADDRESS}/24", "dev", "tap0")
-        _command("ip", "-n", name, "link", "set", "tap0", "up")
+        command("ip", "-n", name, "link", "set", "lo", "up")
+        command("ip", "-n", name, "tuntap", "add", "dev", "tap0", "mode", "tap", "multi_queue")
+        command("ip", "-n", name, "addr", "add", f"{HOST_ADDRESS}/24", "dev", "tap0")
+        command("ip", "-n", name, "link", "set", "tap0", "up")
         yield
     finally:
-        for pid in _command("ip", "netns", "pids", name).split():
+        for pid in command("ip", "netns", "pids", name).split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
-        _command("ip", "netns", "delete", name)
+        command("ip", "netns", "delete", name)
 
 
 def _sweep() -> None:

@@ -1,0 +1,17 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+import browser as browsers
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's browser. Of one module, since while it is open no loop of asyncio's can run in this thread."""
+    with browsers.browser() as found:
+        yield found

@@ -1,0 +1,258 @@
+"""What made-up hosts are made of: devices, and how their drivers name IRQs. `trees` writes them to disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from irqbal.model import Queue, QueueKind
+
+Named = tuple[str, Queue | None]
+"""An action's name, and the queue that irqbal must find in it."""
+
+
+class Nic(msgspec.Struct, frozen=True):
+    """A network card. `active` queues of `queues` are in use (`ethtool -L`); None: all.
+
+    `separate`: one IRQ for Rx and one for Tx, where the driver has both forms. `renamed_from`: the name that the IRQs
+    bear. `hidden`: moved to another network namespace. `more`: further interfaces of the same device. `steered`: it has
+    XPS. `address` empty: the next free one. `style` picks among a driver's namings (gve: old, new).
+    """
+
+    driver: str
+    interface: str = "eth0"
+    queues: int = 4
+    node: int = -1
+    active: int | None = None
+    separate: bool = False
+    renamed_from: str = ""
+    hidden: bool = False
+    up: bool = True
+    more: tuple[str, ...] = ()
+    steered: bool = True
+    address: str = ""
+    style: str = "new"
+
+
+class Disk(msgspec.Struct, frozen=True):
+    """A storage controller: nvme, virtio_blk, mpt3sas or megaraid_sas. `managed`: the kernel owns its queues' masks
+    (not nvme's admin queue's).
+    """
+
+    driver: str = "nvme"
+    name: str = "nvme0"
+    queues: int = 4
+    node: int = -1
+    managed: bool = True
+    address: str = ""
+
+
+class Other(msgspec.Struct, frozen=True):
+    """Any other PCI device with these actions, such as a virtio entropy device. `virtio`: it hangs below a virtio
+    device.
+    """
+
+    driver: str
+    actions: tuple[str, ...]
+    node: int = -1
+    address: str = ""
+    virtio: bool = False
+
+
+class Platform(msgspec.Struct, frozen=True):
+    """An IRQ without a PCI device. `number` None: the next free one."""
+
+    action: str
+    number: int | None = None
+    chip: str = "IO-APIC"
+    hwirq: int = 0
+    managed: bool = False
+
+
+class Upper(msgspec.Struct, frozen=True):
+    """A bond, bridge or VLAN over other interfaces."""
+
+    interface: str
+    lowers: tuple[str, ...]
+
+
+class Threaded(msgspec.Struct, frozen=True):
+    """A kernel thread, by its whole name: `irq/30-eth0`, `napi/eth0-8193`."""
+
+    name: str
+    cpus: str
+    cpu: int
+    pid: int
+
+
+class HostSpec(msgspec.Struct, frozen=True):
+    """A made-up host. CPU lists are text, `0-3,8`; empty means all for `online`, none elsewhere.
+
+    `cores` are those of a socket, `l3_cores` share one L3 (0: all of a socket), `nodes` split all cores evenly.
+    `capacity` is by CPU number. `kernel`: from 6.8 on a vector's hwirq is its MSI index and its chip bears the address;
+    from 6.12 on a managed IRQ's files are read-only. `partitions`: cgroup path -> (state, CPUs).
+    """
+
+    sockets: int = 1
+    cores: int = 4
+    threads: int = 1
+    nodes: int = 1
+    l3_cores: int = 0
+    online: str = ""
+    capacity: dict[int, int] = {}
+    isolated: str = ""
+    nohz_full: str | None = None
+    cmdline: str = ""
+    partitions: dict[str, tuple[str, str]] = {}
+    cpuset_isolated: str | None = None
+    devices: tuple[Nic | Disk | Other, ...] = ()
+    platform: tuple[Platform, ...] = ()
+    uppers: tuple[Upper, ...] = ()
+    threads_running: tuple[Threaded, ...] = ()
+    first_irq: int = 24
+    kernel: tuple[int, int] = (6, 18)
+
+    @property
+    def cpus(self) -> int:
+        """How many CPUs are present."""
+        return self.sockets * self.cores * self.threads
+
+
+class Line(msgspec.Struct):
+    """One IRQ of a tree as it is now; `queue` is what irqbal must find, `counts` are by CPU."""
+
+    number: int
+    action: str
+    chip: str
+    hwirq: int
+    device: str = ""
+    node: int = -1
+    managed: bool = False
+    queue: Queue | None = None
+    counts: dict[int, int] = {}
+
+
+def _queue(name: str, index: int, kind: QueueKind, active: int) -> Queue:
+    return Queue(name, index, kind, index < active)
+
+
+def _txrx(prefix: str, misc: str = "", word: str = "TxRx") -> Callable[[Nic, str], list[Named]]:
+    """`<prefix>-TxRx-N`, or `-rx-N` and `-tx-N`."""
+
+    def named(nic: Nic, address: str) -> list[Named]:
+        bears = nic.renamed_from or nic.interface
+        stem = prefix.format(interface=bears, address=address)
+        first: list[Named] = [(misc.format(interface=bears, address=address), None)] if misc else []
+        kinds: tuple[tuple[str, QueueKind], ...] = (("rx", "rx"), ("tx", "tx")) if nic.separate else ((word, "rxtx"),)
+        return first + [
+            (f"{stem}{part}-{index}", _queue(nic.interface, index, kind, _active(nic)))
+            for part, kind in kinds
+            for index in range(nic.queues)
+        ]
+
+    return named
+
+
+def _plain(pattern: str, *misc: str, base: int = 0) -> Callable[[Nic, str], list[Named]]:
+    """Combined queues whose name has the index in `{index}`, counted from `base`."""
+
+    def named(nic: Nic, address: str) -> list[Named]:
+        bears = nic.renamed_from or nic.interface
+        first: list[Named] = [(text.format(address=address, interface=bears), None) for text in misc]
+        return first + [
+            (pattern.format(index=index + base, address=address, interface=bears),
+             _queue(nic.interface, index, "rxtx", _active(nic)))
+            for index in range(nic.queues)
+        ]  # fmt: skip
+
+    return named
+
+
+def _gve(nic: Nic, address: str) -> list[Named]:
+    bears = nic.renamed_from or nic.interface
+    old = nic.style == "old"
+    blocks = [f"{bears}-ntfy-block.{i}" if old else f"gve-ntfy-blk{i}@pci:{address}" for i in range(2 * nic.queues)]
+    tx, rx = blocks[: nic.queues], blocks[nic.queues :]
+    named: list[Named] = [(block, _queue(nic.interface, i, "tx", _active(nic))) for i, block in enumerate(tx)]
+    named += [(block, _queue(nic.interface, i, "rx", _active(nic))) for i, block in enumerate(rx)]
+    return [*named, (f"{bears}-mgmnt" if old else f"gve-mgmnt@pci:{address}", None)]
+
+
+def _virtio(nic: Nic, address: str) -> list[Named]:
+    named: list[Named] = [("{virtio}-config", None)]
+    for index in range(nic.queues):
+        named.append((f"{{virtio}}-input.{index}", _queue(nic.interface, index, "rx", _active(nic))))
+        named.append((f"{{virtio}}-output.{index}", _queue(nic.interface, index, "tx", _active(nic))))
+    return named
+
+
+def xen(nic: Nic, address: str) -> list[Named]:
+    named: list[Named] = []
+    for index in range(nic.queues):
+        named.append((f"{nic.interface}-q{index}-tx", _queue(nic.interface, index, "tx", _active(nic))))
+        named.append((f"{nic.interface}-q{index}-rx", _queue(nic.interface, index, "rx", _active(nic))))
+    return named
+
+
+def _active(nic: Nic) -> int:
+    """A NIC in another namespace does not tell how many queues are in use: all count."""
+    return nic.queues if nic.active is None or nic.hidden else nic.active
+
+
+NIC_DRIVERS: dict[str, Callable[[Nic, str], list[Named]]] = {
+    "igb": _txrx("{interface}-", "{interface}"),
+    "igc": _txrx("{interface}-", "{interface}"),
+    "ixgbe": _txrx("{interface}-", "{interface}"),
+    "bnxt_en": _txrx("{interface}-"),
+    "i40e": _txrx("i40e-{interface}-", "i40e-{address}:misc"),
+    "iavf": _txrx("iavf-{interface}-", "iavf-{address}:mbx"),
+    "ice": _txrx("ice-{interface}-", "ice-{address}:misc"),
+    "idpf": _txrx("idpf-{interface}-", "idpf-{address}-Mailbox-0"),
+    "hns3": _txrx("hns3-{address}-", "hclge-misc-{address}"),
+    "mlx5_core": _plain("mlx5_comp{index}@pci:{address}", "mlx5_async0@pci:{address}"),
+    "mlx4_core": _plain("mlx4-{index}@{address}", "mlx4-async@pci:{address}", base=1),
+    "ena": _plain("{interface}-Tx-Rx-{index}", "ena-mgmnt@pci:{address}"),
+    "mana": _plain("mana_q{index}@pci:{address}", "mana_hwc@pci:{address}"),
+    "vmxnet3": _plain("{interface}-rxtx-{index}", "{interface}-event-9"),
+    "nfp": _plain("{interface}-rxtx-{index}", "{interface}-lsc"),
+    "rvu_nicpf": _plain("{interface}-rxtx-{index}", "RVUPFAF Mbox"),
+    "qede": _plain("{interface}-fp-{index}"),
+    "gve": _gve,
+    "virtio_net": _virtio,
+    "xen-netfront": xen,
+}
+"""Every network driver's actions, as its request_irq calls name them."""
+
+DISK_DRIVERS: dict[str, Callable[[Disk], list[Named]]] = {
+    "nvme": lambda disk: [(f"{disk.name}q0", None)]
+    + [(f"{disk.name}q{i}", Queue(disk.name, i, "io")) for i in range(1, disk.queues + 1)],
+    "virtio_blk": lambda disk: [("{virtio}-config", None)]
+    + [(f"{{virtio}}-req.{i}", Queue("{virtio}", i, "io")) for i in range(disk.queues)],
+    "mpt3sas": lambda disk: [(f"{disk.name}-msix{i}", Queue(disk.name, i, "io")) for i in range(disk.queues)],
+    "megaraid_sas": lambda disk: [(f"{disk.name}-msix{i}", Queue(disk.name, i, "io")) for i in range(disk.queues)],
+}
+"""Every storage driver's actions. A virtio disk's own name (vda) is not in them."""
+
+
+def big_host(irqs: int = 2049, cpus: int = 512) -> HostSpec:
+    """A large server: two sockets, eight nodes, SMT, one L3 for each eight cores; NICs and drives with `irqs` vectors
+    in all.
+    """
+    nics: list[Nic] = []
+    left = irqs
+    while left > 0:
+        nics.append(Nic("mlx5_core", f"eth{len(nics)}", queues=min(128, left) - 1, node=len(nics) % 8))
+        left -= min(128, left)
+    return HostSpec(sockets=2, cores=cpus // 4, threads=2, nodes=8, l3_cores=8, devices=tuple(nics))
+
+
+def all_drivers() -> Iterable[Nic | Disk]:
+    """A device of every driver, each alone on its host (their interface names would clash)."""
+    yield from (Nic(driver) for driver in NIC_DRIVERS)
+    yield Nic("gve", style="old")
+    yield from (Nic(driver, separate=True) for driver in ("igb", "ixgbe", "i40e", "ice", "bnxt_en"))
+    yield Disk("nvme", "nvme0")
+    yield Disk("virtio_blk", "vda", queues=2)
+    yield Disk("mpt3sas", "mpt3sas0", managed=False)
+    yield Disk("megaraid_sas", "megasas0")
