@@ -71,7 +71,8 @@ def run(vm: Vm, name: str, command: str, ready: str) -> dict[str, float]:
     before = Seen(vm, pid)
     time.sleep(BEAT * STEADY)
     after = Seen(vm, pid)
-    vm.run(f"kill {pid}; for i in $(seq 300); do grep -q . /proc/{pid}/cmdline 2>/dev/null || exit 0; sleep 0.2; done; exit 1", timeout=90).check()
+    ended = f"grep -q . /proc/{pid}/cmdline 2>/dev/null || exit 0"
+    vm.run(f"kill {pid}; for i in $(seq 300); do {ended}; sleep 0.2; done; exit 1", timeout=90).check()
     spent = [after.times[cpu] - before.times[cpu] for cpu in after.times]
     return {
         "ms": (after.ticks - before.ticks) / TICK / STEADY * 1000,

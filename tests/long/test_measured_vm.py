@@ -52,7 +52,8 @@ def test_the_daemon_measures_while_a_disk_works_and_leaves_nothing(vm: Vm) -> No
         # Tenths of a millisecond an interrupt under emulation; 5 µs is what is believed of interrupts whose time nobody ever saw.
         drives = [irq for irq in irqs if "nvme" in irq["name"]]
         busy = [irq for irq in drives if irq["rate"] > 50]
-        assert busy and all(irq["load"] / irq["rate"] > 8e-6 for irq in busy), [(irq["name"], irq["rate"], irq["load"], irq["total"]) for irq in drives]
+        seen = [(irq["name"], irq["rate"], irq["load"], irq["total"]) for irq in drives]
+        assert busy and all(irq["load"] / irq["rate"] > 8e-6 for irq in busy), seen
     finally:
         _end(vm, pid)
     assert "Traceback" not in vm.run("cat /run/measured.log").stdout
