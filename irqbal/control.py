@@ -12,7 +12,7 @@ import logging
 import platform
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,7 +20,7 @@ from irqbal import __version__, plugins, telling
 from irqbal.api import answers, views
 from irqbal.api.backend import ApiError, Caller, Listing, Subscribers, Subscription, View, Written
 from irqbal.api.contract import API_VERSION
-from irqbal.api.metrics import Exporter, Tally
+from irqbal.api.tally import Tally
 from irqbal.balancer import Balancer
 from irqbal.errors import HostError
 from irqbal.history.samples import Decision, DecisionKind
@@ -31,6 +31,9 @@ from irqbal.policies import Policies
 from irqbal.running import Past, Running
 from irqbal.whatif import plan_with, policies_of
 from irqbal.wire import Duration, Moment, to_json
+
+if TYPE_CHECKING:
+    from irqbal.api.metrics import Exporter
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +65,7 @@ class Control(Past):
         self._planning = asyncio.Lock()
         self._about: tuple[Policies, dict[int, str], dict[int, str]] | None = None
         self.auth_failures: Callable[[], int] = lambda: 0
-        self._exporter = Exporter(self._tally, lambda: (self.status(), self._view, self.auth_failures()))
+        self._exporter: Exporter | None = None
 
     # What the daemon tells
 
@@ -142,6 +145,10 @@ class Control(Past):
     async def metrics(self) -> bytes:
         """Prometheus' text format."""
         await self.view()
+        if self._exporter is None:
+            from irqbal.api.metrics import Exporter
+
+            self._exporter = Exporter(self._tally, lambda: (self.status(), self._view, self.auth_failures()))
         return self._exporter.text()
 
     # Host: what is

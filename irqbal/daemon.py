@@ -24,6 +24,7 @@ from tornado.ioloop import IOLoop
 
 from irqbal import systemd
 from irqbal.api.listeners import Listeners
+from irqbal.arena import share_one_arena
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config import Config
 from irqbal.config import load as load_config
@@ -96,6 +97,7 @@ class Daemon:
     def run(self) -> int:
         """Run until SIGTERM or SIGINT. Raises IrqbalError if it cannot start."""
         sys.setswitchinterval(SWITCH)
+        share_one_arena()
         with contextlib.ExitStack() as stack:
             places = self._places()
             if not self.dry_run and self._made_up is None:

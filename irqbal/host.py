@@ -101,10 +101,11 @@ class Census(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """The reading for the history: totals by name (or IRQ number) and CPU. `times` are microseconds in `irq` and `softirq`; a row
-    with one column (ERR, MIS) has CPU -1."""
+    """The reading for the history: totals by name (or IRQ number) and CPU. `cpus` have a column; of `irqs`, where most cells are nothing,
+    only the others need be there. `times` are microseconds in `irq` and `softirq`; a row with one column (ERR, MIS) has CPU -1."""
 
     time: float
+    cpus: frozenset[int]
     irqs: dict[int, dict[int, int]]
     rows: dict[str, dict[int, int]]
     softirqs: dict[str, dict[int, int]]

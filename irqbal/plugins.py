@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import inspect
 import re
 import traceback
 from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pluggy
@@ -17,6 +16,9 @@ import pluggy
 from irqbal import hookspecs, wire
 from irqbal.errors import PluginError
 from irqbal.located import Node, Problem, decode
+
+if TYPE_CHECKING:
+    import importlib.metadata
 
 GROUP = "irqbal"
 _API = re.compile(r"(\d{1,4})(?:\.(\d{1,4}))?", re.ASCII)
@@ -41,6 +43,9 @@ class Found(msgspec.Struct, frozen=True):
 def find(entry_points: Iterable[importlib.metadata.EntryPoint] | None = None) -> dict[str, Found]:
     """Every installed policy by name, from metadata alone."""
     if entry_points is None:
+        # Only here: the child in which policies run finds nothing by itself, and need not hold what reads metadata.
+        import importlib.metadata
+
         entry_points = importlib.metadata.entry_points(group=GROUP)
     found: dict[str, Found] = {}
     for entry in entry_points:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from irqbal.kernel.capture import capture
 from irqbal.kernel.events import _is_link, parse_uevent
 from irqbal.kernel.files import cpus_or, int_or, mask_or
 from irqbal.kernel.genl import attributes
-from irqbal.kernel.interrupts import parse_interrupts
+from irqbal.kernel.interrupts import Interrupts
 from irqbal.kernel.isolation import parse_cmdline, read_isolation
 from irqbal.kernel.stat import parse_stat
 from irqbal.kernel.threads import read_threads
@@ -139,9 +140,10 @@ GIC = (
 @fuzz(2500)
 @given(accidents(*_kernel_texts("proc/interrupts"), GIC))
 def test_interrupts(data: bytes) -> None:
-    found = parse_interrupts(data)
-    assert len(found.rows) + found.skipped <= data.count(b"\n") + 1
-    assert all(row.irq is None or len(row.counts) == len(found.cpus) for row in found.rows)
+    found = Interrupts(BytesIO(data))
+    rows = list(found)
+    assert len(rows) + found.skipped <= data.count(b"\n") + 1
+    assert all(row.irq is None or len(row.counts) == len(found.cpus) for row in rows)
 
 
 @fuzz(2000)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irqbal.kernel.interrupts import Row, parse_interrupts
+from irqbal.kernel.files import lines
+from irqbal.kernel.interrupts import Interrupts, Row
 from trees import HOSTS
 
 
-def _parse(*lines: str) -> dict[str, Row]:
-    found = parse_interrupts(("\n".join(lines) + "\n").encode())
+def _read(data: bytes) -> tuple[Interrupts, list[Row]]:
+    """The file, and its rows."""
+    found = Interrupts(BytesIO(data))
+    return found, list(found)
+
+
+def _parse(*text: str) -> dict[str, Row]:
+    found, rows = _read(("\n".join(text) + "\n").encode())
     assert found.skipped == 0
-    return {row.label: row for row in found.rows}
+    return {row.label: row for row in rows}
 
 
 HEAD = "            CPU0       CPU1       "
@@ -111,10 +120,10 @@ def test_err_and_mis_have_one_column() -> None:
 
 
 def test_columns_skip_offline_cpus() -> None:
-    found = parse_interrupts((HOSTS / "vm-isolcpus-offline/proc/interrupts").read_bytes())
+    found, rows = _read((HOSTS / "vm-isolcpus-offline/proc/interrupts").read_bytes())
     assert found.cpus == (0, 1, 2, 4, 5, 6, 7)
     assert found.skipped == 0
-    assert all(len(row.counts) == 7 for row in found.rows if row.irq is not None)
+    assert all(len(row.counts) == 7 for row in rows if row.irq is not None)
 
 
 def test_counts_as_wide_as_their_column() -> None:
@@ -130,26 +139,26 @@ def test_counts_as_wide_as_their_column() -> None:
 )
 def test_row_that_cannot_be_parsed_is_counted_and_the_others_are_read(row: str) -> None:
     good = "  6:          1          2   IO-APIC   6-edge      y"
-    found = parse_interrupts("\n".join([HEAD, row, good]).encode())
+    found, rows = _read("\n".join([HEAD, row, good]).encode())
     assert found.skipped == 1
-    assert [(one.irq, one.counts) for one in found.rows] == [(6, (1, 2))]
+    assert [(one.irq, one.counts) for one in rows] == [(6, (1, 2))]
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"\n\n", b"no header\n 1: 2\n", b"\xff\xfe", b"CPU" + b"1" * 9999])
 def test_what_is_no_such_file(data: bytes) -> None:
-    assert parse_interrupts(data).rows == ()
+    assert _read(data)[1] == []
 
 
 def test_bytes_that_are_no_utf8_stay_as_escapes() -> None:
-    row = parse_interrupts(f"{HEAD}\n".encode() + b"  5:  1  2   IO-APIC   5-edge      a\xff\n").rows[0]
-    assert row.action == "a\\xff"
+    _, rows = _read(f"{HEAD}\n".encode() + b"  5:  1  2   IO-APIC   5-edge      a\xff\n")
+    assert rows[0].action == "a\\xff"
 
 
 @pytest.mark.parametrize("name", ["firecracker-2cpus", "vm-8cpus", "vm-isolcpus-offline", "vm-vmxnet3-e1000e"])
 def test_rows_agree_with_sysfs(name: str) -> None:
-    found = parse_interrupts((HOSTS / name / "proc/interrupts").read_bytes())
+    found = Interrupts(lines(HOSTS / name / "proc/interrupts"))
+    rows = [row for row in found if row.irq is not None]
     assert found.skipped == 0
-    rows = [row for row in found.rows if row.irq is not None]
     assert len(rows) > 10
     for row in rows:
         base = HOSTS / name / f"sys/kernel/irq/{row.irq}"
@@ -167,10 +176,10 @@ def test_what_the_kernel_prints_is_read(rows: list[list[int]], actions: list[str
     text = "            CPU0       CPU2       CPU11      \n"
     for number, (cells, action) in enumerate(zip(rows, actions, strict=False)):
         text += f"{number:>4}:{''.join(f' {cell:>10}' for cell in cells)}  PCI-MSI {number * 7}-edge      {action}\n"
-    found = parse_interrupts(text.encode())
+    found, read = _read(text.encode())
     assert found.cpus == (0, 2, 11)
     assert found.skipped == 0
-    assert [(row.irq, list(row.counts), row.hwirq) for row in found.rows] == [
+    assert [(row.irq, list(row.counts), row.hwirq) for row in read] == [
         (number, cells, number * 7) for number, cells in enumerate(rows)
     ]
-    assert [row.action for row in found.rows] == actions[: len(rows)]
+    assert [row.action for row in read] == actions[: len(rows)]

@@ -12,7 +12,8 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
 from irqbal.host import IrqFacts
 from irqbal.kernel import KernelHost
-from irqbal.kernel.interrupts import parse_interrupts
+from irqbal.kernel.files import lines
+from irqbal.kernel.interrupts import Interrupts
 from irqbal.kernel.irqs import MANAGED, NO_FILE, IrqReader, check_readable
 from irqbal.model import Irq
 from irqbal.planner import Ledger
@@ -169,7 +170,7 @@ def test_folder_that_is_no_host(tmp_path: Path) -> None:
 def test_rows_alone_are_enough(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/interrupts").write_text("  CPU0\n  5:  1  IO-APIC   5-edge  x\n")
-    rows = {row.irq: row for row in parse_interrupts((tmp_path / "proc/interrupts").read_bytes()).rows if row.irq}
+    rows = {row.irq: row for row in Interrupts(lines(tmp_path / "proc/interrupts")) if row.irq}
     facts = IrqReader(tmp_path).read({number: row for number, row in rows.items() if number is not None})
     assert [(one.number, one.action, one.unmovable) for one in facts] == [(5, "x", NO_FILE)]
 

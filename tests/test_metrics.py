@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from irqbal.api.metrics import BUCKETS, families
+from irqbal.api.metrics import families
+from irqbal.api.tally import BUCKETS
 from served import Served, serve
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]

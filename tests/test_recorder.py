@@ -12,7 +12,8 @@ WALL = 1_800_000_000.0
 
 
 def counts(at: float, irqs: dict[int, dict[int, int]], **rest: dict[str, dict[int, int]]) -> Counts:
-    return Counts(at, irqs, rest.get("rows", {}), rest.get("softirqs", {}), rest.get("softnet", {}), rest.get("times", {}))
+    cpus = frozenset(cpu for row in irqs.values() for cpu in row)
+    return Counts(at, cpus, irqs, rest.get("rows", {}), rest.get("softirqs", {}), rest.get("softnet", {}), rest.get("times", {}))
 
 
 def host(*irqs: Irq) -> Snapshot:

@@ -7,7 +7,8 @@ import os
 import pytest
 
 from irqbal.host import CpuTime
-from irqbal.kernel.interrupts import parse_interrupts
+from irqbal.kernel.files import lines
+from irqbal.kernel.interrupts import Interrupts
 from irqbal.kernel.stat import Stat, parse_stat
 from trees import HOSTS
 
@@ -56,7 +57,7 @@ def test_kernel_that_gives_no_totals() -> None:
 @pytest.mark.parametrize("name", ["firecracker-2cpus", "vm-8cpus", "vm-vmxnet3-e1000e"])
 def test_totals_are_the_sums_of_the_rows(name: str) -> None:
     """With all CPUs online; the two files were read a moment apart, so a busy IRQ may have counted on."""
-    rows = parse_interrupts((HOSTS / name / "proc/interrupts").read_bytes()).rows
+    rows = Interrupts(lines(HOSTS / name / "proc/interrupts"))
     sums = {row.irq: sum(row.counts) for row in rows if row.irq is not None}
     totals = parse_stat((HOSTS / name / "proc/stat").read_bytes(), sums).totals
     assert totals.keys() == sums.keys()
@@ -64,7 +65,7 @@ def test_totals_are_the_sums_of_the_rows(name: str) -> None:
 
 
 def test_total_keeps_what_offline_cpus_counted() -> None:
-    rows = parse_interrupts((HOSTS / "vm-isolcpus-offline/proc/interrupts").read_bytes()).rows
+    rows = Interrupts(lines(HOSTS / "vm-isolcpus-offline/proc/interrupts"))
     sums = {row.irq: sum(row.counts) for row in rows if row.irq is not None}
     totals = parse_stat((HOSTS / "vm-isolcpus-offline/proc/stat").read_bytes(), sums).totals
     assert any(totals[number] > sums[number] for number in sums)

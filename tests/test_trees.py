@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
-from irqbal.kernel.interrupts import parse_interrupts
+from irqbal.kernel.files import lines
+from irqbal.kernel.interrupts import Interrupts
 from irqbal.kernel.stat import parse_stat
 from trees import Disk, HostSpec, Nic, big_host, make_tree
 
@@ -34,7 +35,7 @@ def test_counts_agree_in_both_files_and_stay_with_offline_cpus(tmp_path: Path) -
     assert parse_stat(data, [number]).totals == {number: 75}
     assert parse_stat(data, []).cpu_times[1].softirq == 1.5
     tree.set_online("0-2")
-    rows = {row.irq: row for row in parse_interrupts((tmp_path / "proc/interrupts").read_bytes()).rows}
+    rows = {row.irq: row for row in Interrupts(lines(tmp_path / "proc/interrupts"))}
     assert rows[number].counts == (0, 5, 0)
     assert parse_stat((tmp_path / "proc/stat").read_bytes(), [number]).totals == {number: 75}
 

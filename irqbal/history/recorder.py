@@ -41,7 +41,7 @@ class Recorder:
         totals = self._flatten(counts, numbers)
         lives = {irq.identity: irq.generation for irq in snapshot.irqs}
         before, last, cpus = self._totals, self._time, self._cpus
-        self._cpus = frozenset(cpu for row in counts.irqs.values() for cpu in row)
+        self._cpus = counts.cpus
         # Another generation, or an IRQ that was not there before.
         renewed = {name for name, life in lives.items() if self._lives.get(name) != life}
         # A CPU that is offline has no column now; what it had counted is kept until it returns, but for IRQs that live anew.
@@ -77,7 +77,6 @@ class Recorder:
             irq = numbers.get(number)
             if irq is not None:
                 for cpu, total in row.items():
-                    # Most cells are nothing, and of a million of them none should be kept.
                     if total:
                         totals[self._named("irq", irq.identity, cpu)] = total
         others: tuple[tuple[Kind, dict[str, dict[int, int]]], ...] = (

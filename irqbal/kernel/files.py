@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
@@ -17,6 +18,16 @@ def read_bytes(path: Path | str) -> bytes:
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path for each of thousands of files is measurable
             return file.read()
+    except OSError as error:
+        kind = GoneError if error.errno in _GONE else HostError
+        raise kind(f"{path}: {error.strerror}") from error
+
+
+def lines(path: Path | str) -> Iterator[bytes]:
+    """The file's lines, read as they are asked for. Raises GoneError if it is not there (any more), HostError otherwise."""
+    try:
+        with open(path, "rb", buffering=1 << 16) as file:  # noqa: PTH123 - as above
+            yield from file
     except OSError as error:
         kind = GoneError if error.errno in _GONE else HostError
         raise kind(f"{path}: {error.strerror}") from error

@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
+import msgspec
+
 from irqbal.cpuset import CpuSet
 from irqbal.errors import GoneError, HostError
 from irqbal.host import Census, Counts, IrqFacts, Original, Pulse, Save, Topology
 from irqbal.kernel import writers
 from irqbal.kernel.affinity import Applier
 from irqbal.kernel.devices import read_devices, read_interfaces
-from irqbal.kernel.files import Kept, bytes_or, int_or, read_bytes, text_or
-from irqbal.kernel.interrupts import Interrupts, Row, parse_interrupts
+from irqbal.kernel.files import Kept, bytes_or, int_or, lines, text_or
+from irqbal.kernel.interrupts import Interrupts
 from irqbal.kernel.irqs import IrqReader, check_readable
 from irqbal.kernel.isolation import read_isolation
 from irqbal.kernel.packets import Packets
@@ -103,8 +105,9 @@ class KernelHost:
     def census(self) -> Census:
         """Every IRQ with its mask, as the kernel has it now."""
         now = self._clock()
-        interrupts = self.interrupts()
-        rows: dict[int, Row] = {row.irq: row for row in interrupts.rows if row.irq is not None}
+        interrupts = self._interrupts()
+        # Only what a row says is of use here; of its counts there are as many as CPUs.
+        rows = {row.irq: msgspec.structs.replace(row, counts=()) for row in interrupts if row.irq is not None}
         irqs = self._irqs.read(rows)
         for facts in irqs:
             before = self._known.get(facts.number)
@@ -115,26 +118,26 @@ class KernelHost:
         self._known = {facts.number: facts for facts in irqs}
         return Census(now, irqs, self._irqs.default_affinity(), interrupts.skipped)
 
-    def interrupts(self) -> Interrupts:
-        """`/proc/interrupts`, parsed; empty where there is none."""
+    def _interrupts(self) -> Interrupts:
+        """`/proc/interrupts`; empty where there is none."""
         try:
-            return parse_interrupts(read_bytes(self.root / "proc/interrupts"))
+            return Interrupts(lines(self.root / "proc/interrupts"))
         except GoneError:
-            return Interrupts((), ())
+            return Interrupts(())
 
     def counts(self) -> Counts:
         """`/proc/interrupts`, `/proc/softirqs`, `/proc/net/softnet_stat` and the CPUs' times; what cannot be read is left out."""
         now = self._clock()
-        interrupts = self.interrupts()
+        interrupts = self._interrupts()
+        cpus = interrupts.cpus
         irqs: dict[int, dict[int, int]] = {}
         rows: dict[str, dict[int, int]] = {}
-        for row in interrupts.rows:
-            columns = interrupts.cpus if len(row.counts) == len(interrupts.cpus) and row.label not in ("ERR", "MIS") else (-1,)
-            counted = dict(zip(columns, row.counts, strict=False))
-            if row.irq is None:
-                rows[row.label] = counted
+        for row in interrupts:
+            if row.irq is not None:
+                irqs[row.irq] = {cpu: count for cpu, count in zip(cpus, row.counts, strict=True) if count}
             else:
-                irqs[row.irq] = counted
+                columns = cpus if len(row.counts) == len(cpus) and row.label not in ("ERR", "MIS") else (-1,)
+                rows[row.label] = dict(zip(columns, row.counts, strict=False))
         stat = parse_stat(bytes_or(self.root / "proc/stat"), ())
         times = {
             "irq": {cpu: round(spent.irq * 1e6) for cpu, spent in stat.cpu_times.items()},
@@ -142,7 +145,7 @@ class KernelHost:
         }
         softirqs = parse_softirqs(bytes_or(self.root / "proc/softirqs"))
         softnet = parse_softnet(bytes_or(self.root / "proc/net/softnet_stat"))
-        return Counts(now, irqs, rows, softirqs, softnet, times)
+        return Counts(now, frozenset(cpus), irqs, rows, softirqs, softnet, times)
 
     def masks(self, numbers: Iterable[int]) -> dict[int, tuple[CpuSet, int]]:
         """The mask and the inode of these IRQs as they are now; those that are gone are left out."""
@@ -233,8 +236,8 @@ class KernelHost:
 
     def _row_totals(self) -> dict[int, int]:
         """Totals from `/proc/interrupts`, for kernels whose `/proc/stat` gives none."""
-        rows = self.interrupts().rows
-        return {row.irq: sum(row.counts) & 0xFFFFFFFF for row in rows if row.irq is not None and row.irq in self._known}
+        known = self._known
+        return {row.irq: sum(row.counts) & 0xFFFFFFFF for row in self._interrupts() if row.irq is not None and row.irq in known}
 
 
 @functools.lru_cache(maxsize=4096)

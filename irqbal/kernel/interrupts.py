@@ -9,6 +9,7 @@ commas; s390 and ppc64 have rows of their own. A row that cannot be parsed is co
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -17,8 +18,11 @@ _NUMBERED = re.compile(
 )
 _PLAIN = re.compile(r"(?P<chip>\S+)\s+(?P<hwirq>\d+)(?:\s+(?P<action>\S.*))?")
 _CHIP_ONLY = re.compile(r"(?P<chip>\S+)(?:\s{2,}(?P<action>\S.*))?")
-_CPU = re.compile(r"CPU(\d{1,5})", re.ASCII)
-_LABEL = re.compile(r"\s*([^\s:][^:\s]*):", re.ASCII)
+_CPU = re.compile(rb"CPU(\d{1,5})")
+_LABEL = re.compile(rb"\s*([^\s:][^:\s]*):")
+_COUNT = re.compile(rb"[ \t]*(\d+)")
+_WIDEST = 20
+"""A count is at most ten digits wide; a longer run would be a chip's name in a row that lacks columns."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -34,64 +38,62 @@ class Row(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-class Interrupts(msgspec.Struct, frozen=True):
-    """The whole file: the CPUs of the columns, the rows, and how many rows could not be parsed."""
+class Interrupts:
+    """The file, a row at a time: of a big host it is many megabytes. Never raises of itself: what is not understood is counted."""
 
-    cpus: tuple[int, ...]
-    rows: tuple[Row, ...]
-    skipped: int = 0
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = iter(lines)
+        self.cpus = tuple(int(number) for number in _CPU.findall(next(self._lines, b"")))
+        """The CPUs of the columns."""
+        self.skipped = 0
+        """Rows so far that could not be parsed."""
 
-
-def parse_interrupts(data: bytes) -> Interrupts:
-    """Never raises: what is not understood is counted in `skipped`."""
-    lines = data.decode("utf-8", "backslashreplace").split("\n")
-    cpus = tuple(int(number) for number in _CPU.findall(lines[0])) if lines else ()
-    rows: list[Row] = []
-    skipped = 0
-    for line in lines[1:]:
-        if not line.strip():
-            continue
-        row = _row(line, len(cpus))
-        if row is None:
-            skipped += 1
-        else:
-            rows.append(row)
-    return Interrupts(cpus, tuple(rows), skipped)
+    def __iter__(self) -> Iterator[Row]:
+        """The rows, once."""
+        for line in self._lines:
+            if not line.strip():
+                continue
+            row = _row(line, len(self.cpus))
+            if row is None:
+                self.skipped += 1
+            else:
+                yield row
 
 
-def _row(line: str, columns: int) -> Row | None:
+def _row(line: bytes, columns: int) -> Row | None:
     label_found = _LABEL.match(line)
     if label_found is None or columns == 0:
         return None
-    label = label_found[1]
-    counts, end = _counts(line, label_found.end(), columns)
+    label = label_found[1].decode("utf-8", "backslashreplace")
+    counts, rest = _counts(line[label_found.end() :], columns)
+    text = rest.decode("utf-8", "backslashreplace").strip()
     irq = int(label) if label.isascii() and label.isdigit() and len(label) <= 9 else None
     if irq is None:
         # ERR and MIS have one column whatever the number of CPUs.
-        return Row(label, None, counts, text=line[end:].strip()) if counts else None
+        return Row(label, None, counts, text=text) if counts else None
     if len(counts) != columns:
         return None
-    return _numbered(label, irq, counts, line[end:].strip())
+    return _numbered(label, irq, counts, text)
 
 
-def _counts(line: str, start: int, columns: int) -> tuple[tuple[int, ...], int]:
-    """The counts and where they end. A digit run right before a letter is a count too: the chip may follow without a
-    blank.
+def _counts(text: bytes, columns: int) -> tuple[tuple[int, ...], bytes]:
+    """The counts and what follows them."""
+    fields = text.split(None, columns)
+    if len(fields) >= columns and max(map(len, fields[:columns])) <= _WIDEST and b"".join(fields[:columns]).isdigit():
+        return tuple(map(int, fields[:columns])), fields[columns] if len(fields) > columns else b""
+    return _odd_counts(text, columns)
+
+
+def _odd_counts(text: bytes, columns: int) -> tuple[tuple[int, ...], bytes]:
+    """The same where columns are missing, or are no numbers alone: a digit run right before a letter is a count too, since the chip
+    may follow without a blank.
     """
     counts: list[int] = []
-    at = start
-    while len(counts) < columns:
-        while at < len(line) and line[at] in " \t":
-            at += 1
-        end = at
-        # A count is at most ten digits wide; a longer run would be a chip's name in a row that lacks columns.
-        while end < len(line) and line[end] in "0123456789":
-            end += 1
-        if end == at or end - at > 20:
-            break
-        counts.append(int(line[at:end]))
-        at = end
-    return tuple(counts), at
+    at = 0
+    while len(counts) < columns and (found := _COUNT.match(text, at)) is not None and len(found[1]) <= _WIDEST:
+        counts.append(int(found[1]))
+        at = found.end()
+    return tuple(counts), text[at:]
 
 
 def _numbered(label: str, irq: int, counts: tuple[int, ...], rest: str) -> Row:

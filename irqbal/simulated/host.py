@@ -206,7 +206,9 @@ class SimulatedHost:
     def counts(self) -> Counts:
         """Everything that is counted, by online CPU."""
         state = self.state
-        irqs = {line.number: {cpu: line.counts.get(cpu, 0) % WRAP for cpu in state.online} for line in self._lines}
+        irqs = {
+            line.number: {cpu: count for cpu in state.online if (count := line.counts.get(cpu, 0) % WRAP)} for line in self._lines
+        }
         rows = {"LOC": {cpu: int(self._elapsed * 250) % WRAP for cpu in state.online}, "ERR": {-1: 0}, "MIS": {-1: 0}}
         softirqs = {name: {cpu: count % WRAP for cpu, count in counted.items()} for name, counted in self._softirqs.items()}
         nothing = dict.fromkeys(state.online, 0)
@@ -217,7 +219,7 @@ class SimulatedHost:
             "irq": {cpu: round(time.irq * 1e6) for cpu, time in times.items()},
             "softirq": {cpu: round(time.softirq * 1e6) for cpu, time in times.items()},
         }
-        return Counts(self._now(), irqs, rows, softirqs, softnet, spent)
+        return Counts(self._now(), frozenset(state.online), irqs, rows, softirqs, softnet, spent)
 
     def topology(self) -> Topology:
         """CPUs, devices and interfaces."""

@@ -303,7 +303,7 @@ class ReplayHost:
         """Interrupts and times by CPU; what else was recorded is not replayed."""
         irqs = {number: {cpu: int(count) % WRAP for cpu, count in row.items()} for number, row in self._counts.items()}
         times = {name: {cpu: round(row[at] * 1e6) for cpu, row in self._times.items()} for at, name in enumerate(("irq", "softirq"))}
-        return Counts(START + self._elapsed, irqs, {}, {}, {}, times)
+        return Counts(START + self._elapsed, frozenset(self.state.online), irqs, {}, {}, {}, times)
 
     def topology(self) -> Topology:
         """CPUs and devices as they are on the host now; steering as the policies set it."""

@@ -145,7 +145,8 @@ def _interrupts(lines: list[Line], counts: Counts) -> str:
     cpus = list(counts.times["irq"])
     rows = ["           " + "".join(f"CPU{cpu:<8}" for cpu in cpus)]
     for line in lines:
-        cells = "".join(f" {counts.irqs[line.number][cpu]:>10}" for cpu in cpus)
+        counted = counts.irqs[line.number]
+        cells = "".join(f" {counted.get(cpu, 0):>10}" for cpu in cpus)
         rows.append(f"{line.number:>4}:{cells}  {line.chip} {line.vector:>3}-edge      {line.action}")
     for name, counted in counts.rows.items():
         rows.append(f"{name:>4}:" + "".join(f" {count:>10}" for count in counted.values()))

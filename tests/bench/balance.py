@@ -106,7 +106,7 @@ class Kernel:
         cells = ["           " + "".join(f"CPU{cpu:<8}" for cpu in times["irq"])]
         for line in lines:
             row = counts.irqs[line.number]
-            counted = "".join([f" {row[cpu]:>10}" for cpu in times["irq"]])
+            counted = "".join([f" {row.get(cpu, 0):>10}" for cpu in times["irq"]])
             cells.append(f"{line.number:>4}:{counted}  {line.chip} {line.vector}-edge  {line.action}")
         self._put("proc/interrupts", "\n".join(cells))
 

@@ -9,7 +9,7 @@ from irqbal.api import answers, asked, openapi, views
 from irqbal.api.asked import PauseQuery
 from irqbal.api.backend import ApiError, Written
 from irqbal.api.call import Call, Raw, handles
-from irqbal.api.metrics import CONTENT_TYPE
+from irqbal.api.tally import CONTENT_TYPE
 from irqbal.cpuset import CpuSet
 from irqbal.model import Irq, Override, Snapshot
 from irqbal.wire import Duration
