@@ -15,7 +15,6 @@ import pytest
 import machine
 from machine import IRQBAL, RUN, daemon, irqbal, masks, wait_for
 
-
 HWRNG = Path("/dev/hwrng")
 
 
