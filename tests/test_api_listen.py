@@ -245,3 +245,16 @@ def test_a_dry_run_answers_and_records_nothing() -> None:
         assert status["dry_run"] and status["state"] == "dry run" and not status["history"]["enabled"]
         assert served.ask("GET", "/api/v1/decisions").code == "no-history"
         assert not served.socket.exists() and not (served.state / "admin.token").exists()
+
+
+def test_a_dry_run_that_listens_nowhere_says_so(tmp_path: Path) -> None:
+    config, log = tmp_path / "x.yaml", tmp_path / "log"
+    config.write_text(f"state_dir: {tmp_path / 's'}\napi: {{listen: ['unix:/run/irqbal/irqbal.sock']}}\n")
+    with log.open("wb") as out:
+        process = subprocess.Popen([IRQBAL, "daemon", "--simulate", "1x2", "--dry-run", "-c", config], stdout=out, stderr=out)
+    try:
+        wait_for(lambda: "ready: " in log.read_text(), 20, log)
+        assert "the API listens nowhere" in log.read_text() and "unix:/run/irqbal/dry-run.sock" in log.read_text()
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0

@@ -120,7 +120,13 @@ class Listeners:
         own = f"unix:{self._places.run / SOCKET}"
         # The standard socket belongs to the live host's daemon alone.
         wanted = [text for text in self._options.listen if text != standard]
-        return list(dict.fromkeys([*wanted, *([own] if self._owns_socket else [])]))
+        found = list(dict.fromkeys([*wanted, *([own] if self._owns_socket else [])]))
+        if self._options.listen and not found:
+            log.warning(
+                "the API listens nowhere: %s is left to the daemon that balances, where `irqbal restore` asks; let a dry run listen on "
+                "another, such as unix:%s", standard, RUN_DIR / "dry-run.sock",
+            )  # fmt: skip
+        return found
 
     def _listen(self, text: str, first: bool) -> bool:
         """Whether it is listened on now."""

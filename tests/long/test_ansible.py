@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 SOURCE = "/srv/irqbal"
 ROLE = f"cd {SOURCE}/contrib/ansible; PATH=/srv/ansible/bin:$PATH;"
-CONFIG = {"dry_run": True, "interval": "1s", "api": {"listen": ["unix:/run/irqbal/irqbal.sock"]}}
-"""No mask of this machine is moved, and no port is taken."""
+CONFIG = {"dry_run": True, "interval": "1s", "api": {"listen": ["unix:/run/irqbal/dry-run.sock"]}}
+"""No mask of this machine is moved, and no port is taken; the standard socket is for daemons that balance."""
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_with_systemd_it_is_installed_kept_upgraded_and_removed(controlled: Bare
         changed, said = play(bare, irqbal_config=CONFIG)
         assert changed >= 3 and "does not run systemd" not in said
         assert bare.run("systemctl is-active irqbal; systemctl is-enabled irqbal") == "active\nenabled\n"
-        status = bare.run("/usr/local/bin/irqbal-client unix:/run/irqbal/irqbal.sock - status")
+        status = bare.run("/usr/local/bin/irqbal-client unix:/run/irqbal/dry-run.sock - status")
         assert "dry run" in status
         pid = bare.run("systemctl show -P MainPID irqbal")
 
@@ -76,7 +76,7 @@ def test_with_systemd_it_is_installed_kept_upgraded_and_removed(controlled: Bare
         assert play(bare, irqbal_config=CONFIG)[0] == 1
         changed, _ = play(bare, irqbal_config={**CONFIG, "interval": "7s"})
         assert changed == 2, "the file, and the restart"
-        assert "7s" in bare.run("/usr/local/bin/irqbal-client unix:/run/irqbal/irqbal.sock - -o json status")
+        assert "7s" in bare.run("/usr/local/bin/irqbal-client unix:/run/irqbal/dry-run.sock - -o json status")
 
         # What irqbal refuses does not get there.
         _, said = play(bare, check=2, irqbal_config={**CONFIG, "intervall": "7s"})
