@@ -27,7 +27,7 @@ REST = 1800.0
 """Seconds after which a plan is made anew although nothing has changed."""
 PASSING = frozenset({"budget", "cooldown", "given-up"})
 """Refusals that end by themselves."""
-FIRST_LOOK = 0.3
+FIRST_LOOK = 0.2
 """Seconds between the two pulses that the first plan rests on."""
 
 
@@ -81,11 +81,12 @@ class Balancer:
         self.ledger = Ledger(fresh)
         self._standing = None
 
-    def first_look(self) -> None:
-        """The first of the two pulses that the first plan rests on. Raises HostError."""
+    def first_look(self) -> float:
+        """The first of the two pulses that the first plan rests on. Returns when the second is due, by time.monotonic(). Raises HostError.
+        """
         self.watch.look(self.ledger)
         self.recall()
-        time.sleep(FIRST_LOOK)
+        return time.monotonic() + FIRST_LOOK
 
     def recall(self) -> None:
         """Take over what an irqbal before this one remembered of masks that are still as it set them."""

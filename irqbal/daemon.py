@@ -45,7 +45,7 @@ from irqbal.observers import Observers
 from irqbal.policies import Policies, Stopped
 from irqbal.report import Reporter
 from irqbal.running import described
-from irqbal.setup import bind, bind_observers, folders, is_live, keep, refuse_irqbalance, settings
+from irqbal.setup import bind, bind_observers, bound, folders, is_live, keep, refuse_irqbalance, settings, spawn
 
 if TYPE_CHECKING:
     from irqbal.history.mongodb import Shipper
@@ -92,6 +92,7 @@ class Daemon:
         self._shipping: asyncio.Task[None] | None = None
         self.recorder = Recorder()
         self._sampled = -math.inf
+        self._second_look = 0.0
         self._boot = ""
 
     def run(self) -> int:
@@ -116,15 +117,23 @@ class Daemon:
         return folders(self.config, self._root, made_up=self._made_up is not None)
 
     def _build(self, places: Folders) -> Balancer:
+        """A balancer that has looked at the host once, while its policy host got ready."""
         journal = None
-        host = self._host(None)
-        if not self.dry_run:
-            journal = Journal(places.run, self._root, host.boot_id)
-            host.save = journal.save
-        policies = bind(self.config, self._name())
-        overrides = load_overrides(places.state)
-        planner = settings(self.config, COOLDOWN_INTERVALS)
-        return Balancer(host, policies, planner, float(self.config.interval), self.dry_run, journal, overrides, places)
+        policies = spawn(self.config, self._name())
+        try:
+            host = self._host(None)
+            if not self.dry_run:
+                journal = Journal(places.run, self._root, host.boot_id)
+                host.save = journal.save
+            overrides = load_overrides(places.state)
+            planner = settings(self.config, COOLDOWN_INTERVALS)
+            balancer = Balancer(host, policies, planner, float(self.config.interval), self.dry_run, journal, overrides, places)
+            self._second_look = balancer.first_look()
+        except BaseException:
+            policies.close()
+            raise
+        bound(policies, self._name())
+        return balancer
 
     def _host(self, save: Save | None) -> KernelHost | SimulatedHost:
         """The machine's own kernel, a tree of its files, or a made-up host."""
@@ -197,9 +206,8 @@ class Daemon:
 
     async def _cycles(self) -> None:
         """A cycle at the start, at every tick, and whenever something asks for one."""
-        balancer = self.balancer
         self._observers = Observers(await self.on_history(bind_observers, self.config, self._name()), self._history)
-        await self.on_kernel(balancer.first_look)
+        await asyncio.sleep(max(0.0, self._second_look - time.monotonic()))
         cause, full = "start", False
         first = True
         while not self._stopping:

@@ -219,6 +219,15 @@ class Policies:
         """The policies' names by index."""
         return {index: entry.found.name for index, entry in self._entries.items()}
 
+    def spawn(self) -> None:
+        """Start the child, which takes a while to be ready, unless it runs. Raises PolicyHostError, or Stopped after `stop`."""
+        with self._lock:
+            if self._stopped:
+                raise Stopped
+            if self._child is None:
+                packages = {entry.found.module.partition(".")[0] for entry in self._entries.values()}
+                self._child = _Child(self._kind, sorted(packages))
+
     def bind(self) -> list[Problem]:
         """Load all policies. Problems with their options are returned; a policy that does not load is set aside."""
         problems: list[Problem] = []
@@ -308,11 +317,8 @@ class Policies:
         return self._child
 
     def _start(self) -> tuple[Problem, ...]:
-        with self._lock:
-            if self._stopped:
-                raise Stopped
-            packages = {entry.found.module.partition(".")[0] for entry in self._entries.values()}
-            self._child = _Child(self._kind, sorted(packages))
+        self.spawn()
+        assert self._child is not None
         wanted = tuple(entry for index, entry in self._entries.items() if index not in self.aside)
         bound = self._child.ask(frames.Bind(wanted), frames.Bound)
         for refused in bound.refused:

@@ -74,12 +74,23 @@ def entries(
     return bound
 
 
+def spawn(config: Config, name: str) -> Policies:
+    """Start the policy host, which is to be bound by `bound` when it had time to get ready. Raises ConfigError for unknown names."""
+    policies = Policies(entries(config.policies, name))
+    policies.spawn()
+    return policies
+
+
 def bind(config: Config, name: str) -> Policies:
-    """Start the policy host with what the configuration names. Raises ConfigError if names or options are wrong.
+    """The policy host with what the configuration names. Raises ConfigError if names or options are wrong.
 
     A policy that is installed but cannot be used is set aside and logged: the others go on.
     """
-    policies = Policies(entries(config.policies, name))
+    return bound(spawn(config, name), name)
+
+
+def bound(policies: Policies, name: str) -> Policies:
+    """The second half of `bind`."""
     problems = policies.bind()
     if problems:
         policies.close()
