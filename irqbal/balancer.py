@@ -23,7 +23,7 @@ COOLDOWN_INTERVALS = 3
 """An IRQ that a policy moved stays for so many intervals, unless a limit, an override or a reset says otherwise."""
 KEEP_COSTS = 600.0
 """Seconds between two times that the costs are saved."""
-REST = 1800.0
+REST = 3600.0
 """Seconds after which a plan is made anew although nothing has changed."""
 PASSING = frozenset({"budget", "cooldown", "given-up"})
 """Refusals that end by themselves."""
@@ -162,7 +162,7 @@ class Balancer:
         assert self._standing is not None
         last, _ = self._standing
         record = msgspec.structs.replace(
-            last, cycle=self._cycles, wall=wall, seconds=time.monotonic() - started, cause=cause, census=False
+            last, cycle=self._cycles, wall=wall, seconds=time.monotonic() - started, cause=cause, census=self.watch.took_census
         )
         self._standing = (record, self.overrides)
         self.fresh = False

@@ -59,6 +59,7 @@ class Meter:
         self._hard, self._soft = Costs(NOMINAL_COST), Costs(NOMINAL_COST)
         self._keys: Mapping[int, tuple[str, str]] = {}
         self._numbers: list[int] = []
+        self._listed: tuple[dict[int, int], list[int]] = ({}, [])
         self._at: dict[int, int] = {}
         self._rates, self._work_rates = Smoothed(0), Smoothed(0)
         self._counted: list[int] = []
@@ -197,6 +198,7 @@ class Meter:
                 works.copy_line(at, self._work_rates, there)
         self._keys, self._rates, self._work_rates = keys, rates, works
         self._numbers = list(keys)
+        self._listed = ({}, [])
         self._at = {number: at for at, number in enumerate(keys)}
         for number in fresh:
             life, group = keys[number]
@@ -212,8 +214,11 @@ class Meter:
 
     def _count(self, before: Pulse, after: Pulse, seconds: float) -> tuple[list[int], set[int]]:
         """The interrupts of each IRQ, and those IRQs that fired an unknown number of times: new ones, and reset ones."""
+        known, then = self._listed
+        if known is not before.totals:
+            then = [before.totals.get(number, -1) for number in self._numbers]
         now = [after.totals.get(number, -1) for number in self._numbers]
-        then = [before.totals.get(number, -1) for number in self._numbers]
+        self._listed = (after.totals, now)
         counts = list(map(sub, now, then))
         uncounted: set[int] = set()
         if (counts and min(counts) < 0) or -1 in now or -1 in then:

@@ -26,16 +26,20 @@ class Smoothed:
         """Take a reading in; None: nothing is known of that line. Returns whether all were known."""
         known = True
         mean, variance, count = self.mean, self.variance, self.count
-        for at, rate in enumerate(rates):
+        off = self._off
+        # Each line is read before it is written, so walking the lists that are changed is safe, and faster than indices.
+        for at, (rate, level, spread, seen) in enumerate(zip(rates, mean, variance, count, strict=True)):
             if rate is None:
                 known = False
                 continue
-            error = rate - mean[at]
+            error = rate - level
+            squared = error * error
             # The square root is taken only where the cheap test does not settle it.
-            if count[at] >= SETTLED and (abs(error) <= 0.3 * mean[at] or error * error <= 16 * variance[at]):
-                self._off[at] = 0
-                mean[at] += ALPHA * error
-                variance[at] = (1 - ALPHA) * (variance[at] + ALPHA * error * error)
+            if seen >= SETTLED and (squared <= 16 * spread or abs(error) <= 0.3 * level):
+                if off[at]:
+                    off[at] = 0
+                mean[at] = level + ALPHA * error
+                variance[at] = (1 - ALPHA) * (spread + ALPHA * squared)
             else:
                 self._add(at, rate, error)
         return known

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from operator import lt
 
 import msgspec
 
@@ -93,17 +94,19 @@ class Watch:
         fallen = set() if before is None else self._fallen(before, pulse)
         population = self._host.population()
         due = self._census is None or pulse.time - self._census.time >= self._census_seconds()
-        due |= population != self._population or self._is_isolated_otherwise(pulse.time)
-        self.took_census = bool(full or first or hotplug or fallen or due or pulse.stale)
+        stirred = population != self._population or self._is_isolated_otherwise(pulse.time)
+        stirred |= bool(full or first or hotplug or fallen or pulse.stale)
+        self.took_census = due or stirred
         drifted, self._stirred = self._stirred, False
         if self.took_census:
             self._population = population
-            self._take_census(fallen | set(pulse.stale))
+            # A census that only its time asked for, and that found nothing new, disturbs no rest.
+            drifted |= self._take_census(fallen | set(pulse.stale)) or stirred
         else:
             again, changed = self._sweep(part)
             drifted |= changed
             if again:
-                self.took_census = True
+                self.took_census = drifted = True
                 self._take_census(set())
         if first and self._census is not None:
             # Only now is it known which IRQs there are; the totals of a first pulse are empty.
@@ -112,7 +115,7 @@ class Watch:
             self.meter.update(before, pulse, self._start, self._keys, (self._work(before), self._work(pulse)))
             self._squeeze(before, pulse)
         self._advance(pulse)
-        calm = not (self.took_census or drifted or pulse.time - self._hotplug_at <= self.interval * 1.5)
+        calm = not (drifted or pulse.time - self._hotplug_at <= self.interval * 1.5)
         return calm and self._cycle > self._settling_until and not self.meter.shifted()
 
     def _slice(self) -> list[int] | None:
@@ -239,13 +242,16 @@ class Watch:
 
     def _fallen(self, before: Pulse, pulse: Pulse) -> set[int]:
         totals = pulse.totals
+        if list(totals) == list(before.totals) and not any(map(lt, totals.values(), before.totals.values())):
+            return set()
         less = [number for number, total in before.totals.items() if totals.get(number, total) < total]
         seconds = pulse.time - before.time
         return {number for number in less if fell(before.totals[number], totals[number], seconds)}
 
-    def _take_census(self, renewed: set[int]) -> None:
-        """Read everything, and tell one life of an IRQ from the next."""
+    def _take_census(self, renewed: set[int]) -> bool:
+        """Read everything, and tell one life of an IRQ from the next. Returns whether anything is not as it was known to be."""
         census, topology = self._host.census(), self._host.topology()
+        differs = topology != self._topology or self._census is None or _settled(census) != _settled(self._census)
         self.skipped_rows = census.skipped_rows
         self._devices = {number: device for device in reversed(topology.devices) for number in device.irqs}
         known = bool(self._lives.identities)
@@ -264,6 +270,7 @@ class Watch:
             self._seen[facts.number] = facts.effective
             self._start.setdefault(facts.number, facts.effective)
         self._identify(census, topology)
+        return differs or changed
 
     def _identify(self, census: Census, topology: Topology) -> None:
         interfaces = {interface.name: interface for interface in topology.interfaces}
@@ -383,3 +390,9 @@ class Watch:
             facts.unmovable, facts.affinity, self._seen.get(number) or facts.effective, facts.hint,
             self.meter.rate(number), load, noise, placed,
         )  # fmt: skip
+
+
+def _settled(census: Census) -> tuple[object, ...]:
+    """All of a census but when it was, and what moves by itself: where the kernel delivers, which pulses follow."""
+    nowhere = CpuSet()
+    return (census.default_affinity, census.skipped_rows, *(msgspec.structs.replace(facts, effective=nowhere) for facts in census.irqs))
