@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from operator import sub
+from operator import mul, sub
 
 import msgspec
 
@@ -76,7 +76,7 @@ class Meter:
         self._factors: dict[str, tuple[float, float]] = {}
         self._measured = False
         self.threads = ThreadLoads()
-        self._rested: tuple[list[float], list[float], dict[int, float]] | None = None
+        self._rested: tuple[float, list[float], list[float], dict[int, float]] | None = None
         self.calm = False
         """Whether in the last interval every IRQ was known, and stayed where it was."""
         self.cpu_times: dict[int, tuple[float, float]] = {}
@@ -165,7 +165,11 @@ class Meter:
         counts, uncounted = self._count(before, after, seconds)
         worked = self._count_work(*work)
         uncounted |= {number for number in work[1] if number not in worked}
-        self.calm = self._rates.add([None if n in uncounted else count / seconds for n, count in zip(self._numbers, counts, strict=True)])
+        self.calm = self._rates.add(
+            [None if n in uncounted else count / seconds for n, count in zip(self._numbers, counts, strict=True)]
+            if uncounted
+            else [count / seconds for count in counts]
+        )
         if worked:
             self.calm &= self._work_rates.add(
                 [worked[n] / seconds if n in worked else 0.0 if n not in self._works else None for n in self._numbers]
@@ -216,8 +220,8 @@ class Meter:
         """The interrupts of each IRQ, and those IRQs that fired an unknown number of times: new ones, and reset ones."""
         known, then = self._listed
         if known is not before.totals:
-            then = [before.totals.get(number, -1) for number in self._numbers]
-        now = [after.totals.get(number, -1) for number in self._numbers]
+            then = self._in_order(before.totals)
+        now = self._in_order(after.totals)
         self._listed = (after.totals, now)
         counts = list(map(sub, now, then))
         uncounted: set[int] = set()
@@ -229,6 +233,12 @@ class Meter:
                 elif counts[at] < 0:
                     counts[at] %= WRAP
         return counts, uncounted
+
+    def _in_order(self, totals: Mapping[int, int]) -> list[int]:
+        """Each IRQ's total, -1 where there is none."""
+        if list(totals) == self._numbers:
+            return list(totals.values())
+        return [totals.get(number, -1) for number in self._numbers]
 
     def _count_work(self, then: Mapping[int, int], now: Mapping[int, int]) -> dict[int, float]:
         """Packets of each IRQ whose queue counts them. Who begins to be counted is of another group: packets, not interrupts."""
@@ -276,7 +286,8 @@ class Meter:
                 moved.update(after.effective.get(number, CpuSet()) | start.get(number, CpuSet()))
         places = self._places
         looked = set(after.effective)
-        looked.update(number for number, count in zip(self._numbers, counts, strict=True) if count and number not in places)
+        if len(places) < len(counts):
+            looked.update(number for number, count in zip(self._numbers, counts, strict=True) if count and number not in places)
         for number in looked:
             at = self._at.get(number)
             if at is None or not counts[at]:
@@ -353,7 +364,11 @@ class Meter:
     def rest(self) -> None:
         """A plan was made of what is known now: `shifted` compares with this."""
         self.settle()
-        self._rested = ([self.load(number)[0] for number in self._numbers], list(self._rates.mean), self._known())
+        loads = [self.load(number)[0] for number in self._numbers]
+        rates = list(self._rates.mean)
+        # Seconds a unit, by the plan's own reckoning, of what changes from now on.
+        costs = [load / rate if rate > 0 else NOMINAL_COST for load, rate in zip(loads, rates, strict=True)]
+        self._rested = (sum(loads), rates, costs, self._known())
 
     def shifted(self) -> bool:
         """Whether so much has changed since the last plan that another one may find something to do; or enough was seen of a CPU on
@@ -361,15 +376,12 @@ class Meter:
         known = self._known()
         if self._rested is None or not self.calm or not known:
             return True
-        loads, rates, rested = self._rested
-        if len(loads) != len(self._numbers) or not known.keys() <= rested.keys():
+        loads, rates, costs, rested = self._rested
+        if len(rates) != len(self._numbers) or not known.keys() <= rested.keys():
             return True
-        # Seconds a second that went from one IRQ to another, by the ratio of rates then and now.
-        moved = sum(
-            load * abs(now / then - 1) if then > 0 else now * NOMINAL_COST
-            for load, now, then in zip(loads, self._rates.mean, rates, strict=True)
-        )
-        if moved > MOVED_SHARE * sum(loads):
+        # Seconds a second that went from one IRQ to another.
+        moved = sum(map(mul, costs, map(abs, map(sub, self._rates.mean, rates))))
+        if moved > MOVED_SHARE * loads:
             return True
         mean = sum(self._smooth.values()) / max(1, len(self._smooth))
         # Time comes in jiffies: the variance of one interval's, smoothed, and of the difference of two such values.

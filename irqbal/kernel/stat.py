@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from operator import itemgetter
 
 import msgspec
 
 from irqbal.host import CpuTime
 
 _HZ = os.sysconf("SC_CLK_TCK")
+_U32 = 0xFFFFFFFF
 
 
 class Stat(msgspec.Struct, frozen=True):
@@ -44,7 +46,13 @@ def parse_stat(data: bytes, irqs: Iterable[int]) -> Stat:
         # Longer than any number that Python reads.
         values = [_int(field) for field in line.split()]
     last = len(values) - 1
-    totals = {number: values[number + 1] & 0xFFFFFFFF for number in irqs if 0 <= number < last and values[number + 1] >= 0}
+    numbers = list(irqs)
+    if len(numbers) > 1 and min(numbers) >= 0 and max(numbers) < last:
+        # As it is nearly always; of thousands of IRQs this takes a third of the time.
+        picked = itemgetter(*[number + 1 for number in numbers])(values)
+        if min(picked) >= 0 and max(picked) <= _U32:
+            return Stat(dict(zip(numbers, picked, strict=True)), times)
+    totals = {number: values[number + 1] & _U32 for number in numbers if 0 <= number < last and values[number + 1] >= 0}
     return Stat(totals, times)
 
 
