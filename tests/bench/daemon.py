@@ -16,6 +16,7 @@ from pathlib import Path
 from balance import irqbalance, wait
 
 from irqbal.simulated import SimulatedHost, parse_spec
+from served import UnixConnection
 
 HOSTS = {"64 CPUs": "2x16x2,nodes=2,nic=63x2,nvme=64x3", "512 CPUs": "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1"}
 BEAT = 10
@@ -76,6 +77,23 @@ def start(name: str, base: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen([IRQBAL, "daemon", "-c", str(config), "--root", str(base / "tree")], stdout=out, stderr=out)
 
 
+def scrape(path: Path) -> None:
+    """What a monitor asks for: it loads what a daemon that nobody asks does not hold."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            for asked in ("/metrics", "/api/v1/status", "/api/v1/irqs"):
+                connection = UnixConnection(path)
+                connection.request("GET", asked)
+                assert connection.getresponse().read()
+                connection.close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise SystemExit("irqbal does not answer")
+
+
 def measure(name: str, spec: str) -> None:
     """Print a row."""
     base = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
@@ -88,6 +106,8 @@ def measure(name: str, spec: str) -> None:
         while not (first := any(path.read_bytes() != text for path, text in old.items())) and time.monotonic() < begun + 40:
             time.sleep(0.002)
         written = f"{time.monotonic() - begun:.2f}" if first else "none in 40 s"
+        if name == "irqbal":
+            scrape(base / "socket")
         time.sleep(SETTLING)
         if process.poll() is not None:
             said = "".join(path.read_text(errors="replace")[-300:] for path in base.glob("*log"))
