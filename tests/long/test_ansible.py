@@ -93,7 +93,8 @@ def test_with_systemd_it_is_installed_kept_upgraded_and_removed(controlled: Bare
         assert bare.run("systemctl is-active irqbal", check=None).strip() == "inactive"
         assert play(bare, irqbal_state="absent", irqbal_purge=True)[0] == 0
         left = {name for name in files(bare) ^ before if not re.search(r"irqbal\.yaml\.\d+\..*~$|/(passwd|group|g?shadow)-?$", name)}
-        assert not left
+        # systemd's own folder for such files, which a small Debian lacks until somebody needs it.
+        assert left <= {"/etc/sysusers.d"}
 
 
 def test_without_systemd_all_but_the_service_is_done_and_that_is_said(controlled: Bare) -> None:
