@@ -17,13 +17,21 @@ from balance import irqbalance, wait
 
 from irqbal.simulated import SimulatedHost, parse_spec
 from served import UnixConnection
+from wheels import wheelhouse
 
 HOSTS = {"64 CPUs": "2x16x2,nodes=2,nic=63x2,nvme=64x3", "512 CPUs": "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1"}
 BEAT = 10
 """Seconds a cycle."""
 SETTLING, RESTING = 180, 60
 """Seconds before, and while, the cost at rest is measured: at rest nothing changes, and every interrupt comes as before."""
-IRQBAL = str(Path(sys.executable).with_name("irqbal"))
+
+
+def installed(folder: Path) -> Path:
+    """The command in an environment with nothing but irqbal and what it needs: what tests need would be imported along by some of it."""
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    wheels = wheelhouse(folder / "wheels")
+    subprocess.run([folder / "venv/bin/pip", "install", "--quiet", "--no-index", "--find-links", wheels, "irqbal"], check=True)
+    return folder / "venv/bin/irqbal"
 
 
 def tree_of(pid: int) -> list[int]:
@@ -67,14 +75,14 @@ class Moving:
         self.process.wait()
 
 
-def start(name: str, base: Path) -> subprocess.Popen[bytes]:
+def start(name: str, base: Path, command: Path) -> subprocess.Popen[bytes]:
     """One of the two balancers."""
     if name == "irqbalance":
         return irqbalance(base / "tree", BEAT)
     config = base / "c.yaml"
     config.write_text(f"interval: {BEAT}s\nstate_dir: {base}/state\napi: {{listen: ['unix:{base}/socket']}}\n")
     with (base / "irqbal.log").open("wb") as out:
-        return subprocess.Popen([IRQBAL, "daemon", "-c", str(config), "--root", str(base / "tree")], stdout=out, stderr=out)
+        return subprocess.Popen([command, "daemon", "-c", str(config), "--root", str(base / "tree")], stdout=out, stderr=out)
 
 
 def scrape(path: Path) -> None:
@@ -94,14 +102,14 @@ def scrape(path: Path) -> None:
     raise SystemExit("irqbal does not answer")
 
 
-def measure(name: str, spec: str) -> None:
+def measure(name: str, spec: str, command: Path) -> None:
     """Print a row."""
     base = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
     kernel = Moving(base, spec, name == "irqbalance")
     masks = list((base / "tree/proc/irq").glob("[0-9]*/smp_affinity*"))
     old = {path: path.read_bytes() for path in masks}
     begun = time.monotonic()
-    process = start(name, base)
+    process = start(name, base, command)
     try:
         while not (first := any(path.read_bytes() != text for path, text in old.items())) and time.monotonic() < begun + 40:
             time.sleep(0.002)
@@ -130,14 +138,16 @@ def measure(name: str, spec: str) -> None:
 
 def main() -> None:
     """Both balancers on both hosts."""
-    for name, shape in HOSTS.items():
-        spec = f"{shape},traffic=skewed,seed=3"
-        irqs = len(SimulatedHost(parse_spec(spec)).state.lines)
-        print(f"\n{name} × {irqs} IRQs, a cycle in {BEAT} s")
-        print("| | resident MB (private), by process | start to first write, s | a day: CPU s | thousand context switches | load here |")
-        print("| --- | --- | --- | --- | --- | --- |")
-        for who in sys.argv[1:] or ("irqbalance", "irqbal"):
-            measure(who, spec)
+    with tempfile.TemporaryDirectory(prefix="irqbal-bench-") as folder:
+        command = installed(Path(folder))
+        for name, shape in HOSTS.items():
+            spec = f"{shape},traffic=skewed,seed=3"
+            irqs = len(SimulatedHost(parse_spec(spec)).state.lines)
+            print(f"\n{name} × {irqs} IRQs, a cycle in {BEAT} s")
+            print("| | resident MB (private) | start to first write, s | a day: CPU s | thousand context switches | load here |")
+            print("| --- | --- | --- | --- | --- | --- |", flush=True)
+            for who in sys.argv[1:] or ("irqbalance", "irqbal"):
+                measure(who, spec, command)
 
 
 if __name__ == "__main__":
