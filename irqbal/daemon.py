@@ -24,7 +24,6 @@ from tornado.ioloop import IOLoop
 
 from irqbal import systemd
 from irqbal.api.listeners import Listeners
-from irqbal.arena import share_one_arena
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config import Config
 from irqbal.config import load as load_config
@@ -40,6 +39,7 @@ from irqbal.journal import Folders, Journal, Lock, load_overrides
 from irqbal.kernel import KernelHost
 from irqbal.kernel.events import Events
 from irqbal.measuring import Measuring
+from irqbal.memory import frugal
 from irqbal.model import Record
 from irqbal.observers import Observers
 from irqbal.policies import Policies, Stopped
@@ -98,7 +98,7 @@ class Daemon:
     def run(self) -> int:
         """Run until SIGTERM or SIGINT. Raises IrqbalError if it cannot start."""
         sys.setswitchinterval(SWITCH)
-        share_one_arena()
+        frugal()
         with contextlib.ExitStack() as stack:
             places = self._places()
             if not self.dry_run and self._made_up is None:

@@ -171,6 +171,38 @@ counts = st.integers(0, 2**32 - 1)
 names = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
 
 
+def _agree(data: bytes) -> None:
+    """The short way says what the rows say."""
+    found, rows = _read(data)
+    short = Interrupts(BytesIO(data))
+    cells = list(short.cells())
+    assert short.skipped == found.skipped and short.cpus == found.cpus
+    assert [name for name, _ in cells] == [row.label if row.irq is None else row.irq for row in rows]
+    for (name, counted), row in zip(cells, rows, strict=True):
+        if isinstance(name, int):
+            told = dict(zip(found.cpus, row.counts, strict=True))
+            assert set(counted) <= set(told) and all(counted.get(cpu, 0) == count for cpu, count in told.items())
+        else:
+            assert tuple(counted.values())[: len(row.counts)] == row.counts[: len(counted)]
+
+
+@pytest.mark.parametrize("name", ["firecracker-2cpus", "vm-8cpus", "vm-isolcpus-offline", "vm-vmxnet3-e1000e"])
+def test_cells_are_what_the_rows_say(name: str) -> None:
+    data = (HOSTS / name / "proc/interrupts").read_bytes()
+    _agree(data)
+    assert dict(Interrupts(BytesIO(data)).cells())["ERR"] == {-1: 0}
+
+
+@given(st.lists(st.sampled_from([
+    b"  5:          1          0   IO-APIC   5-edge      x", b" 26:          0         12ITS-fMSI 230000 Edge      dpio.3",
+    b"  5:          1   IO-APIC 5-edge x", b" 12:          5         a1 x",
+    b"LOC:      39500      37200   Local timer", b"ERR:          7", b"", b"garbage", b"7:", b"  8: 1",
+    b"  9:          0          0", b" 10: " + b"1" * 25 + b" 2  x", b"0000000012: 1 2 x", b"  5:1 2 x", b"\t7: 1 2 x", b" 11: 00 1 x",
+])))  # fmt: skip
+def test_cells_are_what_odd_rows_say(rows: list[bytes]) -> None:
+    _agree(b"\n".join([HEAD.encode(), *rows]))
+
+
 @given(st.lists(st.lists(counts, min_size=3, max_size=3), max_size=8), st.lists(names, min_size=8, max_size=8))
 def test_what_the_kernel_prints_is_read(rows: list[list[int]], actions: list[str]) -> None:
     text = "            CPU0       CPU2       CPU11      \n"

@@ -129,15 +129,13 @@ class KernelHost:
         """`/proc/interrupts`, `/proc/softirqs`, `/proc/net/softnet_stat` and the CPUs' times; what cannot be read is left out."""
         now = self._clock()
         interrupts = self._interrupts()
-        cpus = interrupts.cpus
         irqs: dict[int, dict[int, int]] = {}
         rows: dict[str, dict[int, int]] = {}
-        for row in interrupts:
-            if row.irq is not None:
-                irqs[row.irq] = {cpu: count for cpu, count in zip(cpus, row.counts, strict=True) if count}
+        for name, counted in interrupts.cells():
+            if isinstance(name, int):
+                irqs[name] = counted
             else:
-                columns = cpus if len(row.counts) == len(cpus) and row.label not in ("ERR", "MIS") else (-1,)
-                rows[row.label] = dict(zip(columns, row.counts, strict=False))
+                rows[name] = counted
         stat = parse_stat(bytes_or(self.root / "proc/stat"), ())
         times = {
             "irq": {cpu: round(spent.irq * 1e6) for cpu, spent in stat.cpu_times.items()},
@@ -145,7 +143,7 @@ class KernelHost:
         }
         softirqs = parse_softirqs(bytes_or(self.root / "proc/softirqs"))
         softnet = parse_softnet(bytes_or(self.root / "proc/net/softnet_stat"))
-        return Counts(now, frozenset(cpus), irqs, rows, softirqs, softnet, times)
+        return Counts(now, frozenset(interrupts.cpus), irqs, rows, softirqs, softnet, times)
 
     def masks(self, numbers: Iterable[int]) -> dict[int, tuple[CpuSet, int]]:
         """The mask and the inode of these IRQs as they are now; those that are gone are left out."""

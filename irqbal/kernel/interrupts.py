@@ -20,6 +20,7 @@ _PLAIN = re.compile(r"(?P<chip>\S+)\s+(?P<hwirq>\d+)(?:\s+(?P<action>\S.*))?")
 _CHIP_ONLY = re.compile(r"(?P<chip>\S+)(?:\s{2,}(?P<action>\S.*))?")
 _CPU = re.compile(rb"CPU(\d{1,5})")
 _LABEL = re.compile(rb"\s*([^\s:][^:\s]*):")
+_NUMBER = re.compile(rb" *(\d{1,9}):")
 _COUNT = re.compile(rb"[ \t]*(\d+)")
 _WIDEST = 20
 """A count is at most ten digits wide; a longer run would be a chip's name in a row that lacks columns."""
@@ -59,6 +60,27 @@ class Interrupts:
             else:
                 yield row
 
+    def cells(self) -> Iterator[tuple[int | str, dict[int, int]]]:
+        """Of each row its IRQ's number, or its label, and what was counted by CPU, without zeros in numbered rows; rows with one column
+        (ERR, MIS) have CPU -1. Instead of the rows, once: of a big host most cells are nothing, and what a row says besides is not of use.
+        """
+        cpus, columns = self.cpus, len(self.cpus)
+        for line in self._lines:
+            found = _NUMBER.match(line)
+            fields = line[found.end() :].split(None, columns)[:columns] if found is not None else []
+            if found is not None and len(fields) == columns and b"".join(fields).isdigit():
+                counted = {cpu: int(field) for cpu, field in zip(cpus, fields, strict=True) if field != b"0"}
+                if not counted or len(str(max(counted.values()))) <= _WIDEST:
+                    yield int(found[1]), counted
+                    continue
+            if (row := _row(line, columns)) is None:
+                self.skipped += bool(line.strip())
+            elif row.irq is not None:
+                yield row.irq, {cpu: count for cpu, count in zip(cpus, row.counts, strict=True) if count}
+            else:
+                each = cpus if len(row.counts) == columns and row.label not in ("ERR", "MIS") else (-1,)
+                yield row.label, dict(zip(each, row.counts, strict=False))
+
 
 def _row(line: bytes, columns: int) -> Row | None:
     label_found = _LABEL.match(line)
@@ -79,7 +101,7 @@ def _row(line: bytes, columns: int) -> Row | None:
 def _counts(text: bytes, columns: int) -> tuple[tuple[int, ...], bytes]:
     """The counts and what follows them."""
     fields = text.split(None, columns)
-    if len(fields) >= columns and max(map(len, fields[:columns])) <= _WIDEST and b"".join(fields[:columns]).isdigit():
+    if len(fields) >= columns and b"".join(fields[:columns]).isdigit() and max(map(len, fields[:columns])) <= _WIDEST:
         return tuple(map(int, fields[:columns])), fields[columns] if len(fields) > columns else b""
     return _odd_counts(text, columns)
 

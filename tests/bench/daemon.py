@@ -22,7 +22,7 @@ from wheels import wheelhouse
 HOSTS = {"64 CPUs": "2x16x2,nodes=2,nic=63x2,nvme=64x3", "512 CPUs": "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1"}
 BEAT = 10
 """Seconds a cycle."""
-SETTLING, RESTING = 180, 60
+SETTLING, RESTING = 300, 120
 """Seconds before, and while, the cost at rest is measured: at rest nothing changes, and every interrupt comes as before."""
 
 
