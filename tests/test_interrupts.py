@@ -197,7 +197,8 @@ def test_cells_are_what_the_rows_say(name: str) -> None:
     b"  5:          1          0   IO-APIC   5-edge      x", b" 26:          0         12ITS-fMSI 230000 Edge      dpio.3",
     b"  5:          1   IO-APIC 5-edge x", b" 12:          5         a1 x",
     b"LOC:      39500      37200   Local timer", b"ERR:          7", b"", b"garbage", b"7:", b"  8: 1",
-    b"  9:          0          0", b" 10: " + b"1" * 25 + b" 2  x", b"0000000012: 1 2 x", b"  5:1 2 x", b"\t7: 1 2 x", b" 11: 00 1 x",
+    b"  9:          0          0", b" 10: " + b"1" * 25 + b" 2  x", b" 10: " + b"1" * 5000 + b" 2  x",
+    b"0000000012: 1 2 x", b"  5:1 2 x", b"\t7: 1 2 x", b" 11: 00 1 x",
 ])))  # fmt: skip
 def test_cells_are_what_odd_rows_say(rows: list[bytes]) -> None:
     _agree(b"\n".join([HEAD.encode(), *rows]))

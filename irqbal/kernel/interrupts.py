@@ -68,7 +68,9 @@ class Interrupts:
         for line in self._lines:
             found = _NUMBER.match(line)
             fields = line[found.end() :].split(None, columns)[:columns] if found is not None else []
-            if found is not None and len(fields) == columns and b"".join(fields).isdigit():
+            joined = b"".join(fields)
+            # Ten digits are all that the kernel has for a count; what is wider is looked at closely.
+            if found is not None and len(fields) == columns and joined.isdigit() and len(joined) <= min(10 * columns, 4000):
                 counted = {cpu: int(field) for cpu, field in zip(cpus, fields, strict=True) if field != b"0"}
                 if not counted or len(str(max(counted.values()))) <= _WIDEST:
                     yield int(found[1]), counted
