@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import math
 import platform
@@ -34,22 +33,20 @@ from irqbal.history.feed import Feed
 from irqbal.history.keeper import Keeper
 from irqbal.history.mongooptions import MongoOptions
 from irqbal.history.recorder import Recorded, Recorder
-from irqbal.host import Save
 from irqbal.journal import Folders, Journal, Lock, load_overrides
-from irqbal.kernel import KernelHost
 from irqbal.kernel.events import Events
 from irqbal.measuring import Measuring
-from irqbal.memory import frugal
+from irqbal.memory import frugal, lasting
 from irqbal.model import Record
 from irqbal.observers import Observers
 from irqbal.policies import Policies, Stopped
 from irqbal.report import Reporter
 from irqbal.running import described
-from irqbal.setup import bind, bind_observers, bound, folders, is_live, keep, refuse_irqbalance, settings, spawn
+from irqbal.setup import bind, bind_observers, bound, folders, host_of, is_live, keep, refuse_irqbalance, settings, spawn
 
 if TYPE_CHECKING:
     from irqbal.history.mongodb import Shipper
-    from irqbal.simulated import HostSpec, SimulatedHost
+    from irqbal.simulated import HostSpec
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -121,7 +118,7 @@ class Daemon:
         journal = None
         policies = spawn(self.config, self._name())
         try:
-            host = self._host(None)
+            host = host_of(self._root, self._made_up, float(self.config.interval))
             if not self.dry_run:
                 journal = Journal(places.run, self._root, host.boot_id)
                 host.save = journal.save
@@ -134,14 +131,6 @@ class Daemon:
             raise
         bound(policies, self._name())
         return balancer
-
-    def _host(self, save: Save | None) -> KernelHost | SimulatedHost:
-        """The machine's own kernel, a tree of its files, or a made-up host."""
-        if self._made_up is not None:
-            from irqbal.simulated import SimulatedHost
-
-            return SimulatedHost.live(self._made_up, save, float(self.config.interval))
-        return KernelHost(self._root, save)
 
     def _name(self) -> str:
         return "(defaults)" if self._path is None else str(self._path)
@@ -227,9 +216,7 @@ class Daemon:
                 first = False
                 systemd.notify("READY=1", f"STATUS={self._status()}")
                 log.info("ready: %s", self._status())
-                # What lives as long as the daemon need not be looked through for garbage again and again.
-                gc.collect()
-                gc.freeze()
+                lasting()
             else:
                 systemd.notify(f"STATUS={self._status()}")
             cause, full = await self._next()

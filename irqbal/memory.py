@@ -7,6 +7,7 @@ do, and what one arena holds back in gaps no other can use: megabytes.
 from __future__ import annotations
 
 import ctypes
+import gc
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 LARGE = 128 << 10
@@ -20,3 +21,9 @@ def frugal() -> None:
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
         mallopt(_M_MMAP_THRESHOLD, LARGE)
+
+
+def lasting() -> None:
+    """What lives now lives as long as the daemon: it need not be looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from irqbal import plugins
 from irqbal.config import Config, PolicyEntry, format_problem
@@ -12,9 +13,13 @@ from irqbal.errors import ConfigError, LockError
 from irqbal.frames import Entry
 from irqbal.history.sqlite import Keep
 from irqbal.journal import RUN_DIR, Folders
+from irqbal.kernel import KernelHost
 from irqbal.kernel.writers import running
 from irqbal.planner import Settings
 from irqbal.policies import Policies
+
+if TYPE_CHECKING:
+    from irqbal.simulated import HostSpec, SimulatedHost
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +46,15 @@ def _home() -> Path:
 def is_live(root: Path) -> bool:
     """Whether the root is this very host."""
     return root.resolve() == Path("/")
+
+
+def host_of(root: Path, made_up: HostSpec | None, interval: float) -> KernelHost | SimulatedHost:
+    """The machine's own kernel, a tree of its files, or a made-up host that lives in real time. Raises HostError."""
+    if made_up is None:
+        return KernelHost(root)
+    from irqbal.simulated import SimulatedHost
+
+    return SimulatedHost.live(made_up, None, interval)
 
 
 def settings(config: Config, cooldown_intervals: int) -> Settings:
