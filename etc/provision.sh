@@ -42,6 +42,11 @@ if [ -n "$new" ]; then
 		-e 's|^  anonymous_remote: none.*|  anonymous_remote: read      # this machine is for trying: whoever reaches the port may look|' \
 		-e 's|^  insecure: false.*|  insecure: true              # no TLS; the host forwards the port to its loopback only|' \
 		"$build/etc/irqbal.yaml" >/etc/irqbal.yaml
+	if [ -n "$address" ]; then
+		# The unit lets loopback through, and nobody else, unless it is told to.
+		mkdir -p /etc/systemd/system/irqbal.service.d
+		printf '[Service]\nIPAddressAllow=any\n' >/etc/systemd/system/irqbal.service.d/network.conf
+	fi
 	[ -z "$mongodb" ] || sed -i 's|^  mongodb: null.*|  mongodb: {url: "mongodb://127.0.0.1:27017", database: irqbal}|' /etc/irqbal.yaml
 fi
 sh "$build/etc/setup_service.sh"

@@ -48,7 +48,8 @@ case $prefix in
 /home/* | /root/* | /run/* | /tmp/* | /var/tmp/*) fail "the service cannot see $prefix: choose another place, such as /opt/irqbal" ;;
 esac
 
-unit=$destdir/etc/systemd/system/irqbal.service
+units=$destdir/etc/systemd/system
+unit=$units/irqbal.service
 users=$destdir/etc/sysusers.d/irqbal.conf
 folders=$destdir/etc/tmpfiles.d/irqbal.conf
 config=$destdir/etc/irqbal.yaml
@@ -79,10 +80,11 @@ if [ -n "$remove" ]; then
 	fi
 	links take
 	rm -f "$unit" "$users" "$folders"
+	for name in policies observers; do rm -f "$units/irqbal-$name.socket" "$units/irqbal-$name@.service"; done
 	if [ -e "$place/pyvenv.cfg" ] && [ -x "$place/bin/irqbal" ]; then rm -rf "$place"; fi
 	if [ -n "$purge" ]; then
 		rm -f "$config"
-		rm -rf "$destdir/var/lib/irqbal"
+		rm -rf "$destdir/var/lib/irqbal" "$units/irqbal.service.d"
 	fi
 	[ -n "$destdir" ] || systemctl daemon-reload
 	say "irqbal is removed."
@@ -127,7 +129,7 @@ put() { # a file of this folder, with the prefix that was asked for
 	sed "s|/opt/irqbal|$prefix|g" "$here/$1" >"$2.part"
 	mv "$2.part" "$2"
 }
-put systemd/irqbal.service "$unit"
+for file in "$here"/systemd/irqbal*; do put "systemd/${file##*/}" "$units/${file##*/}"; done
 put sysusers.d/irqbal.conf "$users"
 put tmpfiles.d/irqbal.conf "$folders"
 [ -e "$config" ] || put irqbal.yaml "$config"
@@ -140,7 +142,7 @@ if [ -n "$destdir" ]; then
 fi
 
 # Where SELinux is on (Fedora, RHEL, newer SUSE), systemd starts only what is labelled as a program.
-! command -v restorecon >/dev/null 2>&1 || restorecon -R "$place" "$unit" "$users" "$folders" "$config"
+! command -v restorecon >/dev/null 2>&1 || restorecon -R "$place" "$units"/irqbal* "$users" "$folders" "$config"
 systemd-sysusers "$users"
 systemd-tmpfiles --create "$folders"
 "$place/bin/irqbal" check -c "$config" || fail "the configuration is refused, so irqbal was not started: correct it, and run this again"

@@ -142,6 +142,7 @@ class Balancer:
     def _take_rest(self, record: Record) -> None:
         """Whether the next cycle may rest on this plan: it moved nothing, and nothing in it waits for time to pass."""
         plan = record.plan
+        self.watch.meter.found(bool(plan.moves or plan.steering))
         waits = any(item.code in PASSING for item in plan.refused) or any(entry.drift for entry in self.ledger.entries.values())
         done = not (plan.moves or plan.steering or plan.default or plan.drifted or plan.failures or record.problem or waits)
         self._standing = (record, self.overrides) if done else None

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tornado.ioloop import IOLoop
 
-from irqbal import systemd
+from irqbal import fence, systemd
 from irqbal.api.listeners import Listeners
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config import Config
@@ -153,6 +153,7 @@ class Daemon:
         self._listeners = Listeners(self._control, self.config.api, places, owns_socket=self._records)
         self._control.auth_failures = self._listeners.auth_failures
         await self._listeners.open()
+        await self.on_history(fence.check, self.config)
         tasks = [asyncio.create_task(self._feed_watchdog()), asyncio.create_task(self._beat()),
                  asyncio.create_task(Measuring(self, self._root, self._live and not self.dry_run).run())]  # fmt: skip
         try:
@@ -316,6 +317,7 @@ class Daemon:
             self._observers = observers
             planner = settings(config, COOLDOWN_INTERVALS)
             await self.on_kernel(self.balancer.reconfigure, policies, planner, float(config.interval), dry_run)
+            await self.on_history(fence.check, config)
             log.info("reload: %s", self._status())
         systemd.notify("READY=1")
 

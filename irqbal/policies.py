@@ -6,19 +6,15 @@ import contextlib
 import logging
 import os
 import select
-import signal
-import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from irqbal import frames, wire
+from irqbal import frames, hosting, wire
 from irqbal.errors import PolicyHostError
 from irqbal.located import Problem
 from irqbal.model import Failure, Record, Snapshot
@@ -51,36 +47,20 @@ class Stopped(Exception):
     """The daemon is ending and took the child away."""
 
 
-class _Child:
-    """One process. All its methods but `kill` belong to the thread that made it."""
+class _Talk:
+    """The conversation with one policy host. All its methods but `kill` belong to the thread that made it."""
 
-    def __init__(self, kind: Literal["policies", "observers"], packages: Iterable[str]) -> None:
-        ours, theirs = socket.socketpair()
-        read_end, write_end = os.pipe()
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "irqbal.policyhost", str(theirs.fileno()), kind, *packages],
-                stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end, pass_fds=(theirs.fileno(),),
-                start_new_session=True, env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"},
-            )  # fmt: skip
-        except OSError as error:
-            ours.close()
-            os.close(read_end)
-            raise PolicyHostError(f"the policy host could not be started: {error}") from error
-        finally:
-            theirs.close()
-            os.close(write_end)
-        os.set_blocking(read_end, False)
-        self._sock, self._said = ours, read_end
-        self._sock.setblocking(False)
+    def __init__(self, kind: hosting.Kind, packages: Iterable[str]) -> None:
+        self._process = hosting.start(kind, packages)
+        self._sock = self._process.sock
         self._buffer = bytearray()
-        self._answered = False
+        self._answered = self._closed = False
         self._running: int | None = None
         self._decoder = msgspec.msgpack.Decoder(frames.FromChild, dec_hook=wire.dec_hook)
 
     @property
-    def pid(self) -> int:
-        """The child's process id."""
+    def pid(self) -> int | None:
+        """The process that is talked to, as far as it is known."""
         return self._process.pid
 
     def ask(self, message: frames.ToChild, wanted: type[T]) -> T:
@@ -114,18 +94,19 @@ class _Child:
         wait = deadline - time.monotonic()
         if wait <= 0:
             raise self._end("deadline", "it did not return in time")
-        readable, writable = _ready([self._sock.fileno(), self._said], bool(out), wait)
+        watched = [fd for fd in (self._sock.fileno(), self._process.said) if fd >= 0]
+        readable, writable = _ready(watched, bool(out), wait)
         try:
             if writable:
                 out = out[self._sock.send(out[: 1 << 20]) :]
             if self._sock.fileno() in readable:
-                piece = self._sock.recv(1 << 20)
+                piece = self._process.receive()
                 if not piece:
                     raise self._end("crashed", "the process that ran it ended")
                 self._buffer += piece
         except OSError:
             raise self._end("crashed", "the process that ran it ended") from None
-        if self._said in readable and not self._relay():
+        if self._process.said in readable and not self._relay():
             # The child closed its output; the socket tells when it is gone, until then do not spin.
             time.sleep(0.01)
         return out
@@ -133,7 +114,7 @@ class _Child:
     def _relay(self) -> bool:
         """Log what the child printed: a few lines, the rest is dropped."""
         with contextlib.suppress(BlockingIOError):
-            data = os.read(self._said, 1 << 16)
+            data = os.read(self._process.said, 1 << 16)
             for line in data.decode(errors="replace").splitlines()[:20]:
                 log.info("a policy host printed: %s", line[:300])
             return bool(data)
@@ -158,34 +139,25 @@ class _Child:
     def _end(self, code: str, reason: str) -> _Blamed:
         self._drain()
         if code == "crashed":
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(1)
-        self.kill()
-        status = self._process.wait()
-        if code == "crashed":
-            how = f"by signal {-status}" if status < 0 else f"with status {status}"
-            reason = f"{reason} {how}"
+            reason = f"{reason} {self._process.how(1.0)}"
         self.close()
         return _Blamed(self._running, code, reason)
 
     def _drain(self) -> None:
-        with contextlib.suppress(OSError):
-            self._relay()
+        if self._process.said >= 0:
+            with contextlib.suppress(OSError):
+                self._relay()
 
     def kill(self) -> None:
         """End the process; safe from any thread, and more than once."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
 
     def close(self) -> None:
         """End the process and give its descriptors back."""
-        if self._said < 0:
-            return
-        self.kill()
-        self._process.wait()
-        self._sock.close()
-        os.close(self._said)
-        self._said = -1
+        if not self._closed:
+            self._closed = True
+            self._process.kill()
+            self._process.close()
 
 
 def _ready(watched: list[int], writing: bool, wait: float) -> tuple[set[int], bool]:
@@ -205,10 +177,10 @@ class Policies:
     All methods but `stop` are called from one thread.
     """
 
-    def __init__(self, entries: Iterable[frames.Entry], kind: Literal["policies", "observers"] = "policies") -> None:
+    def __init__(self, entries: Iterable[frames.Entry], kind: hosting.Kind = "policies") -> None:
         self._entries = {entry.index: entry for entry in entries}
         self._kind = kind
-        self._child: _Child | None = None
+        self._child: _Talk | None = None
         self._lock = threading.Lock()
         self._stopped = False
         self._raises: dict[int, int] = {}
@@ -226,7 +198,7 @@ class Policies:
                 raise Stopped
             if self._child is None:
                 packages = {entry.found.module.partition(".")[0] for entry in self._entries.values()}
-                self._child = _Child(self._kind, sorted(packages))
+                self._child = _Talk(self._kind, sorted(packages))
 
     def bind(self) -> list[Problem]:
         """Load all policies. Problems with their options are returned; a policy that does not load is set aside."""
@@ -310,7 +282,7 @@ class Policies:
             else:
                 return failures
 
-    def _running_child(self) -> _Child:
+    def _running_child(self) -> _Talk:
         if self._child is None:
             self._start()
         assert self._child is not None

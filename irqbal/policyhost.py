@@ -1,4 +1,5 @@
-"""The child in which policies run: no root, no network, no Tornado. `python -m irqbal.policyhost FD KIND`.
+"""The child in which policies run: no root, no network, no Tornado. `python -m irqbal.policyhost FD KIND`, as
+a child of the daemon's, or as a unit of its own that systemd starts with the connection as its standard input.
 
 It loads what it is told to, then answers each snapshot with a plan. Before every call of a stranger's code it says whose it is,
 so that the daemon knows whom to blame when nothing more is heard.
@@ -250,9 +251,16 @@ def _is_text(value: Any) -> bool:
 
 
 def main() -> None:
-    """Serve on the descriptor that the daemon passed. The second argument is `policies` or `observers`; the rest are the top-level
-    packages of what will be loaded."""
-    sock = socket.socket(fileno=int(sys.argv[1]))
+    """Serve on the descriptor that the daemon, or systemd, passed. The second argument is `policies` or `observers`; the rest are the
+    top-level packages of what will be loaded, as far as they may lie where only root can read."""
+    fd = int(sys.argv[1])
+    if fd == 0:
+        # A stranger's code that reads its standard input must not read what the daemon says.
+        fd = os.dup(0)
+        empty = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(empty, 0)
+        os.close(empty)
+    sock = socket.socket(fileno=fd)
     os.chdir("/")
     confine(network=sys.argv[2] == "observers", packages=sys.argv[3:])
     Host(sock, sys.argv[2]).serve(sock)

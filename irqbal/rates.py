@@ -9,9 +9,9 @@ Most intervals only confirm the last: taking one in costs a few passes over list
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from operator import mul, sub
+from itertools import compress, repeat
+from operator import add, sub, truediv
 
 import msgspec
 
@@ -19,21 +19,18 @@ from irqbal.costs import JIFFY, Costs
 from irqbal.cpuset import CpuSet
 from irqbal.exact import SAME, Part, costs_of
 from irqbal.host import Measured, Pulse
-from irqbal.smoothed import ALPHA, SETTLED, Smoothed
+from irqbal.smoothed import Smoothed
 from irqbal.threadload import ThreadLoads
+from irqbal.unrest import Unrest
 
 __all__ = ["JIFFY", "NOMINAL_COST", "WRAP", "Learnt", "Meter", "fell"]
 
 NOMINAL_COST = 5e-6
 """Seconds that an interrupt is taken to cost until time says otherwise."""
 WRAP = 1 << 32
+NOWHERE = CpuSet()
 PLAUSIBLE_RATE = 5e6
 """Interrupts a second that one IRQ might just raise; more means that a counter was reset rather than wrapped."""
-MOVED_SHARE = 0.06
-"""Share of all load that may have shifted between IRQs since the last plan before a new one is worth asking for …"""
-MOVED_CPU = 0.08
-"""… and the share of its load, or of the mean CPU's if that is more, by which one CPU's time may have changed."""
-
 _VISIBLE = 5 * JIFFY
 
 
@@ -67,16 +64,14 @@ class Meter:
         self._works: set[int] = set()
         self._unclean: set[int] = set()
         self._places: dict[int, int] = {}
+        self._settled: dict[int, CpuSet] = {}
         self._seconds = self._intervals = 0.0
         self._spent: dict[int, tuple[float, float]] = {}
-        self._smooth: dict[int, float] = {}
-        self._ages: dict[int, int] = {}
-        self._length = 0.0
         self._time = 0.0
         self._factors: dict[str, tuple[float, float]] = {}
         self._measured = False
         self.threads = ThreadLoads()
-        self._rested: tuple[float, list[float], list[float], dict[int, float]] | None = None
+        self._unrest = Unrest()
         self.calm = False
         """Whether in the last interval every IRQ was known, and stayed where it was."""
         self.cpu_times: dict[int, tuple[float, float]] = {}
@@ -135,7 +130,7 @@ class Meter:
             parts.append(Part(number, actions, cpu, kind, units, self._soft.cost(number)))
         hard, soft = costs_of(window, parts)
         if self._hard.teach(hard, SAME) | self._soft.teach(soft, SAME):
-            self._rested = None
+            self._unrest.forget()
         self._measured = self._measured or bool(hard)
         return len(hard)
 
@@ -168,7 +163,7 @@ class Meter:
         self.calm = self._rates.add(
             [None if n in uncounted else count / seconds for n, count in zip(self._numbers, counts, strict=True)]
             if uncounted
-            else [count / seconds for count in counts]
+            else list(map(truediv, counts, repeat(seconds)))
         )
         if worked:
             self.calm &= self._work_rates.add(
@@ -264,15 +259,7 @@ class Meter:
             for cpu, time in after.cpu_times.items()
             if cpu in old
         }
-        self._length = seconds
-        smooth, ages = self._smooth, self._ages
-        total = 0.0
-        for cpu, (hard, soft) in self.cpu_times.items():
-            spent = hard + soft
-            total += spent
-            age = ages[cpu] = ages.get(cpu, 0) + 1
-            mean = smooth.get(cpu, 0.0)
-            smooth[cpu] = mean + max(ALPHA, 1 / age) * (spent - mean)
+        total = self._unrest.take(self.cpu_times, seconds)
         self._time = min(10.0, 0.99 * self._time + total * seconds)
 
     def _collect(
@@ -284,20 +271,25 @@ class Meter:
         for number in uncounted:
             if after.totals.get(number, 1):
                 moved.update(after.effective.get(number, CpuSet()) | start.get(number, CpuSet()))
-        places = self._places
+        places, settled = self._places, self._settled
         looked = set(after.effective)
         if len(places) < len(counts):
-            looked.update(number for number, count in zip(self._numbers, counts, strict=True) if count and number not in places)
+            looked |= set(compress(self._numbers, counts)) - places.keys()
         for number in looked:
             at = self._at.get(number)
             if at is None or not counts[at]:
                 continue
-            begin = start.get(number, CpuSet())
+            begin = start.get(number, NOWHERE)
             end = after.effective.get(number, begin)
+            if end is begin and settled.get(number) is end:
+                # The same text was read, which is the same object: as it nearly always is.
+                continue
             if len(end) == 1 and end == begin and places.get(number) in (None, end.first):
                 places[number] = end.first
+                settled[number] = end
             else:
                 moved.update(end | begin)
+                settled.pop(number, None)
                 if places.pop(number, None) is not None:
                     self.calm = False
         if self._intervals and moved - self._unclean:
@@ -306,10 +298,10 @@ class Meter:
         self._unclean |= moved
         self._seconds += seconds
         self._intervals += 1
-        self._counted = list(map(int.__add__, self._counted, counts)) if self._counted else counts
+        self._counted = list(map(add, self._counted, counts)) if self._counted else counts
         if worked:
             fresh = [worked.get(number, 0.0) for number in self._numbers]
-            self._worked = list(map(float.__add__, self._worked, fresh)) if self._worked else fresh
+            self._worked = list(map(add, self._worked, fresh)) if self._worked else fresh
         spent = self._spent
         for cpu, (hard, soft) in self.cpu_times.items():
             one, two = spent.get(cpu, (0.0, 0.0))
@@ -319,7 +311,8 @@ class Meter:
             self._flush(self._unclean)
 
     def _clear(self) -> None:
-        self._counted, self._worked, self._spent, self._unclean, self._places = [], [], {}, set(), {}
+        self._counted, self._worked, self._spent, self._unclean = [], [], {}, set()
+        self._places, self._settled = {}, {}
         self._seconds = self._intervals = 0.0
 
     def _flush(self, unclean: set[int]) -> None:
@@ -352,41 +345,26 @@ class Meter:
     # Rest
 
     def moved(self, cpus: Iterable[int]) -> None:
-        """IRQs came to or left these CPUs: what their time was before says nothing of what it will be."""
-        for cpu in cpus:
-            self._ages.pop(cpu, None)
-
-    def _known(self) -> dict[int, float]:
-        """The time of each CPU that was looked at for long enough since something on it moved."""
-        ages = self._ages
-        return {cpu: spent for cpu, spent in self._smooth.items() if ages.get(cpu, 0) >= SETTLED and cpu in self.cpu_times}
+        """IRQs came to or left these CPUs."""
+        self._unrest.moved(cpus)
 
     def rest(self) -> None:
-        """A plan was made of what is known now: `shifted` compares with this."""
+        """A plan is made of what is known now: `shifted` compares with this."""
         self.settle()
-        loads = [self.load(number)[0] for number in self._numbers]
-        rates = list(self._rates.mean)
+        rates = self._rates.mean
         # Seconds a unit, by the plan's own reckoning, of what changes from now on.
-        costs = [load / rate if rate > 0 else NOMINAL_COST for load, rate in zip(loads, rates, strict=True)]
-        self._rested = (sum(loads), rates, costs, self._known())
+        costs = [
+            self.load(number)[0] / rate if rate > 0 else NOMINAL_COST for number, rate in zip(self._numbers, rates, strict=True)
+        ]
+        self._unrest.rest(rates, costs)
+
+    def found(self, anything: bool) -> None:
+        """What came of the plan."""
+        self._unrest.found(anything)
 
     def shifted(self) -> bool:
-        """Whether so much has changed since the last plan that another one may find something to do; or enough was seen of a CPU on
-        which something moved to tell whether the plan was right."""
-        known = self._known()
-        if self._rested is None or not self.calm or not known:
-            return True
-        loads, rates, costs, rested = self._rested
-        if len(rates) != len(self._numbers) or not known.keys() <= rested.keys():
-            return True
-        # Seconds a second that went from one IRQ to another.
-        moved = sum(map(mul, costs, map(abs, map(sub, self._rates.mean, rates))))
-        if moved > MOVED_SHARE * loads:
-            return True
-        mean = sum(self._smooth.values()) / max(1, len(self._smooth))
-        # Time comes in jiffies: the variance of one interval's, smoothed, and of the difference of two such values.
-        jitter = 2 * ALPHA / (2 - ALPHA) * JIFFY / max(self._length, 0.001)
-        return any(abs(now - rested[cpu]) > MOVED_CPU * max(mean, now) + 4 * math.sqrt(jitter * now) for cpu, now in known.items())
+        """Whether so much has changed since the last plan that another one may find something to do."""
+        return not self.calm or self._unrest.shifted(self._rates.mean)
 
 
 def _life(key: str) -> str:

@@ -6,6 +6,8 @@ Most readings only confirm the last, so the common case is a few operations a li
 from __future__ import annotations
 
 import math
+from itertools import compress
+from operator import ne, or_
 
 ALPHA = 0.1
 """Share of the newest reading in a smoothed value, once there are enough of them."""
@@ -24,25 +26,24 @@ class Smoothed:
 
     def add(self, rates: list[float | None]) -> bool:
         """Take a reading in; None: nothing is known of that line. Returns whether all were known."""
-        known = True
-        mean, variance, count = self.mean, self.variance, self.count
-        off = self._off
-        # Each line is read before it is written, so walking the lists that are changed is safe, and faster than indices.
-        for at, (rate, level, spread, seen) in enumerate(zip(rates, mean, variance, count, strict=True)):
+        mean, variance, count, off = self.mean, self.variance, self.count, self._off
+        # On most hosts most lines are idle: those that are settled, and exactly as they were, are passed over without a step of Python's.
+        news = map(or_, map(ne, rates, mean), map(SETTLED.__gt__, count))
+        for at in compress(range(len(mean)), map(or_, news, off)):
+            rate, level = rates[at], mean[at]
             if rate is None:
-                known = False
                 continue
             error = rate - level
             squared = error * error
             # The square root is taken only where the cheap test does not settle it.
-            if seen >= SETTLED and (squared <= 16 * spread or abs(error) <= 0.3 * level):
+            if count[at] >= SETTLED and (squared <= 16 * variance[at] or abs(error) <= 0.3 * level):
                 if off[at]:
                     off[at] = 0
                 mean[at] = level + ALPHA * error
-                variance[at] = (1 - ALPHA) * (spread + ALPHA * squared)
+                variance[at] = (1 - ALPHA) * (variance[at] + ALPHA * squared)
             else:
                 self._add(at, rate, error)
-        return known
+        return None not in rates
 
     def _add(self, at: int, rate: float, error: float) -> None:
         """One reading that is not plainly ordinary."""

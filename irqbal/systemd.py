@@ -9,6 +9,7 @@ import re
 import socket
 import sys
 import time
+from pathlib import Path
 
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 _LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -34,6 +35,15 @@ def watchdog_seconds() -> float | None:
     if not microseconds.isdigit() or (pid is not None and pid != str(os.getpid())):
         return None
     return int(microseconds) / 1e6
+
+
+def unit_of(cgroup: Path) -> str:
+    """The service that a process belongs to, by the end of its control group's path (proc(5)); empty if it is of none."""
+    try:
+        names = {line.rpartition("/")[2] for line in cgroup.read_text().splitlines()}
+    except OSError:
+        return ""
+    return next((name for name in sorted(names) if name.endswith(".service")), "")
 
 
 class _Formatter(logging.Formatter):

@@ -53,7 +53,8 @@ def test_an_import_is_seen_wherever_it_stands(tmp_path: Path) -> None:
     assert imports(file) == {"os.path", "irqbal.wire", "irqbal", "irqbal.planner.check"}
 
 
-PURE = {"costs", "cpuset", "exact", "lives", "smoothed", "threadload", "wire", "model", "rates", "queues", "planner", "verify", "located"}
+PURE = {"costs", "cpuset", "exact", "lives", "smoothed", "threadload", "unrest"}
+PURE |= {"wire", "model", "rates", "queues", "planner", "verify", "located"}
 BELOW = {
     "cpuset": set[str](),
     "errors": set[str](),
@@ -64,7 +65,8 @@ BELOW = {
     "smoothed": set[str](),
     "threadload": {"smoothed", "host"},
     "exact": {"host"},
-    "rates": {"costs", "exact", "smoothed", "threadload", "cpuset", "host", "model", "wire"},
+    "unrest": {"costs", "smoothed"},
+    "rates": {"costs", "exact", "smoothed", "threadload", "unrest", "cpuset", "host", "model", "wire"},
     "queues": {"cpuset", "model", "wire"},
     "verify": {"cpuset", "model", "wire"},
     "planner": {"cpuset", "model", "planner", "wire"},

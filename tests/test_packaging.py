@@ -66,7 +66,8 @@ def test_the_wheel_brings_the_manual_pages_the_units_and_the_configuration(wheel
     data = {name.partition(".data/data/share/")[2] for name in wheel}
     assert {f"man/man{name[-1]}/{name}" for name in ("irqbal.8", "irqbal-client.1", "irqbal.yaml.5")} <= data
     units = {name.removeprefix("etc/") for name in files("etc") if name.count("/") > 1}
-    assert units == {"systemd/irqbal.service", "sysusers.d/irqbal.conf", "tmpfiles.d/irqbal.conf"}
+    started = {f"systemd/irqbal-{kind}{suffix}" for kind in ("policies", "observers") for suffix in (".socket", "@.service")}
+    assert units == {"systemd/irqbal.service", "sysusers.d/irqbal.conf", "tmpfiles.d/irqbal.conf"} | started
     assert {f"irqbal/{name}" for name in {"irqbal.yaml", *units}} <= data
 
 

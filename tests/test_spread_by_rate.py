@@ -255,6 +255,16 @@ def test_an_excess_that_may_be_noise_is_not_acted_upon() -> None:
     assert shifted(*UNEVEN, min_gain=0.05, noise=0.10) == {}
 
 
+def test_too_little_of_a_cpu_for_anybody_to_notice_moves_nothing_unless_it_is_a_large_share() -> None:
+    """UNEVEN of a host with a twentieth of the traffic: the busiest CPU has 2.0 %, the bound is 1.75 %."""
+    faint = {name: load / 20 for name, load in UNEVEN[0].items()}
+    assert shifted(faint, UNEVEN[1], min_gain=0.05) == {}
+    lopsided = {"a": 0.008, "b": 0.008, "c": 0.001, "d": 0.001}
+    assert shifted(lopsided, UNEVEN[1], min_gain=0.05) != {}
+    # Two percent of a CPU too much, as the hottest IRQ alone makes five.
+    assert shifted({"a": 0.05, "b": 0.02, "c": 0.03}, {"a": "0", "b": "0", "c": "1"}, min_gain=0.05) == {"b": "1"}
+
+
 def test_two_irqs_change_places_where_no_single_move_helps() -> None:
     loads = {"a": 0.3, "b": 0.3, "c": 0.2, "d": 0.2}
     moves = shifted(loads, {"a": "0", "b": "0", "c": "1", "d": "1"}, min_gain=0.05)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import compress, repeat
+from operator import ne
 
 import msgspec
 
@@ -71,7 +73,8 @@ class Interrupts:
             joined = b"".join(fields)
             # Ten digits are all that the kernel has for a count; what is wider is looked at closely.
             if found is not None and len(fields) == columns and joined.isdigit() and len(joined) <= min(10 * columns, 4000):
-                counted = {cpu: int(field) for cpu, field in zip(cpus, fields, strict=True) if field != b"0"}
+                some = compress(zip(cpus, fields, strict=True), map(ne, fields, repeat(b"0")))
+                counted = {cpu: int(field) for cpu, field in some}
                 if not counted or len(str(max(counted.values()))) <= _WIDEST:
                     yield int(found[1]), counted
                     continue

@@ -37,6 +37,9 @@ IRQBAL_FILES = (
 IRQBAL_ENVIRONMENT = (
     ("XDG_STATE_HOME",
      "Whoever is not root has the state folder below this one, as irqbal and irqbal-simulated; ~/.local/state unless set."),
+    ("IRQBAL_POLICY_HOSTS",
+     "Set by the systemd unit: the folder of the sockets `policies` and `observers`, through which processes for strangers' code are "
+     "started. Without it the daemon starts them itself, and has them give up root."),
     ("NO_COLOR", "If it is set, nothing is coloured."),
     ("NOTIFY_SOCKET, WATCHDOG_PID, WATCHDOG_USEC, JOURNAL_STREAM",
      "Set by systemd: the daemon says when it is ready, what it does and that it is alive, and logs with levels."),

@@ -71,7 +71,7 @@ put() { # put FILE DESTINATION: a file at its place, with the package's paths
 	sed -e "s|/opt/irqbal/share/doc|/usr/share/doc|g" -e "s|/opt/irqbal|$prefix|g" "$1" >"$2"
 }
 doc=$root/usr/share/doc/irqbal
-put "$top/etc/systemd/irqbal.service" "$root/lib/systemd/system/irqbal.service"
+for unit in "$top"/etc/systemd/irqbal*; do put "$unit" "$root/lib/systemd/system/${unit##*/}"; done
 put "$top/etc/sysusers.d/irqbal.conf" "$root/usr/lib/sysusers.d/irqbal.conf"
 put "$top/etc/tmpfiles.d/irqbal.conf" "$root/usr/lib/tmpfiles.d/irqbal.conf"
 put "$top/etc/irqbal.yaml" "$root/etc/irqbal.yaml"

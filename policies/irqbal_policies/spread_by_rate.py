@@ -29,6 +29,9 @@ PILE = 128
 SIGMAS = 3.0
 """Standard errors by which a CPU's load must be too high before a settled placement is touched."""
 
+SMALL, SMALL_SHARE = 0.01, 0.2
+"""A settled host is left alone while its busiest CPU has no more than this much of a CPU too much to do, and no more than this share."""
+
 
 class SpreadByRate(Options, frozen=True):
     """Options of spread_by_rate."""
@@ -186,7 +189,10 @@ class _Board:
         noise = math.sqrt(sum(group.noise**2 for group in unsure))
         settling = self._snapshot.settling
         slack = 0.0 if settling else SIGMAS * noise / self._capacity[busiest]
-        if old - slack <= bound * (1 + (min_gain / 3 if settling else min_gain)):
+        good = bound * (1 + (min_gain / 3 if settling else min_gain))
+        if not settling:
+            good = max(good, min(bound + SMALL, bound * (1 + SMALL_SHARE)))
+        if old - slack <= good:
             return "balanced"
         start = dict(self.home)
         # While everything may still move, the CPUs beside the hottest IRQ's are levelled too: that leaves room for noise.

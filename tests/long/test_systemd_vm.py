@@ -63,7 +63,7 @@ class Service:
         return self.sh(f"systemctl show irqbal -p {name} --value").strip()
 
     def cursor(self) -> None:
-        self.sh("journalctl -u irqbal -q -n 1 --cursor-file=/run/lab/cursor > /dev/null")
+        self.sh("rm -f /run/lab/cursor; journalctl -u irqbal -q -n 1 --cursor-file=/run/lab/cursor > /dev/null")
 
     def news(self) -> str:
         """What was logged since `cursor`."""
@@ -119,7 +119,9 @@ for path in /proc/sys/kernel/core_pattern /proc/sysrq-trigger /sys/kernel/mm/ksm
     /sys/kernel/tracing/tracing_on /run/irqbal /var/lib/irqbal; do
     nsenter -t $pid -m test -w $path && echo writes $path || echo no $path
 done
-for p in $pid $(cat /proc/$pid/task/*/children); do grep -H -e ^CapEff -e ^Uid -e ^NoNewPrivs -e ^Seccomp: /proc/$p/status; done
+cat /proc/$pid/task/*/children | sed 's/^/child /'
+hosts=$(systemctl show "irqbal-policies@*" -p MainPID --value)
+for p in $pid $hosts; do grep -H -e ^CapEff -e ^Uid -e ^NoNewPrivs -e ^Seccomp: /proc/$p/status; done
 nsenter -t $pid -m setpriv --inh-caps=-all --bounding-set=-all --no-new-privs /opt/irqbal/bin/irqbal measure --seconds 0.5
 """
 
@@ -131,11 +133,11 @@ def test_it_reaches_what_it_needs_and_no_more(service: Service) -> None:
         "/run/irqbal", "/var/lib/irqbal",
     ]  # fmt: skip
     assert len(re.findall(r"^no /", text, re.M)) == 6
-    daemon, *children = re.findall(r"Uid:\t(\d+)\t.*\n.*CapEff:\t(\w+)\n.*NoNewPrivs:\t(\d)\n.*Seccomp:\t(\d)", text)
-    # CAP_KILL 5, CAP_SETGID 6, CAP_SETUID 7, CAP_NET_ADMIN 12
-    assert daemon == ("0", "00000000000010e0", "1", "2")
+    daemon, *hosts = re.findall(r"Uid:\t(\d+)\t.*\n.*CapEff:\t(\w+)\n.*NoNewPrivs:\t(\d)\n.*Seccomp:\t(\d)", text)
+    # CAP_NET_ADMIN 12
+    assert daemon == ("0", "0000000000001000", "1", "2")
     policy = service.sh("id -u irqbal-policy").strip()
-    assert children == [(policy, "0" * 16, "1", "2")]
+    assert hosts == [(policy, "0" * 16, "1", "2")] and "child" not in text
     assert "SOFTIRQ" in text, "tracefs can be used"
 
 
@@ -214,6 +216,65 @@ def test_nothing_outside_its_folders_was_written(service: Service) -> None:
     assert not {name for name in changed if not name.startswith((*OURS, "/run/irqbal/")) and not name.endswith(".pyc")}
 
 
+HANG = """
+import os, sys
+from irqbal import Note, hookimpl
+
+@hookimpl
+def irqbal_place(snapshot):
+    print("I hang")
+    sys.stdout.flush()
+    yield Note("listening: " + str(os.path.exists("/run/irqbal")))
+    while True:
+        pass
+"""
+
+
+def hosts(service: Service) -> list[str]:
+    """Policy hosts that run."""
+    return service.sh("systemctl list-units --plain --no-legend --state=active 'irqbal-policies@*' | cut -d ' ' -f 1").split()
+
+
+def test_a_policy_that_hangs_is_ended_by_systemd_since_the_daemon_may_not(service: Service) -> None:
+    packages = service.sh("echo /opt/irqbal/lib/python3*/site-packages").strip()
+    service.sh(f"cat > {packages}/irqbal_hang.py <<'E'\n{HANG}\nE\nmkdir {packages}/irqbal_hang-1.dist-info")
+    entry = "[irqbal]\nhang = irqbal_hang\n"
+    service.sh(f"cd {packages}/irqbal_hang-1.dist-info; printf 'Metadata-Version: 2.1\nName: irqbal-hang\nVersion: 1\n' > METADATA")
+    service.sh(f"printf '{entry}' > {packages}/irqbal_hang-1.dist-info/entry_points.txt")
+    (before,) = hosts(service)
+    service.cursor()
+    service.configure("interval: 3s\npolicies: [hang, pin_nic_queues]")
+    service.sh("systemctl reload irqbal")
+    text = service.wait("the policy hang is set aside")
+    assert "stuck" not in text
+    (after,) = hosts(service)
+    assert after != before
+    assert "I hang" in service.sh("journalctl -q -o cat -u 'irqbal-policies@*'")
+    assert service.show("NRestarts") == "0" and service.show("ActiveState") == "active"
+    # The daemon is killed while a policy hangs: who is left behind ends, and the next daemon has one of its own.
+    service.cursor()
+    service.sh("systemctl reload irqbal; sleep 1.5; systemctl kill -s KILL --kill-who=main irqbal")
+    service.wait(r"status=9/KILL[^\0]*the policy hang is set aside")
+    service.until(lambda: len(hosts(service)) == 1)
+    service.configure("interval: 3s\napi: {listen: ['10.99.0.2:8080', 'unix:/run/irqbal/irqbal.sock'], insecure: true}")
+    service.sh(f"rm -r {packages}/irqbal_hang*")
+
+
+def test_what_the_unit_drops_is_said_and_the_drop_in_lets_it_through(service: Service) -> None:
+    asks = ["curl", "-sS", "-m", "5", "http://10.99.0.2:8080/readyz"]
+    service.cursor()
+    service.sh("systemctl reload irqbal")
+    service.wait("systemd drops, without a word to either side, what goes to or comes from 10.99.0.2")
+    assert service.vm.host_run(asks).returncode == 28, "timed out"
+    service.sh(f"mkdir -p {DROP_IN.rpartition('/')[0]}; printf '[Service]\\nIPAddressAllow=10.99.0.0/24\\n' > {DROP_IN}")
+    service.cursor()
+    service.sh("systemctl daemon-reload; systemctl restart irqbal")
+    assert '"ok":true' in service.vm.host_run(asks).check().stdout
+    assert "systemd drops" not in service.news()
+    service.configure("interval: 3s")
+    service.sh(f"rm {DROP_IN}; systemctl daemon-reload; systemctl restart irqbal")
+
+
 def test_the_journal_reads_well(service: Service) -> None:
     lines = [json.loads(line) for line in service.sh("journalctl -u irqbal -q -o json _COMM=irqbal").splitlines()]
     entries = [(str(line["MESSAGE"]), int(line["PRIORITY"])) for line in lines]
@@ -234,6 +295,7 @@ def test_installed_again_then_removed_and_nothing_is_left(service: Service) -> N
     assert "Kept: /etc/irqbal.yaml" in service.install("--remove")
     assert state(service.vm).masks == service.before, "the original masks"
     assert service.vm.run("systemctl status irqbal").returncode == 4, "no such unit"
+    assert not service.sh("systemctl list-units --all --plain --no-legend 'irqbal*' 'system-irqbal*.socket'").strip()
     service.install("--remove --purge")
     service.install("--remove --purge")
     left = {line.split(" ")[0] for line in service.written() ^ service.written_before}
