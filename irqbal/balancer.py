@@ -23,8 +23,8 @@ COOLDOWN_INTERVALS = 3
 """An IRQ that a policy moved stays for so many intervals, unless a limit, an override or a reset says otherwise."""
 KEEP_COSTS = 600.0
 """Seconds between two times that the costs are saved."""
-REST = 3600.0
-"""Seconds after which a plan is made anew although nothing has changed."""
+REST = 6 * 3600.0
+"""Seconds after which a plan is made anew although nothing has changed: a census finds within half an hour what nobody announces."""
 PASSING = frozenset({"budget", "cooldown", "given-up"})
 """Refusals that end by themselves."""
 FIRST_LOOK = 0.2

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irqbal.kernel.files import lines
-from irqbal.kernel.interrupts import Interrupts, Row
+from irqbal.kernel.interrupts import Interrupts, Known, Row
 from trees import HOSTS
 
 
@@ -202,6 +202,31 @@ def test_cells_are_what_the_rows_say(name: str) -> None:
 ])))  # fmt: skip
 def test_cells_are_what_odd_rows_say(rows: list[bytes]) -> None:
     _agree(b"\n".join([HEAD.encode(), *rows]))
+
+
+ONE_READING = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 3)).map(lambda row: b"%3d: %9d %9d  PCI-MSI %d-edge x" % (*row, 1)),
+    max_size=6,
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"   CPU0   CPU1", b"   CPU0   CPU4"]), ONE_READING), max_size=5))
+def test_what_an_earlier_reading_left_changes_nothing_but_the_work(readings: list[tuple[bytes, list[bytes]]]) -> None:
+    known: Known = {}
+    for head, rows in readings:
+        data = b"\n".join([head, *rows, b"LOC: 1 2  timer", b"garbage"])
+        again = Interrupts(BytesIO(data))
+        assert list(again.cells(known)) == list(Interrupts(BytesIO(data)).cells())
+        assert again.skipped == 1 and len(known) == len(set(rows))
+
+
+def test_a_row_that_is_as_it_was_is_the_same_object() -> None:
+    known: Known = {}
+    data = b"   CPU0   CPU1\n  5:  1  2  PCI-MSI 5-edge x\n"
+    ((_, first),) = Interrupts(BytesIO(data)).cells(known)
+    ((_, second),) = Interrupts(BytesIO(data)).cells(known)
+    ((_, third),) = Interrupts(BytesIO(data.replace(b" 2 ", b" 3 "))).cells(known)
+    assert second is first and third == {0: 1, 1: 3}
 
 
 @given(st.lists(st.lists(counts, min_size=3, max_size=3), max_size=8), st.lists(names, min_size=8, max_size=8))

@@ -17,7 +17,7 @@ from irqbal.kernel import writers
 from irqbal.kernel.affinity import Applier
 from irqbal.kernel.devices import read_devices, read_interfaces
 from irqbal.kernel.files import Kept, bytes_or, int_or, lines, text_or
-from irqbal.kernel.interrupts import Interrupts
+from irqbal.kernel.interrupts import Interrupts, Known
 from irqbal.kernel.irqs import IrqReader, check_readable
 from irqbal.kernel.isolation import read_isolation
 from irqbal.kernel.packets import Packets
@@ -48,6 +48,7 @@ class KernelHost:
         # Netlink and ethtool speak of the live host, whatever the root.
         self._packets = Packets() if not self._folder else None
         self._online_text = (b"", CpuSet())
+        self._cells: Known = {}
         self._squeezes: tuple[list[bytes], dict[int, int]] = ([], {})
         _raise_file_limit()
 
@@ -131,7 +132,7 @@ class KernelHost:
         interrupts = self._interrupts()
         irqs: dict[int, dict[int, int]] = {}
         rows: dict[str, dict[int, int]] = {}
-        for name, counted in interrupts.cells():
+        for name, counted in interrupts.cells(self._cells):
             if isinstance(name, int):
                 irqs[name] = counted
             else:

@@ -41,12 +41,17 @@ class Row(msgspec.Struct, frozen=True):
     text: str = ""
 
 
+Known = dict[int, tuple[int | str, dict[int, int]]]
+"""Rows as they were read, by a hash of their text."""
+
+
 class Interrupts:
     """The file, a row at a time: of a big host it is many megabytes. Never raises of itself: what is not understood is counted."""
 
     def __init__(self, lines: Iterable[bytes]) -> None:
         self._lines = iter(lines)
-        self.cpus = tuple(int(number) for number in _CPU.findall(next(self._lines, b"")))
+        self._header = next(self._lines, b"")
+        self.cpus = tuple(int(number) for number in _CPU.findall(self._header))
         """The CPUs of the columns."""
         self.skipped = 0
         """Rows so far that could not be parsed."""
@@ -62,29 +67,46 @@ class Interrupts:
             else:
                 yield row
 
-    def cells(self) -> Iterator[tuple[int | str, dict[int, int]]]:
+    def cells(self, known: Known | None = None) -> Iterator[tuple[int | str, dict[int, int]]]:
         """Of each row its IRQ's number, or its label, and what was counted by CPU, without zeros in numbered rows; rows with one column
         (ERR, MIS) have CPU -1. Instead of the rows, once: of a big host most cells are nothing, and what a row says besides is not of use.
+
+        `known` is what one reading leaves for the next: rows of idle IRQs are then not looked into again. It is renewed at the end.
         """
-        cpus, columns = self.cpus, len(self.cpus)
+        before, fresh = known or {}, Known()
+        mark = hash(self._header)
         for line in self._lines:
-            found = _NUMBER.match(line)
-            fields = line[found.end() :].split(None, columns)[:columns] if found is not None else []
-            joined = b"".join(fields)
-            # Ten digits are all that the kernel has for a count; what is wider is looked at closely.
-            if found is not None and len(fields) == columns and joined.isdigit() and len(joined) <= min(10 * columns, 4000):
-                some = compress(zip(cpus, fields, strict=True), map(ne, fields, repeat(b"0")))
-                counted = {cpu: int(field) for cpu, field in some}
-                if not counted or len(str(max(counted.values()))) <= _WIDEST:
-                    yield int(found[1]), counted
+            key = mark ^ hash(line)
+            item = before.get(key)
+            if item is None:
+                item = self._cell(line)
+                if item is None:
                     continue
-            if (row := _row(line, columns)) is None:
-                self.skipped += bool(line.strip())
-            elif row.irq is not None:
-                yield row.irq, {cpu: count for cpu, count in zip(cpus, row.counts, strict=True) if count}
-            else:
-                each = cpus if len(row.counts) == columns and row.label not in ("ERR", "MIS") else (-1,)
-                yield row.label, dict(zip(each, row.counts, strict=False))
+            if known is not None and isinstance(item[0], int):
+                fresh[key] = item
+            yield item
+        if known is not None:
+            known.clear()
+            known.update(fresh)
+
+    def _cell(self, line: bytes) -> tuple[int | str, dict[int, int]] | None:
+        cpus, columns = self.cpus, len(self.cpus)
+        found = _NUMBER.match(line)
+        fields = line[found.end() :].split(None, columns)[:columns] if found is not None else []
+        joined = b"".join(fields)
+        # Ten digits are all that the kernel has for a count; what is wider is looked at closely.
+        if found is not None and len(fields) == columns and joined.isdigit() and len(joined) <= min(10 * columns, 4000):
+            some = compress(zip(cpus, fields, strict=True), map(ne, fields, repeat(b"0")))
+            counted = {cpu: int(field) for cpu, field in some}
+            if not counted or len(str(max(counted.values()))) <= _WIDEST:
+                return int(found[1]), counted
+        if (row := _row(line, columns)) is None:
+            self.skipped += bool(line.strip())
+            return None
+        if row.irq is not None:
+            return row.irq, {cpu: count for cpu, count in zip(cpus, row.counts, strict=True) if count}
+        each = cpus if len(row.counts) == columns and row.label not in ("ERR", "MIS") else (-1,)
+        return row.label, dict(zip(each, row.counts, strict=False))
 
 
 def _row(line: bytes, columns: int) -> Row | None:

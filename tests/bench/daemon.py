@@ -1,10 +1,13 @@
 """What the whole daemon costs, API, history and metrics included: memory, time to the first write, and a day at rest.
 
-`make bench` prints it. irqbalance runs beside it on the same tree, in a mount namespace of its own.
+`make bench` prints it. irqbalance runs beside it on the same tree, in a mount namespace of its own; a second irqbal ships its history to
+a MongoDB of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -16,8 +19,9 @@ from pathlib import Path
 from balance import irqbalance, wait
 
 from irqbal.simulated import SimulatedHost, parse_spec
+from mongod import plain
 from served import UnixConnection
-from wheels import wheelhouse
+from wheels import _pack, needed, wheelhouse
 
 HOSTS = {"64 CPUs": "2x16x2,nodes=2,nic=63x2,nvme=64x3", "512 CPUs": "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1"}
 BEAT = 10
@@ -30,7 +34,9 @@ def installed(folder: Path) -> Path:
     """The command in an environment with nothing but irqbal and what it needs: what tests need would be imported along by some of it."""
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     wheels = wheelhouse(folder / "wheels")
-    subprocess.run([folder / "venv/bin/pip", "install", "--quiet", "--no-index", "--find-links", wheels, "irqbal"], check=True)
+    for name in needed(("pymongo",)):
+        _pack(importlib.metadata.distribution(name), wheels)
+    subprocess.run([folder / "venv/bin/pip", "install", "--quiet", "--no-index", "--find-links", wheels, "irqbal[mongodb]"], check=True)
     return folder / "venv/bin/irqbal"
 
 
@@ -75,12 +81,13 @@ class Moving:
         self.process.wait()
 
 
-def start(name: str, base: Path, command: Path) -> subprocess.Popen[bytes]:
-    """One of the two balancers."""
+def start(name: str, base: Path, command: Path, url: str) -> subprocess.Popen[bytes]:
+    """One of the balancers."""
     if name == "irqbalance":
         return irqbalance(base / "tree", BEAT)
     config = base / "c.yaml"
-    config.write_text(f"interval: {BEAT}s\nstate_dir: {base}/state\napi: {{listen: ['unix:{base}/socket']}}\n")
+    ship = f"history: {{mongodb: {{url: '{url}', database: irqbal}}}}\n" if url else ""
+    config.write_text(f"interval: {BEAT}s\nstate_dir: {base}/state\napi: {{listen: ['unix:{base}/socket']}}\n{ship}")
     with (base / "irqbal.log").open("wb") as out:
         return subprocess.Popen([command, "daemon", "-c", str(config), "--root", str(base / "tree")], stdout=out, stderr=out)
 
@@ -104,17 +111,25 @@ def scrape(path: Path) -> None:
 
 def measure(name: str, spec: str, command: Path) -> None:
     """Print a row."""
-    base = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
+    with contextlib.ExitStack() as stack:
+        base = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
+        stack.callback(shutil.rmtree, base)
+        url = f"mongodb://127.0.0.1:{stack.enter_context(plain(base / "db")).port}" if name.endswith("MongoDB") else ""
+        row(name, spec, command, base, url)
+
+
+def row(name: str, spec: str, command: Path, base: Path, url: str) -> None:
+    """The same, in this folder."""
     kernel = Moving(base, spec, name == "irqbalance")
     masks = list((base / "tree/proc/irq").glob("[0-9]*/smp_affinity*"))
     old = {path: path.read_bytes() for path in masks}
     begun = time.monotonic()
-    process = start(name, base, command)
+    process = start(name, base, command, url)
     try:
         while not (first := any(path.read_bytes() != text for path, text in old.items())) and time.monotonic() < begun + 40:
             time.sleep(0.002)
         written = f"{time.monotonic() - begun:.2f}" if first else "none in 40 s"
-        if name == "irqbal":
+        if name != "irqbalance":
             scrape(base / "socket")
         time.sleep(SETTLING)
         if process.poll() is not None:
@@ -133,11 +148,10 @@ def measure(name: str, spec: str, command: Path) -> None:
         process.terminate()
         process.wait()
         kernel.end()
-        shutil.rmtree(base)
 
 
 def main() -> None:
-    """Both balancers on both hosts."""
+    """All of them on both hosts."""
     with tempfile.TemporaryDirectory(prefix="irqbal-bench-") as folder:
         command = installed(Path(folder))
         for name, shape in HOSTS.items():
@@ -146,7 +160,7 @@ def main() -> None:
             print(f"\n{name} × {irqs} IRQs, a cycle in {BEAT} s")
             print("| | resident MB (private) | start to first write, s | a day: CPU s | thousand context switches | load here |")
             print("| --- | --- | --- | --- | --- | --- |", flush=True)
-            for who in sys.argv[1:] or ("irqbalance", "irqbal"):
+            for who in sys.argv[1:] or ("irqbalance", "irqbal", "irqbal, MongoDB"):
                 measure(who, spec, command)
 
 
