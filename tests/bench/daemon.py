@@ -114,7 +114,8 @@ def measure(name: str, spec: str, command: Path) -> None:
     with contextlib.ExitStack() as stack:
         base = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
         stack.callback(shutil.rmtree, base)
-        url = f"mongodb://127.0.0.1:{stack.enter_context(plain(base / "db")).port}" if name.endswith("MongoDB") else ""
+        server = stack.enter_context(plain(base / "db")) if name.endswith("MongoDB") else None
+        url = f"mongodb://127.0.0.1:{server.port}" if server is not None else ""
         row(name, spec, command, base, url)
 
 
