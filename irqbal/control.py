@@ -95,7 +95,7 @@ class Control(Past):
     async def look_after(self) -> None:
         """What is looked at now and then, off the loop."""
         keeper = self._daemon.keeper
-        if keeper is not None:
+        if keeper is not None and self._daemon.config.history.mongodb is not None:
             self._outbox = await self._daemon.on_history(keeper.backlog)
 
     def heartbeat(self) -> None:

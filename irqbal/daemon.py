@@ -254,10 +254,13 @@ class Daemon:
 
     async def _next(self) -> tuple[str, bool]:
         """Wait for the tick or for something that asks. Returns (cause, whether everything is to be read)."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), self._pause_length())
-            if not self._stopping:
-                await asyncio.sleep(EVENT_SETTLE)
+        tick = asyncio.get_running_loop().call_later(self._pause_length(), self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            tick.cancel()
+        if self._causes and not self._stopping:
+            await asyncio.sleep(EVENT_SETTLE)
         self._wake.clear()
         causes, self._causes = self._causes, set()
         return (", ".join(sorted(causes)) or "tick", bool(causes))

@@ -137,7 +137,8 @@ class Host(Protocol):
         """The full reading. Raises HostError."""
 
     def counts(self) -> Counts:
-        """Everything that is counted, by CPU. Raises HostError."""
+        """Everything that is counted, by CPU; an IRQ's row may be the very object of the last reading if nothing was counted since, and
+        is never changed. Raises HostError."""
 
     def topology(self) -> Topology:
         """CPUs, devices and interfaces, read afresh. Raises HostError."""

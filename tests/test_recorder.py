@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from irqbal.cpuset import CpuSet
 from irqbal.history.recorder import Recorder
 from irqbal.history.samples import Series
@@ -131,3 +134,26 @@ def test_totals_have_every_column_of_the_last_reading_and_nothing_of_what_is_gon
     assert recorder.totals_of("no such IRQ") == {}
     recorder.take(counts(60.0, {}), host(), WALL)
     assert recorder.totals_of(A.identity) == {}
+
+
+ROWS = st.lists(
+    st.tuples(st.booleans(), st.integers(1, 3), st.dictionaries(st.integers(0, 1), st.sampled_from([0, 5, 900, 2**32 - 1]))), max_size=8
+)
+
+
+@given(ROWS)
+def test_a_row_that_is_the_same_object_is_one_that_says_the_same(readings: list[tuple[bool, int, dict[int, int]]]) -> None:
+    by_object, by_value = Recorder(), Recorder()
+    row: dict[int, int] = {}
+    for at, (same, generation, fresh) in enumerate(readings):
+        row = row if same else fresh
+        irqs = host(Irq(24, A.identity, A.action, generation=generation))
+        found = by_object.take(counts(60.0 * at, {24: row}), irqs, WALL)
+        assert found == by_value.take(counts(60.0 * at, {24: dict(row)}), irqs, WALL)
+        assert by_object.totals_of(A.identity) == by_value.totals_of(A.identity)
+
+
+def test_a_snapshot_that_is_still_the_last_one_has_no_new_states() -> None:
+    recorder, same = Recorder(), host(A)
+    found = [recorder.take(counts(60.0 * at, {24: {0: at}}), same, WALL) for at in range(4)]
+    assert [None if one is None else len(one.states) for one in found] == [None, 1, 0, 0]

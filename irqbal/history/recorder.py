@@ -25,6 +25,9 @@ class Recorder:
     def __init__(self) -> None:
         self._time: float | None = None
         self._totals: dict[Series, int] = {}
+        self._rows: dict[str, dict[int, int]] = {}
+        self._snapshot: Snapshot | None = None
+        self._numbers: dict[int, str] = {}
         self._lives: dict[str, int] = {}
         self._states: dict[str, State] = {}
         self._series: dict[tuple[Kind, str, int], Series] = {}
@@ -37,56 +40,76 @@ class Recorder:
 
     def take(self, counts: Counts, snapshot: Snapshot, wall: float) -> Recorded | None:
         """The interval that ends with this reading, or None for the first. `wall` is seconds since the epoch."""
-        numbers = {irq.number: irq for irq in snapshot.irqs}
-        totals = self._flatten(counts, numbers)
-        lives = {irq.identity: irq.generation for irq in snapshot.irqs}
-        before, last, cpus = self._totals, self._time, self._cpus
-        self._cpus = counts.cpus
-        # Another generation, or an IRQ that was not there before.
-        renewed = {name for name, life in lives.items() if self._lives.get(name) != life}
-        # A CPU that is offline has no column now; what it had counted is kept until it returns, but for IRQs that live anew.
-        kept = before
-        if renewed:
-            kept = {series: total for series, total in before.items() if series.kind != "irq" or series.name not in renewed}
-        self._totals = {**kept, **totals}
-        self._time = counts.time
-        self._lives = lives
+        last, cpus = self._time, self._cpus
+        self._time, self._cpus = counts.time, counts.cpus
+        renewed = self._meet(snapshot) if snapshot is not self._snapshot else frozenset[str]()
+        values: dict[Series, int] = {}
         if last is None or counts.time <= last:
             self._states = {}
+            self._irqs(counts, renewed, cpus, values)
+            self._others(counts, 1.0, values)
+            self._snapshot = None
             return None
         seconds = counts.time - last
-        values: dict[Series, int] = {}
-        for series, total in totals.items():
-            then = before.get(series)
-            if series.kind == "irq" and (then is None or series.name in renewed):
+        self._irqs(counts, renewed, cpus, values, seconds)
+        self._others(counts, seconds, values)
+        changed = () if snapshot is self._snapshot else self._changed(snapshot)
+        self._snapshot = snapshot
+        return Recorded(wall, seconds, values, changed)
+
+    def _meet(self, snapshot: Snapshot) -> frozenset[str]:
+        """Other IRQs, or other lives of them: those that live anew. Who is gone is dropped: when one returns, it begins anew."""
+        lives = {irq.identity: irq.generation for irq in snapshot.irqs}
+        self._numbers = {irq.number: irq.identity for irq in snapshot.irqs}
+        if lives == self._lives:
+            return frozenset()
+        # Another generation, or an IRQ that was not there before.
+        renewed = frozenset(name for name, life in lives.items() if self._lives.get(name) != life)
+        for series in [series for series in self._totals if series.kind == "irq" and (series.name in renewed or series.name not in lives)]:
+            del self._totals[series]
+            if series.name not in lives:
+                self._series.pop((series.kind, series.name, series.cpu), None)
+        self._rows = {name: row for name, row in self._rows.items() if name in lives and name not in renewed}
+        self._lives = lives
+        return renewed
+
+    def _irqs(
+        self, counts: Counts, renewed: frozenset[str], cpus: frozenset[int], values: dict[Series, int], seconds: float = 1.0
+    ) -> None:
+        """What IRQs counted since. A CPU that is offline has no column now; what it had counted is kept until it returns."""
+        numbers, rows, totals = self._numbers, self._rows, self._totals
+        for number, row in counts.irqs.items():
+            identity = numbers.get(number)
+            # The reader gives the same object for a row that is as it was.
+            if identity is None or rows.get(identity) is row:
+                continue
+            rows[identity] = row
+            anew = identity in renewed
+            for cpu, total in row.items():
+                if not total:
+                    continue
+                series = self._named("irq", identity, cpu)
+                then = totals.get(series)
+                totals[series] = total
                 # A life that began within the interval, or a cell that was nothing: all of it happened since. A CPU that is new says
                 # nothing yet.
-                delta = total if series.name in renewed or series.cpu in cpus else 0
-            elif then is None:
-                continue
-            else:
-                delta = _difference(series, then, total, seconds)
-            if delta:
-                values[series] = delta
-        self._forget(lives)
-        return Recorded(wall, seconds, values, self._changed(snapshot))
+                since = total if anew or cpu in cpus else 0
+                if delta := since if then is None else _difference(series, then, total, seconds):
+                    values[series] = delta
 
-    def _flatten(self, counts: Counts, numbers: dict[int, Irq]) -> dict[Series, int]:
-        totals: dict[Series, int] = {}
-        for number, row in counts.irqs.items():
-            irq = numbers.get(number)
-            if irq is not None:
-                for cpu, total in row.items():
-                    if total:
-                        totals[self._named("irq", irq.identity, cpu)] = total
+    def _others(self, counts: Counts, seconds: float, values: dict[Series, int]) -> None:
         others: tuple[tuple[Kind, dict[str, dict[int, int]]], ...] = (
             ("row", counts.rows), ("softirq", counts.softirqs), ("softnet", counts.softnet), ("time", counts.times),
         )  # fmt: skip
+        totals = self._totals
         for kind, table in others:
             for name, row in table.items():
                 for cpu, total in row.items():
-                    totals[self._named(kind, name, cpu)] = total
-        return totals
+                    series = self._named(kind, name, cpu)
+                    then = totals.get(series)
+                    totals[series] = total
+                    if then is not None and then != total and (delta := _difference(series, then, total, seconds)):
+                        values[series] = delta
 
     def _named(self, kind: Kind, name: str, cpu: int) -> Series:
         """One object a series, for as long as it lives: stores look it up by its identity."""
@@ -95,13 +118,6 @@ class Recorder:
         if found is None:
             found = self._series[key] = Series(kind, name, cpu)
         return found
-
-    def _forget(self, lives: dict[str, int]) -> None:
-        """IRQs that are gone are dropped: when one returns, it begins anew."""
-        gone = {series for series in self._totals if series.kind == "irq" and series.name not in lives}
-        for series in gone:
-            del self._totals[series]
-            self._series.pop((series.kind, series.name, series.cpu), None)
 
     def _changed(self, snapshot: Snapshot) -> tuple[State, ...]:
         states = {irq.identity: _state(irq) for irq in snapshot.irqs}

@@ -22,7 +22,7 @@ from irqbal.kernel.irqs import IrqReader, check_readable
 from irqbal.kernel.isolation import read_isolation
 from irqbal.kernel.packets import Packets
 from irqbal.kernel.softirqs import parse_softirqs
-from irqbal.kernel.softnet import parse_softnet
+from irqbal.kernel.softnet import Squeezes, parse_softnet
 from irqbal.kernel.stat import parse_stat
 from irqbal.kernel.threads import ThreadTimes, read_threads
 from irqbal.kernel.topology import read_cpus, read_online
@@ -49,7 +49,7 @@ class KernelHost:
         self._packets = Packets() if not self._folder else None
         self._online_text = (b"", CpuSet())
         self._cells: Known = {}
-        self._squeezes: tuple[list[bytes], dict[int, int]] = ([], {})
+        self._squeezes = Squeezes()
         _raise_file_limit()
 
     @property
@@ -95,13 +95,7 @@ class KernelHost:
     def _squeezed(self) -> dict[int, int]:
         """How often each CPU's softirqs ran out of budget or dropped a packet (columns 2 and 3 of `/proc/net/softnet_stat`)."""
         # One read of this file gives a page of it at most, however large the buffer.
-        data = bytes_or(f"{self._folder}/proc/net/softnet_stat")
-        parts = [line[9:26] for line in data.splitlines()]
-        if parts != self._squeezes[0]:
-            softnet = parse_softnet(data)
-            dropped = softnet["dropped"]
-            self._squeezes = (parts, {cpu: count + dropped.get(cpu, 0) for cpu, count in softnet["time_squeeze"].items()})
-        return self._squeezes[1]
+        return self._squeezes.read(bytes_or(f"{self._folder}/proc/net/softnet_stat"))
 
     def census(self) -> Census:
         """Every IRQ with its mask, as the kernel has it now."""

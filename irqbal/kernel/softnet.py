@@ -5,6 +5,8 @@ full, and times that the softirq ran out of budget (time_squeeze). Newer kernels
 from __future__ import annotations
 
 import re
+from itertools import compress
+from operator import ne
 
 _HEX = re.compile(rb"[0-9a-f]{8}")
 
@@ -20,3 +22,38 @@ def parse_softnet(data: bytes) -> dict[str, dict[int, int]]:
         for name, cell in zip(found, cells[:3], strict=True):
             found[name][cpu] = int(cell, 16)
     return found
+
+
+class Squeezes:
+    """How often each CPU's softirqs had too little time or room: `dropped` and `time_squeeze` together. Only rows that changed are
+    converted; with no news the same mapping is returned."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._cpus: list[int] = []
+        self._counts: dict[int, int] = {}
+
+    def read(self, data: bytes) -> dict[int, int]:
+        """CPU -> count, of the file's text."""
+        # Columns 2 and 3, and 13 where there is one: the kernel pads all to eight digits.
+        parts = [line[9:26] + line[107:116] for line in data.splitlines()]
+        if parts != self._parts:
+            self._counts = self._news(parts) or self._whole(data)
+            self._parts, self._cpus = parts, list(self._counts)
+        return self._counts
+
+    def _news(self, parts: list[bytes]) -> dict[int, int]:
+        """From the rows that changed; nothing where that cannot be done: other CPUs, or rows that are not understood."""
+        counts = dict(self._counts)
+        if not len(parts) == len(self._parts) == len(self._cpus):
+            return {}
+        rows = zip(self._cpus, parts, self._parts, strict=True)
+        for cpu, part, before in compress(rows, map(ne, parts, self._parts)):
+            if part[17:] != before[17:] or not _HEX.fullmatch(part[:8]) or not _HEX.fullmatch(part[9:17]):
+                return {}
+            counts[cpu] = int(part[:8], 16) + int(part[9:17], 16)
+        return counts
+
+    def _whole(self, data: bytes) -> dict[int, int]:
+        softnet = parse_softnet(data)
+        return {cpu: count + softnet["dropped"][cpu] for cpu, count in softnet["time_squeeze"].items()}
