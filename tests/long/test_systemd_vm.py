@@ -38,6 +38,8 @@ class Service:
 
     def __init__(self, vm: Vm, script: str) -> None:
         self.vm, self.script = vm, script
+        # What earlier runs left on this machine is not the service's.
+        self.sh("rm -rf /var/lib/irqbal")
         self.before = state(vm).masks
         self.written_before = self.written()
         self.sh(f"cp -a {script}/made/opt/irqbal /opt/", 600)
