@@ -255,9 +255,12 @@ class Meter:
     def _take_times(self, before: Pulse, after: Pulse, seconds: float) -> None:
         old = before.cpu_times
         self.cpu_times = {
-            cpu: (max(0.0, time.irq - old[cpu].irq) / seconds, max(0.0, time.softirq - old[cpu].softirq) / seconds)
+            cpu: (
+                hard / seconds if (hard := time.irq - then.irq) > 0 else 0.0,
+                soft / seconds if (soft := time.softirq - then.softirq) > 0 else 0.0,
+            )
             for cpu, time in after.cpu_times.items()
-            if cpu in old
+            if (then := old.get(cpu)) is not None
         }
         total = self._unrest.take(self.cpu_times, seconds)
         self._time = min(10.0, 0.99 * self._time + total * seconds)

@@ -44,9 +44,13 @@ class Unrest:
         for cpu, (hard, soft) in cpu_times.items():
             spent = hard + soft
             total += spent
-            age = ages[cpu] = ages.get(cpu, 0) + 1
-            mean = smooth.get(cpu, 0.0)
-            smooth[cpu] = mean + max(ALPHA, 1 / age) * (spent - mean)
+            age = ages.get(cpu, 0)
+            if age < SETTLED:
+                age = ages[cpu] = age + 1
+                mean = smooth.get(cpu, 0.0)
+                smooth[cpu] = mean + max(ALPHA, 1 / age) * (spent - mean)
+            else:
+                smooth[cpu] += ALPHA * (spent - smooth[cpu])
         return total
 
     def moved(self, cpus: Iterable[int]) -> None:
@@ -81,13 +85,16 @@ class Unrest:
         mean = sum(self._smooth.values()) / max(1, len(self._smooth))
         # Time comes in jiffies: the variance of one interval's, smoothed, and of the difference of two such values.
         jitter = 2 * ALPHA / (2 - ALPHA) * JIFFY / max(self._length, 0.001)
+        least = self._patience * CPU_FLOOR
         for cpu, now in known.items():
+            if abs(now - rested.get(cpu, -1.0)) <= least:
+                continue
             if cpu not in rested:
                 if now > CPU_FLOOR:
                     return True
                 # Hardly anything is left of it, or came: nothing that a plan would mend.
                 rested[cpu] = now
-            elif abs(now - rested[cpu]) > self._patience * (CPU_SHARE * max(mean, now) + CPU_FLOOR) + 4 * math.sqrt(jitter * now):
+            elif abs(now - rested[cpu]) > least + self._patience * CPU_SHARE * max(mean, now) + 4 * math.sqrt(jitter * now):
                 return True
         return False
 
