@@ -84,7 +84,10 @@ if [ -n "$remove" ]; then
 	if [ -e "$place/pyvenv.cfg" ] && [ -x "$place/bin/irqbal" ]; then rm -rf "$place"; fi
 	if [ -n "$purge" ]; then
 		rm -f "$config"
-		rm -rf "$destdir/var/lib/irqbal" "$units/irqbal.service.d"
+		rm -rf "$destdir/var/lib/irqbal"
+		# What provision.sh or Ansible put there; drop-ins of other names are somebody else's.
+		rm -f "$units/irqbal.service.d/network.conf"
+		rmdir "$units/irqbal.service.d" 2>/dev/null || :
 	fi
 	[ -n "$destdir" ] || systemctl daemon-reload
 	say "irqbal is removed."
