@@ -290,6 +290,19 @@ def test_pause_and_resume(daemon: served.Served) -> None:
     screen(daemon, NARROW, act)
 
 
+def test_p_means_resume_as_soon_as_the_daemon_said_that_it_is_paused(daemon: served.Served) -> None:
+    async def act(seen: Seen) -> None:
+        # No reading comes any more that could tell.
+        seen.app.feed.stop()
+        await seen.press("p", "y")
+        await seen.has("paused: the daemon writes nothing; p resumes it", "p resume")
+        await seen.press("p")
+        await seen.has("resumed: the daemon balances again", "p pause")
+        assert not daemon.get("/api/v1/status")["paused"]
+
+    screen(daemon, NARROW, act)
+
+
 def test_who_may_only_read_is_told(daemon: served.Served) -> None:
     async def act(seen: Seen) -> None:
         await seen.press("p", "y")

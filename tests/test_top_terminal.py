@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import select
 import subprocess
 import time
 from collections.abc import Iterator
@@ -127,12 +128,15 @@ def on_terminal(*words: str, keys: bytes = b"", after: str = "") -> tuple[int, s
     try:
         child = subprocess.Popen([CLIENT, *words], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm-256color"})
         os.close(theirs)
+        end = time.monotonic() + 30
         with contextlib.suppress(OSError):
-            while chunk := os.read(ours, 65536):
+            while select.select([ours], [], [], max(0.0, end - time.monotonic()))[0] and (chunk := os.read(ours, 65536)):
                 out += chunk
                 if keys and after.encode() in out and b"LOAD" in out:
                     os.write(ours, keys)
                     keys = b""
+        if time.monotonic() >= end:
+            child.kill()
         return child.wait(20), out.decode("utf-8", "replace")
     finally:
         os.close(ours)

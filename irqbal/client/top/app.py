@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
+import msgspec
 from rich.text import Text
 from textual import events
 from textual.app import App, ComposeResult
@@ -347,6 +348,9 @@ class Top(App[None]):
         status = self._last.status
 
         def done(now: answers.Status) -> None:
+            if self._last is not None:
+                # Not only with the next reading: p means the opposite from now on.
+                self._last = msgspec.structs.replace(self._last, status=now)
             self.say("paused: the daemon writes nothing; p resumes it" if now.paused else "resumed: the daemon balances again")
             self.feed.look()
 

@@ -39,6 +39,7 @@ class Feed:
     def __init__(self, client: Client, tell: Callable[[Reading | IrqbalError], None]) -> None:
         self._client, self._tell = client, tell
         self._wake = threading.Event()
+        self._changes = 0
         self._stopped = False
 
     def start(self) -> None:
@@ -46,7 +47,8 @@ class Feed:
         threading.Thread(target=self._run, name="irqbal-top", daemon=True).start()
 
     def look(self) -> None:
-        """Look now: something was changed."""
+        """Look now: something was changed. What was asked for before, and is not there yet, may be of before: it is not told."""
+        self._changes += 1
         self._wake.set()
 
     def stop(self) -> None:
@@ -58,6 +60,7 @@ class Feed:
         failures = 0
         while not self._stopped:
             self._wake.clear()
+            changes = self._changes
             try:
                 status = self._client.ask("status", answers.Status)
                 irqs = self._client.ask("irqs", tuple[answers.IrqView, ...])
@@ -69,6 +72,8 @@ class Feed:
                 failures += 1
             if self._stopped:
                 return
+            if changes != self._changes and isinstance(said, Reading):
+                continue
             self._tell(said)
             self._wake.wait(pause)
 
