@@ -152,9 +152,14 @@ def test_killed_it_comes_back_and_nothing_has_changed(service: Service) -> None:
     service.sh("systemctl kill -s KILL --kill-who=main irqbal")
     text = service.wait("ready:")
     assert service.show("NRestarts") == "1" and service.show("ActiveState") == "active"
-    assert "status=9/KILL" in text and "moved IRQ" not in text
+    assert "status=9/KILL" in text
+    # One that nothing had placed may just have begun to fire: the disk's, of which the start itself reads.
+    moved = set(re.findall(r"moved IRQ (\d+) .*: (\S+) -> ", text))
+    assert {mask for _, mask in moved} <= {"0-7"}, text
     after = state(service.vm)
-    assert (after.masks, after.xps) == (before.masks, before.xps)
+    begun = {name for name, irq in before.numbers.items() if str(irq) in dict(moved)}
+    assert {k: v for k, v in after.masks.items() if k not in begun} == {k: v for k, v in before.masks.items() if k not in begun}
+    assert after.xps == before.xps and after.masks["virtio2-input.0"] == "2"
     assert "trying" in service.sh(f"{CLIENT} override list")
     service.sh(f"{CLIENT} override clear {number}")
 
