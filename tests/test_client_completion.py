@@ -55,3 +55,18 @@ def test_zsh_and_fish_have_scripts_too() -> None:
     assert call("completion", "zsh").out.startswith("#compdef irqbal-client")
     assert "complete --no-files --command irqbal-client" in call("completion", "fish").out
     assert call("completion", "tcsh").status == 2
+
+
+@pytest.mark.skipif(not Path("/bin/bash").exists(), reason="no bash")
+def test_the_administrators_command_completes_too() -> None:
+    lines = {"irqbal po": "policies policy poll", "irqbal plan --j": "--json", "irqbal completion f": "fish", "irqbal nothin": ""}
+    folder = Path(CLIENT).parent
+    script = subprocess.run([folder / "irqbal", "completion", "bash"], capture_output=True, text=True, check=True).stdout
+    script += 'while IFS= read -r line; do read -ra COMP_WORDS <<< "$line"; [[ $line = *" " ]] && COMP_WORDS+=(""); ' \
+        'COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )); COMPREPLY=(); _irqbal_completion irqbal; echo "${COMPREPLY[*]}"; done\n'  # fmt: skip
+    env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", script], input="\n".join(lines) + "\n", capture_output=True, text=True, check=True, env=env)
+    assert dict(zip(lines, done.stdout.splitlines(), strict=True)) == lines
+    for shell in ("zsh", "fish"):
+        done = subprocess.run([folder / "irqbal", "completion", shell], capture_output=True, text=True, check=True)
+        assert "_IRQBAL_COMPLETE" in done.stdout

@@ -23,7 +23,7 @@ COMMANDS = {
     "policies": "policies", "topology": "topology", "verify": "verify", "simulate": "simulate", "capture": "capture", "token": "token",
     "history": "history:history", "decisions": "history:decisions", "export": "history:export",
     "import-irqbalance": "import_irqbalance", "policy": "policy", "measure": "measure", "poll": "poll",
-    "serve": "serve",
+    "serve": "serve", "completion": "completion",
 }  # fmt: skip
 """Each command's module below irqbal.cli, and what it is called there (`command` unless told)."""
 

@@ -43,6 +43,7 @@ IRQBAL_ENVIRONMENT = (
     ("NO_COLOR", "If it is set, nothing is coloured."),
     ("NOTIFY_SOCKET, WATCHDOG_PID, WATCHDOG_USEC, JOURNAL_STREAM",
      "Set by systemd: the daemon says when it is ready, what it does and that it is alive, and logs with levels."),
+    ("_IRQBAL_COMPLETE", "Set by the scripts that `irqbal completion` prints."),
 )  # fmt: skip
 IRQBAL_EXAMPLES = (
     ("What would move now, and why? Nothing is written.", "irqbal plan"),

@@ -90,13 +90,15 @@ done
 rm -rf "$place/share"
 mkdir -p "$root/usr/bin"
 ln -s ../lib/irqbal/bin/irqbal ../lib/irqbal/bin/irqbal-client "$root/usr/bin/"
-completion() { # completion SHELL DESTINATION
-	mkdir -p "${2%/*}"
-	"$place/bin/python3" -B "$place/bin/irqbal-client" completion "$1" >"$2"
+completion() { # completion COMMAND SHELL DESTINATION
+	mkdir -p "${3%/*}"
+	"$place/bin/python3" -B "$place/bin/$1" completion "$2" >"$3"
 }
-completion bash "$root/usr/share/bash-completion/completions/irqbal-client"
-completion zsh "$root/usr/share/zsh/vendor-completions/_irqbal-client"
-completion fish "$root/usr/share/fish/vendor_completions.d/irqbal-client.fish"
+for command in irqbal irqbal-client; do
+	completion "$command" bash "$root/usr/share/bash-completion/completions/$command"
+	completion "$command" zsh "$root/usr/share/zsh/vendor-completions/_$command"
+	completion "$command" fish "$root/usr/share/fish/vendor_completions.d/$command.fish"
+done
 
 # Where it will be, not where it was built.
 ln -sf ../../../bin/python3 "$place/bin/python3"

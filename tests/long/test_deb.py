@@ -97,7 +97,9 @@ def test_everything_is_roots_and_nothing_names_the_folder_it_was_built_in(deb: P
         "/usr/lib/tmpfiles.d/irqbal.conf",
         "/usr/share/man/man8/irqbal.8.gz", "/usr/share/man/man1/irqbal-client.1.gz", "/usr/share/man/man5/irqbal.yaml.5.gz",
         "/usr/share/bash-completion/completions/irqbal-client", "/usr/share/zsh/vendor-completions/_irqbal-client",
-        "/usr/share/fish/vendor_completions.d/irqbal-client.fish", "/usr/share/doc/irqbal/copyright",
+        "/usr/share/bash-completion/completions/irqbal", "/usr/share/zsh/vendor-completions/_irqbal",
+        "/usr/share/fish/vendor_completions.d/irqbal-client.fish", "/usr/share/fish/vendor_completions.d/irqbal.fish",
+        "/usr/share/doc/irqbal/copyright",
         "/usr/share/doc/irqbal/changelog.Debian.gz", "/usr/share/doc/irqbal/changelog.gz", "/usr/share/doc/irqbal/README.Debian",
     } <= names  # fmt: skip
 
@@ -197,7 +199,8 @@ def test_it_is_installed_used_upgraded_removed_and_purged_without_systemd(host: 
     host.sh("irqbal check -c /etc/irqbal.yaml; getent group irqbal; getent passwd irqbal-policy; test -d /var/lib/irqbal")
     assert host.sh("find /usr/lib/irqbal -name '*.pyc' | head -n 1")
     assert "spread_by_rate" in host.sh("irqbal policies --doctor")
-    host.sh("bash -c '. /usr/share/bash-completion/completions/irqbal-client; complete -p irqbal-client'")
+    for name in ("irqbal", "irqbal-client"):
+        host.sh(f"bash -c '. /usr/share/bash-completion/completions/{name}; complete -p {name}'")
     # A policy beside the package.
     said = host.sh(MINE)
     assert "mine (irqbal-mine 1)" in said and "Mine." in said

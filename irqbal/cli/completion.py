@@ -1,0 +1,25 @@
+"""`irqbal completion`: the script that completes its commands and options in a shell. click makes it."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import ShellComplete, get_completion_class
+
+PROGRAM, VARIABLE = "irqbal", "_IRQBAL_COMPLETE"
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def command(ctx: click.Context, shell: str) -> None:
+    """Print the script that completes commands, options and file names in a shell.
+
+    \b
+    bash:  irqbal completion bash > /etc/bash_completion.d/irqbal
+    zsh:   irqbal completion zsh > "${fpath[1]}/_irqbal"
+    fish:  irqbal completion fish > ~/.config/fish/completions/irqbal.fish
+    """
+    found = get_completion_class(shell)
+    assert found is not None
+    # Not bash's own `source`, which starts bash to see whether it is too old.
+    click.echo(ShellComplete.source(found(ctx.find_root().command, {}, PROGRAM, VARIABLE)))
