@@ -156,9 +156,11 @@ DEFAULT_POLICIES = ("isolate_cores", "pin_irqs", "pin_nic_queues", "spread_by_ra
 def load(path: Path) -> Config:
     """Read and check a configuration. Raises ConfigError with every problem."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise ConfigError([f"{path}: is larger than 1 MiB: this cannot be irqbal's configuration"])
-        text = path.read_bytes().decode("utf-8")
+        text = data.decode("utf-8")
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:

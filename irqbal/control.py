@@ -170,6 +170,7 @@ class Control(Past):
             paused=balancer.paused,
             paused_until=None if self._paused_until is None else Moment(self._paused_until),
             dry_run=daemon.dry_run or balancer.dry_run,
+            simulated=daemon.simulated,
             started=Moment(self._started),
             interval=daemon.config.interval,
             cpus=0 if snapshot is None else len(snapshot.online),

@@ -68,6 +68,7 @@ class Daemon:
         self._live = made_up is None and is_live(root)
         self.dry_run = dry_run or config.dry_run
         self.observes = ""  # Why nobody may have anything written; empty where they may.
+        self.simulated = "" if made_up is None else str(made_up)
         self._records = not self.dry_run
         self._kernel = ThreadPoolExecutor(1, "kernel")
         self._history = ThreadPoolExecutor(1, "history")
@@ -88,8 +89,7 @@ class Daemon:
         self._shipper: Shipper | None = None
         self._shipping: asyncio.Task[None] | None = None
         self.recorder = Recorder()
-        self._sampled = -math.inf
-        self._second_look = 0.0
+        self._sampled, self._second_look = -math.inf, 0.0
         self._boot = ""
 
     def run(self) -> int:
@@ -395,6 +395,6 @@ class Daemon:
             self._control.heartbeat()
 
     def _status(self) -> str:
-        return described(self.balancer, "dry run, nothing is written" if self.dry_run else "balancing", str(self.config.interval))
+        return described(self.balancer, self.dry_run, str(self.config.interval), self.simulated)
 
 

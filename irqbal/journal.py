@@ -203,7 +203,10 @@ class Lock:
             folder.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise LockError(f"{path} cannot be opened: {error.strerror}; irqbal writes masks only with this lock") from error
+            raise LockError(
+                f"{path} cannot be opened: {error.strerror}; irqbal writes masks only with this lock: run it as who may write there, or, "
+                "where no mask of this machine is written (--root, --simulate), set state_dir or XDG_STATE_HOME to another folder"
+            ) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

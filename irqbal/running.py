@@ -30,6 +30,7 @@ class Running(Protocol):
     config: Config
     dry_run: bool
     observes: str
+    simulated: str
     recorder: Recorder
     keeper: Keeper | None
     feed: Feed | None
@@ -54,12 +55,14 @@ class Running(Protocol):
         """Ask for a cycle; the future is done when one has been run that began after this."""
 
 
-def described(balancer: Balancer, what: str, interval: str) -> str:
-    """A running balancer in a line, for systemd and the log."""
+def described(balancer: Balancer, dry_run: bool, interval: str, simulated: str) -> str:
+    """A running balancer in a line, for systemd and the log; `simulated` is the specification of a host that is made up."""
+    what = "paused" if balancer.paused else "dry run, nothing is written" if dry_run else "balancing"
     policies = balancer.policies
     names = [name for index, name in policies.names().items() if index not in policies.aside]
     aside = f"; set aside: {', '.join(failure.policy for failure in policies.aside.values())}" if policies.aside else ""
-    return f"{'paused' if balancer.paused else what} every {interval} with {', '.join(names) or 'no policy'}{aside}"
+    where = f" on a made-up host ({simulated})" if simulated else ""
+    return f"{what} every {interval} with {', '.join(names) or 'no policy'}{where}{aside}"
 
 
 MOST_WAITING = 16

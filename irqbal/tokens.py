@@ -113,6 +113,11 @@ class Tokens:
         self._seen: tuple[int, int, int] | None = None
         self._by_digest: dict[str, Token] = {}
 
+    @property
+    def admin_file(self) -> Path:
+        """Where root finds a token that may do everything."""
+        return self._folder / ADMIN_FILE
+
     def find(self, text: str, now: float) -> Token | None:
         """The token with this text, unless it has expired at `now` (seconds since the epoch). Raises IrqbalError."""
         try:

@@ -87,7 +87,7 @@ def test_a_port_that_somebody_has_does_not_stop_balancing_and_is_tried_again() -
             assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in served.said()
             wait_for(lambda: served.get("/api/v1/status")["state"] == "balancing", 5, served.log)
             other.close()
-            wait_for(lambda: f"listens on 127.0.0.1:{port} now" in served.said(), 5, served.log)
+            wait_for(lambda: f"the dashboard listen on 127.0.0.1:{port}" in served.said(), 5, served.log)
             assert Served(0, port, served.state, served.log).ask("GET", "/healthz").status == 200
 
 
@@ -258,3 +258,16 @@ def test_a_dry_run_that_listens_nowhere_says_so(tmp_path: Path) -> None:
     finally:
         process.terminate()
         assert process.wait(10) == 0
+
+
+def test_a_made_up_host_is_told_wherever_the_daemon_speaks_of_itself() -> None:
+    """Nobody shall take a demonstration for the machine that it runs on; and he shall find its dashboard, its token and its files."""
+    with serve(spec="1x2,nic=2x1") as served:
+        spec = served.get("/api/v1/status")["simulated"]
+        assert spec.startswith("1x2x1,nodes=1,nic=2x1") and "busy=30%" in spec
+        said = served.said()
+        assert f"on a made-up host ({spec})" in said
+        assert f"the API and the dashboard listen on 127.0.0.1:{served.port}" in said
+        assert f"an admin's token is in {served.state / 'admin.token'}" in said
+        refused = served.ask("POST", "/api/v1/pause")
+        assert refused.status == 401 and str(served.state / "admin.token") in refused.body.decode()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,10 +66,27 @@ def test_mistakes_are_sentences_and_status_2(configs: tuple[str, str], tmp_path:
         (("--host", "1x4,seed=3", "--seed", "4"), "seed is given twice"),
         (("--root", str(tmp_path)), "simulate makes its own host: leave --root out"),
         (("-c", str(tmp_path / "missing.yaml")), "missing.yaml"),
+        (("-c", "/dev/zero"), "/dev/zero: is larger than 1 MiB"),
+        (("--host", ""), "'' is not sockets x cores x threads"),
+        (("--history", "--start", "1m", "--end", "2m"), "is not before --end"),
+        (("--history", str(tmp_path), "--recorded-by", "a"), "a file holds one host's history"),
     ):
         done = irqbal("simulate", "--cycles", "1", *words, check=2)
         assert said in done.stderr and "Traceback" not in done.stderr and not done.stdout
+    for command in ("daemon", "poll"):
+        # An empty text is no host; above all it is not this machine.
+        assert "'' is not sockets x cores x threads" in irqbal(command, "--simulate", "", check=2).stderr
+    for source, said in ((tmp_path, "is no file"), (tmp_path / "none.sqlite", "--history names another")):
+        assert said in irqbal("simulate", "--history", str(source), check=3).stderr
     assert "leave --root out" in irqbal("--root", str(tmp_path), "simulate", check=2).stderr
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_full_disk_is_a_sentence(configs: tuple[str, str], form: tuple[str, ...]) -> None:
+    words = [sys.executable, "-m", "irqbal", "simulate", "--host", "1x2", "--cycles", "2", "-c", configs[1], *form]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (3, "irqbal: the output cannot be written: No space left on device\n")
 
 
 def test_a_tree_can_be_read_by_the_other_commands(tmp_path: Path) -> None:

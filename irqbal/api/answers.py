@@ -170,6 +170,7 @@ class Status(msgspec.Struct, frozen=True):
     history: HistoryState
     last: Summary | None
     central: Annotated[bool, Meta(description="whether a central server says this, which can change nothing on the host")] = False
+    simulated: Annotated[str, Meta(description="the specification of a host that is made up; empty on a real one")] = ""
 
 
 class CpuView(msgspec.Struct, frozen=True):

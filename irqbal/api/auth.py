@@ -123,7 +123,7 @@ class Gate:
                            f"make another with `irqbal token add NAME --scope {needed}`")  # fmt: skip
         raise ApiError(
             401, "unauthorized", f"this needs a token with the scope {needed}: `Authorization: Bearer …`; on the host itself, "
-            "root finds one in admin.token of the state folder, and `irqbal token add` makes more",
+            f"root finds one in {self._tokens.admin_file}, and `irqbal token add` makes more",
             headers={"WWW-Authenticate": 'Bearer realm="irqbal"'},
         )  # fmt: skip
 

@@ -27,7 +27,7 @@ from irqbal.api.server import Server, Shared, tls_context
 from irqbal.config import ApiOptions, address_of
 from irqbal.errors import ConfigError, IrqbalError
 from irqbal.journal import RUN_DIR, Folders
-from irqbal.tokens import Tokens, ensure_admin
+from irqbal.tokens import ADMIN_FILE, Tokens, ensure_admin
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,8 @@ class Listeners:
                 ensure_admin(self._places.state)
             except IrqbalError as error:
                 log.error("%s; without it only root's socket and other tokens may write", error)
+            else:
+                log.info("an admin's token is in %s", self._places.state / ADMIN_FILE)
         tls = self._tls()
         shared, door = Shared(self._backend, self._gate, Router(), Cache(), Turns()), Door()
         self._plain = Server(shared, door)
@@ -142,8 +144,7 @@ class Listeners:
                 said = error.strerror if isinstance(error, OSError) and error.strerror else error
                 log.error("the API cannot listen on %s: %s; balancing goes on, and it is tried again every %.0f s", text, said, RETRY)
             return False
-        if not first:
-            log.info("the API listens on %s now", text)
+        log.info("the API%s on %s", " listens" if address is None else " and the dashboard listen", text)
         return True
 
     def _unix(self, path: Path) -> socket.socket:

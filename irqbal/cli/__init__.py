@@ -6,6 +6,8 @@ configuration, nothing was done; 3 the host cannot be read or written; 4 another
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 import click
@@ -39,6 +41,7 @@ def main() -> None:
     """Entry point: errors are sentences, not tracebacks."""
     try:
         status = cli(standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
@@ -57,4 +60,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.filename is not None:
+            raise
+        click.echo(f"irqbal: the output cannot be written: {error.strerror}", err=True)
+        # What is left of it must not fail once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(3)
     sys.exit(status if isinstance(status, int) else 0)

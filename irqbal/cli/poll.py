@@ -14,10 +14,10 @@ from irqbal.poll import Poller
 
 @click.command("poll")
 @command_options
-@click.option("--simulate", metavar="SPEC", default="", help="Look at a made-up host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.")
+@click.option("--simulate", metavar="SPEC", help="Look at a made-up host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.")
 @click.argument("seconds", required=False, type=click.FloatRange(0.1, 3600))
 def command(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, simulate: str, seconds: float | None
+    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, simulate: str | None, seconds: float | None
 ) -> int:
     """Look at this host and record its history, a sample every SECONDS, and never write to the kernel.
 
@@ -30,7 +30,7 @@ def command(
     if seconds is not None and not math.isfinite(seconds):
         raise click.UsageError("SECONDS must be a number from 0.1 to 3600")
     made_up = None
-    if simulate:
+    if simulate is not None:
         from irqbal.simulated import parse_spec
 
         made_up = parse_spec(simulate)

@@ -24,6 +24,8 @@ from irqbal.watch import Watch
 RECORDED = "(as recorded)"
 """Stands for a configuration's name where nothing was tried: what really happened."""
 MOST_DECISIONS = 1_000_000
+FEW = 8
+"""Names in one sentence, at most."""
 _IDENTITY = re.compile(r"(?P<where>[^/]+)/(?P<vector>-|\d+)/(?P<action>.+?)(?:#\d+)?")
 _NVME_QUEUE = re.compile(r"nvme\d+q[1-9]\d*")
 _REFUSED = "refused by the kernel: managed"
@@ -127,14 +129,21 @@ def _scene(snapshot: Snapshot, recording: Recording, known: dict[str, State], ma
         rebuilt.append(f"{state.number} ({state.action}{'' if device is not None else ', of no device'})")
     said = []
     if rebuilt:
-        said.append(f"not on this host now, and made up from the history: {', '.join(rebuilt)}")
+        said.append(f"not on this host now, and made up from the history: {_few(rebuilt)}")
+        if len(rebuilt) > len(snapshot.irqs) / 2:
+            said.append("most of what was recorded is not on this host: --root names a tree of the one that recorded it (`irqbal capture`)")
     if lost:
-        said.append(f"left out, for the history does not say what they are: {', '.join(lost)}")
+        said.append(f"left out, for the history does not say what they are: {_few(lost)}")
     scene = Scene(
         snapshot.cpus, tuple(devices.values()), snapshot.interfaces, snapshot.threads, tuple(stands),
         (snapshot.online | recording.cpus), snapshot.default_affinity, snapshot.rfs_entries,
     )  # fmt: skip
     return scene, said
+
+
+def _few(names: list[str]) -> str:
+    """A list that can be read: of a long one the beginning, and how many more there are."""
+    return ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
 
 
 def _began(recording: Recording) -> dict[str, CpuSet]:

@@ -10,14 +10,14 @@ from rich.table import Table
 
 from irqbal.cli.attempt import attempt
 from irqbal.cli.common import DEFAULT_CONFIG, Common, common_of
-from irqbal.cli.history import When
+from irqbal.cli.history import When, iso
 from irqbal.config import Config
 from irqbal.render import console
 from irqbal.setup import folders
 from irqbal.simulated import SimulatedHost, parse_spec, write_tree
 from irqbal.simulated.replay import ReplayHost
 from irqbal.simulated.traffic import EVENTS, SHAPES
-from irqbal.simulated.trial import Result
+from irqbal.simulated.trial import QUIET, Result
 from irqbal.wire import to_json
 
 SHAPE, CYCLES, DAY = "2x32x2", 60, 86400.0
@@ -72,18 +72,23 @@ def command(
     before = ctx.parent.params.get("root") if ctx.parent is not None else None
     if not replaying and (root is not None or before is not None):
         raise click.UsageError("simulate makes its own host: leave --root out; --tree FOLDER writes one that --root can read")
-    made = [name for name, given in {"host": shape, "nic": nics, "nvme": drives, "tree": tree, **options}.items() if given]
+    given = {"host": shape, "nic": nics or None, "nvme": drives or None, "tree": tree, **options}
+    made = [name for name, value in given.items() if value is not None]
     if replaying and made:
         raise click.UsageError(f"--history brings its own host and traffic: leave --{made[0]} out")
     if not replaying and (start is not None or end is not None or recorder):
         raise click.UsageError("--start, --end and --recorded-by are for --history")
+    if start is not None and end is not None and start >= end:
+        raise click.UsageError(f"--start ({iso(start)}) is not before --end ({iso(end)})")
+    if recorder and not (recorded or "").startswith("mongodb"):
+        raise click.UsageError("--recorded-by chooses among the hosts of a MongoDB; a file holds one host's history")
     commons = [common_of(ctx, root, path, debug) for path in paths or (None,)]
     configs = [common.config() for common in commons]
     said: tuple[str, ...] = ()
     if recorded is not None:
         results, of, said = _replay(recorded, recorder, start, end, configs, commons, cycles)
     else:
-        spec = parse_spec(",".join([shape or SHAPE, *_words(nics, drives, options)]))
+        spec = parse_spec(",".join([SHAPE if shape is None else shape, *_words(nics, drives, options)]))
         beat, of = float(configs[0].interval), str(spec)
         if tree is not None:
             write_tree(SimulatedHost(spec, beat=beat), tree)
@@ -115,7 +120,7 @@ def _replay(
     from irqbal.history.open import open_store
 
     until = time.time() if end is None else end
-    store = open_store(source, folders(configs[0], commons[0].root).state)
+    store = open_store(source, folders(configs[0], commons[0].root).state, "--history")
     try:
         replay = replayed.read(store, until - DAY if start is None else start, until, commons[0].root, host)
     finally:
@@ -152,7 +157,7 @@ _ROWS = (
 
 def _texts(result: Result) -> tuple[str, ...]:
     """A column of the table, row by row."""
-    never = "never at rest"
+    never = "never at rest" if result.cycles >= QUIET else "too few cycles"
     return (
         f"{result.start:.2f}",
         f"{result.early:.2f}",

@@ -9,8 +9,8 @@ from irqbal.history.sqlite import FILE, SqliteHistory
 from irqbal.history.store import HistoryStore
 
 
-def open_store(url: str, state: Path) -> HistoryStore:
-    """Open for reading. Raises HistoryError with a sentence."""
+def open_store(url: str, state: Path, option: str = "--store") -> HistoryStore:
+    """Open for reading; `option` is what named the URL. Raises HistoryError with a sentence."""
     if url.startswith(("mongodb://", "mongodb+srv://")):
         try:
             from irqbal.history.mongodb import MongoStore
@@ -19,5 +19,7 @@ def open_store(url: str, state: Path) -> HistoryStore:
         return MongoStore(url)
     path = Path(url.removeprefix("sqlite://")) if url else state / FILE
     if not path.exists():
-        raise HistoryError(f"there is no history at {path}: the daemon writes it, unless it runs dry; --store names another")
+        raise HistoryError(f"there is no history at {url or path}: the daemon writes it, unless it runs dry; {option} names another")
+    if not path.is_file():
+        raise HistoryError(f"{path} is no file: a history is one ({FILE} in the daemon's state folder), or mongodb://…")
     return SqliteHistory(path, read_only=True)

@@ -10,6 +10,7 @@ import msgspec
 from irqbal.errors import ConfigError
 from irqbal.simulated.drivers import NIC_DRIVERS
 from irqbal.simulated.traffic import EVENTS, SHAPES
+from irqbal.wire import Percent
 
 EXAMPLE = "2x32x2,nodes=2,nic=63x2,nvme=64x4,traffic=skewed,seed=1"
 """A whole specification, as messages show it."""
@@ -74,7 +75,7 @@ class HostSpec(msgspec.Struct, frozen=True):
         parts = [f"{self.sockets}x{self.cores}x{self.threads}", f"nodes={self.nodes}"]
         parts += [f"l3={self.l3}"] if self.l3 else []
         parts += [f"nic={nics}" for nics in self.nics] + [f"nvme={drives}" for drives in self.drives]
-        parts += [f"traffic={'+'.join(self.traffic)}", f"seed={self.seed}", f"busy={self.busy * 100:.6f}%", f"vectors={self.vectors}"]
+        parts += [f"traffic={'+'.join(self.traffic)}", f"seed={self.seed}", f"busy={Percent(self.busy)}", f"vectors={self.vectors}"]
         return ",".join(parts + (["exact"] if self.exact else []) + ([] if self.packets else ["nopackets"]))
 
 

@@ -157,7 +157,7 @@ function drawState() {
   button.hidden = !status || status.central === true;
   say(button, status?.paused ? "Resume" : "Pause…");
   if (status) {
-    say(at("about"), `irqbal ${status.version}, API ${status.api} · a cycle every ${status.interval} · policies: ${status.policies.join(", ")}`);
+    say(at("about"), `irqbal ${status.version}, API ${status.api} · a cycle every ${status.interval} · policies: ${status.policies.join(", ")}${status.simulated ? ` · a made-up host: ${status.simulated}` : ""}`);
     if (!many) say(at("host"), status.host);
   }
 }

@@ -38,6 +38,7 @@ def status(out: Console, item: answers.Status) -> None:
         ("version", f"{item.version} (API {item.api}), running since {when(item.started)}"),
         ("host", f"{item.cpus} CPUs, {item.irqs} IRQs, {item.overrides} overrides"),
         ("policies", f"{', '.join(item.policies) or 'none'}, every {item.interval}"),
+        *((("made up", f"no real host: {item.simulated}"),) if item.simulated else ()),
         *(("set aside", f"{failure.policy}: {failure.reason}") for failure in item.aside),
         ("last cycle", "none yet" if item.last is None else _summary(item.last)),
         ("history", f"{history.waiting} to write, {history.dropped} lost, {history.outbox} to ship" if history.enabled else "off"),
