@@ -228,7 +228,7 @@ def _fits(name: str, value: Any) -> bool:
         return type(value) is tuple and all(_is_number(number) for number in value)
     if name in ("irq", "queue", "flows", "near"):
         return _is_number(value)
-    if name == "open":
+    if name in ("open", "alone"):
         return isinstance(value, bool)
     if name == "direction":
         return value in ("rx", "tx")

@@ -176,6 +176,15 @@ def test_the_other_half_of_a_queue_goes_along() -> None:
     assert moves_of(made, snapshot) == {"eth0-rx-0": "0", "eth0-tx-0": "0", "eth0-rx-1": "3", "eth0-tx-1": "3"}
 
 
+def test_the_other_half_stays_where_one_is_chosen_for_alone() -> None:
+    snapshot = host(cpus(8), nic("eth0", 2, pairs=True))
+    alone = Says("spread", (), tuple(
+        Placement(irq_of(snapshot, action).number, s(cpu), "apart", alone=True) for action, cpu in (("eth0-rx-1", "2"), ("eth0-tx-1", "3"))
+    ))  # fmt: skip
+    made = plan(snapshot, open_to(snapshot, "0-3", "0"), alone)
+    assert moves_of(made, snapshot) == {"eth0-rx-0": "0", "eth0-tx-0": "0", "eth0-rx-1": "2", "eth0-tx-1": "3"}
+
+
 # Limits
 
 

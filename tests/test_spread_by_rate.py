@@ -113,6 +113,22 @@ def test_a_node_that_is_overrun_hands_irqs_to_another() -> None:
     assert max(on_cpus(after).values()) < 0.8
 
 
+def test_queues_that_are_pinned_to_an_overloaded_node_may_leave_it() -> None:
+    loads = {f"eth0-TxRx-{at}": 0.45 for at in range(8)}
+    snapshot, _ = run(host(cpus(8, nodes=2), nic("eth0", 8), loads=loads, settling=True), pin())
+    assert max(on_cpus(snapshot).values()) == pytest.approx(0.45)
+    strict = Says("pin_nic_queues", place=lambda snapshot, draft: pin_place(snapshot, draft, PinNicQueues(xps=False, rebalance=False)))
+    pinned, _ = run(host(cpus(8, nodes=2), nic("eth0", 8), loads=loads, settling=True), strict)
+    assert set(homes(pinned).values()) == {"0", "1", "2", "3"}
+
+
+def test_a_node_is_not_left_where_its_hottest_irq_would_be_as_hot_elsewhere() -> None:
+    loads = {"eth0-TxRx-0": 0.8, **{f"eth0-TxRx-{at}": 0.26 for at in range(1, 8)}}
+    snapshot, _ = run(host(cpus(8, nodes=2), nic("eth0", 8), loads=loads, settling=True), pin())
+    assert set(homes(snapshot).values()) == {"0", "1", "2", "3"}
+    assert max(on_cpus(snapshot).values()) == pytest.approx(0.8)
+
+
 def test_two_busy_irqs_do_not_share_a_core_while_another_is_free() -> None:
     after, _ = run(busy(cpus(8, threads=2), {"a": 0.5, "b": 0.5, "c": 0.5, "d": 0.5}))
     assert sorted(int(homes(after)[action]) % 4 for action in "abcd") == [0, 1, 2, 3]
@@ -154,6 +170,18 @@ def test_hot_queues_that_share_a_cpu_are_parted_and_their_halves_stay_together()
     for index in range(8):
         assert where[f"eth0-rx-{index}"] == where[f"eth0-tx-{index}"]
     assert where["eth0-rx-0"] != where["eth0-rx-4"]
+
+
+def test_halves_that_are_more_than_one_cpu_can_do_are_parted_until_they_are_half_as_busy() -> None:
+    loads = {"eth0-rx-0": 0.6, "eth0-tx-0": 0.5, "eth0-rx-1": 0.4, "eth0-tx-1": 0.3}
+    snapshot, ledger = run(host(cpus(8), nic("eth0", 2, pairs=True), loads=loads, settling=True), pin())
+    at = homes(snapshot)
+    assert at["eth0-rx-0"] != at["eth0-tx-0"] and at["eth0-rx-1"] == at["eth0-tx-1"], at
+    for load, apart in ((0.25, True), (0.15, False)):
+        irqs = tuple(msgspec.structs.replace(irq, load=load) if irq.action.endswith("-0") and irq.load else irq for irq in snapshot.irqs)
+        made, _ = planned(changed(snapshot, irqs=irqs), ledger, Settings(), pin(), spread())
+        at = homes(applied(changed(snapshot, irqs=irqs), made, ledger)[0])
+        assert (at["eth0-rx-0"] != at["eth0-tx-0"]) is apart, (load, at)
 
 
 def test_a_queue_that_falls_silent_stays_where_it_was_parted_to() -> None:
@@ -261,6 +289,8 @@ def test_too_little_of_a_cpu_for_anybody_to_notice_moves_nothing_unless_it_is_a_
     assert shifted(faint, UNEVEN[1], min_gain=0.05) == {}
     lopsided = {"a": 0.008, "b": 0.008, "c": 0.001, "d": 0.001}
     assert shifted(lopsided, UNEVEN[1], min_gain=0.05) != {}
+    # Twice as much on one CPU as on the other, and nobody would notice.
+    assert shifted({name: load / 5 for name, load in lopsided.items()}, UNEVEN[1], min_gain=0.05) == {}
     # Two percent of a CPU too much, as the hottest IRQ alone makes five.
     assert shifted({"a": 0.05, "b": 0.02, "c": 0.03}, {"a": "0", "b": "0", "c": "1"}, min_gain=0.05) == {"b": "1"}
 

@@ -25,7 +25,8 @@ class Placement(msgspec.Struct, frozen=True):
     """One IRQ (its number) to a CPU set. `cpus` None: never touch this IRQ.
 
     With `open`, later policies may choose within `cpus`; until one does, the IRQ goes to `prefer`, or, without one, may be
-    anywhere within `cpus`.
+    anywhere within `cpus`. Who chooses for one half of a queue (its Rx or its Tx) chooses for the other half too, unless the
+    placement is for this IRQ `alone`.
     """
 
     irq: int
@@ -33,6 +34,7 @@ class Placement(msgspec.Struct, frozen=True):
     reason: str
     open: bool = False
     prefer: CpuSet | None = None
+    alone: bool = False
 
 
 class Steering(msgspec.Struct, frozen=True):

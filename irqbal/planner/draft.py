@@ -266,7 +266,7 @@ class Drafting(Draft):
         return CpuSet()
 
     def _narrow(self, policy: str, irq: Irq, held: Claim, item: Placement, cpus: CpuSet) -> None:
-        """A later policy chooses within an open claim; the queue's other half goes along."""
+        """A later policy chooses within an open claim; the queue's other half goes along, unless it is left `alone`."""
         chosen = cpus & (held.cpus or CpuSet())
         prefer = None if item.prefer is None else (item.prefer & chosen) or None
         if not chosen:
@@ -275,7 +275,7 @@ class Drafting(Draft):
             )
             return
         halves: tuple[Irq, ...] = (irq,)
-        if irq.queue is not None:
+        if irq.queue is not None and not item.alone:
             halves = self._snapshot.irqs_by_queue[irq.queue.name, irq.queue.index]
         for half in halves:
             other = self._claims.get(half.number)

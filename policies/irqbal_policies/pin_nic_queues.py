@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from irqbal import Cpu, CpuSet, Draft, Interface, Irq, Meta, Note, Options, Placement, Snapshot, Steering, Words, hookimpl
+from irqbal_policies.nodes import Nodes
 
 
 class Where(Words):
@@ -26,7 +27,9 @@ class PinNicQueues(Options, frozen=True):
 
     interfaces: Annotated[tuple[str, ...], Meta(description="globs; bonds and VLANs stand for their NICs")] = ("*",)
     exclude: Annotated[tuple[str, ...], Meta(description="globs of interfaces to leave out")] = ()
-    cpus: Annotated[Where, Meta(description="local (the NIC's node), all, or a CPU set")] = Where("local")
+    cpus: Annotated[
+        Where, Meta(description="local (the NIC's node, which later policies may leave where it is overloaded), all, or a CPU set")
+    ] = Where("local")
     smt: Annotated[
         Literal["avoid", "use"], Meta(description="avoid: one queue a physical core before any sibling thread")
     ] = "avoid"
@@ -49,13 +52,15 @@ def irqbal_options() -> type[PinNicQueues]:
 
 @hookimpl
 def irqbal_place(snapshot: Snapshot, draft: Draft, options: PinNicQueues) -> Iterator[Placement | Steering | Note]:
-    crowd = _Crowd(snapshot, options)
+    crowd, nodes = _Crowd(snapshot, options), Nodes(snapshot, draft)
     for interface in _chosen(snapshot, options):
         queues = _queues(snapshot, interface)
-        homes = crowd.place(interface, queues, draft)
+        homes = crowd.place(interface, queues, nodes)
         for index, irqs in queues.items():
             if index in homes:
                 cpu, room = homes[index]
+                if options.cpus.word == "local":
+                    room |= nodes.room(irqs)
                 yield from _placements(irqs, index, cpu, room, snapshot.local_cpus(irqs[0]), options)
         yield from _steer(snapshot, interface, queues, options)
     if options.rfs.isdecimal() and 0 <= snapshot.rfs_entries < int(options.rfs):
@@ -109,10 +114,10 @@ class _Crowd:
         self._on_core: dict[tuple[int, int], int] = {}
 
     def place(
-        self, interface: Interface, queues: dict[int, tuple[Irq, ...]], draft: Draft
+        self, interface: Interface, queues: dict[int, tuple[Irq, ...]], nodes: Nodes
     ) -> dict[int, tuple[int, CpuSet]]:
         """(CPU, the set it was chosen from) for each queue that has any CPU left."""
-        rooms = {index: room for index, irqs in queues.items() if (room := self._room(irqs, draft))}
+        rooms = {index: room for index, irqs in queues.items() if (room := self._room(irqs, nodes))}
         if not rooms:
             return {}
         smallest = min(len(room) for room in rooms.values())
@@ -132,11 +137,9 @@ class _Crowd:
             homes[index] = (cpu.number, rooms[index])
         return homes
 
-    def _room(self, irqs: tuple[Irq, ...], draft: Draft) -> CpuSet:
+    def _room(self, irqs: tuple[Irq, ...], nodes: Nodes) -> CpuSet:
         """The CPUs that a queue may use: of those asked for what limits leave, else whatever they leave at all."""
-        allowed = draft.allowed(irqs[0])
-        for irq in irqs[1:]:
-            allowed &= draft.allowed(irq)
+        allowed = nodes.allowed(irqs)
         where = self._options.cpus
         if where.cpus is not None:
             return where.cpus & allowed

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 from irqbal import CpuSet, Draft, Irq, Meta, Options, Percent, Placement, Snapshot, hookimpl
+from irqbal_policies.nodes import Nodes
 
 IDLE_LOAD = 2e-4
 """Seconds of CPU a second below which an IRQ counts as idle (about twenty interrupts a second)."""
@@ -16,10 +17,8 @@ IDLE_FLOOR = 5e-5
 """… but never less than this."""
 SIBLING = 0.25
 """What a sibling thread's load counts for on this one."""
-NODE_BUSY = 0.6
-"""A node whose CPUs are this busy with interrupts may hand some to other nodes …"""
-NODE_RELIEF = 0.7
-"""… if the mean over all CPUs is below this share of its own mean."""
+APART = 0.8
+"""Load of a queue's Rx and Tx together above which each goes its own way, until they have half of that to do."""
 SQUEEZE = 0.01
 """CPUs of load that each squeeze or drop a second counts for: softirqs there have too little time already …"""
 SQUEEZE_MOST = 0.1
@@ -29,8 +28,9 @@ PILE = 128
 SIGMAS = 3.0
 """Standard errors by which a CPU's load must be too high before a settled placement is touched."""
 
-SMALL, SMALL_SHARE = 0.01, 0.2
-"""A settled host is left alone while its busiest CPU has no more than this much of a CPU too much to do, and no more than this share."""
+SMALL, SMALL_SHARE, TINY = 0.01, 0.2, 0.0025
+"""A settled host is left alone while its busiest CPU has no more than this much of a CPU too much to do, and no more than this share; or
+as little as makes no difference, whatever share that is."""
 
 
 class SpreadByRate(Options, frozen=True):
@@ -57,8 +57,8 @@ def irqbal_place(snapshot: Snapshot, draft: Draft, options: SpreadByRate) -> Ite
     for group in groups:
         cpu = board.home[group]
         why = f"{reason}; " if cpu != before.get(group) else ""
-        number = group.irqs[0].number
-        yield Placement(number, CpuSet.of(cpu), f"{why}{group.load * 100:.2f} % of a CPU, on CPU {cpu}")
+        number, alone = group.irqs[0].number, len(group.irqs) == 1
+        yield Placement(number, CpuSet.of(cpu), f"{why}{group.load * 100:.2f} % of a CPU, on CPU {cpu}", alone=alone)
     yield from _stay(draft, idle)
     yield from _thin_piles(snapshot, draft, idle)
 
@@ -91,12 +91,13 @@ def _groups(snapshot: Snapshot, draft: Draft) -> tuple[list[_Group], list[Irq]]:
     threshold = max(IDLE_FLOOR, min(IDLE_LOAD, IDLE_SHARE * mean))
     groups: list[_Group] = []
     idle: list[Irq] = []
-    rooms = _Rooms(snapshot, draft)
-    for irqs in [*free.values(), *([irq] for irq in singles)]:
+    nodes = Nodes(snapshot, draft)
+    for irqs in [*_parted(free.values()), *([irq] for irq in singles)]:
         load, rate = sum(irq.load for irq in irqs), sum(irq.rate for irq in irqs)
         # What irqbal has put on one CPU stays loaded until it is nearly silent, or it would come and go.
         settled = all(irq.placed is not None and len(irq.affinity) == 1 for irq in irqs)
-        room = rooms.of(irqs)
+        claim = draft.claim(irqs[0])
+        room = nodes.room(irqs) if claim is None else (claim.cpus or CpuSet()) & nodes.allowed(irqs)
         if room and rate > 0 and load > (threshold / 4 if settled else threshold):
             groups.append(_Group(irqs, room, _home(irqs, room, draft)))
         else:
@@ -104,41 +105,14 @@ def _groups(snapshot: Snapshot, draft: Draft) -> tuple[list[_Group], list[Irq]]:
     return groups, idle
 
 
-class _Rooms:
-    """The CPUs that free IRQs may choose from: those that an open claim names, else the allowed ones of their own node."""
-
-    def __init__(self, snapshot: Snapshot, draft: Draft) -> None:
-        self._snapshot, self._draft = snapshot, draft
-        self._loads: dict[int, float] = {}
-        self._relief: dict[tuple[int, int, bool], CpuSet] = {}
-        for irq in snapshot.irqs:
-            if irq.load and irq.effective:
-                for cpu in irq.effective:
-                    self._loads[cpu] = self._loads.get(cpu, 0.0) + irq.load / len(irq.effective)
-
-    def of(self, irqs: list[Irq]) -> CpuSet:
-        allowed = self._draft.allowed(irqs[0])
-        for irq in irqs[1:]:
-            allowed &= self._draft.allowed(irq)
-        claim = self._draft.claim(irqs[0])
-        if claim is not None:
-            return (claim.cpus or CpuSet()) & allowed
-        local = self._snapshot.local_cpus(irqs[0]) & allowed
-        if not local or local == allowed:
-            return allowed
-        away = bool(irqs[0].placed) and not irqs[0].effective & local
-        key = (local.bits, allowed.bits, away)
-        if key not in self._relief:
-            self._relief[key] = self._relieved(local, allowed, away)
-        return self._relief[key]
-
-    def _relieved(self, local: CpuSet, allowed: CpuSet, away: bool) -> CpuSet:
-        """Its own node, unless that is so busy that the way to another one pays; who is away returns only once it is calm."""
-        mean = sum(self._loads.get(cpu, 0.0) for cpu in local) / len(local)
-        overall = sum(self._loads.get(cpu, 0.0) for cpu in allowed) / len(allowed)
-        if away:
-            return allowed if mean > NODE_BUSY / 2 else local
-        return allowed if mean > NODE_BUSY and overall < NODE_RELIEF * mean else local
+def _parted(pairs: Iterable[list[Irq]]) -> Iterator[list[Irq]]:
+    """The halves of a queue go together, unless they have more to do than one CPU should."""
+    for irqs in pairs:
+        apart = len({irq.affinity for irq in irqs if irq.placed is not None and len(irq.affinity) == 1}) > 1
+        if sum(irq.load for irq in irqs) > (APART / 2 if apart else APART):
+            yield from ([irq] for irq in irqs)
+        else:
+            yield irqs
 
 
 def _home(irqs: list[Irq], room: CpuSet, draft: Draft) -> int | None:
@@ -191,7 +165,7 @@ class _Board:
         slack = 0.0 if settling else SIGMAS * noise / self._capacity[busiest]
         good = bound * (1 + (min_gain / 3 if settling else min_gain))
         if not settling:
-            good = max(good, min(bound + SMALL, bound * (1 + SMALL_SHARE)))
+            good = max(good, min(bound + SMALL, bound * (1 + SMALL_SHARE)), bound + TINY)
         if old - slack <= good:
             return "balanced"
         start = dict(self.home)
