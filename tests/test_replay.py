@@ -70,7 +70,9 @@ def test_two_configurations_beside_what_was_done(folder: Path, ratios: list[floa
     words = window(folder, "-c", str(folder / "none.yaml"), "-c", str(folder / "some.yaml"))
     done = irqbal(*words, "--json")
     was, none, some = json.loads(done.stdout)
-    assert was["config"] == "(as recorded)" and was["cycles"] == some["cycles"] == SECONDS // 2 - 1 and not done.stderr
+    assert was["config"] == "(as recorded)" and was["cycles"] == some["cycles"] == SECONDS // 2 - 1
+    # So short a window, in which nothing moved, leaves some doubt.
+    assert done.stderr.startswith("what single IRQs cost is known roughly: the window's halves disagree about ") and len(done.stderr) < 200
     for name in ("start", "mean", "final", "locality", "poor"):
         assert was[name] == pytest.approx(none[name]), "without a policy everything stays where it was"
     assert was["mean"] == pytest.approx(sum(ratios[3:]) / len(ratios[3:]), rel=0.15), "costs are found again"
@@ -79,7 +81,8 @@ def test_two_configurations_beside_what_was_done(folder: Path, ratios: list[floa
     table = irqbal(*words, "--cycles", "5").stdout.splitlines()
     assert table[0].startswith(f"{SECONDS} samples, {SECONDS} s between 2027-01-15T08:00:00Z and ") and table[0].endswith(", 5 cycles")
     assert table[1].split() == ["(as", "recorded)", str(folder / "none.yaml"), str(folder / "some.yaml")]
-    assert table[-1].startswith("ms a cycle") and table[-1].split()[3] == "-"
+    assert next(line for line in table if line.startswith("ms a cycle")).split()[3] == "-"
+    assert "known roughly" in table[table.index(next(line for line in table if line.startswith("ms a cycle"))) + 1]
 
 
 def test_what_is_gone_is_made_up_and_named(folder: Path, ratios: list[float]) -> None:
@@ -162,6 +165,19 @@ def test_costs_are_recovered_from_the_cpus_times() -> None:
         for cpu, (spent, _) in frame.spent.items():
             shared = sum(value for value, where in zip(frame.hard, frame.cpus, strict=True) if where == cpu)
             assert shared + frame.rest[cpu][0] == pytest.approx(spent), "what was measured is divided, no more and no less"
+
+
+def test_what_the_times_do_not_tell_is_doubted() -> None:
+    """Two IRQs that fire alike on the same CPU all the time: nobody can know which of them costs how much."""
+    assert played(200).doubt() < 0.05 and played(1).doubt() == 1.0
+    twins = Recording()
+    for at in range(100):
+        count = 1000 + 50 * (at % 7)
+        twins.add(NOW + at + 1, 1.0, {("a", 0): count, ("b", 0): count}, {0: 12e-6 * count}, {0: 24e-6 * count})
+    assert twins.doubt() > 0.25
+    without = Recording()
+    without.add(NOW, 1.0, {("a", 0): 10}, {}, {})
+    assert without.doubt() == 0.0, "there is nothing to be found out"
 
 
 def test_without_times_every_interrupt_counts_alike() -> None:

@@ -24,6 +24,8 @@ from irqbal.watch import Watch
 RECORDED = "(as recorded)"
 """Stands for a configuration's name where nothing was tried: what really happened."""
 MOST_DECISIONS = 1_000_000
+UNSURE = 0.15
+"""Share of the time that may be attributed one way or another without a word."""
 FEW = 8
 """Names in one sentence, at most."""
 _IDENTITY = re.compile(r"(?P<where>[^/]+)/(?P<vector>-|\d+)/(?P<action>.+?)(?:#\d+)?")
@@ -71,6 +73,11 @@ def read(store: HistoryStore, start: float, end: float, root: Path, host: str = 
     recording.share_out()
     if not recording.timed:
         said.append("no CPU's time in interrupts was recorded: every interrupt counts alike")
+    elif (doubt := recording.doubt()) > UNSURE:
+        said.append(
+            f"what single IRQs cost is known roughly: the window's halves disagree about {doubt * 100:.0f} % of the time; "
+            "a longer one, or one in which IRQs were moved, tells more"
+        )
     frames = recording.frames
     return Replay(recording, scene, decisions, frames[0].wall - frames[0].seconds, frames[-1].wall, tuple(said))
 

@@ -63,7 +63,8 @@ def command(
     """Try configurations on a made-up host, or on recorded traffic, and measure how well they balance it. Nothing real is written.
 
     The policies are the real ones, in their real process; time is made up, so an hour takes seconds. What is printed is the true load,
-    which no balancer sees, over a bound that no placement can beat.
+    which no balancer sees, over a bound that no placement can beat: the mean over all CPUs, or the hottest IRQ. Where IRQs stay on
+    their own nodes, and one node has more to do than others, the best is more than 1.00.
 
     With --history the interrupts that a history recorded fire once more, on this host (or that of --root), where each configuration
     puts them; the first column is what was really done. What an interrupt costs is fitted to the CPUs' recorded times.

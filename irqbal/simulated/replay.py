@@ -113,7 +113,25 @@ class Recording:
         hard, soft = (dict(zip(self.names, costs, strict=True)) for costs, _ in found)
         return hard, soft
 
-    def _share(self, kind: int) -> tuple[list[float], float]:
+    def doubt(self) -> float:
+        """The share of the time about which the recording's halves disagree, when their fits set out from different guesses."""
+        middle = len(self.frames) // 2
+        if not (self.timed and middle):
+            return float(self.timed)
+        times: list[list[float]] = []
+        for frames, tilt in ((self.frames[:middle], 2.0), (self.frames[middle:], 0.5)):
+            half = Recording()
+            half.names, half.frames, half.timed = self.names, frames, True
+            times.append([hard + soft for hard, soft in zip(*(half._share(kind, tilt)[0] for kind in (0, 1)), strict=True)])
+        amounts = dict.fromkeys(range(len(self.names)), 0.0)
+        for at, count in ((at, count) for frame in self.frames for at, count in zip(frame.lines, frame.counts, strict=True)):
+            amounts[at] += count
+        # Who never fired in one of the halves says nothing about it.
+        pairs = [(a * amount, b * amount) for a, b, amount in zip(*times, amounts.values(), strict=True) if a > 0 and b > 0]
+        total = sum(a + b for a, b in pairs)
+        return sum(abs(a - b) for a, b in pairs) / total if total > 0 else 0.0
+
+    def _share(self, kind: int, tilt: float = 1.0) -> tuple[list[float], float]:
         """(seconds an interrupt by index, background in seconds a second) of one kind of time."""
         if not self.timed:
             return [0.0 if kind else _NOMINAL] * len(self.names), 0.0
@@ -126,7 +144,8 @@ class Recording:
             for at, count in served.items():
                 amounts[at] += count
         total = sum(amounts)
-        costs = [(1 - _IDLE) * spent / total if total else 0.0] * len(self.names)
+        mean = (1 - _IDLE) * spent / total if total else 0.0
+        costs = [mean * tilt ** (at % 3 - 1) for at in range(len(self.names))]
         background = (_IDLE if total else 1.0) * spent / seconds if seconds else 0.0
         terms = sum(len(served) + 1 for served, _, _ in equations)
         for _ in range(max(_LEAST_STEPS, min(_STEPS, _WORK // max(1, terms)))):
