@@ -120,6 +120,23 @@ def test_an_irq_that_was_just_moved_stays_until_the_cooldown_is_over() -> None:
     assert moves_of(plan(later, other, ledger=ledger, cooldown=30.0), snapshot) == {"uart0": "2"}
 
 
+def test_who_would_come_where_an_irq_still_cools_down_waits_too() -> None:
+    """Half of an exchange would put both on one CPU; who has nothing to do with it goes at once."""
+    loads = {f"uart{at}": 0.1 * (at + 1) for at in range(5)}
+    start = host(cpus(8), lone(*loads), loads=loads, at={f"uart{at}": str(at) for at in range(5)})
+    moved = wants(start, "p", uart0="5")
+    snapshot, ledger = applied(start, plan(start, moved))
+    # uart0 goes back to 0, where uart1 makes room for it by going to 5; uart2 follows to 1, and uart3 takes a CPU that nobody has.
+    swap = wants(start, "p", uart0="0", uart1="5", uart2="1", uart3="7", uart4="4")
+    held = plan(snapshot, swap, ledger=ledger, cooldown=30.0)
+    assert moves_of(held, snapshot) == {"uart3": "7"}
+    assert refusals(held, snapshot) == {"uart0": "cooldown", "uart1": "cooldown", "uart2": "cooldown"}
+    uart0 = irq_of(snapshot, "uart0").number
+    assert f"waits for IRQ {uart0}, which leaves CPU 5 first" in [item.reason for item in held.refused]
+    later = changed(snapshot, now=start.now + 60.0)
+    assert moves_of(plan(later, swap, ledger=ledger, cooldown=30.0), later) == {"uart0": "0", "uart1": "5", "uart2": "1", "uart3": "7"}
+
+
 @pytest.mark.parametrize("urgent", ["override", "limit", "settling"])
 def test_the_cooldown_does_not_hold_back_what_cannot_wait(urgent: str) -> None:
     snapshot, ledger = applied(HOST, plan(HOST, ALL))

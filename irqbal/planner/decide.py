@@ -186,15 +186,12 @@ class _Decision:
 
     def _within_budget(self, wants: list[_Want]) -> list[Move]:
         """Cooldown and max_moves hold back what can wait; the busiest IRQs go first."""
-        settings, now = self._draft.settings, self._snapshot.now
+        settings = self._draft.settings
         moves: list[Move] = []
         spent = 0
+        wants = wants if self._snapshot.settling else self._cooled(wants)
         for want in sorted(wants, key=lambda want: (-want.irq.load, want.irq.number)):
             waits = want.cause in ("place", "drift") and not self._snapshot.settling
-            entry = self._ledger.entry(want.irq.identity)
-            if waits and want.cause == "place" and entry.moved and now - entry.moved < settings.cooldown:
-                self._hold(want, "cooldown", f"moved {now - entry.moved:.0f} s ago; waits for {settings.cooldown:.0f} s")
-                continue
             if waits and spent >= settings.max_moves:
                 self._hold(want, "budget", f"max_moves ({settings.max_moves}) is spent in this cycle")
                 continue
@@ -204,6 +201,32 @@ class _Decision:
             moves.append(Move(irq.number, identity, generation, irq.affinity, want.cpus, want.policy, want.reason, want.cause))
             self._draft.step(irq.number, want.policy, "move", want.cpus, want.reason)
         return sorted(moves, key=lambda move: ("override", "limit", "reset", "drift", "place").index(move.cause))
+
+    def _cooled(self, wants: list[_Want]) -> list[_Want]:
+        """Those that need not wait: an IRQ that was just moved, and whoever is to come where it is still. Half of an exchange would
+        put both on one CPU."""
+        now, cooldown = self._snapshot.now, self._draft.settings.cooldown
+        go: list[_Want] = []
+        held: dict[int, int] = {}
+        for want in wants:
+            moved = self._ledger.entry(want.irq.identity).moved
+            if want.cause == "place" and moved and now - moved < cooldown:
+                self._hold(want, "cooldown", f"moved {now - moved:.0f} s ago; waits for {cooldown:.0f} s")
+                held |= _leaving(want.irq)
+            else:
+                go.append(want)
+        while held:
+            followers: dict[int, int] = {}
+            left, go = go, []
+            for want in left:
+                cpu = next((cpu for cpu in want.cpus if cpu in held), None) if want.cause == "place" else None
+                if cpu is None:
+                    go.append(want)
+                    continue
+                self._hold(want, "cooldown", f"waits for IRQ {held[cpu]}, which leaves CPU {cpu} first")
+                followers |= _leaving(want.irq)
+            held = followers
+        return go
 
     def _hold(self, want: _Want, code: str, reason: str) -> None:
         self._homes[want.irq.number] = want.irq.affinity & self._snapshot.online
@@ -290,3 +313,8 @@ class _Decision:
         }
         shared = {name: share_out(self._snapshot, queues, present.get(name)) for name, queues in homes.items()}
         return {(name, queue): cpus for name, queues in shared.items() for queue, cpus in queues.items()}
+
+
+def _leaving(irq: Irq) -> dict[int, int]:
+    """The CPU that has something to do as long as this IRQ is there, and the IRQ's number."""
+    return {irq.effective.first: irq.number} if irq.load > 0 and len(irq.effective) == 1 else {}
