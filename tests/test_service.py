@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -366,6 +367,21 @@ def test_the_documents_central_servers_are_started_with_options_that_there_are()
     assert len(lines) >= 3
     for line in lines:
         assert {word for word in line.split() if word.startswith("-")} <= known, line
+
+
+def configurations() -> Iterator[tuple[str, str]]:
+    """Each configuration that a document shows, with the document's name."""
+    for path in sorted([TOP / "README.md", *(TOP / "docs").glob("*.md")]):
+        for block in re.findall(r"^```yaml\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+            yield path.stem, block
+
+
+@pytest.mark.parametrize(("document", "text"), [pytest.param(*found, id=f"{found[0]}-{at}") for at, found in enumerate(configurations())])
+def test_the_documents_configurations_are_good(tmp_path: Path, document: str, text: str) -> None:
+    """As a whole file, or as the section of one that they show."""
+    config = tmp_path / "irqbal.yaml"
+    config.write_text(text)
+    assert "good;" in machine.irqbal("check", "-c", str(config)).stdout, document
 
 
 def test_the_documents_commands_work(tmp_path: Path) -> None:
