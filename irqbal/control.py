@@ -128,7 +128,7 @@ class Control(Past):
             return self
         raise ApiError(404, "no-such-host", f"this daemon answers for {self.name} alone", [self.name])
 
-    def health(self, ready: bool) -> answers.Health:
+    async def health(self, ready: bool) -> answers.Health:
         """Alive: no cycle hangs. Ready: a cycle was run, and not long ago."""
         busy = self._daemon.busy_seconds()
         if busy > STUCK:

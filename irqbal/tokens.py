@@ -114,9 +114,9 @@ class Tokens:
         self._by_digest: dict[str, Token] = {}
 
     @property
-    def admin_file(self) -> Path:
-        """Where root finds a token that may do everything."""
-        return self._folder / ADMIN_FILE
+    def where(self) -> str:
+        """Where somebody who has none gets one."""
+        return f"on the host itself, root finds one in {self._folder / ADMIN_FILE}, and `irqbal token add` makes more"
 
     def find(self, text: str, now: float) -> Token | None:
         """The token with this text, unless it has expired at `now` (seconds since the epoch). Raises IrqbalError."""

@@ -46,6 +46,11 @@ def _not_as_planned(snapshot: Snapshot, plan: Plan) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _or_explain(does: str, number: int) -> str:
+    """Which policies are enabled is not known here, and one that is has its reasons."""
+    return f"{does}: enable it, or ask `irqbal explain {number}` what speaks against that"
+
+
 def _nic_irqs(snapshot: Snapshot) -> list[Irq]:
     return [irq for irq in snapshot.irqs if irq.queue is not None and irq.queue.kind != "io" and irq.queue.active]
 
@@ -60,7 +65,7 @@ def _remote(snapshot: Snapshot) -> Iterator[Finding]:
         if irq.effective and not irq.effective & local:
             yield Finding(
                 "remote-queue", f"{irq.queue} (IRQ {irq.number}) is handled on CPU {irq.effective}, off its NIC's node "
-                f"(CPUs {local})", "enable pin_nic_queues", irq.number,
+                f"(CPUs {local})", _or_explain("pin_nic_queues keeps it there", irq.number), irq.number,
             )  # fmt: skip
 
 
@@ -75,7 +80,9 @@ def _shared_cores(snapshot: Snapshot) -> Iterator[Finding]:
     for (_, core), queues in sorted(on_core.items()):
         if len(queues) > 1:
             names = ", ".join(f"{name} queue {index}" for name, index in sorted(queues))
-            yield Finding("shared-core", f"hot queues share the core of CPU {core}: {names}", "enable spread_by_rate")
+            some = next(iter(queues.values())).number
+            advice = _or_explain("spread_by_rate parts them where that pays", some)
+            yield Finding("shared-core", f"hot queues share the core of CPU {core}: {names}", advice)
 
 
 def _beside_nvme(snapshot: Snapshot) -> Iterator[Finding]:
@@ -88,7 +95,7 @@ def _beside_nvme(snapshot: Snapshot) -> Iterator[Finding]:
             disk = disks[irq.effective.first]
             yield Finding(
                 "beside-disk", f"{irq.queue} (IRQ {irq.number}) shares CPU {irq.effective} with the hot {disk.action}",
-                "spread_by_rate counts the disk's load and moves the NIC's queue", irq.number,
+                _or_explain("spread_by_rate counts the disk's load and moves the queue where that pays", irq.number), irq.number,
             )  # fmt: skip
 
 
@@ -116,7 +123,8 @@ def _on_isolated(snapshot: Snapshot) -> Iterator[Finding]:
         there = irq.effective & isolated
         if there and irq.rate > 0:
             why = f": {irq.unmovable}" if irq.unmovable else ""
-            advice = f"boot with isolcpus=managed_irq,{isolated}" if irq.unmovable else "enable isolate_cores"
+            boot = f"boot with isolcpus=managed_irq,{isolated}"
+            advice = boot if irq.unmovable else _or_explain("isolate_cores moves it away", irq.number)
             yield Finding("isolated", f"IRQ {irq.number} ({irq.action}) fires on isolated CPU {there}{why}", advice, irq.number)
     for thread in snapshot.threads:
         if thread.cpu in isolated:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import signal
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -13,25 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from pymongo import MongoClient, monitoring
 
 import machine
 from browser import Site, browser, watched
-from fleet import BOOT, Made, central, fill
+from fleet import Made, central, fill
 from irqbal import tokens
 from irqbal.api.contract import ROUTES
-from irqbal.cli import cli as irqbal_cli
 from irqbal.client.cli import cli
 from irqbal.client.http import Refused
-from irqbal.errors import ConfigError, HistoryError
 from irqbal.history.documents import date
-from irqbal.history.samples import Sample, Series, State
-from irqbal.history.sqlite import FILE, SqliteHistory
-from mongod import Mongod, free_port, plain
+from mongod import Mongod, plain
 
 HOSTS = [
     Made("db1"), Made("db2", remote=True, isolated=True, drifted=3, aside="spread_by_rate"), Made("old", old=True),
@@ -163,20 +155,25 @@ def test_what_needs_a_kernel_is_refused_with_whom_to_ask(mongo: Mongod, tmp_path
                     urllib.request.urlopen(request, timeout=10)
                 said = json.load(refused.value)["error"]
                 refused.value.close()
-                if route.name == "clear_override":
-                    assert (refused.value.code, said["code"]) == (404, "no-override")
-                else:
-                    assert (refused.value.code, said["code"]) == (409, "central"), route.name
-                    assert "ask the daemon on db1 itself" in said["message"]
+                assert (refused.value.code, said["code"]) == (409, "central"), route.name
+                assert "ask the daemon on db1 itself" in said["message"]
         # The only host needs no name, and anonymous people may only read.
         assert get(base, "/status")["host"] == "db1"
-        assert ask(base, "/api/v1/cycle", "POST")[0] == 401
+        status, said = ask(base, "/api/v1/cycle", "POST")
+        assert status == 401 and "on the central server, `irqbal token add NAME` makes one" in said["error"]["message"]
 
 
-def _config(folder: Path) -> Path:
-    config = folder / "irqbal.yaml"
-    config.write_text(f"state_dir: {folder / 'state'}\n")
-    return config
+def test_readiness_follows_the_store_though_nobody_asks_for_anything_else(tmp_path: Path) -> None:
+    with plain(tmp_path / "mongod") as server:
+        url = f"mongodb://127.0.0.1:{server.port}/?serverSelectionTimeoutMS=500"
+        fill(url, "ready", [Made("db1")], time.time())
+        with central(url, "ready", tmp_path / "state") as base:
+            assert ask(base, "/readyz")[0] == 200
+            server.kill()
+            machine.wait_for(lambda: ask(base, "/readyz")[0] == 503, 20)
+            assert "cannot be read" in ask(base, "/readyz")[1]["error"]["message"] and ask(base, "/healthz")[0] == 200
+            server.start()
+            machine.wait_for(lambda: ask(base, "/readyz")[0] == 200, 20)
 
 
 def test_of_several_hosts_one_must_be_named(base: str) -> None:
@@ -240,6 +237,12 @@ def test_the_client_asks_any_host_and_all_of_them(base: str) -> None:
         cli(["127.0.0.1", port, "status"], standalone_mode=False)
 
 
+def late(route: Route) -> None:
+    """A second after it was asked for."""
+    time.sleep(1)
+    route.continue_()
+
+
 def test_the_dashboard_shows_the_fleet_and_goes_into_a_host(base: str, tmp_path: Path) -> None:
     with browser() as chromium, watched(chromium, Site(base, tmp_path)) as shown:
         page = shown.page
@@ -252,6 +255,8 @@ def test_the_dashboard_shows_the_fleet_and_goes_into_a_host(base: str, tmp_path:
         expect(page.get_by_text("2 of 3 hosts")).to_be_visible()
         page.get_by_label("Show also").select_option("remote-queue")
         expect(page.get_by_role("region", name="Findings").locator("tbody tr")).to_have_count(6)
+        # The status may well be the last of all answers.
+        page.route("**/hosts/db1/status", late)
         page.get_by_role("region", name="Hosts").get_by_role("link", name="db1").click()
         expect(page.locator(".verdict")).to_contain_text("busiest CPU")
         assert page.locator(".cpumap button").count() == 8 and "host=db1" in page.url
@@ -262,56 +267,3 @@ def test_the_dashboard_shows_the_fleet_and_goes_into_a_host(base: str, tmp_path:
         page.get_by_label("Host", exact=True).press("Enter")
         expect(page.locator(".u-wrap canvas").first).to_be_visible()
         assert "host=db2" in page.url and shown.problems == []
-
-
-@pytest.fixture
-def own_logging() -> Iterator[None]:
-    """A command in this process sets logging up; afterwards it is as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-@pytest.mark.usefixtures("own_logging")
-def test_the_command_serves_a_history_file_and_refuses_what_others_could_read_along(tmp_path: Path) -> None:
-    path = tmp_path / FILE
-    store, now = SqliteHistory(path), time.time()
-    irq = State("0000:3b:00.0/1/eth0-TxRx-0", 24, "eth0-TxRx-0", "0000:3b:00.0", "eth0/rxtx-0", "0-3", "2")
-    for sequence in range(1, 4):
-        store.add_sample(Sample(sequence, BOOT, now - 200 + 60 * sequence, 60.0, {Series("irq", irq.identity, 2): 600}, (irq,)))
-    store.close()
-    words = ["serve", "--store", f"sqlite://{path}", "--name", "db9", "-c", str(_config(tmp_path))]
-    port = free_port()
-    secret = tmp_path / "token"
-    secret.write_text("a secret\n")
-    for error, said, more in (
-        (ConfigError, "without `tls`", ["0.0.0.0"]), (click.UsageError, "go together", ["--cert", "x", "127.0.0.1"]),
-        (HistoryError, "there is no history at", ["--store", str(tmp_path / "none"), "127.0.0.1"]),
-    ):  # fmt: skip
-        with pytest.raises(error, match=said):
-            irqbal_cli([*words, *more, str(port)], standalone_mode=False)
-    with (tmp_path / "log").open("wb") as out:
-        process = subprocess.Popen([machine.IRQBAL, *words, "--token-file", str(secret), "127.0.0.1", str(port)], stderr=out)
-    try:
-        machine.wait_for(lambda: "serving 1 hosts" in (tmp_path / "log").read_text(), 15, tmp_path / "log")
-        base = f"http://127.0.0.1:{port}"
-        assert [item["host"] for item in get(base, "/hosts")] == ["db9"]
-        (found,) = get(base, "/irqs")
-        assert (found["name"], found["rate"], found["affinity"], found["effective"]) == ("eth0-TxRx-0", 10.0, "0-3", "2")
-        assert [point["counts"] for point in get(base, "/irqs/24/history?start=10m&step=10m")["points"]] == [{"2": 1800}]
-        for token, status in (("a secret", 200), ("another", 401)):
-            request = urllib.request.Request(f"{base}/api/v1/status", headers={"Authorization": f"Bearer {token}"})
-            try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
-                    assert answer.status == status
-            except urllib.error.HTTPError as error:
-                assert error.code == status
-                error.close()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()

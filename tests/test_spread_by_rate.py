@@ -12,6 +12,7 @@ import pytest
 from builders import Maker, Says, applied, changed, cpus, host, limit, lone, moves_of, nic, nvme, plan, planned, s, wants
 from irqbal.model import Cpu, Plan, Snapshot
 from irqbal.planner import Ledger, Settings
+from irqbal.verify import verify
 from irqbal.wire import Percent
 from irqbal_policies.pin_nic_queues import PinNicQueues
 from irqbal_policies.pin_nic_queues import irqbal_place as pin_place
@@ -117,6 +118,11 @@ def test_queues_that_are_pinned_to_an_overloaded_node_may_leave_it() -> None:
     loads = {f"eth0-TxRx-{at}": 0.45 for at in range(8)}
     snapshot, _ = run(host(cpus(8, nodes=2), nic("eth0", 8), loads=loads, settling=True), pin())
     assert max(on_cpus(snapshot).values()) == pytest.approx(0.45)
+    # Nobody is told that a queue is at home which is not, nor to enable what is enabled.
+    reasons = {irq.affinity.first: irq.placed.reason for irq in snapshot.irqs if irq.queue and irq.placed}
+    assert set(reasons) == set(range(8)) and all("its own is overloaded" in reason for reason in reasons.values()), reasons
+    away = [item for item in verify(snapshot, Plan(), ()) if item.code == "remote-queue"]
+    assert len(away) == 4 and all(f"ask `irqbal explain {item.irq}` what speaks against that" in item.advice for item in away)
     strict = Says("pin_nic_queues", place=lambda snapshot, draft: pin_place(snapshot, draft, PinNicQueues(xps=False, rebalance=False)))
     pinned, _ = run(host(cpus(8, nodes=2), nic("eth0", 8), loads=loads, settling=True), strict)
     assert set(homes(pinned).values()) == {"0", "1", "2", "3"}

@@ -122,8 +122,7 @@ class Gate:
             raise ApiError(403, "forbidden", f"{caller.who} has the scope {held}, this needs {needed}: "
                            f"make another with `irqbal token add NAME --scope {needed}`")  # fmt: skip
         raise ApiError(
-            401, "unauthorized", f"this needs a token with the scope {needed}: `Authorization: Bearer …`; on the host itself, "
-            f"root finds one in {self._tokens.admin_file}, and `irqbal token add` makes more",
+            401, "unauthorized", f"this needs a token with the scope {needed}: `Authorization: Bearer …`; {self._tokens.where}",
             headers={"WWW-Authenticate": 'Bearer realm="irqbal"'},
         )  # fmt: skip
 

@@ -158,7 +158,7 @@ class Backend(Protocol):
     async def findings(self, code: str) -> list[answers.FindingView]:
         """What is not as it should be on any of them; with a code, of this kind."""
 
-    def health(self, ready: bool) -> answers.Health:
+    async def health(self, ready: bool) -> answers.Health:
         """Alive, or ready."""
 
     async def metrics(self) -> bytes:

@@ -42,12 +42,14 @@ class Listeners:
     """Serves a backend on the configured addresses.
 
     `owns_socket`: this daemon holds the host's lock, so the socket below the run folder is its own, whatever `listen` says:
-    `irqbal restore` asks there.
+    `irqbal restore` asks there. `needed`: this process does nothing else, so that it cannot go on without any address.
     """
 
-    def __init__(self, backend: Backend, options: ApiOptions, places: Folders, owns_socket: bool, tokens: Tokens | None = None) -> None:
+    def __init__(
+        self, backend: Backend, options: ApiOptions, places: Folders, owns_socket: bool, tokens: Tokens | None = None, needed: bool = False,
+    ) -> None:  # fmt: skip
         self._backend, self._options, self._places = backend, options, places
-        self._owns_socket = owns_socket
+        self._owns_socket, self._needed = owns_socket, needed
         self._tokens = tokens or Tokens(places.state)
         self._failures = 0
         self._gate = Gate(_access(options), self._tokens)
@@ -61,7 +63,8 @@ class Listeners:
         return self._failures + self._gate.failures
 
     async def open(self) -> None:
-        """Listen. Raises ConfigError if the certificate cannot be used; an address that cannot be had now is tried again."""
+        """Listen. Raises ConfigError if the certificate cannot be used, and IrqbalError if an address is needed and none can be had; one
+        that cannot be had now is tried again."""
         if self._owns_socket:
             try:
                 ensure_admin(self._places.state)
@@ -73,9 +76,15 @@ class Listeners:
         shared, door = Shared(self._backend, self._gate, Router(), Cache(), Turns()), Door()
         self._plain = Server(shared, door)
         self._server = self._plain if tls is None else Server(shared, door, tls)
-        left = [text for text in self._addresses() if not self._listen(text, first=True)]
-        if left:
-            self._retry = asyncio.create_task(self._try_again(left))
+        addresses = self._addresses()
+        problems = {text: said for text in addresses if (said := self._listen(text))}
+        if self._needed and len(problems) == len(addresses):
+            raise IrqbalError("\n".join(f"cannot listen on {text}: {said}; nothing is served" for text, said in problems.items()))
+        for text, said in problems.items():
+            meanwhile = "" if self._needed else "balancing goes on, and "
+            log.error("the API cannot listen on %s: %s; %sit is tried again every %.0f s", text, said, meanwhile, RETRY)
+        if problems:
+            self._retry = asyncio.create_task(self._try_again(list(problems)))
 
     async def close(self) -> None:
         """Stop listening, and give requests under way a moment."""
@@ -130,8 +139,8 @@ class Listeners:
             )  # fmt: skip
         return found
 
-    def _listen(self, text: str, first: bool) -> bool:
-        """Whether it is listened on now."""
+    def _listen(self, text: str) -> str:
+        """Listen there too; returns what is in the way, if it cannot be had now."""
         assert self._server is not None and self._plain is not None
         address = address_of(text)
         try:
@@ -140,12 +149,9 @@ class Listeners:
             else:
                 self._server.add_sockets(bind_sockets(address[1], address[0]))
         except (OSError, ValueError) as error:
-            if first:
-                said = error.strerror if isinstance(error, OSError) and error.strerror else error
-                log.error("the API cannot listen on %s: %s; balancing goes on, and it is tried again every %.0f s", text, said, RETRY)
-            return False
+            return (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
         log.info("the API%s on %s", " listens" if address is None else " and the dashboard listen", text)
-        return True
+        return ""
 
     def _unix(self, path: Path) -> socket.socket:
         """A socket for everybody: who may do what is decided by the credentials that the kernel tells of each caller."""
@@ -164,7 +170,7 @@ class Listeners:
     async def _try_again(self, left: list[str]) -> None:
         while left:
             await asyncio.sleep(RETRY)
-            left = [text for text in left if not self._listen(text, first=False)]
+            left = [text for text in left if self._listen(text)]
 
 
 def _access(options: ApiOptions) -> Access:

@@ -37,6 +37,10 @@ FOLLOW = 1.0
 """Seconds between two looks for cycles that somebody listens for …"""
 BEAT = 15.0
 """… and between two signs of life for those who listen."""
+PROBED = 2.0
+"""Seconds for which the store's last answer says whether this server is ready …"""
+PATIENCE = 3.0
+"""… and how long one is waited for."""
 NAMED = 20
 
 
@@ -52,6 +56,8 @@ class Fleet:
         self._listeners: dict[str, Subscribers] = {}
         self._following: asyncio.Task[None] | None = None
         self._trouble = ""
+        self._asked = -PROBED
+        self._probing: asyncio.Task[None] | None = None
         self.auth_failures: Callable[[], int] = lambda: 0
 
     async def read(self, work: Callable[[FleetStore], T]) -> T:
@@ -63,6 +69,8 @@ class Fleet:
                 log.error("%s", error)
             self._trouble = str(error)
             raise
+        finally:
+            self._asked = time.monotonic()
         if self._trouble:
             log.warning("the store can be read again")
         self._trouble = ""
@@ -91,7 +99,8 @@ class Fleet:
             if len(known) != 1:
                 many = f"{len(known)} hosts" if known else "no host yet"
                 raise ApiError(
-                    409, "which-host", f"this server tells about {many}: ask below /api/v1/hosts/HOST; GET /api/v1/hosts lists them",
+                    409, "which-host", f"this server tells about {many}: ask below /api/v1/hosts/HOST (`irqbal-client … --on HOST`); "
+                    "GET /api/v1/hosts lists them",
                     [facts.host for facts in known[:NAMED]],
                 )  # fmt: skip
             name = known[0].host
@@ -110,9 +119,22 @@ class Fleet:
             for item in items
         ]
 
-    def health(self, ready: bool) -> answers.Health:
-        """Alive: always. Ready: the store could be read when it was last asked."""
-        return answers.Health(not (ready and self._trouble), self._trouble if ready else "")
+    async def health(self, ready: bool) -> answers.Health:
+        """Alive: always. Ready: the store can be read, as of a moment ago at most."""
+        if not ready:
+            return answers.Health(True)
+        if time.monotonic() - self._asked > PROBED:
+            # One at a time, whoever asks: a thread that waits for the store cannot be called back.
+            if self._probing is None or self._probing.done():
+                self._probing = asyncio.create_task(self._probe())
+            done, _ = await asyncio.wait([self._probing], timeout=PATIENCE)
+            if not done:
+                return answers.Health(False, f"the store has not answered for {PATIENCE:.0f} s")
+        return answers.Health(not self._trouble, self._trouble)
+
+    async def _probe(self) -> None:
+        with contextlib.suppress(HistoryError):
+            await self.read(lambda store: store.ping())
 
     async def metrics(self) -> bytes:
         """Prometheus' text format: of the server itself. Each host's own metrics are on that host."""
@@ -181,8 +203,9 @@ class Fleet:
         """Send listeners home, and let the store go."""
         for listeners in self._listeners.values():
             listeners.end()
-        if self._following is not None:
-            self._following.cancel()
+        for task in (self._following, self._probing):
+            if task is not None:
+                task.cancel()
         self._threads.shutdown()
         self._store.close()
 

@@ -24,18 +24,31 @@ class WithFile(Tokens):
     """Besides the tokens of a folder, the one in a file: it may read. The file is read each time, so that it can be replaced."""
 
     def __init__(self, folder: Path, file: Path | None) -> None:
+        """Raises IrqbalError if the file holds none now."""
         super().__init__(folder)
         self._file = file
+        if file is not None and not self._mine(file):
+            raise IrqbalError(f"{file} is empty: it is to hold the token that may read")
+
+    @property
+    def where(self) -> str:
+        """Where somebody who has none gets one."""
+        file = f", and {self._file} holds one that reads" if self._file else ""
+        return f"on the central server, `irqbal token add NAME` makes one{file}"
+
+    @staticmethod
+    def _mine(file: Path) -> str:
+        try:
+            return file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise IrqbalError(f"{file} cannot be read: {error}") from error
 
     def find(self, text: str, now: float) -> Token | None:
         """The token with this text. Raises IrqbalError."""
         found = super().find(text, now)
         if found is not None or self._file is None:
             return found
-        try:
-            mine = self._file.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise IrqbalError(f"{self._file} cannot be read: {error}") from error
+        mine = self._mine(self._file)
         return Token("token-file", "read", digest(mine), now) if mine and digest(mine) == digest(text) else None
 
 
@@ -47,7 +60,7 @@ class Central:
         self._places, self._tokens = places, WithFile(places.state, token_file)
 
     def run(self) -> int:
-        """Run until SIGTERM or SIGINT. Raises ConfigError if the certificate cannot be used."""
+        """Run until SIGTERM or SIGINT. Raises ConfigError if the certificate cannot be used, IrqbalError if the address cannot be had."""
         asyncio.run(self.serve())
         return 0
 
@@ -58,10 +71,10 @@ class Central:
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, done.set)
         fleet = Fleet(self._store, self._since)
-        listeners = Listeners(fleet, self._options, self._places, owns_socket=False, tokens=self._tokens)
+        listeners = Listeners(fleet, self._options, self._places, owns_socket=False, tokens=self._tokens, needed=True)
         fleet.auth_failures = listeners.auth_failures
-        await listeners.open()
         try:
+            await listeners.open()
             began = time.monotonic()
             try:
                 known = len(await fleet.facts())

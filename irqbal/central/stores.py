@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,11 +22,17 @@ from irqbal.history.told import Facts, Seen
 from irqbal.model import Plan
 from irqbal.verify import Finding, verify
 
+UNTOLD = ("remote-queue", "queue-count")
+"""Findings about nodes, of which a history file says nothing."""
+
 
 class FleetStore(Protocol):
     """Reading; all methods block, and up to `threads` may be called at once. They raise HistoryError with a sentence."""
 
     threads: int
+
+    def ping(self) -> None:
+        """Do nothing but see that questions are answered."""
 
     def facts(self, since: float) -> list[Facts]:
         """Every host that was heard of since then, by name."""
@@ -62,13 +70,49 @@ class OneFile:
 
     threads = 1
 
-    def __init__(self, store: SqliteHistory, name: str) -> None:
-        self._store, self._name = store, name
+    def __init__(self, url: str, state: Path, name: str) -> None:
+        """Raises HistoryError with a sentence."""
+        self._url, self._state, self._name = url, state, name
+        self._store = self._open()
+        self._opened = _which(self._store.path)
+        self._facts: Facts | None = None
+
+    def _open(self) -> SqliteHistory:
+        store = open_store(self._url, self._state)
+        assert isinstance(store, SqliteHistory)
+        return store
+
+    @contextlib.contextmanager
+    def _file(self) -> Iterator[SqliteHistory]:
+        """The file as it is now: another may have been put in its place."""
+        now = _which(self._store.path)
+        if now != self._opened:
+            fresh = self._open()
+            self._store.close()
+            self._store, self._opened, self._facts = fresh, now, None
+        try:
+            yield self._store
+        except sqlite3.Error as error:
+            raise HistoryError(f"the history {self._store.path} cannot be read: {error}") from error
+
+    def ping(self) -> None:
+        """It is there, and a history."""
+        with self._file() as store:
+            store.span()
 
     def facts(self, since: float) -> list[Facts]:
         """The one host, if its file holds anything."""
-        span = self._store.span()
-        return [] if span is None or span[1] < since else [Facts(self._name, span[1])]
+        with self._file() as store:
+            span = store.span()
+            if span is None or span[1] < since:
+                return []
+            if self._facts is None or self._facts.wall != span[1]:
+                seen = piece_together(self, Facts(self._name, span[1]))
+                record = seen.record
+                self._facts = Facts(
+                    self._name, span[1], imbalance=record.imbalance, busiest=record.busiest, cpus=store.cpus(), irqs=len(seen.snapshot.irqs)
+                )
+            return [self._facts]
 
     def line(self, host: str) -> tuple[Facts, dict[str, Any]] | None:
         """The one host."""
@@ -80,7 +124,7 @@ class OneFile:
         found = []
         for facts in self.facts(since):
             seen = piece_together(self, facts)
-            items = [item for item in verify(seen.snapshot, Plan(), ()) if code in ("", item.code)]
+            items = [item for item in verify(seen.snapshot, Plan(), ()) if item.code not in UNTOLD and code in ("", item.code)]
             found += [(facts, items)] if items else []
         return found
 
@@ -94,23 +138,36 @@ class OneFile:
 
     def newest(self, start: float, end: float, limit: int, host: str = "") -> list[Sample]:
         """The newest samples, oldest first."""
-        return self._store.newest(start, end, limit)
+        with self._file() as store:
+            return store.newest(start, end, limit)
 
     def series(self, query: Query) -> list[Point]:
         """Counts by step."""
-        return self._store.series(msgspec.structs.replace(query, host=""))
+        with self._file() as store:
+            return store.series(msgspec.structs.replace(query, host=""))
 
     def decisions(self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = "") -> list[Decision]:
         """The newest first."""
-        return self._store.decisions(start, end, identity, limit)
+        with self._file() as store:
+            return store.decisions(start, end, identity, limit)
 
     def irqs(self, host: str = "") -> list[State]:
         """As they were last seen."""
-        return self._store.irqs()
+        with self._file() as store:
+            return store.irqs()
 
     def close(self) -> None:
         """Close the file."""
         self._store.close()
+
+
+def _which(path: Path) -> tuple[int, int]:
+    """Which file lies there: (device, inode); (0, 0): none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 def piece_together(store: FleetStore, facts: Facts) -> Seen:
@@ -133,9 +190,7 @@ def open_fleet(url: str, options: MongoOptions | None, state: Path, name: str) -
     elif url:
         options = None
     if options is None:
-        store = open_store(url, state)
-        assert isinstance(store, SqliteHistory)
-        return OneFile(store, name)
+        return OneFile(url, state, name)
     try:
         from irqbal.history.mongofleet import MongoFleet
     except ImportError as error:

@@ -18,7 +18,7 @@ from irqbal.wire import Duration
 
 @click.command("serve")
 @command_options
-@click.option("--store", "url", metavar="URL", default="",
+@click.option("--store", "url", metavar="URL",
               help="mongodb://…, sqlite:///PATH or a file; else what the configuration ships to, or this host's own.")  # fmt: skip
 @click.option("--since", default="30d", show_default=True, metavar="LENGTH", help="Hosts not heard of for longer are not listed.")
 @click.option("--name", default="", help="What the one host of a history file is called; this host's name, unless given.")
@@ -30,8 +30,8 @@ from irqbal.wire import Duration
 @click.argument("host")
 @click.argument("port", type=click.IntRange(1, 65535))
 def command(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, url: str, since: str, name: str, token_file: Path | None,
-    cert: str, key: str, insecure: bool, host: str, port: int,
+    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, url: str | None, since: str, name: str,
+    token_file: Path | None, cert: str, key: str, insecure: bool, host: str, port: int,
 ) -> int:  # fmt: skip
     """A central server: the API and the dashboard at HOST and PORT over what many hosts shipped, without a kernel.
 
@@ -45,6 +45,8 @@ def command(
     if not common.debug:
         logging.getLogger().setLevel(logging.INFO)
     config = common.config()
+    if url == "":
+        raise click.UsageError("--store is empty: name a store, or leave it out for what the configuration ships to, or this host's own")
     if bool(cert) != bool(key):
         raise click.UsageError("--cert and --key go together")
     try:
@@ -53,7 +55,7 @@ def command(
         raise click.UsageError(f"--since: {error}") from error
     options = _options(config.api, host, port, TlsOptions(cert, key) if cert else config.api.tls, insecure)
     places = folders(config, common.root)
-    store = open_fleet(url, config.history.mongodb, places.state, name or platform.node())
+    store = open_fleet(url or "", config.history.mongodb, places.state, name or platform.node())
     return Central(store, age, options, places, token_file).run()
 
 

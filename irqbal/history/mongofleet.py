@@ -38,6 +38,11 @@ class MongoFleet(MongoStore):
                 options.database, read_concern=ReadConcern("majority"), read_preference=ReadPreference.SECONDARY_PREFERRED
             )
 
+    def ping(self) -> None:
+        """See that a member answers from which this reads."""
+        with self._told():
+            self._database.command("ping", read_preference=self._database.read_preference)
+
     def facts(self, since: float) -> list[Facts]:
         """Every host that was heard of since then, by name; of one whose daemon tells nothing of itself, only when that was."""
         recent = {"time": {"$gte": date(since)}}

@@ -17,6 +17,8 @@ def open_store(url: str, state: Path, option: str = "--store") -> HistoryStore:
         except ImportError as error:
             raise HistoryError(f"MongoDB needs pymongo ({error}): pip install 'irqbal[mongodb]'") from error
         return MongoStore(url)
+    if "://" in url and not url.startswith("sqlite://"):
+        raise HistoryError(f"{url} is no history's URL: {option} takes mongodb://…, sqlite:///PATH or a file")
     path = Path(url.removeprefix("sqlite://")) if url else state / FILE
     if not path.exists():
         raise HistoryError(f"there is no history at {url or path}: the daemon writes it, unless it runs dry; {option} names another")

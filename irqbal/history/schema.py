@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def connect(path: Path, read_only: bool) -> sqlite3.Connection:
     Raises sqlite3.OperationalError if it cannot be opened, sqlite3.DatabaseError if it is damaged or no history at all.
     """
     if read_only:
-        db = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None, timeout=10, check_same_thread=False)
+        name = f"file:{_quoted(path)}?{_read_only(path)}"
+        db = sqlite3.connect(name, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
@@ -87,6 +89,14 @@ def _prepare(db: sqlite3.Connection, read_only: bool) -> None:
     # Half a megabyte of pages: what is written is hardly ever read again.
     db.execute("PRAGMA cache_size = -512")
     db.execute("PRAGMA wal_autocheckpoint = 64")
+
+
+def _read_only(path: Path) -> str:
+    """To read a WAL file SQLite makes two others beside it. Where it may not (a copy on a read-only medium), nobody else writes to the
+    file either, and it is whole in itself unless a log lies beside it."""
+    log = path.with_name(f"{path.name}-wal")
+    alone = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
+    return "immutable=1" if alone else "mode=ro"
 
 
 def _quoted(path: Path) -> str:

@@ -194,6 +194,10 @@ class SqliteHistory:
             return None
         return (min(first, rolled) if rolled is not None else first, last)
 
+    def cpus(self) -> int:
+        """On how many CPUs anything was ever counted: what the file knows of the host's size."""
+        return int(self._db.execute("SELECT count(DISTINCT cpu) FROM series WHERE cpu >= 0").fetchone()[0])
+
     def sound(self) -> bool:
         """Whether the file still begins as a database does: what somebody wrote over it, SQLite may not notice for long."""
         try:

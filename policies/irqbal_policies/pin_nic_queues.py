@@ -183,9 +183,12 @@ def _placements(
     irqs: tuple[Irq, ...], index: int, cpu: int, room: CpuSet, local: CpuSet, options: PinNicQueues
 ) -> Iterator[Placement]:
     for irq in irqs:
-        where = "a CPU of its own node" if cpu in local else "no CPU of its own node is left to it"
         if options.cpus.word != "local":
             where = f"within cpus: {options.cpus}"
+        elif cpu not in local:
+            where = "no CPU of its own node is left to it"
+        else:
+            where = "on any node, as its own is overloaded" if options.rebalance and room - local else "a CPU of its own node"
         reason = f"queue {index} of {irq.queue.name if irq.queue else ''}, {where}"
         if options.rebalance:
             yield Placement(irq.number, room, reason, open=True, prefer=CpuSet.of(cpu))

@@ -29,6 +29,7 @@ export class Live {
     this.api = api;
     this.changed = changed;
     this.listeners = new Set();
+    this.asked = new Set();
     this.reset();
   }
 
@@ -87,6 +88,7 @@ export class Live {
   async refresh(signal) {
     this.status = await this.api.get("/status", {}, signal);
     this.changed();
+    for (const listener of [...this.asked]) listener();
   }
 
   async listen(signal, opened) {
@@ -134,6 +136,12 @@ export class Live {
     }
     this.changed();
     for (const listener of [...this.listeners]) listener(record);
+  }
+
+  /** Call `listener()` when the status was asked for and is there: a view may be drawn before. */
+  onStatus(listener, signal) {
+    this.asked.add(listener);
+    signal.addEventListener("abort", () => this.asked.delete(listener));
   }
 
   /** Call `listener(record)` for each cycle (null: the daemon is back), until the signal says stop. */

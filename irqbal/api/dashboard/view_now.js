@@ -89,6 +89,7 @@ export async function mount(root, context) {
     if (due) measured("irqs", () => { drawIrqs(); drawDetail(); });
   }
 
+  live.onStatus(() => { if (state.cpus.length) verdict.draw(live, state.cpus, state.irqs); }, signal);
   [state.names] = await Promise.all([
     api.get("/devices", {}, signal).then(deviceNames), context.every(update, 400),
     fetchMoved().catch((error) => { if (error.status !== 503) throw error; }),
@@ -121,6 +122,10 @@ function verdictBox() {
     h("dl", { class: "tiles" }, [...values].map(([name, value]) => h("div", {}, h("dt", {}, name), value))));
   const draw = (live, cpus, irqs) => {
     const last = live.status?.last;
+    if (!live.status) {
+      say(sentence, "");
+      return;
+    }
     if (!last) {
       say(sentence, "irqbal has just started and has not looked yet.");
       return;

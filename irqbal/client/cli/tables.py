@@ -34,8 +34,9 @@ def status(out: Console, item: answers.Status) -> None:
     until = f" until {when(item.paused_until)}" if item.paused and item.paused_until is not None else ""
     say(out, f"{item.host}: {item.state}{until}", "bold")
     history = item.history
+    version = ("version", f"{item.version} (API {item.api}), running since {when(item.started)}")
     lines = [
-        ("version", f"{item.version} (API {item.api}), running since {when(item.started)}"),
+        version if item.version else ("heard of", f"{when(item.started)}, through its history alone: no daemon told more"),
         ("host", f"{item.cpus} CPUs, {item.irqs} IRQs, {item.overrides} overrides"),
         ("policies", f"{', '.join(item.policies) or 'none'}, every {item.interval}"),
         *((("made up", f"no real host: {item.simulated}"),) if item.simulated else ()),
@@ -124,7 +125,8 @@ def explanation(out: Console, item: answers.Explanation) -> None:
         mine = item.override
         say(out, f"  override   {mine.cpus} by {mine.who}, until {when(mine.expires) if mine.expires else 'removed'}: {mine.reason or '-'}")
     if not item.steps:
-        say(out, "  No limit binds it and no policy claims it: irqbal leaves it as it is.")
+        if not irq.policy:
+            say(out, "  No limit binds it and no policy claims it: irqbal leaves it as it is.")
         return
     columns = (Column("POLICY"), Column("STEP"), Column("CPUS", wrap=True), Column("REASON", wrap=True))
     print_rows(out, columns, [(step.policy, step.what, "-" if step.cpus is None else str(step.cpus), step.reason) for step in item.steps])
