@@ -8,7 +8,7 @@ usage() {
 	Usage: sh etc/setup_service.sh [--prefix DIR] [--from SOURCE] [--python PYTHON]
 	       sh etc/setup_service.sh --remove [--purge] [--prefix DIR]
 
-	  --prefix DIR     where irqbal's Python environment goes (/opt/irqbal)
+	  --prefix DIR     where irqbal's Python environment goes (where it is, else /opt/irqbal)
 	  --from SOURCE    a folder or a wheel to install (the folder that this script lies in)
 	  --python PYTHON  Python 3.11 or later (python3, or the newest python3.N where that is older)
 	  --remove         stop it, put every original mask back, and take away what was installed
@@ -23,12 +23,12 @@ fail() { printf 'setup_service.sh: %s\n' "$*" >&2; exit 1; }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 destdir=${DESTDIR:-}
-prefix=/opt/irqbal from=${here%/*} python='' remove='' purge=''
+prefix='' from=${here%/*} python='' remove='' purge=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--prefix | --from | --python)
 		[ $# -ge 2 ] || fail "$1 needs a value"
-		case $1 in --prefix) prefix=${2%/} ;; --from) from=$2 ;; *) python=$2 ;; esac
+		case $1 in --prefix) prefix=${2%/}; [ -n "$prefix" ] || fail "--prefix must be an absolute path, not '$2'" ;; --from) from=$2 ;; *) python=$2 ;; esac
 		shift
 		;;
 	--remove) remove=yes ;;
@@ -39,17 +39,22 @@ while [ $# -gt 0 ]; do
 	shift
 done
 [ -z "$purge" ] || [ -n "$remove" ] || fail "--purge goes with --remove"
+unit=$destdir/etc/systemd/system/irqbal.service
+if [ -z "$prefix" ] && [ -e "$unit" ]; then
+	# Where it was installed to, whoever remembers: another place for the same unit would leave a program behind that nothing runs.
+	prefix=$(sed -n 's|^ExecStart=\(/[^ ]*\)/bin/irqbal daemon.*|\1|p' "$unit")
+fi
+prefix=${prefix:-/opt/irqbal}
 case $prefix in
 /?*) ;;
-*) fail "--prefix must be an absolute path, not ${prefix:-/}" ;;
+*) fail "--prefix must be an absolute path, not '$prefix'" ;;
 esac
 case $prefix in
 *[!A-Za-z0-9/._+-]*) fail "--prefix may hold letters, digits and / . _ + - only" ;;
 /home/* | /root/* | /run/* | /tmp/* | /var/tmp/*) fail "the service cannot see $prefix: choose another place, such as /opt/irqbal" ;;
 esac
 
-units=$destdir/etc/systemd/system
-unit=$units/irqbal.service
+units=${unit%/*}
 users=$destdir/etc/sysusers.d/irqbal.conf
 folders=$destdir/etc/tmpfiles.d/irqbal.conf
 config=$destdir/etc/irqbal.yaml

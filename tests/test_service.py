@@ -262,7 +262,10 @@ def test_installing_below_a_folder_touches_nothing_else(tmp_path: Path, fakes: P
     config = root / "etc/irqbal.yaml"
     assert config.read_text() == (TOP / "etc/irqbal.yaml").read_text()
     config.write_text("interval: 3s\n")
-    run("sh", script, "--remove", "--prefix", "/srv/irqbal", env=env)
+    # Neither a newer version nor the end has to be told where it is.
+    run("sh", script, env=env)
+    assert "ExecStart=/srv/irqbal/bin/irqbal" in unit.read_text() and not (root / "opt").exists()
+    run("sh", script, "--remove", env=env)
     assert tree(root) == {"etc/irqbal.yaml"}
     assert config.read_text() == "interval: 3s\n"
     run("sh", script, "--remove", "--purge", "--prefix", "/srv/irqbal", env=env)
@@ -274,6 +277,7 @@ def test_installing_below_a_folder_touches_nothing_else(tmp_path: Path, fakes: P
     [
         (("--prefix", "/home/me/irqbal"), "cannot see"),
         (("--prefix", "irqbal"), "absolute"),
+        (("--prefix", "/"), "absolute"),
         (("--prefix", "/opt/a b"), "letters"),
         (("--purge",), "goes with --remove"),
         (("--prefix",), "needs a value"),

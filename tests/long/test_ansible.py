@@ -78,6 +78,16 @@ def test_with_systemd_it_is_installed_kept_upgraded_and_removed(controlled: Bare
         assert changed == 2, "the file, and the restart"
         assert "7s" in bare.run("/usr/local/bin/irqbal-client unix:/run/irqbal/dry-run.sock - -o json status")
 
+        # Other hosts are let through, and no more; what a person wrote stays.
+        drop_in = "/etc/systemd/system/irqbal.service.d/network.conf"
+        assert play(bare, irqbal_config={**CONFIG, "interval": "7s"}, irqbal_networks=["192.0.2.0/24"])[0] >= 2
+        assert "192.0.2.0/24" in bare.run("systemctl show -P IPAddressAllow irqbal")
+        assert play(bare, irqbal_config={**CONFIG, "interval": "7s"})[0] == 2
+        assert "192.0.2.0/24" not in bare.run(f"test ! -e {drop_in}; systemctl show -P IPAddressAllow irqbal")
+        bare.run(f"printf '[Service]\\nIPAddressAllow=192.0.2.1\\n' > {drop_in}")
+        assert play(bare, irqbal_config={**CONFIG, "interval": "7s"})[0] == 0
+        bare.run(f"rm {drop_in}")
+
         # What irqbal refuses does not get there.
         _, said = play(bare, check=2, irqbal_config={**CONFIG, "intervall": "7s"})
         assert "intervall" in said and "intervall" not in bare.run("cat /etc/irqbal.yaml")
