@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
 import time
@@ -14,9 +15,10 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
+from fleet import Made
 from irqbal.errors import ConfigError, HistoryError
 from irqbal.history.documents import Numbering, decision_document, decision_of, escape, sample_document, sample_of, unescape
-from irqbal.history.mongodb import MAX_BATCH, MongoOptions, MongoStore, check, prepare
+from irqbal.history.mongodb import MAX_BATCH, MongoOptions, MongoStore, Shipper, check, prepare
 from irqbal.history.samples import Decision, Sample, Series, State
 from irqbal.history.sqlite import SqliteHistory
 from irqbal.history.store import Query
@@ -231,6 +233,35 @@ def test_hosts_share_a_database_and_a_query_must_say_which(options: MongoOptions
         list(store.samples(now - 1, now + 1))
     assert len(list(store.samples(now - 1, now + 1, "a"))) == 1
     store.close()
+
+
+def test_two_hosts_of_one_name_are_told_and_a_restart_is_not_taken_for_them(
+    options: MongoOptions, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, moments = Made("h"), itertools.count(round(time.time()))
+
+    async def tell(shipper: Shipper, outbox: Memory) -> None:
+        wall = next(moments)
+        outbox.records[wall] = sample(wall, wall)
+        shipper.tell(made.told(wall))
+        shipper.wake()
+        await until(lambda: outbox.backlog() == 0)
+
+    async def main() -> None:
+        first, second = Memory(), Memory()
+        for _ in range(2):
+            async with shipping(options, first) as alone:
+                for _ in range(10):
+                    await tell(alone, first)
+        assert "another host" not in caplog.text
+        async with shipping(options, first) as one, shipping(options, second) as other:
+            for _ in range(4):
+                await tell(one, first)
+                await tell(other, second)
+
+    asyncio.run(main())
+    said = [record.getMessage() for record in caplog.records if "another host ships as h" in record.getMessage()]
+    assert len(said) == 2, "each of the two says it, once"
 
 
 def test_no_query_scans_the_collection(options: MongoOptions) -> None:

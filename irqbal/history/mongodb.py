@@ -177,6 +177,8 @@ class Shipper:
         """Layout -> the day on which it was last written."""
         self._host_day = 0
         self._told: Told | None = None
+        self._walls: tuple[float, ...] = ()
+        self._doubled = False
         self._ensured = False
         self._away = False
         self._since = 0.0
@@ -245,7 +247,9 @@ class Shipper:
             self._host_day = today
         for name, raw in batch.told.items():
             collection = database.get_collection(name, write_concern=SURE)
-            await collection.replace_one({"_id": self._host}, RawBSONDocument(raw), upsert=True)
+            before = await collection.find_one_and_replace({"_id": self._host}, RawBSONDocument(raw), {"wall": 1}, upsert=True)
+            if name == "fleet" and told is not None:
+                self._beware(told.wall, before)
         self._told = None if self._told is told else self._told
         await self._run(self._outbox.mark_shipped, batch.sequences)
         self._numbering = batch.numbering
@@ -257,6 +261,13 @@ class Shipper:
         self.status.connected = True
         await self._look()
         return True
+
+    def _beware(self, wall: float, before: Document | None) -> None:
+        """Once this host told something, whatever else is found in its place was told by another one of the same name."""
+        if self._walls and before is not None and before.get("wall") not in self._walls and not self._doubled:
+            self._doubled = True
+            log.error("MongoDB: another host ships as %s, too: there the two become one; give one of them another host name", self._host)
+        self._walls = (*self._walls[-7:], wall)
 
     async def _write_layouts(self, database: AsyncDatabase[Any], batch: Batch, today: int) -> None:
         """Layouts expire like samples: each is written again on every day on which it is used."""
