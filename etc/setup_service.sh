@@ -118,7 +118,12 @@ if [ -e "$place" ] && [ ! -e "$place/pyvenv.cfg" ]; then
 	[ -z "$(ls -A "$place")" ] || fail "$place is there already and is no Python environment: choose another --prefix"
 fi
 
-[ -x "$place/bin/pip" ] || "$python" -m venv "$place" || fail "$python could make no environment; on Debian and Ubuntu: apt-get install python3-venv"
+if ! recent "$place/bin/python3" || ! "$place/bin/python3" -c 'import pip' 2>/dev/null; then
+	# An environment outlives the Python that it was made with, and is of no use without it.
+	[ ! -e "$place/pyvenv.cfg" ] || say "$place was made with a Python that is not there any more, and is made anew:" \
+		"policies that you installed into it have to be installed again."
+	"$python" -m venv "$place" --clear || fail "$python could make no environment; on Debian and Ubuntu: apt-get install python3-venv"
+fi
 try=1
 until "$place/bin/pip" install --quiet --disable-pip-version-check --upgrade "${from}[mongodb]"; do
 	[ "$try" -lt 3 ] || fail "pip could not install $from; nothing was started"

@@ -60,7 +60,8 @@ class ApiOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     listen: Annotated[
         tuple[str, ...],
-        Meta(description="addresses: HOST:PORT, [IPv6]:PORT or unix:PATH; with --root, the socket lies below state_dir instead"),
+        Meta(description="addresses: HOST:PORT, [IPv6]:PORT or unix:PATH; a daemon that balances always has its own socket besides, which "
+             "with --root lies below state_dir"),
     ] = ("127.0.0.1:8080", "unix:/run/irqbal/irqbal.sock")
     tls: Annotated[TlsOptions | None, Meta(description="certificate and key for the TCP addresses; null: plain HTTP")] = None
     anonymous: Annotated[Anonymous, Meta(description="what is allowed without a token on loopback and the Unix socket")] = "read"

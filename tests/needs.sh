@@ -6,7 +6,7 @@ set -eu
 programs="qemu-system-x86_64:qemu-system-x86 busybox:busybox-static iperf3:iperf3 ip:iproute2 ethtool:ethtool
 strace:strace shellcheck:shellcheck ruby:ruby systemd-analyze:systemd curl:curl cpio:cpio
 irqbalance:irqbalance unshare:util-linux dpkg-deb:dpkg openssl:openssl chromium:chromium
-promtool:prometheus debootstrap:debootstrap tmux:tmux depmod:kmod"
+promtool:prometheus debootstrap:debootstrap tmux:tmux depmod:kmod sqlite3:sqlite3"
 
 missing() {
 	for pair in $programs; do

@@ -196,8 +196,9 @@ def test_the_alerts_do_as_they_say() -> None:
 
 def test_the_alerts_ask_for_metrics_that_there_are() -> None:
     from irqbal.api.metrics import families
+    from irqbal.central.fleet import FAMILIES
 
-    known = {name for name, _, _ in families()}
+    known = {name for name, _, _ in families()} | set(FAMILIES)
     for name in ("irqbal.rules.yml", "irqbal.test.yml"):
         text = (TOP / "contrib/prometheus" / name).read_text()
         assert set(re.findall(r"\birqbal_\w+", text)) <= known
@@ -205,10 +206,11 @@ def test_the_alerts_ask_for_metrics_that_there_are() -> None:
 
 FAKE_PYTHON = f"""#!/bin/sh
 [ "$1 $2" = "-m venv" ] || exec {sys.executable} "$@"
-{sys.executable} -m venv --without-pip "$3" || exit
-printf '#!/bin/sh\\nexec "${{0%%/*}}/python" -m pip "$@"\\n' > "$3/bin/pip"
-chmod +x "$3/bin/pip"
-for folder in "$3"/lib/python3*/site-packages; do
+shift 2
+{sys.executable} -m venv --without-pip "$@" || exit
+printf '#!/bin/sh\\nexec "${{0%%/*}}/python" -m pip "$@"\\n' > "$1/bin/pip"
+chmod +x "$1/bin/pip"
+for folder in "$1"/lib/python3*/site-packages; do
     echo "import site; site.addsitedir({sysconfig.get_path("purelib")!r})" > "$folder/test-base.pth"
 done
 """
@@ -301,6 +303,21 @@ def test_an_old_python3_gives_way_to_a_newer_one_beside_it(tmp_path: Path, fakes
     env = {**OFFLINE, "DESTDIR": str(root), "PATH": f"{fakes}:{os.environ['PATH']}"}
     assert "nothing was started" in run("sh", source(tmp_path) / "etc/setup_service.sh", env=env)
     assert (root / "opt/irqbal/bin/irqbal").exists()
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path, fakes: Path) -> None:
+    """As after the distribution's own upgrade."""
+    root, script = tmp_path / "root", source(tmp_path) / "etc/setup_service.sh"
+    env = {**OFFLINE, "DESTDIR": str(root), "PATH": f"{fakes}:{os.environ['PATH']}"}
+    run("sh", script, env=env)
+    stranger = root / "opt/irqbal/stranger"
+    stranger.touch()
+    assert "is made anew" not in run("sh", script, env=env) and stranger.exists()
+    for name in ("python3", "python"):
+        (root / "opt/irqbal/bin" / name).unlink()
+        (root / "opt/irqbal/bin" / name).symlink_to("/usr/bin/python3.0")
+    assert "is made anew" in run("sh", script, env=env)
+    assert not stranger.exists() and "version" in run(root / "opt/irqbal/bin/python3", root / "opt/irqbal/bin/irqbal", "--version")
 
 
 def test_without_systemd_nothing_happens_and_a_sentence_says_why(tmp_path: Path) -> None:
@@ -423,7 +440,8 @@ def test_the_documents_commands_work(tmp_path: Path) -> None:
         }  # fmt: skip
 
         def follow(name: str) -> int:
-            lines = commands((TOP / f"docs/{name}.md").read_text())
+            text = (TOP / f"docs/{name}.md").read_text()
+            lines = commands(text.replace("/var/lib/irqbal", str(served.state)).replace("/root/copy", str(tmp_path)))
             for line in lines:
                 done = subprocess.run(
                     ["sh", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60
@@ -434,4 +452,5 @@ def test_the_documents_commands_work(tmp_path: Path) -> None:
 
         with ThreadPoolExecutor(5) as pool:
             count = sum(pool.map(follow, ("first-steps", "choosing-policies", "moving", "operating", "security")))
-    assert count >= 15
+        copy = machine.irqbal("decisions", "--store", str(tmp_path / "history.sqlite"), "--start", "1h").stdout
+    assert count >= 15 and "pin_nic_queues" in copy

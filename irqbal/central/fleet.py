@@ -42,6 +42,11 @@ PROBED = 2.0
 PATIENCE = 3.0
 """… and how long one is waited for."""
 NAMED = 20
+FAMILIES = {
+    "irqbal_central_hosts": "Hosts that this central server tells about.",
+    "irqbal_central_silent_hosts": "Hosts among them that were not heard of lately.",
+}
+"""Metrics that a central server has and no daemon."""
 
 
 class Fleet:
@@ -139,9 +144,8 @@ class Fleet:
     async def metrics(self) -> bytes:
         """Prometheus' text format: of the server itself. Each host's own metrics are on that host."""
         known, now = await self.facts(), time.time()
-        hosts = GaugeMetricFamily("irqbal_central_hosts", "Hosts that this central server tells about.")
+        hosts, silent = (GaugeMetricFamily(name, about) for name, about in FAMILIES.items())
         hosts.add_metric([], len(known))
-        silent = GaugeMetricFamily("irqbal_central_silent_hosts", "Hosts among them that were not heard of lately.")
         silent.add_metric([], sum(host_view(facts, now).state == "silent" for facts in known))
         failures = CounterMetricFamily("irqbal_auth_failures", "Requests with a wrong token.")
         failures.add_metric([], self.auth_failures())

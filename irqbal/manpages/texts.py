@@ -6,7 +6,7 @@ IRQBAL = (
     "`irqbal` keeps a Linux host's interrupts on the right CPUs. Its daemon reads the kernel, lets policies propose where each IRQ "
     "should go, writes what the planner accepts, remembers what it saw and did, and lets people look, ask why, and overrule it. "
     "The other commands look, explain, try out and put back; most of them need no daemon, and only `daemon`, `apply` and `restore` "
-    "write to the kernel.",
+    "change masks and settings; `measure` has tracefs count for a second, and sets that back.",
     "A host whose load does not change is left alone. Every original value is on disk before the first write, and `irqbal restore` "
     "puts it back, also after a crash. Policies run in a process of their own, without root and network.",
 )
