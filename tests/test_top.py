@@ -390,6 +390,6 @@ def test_a_host_of_512_cpus_fits_and_nothing_is_markup(daemon: served.Served, si
         await seen.press("t")
         begun = time.monotonic()
         await seen.press("t", "s", "end", "home")
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 20
 
     screen(cast(Client, Made(daemon)), size, act)
