@@ -254,7 +254,7 @@ def test_threads(scratch: Path, comm: bytes, stat: bytes, status: bytes, childre
     assert all(isinstance(thread.cpus, CpuSet) for thread in read_threads(scratch))
 
 
-@fuzz(250)
+@fuzz(150)
 @given(st.integers(0, 10**6), st.integers(0, 2**32), st.integers(1, 5))
 def test_whole_host_with_one_file_damaged(folder: Path, choice: int, seed: int, times: int) -> None:
     """Only a file without which nothing can be done (the online CPUs) may make a HostError; the rest is done without.

@@ -60,7 +60,10 @@ def ask(policies: Policies) -> tuple[Plan, tuple[Failure, ...]]:
 
 
 def gone(pid: int) -> bool:
-    return not Path(f"/proc/{pid}").exists() or "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    try:
+        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_a_connection_starts_a_host_which_is_nobody_and_no_child_of_ours(site: Site, sockets: Path) -> None:

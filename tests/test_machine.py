@@ -122,7 +122,7 @@ def _kill_points() -> list[tuple[str, int]]:
     return [*writes, ("fsync", 1), *opens]
 
 
-@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.long)])
 def test_kill_9_between_any_two_writes_loses_no_original(tmp_path: Path, own_masks: dict[int, str], every: int) -> None:
     config = _pin(tmp_path, f"{{irq: '*', cpus: '{_last_cpu()}'}}")
     watched = [word for number in own_masks for word in ("-P", f"/proc/irq/{number}/smp_affinity_list")]

@@ -92,11 +92,10 @@ def _prepare(db: sqlite3.Connection, read_only: bool) -> None:
 
 
 def _read_only(path: Path) -> str:
-    """To read a WAL file SQLite makes two others beside it. Where it may not (a copy on a read-only medium), nobody else writes to the
-    file either, and it is whole in itself unless a log lies beside it."""
-    log = path.with_name(f"{path.name}-wal")
-    alone = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
-    return "immutable=1" if alone else "mode=ro"
+    """To read a WAL file SQLite makes two others beside it, unless they are there. Where it may not (a copy on a read-only medium), and
+    nobody who writes has made them either, the file is whole in itself and does not change."""
+    alone = not any(path.with_name(f"{path.name}-{kind}").exists() for kind in ("wal", "shm"))
+    return "immutable=1" if alone and not os.access(path.parent, os.W_OK) else "mode=ro"
 
 
 def _quoted(path: Path) -> str:
