@@ -94,7 +94,8 @@ class Host:
         for policy in self._policies:
             schema = wire.schema_of(type(policy.options))
             schemas[policy.index] = wire.to_json(schema).decode()
-            about[policy.index] = (policy.module.__doc__ or "").strip().split("\n")[0]
+            summary = (policy.module.__doc__ or "").strip().split("\n\n")[0]
+            about[policy.index] = " ".join(summary.split())
             hooks[policy.index] = tuple(policy.hooks)
         return frames.Described(schemas, about, hooks)
 

@@ -34,6 +34,10 @@ def document() -> dict[str, Any]:
     for types, hook in ((_answers(), schema_hook), (bodies, _asked_hook)):
         schemas, named = msgspec.json.schema_components(types, schema_hook=hook, ref_template=_REFS)
         by_type.update(zip(types, schemas, strict=True))
+        for schema in named.values():
+            # A docstring's line breaks are layout, not text.
+            if "description" in schema:
+                schema["description"] = " ".join(schema["description"].split())
         components.update(named)
     paths: dict[str, dict[str, Any]] = {}
     for route in ALL:
