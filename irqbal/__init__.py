@@ -1,4 +1,6 @@
-"""irqbal keeps a Linux host's interrupts on the right CPUs. This module is all that a policy's author imports."""
+"""irqbal keeps a Linux host's interrupts on the right CPUs. This module is all that a policy's
+author imports.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,15 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError, JournalError, PolicyHostError
 from irqbal.host import DEFAULT, Host, Original
-from irqbal.journal import Folders, Journal, load_costs, recall, remember, save_costs, save_overrides
+from irqbal.journal import (
+    Folders,
+    Journal,
+    load_costs,
+    recall,
+    remember,
+    save_costs,
+    save_overrides,
+)
 from irqbal.model import Failure, Outcome, Override, Plan, Record, Snapshot, imbalance
 from irqbal.planner import Ledger, Settings, after, check
 from irqbal.policies import Policies
@@ -20,11 +28,15 @@ from irqbal.watch import Watch
 log = logging.getLogger(__name__)
 
 COOLDOWN_INTERVALS = 3
-"""An IRQ that a policy moved stays for so many intervals, unless a limit, an override or a reset says otherwise."""
+"""An IRQ that a policy moved stays for so many intervals, unless a limit, an override or a reset
+says otherwise.
+"""
 KEEP_COSTS = 600.0
 """Seconds between two times that the costs are saved."""
 REST = 6 * 3600.0
-"""Seconds after which a plan is made anew although nothing has changed: a census finds within half an hour what nobody announces."""
+"""Seconds after which a plan is made anew although nothing has changed: a census finds within half
+an hour what nobody announces.
+"""
 PASSING = frozenset({"budget", "cooldown", "given-up"})
 """Refusals that end by themselves."""
 FIRST_LOOK = 0.2
@@ -69,33 +81,46 @@ class Balancer:
         self._planned_at = 0.0
         self._costs_kept = time.monotonic()
 
-    def reconfigure(self, policies: Policies, settings: Settings, interval: float, dry_run: bool) -> None:
-        """Go on with other policies; what was learnt of the host stays. IRQs that were given up or respected get a new chance."""
+    def reconfigure(
+        self, policies: Policies, settings: Settings, interval: float, dry_run: bool
+    ) -> None:
+        """Go on with other policies; what was learnt of the host stays. IRQs that were given up or
+        respected get a new chance.
+        """
         self.policies.close()
         self.policies, self.settings, self.dry_run = policies, settings, dry_run
         self.watch.interval = interval
         fresh = {
-            key: msgspec.structs.replace(entry, drift=(), given_up_until=0.0, bad_sets=(), barred=CpuSet())
+            key: msgspec.structs.replace(
+                entry, drift=(), given_up_until=0.0, bad_sets=(), barred=CpuSet()
+            )
             for key, entry in self.ledger.entries.items()
         }
         self.ledger = Ledger(fresh)
         self._standing = None
 
     def first_look(self) -> float:
-        """The first of the two pulses that the first plan rests on. Returns when the second is due, by time.monotonic(). Raises HostError.
+        """The first of the two pulses that the first plan rests on. Returns when the second is due,
+        by time.monotonic(). Raises HostError.
         """
         self.watch.look(self.ledger)
         self.recall()
         return time.monotonic() + FIRST_LOOK
 
     def recall(self) -> None:
-        """Take over what an irqbal before this one remembered of masks that are still as it set them."""
+        """Take over what an irqbal before this one remembered of masks that are still as it set
+        them.
+        """
         if self._places is not None:
             self.watch.meter.start_from(load_costs(self._places.state))
-            self.ledger = self._remembered = recall(self._places.run, self.host.boot_id, self.watch.masks())
+            self.ledger = self._remembered = recall(
+                self._places.run, self.host.boot_id, self.watch.masks()
+            )
 
     def _remember(self) -> None:
-        """Keep the ledger for the next irqbal, and for commands that ask why. Losing it costs a few moves, no more."""
+        """Keep the ledger for the next irqbal, and for commands that ask why. Losing it costs a few
+        moves, no more.
+        """
         if self._places is None or self.dry_run or self.ledger is self._remembered:
             return
         self._remembered = self.ledger
@@ -106,9 +131,11 @@ class Balancer:
             log.warning("%s", error)
 
     def cycle(self, cause: str, full: bool = False, only: str = "") -> Record:
-        """Run one cycle. Raises HostError if the host cannot be read; everything else is in the record.
+        """Run one cycle. Raises HostError if the host cannot be read; everything else is in the
+        record.
 
-        `only`: while paused, the IRQ of this identity is placed all the same: a person just said so.
+        `only`: while paused, the IRQ of this identity is placed all the same: a person just said
+        so.
         """
         started = time.monotonic()
         wall = time.time()
@@ -133,18 +160,40 @@ class Balancer:
         self.shown = self.watch.present(self.ledger, self.overrides) if outcomes else snapshot
         self.fresh = True
         record = Record(
-            self._cycles, wall, time.monotonic() - started, cause, self.dry_run, plan, outcomes, over, busiest,
-            self.watch.skipped_rows, self.watch.took_census, problem,
-        )  # fmt: skip
+            self._cycles,
+            wall,
+            time.monotonic() - started,
+            cause,
+            self.dry_run,
+            plan,
+            outcomes,
+            over,
+            busiest,
+            self.watch.skipped_rows,
+            self.watch.took_census,
+            problem,
+        )
         self._take_rest(record)
         return record
 
     def _take_rest(self, record: Record) -> None:
-        """Whether the next cycle may rest on this plan: it moved nothing, and nothing in it waits for time to pass."""
+        """Whether the next cycle may rest on this plan: it moved nothing, and nothing in it waits
+        for time to pass.
+        """
         plan = record.plan
         self.watch.meter.found(bool(plan.moves or plan.steering))
-        waits = any(item.code in PASSING for item in plan.refused) or any(entry.drift for entry in self.ledger.entries.values())
-        done = not (plan.moves or plan.steering or plan.default or plan.drifted or plan.failures or record.problem or waits)
+        waits = any(item.code in PASSING for item in plan.refused) or any(
+            entry.drift for entry in self.ledger.entries.values()
+        )
+        done = not (
+            plan.moves
+            or plan.steering
+            or plan.default
+            or plan.drifted
+            or plan.failures
+            or record.problem
+            or waits
+        )
         self._standing = (record, self.overrides) if done else None
         if time.monotonic() - self._costs_kept > KEEP_COSTS:
             self._costs_kept = time.monotonic()
@@ -152,9 +201,16 @@ class Balancer:
         self._planned_at = time.monotonic()
 
     def _at_rest(self, cause: str) -> bool:
-        """Whether a plan would be the last one again: nothing was asked for, and nothing has changed since."""
+        """Whether a plan would be the last one again: nothing was asked for, and nothing has
+        changed since.
+        """
         standing = self._standing
-        if standing is None or cause != "tick" or standing[1] is not self.overrides or standing[0].dry_run != self.dry_run:
+        if (
+            standing is None
+            or cause != "tick"
+            or standing[1] is not self.overrides
+            or standing[0].dry_run != self.dry_run
+        ):
             return False
         return not self.paused and time.monotonic() - self._planned_at < REST
 
@@ -163,7 +219,12 @@ class Balancer:
         assert self._standing is not None
         last, _ = self._standing
         record = msgspec.structs.replace(
-            last, cycle=self._cycles, wall=wall, seconds=time.monotonic() - started, cause=cause, census=self.watch.took_census
+            last,
+            cycle=self._cycles,
+            wall=wall,
+            seconds=time.monotonic() - started,
+            cause=cause,
+            census=self.watch.took_census,
         )
         self._standing = (record, self.overrides)
         self.fresh = False
@@ -187,7 +248,11 @@ class Balancer:
         if self.paused and not only:
             return Plan(), "paused"
         settings = self.settings
-        number = next((irq.number for irq in snapshot.irqs if irq.identity == only), None) if only else None
+        number = (
+            next((irq.number for irq in snapshot.irqs if irq.identity == only), None)
+            if only
+            else None
+        )
         if number is not None:
             settings = msgspec.structs.replace(settings, explain=(*settings.explain, number))
         try:
@@ -204,15 +269,26 @@ class Balancer:
         return check(plan, snapshot, self.settings), ""
 
     def _watch_permission(self, outcomes: tuple[Outcome, ...]) -> None:
-        """Masks that may not be written at all will not be tomorrow either: observe, and say so, until the next reload."""
-        denied = next((item for item in outcomes if item.irq is not None and item.code == "no-permission"), None)
+        """Masks that may not be written at all will not be tomorrow either: observe, and say so,
+        until the next reload.
+        """
+        denied = next(
+            (item for item in outcomes if item.irq is not None and item.code == "no-permission"),
+            None,
+        )
         if denied is not None:
             self.dry_run = True
-            log.error("masks cannot be written (%s): irqbal only observes until it is reloaded or restarted", denied.detail)
+            log.error(
+                "masks cannot be written (%s): irqbal only observes until it is reloaded or "
+                "restarted",
+                denied.detail,
+            )
 
     def _expire(self, wall: float) -> None:
         """Overrides end by themselves; the file follows as soon as it can."""
-        gone = [item for item in self.overrides if item.expires is not None and item.expires <= wall]
+        gone = [
+            item for item in self.overrides if item.expires is not None and item.expires <= wall
+        ]
         if not gone:
             return
         self.expired += gone
@@ -228,9 +304,11 @@ class Balancer:
             save_overrides(self._places.state, overrides)
 
     def override(self, wanted: Override) -> Record:
-        """Put one IRQ where a person wants it, in place of an earlier override of it: saved first, then written, in one cycle.
+        """Put one IRQ where a person wants it, in place of an earlier override of it: saved first,
+        then written, in one cycle.
 
-        What the kernel refuses for good is not kept. Raises JournalError (nothing was changed then) or HostError.
+        What the kernel refuses for good is not kept. Raises JournalError (nothing was changed then)
+        or HostError.
         """
         before = self.overrides
         others = tuple(item for item in before if item.identity != wanted.identity)
@@ -255,7 +333,13 @@ class Balancer:
             return Outcome(identity, "gone", None, "gone", "there is no such IRQ any more")
         for item in record.plan.refused:
             if item.irq == irq.number and item.policy == "override" and item.code != "warning":
-                return Outcome(identity, "refused", irq.number, item.code, f"{item.reason}; {item.advice}".rstrip("; "))
+                return Outcome(
+                    identity,
+                    "refused",
+                    irq.number,
+                    item.code,
+                    f"{item.reason}; {item.advice}".rstrip("; "),
+                )
         if record.problem:
             return Outcome(identity, "unsaved", irq.number, "unavailable", record.problem)
         return None
@@ -265,22 +349,31 @@ class Balancer:
         self._save_overrides(before)
 
     def clear(self, identity: str) -> Record:
-        """Take an override away; the policies place the IRQ at once. Raises JournalError or HostError."""
+        """Take an override away; the policies place the IRQ at once. Raises JournalError or
+        HostError.
+        """
         left = tuple(item for item in self.overrides if item.identity != identity)
         self._save_overrides(left)
         self.overrides = left
         entry = self.ledger.entries.get(identity)
         if entry is not None:
-            # The policies need not wait until their own last move has cooled down: it was not theirs.
-            self.ledger = Ledger({**self.ledger.entries, identity: msgspec.structs.replace(entry, moved=0.0)})
+            # The policies need not wait until their own last move has cooled down: it was not
+            # theirs.
+            self.ledger = Ledger(
+                {**self.ledger.entries, identity: msgspec.structs.replace(entry, moved=0.0)}
+            )
         return self.cycle("override cleared")
 
     def preview(self) -> tuple[Record, Snapshot]:
-        """What a cycle would do now, with every IRQ explained; nothing is written, no interval ends. Raises HostError, PolicyHostError."""
+        """What a cycle would do now, with every IRQ explained; nothing is written, no interval
+        ends. Raises HostError, PolicyHostError.
+        """
         snapshot = self.watch.present(self.ledger, self.overrides, sweep=True)
         settings = msgspec.structs.replace(self.settings, explain_all=True)
         answer, failures = self.policies.plan(snapshot, self.ledger, settings)
-        plan = check(msgspec.structs.replace(answer.plan, failures=failures), snapshot, self.settings)
+        plan = check(
+            msgspec.structs.replace(answer.plan, failures=failures), snapshot, self.settings
+        )
         return self.unwritten(plan, snapshot), snapshot
 
     def unwritten(self, plan: Plan, snapshot: Snapshot) -> Record:
@@ -291,7 +384,9 @@ class Balancer:
     def restore(self) -> tuple[Outcome, ...]:
         """Put every original back and pause. Raises IrqbalError."""
         if self.journal is None:
-            raise IrqbalError("this is a dry run: nothing was written, so nothing is to be restored")
+            raise IrqbalError(
+                "this is a dry run: nothing was written, so nothing is to be restored"
+            )
         self.paused = True
         outcomes = restore(self.host, self.journal)
         self.ledger = Ledger()
@@ -301,12 +396,17 @@ class Balancer:
     def _forget_gone(self, snapshot: Snapshot) -> None:
         if self.watch.took_census:
             alive = {irq.identity for irq in snapshot.irqs}
-            alive |= {key for key in self.ledger.entries if ":" in key and key.split(":")[0] in ("xps", "rps", "flows")}
+            alive |= {
+                key
+                for key in self.ledger.entries
+                if ":" in key and key.split(":")[0] in ("xps", "rps", "flows")
+            }
             self.ledger = self.ledger.only(alive)
 
 
 def restore(host: Host, journal: Journal) -> tuple[Outcome, ...]:
-    """Put every original of this boot back where its IRQ still exists; what was restored, or is gone, is forgotten.
+    """Put every original of this boot back where its IRQ still exists; what was restored, or is
+    gone, is forgotten.
 
     Raises HostError or JournalError.
     """
@@ -321,10 +421,16 @@ def restore(host: Host, journal: Journal) -> tuple[Outcome, ...]:
         elif identity in numbers:
             due.append((original, numbers[identity]))
         else:
-            outcomes.append(Outcome(identity, "gone", original.number, "gone", "there is no such IRQ any more"))
+            outcomes.append(
+                Outcome(identity, "gone", original.number, "gone", "there is no such IRQ any more")
+            )
     # The default last: nothing that is restored before depends on it.
     due.sort(key=lambda item: item[0].identity == DEFAULT)
     outcomes += host.restore(due)
-    left = [outcome.identity for outcome in outcomes if outcome.result in ("refused", "transient", "unsaved")]
+    left = [
+        outcome.identity
+        for outcome in outcomes
+        if outcome.result in ("refused", "transient", "unsaved")
+    ]
     journal.keep_only(left)
     return tuple(outcomes)

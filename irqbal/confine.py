@@ -1,7 +1,9 @@
-"""Giving up root for good: another user, no capabilities, no new privileges, no network, small limits, few system calls.
+"""Giving up root for good: another user, no capabilities, no new privileges, no network, small
+limits, few system calls.
 
-Every step is Linux's own (prctl(2), capabilities(7), seccomp(2), namespaces(7)), called through ctypes, so that the child needs no
-library for it. Without root only the steps that need none are taken; the process then keeps its user.
+Every step is Linux's own (prctl(2), capabilities(7), seccomp(2), namespaces(7)), called through
+ctypes, so that the child needs no library for it. Without root only the steps that need none are
+taken; the process then keeps its user.
 """
 
 from __future__ import annotations
@@ -26,15 +28,31 @@ USERS = ("irqbal-policy", "nobody")
 MEMORY = 1 << 30
 """Bytes of address space for a policy host."""
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 4, 24, 38, 22
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = (
+    1,
+    4,
+    24,
+    38,
+    22,
+)
 _CLONE_NEWNET = 0x40000000
 
-# socket, ptrace, process_vm_readv, process_vm_writev, kill, tkill, tgkill, execve, execveat, io_uring_setup, bpf,
-# perf_event_open, unshare, setns, add_key, keyctl, userfaultfd, pidfd_send_signal
+# socket, ptrace, process_vm_readv, process_vm_writev, kill, tkill, tgkill, execve, execveat,
+# io_uring_setup, bpf, perf_event_open, unshare, setns, add_key, keyctl, userfaultfd,
+# pidfd_send_signal
 _DENIED: dict[str, tuple[int, tuple[int, ...]]] = {
-    "x86_64": (0xC000003E, (41, 101, 310, 311, 62, 200, 234, 59, 322, 425, 321, 298, 272, 308, 248, 250, 323, 424)),
-    "aarch64": (0xC00000B7, (198, 117, 270, 271, 129, 130, 131, 221, 281, 425, 280, 241, 97, 268, 217, 219, 282, 424)),
-    "riscv64": (0xC00000F3, (198, 117, 270, 271, 129, 130, 131, 221, 281, 425, 280, 241, 97, 268, 217, 219, 282, 424)),
+    "x86_64": (
+        0xC000003E,
+        (41, 101, 310, 311, 62, 200, 234, 59, 322, 425, 321, 298, 272, 308, 248, 250, 323, 424),
+    ),
+    "aarch64": (
+        0xC00000B7,
+        (198, 117, 270, 271, 129, 130, 131, 221, 281, 425, 280, 241, 97, 268, 217, 219, 282, 424),
+    ),
+    "riscv64": (
+        0xC00000F3,
+        (198, 117, 270, 271, 129, 130, 131, 221, 281, 425, 280, 241, 97, 268, 217, 219, 282, 424),
+    ),
 }
 _SOCKET = {"x86_64": 41, "aarch64": 198, "riscv64": 198}
 
@@ -42,8 +60,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def confine(network: bool = False, packages: Iterable[str] = ()) -> None:
-    """Confine this process. Policies get no network; observers (`network`) keep it, since a webhook is their job. `packages` are
-    top-level packages that are to be imported afterwards, wherever they lie.
+    """Confine this process. Policies get no network; observers (`network`) keep it, since a webhook
+    is their job. `packages` are top-level packages that are to be imported afterwards, wherever
+    they lie.
 
     Raises OSError if root could not be given up.
     """
@@ -63,8 +82,8 @@ def confine(network: bool = False, packages: Iterable[str] = ()) -> None:
 
 
 def drop_root(network: bool = False) -> None:
-    """Become another user for good, without capabilities, new privileges or (unless `network`) the network; without root only what needs
-    none. Dies with its parent.
+    """Become another user for good, without capabilities, new privileges or (unless `network`) the
+    network; without root only what needs none. Dies with its parent.
 
     Raises OSError if root could not be given up.
     """
@@ -79,7 +98,8 @@ def drop_root(network: bool = False) -> None:
         os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
         os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    # A change of user makes a process undumpable, which closes its own /proc/self/fd to it; we import through that.
+    # A change of user makes a process undumpable, which closes its own /proc/self/fd to it; we
+    # import through that.
     _prctl(_PR_SET_DUMPABLE, 1)
     # The change of user also clears this one.
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -89,7 +109,9 @@ def _user() -> pwd.struct_passwd:
     for name in USERS:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
-    raise OSError(errno.ENOENT, f"none of the users {', '.join(USERS)} exists: policies would run as root")
+    raise OSError(
+        errno.ENOENT, f"none of the users {', '.join(USERS)} exists: policies would run as root"
+    )
 
 
 def _prctl(option: int, value: int) -> None:
@@ -99,13 +121,19 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _find(packages: Iterable[str]) -> None:
-    """Put the folders of packages that no entry of sys.path holds (editable installs) there; nothing is imported."""
+    """Put the folders of packages that no entry of sys.path holds (editable installs) there;
+    nothing is imported.
+    """
     for package in packages:
         try:
             spec = importlib.util.find_spec(package)
         except (ImportError, ValueError):
             continue
-        places = [] if spec is None else [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else [])]
+        places = (
+            []
+            if spec is None
+            else [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else [])]
+        )
         for place in places[:1]:
             folder = str(Path(place).parent)
             if folder not in sys.path:
@@ -113,7 +141,9 @@ def _find(packages: Iterable[str]) -> None:
 
 
 def _keep_imports_readable() -> None:
-    """Where Python lies in a folder that only root may enter, reach it through descriptors opened before root is dropped."""
+    """Where Python lies in a folder that only root may enter, reach it through descriptors opened
+    before root is dropped.
+    """
     opened: dict[str, str] = {}
     for entry in sys.path:
         folder = Path(entry)
@@ -137,14 +167,20 @@ def _through(place: str, opened: dict[str, str]) -> str:
 
 
 def _reachable(folder: Path) -> bool:
-    """Whether a user who owns nothing may list this folder and everything above it is open to pass."""
+    """Whether a user who owns nothing may list this folder and everything above it is open to
+    pass.
+    """
     real = folder.resolve()
     above = all(parent.stat().st_mode & stat.S_IXOTH for parent in real.parents)
-    return above and real.stat().st_mode & (stat.S_IXOTH | stat.S_IROTH) == stat.S_IXOTH | stat.S_IROTH
+    return (
+        above and real.stat().st_mode & (stat.S_IXOTH | stat.S_IROTH) == stat.S_IXOTH | stat.S_IROTH
+    )
 
 
 def _filter_system_calls(network: bool) -> None:
-    """A seccomp filter that answers EPERM; on processors whose numbers are not listed here the other steps must do."""
+    """A seccomp filter that answers EPERM; on processors whose numbers are not listed here the
+    other steps must do.
+    """
     machine = platform.machine()
     if machine not in _DENIED:
         return
@@ -165,5 +201,8 @@ def _filter_system_calls(network: bool) -> None:
     program += [(ret, 0, 0, allow), (ret, 0, 0, deny)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
     header = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))
-    if _libc.prctl(_PR_SET_SECCOMP, 2, ctypes.c_char_p(header), 0, 0) != 0 and ctypes.get_errno() != errno.EINVAL:
+    if (
+        _libc.prctl(_PR_SET_SECCOMP, 2, ctypes.c_char_p(header), 0, 0) != 0
+        and ctypes.get_errno() != errno.EINVAL
+    ):
         raise OSError(ctypes.get_errno(), f"seccomp: {os.strerror(ctypes.get_errno())}")

@@ -1,7 +1,7 @@
 """What people and programs may ask of the running daemon: the API's backend for this very host.
 
-It stands between the API, which knows only `api.backend`, and the balancer, which knows nobody. Its methods belong to the loop;
-whatever blocks is handed to the kernel's or the history's thread.
+It stands between the API, which knows only `api.backend`, and the balancer, which knows nobody. Its
+methods belong to the loop; whatever blocks is handed to the kernel's or the history's thread.
 """
 
 from __future__ import annotations
@@ -78,10 +78,19 @@ class Control(Past):
         self._show(record, balancer.fresh)
         for item in balancer.expired:
             log.info("the override of %s to %s has expired", item.identity, item.cpus)
-            self._decide("override", item.identity, before=str(item.cpus), reason="the override has expired", who=item.who)
+            self._decide(
+                "override",
+                item.identity,
+                before=str(item.cpus),
+                reason="the override has expired",
+                who=item.who,
+            )
         balancer.expired.clear()
         if len(self._subscribers):
-            event = b"id: %d\nevent: cycle\ndata: %s\n\n" % (record.cycle, to_json(views.cycle(record, balancer.snapshot)))
+            event = b"id: %d\nevent: cycle\ndata: %s\n\n" % (
+                record.cycle,
+                to_json(views.cycle(record, balancer.snapshot)),
+            )
             self._subscribers.tell(event)
 
     def _show(self, record: Record, fresh: bool) -> None:
@@ -120,13 +129,19 @@ class Control(Past):
 
     def told(self) -> Told | None:
         """How this host is now, for those who look at many."""
-        return None if self._view is None else telling.told(self.status(), self._view, self.overrides(), self._recently)
+        return (
+            None
+            if self._view is None
+            else telling.told(self.status(), self._view, self.overrides(), self._recently)
+        )
 
     async def host(self, name: str | None) -> Control:
         """This one, by its name or without. Raises ApiError."""
         if name in (None, self.name):
             return self
-        raise ApiError(404, "no-such-host", f"this daemon answers for {self.name} alone", [self.name])
+        raise ApiError(
+            404, "no-such-host", f"this daemon answers for {self.name} alone", [self.name]
+        )
 
     async def health(self, ready: bool) -> answers.Health:
         """Alive: no cycle hangs. Ready: a cycle was run, and not long ago."""
@@ -148,7 +163,9 @@ class Control(Past):
         if self._exporter is None:
             from irqbal.api.metrics import Exporter
 
-            self._exporter = Exporter(self._tally, lambda: (self.status(), self._view, self.auth_failures()))
+            self._exporter = Exporter(
+                self._tally, lambda: (self.status(), self._view, self.auth_failures())
+            )
         return self._exporter.text()
 
     # Host: what is
@@ -160,7 +177,9 @@ class Control(Past):
         keeper, feed = daemon.keeper, daemon.feed
         history = answers.HistoryState(False)
         if keeper is not None and feed is not None:
-            history = answers.HistoryState(True, keeper.waiting(), keeper.dropped + feed.dropped, self._outbox)
+            history = answers.HistoryState(
+                True, keeper.waiting(), keeper.dropped + feed.dropped, self._outbox
+            )
         snapshot = None if view is None else view.snapshot
         return answers.Status(
             host=self.name,
@@ -192,8 +211,10 @@ class Control(Past):
         return "not balancing" if view.record.problem else "balancing"
 
     async def view(self) -> View | None:
-        """What is now. A cycle that rests makes no snapshot: the first who looks after it has one made. Making it may take long, so
-        who looks at every cycle gets the last one's snapshot meanwhile."""
+        """What is now. A cycle that rests makes no snapshot: the first who looks after it has one
+        made. Making it may take long, so who looks at every cycle gets the last one's snapshot
+        meanwhile.
+        """
         if self._view is not None and not self._fresh:
             if self._refreshing is None:
                 self._refreshing = asyncio.create_task(self._refresh())
@@ -218,7 +239,9 @@ class Control(Past):
         return self._daemon.balancer.overrides
 
     async def explain(self, number: int) -> tuple[Step, ...]:
-        """One IRQ's chain. All are explained at once and kept until the next cycle, so that many readers cost what one costs."""
+        """One IRQ's chain. All are explained at once and kept until the next cycle, so that many
+        readers cost what one costs.
+        """
         async with self._explaining:
             if self._explained is None or self._explained[0] != self._cycles:
                 cycles = self._cycles
@@ -241,12 +264,21 @@ class Control(Past):
             distributions = installed[entry.name].distributions if entry.name in installed else ()
             found.append(
                 Listing(
-                    entry.name, distributions, about.get(position, ""), plain(entry.options), schemas.get(position, ""), position,
+                    entry.name,
+                    distributions,
+                    about.get(position, ""),
+                    plain(entry.options),
+                    schemas.get(position, ""),
+                    position,
                     problem,
                 )
-            )  # fmt: skip
+            )
         enabled = {entry.name for entry in (*config.policies, *config.observers)}
-        found += [Listing(name, item.distributions, problem=item.clash) for name, item in installed.items() if name not in enabled]
+        found += [
+            Listing(name, item.distributions, problem=item.clash)
+            for name, item in installed.items()
+            if name not in enabled
+        ]
         return found
 
     # Host: what people decide
@@ -263,17 +295,40 @@ class Control(Past):
         record, refusal = await self._on_kernel(work)
         self._daemon.done(record, None)
         result, detail, affinity = self._outcome(record, override.identity)
-        before = next((str(move.before) for move in record.plan.moves if move.identity == override.identity), "")
+        before = next(
+            (str(move.before) for move in record.plan.moves if move.identity == override.identity),
+            "",
+        )
         self._decide(
-            "override", override.identity, number, before, str(override.cpus), refusal.result if refusal else result,
-            override.reason or "set by a person", str(caller),
-        )  # fmt: skip
-        log.info("override of IRQ %d to %s by %s: %s", number, override.cpus, caller, refusal.detail if refusal else result)
+            "override",
+            override.identity,
+            number,
+            before,
+            str(override.cpus),
+            refusal.result if refusal else result,
+            override.reason or "set by a person",
+            str(caller),
+        )
+        log.info(
+            "override of IRQ %d to %s by %s: %s",
+            number,
+            override.cpus,
+            caller,
+            refusal.detail if refusal else result,
+        )
         if refusal is not None:
-            status, code = (503, refusal.code) if refusal.result == "unsaved" else (409, refusal.code or "refused")
-            raise ApiError(status, code or "unsaved", f"{refusal.detail}; the override was not kept")
+            status, code = (
+                (503, refusal.code)
+                if refusal.result == "unsaved"
+                else (409, refusal.code or "refused")
+            )
+            raise ApiError(
+                status, code or "unsaved", f"{refusal.detail}; the override was not kept"
+            )
         warnings = tuple(
-            item.reason for item in record.plan.refused if item.irq == number and item.policy == "override" and item.code == "warning"
+            item.reason
+            for item in record.plan.refused
+            if item.irq == number and item.policy == "override" and item.code == "warning"
         )
         return Written(override, result, detail, affinity, warnings)
 
@@ -285,7 +340,11 @@ class Control(Past):
         outcome = next((item for item in record.outcomes if item.identity == identity), None)
         if outcome is not None:
             return outcome.result, outcome.detail, affinity
-        return "unchanged", "the mask was already right" if affinity is not None else "there is no such IRQ now", affinity
+        return (
+            "unchanged",
+            "the mask was already right" if affinity is not None else "there is no such IRQ now",
+            affinity,
+        )
 
     async def clear_override(self, identity: str, caller: Caller) -> Written:
         """Take it away; the policies place the IRQ at once."""
@@ -299,29 +358,46 @@ class Control(Past):
         result, detail, affinity = self._outcome(record, identity)
         if result == "unchanged" and affinity is not None:
             detail = "no policy moved it: its mask stays"
-        self._decide("override", identity, before=str(gone.cpus), result=result, reason="the override was removed", who=str(caller))
+        self._decide(
+            "override",
+            identity,
+            before=str(gone.cpus),
+            result=result,
+            reason="the override was removed",
+            who=str(caller),
+        )
         log.info("override of %s removed by %s: %s", identity, caller, result)
         return Written(gone, result, detail, affinity)
 
     async def dry_run(self, text: str | None) -> tuple[Record, Snapshot]:
-        """A plan now. Other policies run in a child of their own, which ends with the answer; one such plan at a time."""
+        """A plan now. Other policies run in a child of their own, which ends with the answer; one
+        such plan at a time.
+        """
         balancer = self._daemon.balancer
         if text is None:
             return await self._on_kernel(balancer.preview)
         if self._planning.locked():
-            raise ApiError(503, "busy", "another plan is being made; try again", headers={"Retry-After": "2"})
+            raise ApiError(
+                503, "busy", "another plan is being made; try again", headers={"Retry-After": "2"}
+            )
         async with self._planning:
             # Much text takes long to read.
             config = await self._daemon.on_history(policies_of, text)
-            snapshot = await self._on_kernel(lambda: balancer.watch.present(balancer.ledger, balancer.overrides, sweep=True))
+            snapshot = await self._on_kernel(
+                lambda: balancer.watch.present(balancer.ledger, balancer.overrides, sweep=True)
+            )
             snapshot = msgspec.structs.replace(snapshot, settling=True)
-            plan: Plan = await self._daemon.on_history(plan_with, config, snapshot, balancer.ledger, balancer.settings)
+            plan: Plan = await self._daemon.on_history(
+                plan_with, config, snapshot, balancer.ledger, balancer.settings
+            )
         return balancer.unwritten(plan, snapshot), snapshot
 
     async def cycle(self, caller: Caller) -> tuple[Record, Snapshot]:
         """Run a cycle now; requests that come together share one."""
         if self._view is None:
-            raise ApiError(503, "starting", "the first cycle has not been run yet; try again in a second")
+            raise ApiError(
+                503, "starting", "the first cycle has not been run yet; try again in a second"
+            )
         record = await self._daemon.ask("request")
         return record, self._daemon.balancer.snapshot
 
@@ -333,7 +409,9 @@ class Control(Past):
         length = "until resumed" if seconds is None else f"for {Duration(seconds)}"
         if seconds is not None:
             self._paused_until = time.time() + seconds
-            self._resume = asyncio.get_running_loop().call_later(seconds, self.resume, Caller("irqbal", "its timer"))
+            self._resume = asyncio.get_running_loop().call_later(
+                seconds, self.resume, Caller("irqbal", "its timer")
+            )
         log.warning("paused %s by %s: nothing is moved", length, caller)
         self._decide("action", result="paused", reason=f"paused {length}", who=str(caller))
 
@@ -364,12 +442,20 @@ class Control(Past):
         self._cancel_resume()
         done = sum(item.result in ("written", "unchanged") for item in outcomes)
         log.warning("%d originals restored by %s; paused", done, caller)
-        self._decide("action", result="restored", reason=f"{done} of {len(outcomes)} originals put back, and paused", who=str(caller))
+        self._decide(
+            "action",
+            result="restored",
+            reason=f"{done} of {len(outcomes)} originals put back, and paused",
+            who=str(caller),
+        )
         # So that whoever looks next sees the masks as they are now.
         with contextlib.suppress(HostError):
             await self._daemon.ask("restore")
         shown = tuple(
-            answers.OutcomeView(item.identity, item.irq, item.result, item.code, item.detail, item.found) for item in outcomes
+            answers.OutcomeView(
+                item.identity, item.irq, item.result, item.code, item.detail, item.found
+            )
+            for item in outcomes
         )
         return answers.RestoreAnswer(True, shown)
 
@@ -378,18 +464,42 @@ class Control(Past):
         return self._subscribers.subscribe()
 
     def _decide(
-        self, kind: DecisionKind, identity: str = "", number: int | None = None, before: str = "", after: str = "", result: str = "",
-        reason: str = "", who: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        kind: DecisionKind,
+        identity: str = "",
+        number: int | None = None,
+        before: str = "",
+        after: str = "",
+        result: str = "",
+        reason: str = "",
+        who: str = "",
+    ) -> None:
         """Into the decisions, with who and from where."""
         balancer, feed, view = self._daemon.balancer, self._daemon.feed, self._view
         if feed is None:
             return
-        irq = None if view is None else next((irq for irq in view.snapshot.irqs if irq.identity == identity), None)
+        irq = (
+            None
+            if view is None
+            else next((irq for irq in view.snapshot.irqs if irq.identity == identity), None)
+        )
         if irq is not None:
             number = irq.number
         decision = Decision(
-            0, balancer.host.boot_id, time.time(), 0 if view is None else view.record.cycle, kind, identity, number,
-            "" if irq is None else irq.action, "override" if kind == "override" else "", "", before, after, result, reason, who,
-        )  # fmt: skip
+            0,
+            balancer.host.boot_id,
+            time.time(),
+            0 if view is None else view.record.cycle,
+            kind,
+            identity,
+            number,
+            "" if irq is None else irq.action,
+            "override" if kind == "override" else "",
+            "",
+            before,
+            after,
+            result,
+            reason,
+            who,
+        )
         feed.tell(balancer.host.boot_id, None, [decision])

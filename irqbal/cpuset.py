@@ -1,7 +1,8 @@
 """CPU sets: `0-3,8` for people, a hex mask where the kernel wants one, set algebra on one int.
 
-Formats: Documentation/core-api/irq/irq-affinity.rst and lib/bitmap.c of the kernel. A list is comma-separated numbers
-and ranges, also `0-31:2/8` (of each 8, the first 2); a mask is 32-bit words in hex, comma-separated, highest first.
+Formats: Documentation/core-api/irq/irq-affinity.rst and lib/bitmap.c of the kernel. A list is
+comma-separated numbers and ranges, also `0-31:2/8` (of each 8, the first 2); a mask is 32-bit words
+in hex, comma-separated, highest first.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from functools import lru_cache
 from typing import final
 
 MAX_CPUS = 8192
-"""Highest number of CPUs that a set may name: the kernel's own upper bound (NR_CPUS on x86-64 with MAXSMP)."""
+"""Highest number of CPUs that a set may name: the kernel's own upper bound (NR_CPUS on x86-64 with
+MAXSMP).
+"""
 
 MAX_TEXT = 50_000
 """Characters of the longest set: every other one of so many CPUs, one by one."""
@@ -63,7 +66,9 @@ class CpuSet:
 
     @classmethod
     def parse(cls, text: str) -> CpuSet:
-        """Read a list such as `0-3,8`; an empty text is the empty set. Raises ValueError with a sentence."""
+        """Read a list such as `0-3,8`; an empty text is the empty set. Raises ValueError with a
+        sentence.
+        """
         if len(text) > MAX_TEXT:
             raise ValueError(f"{text[:40]!r}… is not a CPU set: it is longer than any")
         return _parse(text)
@@ -75,15 +80,21 @@ class CpuSet:
         if len(text) > MAX_TEXT:
             raise ValueError(f"{text[:40]!r}… is not a CPU mask: it is longer than any")
         if not _MASK.fullmatch(stripped):
-            raise ValueError(f"{text!r} is not a CPU mask: write hex digits, such as 3 or ff,ffffffff")
+            raise ValueError(
+                f"{text!r} is not a CPU mask: write hex digits, such as 3 or ff,ffffffff"
+            )
         words = stripped.removeprefix("0x").removeprefix("0X").split(",")
         if len(words) > 1 and len(words[0]) > 8:
-            raise ValueError(f"{text!r} is not a CPU mask: a comma-separated word has at most 8 hex digits")
+            raise ValueError(
+                f"{text!r} is not a CPU mask: a comma-separated word has at most 8 hex digits"
+            )
         bits = int("".join([words[0], *(word.rjust(8, "0") for word in words[1:])]), 16)
         return cls.from_bits(bits)
 
     def mask(self) -> str:
-        """The hex mask as the kernel writes it: comma-separated words of 32 bits, without leading zero words."""
+        """The hex mask as the kernel writes it: comma-separated words of 32 bits, without leading
+        zero words.
+        """
         digits = f"{self.bits:x}"
         head = len(digits) % 8
         words = [digits[:head]] if head else []
@@ -163,7 +174,9 @@ def _parse(text: str) -> CpuSet:
             continue
         used, group = int(found[3]), int(found[4])
         if not 0 < used <= group:
-            raise ValueError(f"{text!r} is not a CPU set: in {part.strip()}, USED/GROUP needs 0 < USED <= GROUP")
+            raise ValueError(
+                f"{text!r} is not a CPU set: in {part.strip()}, USED/GROUP needs 0 < USED <= GROUP"
+            )
         width = high - low + 1
         pattern, length = (1 << used) - 1, group
         while length < width:

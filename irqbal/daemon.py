@@ -1,7 +1,7 @@
 """The Tornado loop around the balancer: ticks, events, signals, systemd, lifetime.
 
-Threads: the loop; one for the kernel, on which everything blocking of a cycle runs, a cycle at a time; and one for history, on which
-what may be slow waits (observers).
+Threads: the loop; one for the kernel, on which everything blocking of a cycle runs, a cycle at a
+time; and one for history, on which what may be slow waits (observers).
 """
 
 from __future__ import annotations
@@ -42,7 +42,18 @@ from irqbal.observers import Observers
 from irqbal.policies import Policies, Stopped
 from irqbal.report import Reporter
 from irqbal.running import described
-from irqbal.setup import bind, bind_observers, bound, folders, host_of, is_live, keep, refuse_irqbalance, settings, spawn
+from irqbal.setup import (
+    bind,
+    bind_observers,
+    bound,
+    folders,
+    host_of,
+    is_live,
+    keep,
+    refuse_irqbalance,
+    settings,
+    spawn,
+)
 
 if TYPE_CHECKING:
     from irqbal.history.mongodb import Shipper
@@ -54,7 +65,9 @@ T = TypeVar("T")
 EVENT_SETTLE = 0.03
 """Seconds that an event's companions get to arrive: an unbind and bind are dozens."""
 SWITCH = 0.0001
-"""Seconds after which a thread that computes lets the loop in, when it has something to answer; Python's own 5 ms add up."""
+"""Seconds after which a thread that computes lets the loop in, when it has something to answer;
+Python's own 5 ms add up.
+"""
 HEARTBEAT = 15.0
 """Seconds between two signs of life for those who listen to events."""
 
@@ -62,7 +75,15 @@ HEARTBEAT = 15.0
 class Daemon:
     """One host's daemon. `run` returns the exit status."""
 
-    def __init__(self, config: Config, path: Path | None, root: Path, dry_run: bool, force: bool, made_up: HostSpec | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        path: Path | None,
+        root: Path,
+        dry_run: bool,
+        force: bool,
+        made_up: HostSpec | None = None,
+    ) -> None:
         self.config, self._path, self._root = self._adapted(config), path, root
         self._asked_dry_run, self._force, self._made_up = dry_run, force, made_up
         self._live = made_up is None and is_live(root)
@@ -124,7 +145,16 @@ class Daemon:
                 host.save = journal.save
             overrides = load_overrides(places.state)
             planner = settings(self.config, COOLDOWN_INTERVALS)
-            balancer = Balancer(host, policies, planner, float(self.config.interval), self.dry_run, journal, overrides, places)
+            balancer = Balancer(
+                host,
+                policies,
+                planner,
+                float(self.config.interval),
+                self.dry_run,
+                journal,
+                overrides,
+                places,
+            )
             self._second_look = balancer.first_look()
         except BaseException:
             policies.close()
@@ -145,17 +175,24 @@ class Daemon:
             self._boot = self.balancer.host.boot_id
             self._decided = Decided(self._boot)
             mongodb = self.config.history.mongodb
-            keeper = self.keeper = Keeper(places.state, platform.node(), keep(self.config), outbox=mongodb is not None)
+            keeper = self.keeper = Keeper(
+                places.state, platform.node(), keep(self.config), outbox=mongodb is not None
+            )
             self.feed = Feed(keeper, self._history)
             if mongodb is not None:
                 self._ship(mongodb, keeper)
         self._control = Control(self)
-        self._listeners = Listeners(self._control, self.config.api, places, owns_socket=self._records)
+        self._listeners = Listeners(
+            self._control, self.config.api, places, owns_socket=self._records
+        )
         self._control.auth_failures = self._listeners.auth_failures
         await self._listeners.open()
         await self.on_history(fence.check, self.config)
-        tasks = [asyncio.create_task(self._feed_watchdog()), asyncio.create_task(self._beat()),
-                 asyncio.create_task(Measuring(self, self._root, self._live and not self.dry_run).run())]  # fmt: skip
+        tasks = [
+            asyncio.create_task(self._feed_watchdog()),
+            asyncio.create_task(self._beat()),
+            asyncio.create_task(Measuring(self, self._root, self._live and not self.dry_run).run()),
+        ]
         try:
             with contextlib.suppress(Stopped):
                 await self._cycles()
@@ -179,11 +216,15 @@ class Daemon:
             self._history.shutdown()
 
     def _ship(self, options: MongoOptions, keeper: Keeper) -> None:
-        """Start shipping the history. The driver costs memory, so it is imported only here. Raises ConfigError, HistoryError."""
+        """Start shipping the history. The driver costs memory, so it is imported only here. Raises
+        ConfigError, HistoryError.
+        """
         try:
             from irqbal.history import mongodb
         except ImportError as error:
-            raise ConfigError([f"history.mongodb needs pymongo ({error}): pip install 'irqbal[mongodb]'"]) from error
+            raise ConfigError(
+                [f"history.mongodb needs pymongo ({error}): pip install 'irqbal[mongodb]'"]
+            ) from error
         mongodb.check(options)
         self._shipper = mongodb.Shipper(options, platform.node(), keeper, self.on_history)
         self._shipping = asyncio.create_task(self._shipper.serve())
@@ -196,7 +237,9 @@ class Daemon:
 
     async def _cycles(self) -> None:
         """A cycle at the start, at every tick, and whenever something asks for one."""
-        self._observers = Observers(await self.on_history(bind_observers, self.config, self._name()), self._history)
+        self._observers = Observers(
+            await self.on_history(bind_observers, self.config, self._name()), self._history
+        )
         await asyncio.sleep(max(0.0, self._second_look - time.monotonic()))
         cause, full = "start", False
         first = True
@@ -209,7 +252,11 @@ class Daemon:
                     if not waiter.cancelled():
                         waiter.set_result(record)
             except HostError as error:
-                log.error("the host cannot be read: %s; nothing was moved, tried again in %s", error, self.config.interval)
+                log.error(
+                    "the host cannot be read: %s; nothing was moved, tried again in %s",
+                    error,
+                    self.config.interval,
+                )
                 for waiter in waiters:
                     if not waiter.cancelled():
                         waiter.set_exception(HostError(str(error)))
@@ -236,7 +283,11 @@ class Daemon:
             self._observers.tell(record)
         if self._control is not None:
             self._control.publish(record)
-            if self._shipper is not None and recorded is not None and (told := self._control.told()) is not None:
+            if (
+                self._shipper is not None
+                and recorded is not None
+                and (told := self._control.told()) is not None
+            ):
                 self._shipper.tell(told)
 
     def _one_cycle(self, cause: str, full: bool) -> tuple[Record, Recorded | None]:
@@ -253,7 +304,9 @@ class Daemon:
         return record, self.recorder.take(balancer.host.counts(), balancer.snapshot, time.time())
 
     async def _next(self) -> tuple[str, bool]:
-        """Wait for the tick or for something that asks. Returns (cause, whether everything is to be read)."""
+        """Wait for the tick or for something that asks. Returns (cause, whether everything is to be
+        read).
+        """
         tick = asyncio.get_running_loop().call_later(self._pause_length(), self._wake.set)
         try:
             await self._wake.wait()
@@ -267,11 +320,17 @@ class Daemon:
 
     def _pause_length(self) -> float:
         """Until the next tick, or until an override ends."""
-        ends = [item.expires - time.time() for item in self.balancer.overrides if item.expires is not None]
+        ends = [
+            item.expires - time.time()
+            for item in self.balancer.overrides
+            if item.expires is not None
+        ]
         return max(0.0, min([float(self.config.interval), *(end + 0.01 for end in ends)]))
 
     def ask(self, cause: str) -> asyncio.Future[Record]:
-        """Ask for a cycle now, from the loop only; the future is done when one was run that began after this."""
+        """Ask for a cycle now, from the loop only; the future is done when one was run that began
+        after this.
+        """
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         # Most who ask do not wait; an error that nobody awaits is in the log already.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -291,9 +350,13 @@ class Daemon:
         systemd.reloading()
         try:
             if self._path is None:
-                raise ConfigError(["there is no configuration file to reload: irqbal runs on its defaults"])
+                raise ConfigError(
+                    ["there is no configuration file to reload: irqbal runs on its defaults"]
+                )
             config = self._adapted(await self.on_kernel(load_config, self._path))
-            observers = Observers(await self.on_history(bind_observers, config, self._name()), self._history)
+            observers = Observers(
+                await self.on_history(bind_observers, config, self._name()), self._history
+            )
             try:
                 policies: Policies = await self.on_kernel(bind, config, self._name())
             except IrqbalError:
@@ -308,9 +371,15 @@ class Daemon:
         else:
             if config.state_dir != self.config.state_dir:
                 log.warning("reload: state_dir changes only with a restart")
-            dry_run = self.dry_run if self._asked_dry_run or self.balancer.journal is None else config.dry_run
+            dry_run = (
+                self.dry_run
+                if self._asked_dry_run or self.balancer.journal is None
+                else config.dry_run
+            )
             if config.dry_run != dry_run and not self._asked_dry_run:
-                log.warning("reload: a daemon that was started as a dry run stays one until a restart")
+                log.warning(
+                    "reload: a daemon that was started as a dry run stays one until a restart"
+                )
             before, self.config, self.dry_run = self.config.api, config, dry_run
             if self._listeners is not None and (config.api != before or config.api.tls is not None):
                 # With TLS also on the same addresses: the certificate may be new.
@@ -319,7 +388,9 @@ class Daemon:
                 self._observers.stop()
             self._observers = observers
             planner = settings(config, COOLDOWN_INTERVALS)
-            await self.on_kernel(self.balancer.reconfigure, policies, planner, float(config.interval), dry_run)
+            await self.on_kernel(
+                self.balancer.reconfigure, policies, planner, float(config.interval), dry_run
+            )
             await self.on_history(fence.check, config)
             log.info("reload: %s", self._status())
         systemd.notify("READY=1")
@@ -376,7 +447,9 @@ class Daemon:
 
     async def on_history(self, work: Callable[..., T], *arguments: object) -> T:
         """Run on the history's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._history, lambda: work(*arguments))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._history, lambda: work(*arguments)
+        )
 
     async def _feed_watchdog(self) -> None:
         """Tell systemd that all is well, as long as the kernel thread is not stuck."""
@@ -396,5 +469,3 @@ class Daemon:
 
     def _status(self) -> str:
         return described(self.balancer, self.dry_run, str(self.config.interval), self.simulated)
-
-

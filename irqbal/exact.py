@@ -1,7 +1,8 @@
 """What the kernel measured in a window -> seconds a unit of each IRQ. Pure.
 
-Handler time is an IRQ's own. Softirq time is a CPU's, by kind: what the network took is shared out to the queues of NICs that are
-delivered there, what block devices took to theirs, by their work times what each was believed to cost.
+Handler time is an IRQ's own. Softirq time is a CPU's, by kind: what the network took is shared out
+to the queues of NICs that are delivered there, what block devices took to theirs, by their work
+times what each was believed to cost.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ from irqbal.host import Measured
 MOST_OFTEN = 20
 """Runs in a window below which its time says too little."""
 SAME = 0.15
-"""By so much a cost must differ from the one that was measured before: what is less would only move IRQs about."""
+"""By so much a cost must differ from the one that was measured before: what is less would only move
+IRQs about.
+"""
 SOFTIRQS = {"net": ("NET_RX", "NET_TX"), "block": ("BLOCK", "IRQ_POLL"), "": ("HI", "TASKLET")}
 """By the kind of an IRQ, the softirqs that do its work."""
 _LEAST = 1e-9
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One IRQ: how many handlers share it, the CPU it is delivered to, its kind, units (packets, or 1) an interrupt, and the seconds of
-    softirq that a unit was believed to cost."""
+    """One IRQ: how many handlers share it, the CPU it is delivered to, its kind, units (packets, or
+    1) an interrupt, and the seconds of softirq that a unit was believed to cost.
+    """
 
     number: int
     actions: int
@@ -33,8 +37,12 @@ class Part(msgspec.Struct, frozen=True):
     believed: float
 
 
-def costs_of(measured: Measured, parts: Iterable[Part]) -> tuple[dict[int, float], dict[int, float]]:
-    """(seconds an interrupt in handlers, seconds a unit in softirqs) of each IRQ that ran often enough."""
+def costs_of(
+    measured: Measured, parts: Iterable[Part]
+) -> tuple[dict[int, float], dict[int, float]]:
+    """(seconds an interrupt in handlers, seconds a unit in softirqs) of each IRQ that ran often
+    enough.
+    """
     hard: dict[int, float] = {}
     soft: dict[int, float] = {}
     sharers: dict[tuple[int, str], list[tuple[Part, float]]] = {}

@@ -1,6 +1,8 @@
-"""Whether systemd lets the daemon reach, and be reached at, the addresses that its configuration names.
+"""Whether systemd lets the daemon reach, and be reached at, the addresses that its configuration
+names.
 
-What a unit's IPAddressDeny= drops is dropped without a word: a client of another host, or MongoDB, would just time out.
+What a unit's IPAddressDeny= drops is dropped without a word: a client of another host, or MongoDB,
+would just time out.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def check(config: Config) -> None:
-    """Log an error that tells what to do if an address of the configuration is shut out. Blocks; only asks where there may be a fence."""
+    """Log an error that tells what to do if an address of the configuration is shut out. Blocks;
+    only asks where there may be a fence.
+    """
     wanted = named(config)
     if not wanted or "INVOCATION_ID" not in os.environ:
         return
@@ -31,33 +35,54 @@ def check(config: Config) -> None:
     try:
         done = subprocess.run(
             ["systemctl", "show", "--property=IPAddressAllow,IPAddressDeny", "--", unit],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
-        log.warning("whether %s lets through %s is not known: systemctl show: %s", unit, ", ".join(wanted), error)
+        log.warning(
+            "whether %s lets through %s is not known: systemctl show: %s",
+            unit,
+            ", ".join(wanted),
+            error,
+        )
         return
     shut = shut_out(wanted, done.stdout)
     if shut:
         log.error(
-            "systemd drops, without a word to either side, what goes to or comes from %s: IPAddressAllow= of %s does not name it; "
-            "`systemctl edit %s`, add [Service] and IPAddressAllow= with the networks that may, and restart it",
-            ", ".join(shut), unit, unit,
-        )  # fmt: skip
+            "systemd drops, without a word to either side, what goes to or comes from %s: "
+            "IPAddressAllow= of %s does not name it; "
+            "`systemctl edit %s`, add [Service] and IPAddressAllow= with the networks that may, "
+            "and restart it",
+            ", ".join(shut),
+            unit,
+            unit,
+        )
 
 
 def named(config: Config) -> list[str]:
-    """Every address or name of a host other than this one that the configuration rests on, in order, each once."""
+    """Every address or name of a host other than this one that the configuration rests on, in
+    order, each once.
+    """
     found = [address[0] for text in config.api.listen if (address := address_of(text)) is not None]
     if config.history.mongodb is not None:
         places = config.history.mongodb.url.partition("://")[2].partition("/")[0].rpartition("@")[2]
         # A socket's path comes escaped.
         found += [_host(place) for place in places.split(",") if not place.startswith("%2F")]
-    return [name for name in dict.fromkeys(found) if name and name != "localhost" and not _is_loopback(name)]
+    return [
+        name
+        for name in dict.fromkeys(found)
+        if name and name != "localhost" and not _is_loopback(name)
+    ]
 
 
 def shut_out(wanted: Iterable[str], text: str) -> list[str]:
-    """Those of these hosts that the fence, as `systemctl show` prints it, does not let through. What listens on every address, and a
-    host's name, are let through by any network but loopback."""
+    """Those of these hosts that the fence, as `systemctl show` prints it, does not let through.
+    What listens on every address, and a host's name, are let through by any network but
+    loopback.
+    """
     rules: dict[str, list[Network]] = {"IPAddressAllow": [], "IPAddressDeny": []}
     for line in text.splitlines():
         key, _, value = line.partition("=")
@@ -75,7 +100,9 @@ def shut_out(wanted: Iterable[str], text: str) -> list[str]:
             # Whether a name's address is denied cannot be told, but where all are, it is.
             let = beyond or not any(network.prefixlen == 0 for network in deny)
         else:
-            let = any(address in network for network in allow) or not any(address in network for network in deny)
+            let = any(address in network for network in allow) or not any(
+                address in network for network in deny
+            )
         if not let:
             shut.append(name)
     return shut

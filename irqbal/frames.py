@@ -1,4 +1,6 @@
-"""What the daemon and its policy hosts say to each other: length-prefixed msgpack over a socket pair."""
+"""What the daemon and its policy hosts say to each other: length-prefixed msgpack over a socket
+pair.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from irqbal.plugins import Found
 
 MAX_FRAME = 256 << 20
 PLANNER = -1
-"""Stands for the planner where a policy's index is asked for: what fails then is nobody's fault but irqbal's."""
+"""Stands for the planner where a policy's index is asked for: what fails then is nobody's fault but
+irqbal's.
+"""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -50,7 +54,9 @@ class Describe(msgspec.Struct, frozen=True, tag=True):
 
 
 class Running(msgspec.Struct, frozen=True, tag=True):
-    """From the child, before each call of a stranger's code: whose it is. The deadline starts again."""
+    """From the child, before each call of a stranger's code: whose it is. The deadline starts
+    again.
+    """
 
     index: int
     hook: str
@@ -80,7 +86,9 @@ class Raised(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):
-    """From the child: the plan, the ledger before the kernel's answers, and which policies raised."""
+    """From the child: the plan, the ledger before the kernel's answers, and which policies
+    raised.
+    """
 
     plan: Plan
     ledger: Ledger
@@ -94,7 +102,9 @@ class Observed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Described(msgspec.Struct, frozen=True, tag=True):
-    """From the child: JSON schema of each policy's options by index, as JSON text, its first docstring line, and its hooks."""
+    """From the child: JSON schema of each policy's options by index, as JSON text, its first
+    docstring line, and its hooks.
+    """
 
     schemas: dict[int, str]
     about: dict[int, str]

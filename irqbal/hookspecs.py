@@ -1,8 +1,9 @@
 """The contract between irqbal and its policies: every hook, typed.
 
-A policy is a module named by an entry point of the group `irqbal`; the entry point's name is the policy's name in YAML.
-Implementations are decorated with `irqbal.hookimpl` and take those of the arguments that they need, by name.
-All run in an unprivileged child process, one after the other, with 2 seconds each.
+A policy is a module named by an entry point of the group `irqbal`; the entry point's name is the
+policy's name in YAML. Implementations are decorated with `irqbal.hookimpl` and take those of the
+arguments that they need, by name. All run in an unprivileged child process, one after the other,
+with 2 seconds each.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from irqbal.model import Device, Irq, Limit, Note, Placement, Queue, Record, Sna
 from irqbal.planner import Draft
 
 API_VERSION = "1.0"
-"""What policies can rest on. Another first number takes something away, another second one adds to it."""
+"""What policies can rest on. Another first number takes something away, another second one adds to
+it.
+"""
 
 hookspec = pluggy.HookspecMarker("irqbal")
 hookimpl = pluggy.HookimplMarker("irqbal")
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of a policy's options. Give each field a default and `Annotated[T, Meta(description=…)]`."""
+    """Base of a policy's options. Give each field a default and `Annotated[T,
+    Meta(description=…)]`.
+    """
 
 
 @hookspec(firstresult=True)
@@ -34,19 +39,29 @@ def irqbal_options() -> type[Options] | None:
 
 @hookspec(firstresult=True)
 def irqbal_limit(snapshot: Snapshot, options: Any) -> Iterable[Limit | Note] | None:
-    """CPUs that some or all IRQs may not use; called once a cycle, before any placement is asked for."""
+    """CPUs that some or all IRQs may not use; called once a cycle, before any placement is asked
+    for.
+    """
 
 
 @hookspec(firstresult=True)
-def irqbal_place(snapshot: Snapshot, draft: Draft, options: Any) -> Iterable[Placement | Steering | Note] | None:
-    """Where IRQs should go; called once a cycle, in the order of the YAML. The first policy that claims an IRQ owns it."""
+def irqbal_place(
+    snapshot: Snapshot, draft: Draft, options: Any
+) -> Iterable[Placement | Steering | Note] | None:
+    """Where IRQs should go; called once a cycle, in the order of the YAML. The first policy that
+    claims an IRQ owns it.
+    """
 
 
 @hookspec(firstresult=True)
 def irqbal_identify(irq: Irq, device: Device) -> Queue | None:
-    """The queue that an IRQ serves, for a driver whose naming irqbal does not know; called once a generation."""
+    """The queue that an IRQ serves, for a driver whose naming irqbal does not know; called once a
+    generation.
+    """
 
 
 @hookspec(firstresult=True)
 def irqbal_cycle_done(record: Record, options: Any) -> None:
-    """What a cycle did, for observers; called after the kernel was written, in a child of its own, which has the network."""
+    """What a cycle did, for observers; called after the kernel was written, in a child of its own,
+    which has the network.
+    """

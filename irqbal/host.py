@@ -1,4 +1,6 @@
-"""The face of a host: what the balancer may ask of the kernel, of a captured tree, or of a simulated machine."""
+"""The face of a host: what the balancer may ask of the kernel, of a captured tree, or of a
+simulated machine.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ DEFAULT = "default_smp_affinity"
 
 
 class Original(msgspec.Struct, frozen=True):
-    """A value as it was before irqbal touched it. `value` is text: a CPU list, or the entries of a flow table."""
+    """A value as it was before irqbal touched it. `value` is text: a CPU list, or the entries of a
+    flow table.
+    """
 
     identity: str
     number: int | None
@@ -34,7 +38,9 @@ class CpuTime(msgspec.Struct, frozen=True):
 
 
 class ThreadTime(msgspec.Struct, frozen=True):
-    """What a thread that handles interrupts has run so far: of this IRQ, or (None) of threaded NAPI. `cpu` is where it ran last."""
+    """What a thread that handles interrupts has run so far: of this IRQ, or (None) of threaded
+    NAPI. `cpu` is where it ran last.
+    """
 
     irq: int | None
     cpu: int
@@ -44,10 +50,12 @@ class ThreadTime(msgspec.Struct, frozen=True):
 class Pulse(msgspec.Struct, frozen=True):
     """The cheap reading of every interval.
 
-    `totals` are interrupts since the IRQ was set up, modulo 2**32, by IRQ number; `effective` holds those that were asked for and are
-    active. `stale` are IRQ numbers whose files were replaced since they were opened: they were set up anew. `packets` are counted by
-    (interface, `rx` or `tx`, queue) where the driver tells them. `squeezed` counts by CPU how often softirqs ran out of budget or dropped
-    a packet. `threads` are seconds that each thread which handles interrupts has run so far, by its process id.
+    `totals` are interrupts since the IRQ was set up, modulo 2**32, by IRQ number; `effective` holds
+    those that were asked for and are active. `stale` are IRQ numbers whose files were replaced
+    since they were opened: they were set up anew. `packets` are counted by (interface, `rx` or
+    `tx`, queue) where the driver tells them. `squeezed` counts by CPU how often softirqs ran out of
+    budget or dropped a packet. `threads` are seconds that each thread which handles interrupts has
+    run so far, by its process id.
     """
 
     time: float
@@ -62,7 +70,9 @@ class Pulse(msgspec.Struct, frozen=True):
 
 
 class IrqFacts(msgspec.Struct, frozen=True):
-    """What the kernel says of one IRQ that has an action; `inode` tells one life of it from the next."""
+    """What the kernel says of one IRQ that has an action; `inode` tells one life of it from the
+    next.
+    """
 
     number: int
     action: str
@@ -79,9 +89,10 @@ class IrqFacts(msgspec.Struct, frozen=True):
 class Measured(msgspec.Struct, frozen=True):
     """What the kernel measured in a short window. All times are seconds within it, not a second.
 
-    `handlers` is by IRQ number: time in hard interrupt handlers (of a threaded IRQ, without its thread); `hits` is how often they ran,
-    once for each action of a shared IRQ. `softirqs` is by name as in `/proc/softirqs`, then by CPU; hard interrupts that came in between
-    are part of it. `dropped` counts what found no room in a histogram.
+    `handlers` is by IRQ number: time in hard interrupt handlers (of a threaded IRQ, without its
+    thread); `hits` is how often they ran, once for each action of a shared IRQ. `softirqs` is by
+    name as in `/proc/softirqs`, then by CPU; hard interrupts that came in between are part of it.
+    `dropped` counts what found no room in a histogram.
     """
 
     seconds: float
@@ -101,8 +112,10 @@ class Census(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """The reading for the history: totals by name (or IRQ number) and CPU. `cpus` have a column; of `irqs`, where most cells are nothing,
-    only the others need be there. `times` are microseconds in `irq` and `softirq`; a row with one column (ERR, MIS) has CPU -1."""
+    """The reading for the history: totals by name (or IRQ number) and CPU. `cpus` have a column; of
+    `irqs`, where most cells are nothing, only the others need be there. `times` are microseconds in
+    `irq` and `softirq`; a row with one column (ERR, MIS) has CPU -1.
+    """
 
     time: float
     cpus: frozenset[int]
@@ -124,32 +137,45 @@ class Topology(msgspec.Struct, frozen=True):
 
 
 class Host(Protocol):
-    """A machine whose interrupts can be read and placed. All methods may block; none is called from two threads at once."""
+    """A machine whose interrupts can be read and placed. All methods may block; none is called from
+    two threads at once.
+    """
 
     @property
     def boot_id(self) -> str:
         """Changes with every boot: masks from before it mean nothing."""
 
     def pulse(self, looked: Collection[int] | None = None) -> Pulse:
-        """The cheap reading, with the effective affinity of these IRQs as far as they fired; None: of all. Raises HostError."""
+        """The cheap reading, with the effective affinity of these IRQs as far as they fired; None:
+        of all. Raises HostError.
+        """
 
     def census(self) -> Census:
         """The full reading. Raises HostError."""
 
     def counts(self) -> Counts:
-        """Everything that is counted, by CPU; an IRQ's row may be the very object of the last reading if nothing was counted since, and
-        is never changed. Raises HostError."""
+        """Everything that is counted, by CPU; an IRQ's row may be the very object of the last
+        reading if nothing was counted since, and is never changed. Raises HostError.
+        """
 
     def topology(self) -> Topology:
         """CPUs, devices and interfaces, read afresh. Raises HostError."""
 
     def apply(
-        self, moves: Iterable[Move], steering: Iterable[SteeringMove], default: DefaultMove | None, dry_run: bool
+        self,
+        moves: Iterable[Move],
+        steering: Iterable[SteeringMove],
+        default: DefaultMove | None,
+        dry_run: bool,
     ) -> tuple[Outcome, ...]:
-        """Write what the plan says, one outcome each. A dry run differs only in that nothing is written."""
+        """Write what the plan says, one outcome each. A dry run differs only in that nothing is
+        written.
+        """
 
     def masks(self, numbers: Iterable[int]) -> dict[int, tuple[CpuSet, int]]:
-        """The mask and the inode of these IRQs as they are now; those that are gone are left out."""
+        """The mask and the inode of these IRQs as they are now; those that are gone are left
+        out.
+        """
 
     def population(self) -> int:
         """A cheap number that changes when IRQs come or go."""

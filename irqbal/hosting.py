@@ -1,7 +1,8 @@
-"""How a policy host comes to be and is ended: a child of the daemon's, or a unit of systemd's own, reached through its socket.
+"""How a policy host comes to be and is ended: a child of the daemon's, or a unit of systemd's own,
+reached through its socket.
 
-As a unit it needs nothing of the daemon's power: the daemon then does without the capabilities that making a child another user, and
-ending it, would take.
+As a unit it needs nothing of the daemon's power: the daemon then does without the capabilities that
+making a child another user, and ending it, would take.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from irqbal.systemd import unit_of
 log = logging.getLogger(__name__)
 
 FOLDER = "IRQBAL_POLICY_HOSTS"
-"""Environment variable: the folder of the sockets `policies` and `observers`, behind each of which a connection starts a policy host."""
+"""Environment variable: the folder of the sockets `policies` and `observers`, behind each of which
+a connection starts a policy host.
+"""
 GRACE = 0.5
 """Seconds in which a host that is not stuck ends by itself once the daemon hangs up."""
 LEAST_PIECE = 1 << 20
@@ -54,14 +57,18 @@ class Process(Protocol):
         """End it; safe from any thread, and more than once."""
 
     def how(self, grace: float = 0.0) -> str:
-        """After `kill`, or when it ended by itself: how it did. `grace`: seconds in which it may still do so by itself."""
+        """After `kill`, or when it ended by itself: how it did. `grace`: seconds in which it may
+        still do so by itself.
+        """
 
     def close(self) -> None:
         """Give its descriptors back."""
 
 
 def start(kind: Kind, packages: Iterable[str]) -> Process:
-    """A policy host, which takes a while to be ready. `packages`: the top-level packages that it is to load. Raises PolicyHostError."""
+    """A policy host, which takes a while to be ready. `packages`: the top-level packages that it is
+    to load. Raises PolicyHostError.
+    """
     folder = os.environ.get(FOLDER, "")
     return Unit(kind, Path(folder)) if folder else Child(kind, packages)
 
@@ -74,10 +81,22 @@ class Child:
         read_end, write_end = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "irqbal.policyhost", str(theirs.fileno()), kind, *packages],
-                stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end, pass_fds=(theirs.fileno(),),
-                start_new_session=True, env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"},
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    "-I",
+                    "-m",
+                    "irqbal.policyhost",
+                    str(theirs.fileno()),
+                    kind,
+                    *packages,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=write_end,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"},
+            )
         except OSError as error:
             ours.close()
             os.close(read_end)
@@ -119,7 +138,9 @@ class Child:
 
 
 class Unit:
-    """An instance of a socket-activated unit. Who it is the kernel tells with its first message, sent before it loads anything."""
+    """An instance of a socket-activated unit. Who it is the kernel tells with its first message,
+    sent before it loads anything.
+    """
 
     said = -1
 
@@ -137,7 +158,8 @@ class Unit:
         except OSError as error:
             self.sock.close()
             raise PolicyHostError(
-                f"no policy host can be started through {path} ({error.strerror or error}): systemctl start irqbal-{kind}.socket"
+                f"no policy host can be started through {path} ({error.strerror or error}): "
+                f"systemctl start irqbal-{kind}.socket"
             ) from error
         self.sock.setblocking(False)
 
@@ -171,7 +193,8 @@ class Unit:
         if self._gone(GRACE):
             return
         try:
-            # Where irqbal has the capability, as under another supervisor; the unit leaves it to systemd.
+            # Where irqbal has the capability, as under another supervisor; the unit leaves it to
+            # systemd.
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         except ProcessLookupError:
             return
@@ -179,24 +202,34 @@ class Unit:
             self._ask_systemd()
         if not self._gone(GRACE):
             log.error(
-                "a policy host (process %d, %s) is stuck and could not be ended; irqbal starts another one beside it",
-                self.pid, self._unit or "of no unit",
-            )  # fmt: skip
+                "a policy host (process %d, %s) is stuck and could not be ended; irqbal starts "
+                "another one beside it",
+                self.pid,
+                self._unit or "of no unit",
+            )
 
     def _ask_systemd(self) -> None:
-        """Have PID 1 end the unit. The name is one of systemd's own making: it holds the connection's number and our process id."""
+        """Have PID 1 end the unit. The name is one of systemd's own making: it holds the
+        connection's number and our process id.
+        """
         if not self._unit.startswith("irqbal-"):
             return
         try:
             subprocess.run(
-                ["systemctl", "kill", "--signal=SIGKILL", "--", self._unit], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL, timeout=10, check=False,
-            )  # fmt: skip
+                ["systemctl", "kill", "--signal=SIGKILL", "--", self._unit],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=10,
+                check=False,
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             log.warning("systemctl kill %s: %s", self._unit, error)
 
     def _gone(self, seconds: float) -> bool:
-        """Whether the process ends within this time; one that never said a word has run nobody's code, and ends when it reads."""
+        """Whether the process ends within this time; one that never said a word has run nobody's
+        code, and ends when it reads.
+        """
         if self._pidfd < 0:
             return True
         poll = select.poll()

@@ -1,8 +1,10 @@
-"""Originals and overrides on disk, each in a file of its own, fsynced before anything depends on it.
+"""Originals and overrides on disk, each in a file of its own, fsynced before anything depends on
+it.
 
-`originals.jsonl` holds the value of every mask and setting as it was before irqbal's first write, one JSON object a line, the first
-value of an identity wins. It lives under /run (for another root: in the state folder), is keyed by boot id and root, since a boot
-resets all masks, and it is only ever appended to, so that a crash can cost at most a line that was never relied on.
+`originals.jsonl` holds the value of every mask and setting as it was before irqbal's first write,
+one JSON object a line, the first value of an identity wins. It lives under /run (for another root:
+in the state folder), is keyed by boot id and root, since a boot resets all masks, and it is only
+ever appended to, so that a crash can cost at most a line that was never relied on.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ COSTS = "costs.json"
 
 
 class Folders(msgspec.Struct, frozen=True):
-    """`state` survives a boot, `run` (lock, originals, ledger) need not: a boot resets all masks."""
+    """`state` survives a boot, `run` (lock, originals, ledger) need not: a boot resets all
+    masks.
+    """
 
     state: Path
     run: Path
@@ -57,12 +61,16 @@ class Journal:
         self._known: dict[str, Original] | None = None
 
     def originals(self) -> dict[str, Original]:
-        """What was saved, by identity; of this boot and root only. A torn or foreign line is passed over."""
+        """What was saved, by identity; of this boot and root only. A torn or foreign line is passed
+        over.
+        """
         if self._known is None:
             self._known = {}
             for line in self._lines():
                 if line.boot == self._boot and line.root == self._root:
-                    self._known.setdefault(line.identity, Original(line.identity, line.number, line.value))
+                    self._known.setdefault(
+                        line.identity, Original(line.identity, line.number, line.value)
+                    )
         return dict(self._known)
 
     def save(self, originals: Sequence[Original]) -> None:
@@ -72,13 +80,15 @@ class Journal:
         if not fresh:
             return
         lines = [
-            to_json(_Line(self._boot, self._root, item.identity, item.number, item.value)) + b"\n" for item in fresh
+            to_json(_Line(self._boot, self._root, item.identity, item.number, item.value)) + b"\n"
+            for item in fresh
         ]
         try:
             _append(self._path, b"".join(lines))
         except OSError as error:
             raise JournalError(
-                f"the original values could not be saved in {self._path} ({error.strerror}), so nothing was written; "
+                f"the original values could not be saved in {self._path} ({error.strerror}), so "
+                "nothing was written; "
                 "make room there, the move is tried again in the next cycle"
             ) from error
         assert self._known is not None
@@ -113,7 +123,9 @@ class Journal:
 
 
 def load_overrides(folder: Path) -> tuple[Override, ...]:
-    """Overrides as they were saved. Raises JournalError if the file is damaged: a person's will is not dropped silently."""
+    """Overrides as they were saved. Raises JournalError if the file is damaged: a person's will is
+    not dropped silently.
+    """
     path = folder / OVERRIDES
     try:
         return from_json(path.read_bytes(), tuple[Override, ...])
@@ -122,7 +134,9 @@ def load_overrides(folder: Path) -> tuple[Override, ...]:
     except OSError as error:
         raise JournalError(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise JournalError(f"{path} is damaged ({error}); move it away to start without overrides") from error
+        raise JournalError(
+            f"{path} is damaged ({error}); move it away to start without overrides"
+        ) from error
 
 
 def save_overrides(folder: Path, overrides: Iterable[Override]) -> None:
@@ -135,7 +149,9 @@ def save_overrides(folder: Path, overrides: Iterable[Override]) -> None:
 
 
 def load_costs(folder: Path) -> Learnt:
-    """What was learnt of costs before; nothing, if that cannot be read: it is learnt again in a few minutes."""
+    """What was learnt of costs before; nothing, if that cannot be read: it is learnt again in a few
+    minutes.
+    """
     try:
         return from_json((folder / COSTS).read_bytes(), Learnt)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
@@ -152,7 +168,9 @@ def save_costs(folder: Path, learnt: Learnt) -> None:
 
 
 class _Memory(msgspec.Struct, frozen=True):
-    """The ledger with the boot whose clock its times are of, and the inode of each IRQ's folder, which tells lives apart."""
+    """The ledger with the boot whose clock its times are of, and the inode of each IRQ's folder,
+    which tells lives apart.
+    """
 
     boot: str
     ledger: Ledger
@@ -170,9 +188,11 @@ def remember(folder: Path, boot_id: str, ledger: Ledger, inodes: Mapping[str, in
 
 
 def recall(folder: Path, boot_id: str, masks: Mapping[str, tuple[CpuSet, int]]) -> Ledger:
-    """The ledger as far as the IRQs (identity -> mask, inode) are still what it says; empty if there is none of this boot.
+    """The ledger as far as the IRQs (identity -> mask, inode) are still what it says; empty if
+    there is none of this boot.
 
-    Generations start anew with each process, so only what is still the same life of an IRQ means anything.
+    Generations start anew with each process, so only what is still the same life of an IRQ means
+    anything.
     """
     try:
         memory = from_json((folder / LEDGER).read_bytes(), _Memory)
@@ -190,12 +210,16 @@ def recall(folder: Path, boot_id: str, masks: Mapping[str, tuple[CpuSet, int]]) 
         # A fight that was given up is not taken up again just because irqbal was restarted.
         if refused or stands or entry.drift:
             written = entry.written if stands else None
-            kept[identity] = msgspec.structs.replace(entry, generation=1, refused=refused, written=written)
+            kept[identity] = msgspec.structs.replace(
+                entry, generation=1, refused=refused, written=written
+            )
     return Ledger(kept)
 
 
 class Lock:
-    """One daemon a host: an flock that the kernel releases with the process. The file holds the holder's pid."""
+    """One daemon a host: an flock that the kernel releases with the process. The file holds the
+    holder's pid.
+    """
 
     def __init__(self, folder: Path) -> None:
         path = folder / "lock"
@@ -204,8 +228,10 @@ class Lock:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise LockError(
-                f"{path} cannot be opened: {error.strerror}; irqbal writes masks only with this lock: run it as who may write there, or, "
-                "where no mask of this machine is written (--root, --simulate), set state_dir or XDG_STATE_HOME to another folder"
+                f"{path} cannot be opened: {error.strerror}; irqbal writes masks only with this "
+                "lock: run it as who may write there, or, "
+                "where no mask of this machine is written (--root, --simulate), set state_dir or "
+                "XDG_STATE_HOME to another folder"
             ) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -213,7 +239,8 @@ class Lock:
             holder = os.read(self._fd, 32).decode("ascii", "replace").strip()
             os.close(self._fd)
             raise LockError(
-                f"another irqbal works on this host (pid {holder or 'unknown'}, {path}); stop it first, or use --dry-run"
+                f"another irqbal works on this host (pid {holder or 'unknown'}, {path}); stop it "
+                "first, or use --dry-run"
             ) from None
         os.ftruncate(self._fd, 0)
         os.write(self._fd, f"{os.getpid()}\n".encode())

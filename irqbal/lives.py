@@ -1,7 +1,7 @@
 """Which IRQ is which over time: identities and generations. Pure.
 
-An IRQ is its device, its vector and its action, not its number. A rebind, a reload or a queue change begins a new generation, even under
-the same number and name.
+An IRQ is its device, its vector and its action, not its number. A rebind, a reload or a queue
+change begins a new generation, even under the same number and name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ MAX_PAST = 10_000
 
 
 class Life(msgspec.Struct, frozen=True):
-    """One IRQ by identity: its present number, the inode of its folder, and which generation this is."""
+    """One IRQ by identity: its present number, the inode of its folder, and which generation this
+    is.
+    """
 
     number: int
     inode: int
@@ -34,9 +36,12 @@ class Lives:
         """Identity by present number."""
         self._past: dict[str, int] = {}
 
-    def take(self, irqs: Iterable[IrqFacts], devices: Mapping[int, Device], renewed: set[int]) -> tuple[bool, set[int]]:
-        """Take a census in. `renewed` are numbers that began anew although nothing else tells. Returns whether anything is not as it
-        was, and the numbers of IRQs that live anew."""
+    def take(
+        self, irqs: Iterable[IrqFacts], devices: Mapping[int, Device], renewed: set[int]
+    ) -> tuple[bool, set[int]]:
+        """Take a census in. `renewed` are numbers that began anew although nothing else tells.
+        Returns whether anything is not as it was, and the numbers of IRQs that live anew.
+        """
         lives: dict[str, Life] = {}
         anew: set[int] = set()
         for facts in irqs:
@@ -45,7 +50,11 @@ class Lives:
             # What comes back after it was gone lives anew.
             generation = self._past.pop(identity, 0) + 1
             if before is not None:
-                same = before.inode == facts.inode and before.number == facts.number and facts.number not in renewed
+                same = (
+                    before.inode == facts.inode
+                    and before.number == facts.number
+                    and facts.number not in renewed
+                )
                 generation = before.generation + (not same)
                 if not same:
                     anew.add(facts.number)

@@ -1,7 +1,8 @@
-"""Values with the line they were written on, and their conversion to msgspec types with every problem told at once.
+"""Values with the line they were written on, and their conversion to msgspec types with every
+problem told at once.
 
-The YAML reader makes the tree (all scalars are text); it travels to the policy host, where the policies' own option
-types are known, and is decoded there with the same code.
+The YAML reader makes the tree (all scalars are text); it travels to the policy host, where the
+policies' own option types are known, and is decoded there with the same code.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ T = TypeVar("T")
 
 
 class Node(msgspec.Struct, frozen=True):
-    """A YAML node: text, a list or a mapping; None where nothing or `null` was written. `line` counts from 1."""
+    """A YAML node: text, a list or a mapping; None where nothing or `null` was written. `line`
+    counts from 1.
+    """
 
     line: int
     value: str | list[Node] | dict[str, Node] | None = None
@@ -93,10 +96,14 @@ def _bare(kind: Any) -> Any:
 
 def _optional(kind: Any) -> bool:
     base = _bare(kind)
-    return typing.get_origin(base) in (Union, types.UnionType) and type(None) in typing.get_args(base)
+    return typing.get_origin(base) in (Union, types.UnionType) and type(None) in typing.get_args(
+        base
+    )
 
 
-def _decode_struct(node: Node, kind: type[msgspec.Struct], key: str, problems: list[Problem]) -> Any:
+def _decode_struct(
+    node: Node, kind: type[msgspec.Struct], key: str, problems: list[Problem]
+) -> Any:
     if node.value is None:
         node = Node(node.line, {})
     if not isinstance(node.value, dict):
@@ -122,7 +129,9 @@ def _decode_struct(node: Node, kind: type[msgspec.Struct], key: str, problems: l
             values[field.name] = value
     missing = [name for name, field in fields.items() if field.required and name not in node.value]
     for name in missing:
-        problems.append(Problem(node.line, f"{key}.{name}" if key else name, "is missing: it has no default"))
+        problems.append(
+            Problem(node.line, f"{key}.{name}" if key else name, "is missing: it has no default")
+        )
     if bad or missing:
         return _BAD
     try:
@@ -132,13 +141,17 @@ def _decode_struct(node: Node, kind: type[msgspec.Struct], key: str, problems: l
         return _BAD
 
 
-def _decode_list(node: Node, origin: Any, args: tuple[Any, ...], key: str, problems: list[Problem]) -> Any:
+def _decode_list(
+    node: Node, origin: Any, args: tuple[Any, ...], key: str, problems: list[Problem]
+) -> Any:
     if node.value is None:
         return origin() if origin is not Sequence else ()
     if not isinstance(node.value, list):
         problems.append(Problem(node.line, key, f"expected a list, got {_shape(node)}"))
         return _BAD
-    values = [_decode(child, args[0], f"{key}[{i}]", problems) for i, child in enumerate(node.value)]
+    values = [
+        _decode(child, args[0], f"{key}[{i}]", problems) for i, child in enumerate(node.value)
+    ]
     if any(value is _BAD for value in values):
         return _BAD
     return tuple(values) if origin in (tuple, Sequence) else origin(values)
@@ -150,7 +163,9 @@ def _decode_dict(node: Node, kind: Any, key: str, problems: list[Problem]) -> An
     if not isinstance(node.value, dict):
         problems.append(Problem(node.line, key, f"expected keys and values, got {_shape(node)}"))
         return _BAD
-    values = {name: _decode(child, kind, f"{key}.{name}", problems) for name, child in node.value.items()}
+    values = {
+        name: _decode(child, kind, f"{key}.{name}", problems) for name, child in node.value.items()
+    }
     return _BAD if any(value is _BAD for value in values.values()) else values
 
 
@@ -177,5 +192,9 @@ def _shape(node: Node) -> str:
 
 def _unknown(name: str, fields: dict[str, Any]) -> str:
     close = difflib.get_close_matches(name, fields, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known keys are {', '.join(sorted(fields)) or '(none)'}"
+    hint = (
+        f"did you mean {close[0]}?"
+        if close
+        else f"known keys are {', '.join(sorted(fields)) or '(none)'}"
+    )
     return f"unknown key; {hint}"

@@ -1,7 +1,9 @@
-"""`cost: measured`: now and then the kernel measures for a second what interrupts cost, in an instance of tracefs of its own.
+"""`cost: measured`: now and then the kernel measures for a second what interrupts cost, in an
+instance of tracefs of its own.
 
-The window passes on a thread of its own, so cycles go on; what came of it is taken over on the kernel's thread. What an irqbal that was
-killed left in tracefs is removed at the next start, whatever the configuration says.
+The window passes on a thread of its own, so cycles go on; what came of it is taken over on the
+kernel's thread. What an irqbal that was killed left in tracefs is removed at the next start,
+whatever the configuration says.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class Measuring:
         self._told = ""
 
     async def run(self) -> None:
-        """Until cancelled. A window that is open then is closed at once; the process ends when all of it is removed."""
+        """Until cancelled. A window that is open then is closed at once; the process ends when all
+        of it is removed.
+        """
         try:
             await self._run()
         finally:
@@ -47,7 +51,10 @@ class Measuring:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         if self._live and not await loop.run_in_executor(self._thread, self._tracing.clean):
-            log.warning("%s; every interrupt pays for it until then: `irqbal measure` tries again", self._tracing.reason)
+            log.warning(
+                "%s; every interrupt pays for it until then: `irqbal measure` tries again",
+                self._tracing.reason,
+            )
         wanted = False
         pause = FIRST * float(self._daemon.config.interval)
         while True:
@@ -59,9 +66,15 @@ class Measuring:
                 pause = min(EVERY, float(self._daemon.config.interval))
                 continue
             pause = EVERY
-            found = await loop.run_in_executor(self._thread, self._tracing.measure, WINDOW) if self._live else None
+            found = (
+                await loop.run_in_executor(self._thread, self._tracing.measure, WINDOW)
+                if self._live
+                else None
+            )
             if found is None:
-                self._tell(self._tracing.reason if self._live else "only a live kernel can be measured")
+                self._tell(
+                    self._tracing.reason if self._live else "only a live kernel can be measured"
+                )
                 continue
             await self._take(found)
 
@@ -69,10 +82,16 @@ class Measuring:
         self._told = ""
         count = await self._daemon.on_kernel(self._daemon.balancer.watch.measured, found)
         lost = f"; {found.dropped} events found no room in a histogram" if found.dropped else ""
-        log.info("measured for %.1f s what interrupts cost: of %d IRQs%s", found.seconds, count, lost)
+        log.info(
+            "measured for %.1f s what interrupts cost: of %d IRQs%s", found.seconds, count, lost
+        )
 
     def _tell(self, reason: str) -> None:
         """Once, until it is another one."""
         if reason != self._told:
-            log.warning("`cost: measured` is not possible: %s; costs are learnt from CPU times instead, and it is tried again", reason)
+            log.warning(
+                "`cost: measured` is not possible: %s; costs are learnt from CPU times instead, "
+                "and it is tried again",
+                reason,
+            )
             self._told = reason

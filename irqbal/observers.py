@@ -1,4 +1,6 @@
-"""Telling observers of each cycle, in a child of their own, without ever holding the balancer up."""
+"""Telling observers of each cycle, in a child of their own, without ever holding the balancer
+up.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ WAITING = 64
 
 
 class Observers:
-    """A bounded queue of records between the loop and the observers' child. Its methods belong to the loop."""
+    """A bounded queue of records between the loop and the observers' child. Its methods belong to
+    the loop.
+    """
 
     def __init__(self, policies: Policies, thread: Executor) -> None:
         self._policies = policies
@@ -34,7 +38,11 @@ class Observers:
         if len(self._waiting) > WAITING:
             del self._waiting[0]
             self.dropped += 1
-            log.warning("observers are slow: the record of an earlier cycle was not shown to them (%d so far)", self.dropped)
+            log.warning(
+                "observers are slow: the record of an earlier cycle was not shown to them (%d so "
+                "far)",
+                self.dropped,
+            )
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain())
 
@@ -42,7 +50,9 @@ class Observers:
         while self._waiting:
             record = self._waiting.pop(0)
             try:
-                failures = await asyncio.get_running_loop().run_in_executor(self._thread, self._policies.observe, record)
+                failures = await asyncio.get_running_loop().run_in_executor(
+                    self._thread, self._policies.observe, record
+                )
             except Stopped:
                 return
             except PolicyHostError as error:

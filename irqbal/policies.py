@@ -1,4 +1,6 @@
-"""The daemon's side of the policy host: it starts the child, asks it, and ends it when it misbehaves."""
+"""The daemon's side of the policy host: it starts the child, asks it, and ends it when it
+misbehaves.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ class Stopped(Exception):
 
 
 class _Talk:
-    """The conversation with one policy host. All its methods but `kill` belong to the thread that made it."""
+    """The conversation with one policy host. All its methods but `kill` belong to the thread that
+    made it.
+    """
 
     def __init__(self, kind: hosting.Kind, packages: Iterable[str]) -> None:
         self._process = hosting.start(kind, packages)
@@ -161,18 +165,22 @@ class _Talk:
 
 
 def _ready(watched: list[int], writing: bool, wait: float) -> tuple[set[int], bool]:
-    """Wait for descriptors to be readable, or the first of them (`writing`) writable. poll, since select ends at 1024 descriptors, and
-    a host with many IRQs keeps more files open."""
+    """Wait for descriptors to be readable, or the first of them (`writing`) writable. poll, since
+    select ends at 1024 descriptors, and a host with many IRQs keeps more files open.
+    """
     poll = select.poll()
     for at, fd in enumerate(watched):
         poll.register(fd, select.POLLIN | (select.POLLOUT if writing and at == 0 else 0))
     found = dict(poll.poll(max(0.0, wait) * 1000))
     gone = select.POLLIN | select.POLLHUP | select.POLLERR
-    return {fd for fd, events in found.items() if events & gone}, bool(found.get(watched[0], 0) & select.POLLOUT)
+    return {fd for fd, events in found.items() if events & gone}, bool(
+        found.get(watched[0], 0) & select.POLLOUT
+    )
 
 
 class Policies:
-    """The policies that the YAML names, run in a child that is started anew whenever one of them spoils it.
+    """The policies that the YAML names, run in a child that is started anew whenever one of them
+    spoils it.
 
     All methods but `stop` are called from one thread.
     """
@@ -192,16 +200,22 @@ class Policies:
         return {index: entry.found.name for index, entry in self._entries.items()}
 
     def spawn(self) -> None:
-        """Start the child, which takes a while to be ready, unless it runs. Raises PolicyHostError, or Stopped after `stop`."""
+        """Start the child, which takes a while to be ready, unless it runs. Raises PolicyHostError,
+        or Stopped after `stop`.
+        """
         with self._lock:
             if self._stopped:
                 raise Stopped
             if self._child is None:
-                packages = {entry.found.module.partition(".")[0] for entry in self._entries.values()}
+                packages = {
+                    entry.found.module.partition(".")[0] for entry in self._entries.values()
+                }
                 self._child = _Talk(self._kind, sorted(packages))
 
     def bind(self) -> list[Problem]:
-        """Load all policies. Problems with their options are returned; a policy that does not load is set aside."""
+        """Load all policies. Problems with their options are returned; a policy that does not load
+        is set aside.
+        """
         problems: list[Problem] = []
         self._attempt(lambda: problems.extend(self._start()))
         return problems
@@ -216,8 +230,11 @@ class Policies:
         self._attempt(ask)
         return described[-1] if described else frames.Described({}, {})
 
-    def plan(self, snapshot: Snapshot, ledger: Ledger, settings: Settings) -> tuple[frames.Answer, tuple[Failure, ...]]:
-        """Ask for a plan; whoever hangs, crashes or talks garbage is set aside and the rest are asked again.
+    def plan(
+        self, snapshot: Snapshot, ledger: Ledger, settings: Settings
+    ) -> tuple[frames.Answer, tuple[Failure, ...]]:
+        """Ask for a plan; whoever hangs, crashes or talks garbage is set aside and the rest are
+        asked again.
 
         Raises PolicyHostError if no child can be started at all, Stopped after `stop`.
         """
@@ -225,7 +242,9 @@ class Policies:
         answers: list[frames.Answer] = []
 
         def ask() -> None:
-            answers.append(self._running_child().ask(frames.Ask(snapshot, ledger, settings), frames.Answer))
+            answers.append(
+                self._running_child().ask(frames.Ask(snapshot, ledger, settings), frames.Answer)
+            )
 
         failures += self._attempt(ask)
         answer = answers[-1]
@@ -276,7 +295,9 @@ class Policies:
                 if blamed.index is None or blamed.index not in self._entries:
                     unblamed += 1
                     if unblamed > 1:
-                        raise PolicyHostError(f"the policy host failed twice: {blamed.reason}") from None
+                        raise PolicyHostError(
+                            f"the policy host failed twice: {blamed.reason}"
+                        ) from None
                     continue
                 failures.append(self._set_aside(blamed.index, blamed.code, blamed.reason))
             else:
@@ -299,7 +320,9 @@ class Policies:
         return bound.problems
 
     def _count(self, raised: tuple[frames.Raised, ...]) -> list[Failure]:
-        """An exception costs a policy its say in this cycle; three cycles in a row, and it is set aside."""
+        """An exception costs a policy its say in this cycle; three cycles in a row, and it is set
+        aside.
+        """
         failures = []
         counts: dict[int, int] = {}
         for item in raised:
@@ -310,13 +333,19 @@ class Policies:
                 failures.append(self._set_aside(item.index, item.code, item.reason))
                 self.close()
             else:
-                failures.append(Failure(self._entries[item.index].found.name, item.code, item.reason))
+                failures.append(
+                    Failure(self._entries[item.index].found.name, item.code, item.reason)
+                )
         self._raises = counts
         return failures
 
     def _set_aside(self, index: int, code: str, reason: str) -> Failure:
         found = self._entries[index].found
-        failure = Failure(found.name, code, f"{reason} ({', '.join(found.distributions)})", aside=True)
+        failure = Failure(
+            found.name, code, f"{reason} ({', '.join(found.distributions)})", aside=True
+        )
         self.aside[index] = failure
-        log.error("the policy %s is set aside until the next reload: %s", found.name, failure.reason)
+        log.error(
+            "the policy %s is set aside until the next reload: %s", found.name, failure.reason
+        )
         return failure

@@ -1,8 +1,10 @@
-"""The child in which policies run: no root, no network, no Tornado. `python -m irqbal.policyhost FD KIND`, as
-a child of the daemon's, or as a unit of its own that systemd starts with the connection as its standard input.
+"""The child in which policies run: no root, no network, no Tornado. `python -m irqbal.policyhost FD
+KIND`, as a child of the daemon's, or as a unit of its own that systemd starts with the connection
+as its standard input.
 
-It loads what it is told to, then answers each snapshot with a plan. Before every call of a stranger's code it says whose it is,
-so that the daemon knows whom to blame when nothing more is heard.
+It loads what it is told to, then answers each snapshot with a plan. Before every call of a
+stranger's code it says whose it is, so that the daemon knows whom to blame when nothing more is
+heard.
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ class Host:
             return self._plan(message)
         if isinstance(message, frames.Observe):
             for policy in self._policies:
-                self._call(policy, "irqbal_cycle_done", record=message.record, options=policy.options)
+                self._call(
+                    policy, "irqbal_cycle_done", record=message.record, options=policy.options
+                )
             return frames.Observed(tuple(self._raised))
         return self._describe()
 
@@ -105,21 +109,35 @@ class Host:
         draft = Drafting(snapshot, ledger, message.settings)
         limiting = [policy for policy in self._policies if policy.has("irqbal_limit")]
         for policy in limiting:
-            items = self._items(policy, "irqbal_limit", (Limit, Note), snapshot=own(snapshot), options=policy.options)
+            items = self._items(
+                policy,
+                "irqbal_limit",
+                (Limit, Note),
+                snapshot=own(snapshot),
+                options=policy.options,
+            )
             draft.limit(policy.name, items)
         for policy in self._policies:
             if policy.has("irqbal_place"):
                 items = self._items(
-                    policy, "irqbal_place", (Placement, Steering, Note),
-                    snapshot=own(snapshot), draft=read_only(draft), options=policy.options,
-                )  # fmt: skip
+                    policy,
+                    "irqbal_place",
+                    (Placement, Steering, Note),
+                    snapshot=own(snapshot),
+                    draft=read_only(draft),
+                    options=policy.options,
+                )
                 draft.place(policy.name, items)
         self._send(frames.Running(frames.PLANNER, "decide"))
         plan = msgspec.structs.replace(decide(draft, changes), queues=queues)
         return frames.Answer(plan, holding(ledger, plan, snapshot), tuple(self._raised))
 
-    def _items(self, policy: Policy, hook: str, kinds: tuple[type[Any], ...], **arguments: Any) -> tuple[Any, ...]:
-        """What a hook yields, checked whole: one bad item and nothing of this policy counts in this cycle."""
+    def _items(
+        self, policy: Policy, hook: str, kinds: tuple[type[Any], ...], **arguments: Any
+    ) -> tuple[Any, ...]:
+        """What a hook yields, checked whole: one bad item and nothing of this policy counts in this
+        cycle.
+        """
         result = self._call(policy, hook, **arguments)
         if result is None:
             return ()
@@ -148,7 +166,11 @@ class Host:
         irqs: list[Irq] = []
         for irq in snapshot.irqs:
             device = snapshot.device_of(irq)
-            queue = self._identify(teachers, irq, device) if irq.queue is None and device is not None else None
+            queue = (
+                self._identify(teachers, irq, device)
+                if irq.queue is None and device is not None
+                else None
+            )
             if queue is not None:
                 queues[irq.number] = queue
             irqs.append(irq if queue is None else msgspec.structs.replace(irq, queue=queue))
@@ -165,7 +187,9 @@ class Host:
 
 
 def own(snapshot: Snapshot) -> Snapshot:
-    """A snapshot of a policy's own: what it does to the look-up tables reaches neither the planner nor other policies."""
+    """A snapshot of a policy's own: what it does to the look-up tables reaches neither the planner
+    nor other policies.
+    """
     return msgspec.structs.replace(snapshot)
 
 
@@ -184,9 +208,17 @@ def read_only(draft: Drafting) -> Draft:
 
 
 _DRAFT_FIELDS = (
-    "_snapshot", "_ledger", "_settings", "_claims", "_limits", "_forbidden_all", "_forbidden", "_exempt", "_fixed",
+    "_snapshot",
+    "_ledger",
+    "_settings",
+    "_claims",
+    "_limits",
+    "_forbidden_all",
+    "_forbidden",
+    "_exempt",
+    "_fixed",
     "_loads",
-)  # fmt: skip
+)
 
 
 MAX_ITEMS = 1 << 16
@@ -198,7 +230,8 @@ MAX_TEXT = 4096
 def checked(items: Iterable[Any], kinds: tuple[type[Any], ...]) -> Iterator[Any]:
     """Refuse what a policy made of the wrong types: msgspec does not check a struct made by hand.
 
-    What passes can be sent: an answer that cannot would be blamed on the policy that happened to run last.
+    What passes can be sent: an answer that cannot would be blamed on the policy that happened to
+    run last.
     """
     names = " or ".join(kind.__name__ for kind in kinds)
     fields = {kind: _fields(kind) for kind in kinds}
@@ -252,8 +285,10 @@ def _is_text(value: Any) -> bool:
 
 
 def main() -> None:
-    """Serve on the descriptor that the daemon, or systemd, passed. The second argument is `policies` or `observers`; the rest are the
-    top-level packages of what will be loaded, as far as they may lie where only root can read."""
+    """Serve on the descriptor that the daemon, or systemd, passed. The second argument is
+    `policies` or `observers`; the rest are the top-level packages of what will be loaded, as far as
+    they may lie where only root can read.
+    """
     fd = int(sys.argv[1])
     if fd == 0:
         # A stranger's code that reads its standard input must not read what the daemon says.

@@ -1,8 +1,8 @@
 """Which queue an IRQ serves, from its action's name: one line for each family of drivers.
 
-A pattern is tried only among its own device's IRQs, and network patterns only where the device has a network interface
-(or the name itself holds one): `virtio4-input` can be an entropy device, `virtio3-rx` vsock. Sources: the drivers'
-request_irq calls.
+A pattern is tried only among its own device's IRQs, and network patterns only where the device has
+a network interface (or the name itself holds one): `virtio4-input` can be an entropy device,
+`virtio3-rx` vsock. Sources: the drivers' request_irq calls.
 """
 
 from __future__ import annotations
@@ -14,9 +14,15 @@ from typing import NamedTuple
 from irqbal.model import Device, Interface, Queue, QueueKind
 
 _KINDS: dict[str, QueueKind] = {
-    "txrx": "rxtx", "tx-rx": "rxtx", "rxtx": "rxtx", "fp": "rxtx",
-    "rx": "rx", "tx": "tx", "input": "rx", "output": "tx",
-}  # fmt: skip
+    "txrx": "rxtx",
+    "tx-rx": "rxtx",
+    "rxtx": "rxtx",
+    "fp": "rxtx",
+    "rx": "rx",
+    "tx": "tx",
+    "input": "rx",
+    "output": "tx",
+}
 
 
 class _Pattern(NamedTuple):
@@ -41,18 +47,24 @@ def _halves(match: re.Match[str], count: int) -> tuple[QueueKind, int]:
     return ("tx", index) if index < half else ("rx", index - half)
 
 
-def _pattern(drivers: str, regex: str, kind: Callable[[re.Match[str], int], tuple[QueueKind, int]]) -> _Pattern:
+def _pattern(
+    drivers: str, regex: str, kind: Callable[[re.Match[str], int], tuple[QueueKind, int]]
+) -> _Pattern:
     return _Pattern(drivers, re.compile(regex, re.ASCII), kind)
 
 
 NETWORK = (
-    _pattern("hns3", r"hns3-(?P<pci>[0-9a-f:.]+)-(?P<kind>TxRx|Tx|Rx)-(?P<index>\d{1,5})", _by_word),
+    _pattern(
+        "hns3", r"hns3-(?P<pci>[0-9a-f:.]+)-(?P<kind>TxRx|Tx|Rx)-(?P<index>\d{1,5})", _by_word
+    ),
     _pattern(
         "i40e ice idpf iavf",
         r"(?:i40e|ice|idpf|iavf)-(?P<interface>.+)-(?P<kind>TxRx|rx|tx)-(?P<index>\d{1,5})",
         _by_word,
     ),
-    _pattern("igb igc ixgbe bnxt", r"(?P<interface>.+)-(?P<kind>TxRx|rx|tx)-(?P<index>\d{1,5})", _by_word),
+    _pattern(
+        "igb igc ixgbe bnxt", r"(?P<interface>.+)-(?P<kind>TxRx|rx|tx)-(?P<index>\d{1,5})", _by_word
+    ),
     _pattern("ena", r"(?P<interface>.+)-(?P<kind>Tx-Rx)-(?P<index>\d{1,5})", _by_word),
     _pattern("vmxnet3 nfp otx2", r"(?P<interface>.+)-(?P<kind>rxtx)-(?P<index>\d{1,5})", _by_word),
     _pattern("qede", r"(?P<interface>.+)-(?P<kind>fp)-(?P<index>\d{1,5})", _by_word),
@@ -74,7 +86,8 @@ STORAGE = (
 )
 """Patterns of storage drivers."""
 
-# The index of these counts from 1 or has gaps: a queue's number is its rank among its device's vectors.
+# The index of these counts from 1 or has gaps: a queue's number is its rank among its device's
+# vectors.
 _BY_RANK = frozenset({"mlx4"})
 
 
@@ -87,10 +100,16 @@ def counters(queue: Queue) -> tuple[tuple[str, str, int], ...]:
 def identify(
     device: Device, actions: Mapping[int, str], interfaces: Mapping[str, Interface]
 ) -> dict[int, Queue]:
-    """The queues of one device's IRQs: IRQ number -> queue. `actions` are those of this device alone."""
+    """The queues of one device's IRQs: IRQ number -> queue. `actions` are those of this device
+    alone.
+    """
     found: dict[int, Queue] = {}
     for pattern in NETWORK:
-        matches = {number: match for number, action in actions.items() if (match := pattern.regex.fullmatch(action))}
+        matches = {
+            number: match
+            for number, action in actions.items()
+            if (match := pattern.regex.fullmatch(action))
+        }
         matches = {number: match for number, match in matches.items() if number not in found}
         ranked = sorted(matches, key=lambda number: int(matches[number]["index"]))
         for rank, number in enumerate(ranked):
@@ -106,15 +125,23 @@ def identify(
     return found
 
 
-def identify_platform(actions: Mapping[int, str], interfaces: Mapping[str, Interface]) -> dict[int, Queue]:
-    """The queues among IRQs that belong to no PCI device (xen-netfront, SoC NICs): the name must hold an interface that has none
-    either."""
+def identify_platform(
+    actions: Mapping[int, str], interfaces: Mapping[str, Interface]
+) -> dict[int, Queue]:
+    """The queues among IRQs that belong to no PCI device (xen-netfront, SoC NICs): the name must
+    hold an interface that has none either.
+    """
     found: dict[int, Queue] = {}
     for number, action in actions.items():
         for pattern in NETWORK:
             match = pattern.regex.fullmatch(action)
             name = None if match is None else match.groupdict().get("interface")
-            if match is None or name is None or name not in interfaces or interfaces[name].device is not None:
+            if (
+                match is None
+                or name is None
+                or name not in interfaces
+                or interfaces[name].device is not None
+            ):
                 continue
             kind, index = pattern.kind(match, 0)
             found[number] = Queue(name, index, kind, _active(interfaces[name], kind, index))
@@ -134,9 +161,11 @@ def _identify_storage(device: Device, actions: Mapping[int, str], found: dict[in
             found[number] = Queue(match["disk"], int(match["index"]), "io")
 
 
-def _interface(device: Device, named: str | None, interfaces: Mapping[str, Interface]) -> str | None:
-    """The interface that a network pattern speaks of: the device's own, whatever name it had when the IRQ was
-    requested.
+def _interface(
+    device: Device, named: str | None, interfaces: Mapping[str, Interface]
+) -> str | None:
+    """The interface that a network pattern speaks of: the device's own, whatever name it had when
+    the IRQ was requested.
     """
     own: Sequence[str] = device.interfaces
     if named is not None and named in own:
@@ -144,15 +173,18 @@ def _interface(device: Device, named: str | None, interfaces: Mapping[str, Inter
     if len(own) == 1:
         return own[0]
     if own:
-        # Several ports on one device, and a name that is none of theirs (any more): the first, as the driver counts.
+        # Several ports on one device, and a name that is none of theirs (any more): the first, as
+        # the driver counts.
         return own[0] if named is None else None
-    # The NIC was moved to another network namespace: its name may stand in the action, but it must not be another
-    # NIC's.
+    # The NIC was moved to another network namespace: its name may stand in the action, but it must
+    # not be another NIC's.
     return named if named is not None and named not in interfaces else None
 
 
 def _active(interface: Interface | None, kind: QueueKind, index: int) -> bool:
-    """Queues beyond `ethtool -L` keep their IRQs; /sys/class/net/IF/queues shows the active ones."""
+    """Queues beyond `ethtool -L` keep their IRQs; /sys/class/net/IF/queues shows the active
+    ones.
+    """
     if interface is None or not (interface.tx or interface.rx):
         return True
     if kind == "rx":

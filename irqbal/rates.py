@@ -1,10 +1,12 @@
 """Two readings -> smoothed rates and loads. Pure: readings in, numbers out.
 
-Load is time, not interrupts. A CPU's seconds in hard interrupts are shared out by interrupts, its seconds in soft interrupts by packets
-where the queue counts them (else by interrupts), each at a cost that is learnt over time (`costs`), or was measured by the kernel
-(`exact`); threads add theirs (`threadload`). While no time is visible at all, every interrupt costs the same.
+Load is time, not interrupts. A CPU's seconds in hard interrupts are shared out by interrupts, its
+seconds in soft interrupts by packets where the queue counts them (else by interrupts), each at a
+cost that is learnt over time (`costs`), or was measured by the kernel (`exact`); threads add theirs
+(`threadload`). While no time is visible at all, every interrupt costs the same.
 
-Most intervals only confirm the last: taking one in costs a few passes over lists. Costs are fitted when somebody asks for loads.
+Most intervals only confirm the last: taking one in costs a few passes over lists. Costs are fitted
+when somebody asks for loads.
 """
 
 from __future__ import annotations
@@ -30,19 +32,25 @@ NOMINAL_COST = 5e-6
 WRAP = 1 << 32
 NOWHERE = CpuSet()
 PLAUSIBLE_RATE = 5e6
-"""Interrupts a second that one IRQ might just raise; more means that a counter was reset rather than wrapped."""
+"""Interrupts a second that one IRQ might just raise; more means that a counter was reset rather
+than wrapped.
+"""
 _VISIBLE = 5 * JIFFY
 
 
 def fell(before: int, after: int, seconds: float) -> bool:
-    """Whether a total was reset between two readings, rather than counted on (perhaps past 2**32)."""
+    """Whether a total was reset between two readings, rather than counted on (perhaps past
+    2**32).
+    """
     if after >= before:
         return False
     return (after - before) % WRAP > PLAUSIBLE_RATE * max(seconds, 0.001)
 
 
 class Learnt(msgspec.Struct, frozen=True):
-    """Costs as they are kept over a restart: seconds a unit by group, and factors by the IRQ's key, hard and soft."""
+    """Costs as they are kept over a restart: seconds a unit by group, and factors by the IRQ's key,
+    hard and soft.
+    """
 
     hard: dict[str, float] = {}
     soft: dict[str, float] = {}
@@ -79,7 +87,9 @@ class Meter:
 
     @property
     def time_visible(self) -> bool:
-        """Whether the kernel has shown any time in interrupts worth speaking of, or measured it for us."""
+        """Whether the kernel has shown any time in interrupts worth speaking of, or measured it for
+        us.
+        """
         return self._measured or self._time >= _VISIBLE
 
     def rate(self, number: int) -> float:
@@ -95,17 +105,24 @@ class Meter:
         self.settle()
         thread = self.threads.of_irq.get(number, 0.0)
         if not self.time_visible:
-            return self._rates.mean[at] * NOMINAL_COST + thread, self._rates.noise(at) * NOMINAL_COST
+            return self._rates.mean[at] * NOMINAL_COST + thread, self._rates.noise(
+                at
+            ) * NOMINAL_COST
         hard, soft = self._hard.cost(number), self._soft.cost(number)
         work = self._work_rates if number in self._works else self._rates
-        return self._rates.mean[at] * hard + work.mean[at] * soft + thread, self._rates.noise(at) * hard + work.noise(at) * soft
+        return self._rates.mean[at] * hard + work.mean[at] * soft + thread, self._rates.noise(
+            at
+        ) * hard + work.noise(at) * soft
 
     def learnt(self) -> Learnt:
         """What is worth keeping over a restart."""
         hard, hard_factors = self._hard.learnt()
         soft, soft_factors = self._soft.learnt()
         factors = {
-            _life(self._keys[number][0]): (hard_factors.get(number, 1.0), soft_factors.get(number, 1.0))
+            _life(self._keys[number][0]): (
+                hard_factors.get(number, 1.0),
+                soft_factors.get(number, 1.0),
+            )
             for number in hard_factors.keys() | soft_factors.keys()
             if number in self._keys
         }
@@ -118,15 +135,22 @@ class Meter:
         self._factors = dict(learnt.factors)
 
     def measured(self, window: Measured, places: Iterable[tuple[int, int, int, str]]) -> int:
-        """Take over what the kernel measured. `places` has each IRQ's (number, actions, the one CPU it is delivered to, kind as in
-        `exact`). Returns how many IRQs' costs are measured now."""
+        """Take over what the kernel measured. `places` has each IRQ's (number, actions, the one CPU
+        it is delivered to, kind as in `exact`). Returns how many IRQs' costs are measured now.
+        """
         parts = []
         for number, actions, cpu, kind in places:
             at = self._at.get(number)
             if at is None:
                 continue
             rate = self._rates.mean[at]
-            units = 1.0 if number not in self._works else self._work_rates.mean[at] / rate if rate > 0 else 0.0
+            units = (
+                1.0
+                if number not in self._works
+                else self._work_rates.mean[at] / rate
+                if rate > 0
+                else 0.0
+            )
             parts.append(Part(number, actions, cpu, kind, units, self._soft.cost(number)))
         hard, soft = costs_of(window, parts)
         if self._hard.teach(hard, SAME) | self._soft.teach(soft, SAME):
@@ -143,14 +167,20 @@ class Meter:
     # One interval
 
     def update(
-        self, before: Pulse, after: Pulse, start: Mapping[int, CpuSet], keys: Mapping[int, tuple[str, str]],
+        self,
+        before: Pulse,
+        after: Pulse,
+        start: Mapping[int, CpuSet],
+        keys: Mapping[int, tuple[str, str]],
         work: tuple[Mapping[int, int], Mapping[int, int]] = ({}, {}),
-    ) -> None:  # fmt: skip
-        """Take one interval in. `start` is where each IRQ was delivered at its beginning (who is not in `after.effective` still is);
-        `keys` gives each IRQ's (identity and generation, group); `work` the packets that each IRQ's queue had counted at the interval's
-        beginning and at its end.
+    ) -> None:
+        """Take one interval in. `start` is where each IRQ was delivered at its beginning (who is
+        not in `after.effective` still is); `keys` gives each IRQ's (identity and generation,
+        group); `work` the packets that each IRQ's queue had counted at the interval's beginning and
+        at its end.
 
-        An interval with a hotplug, and an IRQ that moved or has several effective CPUs, attribute nothing.
+        An interval with a hotplug, and an IRQ that moved or has several effective CPUs, attribute
+        nothing.
         """
         seconds = after.time - before.time
         if seconds <= 0:
@@ -161,13 +191,19 @@ class Meter:
         worked = self._count_work(*work)
         uncounted |= {number for number in work[1] if number not in worked}
         self.calm = self._rates.add(
-            [None if n in uncounted else count / seconds for n, count in zip(self._numbers, counts, strict=True)]
+            [
+                None if n in uncounted else count / seconds
+                for n, count in zip(self._numbers, counts, strict=True)
+            ]
             if uncounted
             else list(map(truediv, counts, repeat(seconds)))
         )
         if worked:
             self.calm &= self._work_rates.add(
-                [worked[n] / seconds if n in worked else 0.0 if n not in self._works else None for n in self._numbers]
+                [
+                    worked[n] / seconds if n in worked else 0.0 if n not in self._works else None
+                    for n in self._numbers
+                ]
             )
         self._take_times(before, after, seconds)
         self.threads.update(before.threads, after.threads, seconds)
@@ -212,7 +248,9 @@ class Meter:
         self._works.discard(number)
 
     def _count(self, before: Pulse, after: Pulse, seconds: float) -> tuple[list[int], set[int]]:
-        """The interrupts of each IRQ, and those IRQs that fired an unknown number of times: new ones, and reset ones."""
+        """The interrupts of each IRQ, and those IRQs that fired an unknown number of times: new
+        ones, and reset ones.
+        """
         known, then = self._listed
         if known is not before.totals:
             then = self._in_order(before.totals)
@@ -236,7 +274,9 @@ class Meter:
         return [totals.get(number, -1) for number in self._numbers]
 
     def _count_work(self, then: Mapping[int, int], now: Mapping[int, int]) -> dict[int, float]:
-        """Packets of each IRQ whose queue counts them. Who begins to be counted is of another group: packets, not interrupts."""
+        """Packets of each IRQ whose queue counts them. Who begins to be counted is of another
+        group: packets, not interrupts.
+        """
         worked: dict[int, float] = {}
         for number, total in now.items():
             if number not in self._at:
@@ -244,7 +284,9 @@ class Meter:
             if number not in self._works:
                 life, group = self._keys[number]
                 self._soft.forget(number)
-                self._soft.know(number, f"{group} packets", self._factors.get(_life(life), (1.0, 1.0))[1])
+                self._soft.know(
+                    number, f"{group} packets", self._factors.get(_life(life), (1.0, 1.0))[1]
+                )
                 self._works.add(number)
             before = then.get(number)
             # A counter that fell was set to 0 by the driver.
@@ -266,9 +308,14 @@ class Meter:
         self._time = min(10.0, 0.99 * self._time + total * seconds)
 
     def _collect(
-        self, counts: list[int], worked: Mapping[int, float], uncounted: set[int], after: Pulse, start: Mapping[int, CpuSet],
+        self,
+        counts: list[int],
+        worked: Mapping[int, float],
+        uncounted: set[int],
+        after: Pulse,
+        start: Mapping[int, CpuSet],
         seconds: float,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Add to what is waiting to be fitted, as long as every IRQ stays where it is."""
         moved: set[int] = set()
         for number in uncounted:
@@ -329,7 +376,11 @@ class Meter:
             if cpu is None or cpu not in hard or not self._counted[at]:
                 continue
             hard[cpu][number] = float(self._counted[at])
-            soft[cpu][number] = self._worked[at] if self._worked and number in self._works else float(self._counted[at])
+            soft[cpu][number] = (
+                self._worked[at]
+                if self._worked and number in self._works
+                else float(self._counted[at])
+            )
         for cpu, (irq, softirq) in self._spent.items():
             if cpu not in unclean:
                 self._hard.observe(cpu, hard[cpu], irq, self._seconds, self._intervals)
@@ -357,7 +408,8 @@ class Meter:
         rates = self._rates.mean
         # Seconds a unit, by the plan's own reckoning, of what changes from now on.
         costs = [
-            self.load(number)[0] / rate if rate > 0 else NOMINAL_COST for number, rate in zip(self._numbers, rates, strict=True)
+            self.load(number)[0] / rate if rate > 0 else NOMINAL_COST
+            for number, rate in zip(self._numbers, rates, strict=True)
         ]
         self._unrest.rest(rates, costs)
 
@@ -366,11 +418,12 @@ class Meter:
         self._unrest.found(anything)
 
     def shifted(self) -> bool:
-        """Whether so much has changed since the last plan that another one may find something to do."""
+        """Whether so much has changed since the last plan that another one may find something to
+        do.
+        """
         return not self.calm or self._unrest.shifted(self._rates.mean)
 
 
 def _life(key: str) -> str:
     """The IRQ's identity, whichever generation."""
     return key.rpartition("#")[0] or key
-

@@ -1,4 +1,6 @@
-"""Tables and trees for people, over wire types. Coloured on a terminal; plain, and never cut off, when piped."""
+"""Tables and trees for people, over wire types. Coloured on a terminal; plain, and never cut off,
+when piped.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,17 @@ from irqbal.verify import Finding
 def console() -> Console:
     """Where to print: as wide as the terminal; wide enough for any line when piped."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
-    # rich keeps bold text and lines under NO_COLOR; whoever set it wants no escape sequences at all.
+    # rich keeps bold text and lines under NO_COLOR; whoever set it wants no escape sequences at
+    # all.
     colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
     return _Console(
-        width=width, highlight=False, soft_wrap=not sys.stdout.isatty(), markup=False, emoji=False, color_system=colours,
-    )  # fmt: skip
+        width=width,
+        highlight=False,
+        soft_wrap=not sys.stdout.isatty(),
+        markup=False,
+        emoji=False,
+        color_system=colours,
+    )
 
 
 class _Console(Console):
@@ -38,7 +46,8 @@ class _Console(Console):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A table's column. On a narrow terminal those with the highest `drop` go first, and those that `wrap` become narrow.
+    """A table's column. On a narrow terminal those with the highest `drop` go first, and those that
+    `wrap` become narrow.
 
     `style`: as rich names them, for every cell.
     """
@@ -59,19 +68,34 @@ WORD = 24
 
 
 def print_rows(out: Console, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
-    """A table that fits: on a terminal, columns that matter less are left out until the others have room. A cell may be a `Text`
-    with a style of its own."""
-    cells = [[cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row] for row in rows]
-    widest = [max(cell_len(column.head), max((row[index].cell_len for row in cells), default=0)) for index, column in enumerate(columns)]
-    whole = [max((cell_len(word) for row in cells for word in _SPACES.split(row[index].plain)), default=0) for index in range(len(columns))]
+    """A table that fits: on a terminal, columns that matter less are left out until the others have
+    room. A cell may be a `Text` with a style of its own.
+    """
+    cells = [
+        [cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row] for row in rows
+    ]
+    widest = [
+        max(cell_len(column.head), max((row[index].cell_len for row in cells), default=0))
+        for index, column in enumerate(columns)
+    ]
+    whole = [
+        max(
+            (cell_len(word) for row in cells for word in _SPACES.split(row[index].plain)), default=0
+        )
+        for index in range(len(columns))
+    ]
     widths = _fitting(columns, widest, whole, out.width)
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for index, width in widths.items():
         column = columns[index]
         table.add_column(
-            column.head, justify="right" if column.right else "left", overflow="fold", no_wrap=not column.wrap, style=column.style,
+            column.head,
+            justify="right" if column.right else "left",
+            overflow="fold",
+            no_wrap=not column.wrap,
+            style=column.style,
             width=width if column.wrap else None,
-        )  # fmt: skip
+        )
     for row in cells:
         table.add_row(*(_at_commas(row[index], width) for index, width in widths.items()))
     out.print(table)
@@ -80,9 +104,16 @@ def print_rows(out: Console, columns: Sequence[Column], rows: Iterable[Sequence[
 _SPACES = re.compile(r"[ ,]")
 
 
-def _fitting(columns: Sequence[Column], widest: Sequence[int], whole: Sequence[int], width: int) -> dict[int, int]:
-    """The columns that are shown, each with its width. `whole`: from that width on a column need not break within a word."""
-    found = {index: min(NARROW, size) if columns[index].wrap else size for index, size in enumerate(widest)}
+def _fitting(
+    columns: Sequence[Column], widest: Sequence[int], whole: Sequence[int], width: int
+) -> dict[int, int]:
+    """The columns that are shown, each with its width. `whole`: from that width on a column need
+    not break within a word.
+    """
+    found = {
+        index: min(NARROW, size) if columns[index].wrap else size
+        for index, size in enumerate(widest)
+    }
     while sum(found.values()) + GAP * (len(found) - 1) > width:
         least = max(found, key=lambda index: columns[index].drop)
         if columns[least].drop == 0:
@@ -90,7 +121,13 @@ def _fitting(columns: Sequence[Column], widest: Sequence[int], whole: Sequence[i
         del found[least]
     # What is left over goes to those that would break a word, then to those that lack most.
     for _ in range(width - sum(found.values()) - GAP * (len(found) - 1)):
-        lacks = max(found, key=lambda index: (found[index] < min(whole[index], WORD), widest[index] / max(1, found[index])))
+        lacks = max(
+            found,
+            key=lambda index: (
+                found[index] < min(whole[index], WORD),
+                widest[index] / max(1, found[index]),
+            ),
+        )
         if found[lacks] >= widest[lacks]:
             break
         found[lacks] += 1
@@ -113,8 +150,13 @@ def _at_commas(cell: Text, width: int) -> Text:
 
 
 _BIDI = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-"""Characters that turn the direction of what follows: a name with one could make a line read as another."""
-_CONTROLS = dict.fromkeys((*range(32), *range(127, 160), *_BIDI), "�") | {ord("\n"): " ", ord("\t"): " "}
+"""Characters that turn the direction of what follows: a name with one could make a line read as
+another.
+"""
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160), *_BIDI), "�") | {
+    ord("\n"): " ",
+    ord("\t"): " ",
+}
 
 
 def plain(text: str) -> str:
@@ -126,7 +168,8 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float | None], width: int, top: float | None = None) -> str:
-    """Values as blocks, at most `width` of them, each the mean of its share; None (nothing known) is a gap.
+    """Values as blocks, at most `width` of them, each the mean of its share; None (nothing known)
+    is a gap.
 
     `top` is what a full block means: the largest value, unless given.
     """
@@ -135,7 +178,9 @@ def sparkline(values: Sequence[float | None], width: int, top: float | None = No
     for start in range(0, len(values), count):
         known = [value for value in values[start : start + count] if value is not None]
         means.append(sum(known) / len(known) if known else None)
-    most = top if top is not None else max((mean for mean in means if mean is not None), default=0.0)
+    most = (
+        top if top is not None else max((mean for mean in means if mean is not None), default=0.0)
+    )
     return "".join(" " if mean is None else BLOCKS[_level(mean, most)] for mean in means)
 
 
@@ -169,26 +214,41 @@ def print_plan(out: Console, record: Record, snapshot: Snapshot) -> None:
     results = _Results(record)
     if plan.moves:
         rows: list[list[str | Text]] = [
-            [str(move.irq), _irq_name(snapshot.irq_by_number.get(move.irq)), str(move.before), str(move.after), move.policy, move.reason,
-             *results.of(move.identity)]
+            [
+                str(move.irq),
+                _irq_name(snapshot.irq_by_number.get(move.irq)),
+                str(move.before),
+                str(move.after),
+                move.policy,
+                move.reason,
+                *results.of(move.identity),
+            ]
             for move in plan.moves
-        ]  # fmt: skip
+        ]
         print_rows(out, (_IRQ, _NAME, _FROM, _TO, _POLICY, _REASON, *results.columns), rows)
     else:
         out.print("No IRQ is to be moved.")
     _print_steering(out, plan, results)
     _print_rest(out, plan, snapshot)
-    out.print(Text.assemble(
-        (f"{len(plan.moves)} to move", "bold green" if plan.moves else "bold"), f", {len(plan.kept)} right already, ",
-        (f"{len(plan.refused)} refused", "yellow" if plan.refused else ""), "." if results.columns else ". Nothing was written.",
-    ))  # fmt: skip
+    out.print(
+        Text.assemble(
+            (f"{len(plan.moves)} to move", "bold green" if plan.moves else "bold"),
+            f", {len(plan.kept)} right already, ",
+            (f"{len(plan.refused)} refused", "yellow" if plan.refused else ""),
+            "." if results.columns else ". Nothing was written.",
+        )
+    )
 
 
 class _Results:
-    """What became of each setting. Where nothing was to be written, no column says so line by line."""
+    """What became of each setting. Where nothing was to be written, no column says so line by
+    line.
+    """
 
     def __init__(self, record: Record) -> None:
-        self._outcomes: dict[str, Outcome] = {outcome.identity: outcome for outcome in record.outcomes}
+        self._outcomes: dict[str, Outcome] = {
+            outcome.identity: outcome for outcome in record.outcomes
+        }
         dry = all(outcome.result == "dry run" and not outcome.detail for outcome in record.outcomes)
         self.columns: tuple[Column, ...] = () if dry else (_RESULT,)
 
@@ -202,12 +262,31 @@ class _Results:
 
 def _print_steering(out: Console, plan: Plan, results: _Results) -> None:
     if plan.default is not None:
-        out.print(f"default_smp_affinity: {plan.default.before} -> {plan.default.after} ({plan.default.reason})")
+        out.print(
+            f"default_smp_affinity: {plan.default.before} -> {plan.default.after} "
+            f"({plan.default.reason})"
+        )
     if plan.steering:
         out.print()
-        columns = (Column("SETTING"), Column("INTERFACE"), Column("QUEUE", right=True, style="bold"), _FROM, _TO, _REASON, *results.columns)
+        columns = (
+            Column("SETTING"),
+            Column("INTERFACE"),
+            Column("QUEUE", right=True, style="bold"),
+            _FROM,
+            _TO,
+            _REASON,
+            *results.columns,
+        )
         rows: list[list[str | Text]] = [
-            [one.setting, one.interface, str(one.queue), one.before or "-", one.after or "-", one.reason, *results.of(one.identity)]
+            [
+                one.setting,
+                one.interface,
+                str(one.queue),
+                one.before or "-",
+                one.after or "-",
+                one.reason,
+                *results.of(one.identity),
+            ]
             for one in plan.steering
         ]
         print_rows(out, columns, rows)
@@ -216,14 +295,19 @@ def _print_steering(out: Console, plan: Plan, results: _Results) -> None:
 def _print_rest(out: Console, plan: Plan, snapshot: Snapshot) -> None:
     if plan.refused:
         out.print()
-        # On a terminal each advice stands once, below, where the reasons would otherwise have no room.
+        # On a terminal each advice stands once, below, where the reasons would otherwise have no
+        # room.
         advices = list(dict.fromkeys(refusal.advice for refusal in plan.refused if refusal.advice))
         noted = out.width < ROOMY
         rows = []
         for refusal in plan.refused:
             irq = None if refusal.irq is None else snapshot.irq_by_number.get(refusal.irq)
             number = "" if refusal.irq is None else str(refusal.irq)
-            advice = refusal.advice if not noted or not refusal.advice else f"({advices.index(refusal.advice) + 1})"
+            advice = (
+                refusal.advice
+                if not noted or not refusal.advice
+                else f"({advices.index(refusal.advice) + 1})"
+            )
             rows.append([number, _irq_name(irq), refusal.policy, refusal.reason, advice])
         because = Column("REFUSED BECAUSE", wrap=True, style="yellow")
         print_rows(out, (_IRQ, _NAME, _POLICY, because, Column("ADVICE", wrap=not noted)), rows)
@@ -240,8 +324,14 @@ def _print_rest(out: Console, plan: Plan, snapshot: Snapshot) -> None:
 ROOMY = 160
 """From this width on a refusal's advice stands beside it."""
 _STEPS = {
-    "move": "bold green", "keep": "green", "refuse": "red", "limit": "yellow", "evict": "yellow", "hold": "yellow", "override": "magenta",
-}  # fmt: skip
+    "move": "bold green",
+    "keep": "green",
+    "refuse": "red",
+    "limit": "yellow",
+    "evict": "yellow",
+    "hold": "yellow",
+    "override": "magenta",
+}
 
 
 def print_explanation(out: Console, irq: Irq, steps: Iterable[Step]) -> None:
@@ -250,11 +340,25 @@ def print_explanation(out: Console, irq: Irq, steps: Iterable[Step]) -> None:
     _fact(out, "identity", f"{plain(irq.identity)}, generation {irq.generation}")
     _fact(out, "affinity", f"{irq.affinity}, effective {irq.effective or '-'}")
     _fact(out, "rate", f"{irq.rate:.1f} interrupts/s, load {irq.load * 100:.2f} % of a CPU")
-    _fact(out, "movable", "yes" if irq.movable else f"no: {irq.unmovable}", "" if irq.movable else "yellow")
+    _fact(
+        out,
+        "movable",
+        "yes" if irq.movable else f"no: {irq.unmovable}",
+        "" if irq.movable else "yellow",
+    )
     if irq.placed is not None:
-        _fact(out, "placed", f"on {irq.placed.cpus} by {irq.placed.policy}, {irq.placed.age:.0f} s ago")
+        _fact(
+            out,
+            "placed",
+            f"on {irq.placed.cpus} by {irq.placed.policy}, {irq.placed.age:.0f} s ago",
+        )
     rows: list[list[str | Text]] = [
-        [step.policy, Text(step.what, _STEPS.get(step.what, "")), "-" if step.cpus is None else str(step.cpus), step.reason]
+        [
+            step.policy,
+            Text(step.what, _STEPS.get(step.what, "")),
+            "-" if step.cpus is None else str(step.cpus),
+            step.reason,
+        ]
         for step in steps
     ]
     if rows:

@@ -1,4 +1,6 @@
-"""The host as a tree: CPUs by node, package, L3 and core; then devices with their interfaces, queues and IRQs."""
+"""The host as a tree: CPUs by node, package, L3 and core; then devices with their interfaces,
+queues and IRQs.
+"""
 
 from __future__ import annotations
 
@@ -50,13 +52,24 @@ def _cache_tree(below: Tree, l3: int, cpus: Sequence[Cpu]) -> None:
             alike.setdefault(marks[0], []).append(threads)
         else:
             # Threads of one core that differ are told one by one.
-            cache.add(Text(", ").join(_cpus([[cpu]], mark) for cpu, mark in zip(threads, marks, strict=True)))
+            cache.add(
+                Text(", ").join(
+                    _cpus([[cpu]], mark) for cpu, mark in zip(threads, marks, strict=True)
+                )
+            )
     for mark, found in alike.items():
         cache.add(_cpus(found, mark))
 
 
 def _marks(cpu: Cpu) -> str:
-    marks = [text for text in ("" if cpu.online else "offline", f"isolated by {cpu.isolated}" if cpu.isolated else "") if text]
+    marks = [
+        text
+        for text in (
+            "" if cpu.online else "offline",
+            f"isolated by {cpu.isolated}" if cpu.isolated else "",
+        )
+        if text
+    ]
     if cpu.capacity != 1024:
         marks.append(f"capacity {cpu.capacity}")
     return ", ".join(marks)
@@ -64,7 +77,9 @@ def _marks(cpu: Cpu) -> str:
 
 def _cpus(cores: Sequence[Sequence[Cpu]], mark: str) -> Text:
     """Threads of one core together: `CPU 0,32  1,33`."""
-    text = Text.assemble("CPU ", "  ".join(",".join(str(cpu.number) for cpu in threads) for threads in cores))
+    text = Text.assemble(
+        "CPU ", "  ".join(",".join(str(cpu.number) for cpu in threads) for threads in cores)
+    )
     if mark:
         text.append(f" ({mark})", "magenta" if "isolated" in mark else "yellow")
     return text
@@ -73,14 +88,22 @@ def _cpus(cores: Sequence[Sequence[Cpu]], mark: str) -> Text:
 def _device_tree(tree: Tree, snapshot: Snapshot) -> None:
     shown: set[int] = set()
     for device in snapshot.devices:
-        irqs = [irq for number in device.irqs if (irq := snapshot.irq_by_number.get(number)) and irq.device == device.address]
+        irqs = [
+            irq
+            for number in device.irqs
+            if (irq := snapshot.irq_by_number.get(number)) and irq.device == device.address
+        ]
         if not irqs:
             continue
         shown.update(irq.number for irq in irqs)
         names = plain(", ".join((*device.interfaces, *device.disks)))
         node = "no node" if device.node < 0 else f"node {device.node}"
         driver = plain(device.driver) or "(no driver)"
-        label = Text.assemble((device.address, BRANCH), f" {driver}, {node}: ", (names or "no interface or disk", "cyan" if names else ""))
+        label = Text.assemble(
+            (device.address, BRANCH),
+            f" {driver}, {node}: ",
+            (names or "no interface or disk", "cyan" if names else ""),
+        )
         _irq_tree(tree.add(label), irqs)
     rest = [irq for irq in snapshot.irqs if irq.number not in shown]
     if rest:
@@ -89,11 +112,18 @@ def _device_tree(tree: Tree, snapshot: Snapshot) -> None:
 
 def _irq_tree(branch: Tree, irqs: Sequence[Irq]) -> None:
     """An IRQ a line, in columns; then, once, why some of them cannot be moved."""
-    names = [(f"IRQ {irq.number}", plain(irq.action), _queue(irq), f"CPUs {irq.affinity},") for irq in irqs]
+    names = [
+        (f"IRQ {irq.number}", plain(irq.action), _queue(irq), f"CPUs {irq.affinity},")
+        for irq in irqs
+    ]
     widths = [min(MOST, max(cell_len(row[index]) for row in names)) for index in range(4)]
     for irq, cells in zip(irqs, names, strict=True):
-        number, name, queue, cpus = (cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
-        text = Text.assemble((number, "bold"), f" {name} ", (f"{queue} " if widths[2] else "", "cyan"), f"{cpus} ")
+        number, name, queue, cpus = (
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)
+        )
+        text = Text.assemble(
+            (number, "bold"), f" {name} ", (f"{queue} " if widths[2] else "", "cyan"), f"{cpus} "
+        )
         text.append(f"effective {irq.effective or '-'}")
         if irq.queue is not None and not irq.queue.active:
             text.append(", not active", "yellow")

@@ -1,4 +1,6 @@
-"""What a cycle did, as lines of the log: a line a move, what is new among refusals and notes, a summary at debug."""
+"""What a cycle did, as lines of the log: a line a move, what is new among refusals and notes, a
+summary at debug.
+"""
 
 from __future__ import annotations
 
@@ -26,29 +28,58 @@ class Reporter:
         self._cycle = record.cycle
         outcomes = {outcome.identity: outcome for outcome in record.outcomes}
         for move in record.plan.moves:
-            self._move(move, snapshot.irq_by_number.get(move.irq), outcomes.get(move.identity), record.dry_run)
+            self._move(
+                move,
+                snapshot.irq_by_number.get(move.irq),
+                outcomes.get(move.identity),
+                record.dry_run,
+            )
         for setting in record.plan.steering:
             outcome = outcomes.get(setting.identity)
             what = f"{setting.setting} of {setting.interface} queue {setting.queue}"
-            self._result(setting.identity, f"{what}: {setting.before or '-'} -> {setting.after or '-'}",
-                         f"{setting.policy}: {setting.reason}", outcome, record.dry_run)  # fmt: skip
+            self._result(
+                setting.identity,
+                f"{what}: {setting.before or '-'} -> {setting.after or '-'}",
+                f"{setting.policy}: {setting.reason}",
+                outcome,
+                record.dry_run,
+            )
         default = record.plan.default
         if default is not None:
-            self._result("default", f"default_smp_affinity: {default.before} -> {default.after}",
-                         f"{default.policy}: {default.reason}", outcomes.get("default_smp_affinity"), record.dry_run)  # fmt: skip
+            self._result(
+                "default",
+                f"default_smp_affinity: {default.before} -> {default.after}",
+                f"{default.policy}: {default.reason}",
+                outcomes.get("default_smp_affinity"),
+                record.dry_run,
+            )
         self._news(record, snapshot)
         log.debug(
-            "cycle %d (%s): %d moves, %d kept, %d refused, %d drifted, imbalance %.2f, busiest CPU %.1f %%, %.1f ms%s",
-            record.cycle, record.cause, len(record.plan.moves), len(record.plan.kept), len(record.plan.refused),
-            len(record.plan.drifted), record.imbalance, record.busiest * 100, record.seconds * 1000,
-            f", {record.skipped_rows} rows of /proc/interrupts skipped" if record.skipped_rows else "",
-        )  # fmt: skip
+            "cycle %d (%s): %d moves, %d kept, %d refused, %d drifted, imbalance %.2f, busiest CPU "
+            "%.1f %%, %.1f ms%s",
+            record.cycle,
+            record.cause,
+            len(record.plan.moves),
+            len(record.plan.kept),
+            len(record.plan.refused),
+            len(record.plan.drifted),
+            record.imbalance,
+            record.busiest * 100,
+            record.seconds * 1000,
+            f", {record.skipped_rows} rows of /proc/interrupts skipped"
+            if record.skipped_rows
+            else "",
+        )
 
     def _move(self, move: Move, irq: Irq | None, outcome: Outcome | None, dry_run: bool) -> None:
         what = f"IRQ {move.irq} ({name_of(irq)}): {move.before or '-'} -> {move.after}"
-        self._result(move.identity, what, f"{move.policy}: {move.reason} [{move.cause}]", outcome, dry_run)
+        self._result(
+            move.identity, what, f"{move.policy}: {move.reason} [{move.cause}]", outcome, dry_run
+        )
 
-    def _result(self, key: str, what: str, why: str, outcome: Outcome | None, dry_run: bool) -> None:
+    def _result(
+        self, key: str, what: str, why: str, outcome: Outcome | None, dry_run: bool
+    ) -> None:
         if dry_run:
             self._once(key, logging.INFO, f"would move {what}; {why}")
         elif outcome is None or outcome.result == "written":
@@ -63,27 +94,47 @@ class Reporter:
             mask = irq.affinity if irq is not None else "?"
             log.warning("drift: somebody else set IRQ %d (%s) to %s", number, name_of(irq), mask)
         for failure in record.plan.failures:
-            self._once(f"failure {failure.policy}", logging.ERROR, f"policy {failure.policy} failed: {failure.reason}")
+            self._once(
+                f"failure {failure.policy}",
+                logging.ERROR,
+                f"policy {failure.policy} failed: {failure.reason}",
+            )
         for refusal in record.plan.refused:
             if refusal.code in _QUIET:
                 continue
             irq = None if refusal.irq is None else snapshot.irq_by_number.get(refusal.irq)
-            about = f"IRQ {refusal.irq} ({name_of(irq)})" if refusal.irq is not None else refusal.policy
+            about = (
+                f"IRQ {refusal.irq} ({name_of(irq)})" if refusal.irq is not None else refusal.policy
+            )
             advice = f" ({refusal.advice})" if refusal.advice else ""
-            level = logging.WARNING if refusal.code in ("given-up", "check", "limited") else logging.INFO
-            self._once(f"refused {refusal.irq} {refusal.code}", level, f"{about}: {refusal.reason}{advice}")
+            level = (
+                logging.WARNING
+                if refusal.code in ("given-up", "check", "limited")
+                else logging.INFO
+            )
+            self._once(
+                f"refused {refusal.irq} {refusal.code}", level, f"{about}: {refusal.reason}{advice}"
+            )
         for policy, note in record.plan.notes:
             advice = f"; {note.advice}" if note.advice else ""
             self._once(f"note {policy} {note.irq}", logging.INFO, f"{policy}: {note.text}{advice}")
 
     def _once(self, key: str, level: int, text: str) -> None:
-        """Say it unless the last cycle said the same; rates and times in it do not make it another thing."""
-        stable = f"{key} {_NUMBERS.sub('#', text)}" if key.startswith(("note", "refused")) else f"{key} {text}"
+        """Say it unless the last cycle said the same; rates and times in it do not make it another
+        thing.
+        """
+        stable = (
+            f"{key} {_NUMBERS.sub('#', text)}"
+            if key.startswith(("note", "refused"))
+            else f"{key} {text}"
+        )
         if self._said.get(stable, -2) < self._cycle - 1:
             log.log(level, "%s", text)
         self._said[stable] = self._cycle
         if len(self._said) > _MOST_SAID:
-            self._said = {said: cycle for said, cycle in self._said.items() if cycle >= self._cycle - 1}
+            self._said = {
+                said: cycle for said, cycle in self._said.items() if cycle >= self._cycle - 1
+            }
 
 
 def name_of(irq: Irq | None) -> str:

@@ -1,4 +1,6 @@
-"""What the daemon's API side asks of the daemon itself, and the part of it that reads the history back."""
+"""What the daemon's API side asks of the daemon itself, and the part of it that reads the history
+back.
+"""
 
 from __future__ import annotations
 
@@ -56,11 +58,19 @@ class Running(Protocol):
 
 
 def described(balancer: Balancer, dry_run: bool, interval: str, simulated: str) -> str:
-    """A running balancer in a line, for systemd and the log; `simulated` is the specification of a host that is made up."""
-    what = "paused" if balancer.paused else "dry run, nothing is written" if dry_run else "balancing"
+    """A running balancer in a line, for systemd and the log; `simulated` is the specification of a
+    host that is made up.
+    """
+    what = (
+        "paused" if balancer.paused else "dry run, nothing is written" if dry_run else "balancing"
+    )
     policies = balancer.policies
     names = [name for index, name in policies.names().items() if index not in policies.aside]
-    aside = f"; set aside: {', '.join(failure.policy for failure in policies.aside.values())}" if policies.aside else ""
+    aside = (
+        f"; set aside: {', '.join(failure.policy for failure in policies.aside.values())}"
+        if policies.aside
+        else ""
+    )
     where = f" on a made-up host ({simulated})" if simulated else ""
     return f"{what} every {interval} with {', '.join(names) or 'no policy'}{where}{aside}"
 
@@ -79,7 +89,12 @@ class Past:
     async def _on_kernel(self, work: Callable[..., T], *arguments: object) -> T:
         """Run on the kernel's thread. Raises ApiError if too many wait for it already."""
         if self._waiting >= MOST_WAITING:
-            raise ApiError(503, "busy", "too many requests at once; nothing was changed, try again", headers={"Retry-After": "1"})
+            raise ApiError(
+                503,
+                "busy",
+                "too many requests at once; nothing was changed, try again",
+                headers={"Retry-After": "1"},
+            )
         self._waiting += 1
         try:
             return await self._daemon.on_kernel(work, *arguments)
@@ -99,7 +114,9 @@ class Past:
                 # Nothing was recorded yet; or it cannot be, and that is in the log.
                 keeper.record("", None, ())
             if keeper.store is None:
-                raise HistoryError("the history cannot be opened at present; the daemon's log says why")
+                raise HistoryError(
+                    "the history cannot be opened at present; the daemon's log says why"
+                )
             try:
                 return work(keeper.store)
             except (sqlite3.Error, msgspec.DecodeError, ValueError) as error:
@@ -123,6 +140,8 @@ class Past:
         """As of the newest sample."""
         return await self._on_kernel(self._daemon.recorder.totals_of, identity)
 
-    async def decisions(self, start: float, end: float, identity: str, limit: int) -> list[Decision]:
+    async def decisions(
+        self, start: float, end: float, identity: str, limit: int
+    ) -> list[Decision]:
         """The newest first."""
         return await self._read(lambda store: store.decisions(start, end, identity, limit))

@@ -1,4 +1,6 @@
-"""From a configuration to things that work: where state lies, which policies are installed, and a balancer of it all."""
+"""From a configuration to things that work: where state lies, which policies are installed, and a
+balancer of it all.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,12 @@ log = logging.getLogger(__name__)
 
 
 def folders(config: Config, root: Path, made_up: bool = False) -> Folders:
-    """Where this daemon keeps its files: /run/irqbal for the live host, below the state folder for another root or a made-up host."""
+    """Where this daemon keeps its files: /run/irqbal for the live host, below the state folder for
+    another root or a made-up host.
+    """
     if made_up and not config.state_dir:
-        # What a made-up host did must not stand in the real one's history; nor where other users could put files before us.
+        # What a made-up host did must not stand in the real one's history; nor where other users
+        # could put files before us.
         state = Path("/run/irqbal-simulated") if os.geteuid() == 0 else _home() / "irqbal-simulated"
     elif config.state_dir:
         state = Path(config.state_dir)
@@ -49,7 +54,9 @@ def is_live(root: Path) -> bool:
 
 
 def host_of(root: Path, made_up: HostSpec | None, interval: float) -> KernelHost | SimulatedHost:
-    """The machine's own kernel, a tree of its files, or a made-up host that lives in real time. Raises HostError."""
+    """The machine's own kernel, a tree of its files, or a made-up host that lives in real time.
+    Raises HostError.
+    """
     if made_up is None:
         return KernelHost(root)
     from irqbal.simulated import SimulatedHost
@@ -68,9 +75,14 @@ def settings(config: Config, cooldown_intervals: int) -> Settings:
 
 
 def entries(
-    items: tuple[PolicyEntry, ...], name: str, key: str = "policies", installed: dict[str, plugins.Found] | None = None
+    items: tuple[PolicyEntry, ...],
+    name: str,
+    key: str = "policies",
+    installed: dict[str, plugins.Found] | None = None,
 ) -> list[Entry]:
-    """The installed policy behind each name in the YAML. Raises ConfigError for names that nothing installed has."""
+    """The installed policy behind each name in the YAML. Raises ConfigError for names that nothing
+    installed has.
+    """
     found = plugins.find() if installed is None else installed
     problems = []
     bound = []
@@ -80,7 +92,8 @@ def entries(
             continue
         known = ", ".join(found) or "none"
         problems.append(
-            f"{name}:{item.options.line}: {key}[{index}].{item.name}: no installed package provides this policy; "
+            f"{name}:{item.options.line}: {key}[{index}].{item.name}: no installed package "
+            "provides this policy; "
             f"installed are {known}"
         )
     if problems:
@@ -89,14 +102,17 @@ def entries(
 
 
 def spawn(config: Config, name: str) -> Policies:
-    """Start the policy host, which is to be bound by `bound` when it had time to get ready. Raises ConfigError for unknown names."""
+    """Start the policy host, which is to be bound by `bound` when it had time to get ready. Raises
+    ConfigError for unknown names.
+    """
     policies = Policies(entries(config.policies, name))
     policies.spawn()
     return policies
 
 
 def bind(config: Config, name: str) -> Policies:
-    """The policy host with what the configuration names. Raises ConfigError if names or options are wrong.
+    """The policy host with what the configuration names. Raises ConfigError if names or options are
+    wrong.
 
     A policy that is installed but cannot be used is set aside and logged: the others go on.
     """
@@ -133,7 +149,8 @@ def refuse_irqbalance(root: Path, force: bool) -> None:
     others = [text for text in running(root) if text.startswith("irqbalance")]
     if others and not force:
         raise LockError(
-            f"{others[0]}; irqbal and irqbalance would undo each other's moves, so irqbal did not start: "
+            f"{others[0]}; irqbal and irqbalance would undo each other's moves, so irqbal did not "
+            "start: "
             "stop it (systemctl disable --now irqbalance), or use --force"
         )
     if others:

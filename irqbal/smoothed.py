@@ -16,7 +16,9 @@ SETTLED = 12
 
 
 class Smoothed:
-    """Smoothed rates of many lines, with their spread; after a change of level (two readings in a row far off) a line starts anew."""
+    """Smoothed rates of many lines, with their spread; after a change of level (two readings in a
+    row far off) a line starts anew.
+    """
 
     def __init__(self, size: int) -> None:
         self.mean = [0.0] * size
@@ -25,9 +27,12 @@ class Smoothed:
         self._off = [0] * size
 
     def add(self, rates: list[float | None]) -> bool:
-        """Take a reading in; None: nothing is known of that line. Returns whether all were known."""
+        """Take a reading in; None: nothing is known of that line. Returns whether all were
+        known.
+        """
         mean, variance, count, off = self.mean, self.variance, self.count, self._off
-        # On most hosts most lines are idle: those that are settled, and exactly as they were, are passed over without a step of Python's.
+        # On most hosts most lines are idle: those that are settled, and exactly as they were, are
+        # passed over without a step of Python's.
         news = map(or_, map(ne, rates, mean), map(SETTLED.__gt__, count))
         for at in compress(range(len(mean)), map(or_, news, off)):
             rate, level = rates[at], mean[at]
@@ -47,7 +52,10 @@ class Smoothed:
 
     def _add(self, at: int, rate: float, error: float) -> None:
         """One reading that is not plainly ordinary."""
-        if self.count[at] >= 2 and abs(error) > 4 * math.sqrt(self.variance[at]) + 0.3 * self.mean[at]:
+        if (
+            self.count[at] >= 2
+            and abs(error) > 4 * math.sqrt(self.variance[at]) + 0.3 * self.mean[at]
+        ):
             step = 1 if error > 0 else -1
             self._off[at] = self._off[at] + step if self._off[at] * step > 0 else step
             if abs(self._off[at]) >= 2:

@@ -1,4 +1,6 @@
-"""How this host is, as those see it who look at many: the API's list of hosts, and what goes to MongoDB beside the samples."""
+"""How this host is, as those see it who look at many: the API's list of hosts, and what goes to
+MongoDB beside the samples.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,22 @@ def host_view(status: answers.Status, view: View | None, recently: Recently) -> 
     counts, record = Counter(item.code for item in _findings(view)), view.record
     drifted, failures = recently.counts(time.time())
     return answers.HostView(
-        status.host, Moment(record.wall), status.version, status.state, record.imbalance, record.busiest, drifted,
-        len({item.irq for item in record.plan.refused}), failures, tuple(item.policy for item in status.aside), status.overrides,
-        status.cpus, status.irqs, counts["remote-queue"], counts["isolated"],
-    )  # fmt: skip
+        status.host,
+        Moment(record.wall),
+        status.version,
+        status.state,
+        record.imbalance,
+        record.busiest,
+        drifted,
+        len({item.irq for item in record.plan.refused}),
+        failures,
+        tuple(item.policy for item in status.aside),
+        status.overrides,
+        status.cpus,
+        status.irqs,
+        counts["remote-queue"],
+        counts["isolated"],
+    )
 
 
 def finding_views(host: str, view: View | None, code: str) -> list[answers.FindingView]:
@@ -37,10 +51,24 @@ def finding_views(host: str, view: View | None, code: str) -> list[answers.Findi
         return []
     found = [item for item in _findings(view) if code in ("", item.code)]
     seen = Moment(view.record.wall)
-    return [answers.FindingView(host, seen, item.code, item.irq, item.text, item.advice) for item in found]
+    return [
+        answers.FindingView(host, seen, item.code, item.irq, item.text, item.advice)
+        for item in found
+    ]
 
 
-def told(status: answers.Status, view: View, overrides: tuple[Override, ...], recently: Recently) -> Told:
+def told(
+    status: answers.Status, view: View, overrides: tuple[Override, ...], recently: Recently
+) -> Told:
     """What goes to MongoDB."""
     drifted, failures = recently.counts(view.record.wall)
-    return Told(view.record.wall, to_json(status), view.snapshot, view.record, dict(view.totals), overrides, drifted, failures)
+    return Told(
+        view.record.wall,
+        to_json(status),
+        view.snapshot,
+        view.record,
+        dict(view.totals),
+        overrides,
+        drifted,
+        failures,
+    )

@@ -1,6 +1,8 @@
-"""Load of threads that handle interrupts: it is the IRQ's own (`irq/N-…`), or the CPU's (threaded NAPI). Pure.
+"""Load of threads that handle interrupts: it is the IRQ's own (`irq/N-…`), or the CPU's (threaded
+NAPI). Pure.
 
-The kernel lets an IRQ's thread follow the IRQ's affinity; a NAPI thread runs where the scheduler puts it.
+The kernel lets an IRQ's thread follow the IRQ's affinity; a NAPI thread runs where the scheduler
+puts it.
 """
 
 from __future__ import annotations
@@ -22,9 +24,13 @@ class ThreadLoads:
         self.of_cpu: dict[int, float] = {}
         self._intervals = 0
 
-    def update(self, before: Mapping[int, ThreadTime], after: Mapping[int, ThreadTime], seconds: float) -> None:
-        """Take one interval in. What a thread ran is taken to be where it ran last; of a thread that was not looked at at the beginning
-        nothing is known, and its IRQ's load stays what it was."""
+    def update(
+        self, before: Mapping[int, ThreadTime], after: Mapping[int, ThreadTime], seconds: float
+    ) -> None:
+        """Take one interval in. What a thread ran is taken to be where it ran last; of a thread
+        that was not looked at at the beginning nothing is known, and its IRQ's load stays what it
+        was.
+        """
         if not after and not self.of_irq and not self.of_cpu:
             return
         self._intervals += 1
@@ -43,9 +49,17 @@ class ThreadLoads:
                 cpus[now.cpu] = cpus.get(now.cpu, 0.0) + spent
         alpha = max(ALPHA, 1 / self._intervals)
         irqs |= {number: self.of_irq.get(number, 0.0) for number in unknown if number is not None}
-        self.of_irq, self.of_cpu = _smoothed(self.of_irq, irqs, alpha), _smoothed(self.of_cpu, cpus, alpha)
+        self.of_irq, self.of_cpu = (
+            _smoothed(self.of_irq, irqs, alpha),
+            _smoothed(self.of_cpu, cpus, alpha),
+        )
 
 
-def _smoothed(old: Mapping[int, float], fresh: Mapping[int, float], alpha: float) -> dict[int, float]:
-    mixed = {key: old.get(key, 0.0) + alpha * (fresh.get(key, 0.0) - old.get(key, 0.0)) for key in old.keys() | fresh.keys()}
+def _smoothed(
+    old: Mapping[int, float], fresh: Mapping[int, float], alpha: float
+) -> dict[int, float]:
+    mixed = {
+        key: old.get(key, 0.0) + alpha * (fresh.get(key, 0.0) - old.get(key, 0.0))
+        for key in old.keys() | fresh.keys()
+    }
     return {key: value for key, value in mixed.items() if value > _LEAST}

@@ -1,7 +1,9 @@
-"""Tokens on disk: `tokens.json` in the state folder, readable by root alone; only their SHA-256 is kept.
+"""Tokens on disk: `tokens.json` in the state folder, readable by root alone; only their SHA-256 is
+kept.
 
-A token holds 256 random bits, so that a plain hash of it cannot be reversed by guessing. `admin.token` holds the one that the daemon
-makes at its first start, in clear, for root: the client finds it by itself.
+A token holds 256 random bits, so that a plain hash of it cannot be reversed by guessing.
+`admin.token` holds the one that the daemon makes at its first start, in clear, for root: the client
+finds it by itself.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ def digest(text: str) -> str:
 
 
 def load(folder: Path) -> tuple[Token, ...]:
-    """All tokens. Raises IrqbalError if the file is there and cannot be read: then nobody's token may count."""
+    """All tokens. Raises IrqbalError if the file is there and cannot be read: then nobody's token
+    may count.
+    """
     path = folder / FILE
     try:
         return from_json(path.read_bytes(), tuple[Token, ...])
@@ -49,16 +53,23 @@ def load(folder: Path) -> tuple[Token, ...]:
     except OSError as error:
         raise IrqbalError(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise IrqbalError(f"{path} is damaged ({error}); move it away, and make new tokens with `irqbal token add`") from error
+        raise IrqbalError(
+            f"{path} is damaged ({error}); move it away, and make new tokens with `irqbal token "
+            "add`"
+        ) from error
 
 
 def add(folder: Path, name: str, scope: str, expires: float | None) -> str:
     """Make a token and return it; it cannot be shown again. Raises IrqbalError."""
     if not _NAME.fullmatch(name):
-        raise IrqbalError(f"{name!r} is no name for a token: use letters, digits, and . _ @ - (at most 64)")
+        raise IrqbalError(
+            f"{name!r} is no name for a token: use letters, digits, and . _ @ - (at most 64)"
+        )
     tokens = load(folder)
     if any(token.name == name for token in tokens):
-        raise IrqbalError(f"there is a token {name} already: revoke it first, or choose another name")
+        raise IrqbalError(
+            f"there is a token {name} already: revoke it first, or choose another name"
+        )
     text = f"irqbal_{secrets.token_urlsafe(32)}"
     _store(folder, [*tokens, Token(name, scope, digest(text), time.time(), expires)])
     return text
@@ -116,10 +127,15 @@ class Tokens:
     @property
     def where(self) -> str:
         """Where somebody who has none gets one."""
-        return f"on the host itself, root finds one in {self._folder / ADMIN_FILE}, and `irqbal token add` makes more"
+        return (
+            f"on the host itself, root finds one in {self._folder / ADMIN_FILE}, and `irqbal "
+            "token add` makes more"
+        )
 
     def find(self, text: str, now: float) -> Token | None:
-        """The token with this text, unless it has expired at `now` (seconds since the epoch). Raises IrqbalError."""
+        """The token with this text, unless it has expired at `now` (seconds since the epoch).
+        Raises IrqbalError.
+        """
         try:
             found = (self._folder / FILE).stat()
             seen = (found.st_mtime_ns, found.st_size, found.st_ino)
@@ -129,4 +145,6 @@ class Tokens:
             self._by_digest = {token.digest: token for token in load(self._folder)}
             self._seen = seen
         token = self._by_digest.get(digest(text))
-        return None if token is None or (token.expires is not None and token.expires <= now) else token
+        return (
+            None if token is None or (token.expires is not None and token.expires <= now) else token
+        )

@@ -1,7 +1,8 @@
 """Whether so much has changed since the last plan that another one may find something to do. Pure.
 
-A plan costs as much as a hundred readings, and traffic is never quite the same twice. So what shifted must be worth a plan: a share of
-the load, and so much of a CPU that somebody could notice; and the less the last plan found, the more must shift for the next.
+A plan costs as much as a hundred readings, and traffic is never quite the same twice. So what
+shifted must be worth a plan: a share of the load, and so much of a CPU that somebody could notice;
+and the less the last plan found, the more must shift for the next.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from irqbal.costs import JIFFY
 from irqbal.smoothed import ALPHA, SETTLED
 
 MOVED_SHARE = 0.06
-"""Share of all load that may have shifted between IRQs since the last plan before a new one is worth asking for …"""
+"""Share of all load that may have shifted between IRQs since the last plan before a new one is
+worth asking for …
+"""
 MOVED_FLOOR = 0.05
 """… beyond this much of one CPU."""
 CPU_SHARE = 0.08
-"""The share of its load, or of the mean CPU's if that is more, by which one CPU's time may have changed …"""
+"""The share of its load, or of the mean CPU's if that is more, by which one CPU's time may have
+changed …
+"""
 CPU_FLOOR = 0.01
 """… beyond this much of it."""
 PATIENCE = 2.0
@@ -26,7 +31,9 @@ PATIENCE = 2.0
 
 
 class Unrest:
-    """Smoothed times of all CPUs, and what they and the IRQs' rates were when the last plan was made."""
+    """Smoothed times of all CPUs, and what they and the IRQs' rates were when the last plan was
+    made.
+    """
 
     def __init__(self) -> None:
         self._smooth: dict[int, float] = {}
@@ -37,7 +44,9 @@ class Unrest:
         self._rested: tuple[float, list[float], list[float], dict[int, float]] | None = None
 
     def take(self, cpu_times: Mapping[int, tuple[float, float]], seconds: float) -> float:
-        """(irq, softirq) seconds a second of each CPU in one interval of this length. Returns their sum."""
+        """(irq, softirq) seconds a second of each CPU in one interval of this length. Returns their
+        sum.
+        """
         smooth, ages = self._smooth, self._ages
         self._present, self._length = cpu_times, seconds
         total = 0.0
@@ -54,7 +63,9 @@ class Unrest:
         return total
 
     def moved(self, cpus: Iterable[int]) -> None:
-        """IRQs came to or left these CPUs: what their time was before says nothing of what it will be."""
+        """IRQs came to or left these CPUs: what their time was before says nothing of what it will
+        be.
+        """
         for cpu in cpus:
             self._ages.pop(cpu, None)
 
@@ -71,8 +82,9 @@ class Unrest:
         self._patience = 1.0 if anything else PATIENCE
 
     def shifted(self, rates: Sequence[float]) -> bool:
-        """Whether another plan is worth it; also once enough was seen of a busy CPU on which something moved to tell whether the plan
-        was right."""
+        """Whether another plan is worth it; also once enough was seen of a busy CPU on which
+        something moved to tell whether the plan was right.
+        """
         known = self._known()
         if self._rested is None or not known:
             return True
@@ -80,10 +92,13 @@ class Unrest:
         if len(rates) != len(before):
             return True
         # Seconds a second that went from one IRQ to another.
-        if sum(map(mul, costs, map(abs, map(sub, rates, before)))) > self._patience * (MOVED_SHARE * loads + MOVED_FLOOR):
+        if sum(map(mul, costs, map(abs, map(sub, rates, before)))) > self._patience * (
+            MOVED_SHARE * loads + MOVED_FLOOR
+        ):
             return True
         mean = sum(self._smooth.values()) / max(1, len(self._smooth))
-        # Time comes in jiffies: the variance of one interval's, smoothed, and of the difference of two such values.
+        # Time comes in jiffies: the variance of one interval's, smoothed, and of the difference of
+        # two such values.
         jitter = 2 * ALPHA / (2 - ALPHA) * JIFFY / max(self._length, 0.001)
         least = self._patience * CPU_FLOOR
         for cpu, now in known.items():
@@ -94,11 +109,17 @@ class Unrest:
                     return True
                 # Hardly anything is left of it, or came: nothing that a plan would mend.
                 rested[cpu] = now
-            elif abs(now - rested[cpu]) > least + self._patience * CPU_SHARE * max(mean, now) + 4 * math.sqrt(jitter * now):
+            elif abs(now - rested[cpu]) > least + self._patience * CPU_SHARE * max(
+                mean, now
+            ) + 4 * math.sqrt(jitter * now):
                 return True
         return False
 
     def _known(self) -> dict[int, float]:
         """The time of each CPU that was looked at for long enough since something on it moved."""
         ages, present = self._ages, self._present
-        return {cpu: spent for cpu, spent in self._smooth.items() if ages.get(cpu, 0) >= SETTLED and cpu in present}
+        return {
+            cpu: spent
+            for cpu, spent in self._smooth.items()
+            if ages.get(cpu, 0) >= SETTLED and cpu in present
+        }

@@ -1,4 +1,6 @@
-"""Is the host as it should be? Findings over one snapshot and the plan that was made from it. Pure."""
+"""Is the host as it should be? Findings over one snapshot and the plan that was made from it.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ HOT_LOAD = 0.05
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something that is not as it should be: a code for machines, the IRQ if it is about one, a sentence, and what to do."""
+    """Something that is not as it should be: a code for machines, the IRQ if it is about one, a
+    sentence, and what to do.
+    """
 
     code: str
     text: str
@@ -26,7 +30,12 @@ class Finding(msgspec.Struct, frozen=True):
 
 def verify(snapshot: Snapshot, plan: Plan, writers: tuple[str, ...]) -> list[Finding]:
     """All findings, those about single IRQs by number."""
-    found = [*_not_as_planned(snapshot, plan), *_remote(snapshot), *_shared_cores(snapshot), *_beside_nvme(snapshot)]
+    found = [
+        *_not_as_planned(snapshot, plan),
+        *_remote(snapshot),
+        *_shared_cores(snapshot),
+        *_beside_nvme(snapshot),
+    ]
     found += [*_queue_counts(snapshot), *_on_isolated(snapshot)]
     found += [Finding("writer", text, "let one of the two do this work") for text in writers]
     return found
@@ -36,14 +45,20 @@ def _not_as_planned(snapshot: Snapshot, plan: Plan) -> Iterator[Finding]:
     for move in plan.moves:
         action = snapshot.irq_by_number[move.irq].action
         yield Finding(
-            "mask", f"IRQ {move.irq} ({action}) is on {move.before}, planned is {move.after}: {move.policy}: {move.reason}",
-            "run `irqbal apply`, or the daemon", move.irq,
-        )  # fmt: skip
+            "mask",
+            f"IRQ {move.irq} ({action}) is on {move.before}, planned is {move.after}: "
+            f"{move.policy}: {move.reason}",
+            "run `irqbal apply`, or the daemon",
+            move.irq,
+        )
     for setting in plan.steering:
         yield Finding(
-            "steering", f"{setting.setting} of {setting.interface} queue {setting.queue} is {setting.before or 'empty'}, "
-            f"planned is {setting.after or 'empty'}", "run `irqbal apply`, or the daemon",
-        )  # fmt: skip
+            "steering",
+            f"{setting.setting} of {setting.interface} queue {setting.queue} is "
+            f"{setting.before or 'empty'}, "
+            f"planned is {setting.after or 'empty'}",
+            "run `irqbal apply`, or the daemon",
+        )
 
 
 def _or_explain(does: str, number: int) -> str:
@@ -52,7 +67,11 @@ def _or_explain(does: str, number: int) -> str:
 
 
 def _nic_irqs(snapshot: Snapshot) -> list[Irq]:
-    return [irq for irq in snapshot.irqs if irq.queue is not None and irq.queue.kind != "io" and irq.queue.active]
+    return [
+        irq
+        for irq in snapshot.irqs
+        if irq.queue is not None and irq.queue.kind != "io" and irq.queue.active
+    ]
 
 
 def _hot(irq: Irq) -> bool:
@@ -64,9 +83,13 @@ def _remote(snapshot: Snapshot) -> Iterator[Finding]:
         local = snapshot.local_cpus(irq)
         if irq.effective and not irq.effective & local:
             yield Finding(
-                "remote-queue", f"{irq.queue} (IRQ {irq.number}) is handled on CPU {irq.effective}, off its NIC's node "
-                f"(CPUs {local})", _or_explain("pin_nic_queues keeps it there", irq.number), irq.number,
-            )  # fmt: skip
+                "remote-queue",
+                f"{irq.queue} (IRQ {irq.number}) is handled on CPU {irq.effective}, off its NIC's "
+                "node "
+                f"(CPUs {local})",
+                _or_explain("pin_nic_queues keeps it there", irq.number),
+                irq.number,
+            )
 
 
 def _shared_cores(snapshot: Snapshot) -> Iterator[Finding]:
@@ -76,43 +99,68 @@ def _shared_cores(snapshot: Snapshot) -> Iterator[Finding]:
             continue
         cpu = snapshot.cpu_by_number.get(irq.effective.first)
         if cpu is not None:
-            on_core.setdefault((cpu.package, cpu.core), {}).setdefault((irq.queue.name, irq.queue.index), irq)
+            on_core.setdefault((cpu.package, cpu.core), {}).setdefault(
+                (irq.queue.name, irq.queue.index), irq
+            )
     for (_, core), queues in sorted(on_core.items()):
         if len(queues) > 1:
             names = ", ".join(f"{name} queue {index}" for name, index in sorted(queues))
             some = next(iter(queues.values())).number
             advice = _or_explain("spread_by_rate parts them where that pays", some)
-            yield Finding("shared-core", f"hot queues share the core of CPU {core}: {names}", advice)
+            yield Finding(
+                "shared-core", f"hot queues share the core of CPU {core}: {names}", advice
+            )
 
 
 def _beside_nvme(snapshot: Snapshot) -> Iterator[Finding]:
     disks: dict[int, Irq] = {}
     for irq in snapshot.irqs:
-        if irq.queue is not None and irq.queue.kind == "io" and _hot(irq) and len(irq.effective) == 1:
+        if (
+            irq.queue is not None
+            and irq.queue.kind == "io"
+            and _hot(irq)
+            and len(irq.effective) == 1
+        ):
             disks[irq.effective.first] = irq
     for irq in _nic_irqs(snapshot):
         if _hot(irq) and len(irq.effective) == 1 and irq.effective.first in disks:
             disk = disks[irq.effective.first]
             yield Finding(
-                "beside-disk", f"{irq.queue} (IRQ {irq.number}) shares CPU {irq.effective} with the hot {disk.action}",
-                _or_explain("spread_by_rate counts the disk's load and moves the queue where that pays", irq.number), irq.number,
-            )  # fmt: skip
+                "beside-disk",
+                f"{irq.queue} (IRQ {irq.number}) shares CPU {irq.effective} with the hot "
+                f"{disk.action}",
+                _or_explain(
+                    "spread_by_rate counts the disk's load and moves the queue where that pays",
+                    irq.number,
+                ),
+                irq.number,
+            )
 
 
 def _queue_counts(snapshot: Snapshot) -> Iterator[Finding]:
     for interface in snapshot.interfaces:
-        queues = {irq.queue.index for irq in _nic_irqs(snapshot) if irq.queue and irq.queue.name == interface.name}
-        device = None if interface.device is None else snapshot.device_by_address.get(interface.device)
+        queues = {
+            irq.queue.index
+            for irq in _nic_irqs(snapshot)
+            if irq.queue and irq.queue.name == interface.name
+        }
+        device = (
+            None if interface.device is None else snapshot.device_by_address.get(interface.device)
+        )
         if not queues or device is None or not interface.up:
             continue
-        some = next(irq for irq in _nic_irqs(snapshot) if irq.queue and irq.queue.name == interface.name)
+        some = next(
+            irq for irq in _nic_irqs(snapshot) if irq.queue and irq.queue.name == interface.name
+        )
         room = snapshot.local_cpus(some) - snapshot.isolated
         if room and len(queues) != len(room):
             word = "more" if len(queues) > len(room) else "fewer"
             yield Finding(
-                "queue-count", f"{interface.name} has {len(queues)} queues for {len(room)} usable CPUs of its node ({room}): {word}",
+                "queue-count",
+                f"{interface.name} has {len(queues)} queues for {len(room)} usable CPUs of its "
+                f"node ({room}): {word}",
                 f"ethtool -L {interface.name} combined {len(room)}, if the NIC can",
-            )  # fmt: skip
+            )
 
 
 def _on_isolated(snapshot: Snapshot) -> Iterator[Finding]:
@@ -124,11 +172,21 @@ def _on_isolated(snapshot: Snapshot) -> Iterator[Finding]:
         if there and irq.rate > 0:
             why = f": {irq.unmovable}" if irq.unmovable else ""
             boot = f"boot with isolcpus=managed_irq,{isolated}"
-            advice = boot if irq.unmovable else _or_explain("isolate_cores moves it away", irq.number)
-            yield Finding("isolated", f"IRQ {irq.number} ({irq.action}) fires on isolated CPU {there}{why}", advice, irq.number)
+            advice = (
+                boot if irq.unmovable else _or_explain("isolate_cores moves it away", irq.number)
+            )
+            yield Finding(
+                "isolated",
+                f"IRQ {irq.number} ({irq.action}) fires on isolated CPU {there}{why}",
+                advice,
+                irq.number,
+            )
     for thread in snapshot.threads:
         if thread.cpu in isolated:
             yield Finding(
-                "isolated-thread", f"the thread {thread.name} (pid {thread.pid}) last ran on isolated CPU {thread.cpu}",
-                f"taskset -pc {snapshot.online - isolated} {thread.pid}", thread.irq,
-            )  # fmt: skip
+                "isolated-thread",
+                f"the thread {thread.name} (pid {thread.pid}) last ran on isolated CPU "
+                f"{thread.cpu}",
+                f"taskset -pc {snapshot.online - isolated} {thread.pid}",
+                thread.irq,
+            )

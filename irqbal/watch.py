@@ -1,6 +1,7 @@
 """Looking at a host over time: pulses and censuses in, one frozen snapshot a cycle out.
 
-It remembers what a single reading cannot show: generations, hotplugs, rates, and where each IRQ was delivered at an interval's start.
+It remembers what a single reading cannot show: generations, hotplugs, rates, and where each IRQ was
+delivered at an interval's start.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ FEW = 256
 """IRQs up to which a host is no big one."""
 CENSUS_SECONDS = 300.0
 BIG_CENSUS_SECONDS = 1800.0
-"""Between two censuses that nothing asked for; on big hosts one costs as much as a hundred pulses."""
+"""Between two censuses that nothing asked for; on big hosts one costs as much as a hundred
+pulses.
+"""
 ISOLATION_SECONDS = 60.0
 SQUEEZE_ALPHA = 0.05
 """Share of one interval in the smoothed rate of squeezes."""
@@ -73,13 +76,18 @@ class Watch:
         self._isolation: dict[str, CpuSet] = {}
         self._isolation_at = -math.inf
 
-    def look(self, ledger: Ledger, overrides: Iterable[Override] = (), full: bool = False) -> Snapshot:
-        """Read the host and see what changed. `full` asks for a census whatever the pulse says. Raises HostError."""
+    def look(
+        self, ledger: Ledger, overrides: Iterable[Override] = (), full: bool = False
+    ) -> Snapshot:
+        """Read the host and see what changed. `full` asks for a census whatever the pulse says.
+        Raises HostError.
+        """
         self.glance(full)
         return self.present(ledger, overrides)
 
     def glance(self, full: bool = False) -> bool:
-        """The cheap part of a look: the pulse, a slice of the masks, and a census if one is due. Raises HostError.
+        """The cheap part of a look: the pulse, a slice of the masks, and a census if one is due.
+        Raises HostError.
 
         Returns whether everything is as it was, so that a plan would find nothing new.
         """
@@ -112,14 +120,18 @@ class Watch:
             # Only now is it known which IRQs there are; the totals of a first pulse are empty.
             pulse = self._host.pulse()
         if before is not None:
-            self.meter.update(before, pulse, self._start, self._keys, (self._work(before), self._work(pulse)))
+            self.meter.update(
+                before, pulse, self._start, self._keys, (self._work(before), self._work(pulse))
+            )
             self._squeeze(before, pulse)
         self._advance(pulse)
         calm = not (drifted or pulse.time - self._hotplug_at <= self.interval * 1.5)
         return calm and self._cycle > self._settling_until and not self.meter.shifted()
 
     def _slice(self) -> list[int] | None:
-        """The IRQs whose mask and effective affinity are looked at in this cycle; None: all, where there are few."""
+        """The IRQs whose mask and effective affinity are looked at in this cycle; None: all, where
+        there are few.
+        """
         if self._census is None or len(self._numbers) <= SWEEP_AT_ONCE:
             return None
         numbers = self._numbers
@@ -131,7 +143,9 @@ class Watch:
         return part + [number for number in again if number in self._inodes and number not in part]
 
     def _is_isolated_otherwise(self, now: float) -> bool:
-        """Whether other CPUs are isolated than before; looked at once a minute, since nobody announces it."""
+        """Whether other CPUs are isolated than before; looked at once a minute, since nobody
+        announces it.
+        """
         if now - self._isolation_at < ISOLATION_SECONDS:
             return False
         self._isolation_at = now
@@ -139,7 +153,9 @@ class Watch:
         return before != self._isolation
 
     def _census_seconds(self) -> float:
-        """What nobody announces is found within this time: settings of queues, and IRQs of a host without events."""
+        """What nobody announces is found within this time: settings of queues, and IRQs of a host
+        without events.
+        """
         return CENSUS_SECONDS if len(self._numbers) <= FEW else BIG_CENSUS_SECONDS
 
     def _work(self, pulse: Pulse) -> dict[int, int]:
@@ -169,24 +185,42 @@ class Watch:
                 fresh[cpu] = smooth
         self._squeezed = fresh
 
-    def present(self, ledger: Ledger, overrides: Iterable[Override], sweep: bool = False) -> Snapshot:
-        """The host as it is known now, without ending an interval. `sweep`: every mask is read first."""
+    def present(
+        self, ledger: Ledger, overrides: Iterable[Override], sweep: bool = False
+    ) -> Snapshot:
+        """The host as it is known now, without ending an interval. `sweep`: every mask is read
+        first.
+        """
         assert self._census is not None and self._pulse is not None
         if sweep:
             found = self._host.masks(self._numbers)
-            changed = {number: mask for number, (mask, _) in found.items() if mask != self._affinities[number]}
+            changed = {
+                number: mask
+                for number, (mask, _) in found.items()
+                if mask != self._affinities[number]
+            }
             self._set_masks(changed)
-            # The next cycle must not rest on a plan that was made before: it finds these masks known.
+            # The next cycle must not rest on a plan that was made before: it finds these masks
+            # known.
             self._stirred |= bool(changed)
         return self._snapshot(self._pulse, ledger, tuple(overrides))
 
     def measured(self, window: Measured) -> int:
-        """Take over what the kernel measured of each IRQ. Returns how many IRQs' costs are measured now."""
+        """Take over what the kernel measured of each IRQ. Returns how many IRQs' costs are measured
+        now.
+        """
         places = []
         for facts in () if self._census is None else self._census.irqs:
             where = self._start.get(facts.number, CpuSet())
             if len(where) == 1:
-                places.append((facts.number, facts.action.count(",") + 1, where.first, self._kind(facts.number)))
+                places.append(
+                    (
+                        facts.number,
+                        facts.action.count(",") + 1,
+                        where.first,
+                        self._kind(facts.number),
+                    )
+                )
         return self.meter.measured(window, places)
 
     def _kind(self, number: int) -> str:
@@ -222,8 +256,11 @@ class Watch:
         for number, mask in masks.items():
             effective = self._start.get(number, CpuSet())
             self.meter.moved(effective | mask if len(mask) == 1 else effective)
-            # With one CPU the next interrupt goes there; with several the kernel chooses, unless it need not move at all.
-            self._start[number] = mask if len(mask) == 1 else effective if effective <= mask else CpuSet()
+            # With one CPU the next interrupt goes there; with several the kernel chooses, unless it
+            # need not move at all.
+            self._start[number] = (
+                mask if len(mask) == 1 else effective if effective <= mask else CpuSet()
+            )
         self._advance(pulse)
 
     def teach(self, queues: dict[int, Queue]) -> None:
@@ -238,22 +275,37 @@ class Watch:
         """The mask of every IRQ by identity, as last read, and the inode of its folder."""
         if self._census is None:
             return {}
-        return {self._lives.identities[facts.number]: (facts.affinity, facts.inode) for facts in self._census.irqs}
+        return {
+            self._lives.identities[facts.number]: (facts.affinity, facts.inode)
+            for facts in self._census.irqs
+        }
 
     def _fallen(self, before: Pulse, pulse: Pulse) -> set[int]:
         totals = pulse.totals
-        if list(totals) == list(before.totals) and not any(map(lt, totals.values(), before.totals.values())):
+        if list(totals) == list(before.totals) and not any(
+            map(lt, totals.values(), before.totals.values())
+        ):
             return set()
-        less = [number for number, total in before.totals.items() if totals.get(number, total) < total]
+        less = [
+            number for number, total in before.totals.items() if totals.get(number, total) < total
+        ]
         seconds = pulse.time - before.time
         return {number for number in less if fell(before.totals[number], totals[number], seconds)}
 
     def _take_census(self, renewed: set[int]) -> bool:
-        """Read everything, and tell one life of an IRQ from the next. Returns whether anything is not as it was known to be."""
+        """Read everything, and tell one life of an IRQ from the next. Returns whether anything is
+        not as it was known to be.
+        """
         census, topology = self._host.census(), self._host.topology()
-        differs = topology != self._topology or self._census is None or _settled(census) != _settled(self._census)
+        differs = (
+            topology != self._topology
+            or self._census is None
+            or _settled(census) != _settled(self._census)
+        )
         self.skipped_rows = census.skipped_rows
-        self._devices = {number: device for device in reversed(topology.devices) for number in device.irqs}
+        self._devices = {
+            number: device for device in reversed(topology.devices) for number in device.irqs
+        }
         known = bool(self._lives.identities)
         changed, anew = self._lives.take(census.irqs, self._devices, renewed)
         for number in anew:
@@ -261,7 +313,11 @@ class Watch:
         if known and changed:
             self._settling_until = max(self._settling_until, self._cycle + SETTLING_CYCLES - 1)
         if changed:
-            self._taught = {number: queue for number, queue in self._taught.items() if number in self._lives.identities}
+            self._taught = {
+                number: queue
+                for number, queue in self._taught.items()
+                if number in self._lives.identities
+            }
         self._census, self._topology = census, topology
         self._numbers = [facts.number for facts in census.irqs]
         self._inodes = {facts.number: facts.inode for facts in census.irqs}
@@ -286,25 +342,34 @@ class Watch:
             self._queues |= identify(by_address[address], names, interfaces)
         groups = {facts.number: self._group(facts) for facts in census.irqs}
         keys = {
-            life.number: (f"{identity}#{life.generation}", groups[life.number]) for identity, life in self._lives.by_identity.items()
+            life.number: (f"{identity}#{life.generation}", groups[life.number])
+            for identity, life in self._lives.by_identity.items()
         }
         if keys != self._keys:
             self._keys = keys
-        self._counters = {number: counters(queue) for number, queue in self._queues.items() if queue.kind != "io"}
+        self._counters = {
+            number: counters(queue) for number, queue in self._queues.items() if queue.kind != "io"
+        }
 
     def _group(self, facts: IrqFacts) -> str:
         """IRQs of one kind, whose cost an interrupt is taken to be alike until more is known."""
         device, queue = self._devices.get(facts.number), self._queues.get(facts.number)
         if device is None:
             return _DIGITS.sub("N", facts.action)
-        return f"{device.driver}/{queue.kind if queue is not None else _DIGITS.sub('N', facts.action)}"
+        return (
+            f"{device.driver}/{queue.kind if queue is not None else _DIGITS.sub('N', facts.action)}"
+        )
 
     def _sweep(self, part: list[int] | None) -> tuple[bool, bool]:
-        """Look at masks for somebody else's changes. Returns whether an IRQ was set up anew meanwhile, and whether any mask changed."""
+        """Look at masks for somebody else's changes. Returns whether an IRQ was set up anew
+        meanwhile, and whether any mask changed.
+        """
         numbers = self._numbers if part is None else part
         found = self._host.masks(numbers)
         inodes, known = self._inodes, self._affinities
-        if len(found) < len(set(numbers)) or any(inode != inodes[number] for number, (_, inode) in found.items()):
+        if len(found) < len(set(numbers)) or any(
+            inode != inodes[number] for number, (_, inode) in found.items()
+        ):
             return True, False
         changed = {number: mask for number, (mask, _) in found.items() if mask != known[number]}
         self._set_masks(changed)
@@ -371,9 +436,13 @@ class Watch:
         irq, softirq = self.meter.cpu_times.get(cpu.number, (0.0, 0.0))
         online = cpu.number in pulse.online
         return msgspec.structs.replace(
-            cpu, online=online, irq_time=irq, softirq_time=softirq, squeezed=self._squeezed.get(cpu.number, 0.0),
+            cpu,
+            online=online,
+            irq_time=irq,
+            softirq_time=softirq,
+            squeezed=self._squeezed.get(cpu.number, 0.0),
             threads=self.meter.threads.of_cpu.get(cpu.number, 0.0),
-        )  # fmt: skip
+        )
 
     def _irq(self, facts: IrqFacts, pulse: Pulse, ledger: Ledger) -> Irq:
         number = facts.number
@@ -383,16 +452,40 @@ class Watch:
         entry = ledger.entries.get(identity)
         placed = None
         if entry is not None and entry.written is not None:
-            placed = Placed(entry.policy, entry.reason, CpuSet.parse(entry.written), max(0.0, pulse.time - entry.since))
+            placed = Placed(
+                entry.policy,
+                entry.reason,
+                CpuSet.parse(entry.written),
+                max(0.0, pulse.time - entry.since),
+            )
         return Irq(
-            number, identity, facts.action, facts.chip, facts.vector, None if device is None else device.address,
-            self._queues.get(number) or self._taught.get(number), facts.node, self._lives.by_identity[identity].generation,
-            facts.unmovable, facts.affinity, self._seen.get(number) or facts.effective, facts.hint,
-            self.meter.rate(number), load, noise, placed,
-        )  # fmt: skip
+            number,
+            identity,
+            facts.action,
+            facts.chip,
+            facts.vector,
+            None if device is None else device.address,
+            self._queues.get(number) or self._taught.get(number),
+            facts.node,
+            self._lives.by_identity[identity].generation,
+            facts.unmovable,
+            facts.affinity,
+            self._seen.get(number) or facts.effective,
+            facts.hint,
+            self.meter.rate(number),
+            load,
+            noise,
+            placed,
+        )
 
 
 def _settled(census: Census) -> tuple[object, ...]:
-    """All of a census but when it was, and what moves by itself: where the kernel delivers, which pulses follow."""
+    """All of a census but when it was, and what moves by itself: where the kernel delivers, which
+    pulses follow.
+    """
     nowhere = CpuSet()
-    return (census.default_affinity, census.skipped_rows, *(msgspec.structs.replace(facts, effective=nowhere) for facts in census.irqs))
+    return (
+        census.default_affinity,
+        census.skipped_rows,
+        *(msgspec.structs.replace(facts, effective=nowhere) for facts in census.irqs),
+    )

@@ -19,9 +19,19 @@ def policies_of(text: str) -> Config:
     try:
         config = parse(text, "policies")
     except ConfigError as error:
-        raise ApiError(422, "config", "the policies were refused whole; nothing was planned", problems=error.problems) from error
+        raise ApiError(
+            422,
+            "config",
+            "the policies were refused whole; nothing was planned",
+            problems=error.problems,
+        ) from error
     if len(config.policies) > MOST_POLICIES:
-        raise ApiError(422, "config", f"these are {len(config.policies)} policies, more than {MOST_POLICIES}; nothing was planned")
+        raise ApiError(
+            422,
+            "config",
+            f"these are {len(config.policies)} policies, more than {MOST_POLICIES}; nothing was "
+            "planned",
+        )
     return config
 
 
@@ -30,9 +40,18 @@ def plan_with(config: Config, snapshot: Snapshot, ledger: Ledger, settings: Sett
     try:
         policies = bind(config, "policies")
     except ConfigError as error:
-        raise ApiError(422, "config", "the policies were refused whole; nothing was planned", problems=error.problems) from error
+        raise ApiError(
+            422,
+            "config",
+            "the policies were refused whole; nothing was planned",
+            problems=error.problems,
+        ) from error
     try:
-        answer, failures = policies.plan(snapshot, ledger, msgspec.structs.replace(settings, banned=config.banned_cpus or settings.banned))
+        answer, failures = policies.plan(
+            snapshot,
+            ledger,
+            msgspec.structs.replace(settings, banned=config.banned_cpus or settings.banned),
+        )
         return msgspec.structs.replace(answer.plan, failures=(*policies.aside.values(), *failures))
     except Stopped as error:
         raise IrqbalError("the daemon is ending") from error

@@ -1,8 +1,9 @@
-"""How irqbal's own kinds of value are written in YAML, JSON and msgpack: one hook each way, one schema hook.
+"""How irqbal's own kinds of value are written in YAML, JSON and msgpack: one hook each way, one
+schema hook.
 
-Lengths of time are written `10s`, `5m`, `2h`, `30d`; moments `2026-01-31T12:00:00Z`; shares `5%`; CPU sets `0-3,8`.
-In YAML every scalar is read as text and
-converted by the type of its field, so that `off` stays a word and `cpus: 8` a CPU.
+Lengths of time are written `10s`, `5m`, `2h`, `30d`; moments `2026-01-31T12:00:00Z`; shares `5%`;
+CPU sets `0-3,8`. In YAML every scalar is read as text and converted by the type of its field, so
+that `off` stays a word and `cpus: 8` a CPU.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class Duration(float):
         """Raises ValueError with a sentence."""
         found = _DURATION.fullmatch(text.strip())
         if not found:
-            raise ValueError(f"{text!r} is not a time: write a number and ms, s, m, h, d or y, such as 10s")
+            raise ValueError(
+                f"{text!r} is not a time: write a number and ms, s, m, h, d or y, such as 10s"
+            )
         return cls(float(found[1]) * _UNITS[found[2]])
 
     def __str__(self) -> str:
@@ -74,18 +77,30 @@ class Moment(float):
 
     @classmethod
     def parse(cls, text: str) -> Moment:
-        """ISO 8601 (UTC unless it says otherwise) or `YYYYMMDD-HHMMSS`. Raises ValueError with a sentence."""
+        """ISO 8601 (UTC unless it says otherwise) or `YYYYMMDD-HHMMSS`. Raises ValueError with a
+        sentence.
+        """
         stripped = text.strip()
         try:
             if _COMPACT.fullmatch(stripped):
-                return cls(datetime.strptime(stripped, "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp())
+                return cls(
+                    datetime.strptime(stripped, "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp()
+                )
             parsed = datetime.fromisoformat(stripped)
-            return cls((parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).timestamp())
+            return cls(
+                (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).timestamp()
+            )
         except (ValueError, OverflowError):
-            raise ValueError(f"{text!r} is no time: write 2026-01-31T12:00:00Z or 20260131-120000") from None
+            raise ValueError(
+                f"{text!r} is no time: write 2026-01-31T12:00:00Z or 20260131-120000"
+            ) from None
 
     def __str__(self) -> str:
-        return datetime.fromtimestamp(float(self), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return (
+            datetime.fromtimestamp(float(self), UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
+        )
 
     def __repr__(self) -> str:
         return f"Moment.parse({str(self)!r})"
@@ -93,7 +108,9 @@ class Moment(float):
 
 @final
 class When:
-    """A moment, or a length of time before now: `2026-01-31T12:00:00Z`, `20260131-120000`, or `2h` for two hours ago."""
+    """A moment, or a length of time before now: `2026-01-31T12:00:00Z`, `20260131-120000`, or `2h`
+    for two hours ago.
+    """
 
     __slots__ = ("_ago", "_moment")
 
@@ -109,7 +126,8 @@ class When:
             return cls(Moment.parse(text))
         except ValueError:
             raise ValueError(
-                f"{text!r} is no time: write 2026-01-31T12:00:00Z, 20260131-120000, or 2h for two hours ago"
+                f"{text!r} is no time: write 2026-01-31T12:00:00Z, 20260131-120000, or 2h for two "
+                "hours ago"
             ) from None
 
     def at(self, now: float) -> float:
@@ -124,7 +142,9 @@ class When:
 
 
 class Words:
-    """A CPU set or one of a few words, such as `local | all | 0-3`. Subclasses list their `words`."""
+    """A CPU set or one of a few words, such as `local | all | 0-3`. Subclasses list their
+    `words`.
+    """
 
     words: tuple[str, ...] = ()
     __slots__ = ("cpus", "word")
@@ -143,7 +163,9 @@ class Words:
             return cls(CpuSet.parse(stripped))
         except ValueError:
             known = ", ".join(cls.words)
-            raise ValueError(f"{text!r} is neither one of {known} nor a CPU set such as 0-3,8") from None
+            raise ValueError(
+                f"{text!r} is neither one of {known} nor a CPU set such as 0-3,8"
+            ) from None
 
     def __str__(self) -> str:
         return self.word if self.cpus is None else str(self.cpus)
@@ -166,7 +188,9 @@ def enc_hook(value: Any) -> Any:
 
 
 def dec_hook(kind: type, value: Any) -> Any:
-    """msgspec's decoding hook: our kinds are read from their text (or, a duration, from a number of seconds)."""
+    """msgspec's decoding hook: our kinds are read from their text (or, a duration, from a number of
+    seconds).
+    """
     if kind is Duration and isinstance(value, int | float) and not isinstance(value, bool):
         if not 0 <= value < float("inf"):
             raise ValueError(f"{value} is not a time: expected seconds, not below 0")
@@ -181,29 +205,59 @@ def dec_hook(kind: type, value: Any) -> Any:
 def schema_hook(kind: type) -> dict[str, Any]:
     """msgspec's JSON-schema hook."""
     if kind is CpuSet:
-        return {"type": "string", "format": "cpu-set", "description": "a CPU set", "examples": ["0-3,8"]}
+        return {
+            "type": "string",
+            "format": "cpu-set",
+            "description": "a CPU set",
+            "examples": ["0-3,8"],
+        }
     if kind is Duration:
-        return {"type": "string", "description": "a time", "examples": ["10s"], "pattern": f"^{_DURATION.pattern}$"}
+        return {
+            "type": "string",
+            "description": "a time",
+            "examples": ["10s"],
+            "pattern": f"^{_DURATION.pattern}$",
+        }
     if kind is Percent:
-        return {"type": "string", "description": "a share", "examples": ["5%"], "pattern": f"^{_PERCENT.pattern}$"}
+        return {
+            "type": "string",
+            "description": "a share",
+            "examples": ["5%"],
+            "pattern": f"^{_PERCENT.pattern}$",
+        }
     if kind is Moment:
         return {"type": "string", "description": "a moment, ISO 8601 in UTC", "format": "date-time"}
     if kind is When:
         text = "a moment (ISO 8601, YYYYMMDD-HHMMSS) or a length of time before now (2h)"
-        return {"type": "string", "format": "when", "description": text, "examples": ["2026-01-31T12:00:00Z", "2h"]}
+        return {
+            "type": "string",
+            "format": "when",
+            "description": text,
+            "examples": ["2026-01-31T12:00:00Z", "2h"],
+        }
     if issubclass(kind, Words):
         return {"type": "string", "description": " | ".join([*kind.words, "a CPU set"])}
     raise NotImplementedError(f"{kind.__name__} has no schema")
 
 
 def schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """JSON schema of a struct's fields: properties with descriptions and defaults. msgspec's own cannot write defaults of our kinds."""
+    """JSON schema of a struct's fields: properties with descriptions and defaults. msgspec's own
+    cannot write defaults of our kinds.
+    """
     fields = msgspec.structs.fields(kind)
-    bare = msgspec.defstruct(kind.__name__, [(field.encode_name, field.type) for field in fields], forbid_unknown_fields=True)
+    bare = msgspec.defstruct(
+        kind.__name__,
+        [(field.encode_name, field.type) for field in fields],
+        forbid_unknown_fields=True,
+    )
     schema = msgspec.json.schema(bare, schema_hook=schema_hook)
     definitions = schema.get("$defs", {})
     own = definitions.pop(kind.__name__, schema)
-    found = {"type": "object", "properties": own.get("properties", {}), "additionalProperties": False}
+    found = {
+        "type": "object",
+        "properties": own.get("properties", {}),
+        "additionalProperties": False,
+    }
     required = [field.encode_name for field in fields if field.required]
     for field in fields:
         described = found["properties"][field.encode_name]

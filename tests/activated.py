@@ -1,6 +1,8 @@
-"""Policy hosts as systemd starts them, by systemd-socket-activate: a process for each connection, with the socket as its input.
+"""Policy hosts as systemd starts them, by systemd-socket-activate: a process for each connection,
+with the socket as its input.
 
-Here they begin as root and give that up themselves, so that a checkout in a folder of root's own can be tested, too.
+Here they begin as root and give that up themselves, so that a checkout in a folder of root's own
+can be tested, too.
 """
 
 from __future__ import annotations
@@ -26,9 +28,20 @@ def hosts(folder: Path, python: Path | None = None) -> Iterator[Path]:
         for kind in ("policies", "observers"):
             # What it prints goes to the log: --inetd makes the connection its output, too.
             script = f"exec {program} -I -m irqbal.policyhost 0 {kind} >&2"
-            words = ["systemd-socket-activate", "--accept", "--inetd", "-l", str(folder / kind), "sh", "-c", script]
+            words = [
+                "systemd-socket-activate",
+                "--accept",
+                "--inetd",
+                "-l",
+                str(folder / kind),
+                "sh",
+                "-c",
+                script,
+            ]
             with log.open("ab") as out:
-                started.append(subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out))
+                started.append(
+                    subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+                )
             machine.wait_for((folder / kind).exists, 10, log)
         yield folder
     finally:

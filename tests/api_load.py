@@ -1,4 +1,6 @@
-"""Many clients at once, most of them rude: `python tests/api_load.py SECONDS`, as `make load` does, prints how the cycles fared."""
+"""Many clients at once, most of them rude: `python tests/api_load.py SECONDS`, as `make load` does,
+prints how the cycles fared.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,25 @@ RATE = 1000
 """Requests a second."""
 CLIENTS = 25
 PATHS = (
-    "/api/v1/status", "/api/v1/irqs", "/metrics", "/api/v1/cpus", "/api/v1/irqs?device=eth0", "/api/v1/irqs/25", "/api/v1/irqs/25/explain",
-    "/api/v1/overrides", "/nowhere", "/api/v1/irqs?device=%d", "/api/v1/plan", "/cpu_count",
-)  # fmt: skip
+    "/api/v1/status",
+    "/api/v1/irqs",
+    "/metrics",
+    "/api/v1/cpus",
+    "/api/v1/irqs?device=eth0",
+    "/api/v1/irqs/25",
+    "/api/v1/irqs/25/explain",
+    "/api/v1/overrides",
+    "/nowhere",
+    "/api/v1/irqs?device=%d",
+    "/api/v1/plan",
+    "/cpu_count",
+)
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What came of it. Times in seconds; memory in bytes, more than before; `gap` is the longest between two cycles."""
+    """What came of it. Times in seconds; memory in bytes, more than before; `gap` is the longest
+    between two cycles.
+    """
 
     asked: int
     answered: int
@@ -42,7 +56,8 @@ class Figures(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return (
-            f"{self.asked} requests, {self.answered} answered, {self.failed} failed; median {self.median * 1000:.1f} ms, "
+            f"{self.asked} requests, {self.answered} answered, {self.failed} failed; median "
+            f"{self.median * 1000:.1f} ms, "
             f"p99 {self.p99 * 1000:.1f} ms; {self.cycles} cycles, at most {self.gap:.3f} s apart; "
             f"{self.memory / 1e6:+.1f} MB, {self.descriptors:+d} descriptors"
         )
@@ -62,7 +77,9 @@ class Watcher(threading.Thread):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             for line in answer:
                 if line.startswith(b"data: "):
-                    self.moments.append(datetime.fromisoformat(json.loads(line[6:])["at"]).timestamp())
+                    self.moments.append(
+                        datetime.fromisoformat(json.loads(line[6:])["at"]).timestamp()
+                    )
         answer.close()
 
     def stop(self) -> None:
@@ -74,7 +91,9 @@ class Watcher(threading.Thread):
 
     def gap(self) -> float:
         """The longest time between two cycles."""
-        return max(later - before for before, later in zip(self.moments, self.moments[1:], strict=False))
+        return max(
+            later - before for before, later in zip(self.moments, self.moments[1:], strict=False)
+        )
 
 
 async def _slow(served: Served, until: float) -> None:
@@ -88,7 +107,9 @@ async def _slow(served: Served, until: float) -> None:
         writer.close()
 
 
-async def _client(served: Served, until: float, times: list[float], failed: list[int], rate: float, seed: int) -> None:
+async def _client(
+    served: Served, until: float, times: list[float], failed: list[int], rate: float, seed: int
+) -> None:
     source = random.Random(seed)
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=1 << 22)
     due = time.monotonic() + source.random() / rate
@@ -99,7 +120,11 @@ async def _client(served: Served, until: float, times: list[float], failed: list
         try:
             writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
-            length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+            length = next(
+                int(line[15:])
+                for line in head.split(b"\r\n")
+                if line.lower().startswith(b"content-length:")
+            )
             await reader.readexactly(length)
             times.append(time.monotonic() - began)
         except (OSError, asyncio.IncompleteReadError):
@@ -114,7 +139,9 @@ async def _all(served: Served, seconds: float, rate: int) -> tuple[list[float], 
     times: list[float] = []
     failed: list[int] = []
     slow = [asyncio.create_task(_slow(served, until)) for _ in range(SLOW)]
-    await asyncio.gather(*(_client(served, until, times, failed, rate / CLIENTS, seed) for seed in range(CLIENTS)))
+    await asyncio.gather(
+        *(_client(served, until, times, failed, rate / CLIENTS, seed) for seed in range(CLIENTS))
+    )
     await asyncio.gather(*slow)
     return times, len(failed)
 
@@ -131,9 +158,15 @@ def load(served: Served, seconds: float, rate: int = RATE) -> Figures:
     more = served.memory() - memory, served.descriptors() - descriptors
     times.sort()
     return Figures(
-        len(times) + failed, len(times), failed, times[len(times) // 2], times[int(len(times) * 0.99)],
-        len(watcher.moments), watcher.gap(), *more,
-    )  # fmt: skip
+        len(times) + failed,
+        len(times),
+        failed,
+        times[len(times) // 2],
+        times[int(len(times) * 0.99)],
+        len(watcher.moments),
+        watcher.gap(),
+        *more,
+    )
 
 
 def main() -> None:

@@ -1,4 +1,6 @@
-"""Debian's Chromium over Playwright: pages that report what went wrong in them, on a daemon with a made-up host."""
+"""Debian's Chromium over Playwright: pages that report what went wrong in them, on a daemon with a
+made-up host.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,15 @@ from served import free_port
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 VIEWS = ("now", "irq", "irq/34", "nics", "history", "whatif", "decisions")
 
 
@@ -49,7 +57,9 @@ class Watched(msgspec.Struct):
             self.page.reload()
         else:
             # Where only the hash changes, the old view's mark must not pass for the new one's.
-            self.page.evaluate("document.querySelector('[data-ready]')?.removeAttribute('data-ready')")
+            self.page.evaluate(
+                "document.querySelector('[data-ready]')?.removeAttribute('data-ready')"
+            )
             self.page.goto(address)
         self.wait(ready)
 
@@ -72,8 +82,13 @@ def browser() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def watched(
-    chromium: Browser, site: Site, width: int = 1280, height: int = 900, scheme: Literal["light", "dark"] = "light", token: str = "",
-) -> Iterator[Watched]:  # fmt: skip
+    chromium: Browser,
+    site: Site,
+    width: int = 1280,
+    height: int = 900,
+    scheme: Literal["light", "dark"] = "light",
+    token: str = "",
+) -> Iterator[Watched]:
     """A page in a context of its own."""
     context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     page = context.new_page()
@@ -85,13 +100,19 @@ def watched(
 
     def asked(request: Request) -> None:
         address = urlsplit(request.url)
-        if address.scheme not in ("blob", "data") and f"{address.scheme}://{address.netloc}" != site.base:
+        if (
+            address.scheme not in ("blob", "data")
+            and f"{address.scheme}://{address.netloc}" != site.base
+        ):
             mine.problems.append(f"asked for {request.url}")
 
     page.on("console", said)
     page.on("pageerror", lambda error: mine.problems.append(f"{error}\n{error.stack}"))
     page.on("request", asked)
-    page.add_init_script("document.addEventListener('securitypolicyviolation', event => console.error('CSP', event.violatedDirective))")
+    page.add_init_script(
+        "document.addEventListener('securitypolicyviolation', event => console.error('CSP', "
+        "event.violatedDirective))"
+    )
     if token:
         page.add_init_script(f"sessionStorage.setItem('irqbal.token', '{token}')")
     try:
@@ -100,15 +121,21 @@ def watched(
         context.close()
 
 
-def configure(folder: Path, rest: str = "interval: 1s\nhistory: {every: 1s}\n") -> tuple[Path, Site]:
+def configure(
+    folder: Path, rest: str = "interval: 1s\nhistory: {every: 1s}\n"
+) -> tuple[Path, Site]:
     """A configuration with a port of its own."""
     port, config = free_port(), folder / "irqbal.yaml"
-    config.write_text(f'state_dir: {folder / "state"}\n{rest}api: {{listen: ["127.0.0.1:{port}"]}}\n')
+    config.write_text(
+        f'state_dir: {folder / "state"}\n{rest}api: {{listen: ["127.0.0.1:{port}"]}}\n'
+    )
     return config, Site(f"http://127.0.0.1:{port}", folder / "state")
 
 
 @contextlib.contextmanager
-def site(folder: Path, spec: str, rest: str = "interval: 1s\nhistory: {every: 1s}\n") -> Iterator[Site]:
+def site(
+    folder: Path, spec: str, rest: str = "interval: 1s\nhistory: {every: 1s}\n"
+) -> Iterator[Site]:
     """A daemon on a made-up host, and its page."""
     config, found = configure(folder, rest)
     with machine.daemon("--simulate", spec, "-c", str(config), log=folder / "log"):

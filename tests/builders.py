@@ -1,4 +1,6 @@
-"""Snapshots as `irqbal.testing` makes them for policies' authors, and plans of made-up policies, for tests of the planner."""
+"""Snapshots as `irqbal.testing` makes them for policies' authors, and plans of made-up policies,
+for tests of the planner.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ from irqbal.testing.build import (
 
 
 class Says(msgspec.Struct, frozen=True):
-    """A policy in a test: its name, its limits, and its placements (or a function that makes them)."""
+    """A policy in a test: its name, its limits, and its placements (or a function that makes
+    them).
+    """
 
     name: str
     limits: tuple[Any, ...] = ()
@@ -37,32 +41,50 @@ class Says(msgspec.Struct, frozen=True):
     place: Callable[[Snapshot, Draft], Iterable[Any]] | None = None
 
 
-def limit(cpus: str, reason: str = "kept free", irqs: tuple[int, ...] | None = None, exempt: tuple[int, ...] = ()) -> Says:
+def limit(
+    cpus: str,
+    reason: str = "kept free",
+    irqs: tuple[int, ...] | None = None,
+    exempt: tuple[int, ...] = (),
+) -> Says:
     """A policy `limiter` with one limit."""
     return Says("limiter", (Limit(s(cpus), reason, irqs, exempt),))
 
 
 def wants(snapshot: Snapshot, name: str, **places: str) -> Says:
     """A policy that wants IRQs (by action, `_` for `-`) on CPU sets."""
-    return Says(name, (), tuple(
-        Placement(irq_of(snapshot, action.replace("_", "-")).number, s(cpus), f"{name} says so")
-        for action, cpus in places.items()
-    ))  # fmt: skip
+    return Says(
+        name,
+        (),
+        tuple(
+            Placement(irq_of(snapshot, action.replace("_", "-")).number, s(cpus), f"{name} says so")
+            for action, cpus in places.items()
+        ),
+    )
 
 
-def plan(snapshot: Snapshot, *policies: Says, ledger: Ledger | None = None, **settings: Any) -> Plan:
+def plan(
+    snapshot: Snapshot, *policies: Says, ledger: Ledger | None = None, **settings: Any
+) -> Plan:
     """The plan that these policies lead to; settings are those of `irqbal.planner.Settings`."""
     return planned(snapshot, ledger or Ledger(), Settings(**settings), *policies)[0]
 
 
-def planned(snapshot: Snapshot, ledger: Ledger, settings: Settings, *policies: Says) -> tuple[Plan, Ledger]:
-    """The plan, and the ledger with what was found changed: all limits first, then the placements in order."""
+def planned(
+    snapshot: Snapshot, ledger: Ledger, settings: Settings, *policies: Says
+) -> tuple[Plan, Ledger]:
+    """The plan, and the ledger with what was found changed: all limits first, then the placements
+    in order.
+    """
     changes, ledger = find_changes(snapshot, ledger)
     draft = Drafting(snapshot, ledger, settings)
     for policy in policies:
         draft.limit(policy.name, policy.limits)
     for policy in policies:
-        draft.place(policy.name, policy.places if policy.place is None else tuple(policy.place(snapshot, draft)))
+        draft.place(
+            policy.name,
+            policy.places if policy.place is None else tuple(policy.place(snapshot, draft)),
+        )
     return decide(draft, changes), ledger
 
 
@@ -90,4 +112,4 @@ __all__ = [
     "refusals",
     "s",
     "wants",
-]  # fmt: skip
+]

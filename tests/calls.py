@@ -1,4 +1,6 @@
-"""Calls of `irqbal-client`: within this process, because most of a process's time is its start, or as one."""
+"""Calls of `irqbal-client`: within this process, because most of a process's time is its start, or
+as one.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Done(msgspec.Struct, frozen=True):
 
     @property
     def csv(self) -> list[dict[str, str]]:
-        """The output as rows by the header's names; every row must have as many cells as the header."""
+        """The output as rows by the header's names; every row must have as many cells as the
+        header.
+        """
         header, *rows = csv.reader(io.StringIO(self.out))
         assert len(set(header)) == len(header), header
         return [dict(zip(header, row, strict=True)) for row in rows]
@@ -42,9 +46,19 @@ class Done(msgspec.Struct, frozen=True):
 
 def call(*words: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Done:
     """Run the command with these words."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-    streams: dict[str, Any] = {"stdout": out, "stderr": err, "stdin": io.StringIO(stdin), "argv": ["irqbal-client", *words]}
-    with mock.patch.multiple(sys, **streams), mock.patch.dict("os.environ", {"IRQBAL_TOKEN": "", **(env or {})}):
+    out, err = (
+        io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)
+    )
+    streams: dict[str, Any] = {
+        "stdout": out,
+        "stderr": err,
+        "stdin": io.StringIO(stdin),
+        "argv": ["irqbal-client", *words],
+    }
+    with (
+        mock.patch.multiple(sys, **streams),
+        mock.patch.dict("os.environ", {"IRQBAL_TOKEN": "", **(env or {})}),
+    ):
         status: object = 0
         try:
             cli.main()
@@ -55,8 +69,16 @@ def call(*words: str, env: Mapping[str, str] | None = None, stdin: str = "") -> 
     return Done(status, *texts)
 
 
-def process(*words: str, env: Mapping[str, str] | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
+def process(
+    *words: str, env: Mapping[str, str] | None = None, **more: Any
+) -> subprocess.CompletedProcess[str]:
     """The same as a process of its own."""
     return subprocess.run(
-        [CLIENT, *words], check=False, capture_output=True, text=True, timeout=60, env={**os.environ, **(env or {})}, **more
-    )  # fmt: skip
+        [CLIENT, *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **(env or {})},
+        **more,
+    )

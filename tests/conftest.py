@@ -12,6 +12,8 @@ import browser as browsers
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's browser. Of one module, since while it is open no loop of asyncio's can run in this thread."""
+    """Debian's browser. Of one module, since while it is open no loop of asyncio's can run in this
+    thread.
+    """
     with browsers.browser() as found:
         yield found

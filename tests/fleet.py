@@ -1,4 +1,6 @@
-"""A made-up fleet, written to MongoDB in bulk by the shipper's own document builders; and a central server over it, in this process."""
+"""A made-up fleet, written to MongoDB in bulk by the shipper's own document builders; and a central
+server over it, in this process.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,9 @@ DAY = 86400
 
 
 class Made(msgspec.Struct, frozen=True):
-    """A host: `remote`: its NIC's queues are handled on the other node; `isolated`: its disk fires on an isolated CPU; `old`: its daemon
-    tells nothing of itself."""
+    """A host: `remote`: its NIC's queues are handled on the other node; `isolated`: its disk fires
+    on an isolated CPU; `old`: its daemon tells nothing of itself.
+    """
 
     name: str
     cpus: int = 8
@@ -57,81 +60,163 @@ class Made(msgspec.Struct, frozen=True):
         half, last = self.cpus // 2, self.cpus - 1
         base = half if self.remote else 0
         at = {f"eth0-TxRx-{queue}": str(base + queue % half) for queue in range(self.queues)}
-        loads = {f"eth0-TxRx-{queue}": 0.02 * (1 + queue % 5) for queue in range(self.queues)} | {f"nvme0q{half}": 0.01}
+        loads = {f"eth0-TxRx-{queue}": 0.02 * (1 + queue % 5) for queue in range(self.queues)} | {
+            f"nvme0q{half}": 0.01
+        }
         if self.isolated:
             at[f"nvme0q{half}"] = str(last)
         made = host(
-            cpus(self.cpus, nodes=2, isolated=str(last) if self.isolated else ""), nic("eth0", self.queues),
-            nvme("nvme0", half, managed=False), at=at, loads=loads,
-        )  # fmt: skip
-        busy = {cpu: sum(irq.load for irq in made.irqs if cpu in irq.effective) for cpu in range(self.cpus)}
-        shown = tuple(msgspec.structs.replace(cpu, softirq_time=busy[cpu.number]) for cpu in made.cpus)
+            cpus(self.cpus, nodes=2, isolated=str(last) if self.isolated else ""),
+            nic("eth0", self.queues),
+            nvme("nvme0", half, managed=False),
+            at=at,
+            loads=loads,
+        )
+        busy = {
+            cpu: sum(irq.load for irq in made.irqs if cpu in irq.effective)
+            for cpu in range(self.cpus)
+        }
+        shown = tuple(
+            msgspec.structs.replace(cpu, softirq_time=busy[cpu.number]) for cpu in made.cpus
+        )
         return changed(made, time_visible=True, cpus=shown)
 
     def told(self, now: float) -> Told:
         """What its daemon says of itself."""
         snapshot = self.snapshot()
-        kept = tuple(Kept(irq.number, "pin_nic_queues", irq.affinity, "as made up") for irq in snapshot.irqs if irq.queue)
+        kept = tuple(
+            Kept(irq.number, "pin_nic_queues", irq.affinity, "as made up")
+            for irq in snapshot.irqs
+            if irq.queue
+        )
         record = Record(8640, now, 0.002, "tick", False, Plan(kept=kept), (), 1.25, 0.1)
         aside = (Failure(self.aside, "deadline", "took too long", True),) if self.aside else ()
         status = msgspec.structs.replace(
-            STATUS, host=self.name, version="0.1.0", api="1.0", cpus=self.cpus, irqs=len(snapshot.irqs), aside=aside,
-            policies=("pin_nic_queues",), started=Moment(now - DAY), last=summary(record),
-        )  # fmt: skip
-        return Told(now, to_json(status), snapshot, record, {irq.number: 1000 for irq in snapshot.irqs}, (), self.drifted, len(aside))
+            STATUS,
+            host=self.name,
+            version="0.1.0",
+            api="1.0",
+            cpus=self.cpus,
+            irqs=len(snapshot.irqs),
+            aside=aside,
+            policies=("pin_nic_queues",),
+            started=Moment(now - DAY),
+            last=summary(record),
+        )
+        return Told(
+            now,
+            to_json(status),
+            snapshot,
+            record,
+            {irq.number: 1000 for irq in snapshot.irqs},
+            (),
+            self.drifted,
+            len(aside),
+        )
 
     def states(self) -> tuple[State, ...]:
         """Its IRQs, as recorders write them."""
         return tuple(
-            State(irq.identity, irq.number, irq.action, irq.device or "", "" if irq.queue is None else str(irq.queue),
-                  str(irq.affinity), str(irq.effective))
+            State(
+                irq.identity,
+                irq.number,
+                irq.action,
+                irq.device or "",
+                "" if irq.queue is None else str(irq.queue),
+                str(irq.affinity),
+                str(irq.effective),
+            )
             for irq in self.snapshot().irqs
-        )  # fmt: skip
+        )
 
     def values(self, dice: random.Random) -> dict[Series, int]:
         """What one sample counts."""
         busy = [irq for irq in self.snapshot().irqs if irq.rate > 0]
-        found = {Series("irq", irq.identity, irq.effective.first): dice.randrange(1000, 90_000) for irq in busy}
-        return found | {Series("time", "softirq", cpu): dice.randrange(1, 900_000) for cpu in range(self.cpus)}
+        found = {
+            Series("irq", irq.identity, irq.effective.first): dice.randrange(1000, 90_000)
+            for irq in busy
+        }
+        return found | {
+            Series("time", "softirq", cpu): dice.randrange(1, 900_000) for cpu in range(self.cpus)
+        }
 
 
-def fill(url: str, database: str, hosts: list[Made], now: float, every: int = 60, length: int = 600) -> int:
-    """Samples of the last `length` seconds of every host, a decision an hour, and how each is now. Returns the number of samples."""
+def fill(
+    url: str, database: str, hosts: list[Made], now: float, every: int = 60, length: int = 600
+) -> int:
+    """Samples of the last `length` seconds of every host, a decision an hour, and how each is now.
+    Returns the number of samples.
+    """
     written = 0
     with MongoClient[Any](url, maxPoolSize=2) as client:
         place = client.get_database(database, write_concern=WriteConcern(w=1))
         asyncio.run(_ensure(url, database))
         for made in hosts:
             layout = documents.Numbering(made.name, made.states()).layout
-            place["layouts"].insert_one({"_id": layout.id, "time": documents.date(now)} | documents.layout_document(made.name, layout))
+            place["layouts"].insert_one(
+                {"_id": layout.id, "time": documents.date(now)}
+                | documents.layout_document(made.name, layout)
+            )
             place["hosts"].insert_one(documents.host_document(made.name, made.states(), now))
-            for name, document in ({} if made.old else told_documents(made.name, made.told(now))).items():
+            for name, document in (
+                {} if made.old else told_documents(made.name, made.told(now))
+            ).items():
                 place[name].insert_one(document)
             raw = [RawBSONDocument(data) for data in _samples(made, layout, now, every, length)]
             place["samples"].insert_many(raw, ordered=False)
-            place["decisions"].insert_many([
-                documents.decision_document(made.name, Decision(
-                    1_000_000 + hour, BOOT, now - 3600 * hour - 5, hour, "move", made.states()[0].identity, 32, "eth0-TxRx-0",
-                    "spread_by_rate", before="0", after="1", result="written", reason="a made-up reason",
-                ))
-                for hour in range(max(1, length // 3600))
-            ])  # fmt: skip
+            place["decisions"].insert_many(
+                [
+                    documents.decision_document(
+                        made.name,
+                        Decision(
+                            1_000_000 + hour,
+                            BOOT,
+                            now - 3600 * hour - 5,
+                            hour,
+                            "move",
+                            made.states()[0].identity,
+                            32,
+                            "eth0-TxRx-0",
+                            "spread_by_rate",
+                            before="0",
+                            after="1",
+                            result="written",
+                            reason="a made-up reason",
+                        ),
+                    )
+                    for hour in range(max(1, length // 3600))
+                ]
+            )
             written += len(raw)
         # Once a majority has this, it has all that came before.
-        client.get_database(database, write_concern=WriteConcern(w="majority"))["filled"].insert_one({})
+        client.get_database(database, write_concern=WriteConcern(w="majority"))[
+            "filled"
+        ].insert_one({})
     return written
 
 
-def _samples(made: Made, layout: documents.Layout, now: float, every: int, length: int) -> Iterator[bytes]:
-    """Built by the shipper's builder; of a few that differ in their counts, the rest are copies at other times."""
+def _samples(
+    made: Made, layout: documents.Layout, now: float, every: int, length: int
+) -> Iterator[bytes]:
+    """Built by the shipper's builder; of a few that differ in their counts, the rest are copies at
+    other times.
+    """
     dice = random.Random(made.name)
-    shapes = [documents.sample_document(made.name, Sample(1, BOOT, now, every, made.values(dice)), layout) for _ in range(8)]
+    shapes = [
+        documents.sample_document(made.name, Sample(1, BOOT, now, every, made.values(dice)), layout)
+        for _ in range(8)
+    ]
     for sequence in range(1, length // every + 1):
         wall = now - length + every * sequence
         stub = Sample(sequence, BOOT, wall, every, {})
         yield bson.encode(
             shapes[sequence % len(shapes)]
-            | {"_id": documents.record_id(made.name, stub), "sequence": sequence, "time": documents.date(wall), "wall": wall}
+            | {
+                "_id": documents.record_id(made.name, stub),
+                "sequence": sequence,
+                "time": documents.date(wall),
+                "wall": wall,
+            }
         )
 
 
@@ -152,10 +237,18 @@ async def _ensure(url: str, database: str) -> None:
 
 @contextlib.contextmanager
 def central(url: str, database: str, folder: Path, since: float = 30 * DAY) -> Iterator[str]:
-    """A central server in a thread of this process, so that the driver can be listened to: its address."""
+    """A central server in a thread of this process, so that the driver can be listened to: its
+    address.
+    """
     port, stop, ready = free_port(), asyncio.Event(), threading.Event()
     store = open_fleet("", MongoOptions(url, database), folder, "")
-    server = Central(store, since, ApiOptions(listen=(f"127.0.0.1:{port}",)), Folders(folder, folder / "run"), None)
+    server = Central(
+        store,
+        since,
+        ApiOptions(listen=(f"127.0.0.1:{port}",)),
+        Folders(folder, folder / "run"),
+        None,
+    )
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:

@@ -1,4 +1,6 @@
-"""Throw-away installations: a Python of its own that sees irqbal and whatever policies a test installs in it."""
+"""Throw-away installations: a Python of its own that sees irqbal and whatever policies a test
+installs in it.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,15 @@ from irqbal.plugins import Found, find
 
 HEADER = """
 from irqbal import CpuSet, Draft, Irq, Limit, Meta, Note, Options, Placement, Queue, Snapshot, Steering, hookimpl
-"""
+"""  # noqa: E501
 
 
 class Site:
-    """A virtual environment made by hand: `python` runs in it, `install` puts distributions into it.
+    """A virtual environment made by hand: `python` runs in it, `install` puts distributions into
+    it.
 
-    Like the one that irqbal runs in, it is reached by a child that was started in isolated mode (`python -I`).
+    Like the one that irqbal runs in, it is reached by a child that was started in isolated mode
+    (`python -I`).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,15 +44,25 @@ class Site:
         (self.packages / "irqbal-base.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
 
     def install(
-        self, policy: str, source: str, *, distribution: str = "", version: str = "0.1", value: str = "", header: bool = True
+        self,
+        policy: str,
+        source: str,
+        *,
+        distribution: str = "",
+        version: str = "0.1",
+        value: str = "",
+        header: bool = True,
     ) -> Site:
-        """Install a distribution `irqbal-POLICY` with a module of this source, and the policy as its entry point.
+        """Install a distribution `irqbal-POLICY` with a module of this source, and the policy as
+        its entry point.
 
         `value`: what the entry point says instead of the module's name.
         """
         name = distribution or f"irqbal-{policy.replace('_', '-')}"
         module = f"{name.replace('-', '_')}_policy"
-        (self.packages / f"{module}.py").write_text((HEADER if header else "") + textwrap.dedent(source))
+        (self.packages / f"{module}.py").write_text(
+            (HEADER if header else "") + textwrap.dedent(source)
+        )
         info = self.packages / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
@@ -58,12 +72,19 @@ class Site:
     def found(self) -> Mapping[str, Found]:
         """What is installed here, from metadata alone."""
         distributions = importlib.metadata.distributions(path=[str(self.packages)])
-        return find(entry for dist in distributions for entry in dist.entry_points if entry.group == "irqbal")
+        return find(
+            entry
+            for dist in distributions
+            for entry in dist.entry_points
+            if entry.group == "irqbal"
+        )
 
 
 @contextlib.contextmanager
 def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """An installation that anybody may read, as a system's is; policy hosts are started with its Python."""
+    """An installation that anybody may read, as a system's is; policy hosts are started with its
+    Python.
+    """
     folder = Path(tempfile.mkdtemp(prefix="irqbal-test-"))
     folder.chmod(0o755)
     try:

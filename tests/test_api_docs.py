@@ -21,13 +21,19 @@ assert routes and server
 
 @pytest.mark.parametrize("path", docs.made(ROOT))
 def test_the_documents_are_those_of_the_contract(path: Path) -> None:
-    """Failed? `python -m irqbal.api.docs` writes them anew; look at what changed before you commit it."""
+    """Failed? `python -m irqbal.api.docs` writes them anew; look at what changed before you commit
+    it.
+    """
     assert path.read_text() == docs.made(ROOT)[path]
 
 
 def test_every_route_has_one_handler_and_every_handler_a_route() -> None:
     assert {route.name for route in ALL} == set(call.HANDLERS)
-    assert len({(route.method, route.path) for route in ALL}) == len(ALL) == len({route.name for route in ALL})
+    assert (
+        len({(route.method, route.path) for route in ALL})
+        == len(ALL)
+        == len({route.name for route in ALL})
+    )
 
 
 def test_every_route_parameter_metric_and_code_is_documented() -> None:
@@ -42,8 +48,6 @@ def test_every_route_parameter_metric_and_code_is_documented() -> None:
         assert all(docs._about(field.type) for field in msgspec.structs.fields(asks)), asks
 
 
-
-
 def test_every_code_that_is_raised_is_explained_and_has_a_known_status() -> None:
     found = set()
     for path in sorted((ROOT / "irqbal").rglob("*.py")):
@@ -55,7 +59,8 @@ def test_every_code_that_is_raised_is_explained_and_has_a_known_status() -> None
                 if isinstance(status, ast.Constant):
                     assert status.value in COMMON_ERRORS, (path, node.lineno)
     assert found <= set(CODES) and len(found) > 25
-    # Those that no literal names: `refused` and `unsaved` come from the kernel's outcome, `gone` from a connection that ended.
+    # Those that no literal names: `refused` and `unsaved` come from the kernel's outcome, `gone`
+    # from a connection that ended.
     assert set(CODES) - found <= {"unsaved", "refused", "error"}
     assert {status for status, _ in CODES.values()} <= set(COMMON_ERRORS)
 
@@ -70,7 +75,10 @@ def test_openapi_names_every_route_on_both_of_its_paths() -> None:
     for route in ALL:
         assert route.method.lower() in paths[route.path]
         if route.below_host:
-            assert route.below_host.startswith(f"{PREFIX}/hosts/{{host}}/") and route.method.lower() in paths[route.below_host]
+            assert (
+                route.below_host.startswith(f"{PREFIX}/hosts/{{host}}/")
+                and route.method.lower() in paths[route.below_host]
+            )
     assert document()["info"]["version"] == API_VERSION and document()["openapi"].startswith("3.1")
 
 
@@ -85,11 +93,19 @@ def test_openapi_says_who_needs_a_token() -> None:
     paths = document()["paths"]
     for route in ALL:
         security = paths[route.path][route.method.lower()].get("security")
-        wanted: Any = {"public": None, "read": [{}, {"bearer": []}]}.get(route.scope, [{"bearer": []}])
+        wanted: Any = {"public": None, "read": [{}, {"bearer": []}]}.get(
+            route.scope, [{"bearer": []}]
+        )
         assert security == wanted, route.name
-        assert set(paths[route.path][route.method.lower()]["responses"]) == {str(status) for status in route.statuses(route.path)}
+        assert set(paths[route.path][route.method.lower()]["responses"]) == {
+            str(status) for status in route.statuses(route.path)
+        }
 
 
 def test_operations_have_names_of_their_own() -> None:
-    names = [operation["operationId"] for path in document()["paths"].values() for operation in path.values()]
+    names = [
+        operation["operationId"]
+        for path in document()["paths"].values()
+        for operation in path.values()
+    ]
     assert len(names) == len(set(names))

@@ -1,4 +1,6 @@
-"""irq_manager's own paths: the shapes that its clients know, who may write, and totals that are those of the kernel."""
+"""irq_manager's own paths: the shapes that its clients know, who may write, and totals that are
+those of the kernel.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def served() -> Iterator[Served]:
 
 
 def _set(served: Served, device: object, mask: str, **more: Any) -> Reply:
-    return served.ask("POST", f"/devices/{device}/affinity/", f"affinity={mask}".encode(), headers=FORM, **more)
+    return served.ask(
+        "POST", f"/devices/{device}/affinity/", f"affinity={mask}".encode(), headers=FORM, **more
+    )
 
 
 def test_devices_and_the_number_of_cpus(served: Served) -> None:
@@ -33,7 +37,12 @@ def test_devices_and_the_number_of_cpus(served: Served) -> None:
 
 def test_the_mask_is_hex_as_in_the_kernels_file(served: Served) -> None:
     irq = served.irq(index=1)
-    assert served.ask("PUT", f"/api/v1/irqs/{irq['number']}/override", {"cpus": "0-3,8"}, where="unix").status == 200
+    assert (
+        served.ask(
+            "PUT", f"/api/v1/irqs/{irq['number']}/override", {"cpus": "0-3,8"}, where="unix"
+        ).status
+        == 200
+    )
     for name in (irq["name"], irq["number"]):
         for slash in ("", "/"):
             assert served.get(f"/devices/{name}/affinity{slash}") == {"affinity": "10f"}
@@ -60,12 +69,26 @@ def test_clients_that_know_no_token_may_write_from_the_host_if_the_configuration
         found = _set(served, irq["name"], "20")
         assert (found.status, found.json) == (200, {"affinity": "20"})
         ours = served.get("/api/v1/overrides")
-        assert [(item["irq"], item["cpus"]) for item in ours] == [(irq["number"], "5")] and ours[0]["who"].startswith("anonymous from 127.")
+        assert [(item["irq"], item["cpus"]) for item in ours] == [(irq["number"], "5")] and ours[0][
+            "who"
+        ].startswith("anonymous from 127.")
         # That one path alone; and neither with a wrong token, nor for pages of other sites.
-        assert served.ask("PUT", f"/api/v1/irqs/{irq['number']}/override", {"cpus": "1"}).status == 401
+        assert (
+            served.ask("PUT", f"/api/v1/irqs/{irq['number']}/override", {"cpus": "1"}).status == 401
+        )
         assert _set(served, irq["name"], "40", token="nobodys").status == 401
-        for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}):
-            found = served.ask("POST", f"/devices/{irq['name']}/affinity/", b"affinity=40", headers={**FORM, **headers})
+        for headers in (
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Host": "evil.example"},
+        ):
+            found = served.ask(
+                "POST",
+                f"/devices/{irq['name']}/affinity/",
+                b"affinity=40",
+                headers={**FORM, **headers},
+            )
             assert found.status == 403, headers
         assert served.get(f"/devices/{irq['name']}/affinity/") == {"affinity": "20"}
 
@@ -96,8 +119,13 @@ def test_rows_hold_the_totals_of_the_kernel_oldest_first(served: Served) -> None
 
 
 def test_the_last_row_is_what_proc_interrupts_would_say_at_rest() -> None:
-    """With no traffic to speak of, nothing moves between the two readings: they must be equal to the last interrupt."""
-    with serve(spec="1x4,nic=2,traffic=steady,busy=0.001%", rest="interval: 1s\nhistory: {every: 500ms}\npolicies: []\n") as served:
+    """With no traffic to speak of, nothing moves between the two readings: they must be equal to
+    the last interrupt.
+    """
+    with serve(
+        spec="1x4,nic=2,traffic=steady,busy=0.001%",
+        rest="interval: 1s\nhistory: {every: 500ms}\npolicies: []\n",
+    ) as served:
         irq = max(served.get("/api/v1/irqs"), key=lambda item: item["total"] or 0)
         wait_for(lambda: len(_rows(served, irq["name"])) >= 3, 10, served.log)
 
@@ -114,7 +142,10 @@ def test_rows_between_two_moments(served: Served) -> None:
     rows = _rows(served, name)
     # Samples lie half a second apart, and times are told to the millisecond.
     start, end = (datetime.fromisoformat(rows[at]["created_at"]).timestamp() + 0.1 for at in (0, 3))
-    first, last = (datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for moment in (start, end))
+    first, last = (
+        datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        for moment in (start, end)
+    )
     assert _rows(served, name, f"?start_dt={first}&end_dt={last}") == rows[1:4]
     assert _rows(served, name, "?start_dt=20990101-000000") == []
     assert served.ask("GET", f"/devices/{name}/?start_dt=yesterday").status == 400

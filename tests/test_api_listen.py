@@ -1,4 +1,6 @@
-"""Where the API listens: what is refused at the start, what is tried again, TLS, reloads, and the socket that belongs to one daemon."""
+"""Where the API listens: what is refused at the start, what is tried again, TLS, reloads, and the
+socket that belongs to one daemon.
+"""
 
 from __future__ import annotations
 
@@ -45,16 +47,25 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("section", REFUSED)
-def test_a_section_that_is_not_safe_or_not_understood_is_refused_with_line_and_reason(section: str) -> None:
+def test_a_section_that_is_not_safe_or_not_understood_is_refused_with_line_and_reason(
+    section: str,
+) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(f"interval: 1s\napi: {{{section}}}\n", "x.yaml")
-    assert any(text.startswith("x.yaml:2: api") and REFUSED[section] in text for text in caught.value.problems), caught.value.problems
+    assert any(
+        text.startswith("x.yaml:2: api") and REFUSED[section] in text
+        for text in caught.value.problems
+    ), caught.value.problems
 
 
 SAFE = [
-    "", "insecure: true, listen: ['0.0.0.0:80'], anonymous: admin", "listen: ['[::1]:1', '127.9.9.9:1', 'localhost:1']", "listen: []",
-    "listen: ['0.0.0.0:1'], tls: {cert: /x, key: /y}", "anonymous: none",
-]  # fmt: skip
+    "",
+    "insecure: true, listen: ['0.0.0.0:80'], anonymous: admin",
+    "listen: ['[::1]:1', '127.9.9.9:1', 'localhost:1']",
+    "listen: []",
+    "listen: ['0.0.0.0:1'], tls: {cert: /x, key: /y}",
+    "anonymous: none",
+]
 
 
 @pytest.mark.parametrize("section", SAFE)
@@ -72,36 +83,67 @@ def test_a_daemon_does_not_start_on_a_section_that_is_not_safe(tmp_path: Path) -
     config.write_text(f"state_dir: {tmp_path / 's'}\napi: {{listen: ['0.0.0.0:1']}}\n")
     done = irqbal("daemon", "--simulate", "1x2", "-c", str(config), check=2)
     assert f"{config}:2: api" in done.stderr and "insecure: true" in done.stderr
-    config.write_text(f"state_dir: {tmp_path / 's'}\napi: {{tls: {{cert: /nothing, key: /here}}}}\n")
+    config.write_text(
+        f"state_dir: {tmp_path / 's'}\napi: {{tls: {{cert: /nothing, key: /here}}}}\n"
+    )
     done = irqbal("daemon", "--simulate", "1x2", "-c", str(config), check=2)
     assert "/nothing" in done.stderr and "cannot be used" in done.stderr
 
 
 def test_a_port_that_somebody_has_does_not_stop_balancing_and_is_tried_again() -> None:
-    script = f"import irqbal.api.listeners as it; it.RETRY = {listeners.RETRY / 20}; from irqbal.cli import main; main()"
+    script = (
+        f"import irqbal.api.listeners as it; it.RETRY = {listeners.RETRY / 20}; from "
+        "irqbal.cli import main; main()"
+    )
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with serve(more_listen=f'"127.0.0.1:{port}"', command=(str(Path(IRQBAL).with_name("python")), "-c", script)) as served:
+        with serve(
+            more_listen=f'"127.0.0.1:{port}"',
+            command=(str(Path(IRQBAL).with_name("python")), "-c", script),
+        ) as served:
             assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in served.said()
             wait_for(lambda: served.get("/api/v1/status")["state"] == "balancing", 5, served.log)
             other.close()
-            wait_for(lambda: f"the dashboard listen on 127.0.0.1:{port}" in served.said(), 5, served.log)
+            wait_for(
+                lambda: f"the dashboard listen on 127.0.0.1:{port}" in served.said(), 5, served.log
+            )
             assert Served(0, port, served.state, served.log).ask("GET", "/healthz").status == 200
 
 
 def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
     cert, key = folder / f"{name}.crt", folder / f"{name}.key"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-keyout", str(key), "-out", str(cert), "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+            "-keyout",
+            str(key),
+            "-out",
+            str(cert),
+            "-subj",
+            f"/CN={name}",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1,DNS:localhost",
+        ],
+        check=True,
+        capture_output=True,
+    )
     return cert, key
 
 
-def _over_tls(port: int, ca: Path, path: str = "/healthz", least: ssl.TLSVersion | None = None) -> tuple[int, bytes, str]:
+def _over_tls(
+    port: int, ca: Path, path: str = "/healthz", least: ssl.TLSVersion | None = None
+) -> tuple[int, bytes, str]:
     """(status, body, the certificate's name)."""
     context = ssl.create_default_context(cafile=str(ca))
     if least is not None:
@@ -123,7 +165,9 @@ def test_tls_and_a_new_certificate_with_a_reload(tmp_path: Path) -> None:
         assert _over_tls(served.port, cert, least=ssl.TLSVersion.TLSv1_3)[0] == 200
         assert served.get("/api/v1/status")["state"] == "balancing", "the Unix socket stays plain"
         # Who speaks plain HTTP to it gets nothing, and neither holds anything up.
-        assert b"irqbal" not in served.raw(b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n", 2)
+        assert b"irqbal" not in served.raw(
+            b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n", 2
+        )
         with socket.create_connection(("127.0.0.1", served.port), 5):
             assert _over_tls(served.port, cert)[0] == 200
         (folder := tmp_path / "new").mkdir()
@@ -149,7 +193,11 @@ def test_a_reload_moves_the_listeners_and_keeps_the_socket() -> None:
         events.request("GET", "/api/v1/events")
         stream = events.getresponse()
         assert stream.status == 200
-        config.write_text(text.replace(f"127.0.0.1:{served.port}", f"127.0.0.1:{new}").replace("api: {", "api: {anonymous: none, "))
+        config.write_text(
+            text.replace(f"127.0.0.1:{served.port}", f"127.0.0.1:{new}").replace(
+                "api: {", "api: {anonymous: none, "
+            )
+        )
         began = time.monotonic()
         os.kill(served.pid, signal.SIGHUP)
         wait_for(lambda: served.said().count("reload: balancing") == 1, 5, served.log)
@@ -165,7 +213,10 @@ def test_a_reload_moves_the_listeners_and_keeps_the_socket() -> None:
             served.ask("GET", "/healthz")
         assert served.get("/api/v1/status")["state"] == "balancing"
         moved.ask("GET", "/api/v1/status", token="wrong")
-        assert "irqbal_auth_failures_total 1.0" in served.ask("GET", "/metrics", where="unix").body.decode()
+        assert (
+            "irqbal_auth_failures_total 1.0"
+            in served.ask("GET", "/metrics", where="unix").body.decode()
+        )
 
 
 def test_a_reload_with_a_section_that_is_not_safe_changes_nothing() -> None:
@@ -184,12 +235,19 @@ def test_two_daemons_do_not_take_each_others_socket() -> None:
         with serve(more_listen=f'"unix:{path}"') as second:
             assert "another process listens there" in second.said()
             assert second.get("/api/v1/status")["state"] == "balancing"
-            assert path.stat().st_ino == inode and first.get("/api/v1/status")["started"] != second.get("/api/v1/status")["started"]
+            assert (
+                path.stat().st_ino == inode
+                and first.get("/api/v1/status")["started"]
+                != second.get("/api/v1/status")["started"]
+            )
         assert path.stat().st_ino == inode, "nor when it ends"
         # A second one on the same state does not start at all.
         config = str(first.state.parent / "irqbal.yaml")
         done = irqbal("daemon", "--simulate", "1x2", "-c", config, check=4)
-        assert f"pid {first.pid}" in done.stderr and first.get("/api/v1/status")["state"] == "balancing"
+        assert (
+            f"pid {first.pid}" in done.stderr
+            and first.get("/api/v1/status")["state"] == "balancing"
+        )
     assert not path.exists(), "the socket goes with its daemon"
 
 
@@ -227,10 +285,19 @@ def test_a_file_that_is_no_socket_is_not_touched(tmp_path: Path) -> None:
 
 def test_a_history_that_is_damaged_or_gone_is_a_503_with_a_reason() -> None:
     with serve() as served:
-        wait_for(lambda: bool(served.get("/api/v1/cpus/history?start=1h&step=1m")["points"]), 10, served.log)
+        wait_for(
+            lambda: bool(served.get("/api/v1/cpus/history?start=1h&step=1m")["points"]),
+            10,
+            served.log,
+        )
         for file in served.state.glob("history.sqlite*"):
             file.write_bytes(b"x" * file.stat().st_size)
-        for path in ("/api/v1/decisions", "/api/v1/cpus/history", "/devices/eth0/", "/api/v1/irqs/24/history"):
+        for path in (
+            "/api/v1/decisions",
+            "/api/v1/cpus/history",
+            "/devices/eth0/",
+            "/api/v1/irqs/24/history",
+        ):
             found = served.ask("GET", path, where="unix")
             assert found.status in (200, 404, 409, 503), (path, found.body)
             assert json.loads(found.body)
@@ -239,29 +306,44 @@ def test_a_history_that_is_damaged_or_gone_is_a_503_with_a_reason() -> None:
 
 
 def test_a_dry_run_answers_and_records_nothing() -> None:
-    with serve(words=("--dry-run",), more_listen='"unix:/tmp/irqbal-dry.sock"', wait=False) as served:
+    with serve(
+        words=("--dry-run",), more_listen='"unix:/tmp/irqbal-dry.sock"', wait=False
+    ) as served:
         wait_for(lambda: served.ask("GET", "/readyz").status == 200, 10, served.log)
         status = served.ask("GET", "/api/v1/status").json
-        assert status["dry_run"] and status["state"] == "dry run" and not status["history"]["enabled"]
+        assert (
+            status["dry_run"] and status["state"] == "dry run" and not status["history"]["enabled"]
+        )
         assert served.ask("GET", "/api/v1/decisions").code == "no-history"
         assert not served.socket.exists() and not (served.state / "admin.token").exists()
 
 
 def test_a_dry_run_that_listens_nowhere_says_so(tmp_path: Path) -> None:
     config, log = tmp_path / "x.yaml", tmp_path / "log"
-    config.write_text(f"state_dir: {tmp_path / 's'}\napi: {{listen: ['unix:/run/irqbal/irqbal.sock']}}\n")
+    config.write_text(
+        f"state_dir: {tmp_path / 's'}\napi: {{listen: ['unix:/run/irqbal/irqbal.sock']}}\n"
+    )
     with log.open("wb") as out:
-        process = subprocess.Popen([IRQBAL, "daemon", "--simulate", "1x2", "--dry-run", "-c", config], stdout=out, stderr=out)
+        process = subprocess.Popen(
+            [IRQBAL, "daemon", "--simulate", "1x2", "--dry-run", "-c", config],
+            stdout=out,
+            stderr=out,
+        )
     try:
         wait_for(lambda: "ready: " in log.read_text(), 20, log)
-        assert "the API listens nowhere" in log.read_text() and "unix:/run/irqbal/dry-run.sock" in log.read_text()
+        assert (
+            "the API listens nowhere" in log.read_text()
+            and "unix:/run/irqbal/dry-run.sock" in log.read_text()
+        )
     finally:
         process.terminate()
         assert process.wait(10) == 0
 
 
 def test_a_made_up_host_is_told_wherever_the_daemon_speaks_of_itself() -> None:
-    """Nobody shall take a demonstration for the machine that it runs on; and he shall find its dashboard, its token and its files."""
+    """Nobody shall take a demonstration for the machine that it runs on; and he shall find its
+    dashboard, its token and its files.
+    """
     with serve(spec="1x2,nic=2x1") as served:
         spec = served.get("/api/v1/status")["simulated"]
         assert spec.startswith("1x2x1,nodes=1,nic=2x1") and "busy=30%" in spec

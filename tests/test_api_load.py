@@ -1,4 +1,6 @@
-"""The daemon under rude clients: every cycle on time, memory bounded, root always let in, who does not read is dropped."""
+"""The daemon under rude clients: every cycle on time, memory bounded, root always let in, who does
+not read is dropped.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from irqbal.api.limits import MOST_OF_ONE
 from machine import wait_for
 from served import Served, drain, serve
 
-HASTY = "import irqbal.api.server as it; it.WRITE_SECONDS = it.BODY_SECONDS = it.IDLE = 1.0; from irqbal.cli import main; main()"
+HASTY = (
+    "import irqbal.api.server as it; it.WRITE_SECONDS = it.BODY_SECONDS = it.IDLE = 1.0; from "
+    "irqbal.cli import main; main()"
+)
 """A daemon that loses patience after a second."""
 
 
@@ -33,7 +38,9 @@ def hasty() -> Iterator[Served]:
 
 
 def connect(served: Served, size: int = 0) -> socket.socket:
-    """A connection; `size` bytes of room for what comes, so that who does not read is noticed soon."""
+    """A connection; `size` bytes of room for what comes, so that who does not read is noticed
+    soon.
+    """
     sock = socket.socket()
     if size:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
@@ -47,7 +54,9 @@ def get(path: str) -> bytes:
 
 
 def test_slow_clients_and_a_flood_leave_every_cycle_on_time(served: Served) -> None:
-    """200 connections with a byte a second, and 1,000 requests a second; `make load` does the same for half a minute."""
+    """200 connections with a byte a second, and 1,000 requests a second; `make load` does the same
+    for half a minute.
+    """
     found = api_load.load(served, 5)
     print(found)
     assert found.cycles >= 6 and found.gap < 1.5, found
@@ -73,7 +82,9 @@ def test_64_may_listen_and_one_who_leaves_makes_room(served: Served) -> None:
                 return sock.recv(16).startswith(b"HTTP/1.1 200")
 
         wait_for(room, 5, served.log)
-    assert served.ask("HEAD", "/api/v1/events").status == 200, "whoever only asks for the headers takes no place"
+    assert served.ask("HEAD", "/api/v1/events").status == 200, (
+        "whoever only asks for the headers takes no place"
+    )
 
 
 def test_events_are_the_cycles_one_after_the_other(served: Served) -> None:
@@ -88,7 +99,11 @@ def test_events_are_the_cycles_one_after_the_other(served: Served) -> None:
         text = ""
         while text.count("data: ") < 2:
             text += sock.recv(65536).decode()
-    assert "content-type: text/event-stream" in text.lower() and "\nid: " in text and "\nevent: cycle\ndata: {" in text
+    assert (
+        "content-type: text/event-stream" in text.lower()
+        and "\nid: " in text
+        and "\nevent: cycle\ndata: {" in text
+    )
 
 
 def test_a_listener_that_does_not_read_is_dropped_and_others_go_on(hasty: Served) -> None:
@@ -97,7 +112,10 @@ def test_a_listener_that_does_not_read_is_dropped_and_others_go_on(hasty: Served
         for sock in (deaf, other):
             sock.sendall(get("/api/v1/events"))
             assert sock.recv(16).startswith(b"HTTP/1.1 200")
-        path, headers = f"/api/v1/irqs/{hasty.irq(index=2)['number']}/override", {"Content-Type": "application/json"}
+        path, headers = (
+            f"/api/v1/irqs/{hasty.irq(index=2)['number']}/override",
+            {"Content-Type": "application/json"},
+        )
         connection = hasty.connection("unix")
         connection.connect()
         before = hasty.descriptors()
@@ -129,7 +147,10 @@ def test_who_does_not_take_his_answers_is_cut_off_and_memory_stays(hasty: Served
 
 
 def test_headers_and_bodies_that_never_end_are_cut_off(hasty: Served) -> None:
-    body = f"PUT /api/v1/irqs/9/override HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {hasty.admin}\r\nContent-Length: 99\r\n\r\n"
+    body = (
+        "PUT /api/v1/irqs/9/override HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+        f"{hasty.admin}\r\nContent-Length: 99\r\n\r\n"
+    )
     for data in (b"", b"GET / HTTP/1.1\r\nHost: x\r\nX: ", body.encode(), get("/healthz")):
         with connect(hasty) as sock:
             began = time.monotonic()
@@ -157,7 +178,7 @@ def test_a_crowd_that_wants_plans_is_told_to_wait(served: Served) -> None:
     """What runs on the kernel's thread is bounded, so that a cycle never waits behind a crowd."""
     with contextlib.ExitStack() as stack:
         socks = [stack.enter_context(connect(served)) for _ in range(200)]
-        ask = f"POST /api/v1/plan HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {served.admin}\r\n\r\n".encode()
+        ask = f"POST /api/v1/plan HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {served.admin}\r\n\r\n".encode()  # noqa: E501
         for sock in socks:
             sock.sendall(ask)
         answers = [drain(sock) for sock in socks]

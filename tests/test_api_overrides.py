@@ -1,4 +1,6 @@
-"""What people decide holds: over every policy, through SIGKILL, until it is taken away or its time is over. On a real IRQ, too."""
+"""What people decide holds: over every policy, through SIGKILL, until it is taken away or its time
+is over. On a real IRQ, too.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def _clear(served: Served, irq: object) -> Any:
 
 
 def test_a_real_irq_stays_where_a_person_put_it(tmp_path: Path) -> None:
-    """On this machine's own kernel: against a policy, over a kill, while paused; until its time is over, or it is cleared."""
+    """On this machine's own kernel: against a policy, over a kill, while paused; until its time is
+    over, or it is cleared.
+    """
     assert os.geteuid() == 0, "this test moves a real IRQ: run it as root"
     before = masks()
     number, port = machine.movable()[0], free_port()
@@ -64,19 +68,30 @@ def test_a_real_irq_stays_where_a_person_put_it(tmp_path: Path) -> None:
             wait_for(lambda: where() == "1", 5, log)
             _wait(served)
             ours = served.ask("GET", "/api/v1/overrides").json
-            assert [(item["irq"], item["cpus"], item["reason"]) for item in ours] == [(number, "1", "a person's will")]
-            assert ours[0]["who"].startswith("token admin from 127.0.0.1:") and ours[0]["expires"] is None
+            assert [(item["irq"], item["cpus"], item["reason"]) for item in ours] == [
+                (number, "1", "a person's will")
+            ]
+            assert (
+                ours[0]["who"].startswith("token admin from 127.0.0.1:")
+                and ours[0]["expires"] is None
+            )
             told = served.ask("GET", f"/api/v1/irqs/{number}/explain").json
             assert told["override"]["cpus"] == "1" and told["irq"]["policy"] == "override"
             decided = served.ask("GET", f"/api/v1/decisions?kind=override&irq={number}").json
-            assert decided[-1]["who"].startswith("token admin from 127.0.0.1:") and (decided[-1]["from"], decided[-1]["to"]) == ("0", "1")
+            assert decided[-1]["who"].startswith("token admin from 127.0.0.1:") and (
+                decided[-1]["from"],
+                decided[-1]["to"],
+            ) == ("0", "1")
 
             assert _clear(served, number).json["result"] == "written"
             assert where() == "0", "the policy takes over at once"
             assert _put(served, number, cpus="1", expires_in="1s").status == 200
             assert where() == "1"
             wait_for(lambda: where() == "0", 4, log)
-            assert served.ask("GET", "/api/v1/overrides").json == [] and "has expired" in log.read_text()
+            assert (
+                served.ask("GET", "/api/v1/overrides").json == []
+                and "has expired" in log.read_text()
+            )
             wait_for(lambda: _reasons(served, number)[0] == "the override has expired", 5, log)
 
             assert served.ask("POST", "/api/v1/pause", token=served.admin).status == 200
@@ -98,7 +113,10 @@ def _wait(served: Served) -> None:
 
 
 def _reasons(served: Served, irq: object) -> list[str]:
-    return [item["reason"] for item in served.ask("GET", f"/api/v1/decisions?kind=override&irq={irq}").json]
+    return [
+        item["reason"]
+        for item in served.ask("GET", f"/api/v1/decisions?kind=override&irq={irq}").json
+    ]
 
 
 def _saved(served: Served) -> list[dict[str, Any]]:
@@ -115,7 +133,9 @@ def test_what_the_kernel_refuses_is_answered_and_not_kept() -> None:
         refused = [answer for answer in answers if answer.status != 200]
         assert refused and len(refused) < len(answers)
         for answer in refused:
-            assert answer.status == 409 and "was not kept" in answer.json["error"]["message"], answer.body
+            assert answer.status == 409 and "was not kept" in answer.json["error"]["message"], (
+                answer.body
+            )
         kept = len(answers) - len(refused)
         assert len(_saved(served)) == len(served.get("/api/v1/overrides")) == kept
         again = _put(served, moved[0], cpus="3")
@@ -128,7 +148,9 @@ def test_an_override_in_place_of_another_and_the_old_one_stays_if_the_new_one_is
         assert _put(served, numbers[0], cpus="1").status == 200
         others = [number for number in numbers[1:] if _put(served, number, cpus="3").status == 200]
         assert others and _put(served, numbers[0], cpus="3").status == 409
-        assert {item["irq"]: item["cpus"] for item in served.get("/api/v1/overrides")}[numbers[0]] == "1"
+        assert {item["irq"]: item["cpus"] for item in served.get("/api/v1/overrides")}[
+            numbers[0]
+        ] == "1"
         assert served.get(f"/api/v1/irqs/{numbers[0]}")["affinity"] == "1"
         assert _put(served, numbers[0], cpus="2").status == 200
         assert [item["cpus"] for item in _saved(served) if item["cpus"] != "3"] == ["2"]
@@ -149,14 +171,20 @@ def test_a_disk_that_takes_nothing_is_a_503_and_nothing_is_written(served: Serve
 
 def test_an_unknown_field_is_named_in_the_answer(served: Served) -> None:
     number = served.irq(index=1)["number"]
-    found = served.ask("PUT", f"/api/v1/irqs/{number}/override", {"cpus": "2", "cpu": "3"}, where="unix")
+    found = served.ask(
+        "PUT", f"/api/v1/irqs/{number}/override", {"cpus": "2", "cpu": "3"}, where="unix"
+    )
     assert found.status == 200 and any("cpu" in text for text in found.json["warnings"])
     assert _clear(served, number).status == 200
 
 
 def test_a_pause_ends_by_itself_and_says_when(served: Served) -> None:
     found = served.ask("POST", "/api/v1/pause?for=1s", token=served.admin)
-    assert found.json["paused"] and found.json["paused_until"] is not None and found.json["state"] == "paused"
+    assert (
+        found.json["paused"]
+        and found.json["paused_until"] is not None
+        and found.json["state"] == "paused"
+    )
     wait_for(lambda: not served.get("/api/v1/status")["paused"], 4, served.log)
     found = served.ask("POST", "/api/v1/pause", {"for": 3600}, served.admin)
     assert found.json["paused_until"] is not None
@@ -179,29 +207,40 @@ def test_plans_are_made_and_nothing_is_moved(served: Served) -> None:
     found = served.ask("POST", "/api/v1/plan", cpu, served.admin)
     assert found.status == 200 and {move["to"] for move in found.json["cycle"]["moves"]} == {"7"}
     text = {"yaml": "policies:\n  - pin_irqs: {rules: [{irq: '*', cpus: '6'}]}\n"}
-    assert {move["to"] for move in served.ask("POST", "/api/v1/plan", text, served.admin).json["cycle"]["moves"]} == {"6"}
-    found = served.ask("POST", "/api/v1/plan", {"policies": [{"pin_irqs": {"rulse": []}}, "nobodys"]}, served.admin)
+    assert {
+        move["to"]
+        for move in served.ask("POST", "/api/v1/plan", text, served.admin).json["cycle"]["moves"]
+    } == {"6"}
+    found = served.ask(
+        "POST", "/api/v1/plan", {"policies": [{"pin_irqs": {"rulse": []}}, "nobodys"]}, served.admin
+    )
     assert found.status == 422 and found.json["error"]["problems"]
     assert served.ask("POST", "/api/v1/resume", token=served.admin).status == 200
     assert set(before) == set(served.masks())
 
 
 def test_many_people_at_once_lose_nothing(served: Served) -> None:
-    """Each gets an answer: done, or asked to try again; what was answered with done is what holds."""
+    """Each gets an answer: done, or asked to try again; what was answered with done is what
+    holds.
+    """
     irqs = [irq["number"] for irq in served.get("/api/v1/irqs?movable=true")]
     answers: dict[int, int] = {}
 
     def put(number: int, cpu: int) -> None:
         answers[number] = _put(served, number, cpus=str(cpu)).status
 
-    threads = [threading.Thread(target=put, args=(number, at % 16)) for at, number in enumerate(irqs)]
+    threads = [
+        threading.Thread(target=put, args=(number, at % 16)) for at, number in enumerate(irqs)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(20)
     assert set(answers.values()) <= {200, 503} and len(answers) == len(irqs)
     held = {item["irq"]: item["cpus"] for item in served.get("/api/v1/overrides")}
-    assert held == {number: str(at % 16) for at, number in enumerate(irqs) if answers[number] == 200}
+    assert held == {
+        number: str(at % 16) for at, number in enumerate(irqs) if answers[number] == 200
+    }
     masks_now = {irq["number"]: irq["affinity"] for irq in served.get("/api/v1/irqs")}
     assert all(masks_now[number] == cpus for number, cpus in held.items())
     for number in held:

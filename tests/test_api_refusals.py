@@ -1,4 +1,6 @@
-"""Requests that must change nothing: foreign pages, huge and broken bodies, wrong CPUs, worn-out tokens. The masks prove it."""
+"""Requests that must change nothing: foreign pages, huge and broken bodies, wrong CPUs, worn-out
+tokens. The masks prove it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A request that is to be refused. `path` may hold {irq} (one that moves), {managed} and {device} (one with several IRQs)."""
+    """A request that is to be refused. `path` may hold {irq} (one that moves), {managed} and
+    {device} (one with several IRQs).
+    """
 
     status: int
     code: str
@@ -36,21 +40,35 @@ class Asked(msgspec.Struct, frozen=True):
 
 NEST = b"[" * 100_000 + b"]" * 100_000
 LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n"
-LAUGHS += "".join(f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+LAUGHS += "".join(
+    f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
 REFUSED = {
     "no token": Asked(401, "unauthorized", token=""),
-    "no token, another method": Asked(401, "unauthorized", "/api/v1/restore", None, method="POST", token=""),
+    "no token, another method": Asked(
+        401, "unauthorized", "/api/v1/restore", None, method="POST", token=""
+    ),
     "a token that reads": Asked(403, "forbidden", token="read"),
-    "a token that overrides may not pause": Asked(403, "forbidden", "/api/v1/pause", None, method="POST", token="override"),
-    "a token that overrides may not restore": Asked(403, "forbidden", "/api/v1/restore", None, method="POST", token="override"),
+    "a token that overrides may not pause": Asked(
+        403, "forbidden", "/api/v1/pause", None, method="POST", token="override"
+    ),
+    "a token that overrides may not restore": Asked(
+        403, "forbidden", "/api/v1/restore", None, method="POST", token="override"
+    ),
     "another host's name": Asked(403, "host", headers={"Host": "evil.example"}),
-    "another host's name with our address in it": Asked(403, "host", headers={"Host": "127.0.0.1.evil.example"}),
+    "another host's name with our address in it": Asked(
+        403, "host", headers={"Host": "127.0.0.1.evil.example"}
+    ),
     "another site's page": Asked(403, "origin", headers={"Origin": "https://evil.example"}),
     "our address, another port": Asked(403, "origin", headers={"Origin": "http://127.0.0.1:1"}),
     "a page without a site": Asked(403, "origin", headers={"Origin": "null"}),
     "an Origin that is none": Asked(403, "origin", headers={"Origin": "http://["}),
-    "another site, says the browser": Asked(403, "origin", headers={"Sec-Fetch-Site": "cross-site"}),
-    "another name of our site, says the browser": Asked(403, "origin", headers={"Sec-Fetch-Site": "same-site"}),
+    "another site, says the browser": Asked(
+        403, "origin", headers={"Sec-Fetch-Site": "cross-site"}
+    ),
+    "another name of our site, says the browser": Asked(
+        403, "origin", headers={"Sec-Fetch-Site": "same-site"}
+    ),
     "offline CPUs": Asked(422, "offline", body={"cpus": "16-31"}),
     "some CPUs offline": Asked(422, "offline", body={"cpus": "3,4000"}),
     "no CPU": Asked(422, "no-cpu", body={"cpus": ""}),
@@ -68,44 +86,106 @@ REFUSED = {
     "half a body": Asked(400, "body", body=b'{"cpus": "3"', headers=JSON),
     "two bodies": Asked(400, "body", body=b'{"cpus": "3"}{"cpus": "3"}', headers=JSON),
     "not a number": Asked(400, "body", body=b'{"cpus": "3", "expires_in": NaN}', headers=JSON),
-    "no number there is": Asked(400, "body", body=b'{"cpus": "3", "expires_in": 1e999}', headers=JSON),
+    "no number there is": Asked(
+        400, "body", body=b'{"cpus": "3", "expires_in": 1e999}', headers=JSON
+    ),
     "a time that ends at once": Asked(422, "expires_in", body={"cpus": "3", "expires_in": "0s"}),
     "a time that ended": Asked(400, "body", body={"cpus": "3", "expires_in": -1}),
     "a time that never ends": Asked(422, "expires_in", body={"cpus": "3", "expires_in": "999y"}),
-    "bytes that are no text": Asked(400, "body", body=b'{"cpus": "3", "reason": "\xff\xfe"}', headers=JSON),
-    "half of a character": Asked(400, "body", body=b'{"cpus": "3", "reason": "\\ud800 "}', headers=JSON),
-    "a reason of two lines": Asked(400, "body", body={"cpus": "3", "reason": "fine\n2026-01-01 ERROR forged"}),
+    "bytes that are no text": Asked(
+        400, "body", body=b'{"cpus": "3", "reason": "\xff\xfe"}', headers=JSON
+    ),
+    "half of a character": Asked(
+        400, "body", body=b'{"cpus": "3", "reason": "\\ud800 "}', headers=JSON
+    ),
+    "a reason of two lines": Asked(
+        400, "body", body={"cpus": "3", "reason": "fine\n2026-01-01 ERROR forged"}
+    ),
     "a reason that ends in a new line": Asked(400, "body", body={"cpus": "3", "reason": "fine\n"}),
     "a reason that moves the cursor": Asked(400, "body", body={"cpus": "3", "reason": "\x1b[2J"}),
     "a long reason": Asked(400, "body", body={"cpus": "3", "reason": "x" * 1001}),
     "deep nesting": Asked(400, "body", body=b'{"cpus": "3", "x": ' + NEST + b"}", headers=JSON),
-    "a deep plan": Asked(400, "body", "/api/v1/plan", b'{"policies": [{"a": {"b": ' + NEST + b"}}]}", JSON, "POST"),
-    "a deep plan in YAML": Asked(422, "config", "/api/v1/plan", {"yaml": "policies: " + "[" * 5000}, method="POST"),
-    "a plan of many values": Asked(422, "config", "/api/v1/plan", {"policies": [{"a": {"b": [1] * 200_000}}]}, method="POST"),
+    "a deep plan": Asked(
+        400, "body", "/api/v1/plan", b'{"policies": [{"a": {"b": ' + NEST + b"}}]}", JSON, "POST"
+    ),
+    "a deep plan in YAML": Asked(
+        422, "config", "/api/v1/plan", {"yaml": "policies: " + "[" * 5000}, method="POST"
+    ),
+    "a plan of many values": Asked(
+        422, "config", "/api/v1/plan", {"policies": [{"a": {"b": [1] * 200_000}}]}, method="POST"
+    ),
     "a plan of aliases": Asked(
-        422, "config", "/api/v1/plan",
-        {"yaml": LAUGHS}, method="POST",
+        422,
+        "config",
+        "/api/v1/plan",
+        {"yaml": LAUGHS},
+        method="POST",
     ),
-    "a plan of an unknown policy": Asked(422, "config", "/api/v1/plan", {"policies": ["../../etc/passwd"]}, method="POST"),
+    "a plan of an unknown policy": Asked(
+        422, "config", "/api/v1/plan", {"policies": ["../../etc/passwd"]}, method="POST"
+    ),
     "a plan of very many policies": Asked(
-        422, "config", "/api/v1/plan", {"yaml": "policies: [" + "pin_irqs," * 101 + "]"}, method="POST"
+        422,
+        "config",
+        "/api/v1/plan",
+        {"yaml": "policies: [" + "pin_irqs," * 101 + "]"},
+        method="POST",
     ),
-    "a plan of a policy beyond the first plane": Asked(422, "config", "/api/v1/plan", {"policies": ["\U0001f600"]}, method="POST"),
-    "a plan with half of a character": Asked(422, "config", "/api/v1/plan", {"yaml": 'policies: ["\\ud83d"]'}, method="POST"),
-    "a plan with half of a character for a key": Asked(422, "config", "/api/v1/plan", {"yaml": '"\\udc80": 1'}, method="POST"),
+    "a plan of a policy beyond the first plane": Asked(
+        422, "config", "/api/v1/plan", {"policies": ["\U0001f600"]}, method="POST"
+    ),
+    "a plan with half of a character": Asked(
+        422, "config", "/api/v1/plan", {"yaml": 'policies: ["\\ud83d"]'}, method="POST"
+    ),
+    "a plan with half of a character for a key": Asked(
+        422, "config", "/api/v1/plan", {"yaml": '"\\udc80": 1'}, method="POST"
+    ),
     "a body of nothing but white space": Asked(400, "body", "/api/v1/plan", b" \x0b", JSON, "POST"),
-    "a plan that is two": Asked(422, "body", "/api/v1/plan", {"policies": [], "yaml": ""}, method="POST"),
+    "a plan that is two": Asked(
+        422, "body", "/api/v1/plan", {"policies": [], "yaml": ""}, method="POST"
+    ),
     "text": Asked(415, "media-type", headers={"Content-Type": "text/plain"}),
-    "a form": Asked(415, "media-type", body=b"cpus=3", headers={"Content-Type": "application/x-www-form-urlencoded"}),
-    "JSON for irq_manager": Asked(415, "media-type", "/devices/{irq}/affinity/", {"affinity": "8"}, method="POST"),
-    "a form without a mask": Asked(400, "body", "/devices/{irq}/affinity/", b"mask=8",
-                                   {"Content-Type": "application/x-www-form-urlencoded"}, "POST"),
-    "a form with two masks": Asked(400, "body", "/devices/{irq}/affinity/", b"affinity=8&affinity=4",
-                                   {"Content-Type": "application/x-www-form-urlencoded"}, "POST"),
-    "a form with no mask in it": Asked(422, "affinity", "/devices/{irq}/affinity/", b"affinity=zzz",
-                                       {"Content-Type": "application/x-www-form-urlencoded"}, "POST"),
-    "a form with an empty mask": Asked(422, "no-cpu", "/devices/{irq}/affinity/", b"affinity=0",
-                                       {"Content-Type": "application/x-www-form-urlencoded"}, "POST"),
+    "a form": Asked(
+        415,
+        "media-type",
+        body=b"cpus=3",
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    ),
+    "JSON for irq_manager": Asked(
+        415, "media-type", "/devices/{irq}/affinity/", {"affinity": "8"}, method="POST"
+    ),
+    "a form without a mask": Asked(
+        400,
+        "body",
+        "/devices/{irq}/affinity/",
+        b"mask=8",
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        "POST",
+    ),
+    "a form with two masks": Asked(
+        400,
+        "body",
+        "/devices/{irq}/affinity/",
+        b"affinity=8&affinity=4",
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        "POST",
+    ),
+    "a form with no mask in it": Asked(
+        422,
+        "affinity",
+        "/devices/{irq}/affinity/",
+        b"affinity=zzz",
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        "POST",
+    ),
+    "a form with an empty mask": Asked(
+        422,
+        "no-cpu",
+        "/devices/{irq}/affinity/",
+        b"affinity=0",
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        "POST",
+    ),
     "an IRQ that is not there": Asked(404, "no-such-irq", "/api/v1/irqs/9999/override"),
     "a number that is none": Asked(404, "no-such-irq", "/api/v1/irqs/-1/override"),
     "a number of another script": Asked(404, "no-such-irq", "/api/v1/irqs/%D9%A3/override"),
@@ -119,12 +199,16 @@ REFUSED = {
     "a trace": Asked(405, "method", body=None, method="TRACE"),
     "options": Asked(405, "method", body=None, method="OPTIONS"),
     "a parameter twice": Asked(400, "query", "/api/v1/pause?for=1h&for=2h", None, method="POST"),
-    "a parameter that is not known": Asked(400, "query", "/api/v1/pause?fro=1h", None, method="POST"),
+    "a parameter that is not known": Asked(
+        400, "query", "/api/v1/pause?fro=1h", None, method="POST"
+    ),
     "a parameter of nothing": Asked(400, "query", "/api/v1/pause?for=null", None, method="POST"),
     "a time twice": Asked(422, "for", "/api/v1/pause?for=1h", {"for": "2h"}, method="POST"),
-    "many parameters": Asked(400, "query", "/api/v1/pause?" + "&".join(f"a{n}=1" for n in range(99)), None, method="POST"),
+    "many parameters": Asked(
+        400, "query", "/api/v1/pause?" + "&".join(f"a{n}=1" for n in range(99)), None, method="POST"
+    ),
     "bytes in a parameter": Asked(400, "query", "/api/v1/pause?for=%ff", None, method="POST"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +219,12 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def tokens(served: Served) -> dict[str, str]:
-    return {"": "", "admin": served.admin, "read": served.token("r", "read"), "override": served.token("o", "override")}
+    return {
+        "": "",
+        "admin": served.admin,
+        "read": served.token("r", "read"),
+        "override": served.token("o", "override"),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +236,15 @@ def before(served: Served) -> dict[int, str]:
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_a_refused_request_changes_nothing(served: Served, tokens: dict[str, str], before: dict[int, str], what: str) -> None:
+def test_a_refused_request_changes_nothing(
+    served: Served, tokens: dict[str, str], before: dict[int, str], what: str
+) -> None:
     asked = REFUSED[what]
-    names = {"irq": served.irq()["number"], "managed": served.irq(False)["number"], "device": "eth0"}
+    names = {
+        "irq": served.irq()["number"],
+        "managed": served.irq(False)["number"],
+        "device": "eth0",
+    }
     path = asked.path.format(**names)
     found = served.ask(asked.method, path, asked.body, tokens[asked.token], asked.headers)
     assert (found.status, found.code) == (asked.status, asked.code), found.body[:500]
@@ -167,7 +262,9 @@ def test_a_name_of_several_is_answered_with_all_of_them(served: Served) -> None:
 
 def test_a_path_that_has_other_methods_names_them(served: Served) -> None:
     for method in ("PATCH", "TRACE", "OPTIONS", "BREW", "POST"):
-        assert served.ask(method, "/api/v1/irqs/9/override").headers["allow"] == "DELETE, PUT", method
+        assert served.ask(method, "/api/v1/irqs/9/override").headers["allow"] == "DELETE, PUT", (
+            method
+        )
         assert served.ask(method, "/metrics").headers["allow"] == "GET, HEAD"
     assert served.ask("TRACE", "/nowhere").status == 404
 
@@ -189,18 +286,24 @@ def test_hosts_that_are_none_are_refused_by_the_server_itself(served: Served) ->
 def _start(served: Served, more: str, token: str = "") -> bytes:
     bearer = f"Authorization: Bearer {token}\r\n" if token else ""
     path = f"/api/v1/irqs/{served.irq()['number']}/override"
-    return f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{bearer}{more}\r\n\r\n".encode()
+    return f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{bearer}{more}\r\n\r\n".encode()  # noqa: E501
 
 
-def test_a_body_of_100_mb_is_refused_by_its_length_unread(served: Served, before: dict[int, str]) -> None:
+def test_a_body_of_100_mb_is_refused_by_its_length_unread(
+    served: Served, before: dict[int, str]
+) -> None:
     found = served.raw(_start(served, f"Content-Length: {100 << 20}", served.admin))
     assert found.startswith(b"HTTP/1.1 413 ") and b'"too-large"' in found
     for length in ("9" * 5000, "-1", "1e9", "+5", "5, 5"):
-        assert served.raw(_start(served, f"Content-Length: {length}", served.admin)).split(b" ")[1] in (b"400", b"413"), length
+        assert served.raw(_start(served, f"Content-Length: {length}", served.admin)).split(b" ")[
+            1
+        ] in (b"400", b"413"), length
     assert served.masks() == before
 
 
-def test_a_body_of_100_mb_in_chunks_is_cut_off_and_not_kept(served: Served, before: dict[int, str]) -> None:
+def test_a_body_of_100_mb_in_chunks_is_cut_off_and_not_kept(
+    served: Served, before: dict[int, str]
+) -> None:
     memory = served.memory()
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     for token in ("", served.admin):
@@ -220,7 +323,11 @@ def test_a_body_of_100_mb_in_chunks_is_cut_off_and_not_kept(served: Served, befo
 def test_headers_are_bounded_too(served: Served) -> None:
     big = f"GET / HTTP/1.1\r\nHost: localhost\r\nX: {'x' * MAX_HEADER}\r\n\r\n".encode()
     assert b" 200 " not in served.raw(big)[:20]
-    many = b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X%d: x\r\n" % n for n in range(5000)) + b"\r\n"
+    many = (
+        b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n"
+        + b"".join(b"X%d: x\r\n" % n for n in range(5000))
+        + b"\r\n"
+    )
     assert b" 200 " not in served.raw(many)[:20]
 
 
@@ -238,36 +345,65 @@ SMUGGLED = {
 
 @pytest.mark.parametrize("what", SMUGGLED)
 def test_two_readings_of_one_request_are_refused(served: Served, what: str) -> None:
-    """What another server in front might read differently ends the connection: the second request must not be answered."""
+    """What another server in front might read differently ends the connection: the second request
+    must not be answered.
+    """
     inner = b"POST /api/v1/cycle HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    data = b"POST /api/v1/resume HTTP/1.1\r\nHost: localhost\r\n" + SMUGGLED[what] + b"\r\n\r\n" + b"0\r\n\r\n" + inner
+    data = (
+        b"POST /api/v1/resume HTTP/1.1\r\nHost: localhost\r\n"
+        + SMUGGLED[what]
+        + b"\r\n\r\n"
+        + b"0\r\n\r\n"
+        + inner
+    )
     found = served.raw(data, 2, where="unix")
     assert b" 200 " not in found, found[:300]
     assert served.get("/api/v1/status")["paused"]
 
 
 def test_no_answer_takes_its_headers_from_the_request(served: Served) -> None:
-    for path in ("/x%0d%0aSet-Cookie:%20a=b", "/api/v1/irqs/a%0d%0aX-Forged:%20yes", "/api/v1/hosts/%0d%0a/status"):
+    for path in (
+        "/x%0d%0aSet-Cookie:%20a=b",
+        "/api/v1/irqs/a%0d%0aX-Forged:%20yes",
+        "/api/v1/hosts/%0d%0a/status",
+    ):
         found = served.ask("GET", path)
         assert found.status == 404 and not {"set-cookie", "x-forged"} & set(found.headers)
     for headers in (found.headers, served.ask("GET", "/api/v1/status").headers):
-        assert headers["x-content-type-options"] == "nosniff" and headers["cache-control"] == "no-store"
-        assert "default-src 'none'" in headers["content-security-policy"] and headers["server"] == "irqbal"
+        assert (
+            headers["x-content-type-options"] == "nosniff"
+            and headers["cache-control"] == "no-store"
+        )
+        assert (
+            "default-src 'none'" in headers["content-security-policy"]
+            and headers["server"] == "irqbal"
+        )
 
 
 ELSEWHERE = [
-    "/dashboard/../server.py", "/dashboard/%2e%2e/server.py", "/dashboard/..%2f..%2fserver.py", "//etc/passwd",
-    "/dashboard/__init__.py", "/dashboard/", "/dashboard/%00", "/../../etc/passwd", "/index.html%00.js",
-]  # fmt: skip
+    "/dashboard/../server.py",
+    "/dashboard/%2e%2e/server.py",
+    "/dashboard/..%2f..%2fserver.py",
+    "//etc/passwd",
+    "/dashboard/__init__.py",
+    "/dashboard/",
+    "/dashboard/%00",
+    "/../../etc/passwd",
+    "/index.html%00.js",
+]
 
 
 @pytest.mark.parametrize("path", ELSEWHERE)
 def test_the_dashboard_shows_its_own_files_alone(served: Served, path: str) -> None:
-    found = served.raw(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    found = served.raw(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    )
     assert found.startswith(b"HTTP/1.1 404 "), found[:200]
 
 
-def test_an_expired_and_a_revoked_token_are_refused_at_once(served: Served, before: dict[int, str]) -> None:
+def test_an_expired_and_a_revoked_token_are_refused_at_once(
+    served: Served, before: dict[int, str]
+) -> None:
     path = f"/api/v1/irqs/{served.irq()['number']}/override"
     short, gone = served.token("short", "admin", "1s"), served.token("gone", "admin")
     assert served.ask("GET", "/api/v1/status", token=gone).status == 200
@@ -297,7 +433,9 @@ def test_a_body_that_never_comes_holds_nothing_up(served: Served) -> None:
         assert served.ask("GET", "/api/v1/status").status == 200
 
 
-def test_the_log_has_one_line_for_each_message_and_no_token(served: Served, tokens: dict[str, str]) -> None:
+def test_the_log_has_one_line_for_each_message_and_no_token(
+    served: Served, tokens: dict[str, str]
+) -> None:
     served.ask("GET", "/api/v1/irqs/%1b%5b2J%0aERROR%20forged")
     served.raw(b"GET /\x1b[2J\x85 HTTP/1.1\r\nHost: localhost\r\n\r\n", 1)
     served.raw(b"\x16\x03\x01 no HTTP at all\r\n\r\n", 1)
@@ -309,7 +447,10 @@ def test_the_log_has_one_line_for_each_message_and_no_token(served: Served, toke
 
 
 def test_nobody_but_root_reads_the_tokens(served: Served) -> None:
-    assert {oct(Path(served.state / name).stat().st_mode & 0o777) for name in ("admin.token", "tokens.json")} == {"0o600"}
+    assert {
+        oct(Path(served.state / name).stat().st_mode & 0o777)
+        for name in ("admin.token", "tokens.json")
+    } == {"0o600"}
     assert served.admin not in (served.state / "tokens.json").read_text(), "only hashes are kept"
 
 

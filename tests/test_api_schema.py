@@ -1,4 +1,6 @@
-"""The OpenAPI document against the daemon that serves it: made-up requests, right and wrong ones (`make schemathesis` sends more)."""
+"""The OpenAPI document against the daemon that serves it: made-up requests, right and wrong ones
+(`make schemathesis` sends more).
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,13 @@ def served() -> Iterator[Served]:
 
 @pytest.mark.parametrize("scope", ["admin", "none"])
 def test_every_answer_is_one_that_the_document_allows(served: Served, scope: str) -> None:
-    """No 5xx but the 503 that is documented, no other status, no other body; what violates the document is refused."""
+    """No 5xx but the 503 that is documented, no other status, no other body; what violates the
+    document is refused.
+    """
     # Below /hosts/{host} are the same handlers once more.
-    result = run(served, 1, served.admin if scope == "admin" else "", "/events$|/hosts/", fixed=True)
+    result = run(
+        served, 1, served.admin if scope == "admin" else "", "/events$|/hosts/", fixed=True
+    )
     assert result.status == 0, result.text[-6000:]
     assert result.cases > 300
     assert "Traceback" not in served.said() and " ERROR " not in served.said()

@@ -31,17 +31,27 @@ def _taken(root: Path, folder: Path) -> tuple[Path, Summary]:
 
 
 def _view(root: Path) -> tuple[object, ...]:
-    """All that irqbal sees of a host but for what goes on by itself: inodes, counts, and where interrupts went last."""
+    """All that irqbal sees of a host but for what goes on by itself: inodes, counts, and where
+    interrupts went last.
+    """
     host = KernelHost(root)
     try:
         census, topology = host.census(), host.topology()
         facts = [msgspec.structs.replace(one, inode=0, effective=CpuSet()) for one in census.irqs]
         threads = [msgspec.structs.replace(thread, cpu=0) for thread in topology.threads]
-        queues: dict[int, Queue | None] = {irq.number: irq.queue for irq in Watch(host, 1.0).look(Ledger()).irqs}
+        queues: dict[int, Queue | None] = {
+            irq.number: irq.queue for irq in Watch(host, 1.0).look(Ledger()).irqs
+        }
     finally:
         host.close()
     isolation = read_isolation(root)
-    rest = (census.default_affinity, census.skipped_rows, topology.cpus, topology.devices, topology.interfaces)
+    rest = (
+        census.default_affinity,
+        census.skipped_rows,
+        topology.cpus,
+        topology.devices,
+        topology.interfaces,
+    )
     return (facts, threads, queues, isolation, *rest)
 
 
@@ -79,23 +89,44 @@ def test_captured_hosts_come_back(name: str, tmp_path: Path) -> None:
 
 def test_made_up_host_comes_back(tmp_path: Path) -> None:
     spec = HostSpec(
-        sockets=2, cores=4, threads=2, nodes=2, l3_cores=2, online="0-9,11-15", isolated="3", nohz_full="3,11",
-        cmdline="isolcpus=managed_irq,5 nohz_full=3,11", partitions={"rt/x": ("isolated", "6"), "y": ("member", "1")},
-        capacity={1: 512}, uppers=(Upper("bond0", ("eth0", "eth1")),),
-        devices=(Nic("ice", "eth0", node=0), Nic("virtio_net", "eth1", active=2), Nic("xen-netfront", "eth7"),
-                 Nic("igb", "eth3", hidden=True), Disk("nvme", "nvme0"), Disk("mpt3sas", "mpt3sas0"),
-                 Other("virtio_rng", ("{virtio}-input",), virtio=True)),
-        threads_running=(Threaded("irq/30-ice-eth0-TxRx-1", "1-2", 2, 77), Threaded("napi/eth0-8193", "0-15", 4, 78)),
-    )  # fmt: skip
+        sockets=2,
+        cores=4,
+        threads=2,
+        nodes=2,
+        l3_cores=2,
+        online="0-9,11-15",
+        isolated="3",
+        nohz_full="3,11",
+        cmdline="isolcpus=managed_irq,5 nohz_full=3,11",
+        partitions={"rt/x": ("isolated", "6"), "y": ("member", "1")},
+        capacity={1: 512},
+        uppers=(Upper("bond0", ("eth0", "eth1")),),
+        devices=(
+            Nic("ice", "eth0", node=0),
+            Nic("virtio_net", "eth1", active=2),
+            Nic("xen-netfront", "eth7"),
+            Nic("igb", "eth3", hidden=True),
+            Disk("nvme", "nvme0"),
+            Disk("mpt3sas", "mpt3sas0"),
+            Other("virtio_rng", ("{virtio}-input",), virtio=True),
+        ),
+        threads_running=(
+            Threaded("irq/30-ice-eth0-TxRx-1", "1-2", 2, 77),
+            Threaded("napi/eth0-8193", "0-15", 4, 78),
+        ),
+    )
     make_tree(tmp_path / "root", spec)
     tree, summary = _taken(tmp_path / "root", tmp_path / "a")
     assert _view(tree) == _view(tmp_path / "root")
     assert summary.unreadable == ()
     assert read_isolation(tree)["cgroup partition"] == CpuSet.of(6)
     host = KernelHost(tree)
-    assert [(thread.pid, thread.irq, thread.interface, thread.cpu) for thread in host.topology().threads] == [
-        (77, 30, "", 2), (78, None, "eth0", 4),
-    ]  # fmt: skip
+    assert [
+        (thread.pid, thread.irq, thread.interface, thread.cpu) for thread in host.topology().threads
+    ] == [
+        (77, 30, "", 2),
+        (78, None, "eth0", 4),
+    ]
     host.close()
 
 
@@ -148,7 +179,8 @@ def test_no_secrets(tmp_path: Path) -> None:
         assert word not in everything
     assert (tree / "proc/cmdline").read_text() == "isolcpus=3 nr_cpus=8\n"
     assert (tree / "proc/sys/kernel/random/boot_id").read_text() == f"{BOOT_ID}\n"
-    # What was replaced is still one name everywhere, so that the NIC is found by its vectors' names.
+    # What was replaced is still one name everywhere, so that the NIC is found by its vectors'
+    # names.
     host = KernelHost(tree)
     found = {irq.number: irq.queue for irq in Watch(host, 1.0).look(Ledger()).irqs if irq.queue}
     host.close()
@@ -168,7 +200,10 @@ def test_this_machines_secrets_stay_behind(tmp_path: Path) -> None:
         if len(secret) > 6 and secret.strip("0:"):
             assert secret not in everything
     pids = {path.name for path in (tree / "proc").iterdir() if path.name.isdecimal()}
-    assert all(pid == "2" or (tree / f"proc/{pid}/comm").read_text().startswith(("irq/", "napi/")) for pid in pids)
+    assert all(
+        pid == "2" or (tree / f"proc/{pid}/comm").read_text().startswith(("irq/", "napi/"))
+        for pid in pids
+    )
 
 
 def test_uuid_in_a_devices_path_becomes_a_number(tmp_path: Path) -> None:

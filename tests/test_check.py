@@ -63,7 +63,9 @@ def test_moves_that_are_exempt_stay_over_the_budget() -> None:
 
 
 def test_a_settling_host_has_no_budget() -> None:
-    made = check(Plan(moves=(move("a"), move("b"))), changed(HOST, settling=True), Settings(max_moves=1))
+    made = check(
+        Plan(moves=(move("a"), move("b"))), changed(HOST, settling=True), Settings(max_moves=1)
+    )
     assert len(made.moves) == 2
 
 

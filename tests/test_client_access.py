@@ -1,4 +1,6 @@
-"""Tokens, TLS and listening over a restart: what `irqbal-client` does where it is not simply let in."""
+"""Tokens, TLS and listening over a restart: what `irqbal-client` does where it is not simply let
+in.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +34,48 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)
 
-    new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    openssl(*new, "-subj", "/CN=ours", "-keyout", "ca.key", "-out", "ca.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    new = (
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    )
+    openssl(
+        *new,
+        "-subj",
+        "/CN=ours",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-addext",
+        "keyUsage=critical,keyCertSign,cRLSign",
+    )
     openssl(*new, "-subj", "/CN=another", "-keyout", "other.key", "-out", "other.pem")
     openssl(
-        *new, "-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem", "-CA", "ca.pem", "-CAkey", "ca.key",
-        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE",
-        "-addext", "authorityKeyIdentifier=keyid",
-    )  # fmt: skip
+        *new,
+        "-subj",
+        "/CN=localhost",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "cert.pem",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-addext",
+        "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-addext",
+        "authorityKeyIdentifier=keyid",
+    )
     return folder
 
 
@@ -61,18 +97,26 @@ def tls(daemon: served.Served, keys: Path, *words: str, env: dict[str, str] | No
 
 # TLS
 
+
 def test_tls_with_an_authority_of_our_own(daemon: served.Served, keys: Path) -> None:
     assert tls(daemon, keys, "status").status == 0
-    assert call("--tls", "localhost", str(daemon.port), "status", "--ca", str(keys / "ca.pem"), "-o", "json").json["host"]
+    assert call(
+        "--tls", "localhost", str(daemon.port), "status", "--ca", str(keys / "ca.pem"), "-o", "json"
+    ).json["host"]
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["--tls"], "its certificate is not trusted"),
-    (["--ca", "other.pem"], "its certificate is not trusted"),
-    (["--ca", "ca.key"], "cannot be used to check the server"),
-    ([], "want --tls?"),
-])  # fmt: skip
-def test_a_server_that_cannot_be_checked_is_not_asked(daemon: served.Served, keys: Path, words: list[str], said: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--tls"], "its certificate is not trusted"),
+        (["--ca", "other.pem"], "its certificate is not trusted"),
+        (["--ca", "ca.key"], "cannot be used to check the server"),
+        ([], "want --tls?"),
+    ],
+)
+def test_a_server_that_cannot_be_checked_is_not_asked(
+    daemon: served.Served, keys: Path, words: list[str], said: str
+) -> None:
     filled = [str(keys / word) if "." in word else word for word in words]
     done = call("localhost", str(daemon.port), *filled, "status")
     assert (done.status, done.out) == (3, "")
@@ -81,19 +125,27 @@ def test_a_server_that_cannot_be_checked_is_not_asked(daemon: served.Served, key
 
 # Tokens
 
-def test_without_a_token_reading_goes_and_writing_does_not(daemon: served.Served, keys: Path) -> None:
+
+def test_without_a_token_reading_goes_and_writing_does_not(
+    daemon: served.Served, keys: Path
+) -> None:
     done = tls(daemon, keys, "pause")
     assert done.status == 1
     assert "this needs a token with the scope admin" in done.err
     assert "IRQBAL_TOKEN" in done.err
 
 
-def test_a_token_by_file_and_by_environment_and_the_file_wins(daemon: served.Served, keys: Path, tmp_path: Path) -> None:
+def test_a_token_by_file_and_by_environment_and_the_file_wins(
+    daemon: served.Served, keys: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "token"
     file.write_text(daemon.admin + "\n")
     assert tls(daemon, keys, "pause", "--token-file", str(file)).status == 0
     assert tls(daemon, keys, "resume", env={"IRQBAL_TOKEN": daemon.admin}).status == 0
-    assert tls(daemon, keys, "resume", "--token-file", str(file), env={"IRQBAL_TOKEN": "wrong"}).status == 0
+    assert (
+        tls(daemon, keys, "resume", "--token-file", str(file), env={"IRQBAL_TOKEN": "wrong"}).status
+        == 0
+    )
     wrong = tls(daemon, keys, "resume", env={"IRQBAL_TOKEN": "wrong"})
     assert wrong.status == 1
     assert "not valid" in wrong.err
@@ -111,7 +163,9 @@ def test_a_file_that_holds_no_token_is_a_mistake(text: str, tmp_path: Path) -> N
     assert str(file) in done.err
 
 
-def test_root_finds_the_local_token_by_itself(daemon: served.Served, keys: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_root_finds_the_local_token_by_itself(
+    daemon: served.Served, keys: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(access, "ADMIN_TOKEN", daemon.state / "admin.token")
     assert tls(daemon, keys, "pause").status == 0
     assert tls(daemon, keys, "resume").status == 0
@@ -125,7 +179,9 @@ def test_root_finds_the_local_token_by_itself(daemon: served.Served, keys: Path,
     assert "this needs a token with the scope admin" in done.err
 
 
-def test_the_local_token_is_for_root_s_daemon_on_this_host_alone(daemon: served.Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_local_token_is_for_root_s_daemon_on_this_host_alone(
+    daemon: served.Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(access, "ADMIN_TOKEN", daemon.state / "admin.token")
     assert access.local_token(Target("127.0.0.1", daemon.port)) == daemon.admin
     assert access.local_token(Target("192.0.2.1", daemon.port)) == ""
@@ -136,7 +192,9 @@ def test_the_local_token_is_for_root_s_daemon_on_this_host_alone(daemon: served.
     assert access.local_token(Target("127.0.0.1", daemon.port)) == ""
 
 
-def test_a_token_is_not_sent_where_none_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_token_is_not_sent_where_none_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A reading command shows no token that nobody gave it."""
     file = tmp_path / "admin.token"
     file.write_text("secret")
@@ -166,15 +224,21 @@ def listener(answer: bytes, times: int = 1) -> Iterator[tuple[int, list[bytes]]]
         thread.join(5)
 
 
-@pytest.mark.parametrize(("answer", "said"), [
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>", "is not irqbal"),
-    (b"HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\n<html></html>", "is not irqbal: it said 404"),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "is not irqbal"),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\xff\xfe", "does not answer"),
-    (b"SSH-2.0-OpenSSH\r\n", "does not answer"),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"[" * 200_000, "is not irqbal"),
-    (b"", "does not answer"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>", "is not irqbal"),
+        (
+            b"HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\n<html></html>",
+            "is not irqbal: it said 404",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "is not irqbal"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\xff\xfe", "does not answer"),
+        (b"SSH-2.0-OpenSSH\r\n", "does not answer"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"[" * 200_000, "is not irqbal"),
+        (b"", "does not answer"),
+    ],
+)
 def test_somebody_else_answers(answer: bytes, said: str) -> None:
     with listener(answer) as (port, _heard):
         done = call("127.0.0.1", str(port), "status")
@@ -190,8 +254,13 @@ def test_nothing_comes_in_time() -> None:
 
 
 def test_what_others_write_does_not_command_the_terminal() -> None:
-    body = json.dumps({"error": {"code": "x", "message": "\x1b]0;owned\x07 no", "candidates": ["\x1b[2J"]}}).encode()
-    with listener(b"HTTP/1.1 409 Conflict\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as (port, _heard):
+    body = json.dumps(
+        {"error": {"code": "x", "message": "\x1b]0;owned\x07 no", "candidates": ["\x1b[2J"]}}
+    ).encode()
+    with listener(b"HTTP/1.1 409 Conflict\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as (
+        port,
+        _heard,
+    ):
         done = call("127.0.0.1", str(port), "status")
     assert done.status == 1
     assert "\x1b" not in done.err
@@ -199,13 +268,21 @@ def test_what_others_write_does_not_command_the_terminal() -> None:
 
 # Watching
 
+
 @pytest.fixture
 def watching() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts calls that go on; those that still run are ended."""
     running: list[subprocess.Popen[str]] = []
 
     def start(*words: str) -> subprocess.Popen[str]:
-        running.append(subprocess.Popen([*HEEDING, CLIENT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        running.append(
+            subprocess.Popen(
+                [*HEEDING, CLIENT, *words],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
         return running[-1]
 
     yield start
@@ -216,22 +293,31 @@ def watching() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 HEEDING = (
-    sys.executable, "-c", "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
-)  # fmt: skip
+    sys.executable,
+    "-c",
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], "
+    "sys.argv[1:])",
+)
 """Before a command: Ctrl-C ends it also where these tests run in a background that ignores it."""
 Watching = Callable[..., subprocess.Popen[str]]
 
 
-def test_watch_follows_over_a_restart_and_ends_with_ctrl_c(tmp_path: Path, watching: Watching) -> None:
+def test_watch_follows_over_a_restart_and_ends_with_ctrl_c(
+    tmp_path: Path, watching: Watching
+) -> None:
     port = served.free_port()
     config = tmp_path / "irqbal.yaml"
-    config.write_text(f"interval: 500ms\nstate_dir: {tmp_path / 'state'}\napi: {{listen: ['127.0.0.1:{port}']}}\n")
+    config.write_text(
+        f"interval: 500ms\nstate_dir: {tmp_path / 'state'}\napi: {{listen: ['127.0.0.1:{port}']}}\n"
+    )
 
     def daemon(log: str) -> contextlib.AbstractContextManager[object]:
         return machine.daemon("--simulate", served.SPEC, "-c", str(config), log=tmp_path / log)
 
     with daemon("first"):
-        machine.wait_for(lambda: call("127.0.0.1", str(port), "cycle", env={"IRQBAL_TOKEN": ""}).status != 3, 10)
+        machine.wait_for(
+            lambda: call("127.0.0.1", str(port), "cycle", env={"IRQBAL_TOKEN": ""}).status != 3, 10
+        )
         watch = watching("127.0.0.1", str(port), "watch", "--json")
         assert watch.stdout is not None
         assert json.loads(watch.stdout.readline())["cycle"]
@@ -252,12 +338,24 @@ def test_watch_follows_over_a_restart_and_ends_with_ctrl_c(tmp_path: Path, watch
     assert (again, rest) == ("irqbal-client: connected again\n", "")
 
 
-def test_watch_has_a_line_a_cycle_and_a_line_a_move(daemon: served.Served, watching: Watching) -> None:
+def test_watch_has_a_line_a_cycle_and_a_line_a_move(
+    daemon: served.Served, watching: Watching
+) -> None:
     watch = watching(f"unix:{daemon.socket}", "-", "watch", "-n", "2")
     as_csv = watching(f"unix:{daemon.socket}", "-", "watch", "-o", "csv", "-n", "2")
-    machine.wait_for(lambda: daemon.get("/api/v1/status") and len(connections(watch)) and len(connections(as_csv)), 10)
+    machine.wait_for(
+        lambda: (
+            daemon.get("/api/v1/status") and len(connections(watch)) and len(connections(as_csv))
+        ),
+        10,
+    )
     try:
-        assert call(f"unix:{daemon.socket}", "-", "override", "set", "25", "6", "--reason", "watched").status == 0
+        assert (
+            call(
+                f"unix:{daemon.socket}", "-", "override", "set", "25", "6", "--reason", "watched"
+            ).status
+            == 0
+        )
         shown, said = watch.communicate(timeout=20)
         rows, _ = as_csv.communicate(timeout=20)
     finally:

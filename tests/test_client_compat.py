@@ -25,7 +25,10 @@ def grown(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     data = {"counts", "names", "cpu_interrupts", "options", "options_schema"}
-    return {**{key: inner if key in data else grown(inner) for key, inner in value.items()}, "of_a_later_version": {"x": [1, None]}}
+    return {
+        **{key: inner if key in data else grown(inner) for key, inner in value.items()},
+        "of_a_later_version": {"x": [1, None]},
+    }
 
 
 class Newer(BaseHTTPRequestHandler):
@@ -61,11 +64,16 @@ class Newer(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Connection", "close")
         self.end_headers()
-        # An event of a kind that is not known yet, and a field of the protocol that nobody asked for.
+        # An event of a kind that is not known yet, and a field of the protocol that nobody asked
+        # for.
         self.wfile.write(b"retry: 1000\n\nevent: weather\ndata: {}\n\n")
         try:
             for line in answer:
-                data = json.dumps(grown(json.loads(line[6:]))).encode() if line.startswith(b"data: ") else line.rstrip(b"\n")
+                data = (
+                    json.dumps(grown(json.loads(line[6:]))).encode()
+                    if line.startswith(b"data: ")
+                    else line.rstrip(b"\n")
+                )
                 self.wfile.write((b"data: " if line.startswith(b"data: ") else b"") + data + b"\n")
         except OSError:
             # The listener has heard enough.
@@ -79,10 +87,16 @@ class Newer(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def newer() -> Iterator[int]:
-    """The port of a daemon that is of a later version than the client, and asked by one of a later version."""
+    """The port of a daemon that is of a later version than the client, and asked by one of a later
+    version.
+    """
     with served.serve() as daemon:
-        machine.wait_for(lambda: daemon.get(f"{PREFIX}/cpus/history?start=1h&step=1s")["points"], 15, daemon.log)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Newer,), {"daemon": daemon}))
+        machine.wait_for(
+            lambda: daemon.get(f"{PREFIX}/cpus/history?start=1h&step=1s")["points"], 15, daemon.log
+        )
+        server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (Newer,), {"daemon": daemon})
+        )
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
@@ -97,9 +111,24 @@ def ask(port: int, *words: str) -> Done:
 
 
 WORDS = [
-    *READING, "plan --now", "export --what irqs", "export --what decisions", "export", "metrics", "cycle", "pause", "resume", "watch -n 1",
-    "override set 26 3", "override list", "explain 26", "cpu_affinity 26 -a 8", "override clear 26", "restore --yes", "resume",
-]  # fmt: skip
+    *READING,
+    "plan --now",
+    "export --what irqs",
+    "export --what decisions",
+    "export",
+    "metrics",
+    "cycle",
+    "pause",
+    "resume",
+    "watch -n 1",
+    "override set 26 3",
+    "override list",
+    "explain 26",
+    "cpu_affinity 26 -a 8",
+    "override clear 26",
+    "restore --yes",
+    "resume",
+]
 
 
 @pytest.mark.parametrize("words", WORDS)
@@ -111,7 +140,9 @@ def test_fields_of_a_later_version_change_nothing(newer: int, words: str) -> Non
             assert (done.status, "has no override" in done.err) == (1, True)
             continue
         assert done.status == 0, done.err
-        assert "of_a_later_version" not in done.out.replace("the field of_a_later_version is unknown here", "")
+        assert "of_a_later_version" not in done.out.replace(
+            "the field of_a_later_version is unknown here", ""
+        )
         assert done.out or words.startswith("export") or form == "csv"
         assert not done.err or "of_a_later_version" in done.err
 

@@ -22,10 +22,21 @@ def daemon() -> Iterator[served.Served]:
 
 def test_the_command_starts_light() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "import irqbal.client.cli, sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", "import irqbal.client.cli, sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     roots = {name.split(".")[0] for name in done.stdout.split()}
-    assert not roots & {"tornado", "asyncio", "yaml", "sqlite3", "pymongo", "textual", "prometheus_client"}
+    assert not roots & {
+        "tornado",
+        "asyncio",
+        "yaml",
+        "sqlite3",
+        "pymongo",
+        "textual",
+        "prometheus_client",
+    }
 
 
 @pytest.mark.skipif(not Path("/bin/bash").exists(), reason="no bash")
@@ -42,12 +53,20 @@ def test_bash_completes_commands_options_and_what_the_daemon_knows(daemon: serve
         "irqbal-client localhost 1 explain ": "",
         "irqbal-client completion z": "zsh",
     }
-    script = call("completion", "bash").out + 'while IFS= read -r COMP_LINE; do COMP_POINT=${#COMP_LINE}; COMPREPLY=(); ' \
-        '_irqbal_client_completion irqbal-client; echo "${COMPREPLY[*]}"; done\n'  # fmt: skip
+    script = (
+        call("completion", "bash").out
+        + "while IFS= read -r COMP_LINE; do COMP_POINT=${#COMP_LINE}; COMPREPLY=(); "
+        '_irqbal_client_completion irqbal-client; echo "${COMPREPLY[*]}"; done\n'
+    )
     path = f"{Path(CLIENT).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", script], input="\n".join(lines) + "\n", capture_output=True, text=True, check=True, env={**os.environ, "PATH": path}
-    )  # fmt: skip
+        ["bash", "-c", script],
+        input="\n".join(lines) + "\n",
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PATH": path},
+    )
     assert dict(zip(lines, done.stdout.splitlines(), strict=True)) == lines
 
 
@@ -59,14 +78,34 @@ def test_zsh_and_fish_have_scripts_too() -> None:
 
 @pytest.mark.skipif(not Path("/bin/bash").exists(), reason="no bash")
 def test_the_administrators_command_completes_too() -> None:
-    lines = {"irqbal po": "policies policy poll", "irqbal plan --j": "--json", "irqbal completion f": "fish", "irqbal nothin": ""}
+    lines = {
+        "irqbal po": "policies policy poll",
+        "irqbal plan --j": "--json",
+        "irqbal completion f": "fish",
+        "irqbal nothin": "",
+    }
     folder = Path(CLIENT).parent
-    script = subprocess.run([folder / "irqbal", "completion", "bash"], capture_output=True, text=True, check=True).stdout
-    script += 'while IFS= read -r line; do read -ra COMP_WORDS <<< "$line"; [[ $line = *" " ]] && COMP_WORDS+=(""); ' \
-        'COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )); COMPREPLY=(); _irqbal_completion irqbal; echo "${COMPREPLY[*]}"; done\n'  # fmt: skip
+    script = subprocess.run(
+        [folder / "irqbal", "completion", "bash"], capture_output=True, text=True, check=True
+    ).stdout
+    script += (
+        'while IFS= read -r line; do read -ra COMP_WORDS <<< "$line"; [[ $line = *" " ]] && '
+        'COMP_WORDS+=(""); '
+        "COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )); COMPREPLY=(); _irqbal_completion irqbal; echo "
+        '"${COMPREPLY[*]}"; done\n'
+    )
     env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-c", script], input="\n".join(lines) + "\n", capture_output=True, text=True, check=True, env=env)
+    done = subprocess.run(
+        ["bash", "-c", script],
+        input="\n".join(lines) + "\n",
+        capture_output=True,
+        text=True,
+        check=True,
+        env=env,
+    )
     assert dict(zip(lines, done.stdout.splitlines(), strict=True)) == lines
     for shell in ("zsh", "fish"):
-        done = subprocess.run([folder / "irqbal", "completion", shell], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [folder / "irqbal", "completion", shell], capture_output=True, text=True, check=True
+        )
         assert "_IRQBAL_COMPLETE" in done.stdout

@@ -18,7 +18,9 @@ def _problems(text: str) -> tuple[str, ...]:
     return caught.value.problems
 
 
-@pytest.mark.parametrize("text", ["", "\n", "# nothing\n", "---\n", "{}", "null", "interval:\n", "policies:\n"])
+@pytest.mark.parametrize(
+    "text", ["", "\n", "# nothing\n", "---\n", "{}", "null", "interval:\n", "policies:\n"]
+)
 def test_nothing_means_the_defaults(text: str) -> None:
     config = parse(text, "f.yaml")
     assert config.interval == Duration(10)
@@ -27,14 +29,19 @@ def test_nothing_means_the_defaults(text: str) -> None:
 
 def test_values() -> None:
     config = parse(
-        "interval: 500ms\ndry_run: yes\nbanned_cpus: 8\nmax_moves: 3\non_exit: restore\nobservers: [watcher]\n"
+        "interval: 500ms\ndry_run: yes\nbanned_cpus: 8\nmax_moves: 3\non_exit: restore\nobservers: "
+        "[watcher]\n"
         "policies:\n- spread_by_rate: {min_gain: 5%}\n- pin_irqs\n- spread_by_rate:\n",
         "f.yaml",
     )
     assert config.interval == Duration(0.5)
     assert config.banned_cpus == CpuSet.of(8)
     assert config.max_moves == 3
-    assert [entry.name for entry in config.policies] == ["spread_by_rate", "pin_irqs", "spread_by_rate"]
+    assert [entry.name for entry in config.policies] == [
+        "spread_by_rate",
+        "pin_irqs",
+        "spread_by_rate",
+    ]
     assert [entry.name for entry in config.observers] == ["watcher"]
     options = config.policies[0].options
     assert isinstance(options.value, dict)
@@ -60,19 +67,27 @@ def test_every_way_to_say_yes_and_no(word: str) -> None:
 
 
 def test_unknown_key_is_told_with_file_line_and_key() -> None:
-    assert _problems("interval: 5s\nintervall: 3s\n") == ("f.yaml:2: intervall: unknown key; did you mean interval?",)
+    assert _problems("interval: 5s\nintervall: 3s\n") == (
+        "f.yaml:2: intervall: unknown key; did you mean interval?",
+    )
 
 
 def test_duplicate_key() -> None:
-    assert _problems("interval: 5s\n\ninterval: 6s\n") == ("f.yaml:3: interval: stands twice; keep one",)
+    assert _problems("interval: 5s\n\ninterval: 6s\n") == (
+        "f.yaml:3: interval: stands twice; keep one",
+    )
 
 
 def test_duplicate_key_in_a_policys_options() -> None:
-    assert _problems("policies:\n- a: {x: 1, x: 2}\n") == ("f.yaml:2: policies[0].a.x: stands twice; keep one",)
+    assert _problems("policies:\n- a: {x: 1, x: 2}\n") == (
+        "f.yaml:2: policies[0].a.x: stands twice; keep one",
+    )
 
 
 def test_all_problems_at_once_in_the_order_of_lines() -> None:
-    lines = _problems("max_moves: 0\ndry_run: perhaps\npolicies: 3\nwhat: 1\nobservers: [{a: 1, b: 2}]\n")
+    lines = _problems(
+        "max_moves: 0\ndry_run: perhaps\npolicies: 3\nwhat: 1\nobservers: [{a: 1, b: 2}]\n"
+    )
     assert [line.split(":")[1] for line in lines] == ["1", "2", "3", "4", "5"]
 
 
@@ -84,14 +99,23 @@ def test_interval_out_of_range(interval: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: [", "not YAML"), ("a: b: c", "not YAML"), ("\t- x", "not YAML"), ("a: !!python/object:os.system x", ""),
-        ("- a\n- b", "expected keys and values at the top"), ("x", "expected keys and values at the top"),
-        ("&a [*a]", "expected keys|too deeply"), ("? [a]\n: b", "a key must be a word"), ("a: *b", "not YAML"),
-        ("policies: [[]]", "expected one policy's name"), ("policies: ['']", "expected one policy's name"),
-        ("policies: [{}]", "expected one policy's name"), ("{[" * 2000, "too deeply"), ("a: \x00", "not YAML"),
+        ("a: [", "not YAML"),
+        ("a: b: c", "not YAML"),
+        ("\t- x", "not YAML"),
+        ("a: !!python/object:os.system x", ""),
+        ("- a\n- b", "expected keys and values at the top"),
+        ("x", "expected keys and values at the top"),
+        ("&a [*a]", "expected keys|too deeply"),
+        ("? [a]\n: b", "a key must be a word"),
+        ("a: *b", "not YAML"),
+        ("policies: [[]]", "expected one policy's name"),
+        ("policies: ['']", "expected one policy's name"),
+        ("policies: [{}]", "expected one policy's name"),
+        ("{[" * 2000, "too deeply"),
+        ("a: \x00", "not YAML"),
         ("--- a\n--- b\n", "not YAML"),
     ],
-)  # fmt: skip
+)
 def test_text_that_is_refused(text: str, said: str) -> None:
     import re
 

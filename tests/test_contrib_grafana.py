@@ -1,4 +1,6 @@
-"""Grafana's dashboard and Prometheus' alerts: a real Prometheus scrapes a real daemon, and answers what they ask."""
+"""Grafana's dashboard and Prometheus' alerts: a real Prometheus scrapes a real daemon, and answers
+what they ask.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ GRAFANA = TOP / "contrib/grafana"
 BOARD: dict[str, Any] = json.loads((GRAFANA / "irqbal.json").read_text())
 PANELS: list[dict[str, Any]] = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
 RULES: list[dict[str, Any]] = [
-    rule for group in yaml.safe_load((TOP / "contrib/prometheus/irqbal.rules.yml").read_text())["groups"] for rule in group["rules"]
+    rule
+    for group in yaml.safe_load((TOP / "contrib/prometheus/irqbal.rules.yml").read_text())["groups"]
+    for rule in group["rules"]
 ]
 CRASH = """
 @hookimpl
@@ -51,7 +55,9 @@ class Prometheus:
 
     def get(self, path: str, **words: str) -> Any:
         """The data of an answer; an expression that is not one raises."""
-        with urllib.request.urlopen(f"{self._url}/{path}?{urllib.parse.urlencode(words)}", timeout=10) as answer:
+        with urllib.request.urlopen(
+            f"{self._url}/{path}?{urllib.parse.urlencode(words)}", timeout=10
+        ) as answer:
             return json.load(answer)["data"]
 
     def ask(self, expression: str) -> list[dict[str, Any]]:
@@ -75,10 +81,26 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     with serve(rest=CONFIG, command=(str(site.python), "-m", "irqbal")) as served:
         config = folder / "prometheus.yml"
         targets = [{"targets": [f"127.0.0.1:{served.port}"]}]
-        job = {"job_name": "irqbal", "scrape_interval": "250ms", "scrape_timeout": "250ms", "static_configs": targets}
-        config.write_text(json.dumps({"scrape_configs": [job], "rule_files": [str(TOP / "contrib/prometheus/irqbal.rules.yml")]}))
+        job = {
+            "job_name": "irqbal",
+            "scrape_interval": "250ms",
+            "scrape_timeout": "250ms",
+            "static_configs": targets,
+        }
+        config.write_text(
+            json.dumps(
+                {
+                    "scrape_configs": [job],
+                    "rule_files": [str(TOP / "contrib/prometheus/irqbal.rules.yml")],
+                }
+            )
+        )
         port = free_port()
-        words = [f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
+        words = [
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
         log = folder / "log"
         with log.open("wb") as out:
             process = subprocess.Popen(["prometheus", *words], stdout=out, stderr=out)
@@ -87,7 +109,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         def scraped() -> bool:
             with contextlib.suppress(OSError):
                 # A rate needs two scrapes of the same series.
-                return any(float(item["value"][1]) >= 3 for item in found.ask("count_over_time(irqbal_policy_failures_total[1m])"))
+                return any(
+                    float(item["value"][1]) >= 3
+                    for item in found.ask("count_over_time(irqbal_policy_failures_total[1m])")
+                )
             return False
 
         try:
@@ -105,7 +130,11 @@ def filled_in(expression: str) -> str:
 
 def expressions() -> dict[str, str]:
     """Every expression of the dashboard, by panel and letter."""
-    found = {f"{panel['title']} {target['refId']}": target["expr"] for panel in PANELS for target in panel["targets"]}
+    found = {
+        f"{panel['title']} {target['refId']}": target["expr"]
+        for panel in PANELS
+        for target in panel["targets"]
+    }
     assert len(found) == sum(len(panel["targets"]) for panel in PANELS) >= 20
     more = {item["name"]: item["expr"] for item in BOARD["annotations"]["list"] if "expr" in item}
     return {name: filled_in(text) for name, text in {**found, **more}.items()}
@@ -118,7 +147,9 @@ LABELS = re.compile(r"\{([^}]*)\}|\b(?:by|without|on|ignoring|group_left|group_r
 def named(expression: str) -> tuple[set[str], set[str]]:
     """The metrics and the labels that an expression names."""
     bare = re.sub(r'"[^"]*"', "", expression)
-    labels = {word for match in LABELS.findall(bare) for part in match for word in WORD.findall(part)}
+    labels = {
+        word for match in LABELS.findall(bare) for part in match for word in WORD.findall(part)
+    }
     return {word for word in WORD.findall(bare) if word.startswith("irqbal_")}, labels
 
 
@@ -135,10 +166,20 @@ def test_every_metric_and_label_that_is_asked_for_is_shown(prometheus: Prometheu
     for name, expression in asked.items():
         metrics, labels = named(expression)
         assert metrics <= set(known), (name, metrics - set(known))
-        have = set().union(*(known[metric] for metric in metrics)) if metrics else {"instance", "job"}
+        have = (
+            set().union(*(known[metric] for metric in metrics)) if metrics else {"instance", "job"}
+        )
         assert labels <= have, (name, labels - have)
-    shown = {re.sub(r"_(bucket|count|sum)$", "", metric) for metric in known if metric.startswith("irqbal_")} - set(central)
-    used = {re.sub(r"_(bucket|count|sum)$", "", metric) for text in asked.values() for metric in named(text)[0]} - set(central)
+    shown = {
+        re.sub(r"_(bucket|count|sum)$", "", metric)
+        for metric in known
+        if metric.startswith("irqbal_")
+    } - set(central)
+    used = {
+        re.sub(r"_(bucket|count|sum)$", "", metric)
+        for text in asked.values()
+        for metric in named(text)[0]
+    } - set(central)
     assert used == shown, "every metric is of use to somebody"
 
 
@@ -167,14 +208,20 @@ def test_every_alert_has_a_story_in_which_it_is_raised() -> None:
 
 def test_the_host_variable_finds_the_hosts(prometheus: Prometheus) -> None:
     variables = {item["name"]: item for item in BOARD["templating"]["list"]}
-    assert set(variables) == {"datasource", "host"} and variables["host"]["multi"] and variables["host"]["includeAll"]
+    assert (
+        set(variables) == {"datasource", "host"}
+        and variables["host"]["multi"]
+        and variables["host"]["includeAll"]
+    )
     found = re.fullmatch(r"label_values\((\w+), (\w+)\)", variables["host"]["query"]["query"])
     assert found is not None
     metric, label = found.groups()
     assert [series["metric"][label] for series in prometheus.ask(metric)]
     for name, expression in expressions().items():
         metrics, _ = named(expression)
-        assert expression.count('instance=~".+"') >= len(metrics), f"{name} is not of the chosen hosts alone"
+        assert expression.count('instance=~".+"') >= len(metrics), (
+            f"{name} is not of the chosen hosts alone"
+        )
 
 
 def test_the_dashboard_can_be_provisioned() -> None:
@@ -188,12 +235,18 @@ def test_the_dashboard_can_be_provisioned() -> None:
     for panel in everything:
         at = panel["gridPos"]
         assert at["w"] > 0 and at["h"] > 0 and 0 <= at["x"] <= 24 - at["w"], panel["title"]
-        for cell in ((x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])):
+        for cell in (
+            (x, y)
+            for x in range(at["x"], at["x"] + at["w"])
+            for y in range(at["y"], at["y"] + at["h"])
+        ):
             assert cell not in cells, f"{panel['title']} lies on {cells[cell]}"
             cells[cell] = panel["title"]
     variable = {"type": "prometheus", "uid": "${datasource}"}
     for panel in PANELS:
-        assert panel["datasource"] == variable and all(target["datasource"] == variable for target in panel["targets"])
+        assert panel["datasource"] == variable and all(
+            target["datasource"] == variable for target in panel["targets"]
+        )
         letters = [target["refId"] for target in panel["targets"]]
         assert len(set(letters)) == len(letters) and panel["fieldConfig"]["defaults"]["unit"]
 
@@ -203,8 +256,13 @@ def test_what_provisions_it_points_where_the_readme_puts_it() -> None:
     dashboards = yaml.safe_load((GRAFANA / "provisioning/dashboards/irqbal.yaml").read_text())
     assert dashboards["apiVersion"] == 1
     (provider,) = dashboards["providers"]
-    assert provider["type"] == "file" and f"{provider['options']['path']} contrib/grafana/irqbal.json" in text
-    (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/irqbal.yaml").read_text())["datasources"]
+    assert (
+        provider["type"] == "file"
+        and f"{provider['options']['path']} contrib/grafana/irqbal.json" in text
+    )
+    (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/irqbal.yaml").read_text())[
+        "datasources"
+    ]
     assert source["type"] == "prometheus"
     for path in re.findall(r"contrib/grafana/\S+", text):
         assert (TOP / path).is_file()

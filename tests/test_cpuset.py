@@ -83,11 +83,30 @@ def test_lists_that_are_read(text: str, members: set[int]) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "a", "-", "1-", "-1", "3-1", "1,,2", ",", "1-2-3", "0x3", "1.5", "0-7:0/2", "0-7:3/2", "0-7:1/0", "0-7:1",
+        "a",
+        "-",
+        "1-",
+        "-1",
+        "3-1",
+        "1,,2",
+        ",",
+        "1-2-3",
+        "0x3",
+        "1.5",
+        "0-7:0/2",
+        "0-7:3/2",
+        "0-7:1/0",
+        "0-7:1",
         "0:1/2",
-        str(MAX_CPUS), f"0-{MAX_CPUS}", "9" * 30, "١", "1 2", "local", " (null)",
+        str(MAX_CPUS),
+        f"0-{MAX_CPUS}",
+        "9" * 30,
+        "١",
+        "1 2",
+        "local",
+        " (null)",
     ],
-)  # fmt: skip
+)
 def test_lists_that_are_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(ValueError, match="is not a CPU set: "):
         CpuSet.parse(text)
@@ -95,15 +114,24 @@ def test_lists_that_are_refused_with_a_sentence(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "members"),
-    [("0", set()), ("3", {0, 1}), ("0x3", {0, 1}), ("FF\n", set(range(8))), ("1,00000000", {32}), ("1,0", {32}),
-     ("ff,ffffffff", set(range(40))), ("100000000", {32})],
-)  # fmt: skip
+    [
+        ("0", set()),
+        ("3", {0, 1}),
+        ("0x3", {0, 1}),
+        ("FF\n", set(range(8))),
+        ("1,00000000", {32}),
+        ("1,0", {32}),
+        ("ff,ffffffff", set(range(40))),
+        ("100000000", {32}),
+    ],
+)
 def test_masks_that_are_read(text: str, members: set[int]) -> None:
     assert set(CpuSet.from_mask(text)) == members
 
 
-@pytest.mark.parametrize("text", ["", "g", "-1", "1,", ",1", "1,123456789", "123456789,1", "0x", "1 2", "f" * 3000,
-    "٣"])
+@pytest.mark.parametrize(
+    "text", ["", "g", "-1", "1,", ",1", "1,123456789", "123456789,1", "0x", "1 2", "f" * 3000, "٣"]
+)
 def test_masks_that_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a CPU mask"):
         CpuSet.from_mask(text)

@@ -21,12 +21,23 @@ SPEC = "2x8x2,nodes=2,nic=8x2,nvme=8x1,traffic=skewed"
 """32 CPUs; IRQ 34 is a queue of eth1 or of eth0."""
 AXE = (Path(__file__).parent / "axe.min.js").read_text()
 HEADINGS = {
-    "now": "Now", "irq": "IRQs", "irq/34": "IRQ 34", "nics": "NICs", "history": "History", "whatif": "What if", "decisions": "Decisions",
-}  # fmt: skip
+    "now": "Now",
+    "irq": "IRQs",
+    "irq/34": "IRQ 34",
+    "nics": "NICs",
+    "history": "History",
+    "whatif": "What if",
+    "decisions": "Decisions",
+}
 SHOWS = {
-    "now": ".cpumap button", "irq": "tbody tr", "irq/34": ".chain li", "nics": "tbody tr", "history": ".u-wrap canvas",
-    "whatif": "textarea", "decisions": "tbody tr",
-}  # fmt: skip
+    "now": ".cpumap button",
+    "irq": "tbody tr",
+    "irq/34": ".chain li",
+    "nics": "tbody tr",
+    "history": ".u-wrap canvas",
+    "whatif": "textarea",
+    "decisions": "tbody tr",
+}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +87,10 @@ def test_now_tells_how_good_it_is_and_lives(shown: Watched) -> None:
     page = shown.page
     shown.open("now")
     expect(page.locator(".verdict")).to_contain_text("busiest CPU spends")
-    assert page.locator(".cpumap .package").count() == 2 and page.locator(".cpumap button").count() == 32
+    assert (
+        page.locator(".cpumap .package").count() == 2
+        and page.locator(".cpumap button").count() == 32
+    )
     cycle = page.locator(".tiles div", has_text="Last cycle").locator("dd")
     first = cycle.inner_text()
     expect(cycle).not_to_have_text(first, timeout=4000)
@@ -86,7 +100,9 @@ def test_now_tells_how_good_it_is_and_lives(shown: Watched) -> None:
     search.fill("eth1")
     expect(page.locator(".controls [role=status]")).to_have_text(re.compile("[89] of 28 IRQs"))
     page.get_by_role("button", name="as a table").click()
-    expect(page.locator("section", has_text="IRQs against CPUs").locator("tbody tr").first).to_contain_text("eth1")
+    expect(
+        page.locator("section", has_text="IRQs against CPUs").locator("tbody tr").first
+    ).to_contain_text("eth1")
     search.fill("no such thing")
     expect(page.get_by_text("No IRQ fits the filter.")).to_be_visible()
 
@@ -147,7 +163,9 @@ def test_what_cannot_be_overridden_says_why(admin: Watched, host: Site) -> None:
     admin.problems[:] = [text for text in admin.problems if "409" not in text]
 
 
-def test_keyboard_alone_sets_an_override_and_the_token_is_asked_once(shown: Watched, host: Site) -> None:
+def test_keyboard_alone_sets_an_override_and_the_token_is_asked_once(
+    shown: Watched, host: Site
+) -> None:
     page = shown.page
     shown.open("now")
 
@@ -195,7 +213,9 @@ def test_what_if_beside_today(admin: Watched) -> None:
     page = admin.page
     admin.open("whatif")
     area = page.get_by_label("Policies (YAML)")
-    expect(area).to_have_value("policies:\n  - isolate_cores\n  - pin_irqs\n  - pin_nic_queues\n  - spread_by_rate\n")
+    expect(area).to_have_value(
+        "policies:\n  - isolate_cores\n  - pin_irqs\n  - pin_nic_queues\n  - spread_by_rate\n"
+    )
     area.fill("policies:\n  - isolate_cores: {cpus: 0-1}\n  - pin_nic_queues\n")
     page.get_by_role("button", name="Plan", exact=True).click()
     expect(page.locator(".result h2").first).to_have_text("The plan beside today’s")
@@ -223,7 +243,9 @@ def test_history_zooms_and_downloads_and_decisions_are_found(shown: Watched) -> 
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] - 5, box["y"] + 60, steps=4)
     page.mouse.up()
-    expect(page.get_by_role("button", name="Back to now")).to_have_attribute("aria-pressed", "false")
+    expect(page.get_by_role("button", name="Back to now")).to_have_attribute(
+        "aria-pressed", "false"
+    )
     page.get_by_label("Stacked", exact=True).select_option("cpu")
     expect(page.locator(".u-legend")).to_contain_text("CPU ")
     shown.open("decisions?kind=move")
@@ -267,7 +289,9 @@ def test_a_daemon_that_is_killed_and_comes_back(chromium: Browser, tmp_path: Pat
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(chromium: Browser, host: Site, scheme: Literal["light", "dark"]) -> None:
+def test_axe_finds_nothing_serious(
+    chromium: Browser, host: Site, scheme: Literal["light", "dark"]
+) -> None:
     # Only the colours differ between the two.
     rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
     with watched(chromium, host, scheme=scheme, token=host.token) as shown:
@@ -277,9 +301,20 @@ def test_axe_finds_nothing_serious(chromium: Browser, host: Site, scheme: Litera
                 shown.page.get_by_role("button", name="Plan", exact=True).click()
                 shown.page.wait_for_selector(".result .cpumap")
             shown.page.evaluate(AXE)
-            found = shown.page.evaluate("async rules => (await axe.run({ resultTypes: ['violations'], ...rules })).violations", rules)
-            bad = [(item["id"], item["nodes"][0]["html"][:200], item["nodes"][0]["failureSummary"][:300]) for item in found
-                   if item["impact"] in ("serious", "critical")]  # fmt: skip
+            found = shown.page.evaluate(
+                "async rules => (await axe.run({ resultTypes: ['violations'], ...rules "
+                "})).violations",
+                rules,
+            )
+            bad = [
+                (
+                    item["id"],
+                    item["nodes"][0]["html"][:200],
+                    item["nodes"][0]["failureSummary"][:300],
+                )
+                for item in found
+                if item["impact"] in ("serious", "critical")
+            ]
             assert bad == [], view
 
 
@@ -301,10 +336,15 @@ def test_the_theme_is_kept(shown: Watched) -> None:
     assert page.evaluate(ground) != light
     page.reload()
     shown.wait()
-    assert page.evaluate(ground) != light and page.locator("#theme").get_attribute("aria-label") == "Theme: dark"
+    assert (
+        page.evaluate(ground) != light
+        and page.locator("#theme").get_attribute("aria-label") == "Theme: dark"
+    )
 
 
-def test_isolated_and_offline_cpus_remote_queues_and_hostile_names(chromium: Browser, host: Site) -> None:
+def test_isolated_and_offline_cpus_remote_queues_and_hostile_names(
+    chromium: Browser, host: Site
+) -> None:
     """Marks that a made-up host does not have at rest, put into the API's answers on their way."""
     with watched(chromium, host) as shown:
         page = shown.page
@@ -317,11 +357,31 @@ def test_isolated_and_offline_cpus_remote_queues_and_hostile_names(chromium: Bro
             page.route(f"**/api/v1/{path}", handle)
 
         evil = "<img src=x onerror=alert(1)>"
-        changed("cpus", lambda cpus: [{**cpu, "isolated": "isolcpus" if cpu["number"] == 3 else "", "online": cpu["number"] != 4}
-                                      for cpu in cpus])  # fmt: skip
-        changed("irqs", lambda irqs: [{**irq, "name": evil if irq["number"] == 25 else irq["name"],
-                                       "effective": "12" if irq["queue"] and irq["queue"]["name"] == "eth0" else irq["effective"],
-                                       "local": False} for irq in irqs])  # fmt: skip
+        changed(
+            "cpus",
+            lambda cpus: [
+                {
+                    **cpu,
+                    "isolated": "isolcpus" if cpu["number"] == 3 else "",
+                    "online": cpu["number"] != 4,
+                }
+                for cpu in cpus
+            ],
+        )
+        changed(
+            "irqs",
+            lambda irqs: [
+                {
+                    **irq,
+                    "name": evil if irq["number"] == 25 else irq["name"],
+                    "effective": "12"
+                    if irq["queue"] and irq["queue"]["name"] == "eth0"
+                    else irq["effective"],
+                    "local": False,
+                }
+                for irq in irqs
+            ],
+        )
         shown.open("now")
         assert "isolated" in (page.locator("[data-cpu='3']").get_attribute("aria-label") or "")
         assert "offline" in (page.locator("[data-cpu='4']").get_attribute("aria-label") or "")
@@ -337,7 +397,10 @@ def test_isolated_and_offline_cpus_remote_queues_and_hostile_names(chromium: Bro
 def test_a_fleet_when_the_server_tells_about_several(chromium: Browser, host: Site) -> None:
     with watched(chromium, host) as shown:
         page, mine = shown.page, get(host, "/hosts")[0]
-        name, listed = mine["host"], [mine, {**mine, "host": "gone", "seen": None, "imbalance": None, "state": "silent"}]
+        name, listed = (
+            mine["host"],
+            [mine, {**mine, "host": "gone", "seen": None, "imbalance": None, "state": "silent"}],
+        )
         page.route("**/api/v1/hosts", lambda route: route.fulfill(json=listed))
         shown.open("fleet")
         expect(page.locator("tbody tr")).to_have_count(2)
@@ -349,33 +412,55 @@ def test_a_fleet_when_the_server_tells_about_several(chromium: Browser, host: Si
         assert f"host={name}" in page.url
 
 
-def test_512_cpus_and_2049_irqs(chromium: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Interactive within two seconds, and a live update below 50 ms of the main thread: printed, and asserted with room."""
+def test_512_cpus_and_2049_irqs(
+    chromium: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Interactive within two seconds, and a live update below 50 ms of the main thread: printed,
+    and asserted with room.
+    """
     spec = "8x32x2,nodes=8,l3=8,nic=63x8,nvme=128x12,traffic=skewed"
-    with site(tmp_path, spec, "interval: 1s\nhistory: {every: 10s}\n") as host, watched(chromium, host) as shown:
+    with (
+        site(tmp_path, spec, "interval: 1s\nhistory: {every: 10s}\n") as host,
+        watched(chromium, host) as shown,
+    ):
         machine.wait_for(lambda: get(host, "/status")["last"] is not None, 30)
         time.sleep(2)
         page = shown.page
-        page.add_init_script("globalThis.tasks = []; new PerformanceObserver(list => tasks.push(...list.getEntries().map("
-                             "({startTime, duration}) => [startTime, duration]))).observe({type: 'longtask', buffered: true})")  # fmt: skip
+        page.add_init_script(
+            "globalThis.tasks = []; new PerformanceObserver(list => "
+            "tasks.push(...list.getEntries().map("
+            "({startTime, duration}) => [startTime, duration]))).observe({type: 'longtask', "
+            "buffered: true})"
+        )
         shown.open("now", 30)
         ready = page.evaluate("performance.getEntriesByName('irqbal:ready')[0].startTime")
         assert page.locator(".cpumap button").count() == 512
         start = time.monotonic()
         page.get_by_label("Filter IRQs by device, policy or name").fill("eth7")
-        expect(page.locator(".controls [role=status]")).to_contain_text(re.compile("6[34] of 2,061"))
+        expect(page.locator(".controls [role=status]")).to_contain_text(
+            re.compile("6[34] of 2,061")
+        )
         filtered = (time.monotonic() - start) * 1000
         page.get_by_label("Filter IRQs by device, policy or name").fill("")
         since = page.evaluate("performance.now()")
-        seen = "since => performance.getEntriesByName('irqbal:record').filter(mark => mark.startTime > since).length >= 3"
+        seen = (
+            "since => performance.getEntriesByName('irqbal:record').filter(mark => "
+            "mark.startTime > since).length >= 3"
+        )
         page.wait_for_function(seen, arg=since, timeout=60_000)
         updates, tasks = _updates(page, since)
         longest = max((length for begin, length in tasks if begin > since), default=0)
-        assert any(begin < since for begin, _ in tasks), "long tasks are seen at all: the start is one"
+        assert any(begin < since for begin, _ in tasks), (
+            "long tasks are seen at all: the start is one"
+        )
         with capsys.disabled():
             mean = sum(updates) / len(updates)
-            print(f"\n512 CPUs, 2061 IRQs: ready after {ready:.0f} ms, a filter shows after {filtered:.0f} ms, {len(updates)} live updates "
-                  f"of {mean:.1f} ms (most {max(updates):.1f}), longest task {longest:.0f} ms (0: none above 50)")  # fmt: skip
+            print(
+                f"\n512 CPUs, 2061 IRQs: ready after {ready:.0f} ms, a filter shows after "
+                f"{filtered:.0f} ms, {len(updates)} live updates "
+                f"of {mean:.1f} ms (most {max(updates):.1f}), longest task {longest:.0f} ms (0: "
+                "none above 50)"
+            )
         assert len(updates) >= 2 and ready < 8000 and max(updates) < 250 and longest < 500
         assert shown.problems == []
 
@@ -383,10 +468,15 @@ def test_512_cpus_and_2049_irqs(chromium: Browser, tmp_path: Path, capsys: pytes
 def _updates(page: Page, since: float) -> tuple[list[float], list[tuple[float, float]]]:
     """(what the page's own work took, by cycle; long tasks as (start, length)), in milliseconds."""
     marks, work, tasks = page.evaluate(
-        "since => [performance.getEntriesByName('irqbal:record').map(m => m.startTime).filter(at => at > since),"
-        " performance.getEntriesByType('measure').filter(m => m.name.startsWith('irqbal:')).map(m => [m.startTime, m.duration]), tasks]",
+        "since => [performance.getEntriesByName('irqbal:record').map(m => m.startTime).filter(at "
+        "=> at > since),"
+        " performance.getEntriesByType('measure').filter(m => m.name.startsWith('irqbal:')).map(m "
+        "=> [m.startTime, m.duration]), tasks]",
         since,
     )
     edges = [*marks, float("inf")]
-    found = [sum(length for begin, length in work if start <= begin < end) for start, end in pairwise(edges)]
+    found = [
+        sum(length for begin, length in work if start <= begin < end)
+        for start, end in pairwise(edges)
+    ]
     return found, [(begin, length) for begin, length in tasks]

@@ -1,4 +1,6 @@
-"""The dashboard's every view on a host of 512 CPUs and 2,061 IRQs: accessible, at home in any width, usable by keyboard."""
+"""The dashboard's every view on a host of 512 CPUs and 2,061 IRQs: accessible, at home in any
+width, usable by keyboard.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +44,9 @@ OVERLAPS = """() => {
     }
   }
   return bad;
-}"""
+}"""  # noqa: E501
 STOPS = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")].filter((node) =>
-  node.tabIndex >= 0 && !node.disabled && node.id !== "main" && node.checkVisibility()).length"""
+  node.tabIndex >= 0 && !node.disabled && node.id !== "main" && node.checkVisibility()).length"""  # noqa: E501
 STOP = """() => {
   const node = document.activeElement;
   if (node === document.body || node.dataset.visited) return null;
@@ -54,12 +56,14 @@ STOP = """() => {
   const inside = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
   const marked = styles.some((style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2);
   return [node.outerHTML.slice(0, 120), inside && marked];
-}"""
+}"""  # noqa: E501
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("large"), SPEC, "interval: 2s\nhistory: {every: 2s}\n") as found:
+    with site(
+        tmp_path_factory.mktemp("large"), SPEC, "interval: 2s\nhistory: {every: 2s}\n"
+    ) as found:
         time.sleep(6)
         yield found
 
@@ -74,14 +78,25 @@ def opened(shown: Watched, view: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(chromium: Browser, host: Site, scheme: Literal["light", "dark"]) -> None:
+def test_axe_finds_nothing_serious(
+    chromium: Browser, host: Site, scheme: Literal["light", "dark"]
+) -> None:
     with watched(chromium, host, scheme=scheme, token=host.token) as shown:
         for view in VIEWS:
             opened(shown, view)
             shown.page.evaluate(AXE)
-            found = shown.page.evaluate("async () => (await axe.run({ resultTypes: ['violations'] })).violations")
-            bad = [(item["id"], item["nodes"][0]["html"][:200], item["nodes"][0]["failureSummary"][:300]) for item in found
-                   if item["impact"] in ("serious", "critical")]  # fmt: skip
+            found = shown.page.evaluate(
+                "async () => (await axe.run({ resultTypes: ['violations'] })).violations"
+            )
+            bad = [
+                (
+                    item["id"],
+                    item["nodes"][0]["html"][:200],
+                    item["nodes"][0]["failureSummary"][:300],
+                )
+                for item in found
+                if item["impact"] in ("serious", "critical")
+            ]
             assert bad == [], view
         assert shown.problems == []
 
@@ -105,7 +120,10 @@ def test_tab_comes_to_every_control_and_shows_where_it_is(chromium: Browser, hos
             shown.open(view, 60)
             page = shown.page
             # From the top: a view that opens puts the focus on its heading.
-            page.evaluate("document.querySelectorAll('[data-visited]').forEach((node) => delete node.dataset.visited)")
+            page.evaluate(
+                "document.querySelectorAll('[data-visited]').forEach((node) => delete "
+                "node.dataset.visited)"
+            )
             page.evaluate("document.querySelector('.skip').focus()")
             stops = []
             for _ in range(400):
@@ -115,4 +133,8 @@ def test_tab_comes_to_every_control_and_shows_where_it_is(chromium: Browser, hos
                     break
                 stops.append(stop)
             assert [where for where, good in stops if not good] == [], view
-            assert len(stops) >= page.evaluate(STOPS) - 1 and len(stops) > 8, (view, len(stops), page.evaluate(STOPS))
+            assert len(stops) >= page.evaluate(STOPS) - 1 and len(stops) > 8, (
+                view,
+                len(stops),
+                page.evaluate(STOPS),
+            )

@@ -25,7 +25,9 @@ def _only(tree: Tree) -> Device:
 
 def test_nic(tmp_path: Path) -> None:
     tree = make_tree(tmp_path, HostSpec(sockets=2, nodes=2, devices=(Nic("ice", "eth0", node=1),)))
-    assert _only(tree) == Device("0000:01:00.0", "ice", 1, CpuSet.parse("4-7"), ("eth0",), (), tuple(tree.lines))
+    assert _only(tree) == Device(
+        "0000:01:00.0", "ice", 1, CpuSet.parse("4-7"), ("eth0",), (), tuple(tree.lines)
+    )
 
 
 def test_virtio_nic_hangs_below_its_pci_parent(tmp_path: Path) -> None:
@@ -41,7 +43,9 @@ def test_nvme_controller_and_namespace(tmp_path: Path) -> None:
 
 
 def test_disk_behind_a_host_adapter(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Disk("mpt3sas", "mpt3sas0"), Disk("virtio_blk", "vda"))))
+    tree = make_tree(
+        tmp_path, HostSpec(devices=(Disk("mpt3sas", "mpt3sas0"), Disk("virtio_blk", "vda")))
+    )
     assert [device.disks for device in _devices(tree.folder).values()] == [("sd0",), ("vda",)]
 
 
@@ -70,7 +74,9 @@ def test_device_with_no_irq_is_left_out(tmp_path: Path) -> None:
 
 
 def test_device_without_a_driver(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Other("vfio-pci", ("vfio-msix[0](0000:01:00.0)",)),)))
+    tree = make_tree(
+        tmp_path, HostSpec(devices=(Other("vfio-pci", ("vfio-msix[0](0000:01:00.0)",)),))
+    )
     (tree.folder / "sys/bus/pci/devices/0000:01:00.0/driver").unlink()
     assert _only(tree).driver == ""
 
@@ -119,10 +125,16 @@ def test_nic_with_one_queue_has_no_xps(tmp_path: Path) -> None:
 
 def test_more_than_ten_queues_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     """Sorted by name, tx-10 comes before tx-2."""
-    tree = make_tree(tmp_path, HostSpec(sockets=2, cores=8, devices=(Nic("ice", "eth0", queues=12),)))
+    tree = make_tree(
+        tmp_path, HostSpec(sockets=2, cores=8, devices=(Nic("ice", "eth0", queues=12),))
+    )
     for index in range(12):
-        (tree.folder / f"sys/class/net/eth0/queues/tx-{index}/xps_cpus").write_text(f"{1 << index:x}\n")
-    assert [queue.xps for queue in _interfaces(tmp_path)["eth0"].tx] == [CpuSet.of(index) for index in range(12)]
+        (tree.folder / f"sys/class/net/eth0/queues/tx-{index}/xps_cpus").write_text(
+            f"{1 << index:x}\n"
+        )
+    assert [queue.xps for queue in _interfaces(tmp_path)["eth0"].tx] == [
+        CpuSet.of(index) for index in range(12)
+    ]
 
 
 def test_small_cloud_guest(tmp_path: Path) -> None:
@@ -141,10 +153,16 @@ def test_machine_with_three_kinds_of_nic(tmp_path: Path) -> None:
     root = copy_host("vm-vmxnet3-e1000e", tmp_path)
     nics = {device.interfaces: device for device in _devices(root).values() if device.interfaces}
     assert {names[0]: (device.driver, device.node) for names, device in nics.items()} == {
-        "eth0": ("virtio-pci", 1), "eth1": ("e1000e", -1), "eth2": ("vmxnet3", -1),
-    }  # fmt: skip
+        "eth0": ("virtio-pci", 1),
+        "eth1": ("e1000e", -1),
+        "eth2": ("vmxnet3", -1),
+    }
     found = _interfaces(root)
-    assert {name: (len(found[name].rx), len(found[name].tx)) for name in ("eth0", "eth1", "eth2")} == {
-        "eth0": (4, 4), "eth1": (1, 1), "eth2": (8, 8),
-    }  # fmt: skip
+    assert {
+        name: (len(found[name].rx), len(found[name].tx)) for name in ("eth0", "eth1", "eth2")
+    } == {
+        "eth0": (4, 4),
+        "eth1": (1, 1),
+        "eth2": (8, 8),
+    }
     assert found["eth1"].tx[0].xps is None

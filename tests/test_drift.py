@@ -37,8 +37,12 @@ def settled() -> tuple[Snapshot, Ledger]:
     return applied(HOST, plan(HOST, WISH))
 
 
-def drifted(snapshot: Snapshot, ledger: Ledger, to: str = "5", **settings: Any) -> tuple[Plan, Snapshot, Ledger]:
-    """A cycle in which somebody set i8042 to other CPUs: the plan, and the host and the ledger after it."""
+def drifted(
+    snapshot: Snapshot, ledger: Ledger, to: str = "5", **settings: Any
+) -> tuple[Plan, Snapshot, Ledger]:
+    """A cycle in which somebody set i8042 to other CPUs: the plan, and the host and the ledger
+    after it.
+    """
     there = changed(snapshot, "i8042", affinity=s(to), effective=s(to))
     made, ledger = planned(there, ledger, Settings(**settings), WISH)
     return (made, *applied(there, made, ledger, passed=60.0))
@@ -70,11 +74,16 @@ def test_the_third_change_in_ten_minutes_makes_irqbal_give_the_irq_up() -> None:
     for _ in range(2):
         made, snapshot, ledger = drifted(snapshot, ledger)
         assert made.moves
-    made, snapshot, ledger = drifted(changed(snapshot, writers=("irqbalance runs (pid 7)",)), ledger)
+    made, snapshot, ledger = drifted(
+        changed(snapshot, writers=("irqbalance runs (pid 7)",)), ledger
+    )
     assert not made.moves
     (no,) = made.refused
     assert (no.code, no.irq) == ("given-up", irq_of(HOST, "i8042").number)
-    assert "3 times in ten minutes (irqbalance runs (pid 7))" in no.reason and "60 minutes" in no.reason
+    assert (
+        "3 times in ten minutes (irqbalance runs (pid 7))" in no.reason
+        and "60 minutes" in no.reason
+    )
     assert no.advice
 
 
@@ -97,8 +106,12 @@ def test_an_irq_that_was_given_up_is_left_for_an_hour_and_then_tried_again() -> 
     snapshot, ledger = given_up()
     until = ledger.entry(irq_of(HOST, "i8042").identity).given_up_until
     assert until == pytest.approx(snapshot.now - 60.0 + 3600.0)
-    assert refusals(plan(changed(snapshot, now=until - 1), WISH, ledger=ledger), snapshot) == {"i8042": "given-up"}
-    assert moves_of(plan(changed(snapshot, now=until), WISH, ledger=ledger), snapshot) == {"i8042": "1"}
+    assert refusals(plan(changed(snapshot, now=until - 1), WISH, ledger=ledger), snapshot) == {
+        "i8042": "given-up"
+    }
+    assert moves_of(plan(changed(snapshot, now=until), WISH, ledger=ledger), snapshot) == {
+        "i8042": "1"
+    }
 
 
 def test_after_the_hour_three_more_changes_are_needed_to_give_up_again() -> None:
@@ -129,7 +142,9 @@ def resets() -> dict[str, Snapshot]:
         "new generation": changed(snapshot, "i8042", affinity=s("5"), generation=2),
         "hotplug": changed(changed(snapshot, "i8042", affinity=s("5")), hotplug=True),
         "the driver's hint": changed(snapshot, "i8042", affinity=s("5"), hint=s("5")),
-        "the default": changed(changed(snapshot, "i8042", affinity=s("0-3")), default_affinity=s("0-3")),
+        "the default": changed(
+            changed(snapshot, "i8042", affinity=s("0-3")), default_affinity=s("0-3")
+        ),
     }
 
 
@@ -172,7 +187,9 @@ def test_with_on_drift_respect_the_kernels_resets_are_still_put_back(how: str) -
 def test_with_on_drift_respect_a_person_still_has_his_will() -> None:
     _, snapshot, ledger = drifted(*settled(), respect_drift=True)
     snapshot = changed(snapshot, overrides=(Override(irq_of(HOST, "i8042").identity, s("2")),))
-    assert moves_of(plan(snapshot, WISH, ledger=ledger, respect_drift=True), snapshot) == {"i8042": "2"}
+    assert moves_of(plan(snapshot, WISH, ledger=ledger, respect_drift=True), snapshot) == {
+        "i8042": "2"
+    }
 
 
 # The same watch over a NIC's settings
@@ -212,9 +229,16 @@ def test_a_setting_that_the_kernel_reset_is_not_counted(how: str) -> None:
 
 
 def test_a_mask_that_was_right_already_is_irqbals_from_then_on() -> None:
-    """irqbal need not have written it: who changes a mask that a policy claims and found right is somebody else all the same."""
+    """irqbal need not have written it: who changes a mask that a policy claims and found right is
+    somebody else all the same.
+    """
     irq = Irq(24, "0000:00:03.0/1/x", "x", affinity=CpuSet.of(1), effective=CpuSet.of(1))
-    host = Snapshot(now=100.0, default_affinity=CpuSet(range(2)), cpus=(Cpu(0, core=0), Cpu(1, core=1)), irqs=(irq,))
+    host = Snapshot(
+        now=100.0,
+        default_affinity=CpuSet(range(2)),
+        cpus=(Cpu(0, core=0), Cpu(1, core=1)),
+        irqs=(irq,),
+    )
     draft = Drafting(host, Ledger(), Settings())
     draft.place("pin", [Placement(24, CpuSet.of(1), "mine")])
     ledger = holding(Ledger(), decide(draft, Changes()), host)
@@ -224,4 +248,6 @@ def test_a_mask_that_was_right_already_is_irqbals_from_then_on() -> None:
     assert changes.drifted == {24}
     left = Drafting(host, Ledger(), Settings())
     left.place("pin", [Placement(24, None, "leave")])
-    assert holding(Ledger(), decide(left, Changes()), host).entries == {}, "what is left alone is nobody's"
+    assert holding(Ledger(), decide(left, Changes()), host).entries == {}, (
+        "what is left alone is nobody's"
+    )

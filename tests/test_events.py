@@ -1,4 +1,6 @@
-"""What the kernel announces by netlink, parsed and seen for real in a network namespace of the test's own."""
+"""What the kernel announces by netlink, parsed and seen for real in a network namespace of the
+test's own.
+"""
 
 from __future__ import annotations
 
@@ -14,31 +16,57 @@ from irqbal.kernel.events import Events, parse_uevent
 
 ROOT = Path(__file__).resolve().parent.parent
 needs_root = pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("ip"), reason="a network namespace needs root and iproute2"
+    os.geteuid() != 0 or not shutil.which("ip"),
+    reason="a network namespace needs root and iproute2",
 )
 
 
 def _uevent(action: str, subsystem: str, path: str = "/devices/x") -> bytes:
-    fields = [f"{action}@{path}", f"ACTION={action}", f"DEVPATH={path}", f"SUBSYSTEM={subsystem}", "SEQNUM=7"]
+    fields = [
+        f"{action}@{path}",
+        f"ACTION={action}",
+        f"DEVPATH={path}",
+        f"SUBSYSTEM={subsystem}",
+        "SEQNUM=7",
+    ]
     return "\0".join(fields).encode() + b"\0"
 
 
 @pytest.mark.parametrize(
     ("action", "subsystem", "about"),
     [
-        ("online", "cpu", {"cpu"}), ("offline", "cpu", {"cpu"}), ("add", "cpu", {"cpu"}), ("change", "cpu", set()),
-        ("add", "net", {"device"}), ("remove", "net", {"device"}), ("move", "net", {"device"}), ("bind", "pci",
-        {"device"}),
-        ("unbind", "virtio", {"device"}), ("add", "nvme", {"device"}), ("add", "queues", {"device"}),
-        ("add", "module", {"device"}), ("add", "input", set()), ("change", "block", set()), ("add", "usb", set()),
+        ("online", "cpu", {"cpu"}),
+        ("offline", "cpu", {"cpu"}),
+        ("add", "cpu", {"cpu"}),
+        ("change", "cpu", set()),
+        ("add", "net", {"device"}),
+        ("remove", "net", {"device"}),
+        ("move", "net", {"device"}),
+        ("bind", "pci", {"device"}),
+        ("unbind", "virtio", {"device"}),
+        ("add", "nvme", {"device"}),
+        ("add", "queues", {"device"}),
+        ("add", "module", {"device"}),
+        ("add", "input", set()),
+        ("change", "block", set()),
+        ("add", "usb", set()),
     ],
-)  # fmt: skip
+)
 def test_uevents(action: str, subsystem: str, about: set[str]) -> None:
     assert parse_uevent(_uevent(action, subsystem)) == about
 
 
-@pytest.mark.parametrize("data", [b"", b"\0\0", b"=", b"libudev\0\xfe\xed\xca\xfe",
-    b"add@/x\0ACTION\0SUBSYSTEM=net\0", b"\xff" * 99])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0\0",
+        b"=",
+        b"libudev\0\xfe\xed\xca\xfe",
+        b"add@/x\0ACTION\0SUBSYSTEM=net\0",
+        b"\xff" * 99,
+    ],
+)
 def test_what_is_no_uevent_is_about_nothing(data: bytes) -> None:
     assert parse_uevent(data) == set()
 
@@ -112,11 +140,16 @@ def test_links_of_other_namespaces_are_not_seen() -> None:
 @needs_root
 @pytest.mark.skipif(not shutil.which("ethtool"), reason="needs ethtool")
 def test_ethtools_changes_are_seen() -> None:
-    command = "ip tuntap add dev tun9 mode tun && ethtool -K tun9 gro off && ethtool --set-ring tun9 rx 1 || true"
+    command = (
+        "ip tuntap add dev tun9 mode tun && ethtool -K tun9 gro off && ethtool --set-ring "
+        "tun9 rx 1 || true"
+    )
     assert "ethtool" in _announced(command)
 
 
 @needs_root
 def test_overflow_means_that_everything_may_have_changed() -> None:
-    command = "for i in $(seq 400); do echo link set lo up; echo link set lo down; done | ip -batch -"
+    command = (
+        "for i in $(seq 400); do echo link set lo up; echo link set lo down; done | ip -batch -"
+    )
     assert _announced(command) == {"cpu", "device", "link"}

@@ -17,30 +17,58 @@ from irqbal.planner import Draft, Ledger, Settings
 from irqbal.threadload import ThreadLoads
 from test_rates import Bench, Line, near
 
-WINDOW = Measured(1.0, {1: 0.05, 2: 0.02, 3: 0.01}, {1: 1000, 2: 1000, 3: 10}, {"NET_RX": {0: 0.3, 1: 0.1}, "BLOCK": {0: 0.2}})
-
+WINDOW = Measured(
+    1.0,
+    {1: 0.05, 2: 0.02, 3: 0.01},
+    {1: 1000, 2: 1000, 3: 10},
+    {"NET_RX": {0: 0.3, 1: 0.1}, "BLOCK": {0: 0.2}},
+)
 
 
 def test_handlers_are_an_irqs_own_and_softirqs_are_shared_by_kind_and_belief() -> None:
-    hard, soft = costs_of(WINDOW, [Part(1, 1, 0, "net", 4.0, 3e-6), Part(2, 2, 0, "net", 1.0, 4e-6), Part(3, 1, 0, "block", 1.0, 1e-6)])
-    assert hard == {1: pytest.approx(5e-5), 2: pytest.approx(4e-5)}, "2 is shared by two handlers; 3 ran too seldom"
+    hard, soft = costs_of(
+        WINDOW,
+        [
+            Part(1, 1, 0, "net", 4.0, 3e-6),
+            Part(2, 2, 0, "net", 1.0, 4e-6),
+            Part(3, 1, 0, "block", 1.0, 1e-6),
+        ],
+    )
+    assert hard == {1: pytest.approx(5e-5), 2: pytest.approx(4e-5)}, (
+        "2 is shared by two handlers; 3 ran too seldom"
+    )
     # 1000 interrupts of 4 packets at 3 µs, and 500 interrupts at 4 µs: 12 to 2 of 0.3 s.
     assert soft == {1: pytest.approx(0.3 * 12 / 14 / 4000), 2: pytest.approx(0.3 * 2 / 14 / 500)}
 
 
 @given(
     spent=st.floats(0, 0.9),
-    irqs=st.lists(st.tuples(st.integers(MOST_OFTEN, 10**6), st.floats(0.01, 100), st.floats(0, 1e-3)), min_size=1, max_size=8),
+    irqs=st.lists(
+        st.tuples(st.integers(MOST_OFTEN, 10**6), st.floats(0.01, 100), st.floats(0, 1e-3)),
+        min_size=1,
+        max_size=8,
+    ),
 )
-def test_what_is_shared_out_is_what_was_spent(spent: float, irqs: list[tuple[int, float, float]]) -> None:
-    window = Measured(1.0, {}, {at: runs for at, (runs, _, _) in enumerate(irqs)}, {"NET_TX": {5: spent}})
-    _, soft = costs_of(window, [Part(at, 1, 5, "net", units, believed) for at, (_, units, believed) in enumerate(irqs)])
+def test_what_is_shared_out_is_what_was_spent(
+    spent: float, irqs: list[tuple[int, float, float]]
+) -> None:
+    window = Measured(
+        1.0, {}, {at: runs for at, (runs, _, _) in enumerate(irqs)}, {"NET_TX": {5: spent}}
+    )
+    _, soft = costs_of(
+        window,
+        [Part(at, 1, 5, "net", units, believed) for at, (_, units, believed) in enumerate(irqs)],
+    )
     shared = sum(soft[at] * runs * units for at, (runs, units, _) in enumerate(irqs))
-    assert shared == pytest.approx(spent, rel=1e-6, abs=1e-9 * sum(runs * units for runs, units, _ in irqs) * 1.1)
+    assert shared == pytest.approx(
+        spent, rel=1e-6, abs=1e-9 * sum(runs * units for runs, units, _ in irqs) * 1.1
+    )
 
 
 def test_where_no_time_is_visible_measured_costs_are_the_load() -> None:
-    bench = Bench({1: Line(1000, 1e-9, "0"), 2: Line(1000, 1e-9, "1"), 3: Line(10, 1e-9, "2")}, visible=False)
+    bench = Bench(
+        {1: Line(1000, 1e-9, "0"), 2: Line(1000, 1e-9, "1"), 3: Line(10, 1e-9, "2")}, visible=False
+    )
     meter = bench.pass_by(5).meter
     assert bench.load(1) == near(bench.load(2)) and not meter.time_visible
     assert meter.measured(WINDOW, [(1, 1, 0, "net"), (2, 1, 1, "net"), (3, 1, 2, "")]) == 2
@@ -51,7 +79,9 @@ def test_where_no_time_is_visible_measured_costs_are_the_load() -> None:
 
 
 def test_measured_costs_leave_the_rest_of_the_time_to_others() -> None:
-    """Two IRQs of a kind on one CPU: without measuring nobody could tell which is the expensive one."""
+    """Two IRQs of a kind on one CPU: without measuring nobody could tell which is the expensive
+    one.
+    """
     bench = Bench({1: Line(1000, 3.5e-4, "0"), 2: Line(1000, 5e-5, "0", "h")}, cpus=1)
     window = Measured(1.0, {1: 0.0}, {1: 1000}, {"NET_RX": {0: 0.35}})
     bench.pass_by(3)
@@ -59,7 +89,9 @@ def test_measured_costs_leave_the_rest_of_the_time_to_others() -> None:
     bench.pass_by(30)
     assert bench.load(1) == near(0.35) and bench.load(2) == near(0.05)
     bench.meter.unmeasure()
-    assert bench.pass_by(5).load(1) == near(0.35) and bench.load(2) == near(0.05), "it goes on from there"
+    assert bench.pass_by(5).load(1) == near(0.35) and bench.load(2) == near(0.05), (
+        "it goes on from there"
+    )
 
 
 def test_a_difference_that_is_noise_moves_nothing_and_a_new_life_is_learnt_anew() -> None:
@@ -86,7 +118,8 @@ def test_an_irqs_thread_is_the_irqs_load_and_threaded_napi_the_cpus() -> None:
         loads.update(before, after, 10.0)
         before = after
     assert loads.of_irq == {5: near(0.2)} and loads.of_cpu == {3: near(0.4)}
-    # An IRQ that fires now and then: where its thread was not looked at before, nothing is known, which is not nothing.
+    # An IRQ that fires now and then: where its thread was not looked at before, nothing is known,
+    # which is not nothing.
     held = dict(loads.of_irq)
     loads.update({}, {70: ThreadTime(5, 0, 60.0)}, 10.0)
     assert loads.of_irq == {5: pytest.approx(held[5])}
@@ -116,9 +149,10 @@ def test_threads_are_read_from_their_stat(tmp_path: Path) -> None:
     times = ThreadTimes(tmp_path, Kept())
     times.know([Thread(70, "irq/5-a) b", 5), Thread(71, "napi/eth0-8", None, "eth0")])
     assert times.read({5: 1}, {5: 2}) == {70: ThreadTime(5, 2, 1.5), 71: ThreadTime(None, 3, 3.0)}
-    assert set(times.read({5: 2}, {5: 2})) == {71}, "an IRQ that did not fire has no thread that ran"
+    assert set(times.read({5: 2}, {5: 2})) == {71}, (
+        "an IRQ that did not fire has no thread that ran"
+    )
     (tmp_path / "proc/71/stat").write_text("torn")
     assert set(times.read({5: 1}, {5: 2})) == {70}
     times.know([])
     assert times.read({}, {5: 2}) == {}
-

@@ -18,11 +18,21 @@ SHUT = "IPAddressDeny=::/0 0.0.0.0/0\nIPAddressAllow=::1/128 127.0.0.0/8"
     [
         ("", []),
         ("api: {listen: ['127.0.0.1:1', 'localhost:2', '[::1]:3', 'unix:/run/x']}", []),
-        ("api: {listen: ['0.0.0.0:1', '[::]:2', '10.0.0.5:3', 'db7.lan:4'], insecure: true}", ["0.0.0.0", "::", "10.0.0.5", "db7.lan"]),
+        (
+            "api: {listen: ['0.0.0.0:1', '[::]:2', '10.0.0.5:3', 'db7.lan:4'], insecure: true}",
+            ["0.0.0.0", "::", "10.0.0.5", "db7.lan"],
+        ),
         ("history: {mongodb: {url: 'mongodb://127.0.0.1:27017,localhost/irqbal'}}", []),
-        ("history: {mongodb: {url: 'mongodb://u:p%40@db1:27017,db2,[fd00::7]:1/irqbal?replicaSet=r'}}", ["db1", "db2", "fd00::7"]),
+        (
+            "history: {mongodb: {url: "
+            "'mongodb://u:p%40@db1:27017,db2,[fd00::7]:1/irqbal?replicaSet=r'}}",
+            ["db1", "db2", "fd00::7"],
+        ),
         ("history: {mongodb: {url: 'mongodb://%2Frun%2Fmongodb.sock'}}", []),
-        ("history: {mongodb: {url: 'mongodb+srv://cluster0.example.net/'}}", ["cluster0.example.net"]),
+        (
+            "history: {mongodb: {url: 'mongodb+srv://cluster0.example.net/'}}",
+            ["cluster0.example.net"],
+        ),
     ],
 )
 def test_addresses_beyond_this_host_are_found(text: str, names: list[str]) -> None:
@@ -48,8 +58,14 @@ def test_what_the_rules_shut_out_is_named(rules: str, shut: list[str]) -> None:
     ("text", "unit"),
     [
         ("0::/system.slice/irqbal.service\n", "irqbal.service"),
-        ("0::/system.slice/system-irqbal\\x2dpolicies.slice/irqbal-policies@3-41-0.service\n", "irqbal-policies@3-41-0.service"),
-        ("12:pids:/system.slice/irqbal.service\n1:name=systemd:/system.slice/irqbal.service\n", "irqbal.service"),
+        (
+            "0::/system.slice/system-irqbal\\x2dpolicies.slice/irqbal-policies@3-41-0.service\n",
+            "irqbal-policies@3-41-0.service",
+        ),
+        (
+            "12:pids:/system.slice/irqbal.service\n1:name=systemd:/system.slice/irqbal.service\n",
+            "irqbal.service",
+        ),
         ("0::/user.slice/user-0.slice/session-3.scope\n", ""),
         ("0::/\n", ""),
     ],

@@ -1,7 +1,8 @@
-"""Texts that nobody writes: a configuration may only be refused, a kernel's file never stops irqbal.
+"""Texts that nobody writes: a configuration may only be refused, a kernel's file never stops
+irqbal.
 
-Each test starts from texts of the right kind and damages them: bytes are changed, cut, doubled, put elsewhere, and
-numbers made absurd.
+Each test starts from texts of the right kind and damages them: bytes are changed, cut, doubled, put
+elsewhere, and numbers made absurd.
 """
 
 from __future__ import annotations
@@ -38,30 +39,75 @@ from trees import HOSTS, Disk, HostSpec, Nic, Other, Threaded, Upper, make_tree
 def fuzz(examples: int) -> settings:
     """Other accidents at every run."""
     return settings(
-        max_examples=examples, derandomize=False, database=None, deadline=None,
+        max_examples=examples,
+        derandomize=False,
+        database=None,
+        deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )  # fmt: skip
+    )
 
 
 CONFIGS = (
-    b"interval: 10s\ndry_run: false\nstate_dir: /var/lib/irqbal\non_exit: keep\non_drift: reassert\n"
+    b"interval: 10s\ndry_run: false\nstate_dir: /var/lib/irqbal\non_exit: keep\non_drift: "
+    b"reassert\n"
     b"banned_cpus: 0-3,8\n"
-    b"max_moves: 64\npolicies:\n  - isolate_cores: {kernel: true, cpus: \"\", except: {}}\n  - pin_irqs: {rules: []}\n"
-    b"  - pin_nic_queues: {interfaces: [\"*\"], cpus: local, xps: true}\n  - spread_by_rate: {min_gain: 5%}\n"
+    b'max_moves: 64\npolicies:\n  - isolate_cores: {kernel: true, cpus: "", except: {}}\n  - '
+    b"pin_irqs: {rules: []}\n"
+    b'  - pin_nic_queues: {interfaces: ["*"], cpus: local, xps: true}\n  - spread_by_rate: '
+    b"{min_gain: 5%}\n"
     b"observers: []\n",
-    b"# a comment\npolicies:\n- spread_by_rate\n- pin_irqs:\n    rules:\n    - {irq: 'eth*', cpus: 4-7}\n"
-    b"    - queue: \"a b\"\n"
+    b"# a comment\npolicies:\n- spread_by_rate\n- pin_irqs:\n    rules:\n    - {irq: 'eth*', cpus: "
+    b"4-7}\n"
+    b'    - queue: "a b"\n'
     b"      leave: |\n        text\n        more\n...\n",
     b"a: &a {x: [1, 2, *b], y: &b ~}\n? [k]\n: !!int 0x10\n<<: *a\n%TAG ! x\n--- >-\n folded\n",
 )
 TOKENS = (
-    b"", b"\0", b"\n", b"\t", b":", b": ", b"- ", b"{", b"}", b"[", b"]", b",", b"-", b"&a ", b"*a", b"!!", b"%",
-    b"|\n", b"'", b'"',
-    b"4294967296", b"9" * 25, b"9" * 5000, b"-1", b"0x", b"\xff", b"\xc2\xb2", b"\xd9\xa3", b"\xef\xbb\xbf",
-    b"\xe2\x80\xa8", b"CPU0",
-    b"policies", b"interval: ", b"nan", b"inf", b"0-8191", b"1-0", b"0-3:1/2", b"f" * 2100, b"(null)", b"isolated",
-    b"=", b"@", b" ",
-)  # fmt: skip
+    b"",
+    b"\0",
+    b"\n",
+    b"\t",
+    b":",
+    b": ",
+    b"- ",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b"-",
+    b"&a ",
+    b"*a",
+    b"!!",
+    b"%",
+    b"|\n",
+    b"'",
+    b'"',
+    b"4294967296",
+    b"9" * 25,
+    b"9" * 5000,
+    b"-1",
+    b"0x",
+    b"\xff",
+    b"\xc2\xb2",
+    b"\xd9\xa3",
+    b"\xef\xbb\xbf",
+    b"\xe2\x80\xa8",
+    b"CPU0",
+    b"policies",
+    b"interval: ",
+    b"nan",
+    b"inf",
+    b"0-8191",
+    b"1-0",
+    b"0-3:1/2",
+    b"f" * 2100,
+    b"(null)",
+    b"isolated",
+    b"=",
+    b"@",
+    b" ",
+)
 
 
 def damaged(text: bytes, seed: int, times: int) -> bytes:
@@ -94,7 +140,9 @@ def accidents(*texts: bytes) -> st.SearchStrategy[bytes]:
 
 
 def _kernel_texts(path: str) -> tuple[bytes, ...]:
-    return tuple((HOSTS / name / path).read_bytes() for name in ("firecracker-2cpus", "vm-isolcpus-offline"))
+    return tuple(
+        (HOSTS / name / path).read_bytes() for name in ("firecracker-2cpus", "vm-isolcpus-offline")
+    )
 
 
 # Configurations: 10,000
@@ -131,7 +179,8 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 # Files of the kernel: 10,000
 
 GIC = (
-    b"           CPU0       CPU1       \n 11:    5134553    5067313     GICv3  30 Level     arch_timer\n"
+    b"           CPU0       CPU1       \n 11:    5134553    5067313     GICv3  30 Level     "
+    b"arch_timer\n"
     b" 46:          0          3ITS-PCI-MSI-0000:01:00.0   1 Edge      eth0-TxRx-0, x\n"
     b"IPI0:      1302       2410   Rescheduling\nErr: 0\n"
 )
@@ -185,8 +234,12 @@ def test_netlink(data: bytes) -> None:
 
 
 @fuzz(850)
-@given(accidents(b"quiet isolcpus=managed_irq,domain,1-3 nohz_full=0-7:1/2 -- isolcpus=2",
-    b"isolcpus=2-N nohz_full=all"))
+@given(
+    accidents(
+        b"quiet isolcpus=managed_irq,domain,1-3 nohz_full=0-7:1/2 -- isolcpus=2",
+        b"isolcpus=2-N nohz_full=all",
+    )
+)
 def test_command_line(data: bytes) -> None:
     for cpus in parse_cmdline(data.decode("utf-8", "backslashreplace")).values():
         assert isinstance(cpus, CpuSet)
@@ -195,11 +248,21 @@ def test_command_line(data: bytes) -> None:
 def _host(root: Path) -> Path:
     """A small host with everything in it."""
     spec = HostSpec(
-        nodes=2, isolated="3", nohz_full="3", cmdline="isolcpus=managed_irq,2",
-        partitions={"a/b": ("isolated", "1")}, uppers=(Upper("bond0", ("eth0",)),),
-        devices=(Nic("ice", "eth0"), Nic("virtio_net", "eth1"), Disk("nvme", "nvme0"), Other("x", ("y",))),
-        threads_running=(Threaded("irq/30-ice", "0-3", 1, 77),), capacity={1: 512},
-    )  # fmt: skip
+        nodes=2,
+        isolated="3",
+        nohz_full="3",
+        cmdline="isolcpus=managed_irq,2",
+        partitions={"a/b": ("isolated", "1")},
+        uppers=(Upper("bond0", ("eth0",)),),
+        devices=(
+            Nic("ice", "eth0"),
+            Nic("virtio_net", "eth1"),
+            Disk("nvme", "nvme0"),
+            Other("x", ("y",)),
+        ),
+        threads_running=(Threaded("irq/30-ice", "0-3", 1, 77),),
+        capacity={1: 512},
+    )
     make_tree(root, spec)
     return root
 
@@ -216,7 +279,9 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _host(tmp_path_factory.mktemp("scratch"))
 
 
-def _damage_one(folder: Path, choice: int, seed: int, times: int, use: Callable[[Path], None]) -> None:
+def _damage_one(
+    folder: Path, choice: int, seed: int, times: int, use: Callable[[Path], None]
+) -> None:
     """Run with one file of the tree damaged, and put it right again."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     path = files[choice % len(files)]
@@ -229,7 +294,11 @@ def _damage_one(folder: Path, choice: int, seed: int, times: int, use: Callable[
 
 
 @fuzz(1000)
-@given(accidents(b"isolated\n", b"isolated invalid (x)\n", b"member\n"), accidents(*LISTS), accidents(b"0-1\n"))
+@given(
+    accidents(b"isolated\n", b"isolated invalid (x)\n", b"member\n"),
+    accidents(*LISTS),
+    accidents(b"0-1\n"),
+)
 def test_cgroups(scratch: Path, state: bytes, cpus: bytes, at_root: bytes) -> None:
     base = scratch / "sys/fs/cgroup"
     (base / "a/b/cpuset.cpus.partition").write_bytes(state)
@@ -244,9 +313,11 @@ def test_cgroups(scratch: Path, state: bytes, cpus: bytes, at_root: bytes) -> No
 
 @fuzz(400)
 @given(
-    accidents(b"irq/30-ice\n", b"napi/eth0-8193\n"), accidents(b"77 (irq/30) S 2 " + b"0 " * 34 + b"3 0 0\n"),
-    accidents(b"Name:\tx\nCpus_allowed_list:\t0-3\n"), accidents(b"77 78 \n"),
-)  # fmt: skip
+    accidents(b"irq/30-ice\n", b"napi/eth0-8193\n"),
+    accidents(b"77 (irq/30) S 2 " + b"0 " * 34 + b"3 0 0\n"),
+    accidents(b"Name:\tx\nCpus_allowed_list:\t0-3\n"),
+    accidents(b"77 78 \n"),
+)
 def test_threads(scratch: Path, comm: bytes, stat: bytes, status: bytes, children: bytes) -> None:
     for name, data in (("comm", comm), ("stat", stat), ("status", status)):
         (scratch / f"proc/77/{name}").write_bytes(data)
@@ -257,7 +328,8 @@ def test_threads(scratch: Path, comm: bytes, stat: bytes, status: bytes, childre
 @fuzz(150)
 @given(st.integers(0, 10**6), st.integers(0, 2**32), st.integers(1, 5))
 def test_whole_host_with_one_file_damaged(folder: Path, choice: int, seed: int, times: int) -> None:
-    """Only a file without which nothing can be done (the online CPUs) may make a HostError; the rest is done without.
+    """Only a file without which nothing can be done (the online CPUs) may make a HostError; the
+    rest is done without.
     """
 
     def use(path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The history in SQLite: what goes in comes back, summed as it should be, whatever happens to the file, the disk or the process."""
+"""The history in SQLite: what goes in comes back, summed as it should be, whatever happens to the
+file, the disk or the process.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ assert T0 % 3600 == 0
 A, B = "0000:00:03.0/1/eth0-TxRx-0", "0000:00:04.0/1/nvme0q1"
 
 
-def sample(sequence: int, wall: float, seconds: float = 60.0, states: tuple[State, ...] = (), **values: int) -> Sample:
+def sample(
+    sequence: int, wall: float, seconds: float = 60.0, states: tuple[State, ...] = (), **values: int
+) -> Sample:
     """Values as `a0=5`: IRQ A on CPU 0."""
     names = {"a": A, "b": B}
     cells = {Series("irq", names[key[0]], int(key[1:])): value for key, value in values.items()}
@@ -51,7 +55,9 @@ def filled(path: Path, hours: int = 3) -> SqliteHistory:
 def test_blobs_come_back(values: dict[int, int], size: int) -> None:
     numbers = blobs.unpack(blobs.pack(values, size))
     assert len(numbers) == size
-    assert {index: number for index, number in enumerate(numbers) if number} == {k: v for k, v in values.items() if v}
+    assert {index: number for index, number in enumerate(numbers) if number} == {
+        k: v for k, v in values.items() if v
+    }
 
 
 @given(st.binary(max_size=200))
@@ -65,8 +71,29 @@ def test_what_is_no_blob_is_a_value_error(data: bytes) -> None:
 def test_samples_and_decisions_come_back_as_they_went_in(tmp_path: Path) -> None:
     state = State(A, 24, "eth0-TxRx-0", "0000:00:03.0", "eth0/rxtx-0", "0-3", "2")
     first = sample(1, T0 + 60, states=(state,), a0=10, b1=3)
-    second = Sample(2, "boot-2", T0 + 120, 59.5, {Series("row", "LOC", 3): 2**40, Series("time", "softirq", 0): 7})
-    decision = Decision(3, "boot-2", T0 + 121, 9, "move", A, 24, "eth0-TxRx-0", "pin", "place", "0-3", "2", "written", "why")
+    second = Sample(
+        2,
+        "boot-2",
+        T0 + 120,
+        59.5,
+        {Series("row", "LOC", 3): 2**40, Series("time", "softirq", 0): 7},
+    )
+    decision = Decision(
+        3,
+        "boot-2",
+        T0 + 121,
+        9,
+        "move",
+        A,
+        24,
+        "eth0-TxRx-0",
+        "pin",
+        "place",
+        "0-3",
+        "2",
+        "written",
+        "why",
+    )
     store = SqliteHistory(tmp_path / FILE)
     store.add_sample(first)
     store.add_sample(second)
@@ -86,7 +113,10 @@ def test_series_sum_by_cpu_and_by_irq_from_the_right_roll_up(tmp_path: Path) -> 
     for step in (60, 300, 900, 3600):
         points = store.series(Query(T0, T0 + 3 * 3600, step))
         assert len(points) == 3 * 3600 // step
-        assert all(point.seconds == step and point.counts == {"0": step // 6, "1": step // 15} for point in points), step
+        assert all(
+            point.seconds == step and point.counts == {"0": step // 6, "1": step // 15}
+            for point in points
+        ), step
     by_irq = store.series(Query(T0, T0 + 7200, 7200, by="irq"))
     assert [point.counts for point in by_irq] == [{A: 11 * 120, B: 3 * 120}]
     only_b = store.series(Query(T0, T0 + 7200, 3600, identities=(B,)))
@@ -95,7 +125,9 @@ def test_series_sum_by_cpu_and_by_irq_from_the_right_roll_up(tmp_path: Path) -> 
     store.close()
 
 
-def test_roll_ups_are_written_as_samples_arrive_and_made_up_for_after_a_kill(tmp_path: Path) -> None:
+def test_roll_ups_are_written_as_samples_arrive_and_made_up_for_after_a_kill(
+    tmp_path: Path,
+) -> None:
     store = filled(tmp_path / FILE, hours=1)
     db = sqlite3.connect(tmp_path / FILE)
     full = db.execute("SELECT count(*) FROM rollup WHERE step = 300").fetchone()[0]
@@ -115,9 +147,13 @@ def test_a_gap_is_a_gap(tmp_path: Path) -> None:
     for minute in (*range(1, 11), *range(31, 41)):
         store.add_sample(sample(store.next_sequence(), T0 + minute * 60, a0=10))
     points = store.series(Query(T0, T0 + 3600, 300))
-    assert [(point.start - T0) / 300 for point in points] == [0, 1, 6, 7], "no zeros for what nobody saw"
+    assert [(point.start - T0) / 300 for point in points] == [0, 1, 6, 7], (
+        "no zeros for what nobody saw"
+    )
     hour = store.series(Query(T0, T0 + 3600, 3600))
-    assert [(point.seconds, point.counts) for point in hour] == [(1200.0, {"0": 200})], "a rate over what was covered, not over the hour"
+    assert [(point.seconds, point.counts) for point in hour] == [(1200.0, {"0": 200})], (
+        "a rate over what was covered, not over the hour"
+    )
     store.close()
 
 
@@ -130,7 +166,9 @@ def test_a_clock_that_is_stepped_makes_no_spike(tmp_path: Path, step: float) -> 
     for length in (60, 300, 3600):
         points = store.series(Query(T0, T0 + 5 * 3600, length))
         assert sum(point.counts["0"] for point in points) == 1200
-        assert all(point.counts["0"] / point.seconds == pytest.approx(10 / 60) for point in points), length
+        assert all(
+            point.counts["0"] / point.seconds == pytest.approx(10 / 60) for point in points
+        ), length
     store.close()
 
 
@@ -142,7 +180,9 @@ def test_what_is_old_goes_and_coarser_sums_stay(tmp_path: Path) -> None:
     now = T0 + 6 * 3600
     assert store.prune(now) > 200
     points = store.series(Query(T0, now, 60))
-    assert sum(point.counts["0"] for point in points) == 3600, "what is old is read from what is left of it"
+    assert sum(point.counts["0"] for point in points) == 3600, (
+        "what is old is read from what is left of it"
+    )
     assert [round(point.seconds) for point in points[:4]] == [3600, 3600, 3600, 3600]
     assert points[-1].seconds == 60
     assert store.check() == "ok"
@@ -166,7 +206,9 @@ def test_what_is_not_shipped_yet_is_not_deleted(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     filled(tmp_path / FILE, hours=1).close()
     data = bytearray((tmp_path / FILE).read_bytes())
     random.seed(1)
@@ -179,14 +221,20 @@ def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(tmp_path: Path, caplo
     assert "was moved to" in caplog.text
     store.add_sample(sample(store.next_sequence(), T0, a0=1))
     store.close()
-    aside = [path for path in tmp_path.iterdir() if ".corrupt-" in path.name and path.name.count("-") == 1]
+    aside = [
+        path
+        for path in tmp_path.iterdir()
+        if ".corrupt-" in path.name and path.name.count("-") == 1
+    ]
     assert len(aside) == 1 and aside[0].read_bytes() == data
 
 
 def test_a_file_that_is_damaged_under_the_daemon_is_replaced(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path, "host", Keep(), outbox=False)
     for minute in range(200):
-        keeper.record("boot", Recorded(T0 + minute * 60, 60.0, {Series("irq", A, 0): minute + 1}, ()), [])
+        keeper.record(
+            "boot", Recorded(T0 + minute * 60, 60.0, {Series("irq", A, 0): minute + 1}, ()), []
+        )
     with (tmp_path / FILE).open("r+b") as file:
         file.write(b"garbage" * 100_000)
     (tmp_path / f"{FILE}-wal").write_bytes(b"more garbage" * 10_000)
@@ -239,14 +287,20 @@ assert keeper.waiting() == 0, "room again: what waited is written"
 assert keeper.store.next_sequence() - 1 == total - dropped
 keeper.close()
 print("stored", stored, "waiting", waiting, "dropped", dropped)
-"""
+"""  # noqa: E501
 
 
 def test_a_full_disk_of_2_mb_stops_nothing_and_what_is_lost_is_counted(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     folder.mkdir()
     script = _FULL.format(tests=str(Path(__file__).parent), folder=str(folder))
-    done = subprocess.run(["unshare", "-m", sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(
+        ["unshare", "-m", sys.executable, "-c", script],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert done.stderr.count("Traceback") == 0
 
@@ -268,11 +322,15 @@ _WRITER = textwrap.dedent("""
 """)
 
 
-def test_killed_at_a_hundred_random_moments_at_most_the_sample_in_flight_is_missing(tmp_path: Path) -> None:
+def test_killed_at_a_hundred_random_moments_at_most_the_sample_in_flight_is_missing(
+    tmp_path: Path,
+) -> None:
     acknowledged = 0
     number = 1
     for _ in range(100):
-        writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(tmp_path), str(number)], stdout=subprocess.PIPE)
+        writer = subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(tmp_path), str(number)], stdout=subprocess.PIPE
+        )
         assert writer.stdout is not None
         writer.stdout.readline()
         time.sleep(random.uniform(0.0, 0.05))
@@ -289,7 +347,9 @@ def test_killed_at_a_hundred_random_moments_at_most_the_sample_in_flight_is_miss
     assert acknowledged <= len(found) <= acknowledged + 100
     assert all(set(item.values.values()) == {100} for item in found)
     points = store.series(Query(1.8e9, 1.8e9 + number * 10, 300.0))
-    assert all(sum(point.counts.values()) == pytest.approx(point.seconds * 3000) for point in points), "no spike, no hole"
+    assert all(
+        sum(point.counts.values()) == pytest.approx(point.seconds * 3000) for point in points
+    ), "no spike, no hole"
     assert sum(sum(point.counts.values()) for point in points) == len(found) * 30_000
     store.close()
 
@@ -305,5 +365,8 @@ def test_a_sample_that_cannot_be_stored_leaves_no_trace(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.IntegrityError):
         store.add_sample(msgspec.structs.replace(sample(1, T0 + 120, b1=1)))
     store.add_sample(sample(2, T0 + 120, b1=7))
-    assert [dict(item.values) for item in store.samples(0, 1e12)] == [{Series("irq", A, 0): 1}, {Series("irq", B, 1): 7}]
+    assert [dict(item.values) for item in store.samples(0, 1e12)] == [
+        {Series("irq", A, 0): 1},
+        {Series("irq", B, 1): 7},
+    ]
     store.close()

@@ -1,4 +1,6 @@
-"""The daemon and its history, on this machine's own kernel: killed at any moment, and read back by the commands."""
+"""The daemon and its history, on this machine's own kernel: killed at any moment, and read back by
+the commands.
+"""
 
 from __future__ import annotations
 
@@ -36,18 +38,30 @@ def own_masks() -> Iterator[None]:
 
 def _config(tmp_path: Path, policies: str = "[]") -> Path:
     path = tmp_path / "irqbal.yaml"
-    path.write_text(f"interval: 100ms\nstate_dir: {tmp_path}\nhistory: {{every: 100ms}}\npolicies: {policies}\n")
+    path.write_text(
+        f"interval: 100ms\nstate_dir: {tmp_path}\nhistory: {{every: 100ms}}\npolicies: {policies}\n"
+    )
     return path
 
 
 @pytest.mark.timeout(600)
-def test_a_daemon_killed_at_random_moments_leaves_a_sound_history_without_spikes(tmp_path: Path) -> None:
+def test_a_daemon_killed_at_random_moments_leaves_a_sound_history_without_spikes(
+    tmp_path: Path,
+) -> None:
     config = _config(tmp_path)
     began = time.time()
     for number in range(KILLS):
         with (tmp_path / "log").open("wb") as out:
-            process = subprocess.Popen([IRQBAL, "daemon", "-c", str(config)], stdout=out, stderr=out)
-        wait_for(lambda process=process: "ready:" in (tmp_path / "log").read_text() or process.poll() is not None, 30, tmp_path / "log")
+            process = subprocess.Popen(
+                [IRQBAL, "daemon", "-c", str(config)], stdout=out, stderr=out
+            )
+        wait_for(
+            lambda process=process: (
+                "ready:" in (tmp_path / "log").read_text() or process.poll() is not None
+            ),
+            30,
+            tmp_path / "log",
+        )
         time.sleep(random.uniform(0.0, 0.8))
         process.send_signal(signal.SIGKILL)
         assert process.wait(10) == -signal.SIGKILL, number
@@ -57,20 +71,36 @@ def test_a_daemon_killed_at_random_moments_leaves_a_sound_history_without_spikes
     assert len(samples) > KILLS, "most runs must have recorded something"
     numbers = [item.sequence for item in samples]
     kept = {item.sequence for item in store.decisions(0, 1e12)}
-    assert sorted({*numbers, *kept}) == list(range(1, max(numbers) + 1)), "none between two others is missing"
-    assert sum(item.seconds for item in samples) <= time.time() - began, "what nobody saw is not made up"
+    assert sorted({*numbers, *kept}) == list(range(1, max(numbers) + 1)), (
+        "none between two others is missing"
+    )
+    assert sum(item.seconds for item in samples) <= time.time() - began, (
+        "what nobody saw is not made up"
+    )
     for item in samples:
         assert 0.01 < item.seconds < 30
         # A total taken for a difference would be millions of interrupts a second.
-        assert sum(value for series, value in item.values.items() if series.kind == "irq") / item.seconds < 200_000
-        assert all(value / item.seconds < 100_000 for series, value in item.values.items() if series.name == "LOC")
+        assert (
+            sum(value for series, value in item.values.items() if series.kind == "irq")
+            / item.seconds
+            < 200_000
+        )
+        assert all(
+            value / item.seconds < 100_000
+            for series, value in item.values.items()
+            if series.name == "LOC"
+        )
     store.close()
 
 
 def test_the_commands_read_what_the_daemon_recorded(tmp_path: Path) -> None:
     number = machine.movable()[-1]
     cpu = "0"
-    config = _config(tmp_path, f"[{{pin_irqs: {{rules: [{{irq: '{number}', cpus: {cpu}}}, {{irq: '{machine.managed()[0]}', cpus: 0}}]}}}}]")
+    config = _config(
+        tmp_path,
+        f"[{{pin_irqs: {{rules: [{{irq: '{number}', cpus: {cpu}}}, {{irq: "
+        f"'{machine.managed()[0]}', cpus: 0}}]}}}}]",
+    )
     with daemon("-c", str(config), log=tmp_path / "log"):
         wait_for((tmp_path / FILE).exists, 10, tmp_path / "log")
         Path("/proc/irq", str(number), "smp_affinity_list").read_text()
@@ -82,26 +112,55 @@ def test_the_commands_read_what_the_daemon_recorded(tmp_path: Path) -> None:
             time.sleep(0.05)
         # The daemon goes on while others read.
         lines = irqbal("decisions", "-c", str(config), "--start", "1h").stdout.splitlines()
-        assert any(f"IRQ {number} (" in line and "-> 0 [written]" in line and "pin_irqs: rule 1" in line for line in lines)
+        assert any(
+            f"IRQ {number} (" in line and "-> 0 [written]" in line and "pin_irqs: rule 1" in line
+            for line in lines
+        )
         assert any("refusal" in line and "the kernel owns its affinity" in line for line in lines)
-        points = json.loads(irqbal("history", "all", "-c", str(config), "--start", "1h", "--step", "1s", "--json").stdout)
+        points = json.loads(
+            irqbal(
+                "history", "all", "-c", str(config), "--start", "1h", "--step", "1s", "--json"
+            ).stdout
+        )
         assert sum(sum(point["counts"].values()) for point in points) > 0
-        table = irqbal("history", "all", "-c", str(config), "--start", "20260101-000000", "--step", "1h", "--csv").stdout.splitlines()
+        table = irqbal(
+            "history",
+            "all",
+            "-c",
+            str(config),
+            "--start",
+            "20260101-000000",
+            "--step",
+            "1h",
+            "--csv",
+        ).stdout.splitlines()
         assert table[0].startswith("time,seconds,cpu") and len(table) >= 2
     out = tmp_path / "out.jsonl"
     irqbal("export", str(out), "-c", str(config), "--start", "1h")
     records = [json.loads(line) for line in out.read_text().splitlines()]
     store = SqliteHistory(tmp_path / FILE, read_only=True)
     assert len(records) == len(list(store.samples(0, 1e12)))
-    exported = sum(sum(cells.values()) for record in records for cells in record.get("irq", {}).values())
-    stored = sum(sum(point.counts.values()) for point in store.series(Query(time.time() - 3600, time.time() + 10, 60)))
+    exported = sum(
+        sum(cells.values()) for record in records for cells in record.get("irq", {}).values()
+    )
+    stored = sum(
+        sum(point.counts.values())
+        for point in store.series(Query(time.time() - 3600, time.time() + 10, 60))
+    )
     assert exported == stored > 0
     store.close()
-    assert irqbal("history", "no-such-irq", "-c", str(config), check=3).stderr.startswith("irqbal: the history knows no IRQ")
-    assert "is no time" in irqbal("history", "all", "-c", str(config), "--start", "yesterday", check=2).stderr
+    assert irqbal("history", "no-such-irq", "-c", str(config), check=3).stderr.startswith(
+        "irqbal: the history knows no IRQ"
+    )
+    assert (
+        "is no time"
+        in irqbal("history", "all", "-c", str(config), "--start", "yesterday", check=2).stderr
+    )
 
 
-def test_the_daemon_starts_without_mongodb_ships_when_it_comes_and_cycles_on_time_meanwhile(tmp_path: Path) -> None:
+def test_the_daemon_starts_without_mongodb_ships_when_it_comes_and_cycles_on_time_meanwhile(
+    tmp_path: Path,
+) -> None:
     server = Mongod(tmp_path / "mongod")
     config = _config(tmp_path)
     address = f"mongodb://127.0.0.1:{server.port}"
@@ -124,8 +183,26 @@ def test_the_daemon_starts_without_mongodb_ships_when_it_comes_and_cycles_on_tim
         assert set(there) <= set(here)
         # What the last second gave may still be in the outbox: the next run ships it.
         with daemon("-c", str(config), log=log):
-            wait_for(lambda: set(here) <= {item.sequence for item in remote.samples(0, time.time() + 10)}, 60, log)
-        again = irqbal("history", "all", "-c", str(config), "--store", f"{address}/fleet", "--start", "1h", "--json", "--step", "1h")
+            wait_for(
+                lambda: (
+                    set(here) <= {item.sequence for item in remote.samples(0, time.time() + 10)}
+                ),
+                60,
+                log,
+            )
+        again = irqbal(
+            "history",
+            "all",
+            "-c",
+            str(config),
+            "--store",
+            f"{address}/fleet",
+            "--start",
+            "1h",
+            "--json",
+            "--step",
+            "1h",
+        )
         assert sum(sum(point["counts"].values()) for point in json.loads(again.stdout)) > 0
         remote.close()
         history.close()

@@ -1,4 +1,6 @@
-"""Policy hosts that systemd starts, each a unit of its own: the daemon asks through a socket, and ends one that is stuck by its pid."""
+"""Policy hosts that systemd starts, each a unit of its own: the daemon asks through a socket, and
+ends one that is stuck by its pid.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ from irqbal.planner import Ledger, Settings
 from irqbal.policies import DEADLINE, Policies, Stopped
 
 HOST = host(cpus(4), lone("i8042", "ttyS0"))
-GOOD = f"@hookimpl\ndef irqbal_place(snapshot):\n    yield Placement({irq_of(HOST, 'i8042').number}, CpuSet.of(1), 'good')\n"
+GOOD = (
+    "@hookimpl\ndef irqbal_place(snapshot):\n    yield "
+    f"Placement({irq_of(HOST, 'i8042').number}, CpuSet.of(1), 'good')\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +37,20 @@ def site() -> Iterator[Site]:
     with pytest.MonkeyPatch.context() as patch, installation(patch) as made:
         made.install("good", GOOD)
         for name, body in {
-            "hang": "while True: pass", "exits": "import os; os._exit(3)", "reads": "import sys; sys.stdin.readline(); sys.exit(7)",
-            "forges": "import os\n    for fd in range(3, 9):\n        try: os.write(fd, b'\\xff' * 64)\n        except OSError: pass",
-        }.items():  # fmt: skip
-            made.install(name, f"@hookimpl\ndef irqbal_place(snapshot):\n    {body}\n    yield Note('x')\n")
-        made.install("watches", "@hookimpl\ndef irqbal_cycle_done(record):\n    raise ValueError('seen %d' % record.cycle)\n")
+            "hang": "while True: pass",
+            "exits": "import os; os._exit(3)",
+            "reads": "import sys; sys.stdin.readline(); sys.exit(7)",
+            "forges": "import os\n    for fd in range(3, 9):\n        try: os.write(fd, b'\\xff' * "
+            "64)\n        except OSError: pass",
+        }.items():
+            made.install(
+                name, f"@hookimpl\ndef irqbal_place(snapshot):\n    {body}\n    yield Note('x')\n"
+            )
+        made.install(
+            "watches",
+            "@hookimpl\ndef irqbal_cycle_done(record):\n    raise ValueError('seen %d' % "
+            "record.cycle)\n",
+        )
         yield made
 
 
@@ -49,7 +63,9 @@ def sockets(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def bound(site: Site, *names: str, kind: hosting.Kind = "policies") -> Policies:
     found = site.found()
-    made = Policies([Entry(found[name], index, Node(1, {})) for index, name in enumerate(names)], kind)
+    made = Policies(
+        [Entry(found[name], index, Node(1, {})) for index, name in enumerate(names)], kind
+    )
     assert made.bind() == []
     return made
 
@@ -66,21 +82,32 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_a_connection_starts_a_host_which_is_nobody_and_no_child_of_ours(site: Site, sockets: Path) -> None:
+def test_a_connection_starts_a_host_which_is_nobody_and_no_child_of_ours(
+    site: Site, sockets: Path
+) -> None:
     policies = bound(site, "good")
     made, failures = ask(policies)
     assert (moves_of(made, HOST), failures) == ({"i8042": "1"}, ())
     pid = policies.pid
     assert pid is not None
     status = Path(f"/proc/{pid}/status").read_text()
-    assert re.search(r"^Uid:\t[1-9]", status, re.M) and not re.search(rf"^PPid:\t{os.getpid()}$", status, re.M)
-    assert Path(f"/proc/{pid}/fd/0").readlink() == Path("/dev/null"), "who reads standard input reads nothing of ours"
+    assert re.search(r"^Uid:\t[1-9]", status, re.M) and not re.search(
+        rf"^PPid:\t{os.getpid()}$", status, re.M
+    )
+    assert Path(f"/proc/{pid}/fd/0").readlink() == Path("/dev/null"), (
+        "who reads standard input reads nothing of ours"
+    )
     policies.close()
     machine.wait_for(lambda: gone(pid), 5)
 
 
-@pytest.mark.parametrize(("bad", "code"), [("hang", "deadline"), ("exits", "crashed"), ("reads", "crashed"), ("forges", "garbage")])
-def test_who_misbehaves_is_ended_and_set_aside_and_the_others_go_on(site: Site, sockets: Path, bad: str, code: str) -> None:
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [("hang", "deadline"), ("exits", "crashed"), ("reads", "crashed"), ("forges", "garbage")],
+)
+def test_who_misbehaves_is_ended_and_set_aside_and_the_others_go_on(
+    site: Site, sockets: Path, bad: str, code: str
+) -> None:
     policies = bound(site, bad, "good")
     first = policies.pid
     assert first is not None
@@ -114,7 +141,9 @@ def test_observers_have_a_socket_of_their_own(site: Site, sockets: Path) -> None
     observers.close()
 
 
-def test_where_nobody_listens_the_error_says_what_to_start(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nobody_listens_the_error_says_what_to_start(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(hosting.FOLDER, str(tmp_path))
     with pytest.raises(PolicyHostError, match=r"systemctl start irqbal-policies.socket"):
         bound(site, "good")
@@ -128,7 +157,9 @@ def test_closed_before_it_was_ready_it_ends_by_itself(site: Site, sockets: Path)
         assert policies.pid is None
         policies.close()
     listener = next(
-        int(path.name) for path in Path("/proc").glob("[0-9]*") if str(sockets / "policies").encode() in _command(path)
+        int(path.name)
+        for path in Path("/proc").glob("[0-9]*")
+        if str(sockets / "policies").encode() in _command(path)
     )
     children = Path(f"/proc/{listener}/task/{listener}/children")
     machine.wait_for(lambda: all(gone(int(pid)) for pid in children.read_text().split()), 10)

@@ -29,16 +29,31 @@ HEAD = "            CPU0       CPU1       "
 
 
 def test_x86_before_6_8_packs_the_address_into_hwirq() -> None:
-    row = _parse(HEAD, " 34:          0         15   PCI-MSI 67633156-edge      virtio2-output.1")["34"]
+    row = _parse(HEAD, " 34:          0         15   PCI-MSI 67633156-edge      virtio2-output.1")[
+        "34"
+    ]
     assert row == Row(
-        "34", 34, (0, 15), "PCI-MSI", 67633156, "edge", "virtio2-output.1",
-        "PCI-MSI 67633156-edge      virtio2-output.1"
+        "34",
+        34,
+        (0, 15),
+        "PCI-MSI",
+        67633156,
+        "edge",
+        "virtio2-output.1",
+        "PCI-MSI 67633156-edge      virtio2-output.1",
     )
 
 
 def test_x86_from_6_8_on_the_chip_bears_the_address() -> None:
-    row = _parse(HEAD, " 38:          0       4095 PCI-MSIX-0000:00:03.0   1-edge      virtio2-input.0")["38"]
-    assert (row.chip, row.hwirq, row.trigger, row.action) == ("PCI-MSIX-0000:00:03.0", 1, "edge", "virtio2-input.0")
+    row = _parse(
+        HEAD, " 38:          0       4095 PCI-MSIX-0000:00:03.0   1-edge      virtio2-input.0"
+    )["38"]
+    assert (row.chip, row.hwirq, row.trigger, row.action) == (
+        "PCI-MSIX-0000:00:03.0",
+        1,
+        "edge",
+        "virtio2-input.0",
+    )
 
 
 def test_io_apic_rows() -> None:
@@ -63,7 +78,9 @@ def test_aarch64_gic_and_its() -> None:
 
 
 def test_row_without_a_blank_before_the_chip() -> None:
-    """arm64's irq_chip names are right-aligned in eight columns, and longer ones touch the last count."""
+    """arm64's irq_chip names are right-aligned in eight columns, and longer ones touch the last
+    count.
+    """
     row = _parse(HEAD, " 26:          0         12ITS-fMSI 230000 Edge      dpio.3")["26"]
     assert (row.counts, row.chip, row.hwirq, row.action) == ((0, 12), "ITS-fMSI", 230000, "dpio.3")
 
@@ -111,7 +128,11 @@ def test_s390_rows_have_no_hwirq_and_labels_a_slash() -> None:
     )
     assert rows["I/O"].counts == (305, 215)
     assert rows["CLK"].text == "[EXT] Clock Comparator"
-    assert (rows["3"].chip, rows["3"].hwirq, rows["3"].action) == ("PCI-MSI", None, "mlx5_comp0@pci:0001:00:00.0")
+    assert (rows["3"].chip, rows["3"].hwirq, rows["3"].action) == (
+        "PCI-MSI",
+        None,
+        "mlx5_comp0@pci:0001:00:00.0",
+    )
 
 
 def test_err_and_mis_have_one_column() -> None:
@@ -134,8 +155,17 @@ def test_counts_as_wide_as_their_column() -> None:
 
 @pytest.mark.parametrize(
     "row",
-    ["garbage", ":", "  5", "  5:", "  5:          1", "  5: a b", "LOC:", " : 1 2",
-    "  5:          1   IO-APIC 5-edge x"],
+    [
+        "garbage",
+        ":",
+        "  5",
+        "  5:",
+        "  5:          1",
+        "  5: a b",
+        "LOC:",
+        " : 1 2",
+        "  5:          1   IO-APIC 5-edge x",
+    ],
 )
 def test_row_that_cannot_be_parsed_is_counted_and_the_others_are_read(row: str) -> None:
     good = "  6:          1          2   IO-APIC   6-edge      y"
@@ -144,7 +174,9 @@ def test_row_that_cannot_be_parsed_is_counted_and_the_others_are_read(row: str) 
     assert [(one.irq, one.counts) for one in rows] == [(6, (1, 2))]
 
 
-@pytest.mark.parametrize("data", [b"", b"\n", b"\n\n", b"no header\n 1: 2\n", b"\xff\xfe", b"CPU" + b"1" * 9999])
+@pytest.mark.parametrize(
+    "data", [b"", b"\n", b"\n\n", b"no header\n 1: 2\n", b"\xff\xfe", b"CPU" + b"1" * 9999]
+)
 def test_what_is_no_such_file(data: bytes) -> None:
     assert _read(data)[1] == []
 
@@ -154,7 +186,9 @@ def test_bytes_that_are_no_utf8_stay_as_escapes() -> None:
     assert rows[0].action == "a\\xff"
 
 
-@pytest.mark.parametrize("name", ["firecracker-2cpus", "vm-8cpus", "vm-isolcpus-offline", "vm-vmxnet3-e1000e"])
+@pytest.mark.parametrize(
+    "name", ["firecracker-2cpus", "vm-8cpus", "vm-isolcpus-offline", "vm-vmxnet3-e1000e"]
+)
 def test_rows_agree_with_sysfs(name: str) -> None:
     found = Interrupts(lines(HOSTS / name / "proc/interrupts"))
     rows = [row for row in found if row.irq is not None]
@@ -177,41 +211,73 @@ def _agree(data: bytes) -> None:
     short = Interrupts(BytesIO(data))
     cells = list(short.cells())
     assert short.skipped == found.skipped and short.cpus == found.cpus
-    assert [name for name, _ in cells] == [row.label if row.irq is None else row.irq for row in rows]
+    assert [name for name, _ in cells] == [
+        row.label if row.irq is None else row.irq for row in rows
+    ]
     for (name, counted), row in zip(cells, rows, strict=True):
         if isinstance(name, int):
             told = dict(zip(found.cpus, row.counts, strict=True))
-            assert set(counted) <= set(told) and all(counted.get(cpu, 0) == count for cpu, count in told.items())
+            assert set(counted) <= set(told) and all(
+                counted.get(cpu, 0) == count for cpu, count in told.items()
+            )
         else:
             assert tuple(counted.values())[: len(row.counts)] == row.counts[: len(counted)]
 
 
-@pytest.mark.parametrize("name", ["firecracker-2cpus", "vm-8cpus", "vm-isolcpus-offline", "vm-vmxnet3-e1000e"])
+@pytest.mark.parametrize(
+    "name", ["firecracker-2cpus", "vm-8cpus", "vm-isolcpus-offline", "vm-vmxnet3-e1000e"]
+)
 def test_cells_are_what_the_rows_say(name: str) -> None:
     data = (HOSTS / name / "proc/interrupts").read_bytes()
     _agree(data)
     assert dict(Interrupts(BytesIO(data)).cells())["ERR"] == {-1: 0}
 
 
-@given(st.lists(st.sampled_from([
-    b"  5:          1          0   IO-APIC   5-edge      x", b" 26:          0         12ITS-fMSI 230000 Edge      dpio.3",
-    b"  5:          1   IO-APIC 5-edge x", b" 12:          5         a1 x",
-    b"LOC:      39500      37200   Local timer", b"ERR:          7", b"", b"garbage", b"7:", b"  8: 1",
-    b"  9:          0          0", b" 10: " + b"1" * 25 + b" 2  x", b" 10: " + b"1" * 5000 + b" 2  x",
-    b"0000000012: 1 2 x", b"  5:1 2 x", b"\t7: 1 2 x", b" 11: 00 1 x",
-])))  # fmt: skip
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"  5:          1          0   IO-APIC   5-edge      x",
+                b" 26:          0         12ITS-fMSI 230000 Edge      dpio.3",
+                b"  5:          1   IO-APIC 5-edge x",
+                b" 12:          5         a1 x",
+                b"LOC:      39500      37200   Local timer",
+                b"ERR:          7",
+                b"",
+                b"garbage",
+                b"7:",
+                b"  8: 1",
+                b"  9:          0          0",
+                b" 10: " + b"1" * 25 + b" 2  x",
+                b" 10: " + b"1" * 5000 + b" 2  x",
+                b"0000000012: 1 2 x",
+                b"  5:1 2 x",
+                b"\t7: 1 2 x",
+                b" 11: 00 1 x",
+            ]
+        )
+    )
+)
 def test_cells_are_what_odd_rows_say(rows: list[bytes]) -> None:
     _agree(b"\n".join([HEAD.encode(), *rows]))
 
 
 ONE_READING = st.lists(
-    st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 3)).map(lambda row: b"%3d: %9d %9d  PCI-MSI %d-edge x" % (*row, 1)),
+    st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 3)).map(
+        lambda row: b"%3d: %9d %9d  PCI-MSI %d-edge x" % (*row, 1)
+    ),
     max_size=6,
 )
 
 
-@given(st.lists(st.tuples(st.sampled_from([b"   CPU0   CPU1", b"   CPU0   CPU4"]), ONE_READING), max_size=5))
-def test_what_an_earlier_reading_left_changes_nothing_but_the_work(readings: list[tuple[bytes, list[bytes]]]) -> None:
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([b"   CPU0   CPU1", b"   CPU0   CPU4"]), ONE_READING), max_size=5
+    )
+)
+def test_what_an_earlier_reading_left_changes_nothing_but_the_work(
+    readings: list[tuple[bytes, list[bytes]]],
+) -> None:
     known: Known = {}
     for head, rows in readings:
         data = b"\n".join([head, *rows, b"LOC: 1 2  timer", b"garbage"])
@@ -229,11 +295,14 @@ def test_a_row_that_is_as_it_was_is_the_same_object() -> None:
     assert second is first and third == {0: 1, 1: 3}
 
 
-@given(st.lists(st.lists(counts, min_size=3, max_size=3), max_size=8), st.lists(names, min_size=8, max_size=8))
+@given(
+    st.lists(st.lists(counts, min_size=3, max_size=3), max_size=8),
+    st.lists(names, min_size=8, max_size=8),
+)
 def test_what_the_kernel_prints_is_read(rows: list[list[int]], actions: list[str]) -> None:
     text = "            CPU0       CPU2       CPU11      \n"
     for number, (cells, action) in enumerate(zip(rows, actions, strict=False)):
-        text += f"{number:>4}:{''.join(f' {cell:>10}' for cell in cells)}  PCI-MSI {number * 7}-edge      {action}\n"
+        text += f"{number:>4}:{''.join(f' {cell:>10}' for cell in cells)}  PCI-MSI {number * 7}-edge      {action}\n"  # noqa: E501
     found, read = _read(text.encode())
     assert found.cpus == (0, 2, 11)
     assert found.skipped == 0

@@ -44,7 +44,9 @@ class Watched:
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Watched]:
-    made = Watched(make_tree(tmp_path, HostSpec(devices=(Nic("igb", "eth0"), Disk("nvme", "nvme0")))))
+    made = Watched(
+        make_tree(tmp_path, HostSpec(devices=(Nic("igb", "eth0"), Disk("nvme", "nvme0"))))
+    )
     yield made
     made.host.close()
 
@@ -132,7 +134,12 @@ def test_masks_hint_and_node(tmp_path: Path) -> None:
     tree.place("eth0-TxRx-2", "2-3,6", effective=6)
     (tmp_path / f"proc/irq/{tree.number('eth0-TxRx-2')}/affinity_hint").write_text("40\n")
     facts = _facts(tmp_path)["eth0-TxRx-2"]
-    assert (str(facts.affinity), str(facts.effective), str(facts.hint), facts.node) == ("2-3,6", "6", "6", 1)
+    assert (str(facts.affinity), str(facts.effective), str(facts.hint), facts.node) == (
+        "2-3,6",
+        "6",
+        "6",
+        1,
+    )
 
 
 def test_architecture_that_does_not_say_where_it_delivers(tmp_path: Path) -> None:
@@ -171,7 +178,9 @@ def test_rows_alone_are_enough(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/interrupts").write_text("  CPU0\n  5:  1  IO-APIC   5-edge  x\n")
     rows = {row.irq: row for row in Interrupts(lines(tmp_path / "proc/interrupts")) if row.irq}
-    facts = IrqReader(tmp_path).read({number: row for number, row in rows.items() if number is not None})
+    facts = IrqReader(tmp_path).read(
+        {number: row for number, row in rows.items() if number is not None}
+    )
     assert [(one.number, one.action, one.unmovable) for one in facts] == [(5, "x", NO_FILE)]
 
 
@@ -197,7 +206,8 @@ def test_number_handed_to_another_driver_is_another_irq(watched: Watched) -> Non
 
 
 def test_same_number_and_name_with_a_new_inode_is_a_new_generation(watched: Watched) -> None:
-    """After an unbind and bind, numbers, names and the link count of /proc/irq are as they were; only the inodes tell.
+    """After an unbind and bind, numbers, names and the link count of /proc/irq are as they were;
+    only the inodes tell.
     """
     before = watched.irqs()["eth0-TxRx-1"]
     assert before.generation == 1
@@ -221,7 +231,8 @@ def test_count_that_fell_is_a_new_generation(watched: Watched) -> None:
 
 def test_reload_that_moves_the_numbers_keeps_the_identities(tmp_path: Path) -> None:
     trees = [
-        make_tree(tmp_path / str(first), HostSpec(first_irq=first, devices=(Nic("igb"),))) for first in (24, 90)
+        make_tree(tmp_path / str(first), HostSpec(first_irq=first, devices=(Nic("igb"),)))
+        for first in (24, 90)
     ]
     seen = [Watched(tree) for tree in trees]
     identities = [{irq.identity for irq in one.irqs().values()} for one in seen]
@@ -238,8 +249,18 @@ def test_irq_that_went_away(watched: Watched) -> None:
 
 
 def test_shared_names_are_told_apart(tmp_path: Path) -> None:
-    platform = (Platform("i2c", 5, hwirq=1), Platform("i2c", 6, hwirq=2), Platform("x", 7), Platform("x", 8))
+    platform = (
+        Platform("i2c", 5, hwirq=1),
+        Platform("i2c", 6, hwirq=2),
+        Platform("x", 7),
+        Platform("x", 8),
+    )
     seen = Watched(make_tree(tmp_path, HostSpec(platform=platform)))
     snapshot = seen.watch.look(Ledger())
     seen.host.close()
-    assert [irq.identity for irq in snapshot.irqs] == ["IO-APIC/1/i2c", "IO-APIC/2/i2c", "IO-APIC/0/x", "IO-APIC/0/x#2"]
+    assert [irq.identity for irq in snapshot.irqs] == [
+        "IO-APIC/1/i2c",
+        "IO-APIC/2/i2c",
+        "IO-APIC/0/x",
+        "IO-APIC/0/x#2",
+    ]

@@ -1,10 +1,27 @@
-"""isolate_cores: nothing fires on isolated CPUs but what `except` puts there, and what cannot be helped is told."""
+"""isolate_cores: nothing fires on isolated CPUs but what `except` puts there, and what cannot be
+helped is told.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
-from builders import Says, applied, changed, cpus, host, irq_of, lone, moves_of, nic, nvme, plan, planned, refusals, s
+from builders import (
+    Says,
+    applied,
+    changed,
+    cpus,
+    host,
+    irq_of,
+    lone,
+    moves_of,
+    nic,
+    nvme,
+    plan,
+    planned,
+    refusals,
+    s,
+)
 from irqbal.model import Limit, Note, Placement, Plan, Snapshot, Thread
 from irqbal.planner import Draft, Ledger, Settings
 from irqbal_policies.isolate_cores import IsolateCores, irqbal_limit, irqbal_options, irqbal_place
@@ -14,7 +31,9 @@ def isolate(snapshot: Snapshot, options: IsolateCores | None = None) -> Says:
     """The policy over this snapshot."""
     chosen = options or IsolateCores()
     limits = tuple(irqbal_limit(snapshot, chosen))
-    return Says("isolate_cores", limits, place=lambda seen, draft: irqbal_place(seen, draft, chosen))
+    return Says(
+        "isolate_cores", limits, place=lambda seen, draft: irqbal_place(seen, draft, chosen)
+    )
 
 
 def run(snapshot: Snapshot, options: IsolateCores | None = None) -> Plan:
@@ -58,7 +77,11 @@ def test_cpus_are_isolated_besides_the_kernels() -> None:
 def test_each_source_of_isolation_is_named_in_its_limit() -> None:
     of = list(cpus(8, isolated="6-7"))
     of[5] = msgspec.structs.replace(of[5], isolated="nohz_full")
-    limits = [item for item in irqbal_limit(host(of), IsolateCores(cpus=s("0"))) if isinstance(item, Limit)]
+    limits = [
+        item
+        for item in irqbal_limit(host(of), IsolateCores(cpus=s("0")))
+        if isinstance(item, Limit)
+    ]
     assert {item.reason: str(item.cpus) for item in limits} == {
         "isolated by isolate_cores": "0",
         "isolated by isolcpus": "6-7",
@@ -80,7 +103,9 @@ def test_an_exception_opens_its_own_cpus_only() -> None:
         seen.append(str(draft.allowed(irq_of(snapshot, "enp3s0-TxRx-0"))))
         return ()
 
-    plan(HOST, isolate(HOST, IsolateCores(except_={"enp3s0/*": s("5,7")})), Says("look", place=look))
+    plan(
+        HOST, isolate(HOST, IsolateCores(except_={"enp3s0/*": s("5,7")})), Says("look", place=look)
+    )
     assert seen == ["0-5,7"]
 
 
@@ -92,7 +117,9 @@ def test_the_first_exception_that_matches_counts() -> None:
 
 def test_an_exception_may_be_by_driver_device_or_queue() -> None:
     for glob in ("igb", "0000:20:00.0", "enp3s0/rxtx-0"):
-        assert moves_of(run(HOST, IsolateCores(except_={glob: s("7")})), HOST)["enp3s0-TxRx-0"] == "7"
+        assert (
+            moves_of(run(HOST, IsolateCores(except_={glob: s("7")})), HOST)["enp3s0-TxRx-0"] == "7"
+        )
 
 
 def test_an_exception_that_matches_nothing_is_told() -> None:
@@ -101,7 +128,9 @@ def test_an_exception_that_matches_nothing_is_told() -> None:
 
 
 def test_a_managed_irq_that_fires_on_an_isolated_cpu_is_told_with_advice() -> None:
-    snapshot = host(cpus(4, isolated="3"), nvme("nvme0", 4), loads={"nvme0q4": 0.01, "nvme0q1": 0.01})
+    snapshot = host(
+        cpus(4, isolated="3"), nvme("nvme0", 4), loads={"nvme0q4": 0.01, "nvme0q1": 0.01}
+    )
     made = run(snapshot)
     ((text, advice),) = notes(made)
     assert "nvme0q4 fires 100.0 times a second on isolated CPU 3" in text and "managed" in text

@@ -39,7 +39,9 @@ def journal(folder: Path, boot: str = "boot", root: Path = ROOT) -> Journal:
 
 def values(folder: Path, boot: str = "boot", root: Path = ROOT) -> dict[str, str]:
     """Identity -> value, as a new process reads it."""
-    return {key: original.value for key, original in journal(folder, boot, root).originals().items()}
+    return {
+        key: original.value for key, original in journal(folder, boot, root).originals().items()
+    }
 
 
 # Originals
@@ -91,7 +93,9 @@ def test_a_torn_last_line_is_passed_over_and_does_not_swallow_the_next(tmp_path:
     assert values(tmp_path) == {"a": "0-3", "b": "4096"}
 
 
-@pytest.mark.parametrize("junk", [b"\xff\xfe\x00", b"{}", b"[1, 2]", b'{"boot": 1}', b"\x00" * 64, b'"' * 9])
+@pytest.mark.parametrize(
+    "junk", [b"\xff\xfe\x00", b"{}", b"[1, 2]", b'{"boot": 1}', b"\x00" * 64, b'"' * 9]
+)
 def test_a_line_of_junk_is_passed_over(tmp_path: Path, junk: bytes) -> None:
     (tmp_path / ORIGINALS).write_bytes(junk + b"\n")
     journal(tmp_path).save([A])
@@ -178,7 +182,7 @@ assert not list(folder.glob("*.part")), "half a file takes up the room that is m
 journal.save(many[:20])
 assert len(Journal(folder, Path("/"), "boot").originals()) == 20
 print("room again")
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
@@ -188,10 +192,19 @@ def test_without_room_nothing_is_saved_relied_on_or_damaged(tmp_path: Path) -> N
     folder = tmp_path / "small"
     folder.mkdir()
     done = subprocess.run(
-        ["unshare", "-m", "sh", "-e", "-c",
-         f"mount -t tmpfs -o size=16k none {folder}; exec {sys.executable} {script} {folder}"],
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        [
+            "unshare",
+            "-m",
+            "sh",
+            "-e",
+            "-c",
+            f"mount -t tmpfs -o size=16k none {folder}; exec {sys.executable} {script} {folder}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["refused:", "refused:", "refused:", "room"]
@@ -203,7 +216,10 @@ def test_without_room_nothing_is_saved_relied_on_or_damaged(tmp_path: Path) -> N
 
 def test_overrides_come_back_as_they_were_saved(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "when needed"
-    wanted = (Override("a", CpuSet.parse("0-3,8"), "my mouse", "eve", 12.5), Override("b", CpuSet.of(1)))
+    wanted = (
+        Override("a", CpuSet.parse("0-3,8"), "my mouse", "eve", 12.5),
+        Override("b", CpuSet.of(1)),
+    )
     assert load_overrides(folder) == ()
     save_overrides(folder, wanted)
     assert load_overrides(folder) == wanted
@@ -211,7 +227,9 @@ def test_overrides_come_back_as_they_were_saved(tmp_path: Path) -> None:
     assert load_overrides(folder) == ()
 
 
-@pytest.mark.parametrize("junk", [b"", b"[{", b"{}", b'[{"identity": "a"}]', b"\xff", b'[{"identity":"a","cpus":"x"}]'])
+@pytest.mark.parametrize(
+    "junk", [b"", b"[{", b"{}", b'[{"identity": "a"}]', b"\xff", b'[{"identity":"a","cpus":"x"}]']
+)
 def test_damaged_overrides_are_refused_not_dropped(tmp_path: Path, junk: bytes) -> None:
     (tmp_path / OVERRIDES).write_bytes(junk)
     with pytest.raises(JournalError, match=r"is damaged .*move it away"):
@@ -234,9 +252,17 @@ LEDGERED = Ledger(
 INODES = {identity: 100 + number for number, identity in enumerate(LEDGERED.entries)}
 
 
-def test_the_ledger_comes_back_for_irqs_that_live_on_and_whose_mask_still_stands(tmp_path: Path) -> None:
+def test_the_ledger_comes_back_for_irqs_that_live_on_and_whose_mask_still_stands(
+    tmp_path: Path,
+) -> None:
     remember(tmp_path / "run", "boot", LEDGERED, INODES)
-    masks = {"a": "0-3", "moved on": "6", "never placed": "1", "refused": "1", "refused in another life": "1"}
+    masks = {
+        "a": "0-3",
+        "moved on": "6",
+        "never placed": "1",
+        "refused": "1",
+        "refused in another life": "1",
+    }
     now = {identity: (CpuSet.parse(mask), INODES[identity]) for identity, mask in masks.items()}
     now["another life"] = (CpuSet.of(5), 999)
     back = recall(tmp_path / "run", "boot", now)
@@ -244,7 +270,10 @@ def test_the_ledger_comes_back_for_irqs_that_live_on_and_whose_mask_still_stands
     entry = back.entry("a")
     assert (entry.written, entry.policy, entry.drift, entry.moved) == ("0-3", "p", (1.0,), 10.0)
     assert (entry.barred, entry.bad_sets) == (CpuSet.of(5), ("7",))
-    assert (entry.generation, entry.refused) == (1, 0)  # generations are counted anew by each process
+    assert (entry.generation, entry.refused) == (
+        1,
+        0,
+    )  # generations are counted anew by each process
     assert (back.entry("refused").generation, back.entry("refused").refused) == (1, 1)
 
 
@@ -254,7 +283,12 @@ def test_a_ledger_of_another_boot_or_a_damaged_one_is_none(tmp_path: Path) -> No
     remember(tmp_path, "boot", LEDGERED, INODES)
     assert recall(tmp_path, "boot", now) != Ledger()
     assert recall(tmp_path, "next boot", now) == Ledger()
-    for junk in (b"", b"{", b"\xff", json.dumps({"boot": "boot", "ledger": {"entries": {"a": 1}}}).encode()):
+    for junk in (
+        b"",
+        b"{",
+        b"\xff",
+        json.dumps({"boot": "boot", "ledger": {"entries": {"a": 1}}}).encode(),
+    ):
         (tmp_path / LEDGER).write_bytes(junk)
         assert recall(tmp_path, "boot", now) == Ledger()
 
@@ -271,15 +305,21 @@ time.sleep(60)
 """
 
 
-def test_a_second_process_is_kept_out_and_told_by_whom_until_the_first_is_gone(tmp_path: Path) -> None:
+def test_a_second_process_is_kept_out_and_told_by_whom_until_the_first_is_gone(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "run"
     assert holder(folder) is None
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE
+    ) as other:
         assert other.stdout is not None
         try:
             assert other.stdout.readline() == b"held\n"
             assert holder(folder) == other.pid
-            with pytest.raises(LockError, match=rf"another irqbal works on this host \(pid {other.pid}, "):
+            with pytest.raises(
+                LockError, match=rf"another irqbal works on this host \(pid {other.pid}, "
+            ):
                 Lock(folder)
         finally:
             other.send_signal(signal.SIGKILL)

@@ -1,4 +1,6 @@
-"""What the planner remembers: budget and cooldown, and what the kernel refused and shall not be asked again."""
+"""What the planner remembers: budget and cooldown, and what the kernel refused and shall not be
+asked again.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def known(snapshot: Snapshot, action: str, entry: Entry) -> Ledger:
     return Ledger({irq_of(snapshot, action).identity: entry})
 
 
-def answered(snapshot: Snapshot, made: Plan, ledger: Ledger, code: str, result: str = "refused") -> Ledger:
+def answered(
+    snapshot: Snapshot, made: Plan, ledger: Ledger, code: str, result: str = "refused"
+) -> Ledger:
     """The ledger after the kernel answered every move with this code."""
     assert made.moves
     outcomes = [Outcome(move.identity, result, move.irq, code) for move in made.moves]  # type: ignore[arg-type]
@@ -126,15 +130,27 @@ def test_who_would_come_where_an_irq_still_cools_down_waits_too() -> None:
     start = host(cpus(8), lone(*loads), loads=loads, at={f"uart{at}": str(at) for at in range(5)})
     moved = wants(start, "p", uart0="5")
     snapshot, ledger = applied(start, plan(start, moved))
-    # uart0 goes back to 0, where uart1 makes room for it by going to 5; uart2 follows to 1, and uart3 takes a CPU that nobody has.
+    # uart0 goes back to 0, where uart1 makes room for it by going to 5; uart2 follows to 1, and
+    # uart3 takes a CPU that nobody has.
     swap = wants(start, "p", uart0="0", uart1="5", uart2="1", uart3="7", uart4="4")
     held = plan(snapshot, swap, ledger=ledger, cooldown=30.0)
     assert moves_of(held, snapshot) == {"uart3": "7"}
-    assert refusals(held, snapshot) == {"uart0": "cooldown", "uart1": "cooldown", "uart2": "cooldown"}
+    assert refusals(held, snapshot) == {
+        "uart0": "cooldown",
+        "uart1": "cooldown",
+        "uart2": "cooldown",
+    }
     uart0 = irq_of(snapshot, "uart0").number
-    assert f"waits for IRQ {uart0}, which leaves CPU 5 first" in [item.reason for item in held.refused]
+    assert f"waits for IRQ {uart0}, which leaves CPU 5 first" in [
+        item.reason for item in held.refused
+    ]
     later = changed(snapshot, now=start.now + 60.0)
-    assert moves_of(plan(later, swap, ledger=ledger, cooldown=30.0), later) == {"uart0": "0", "uart1": "5", "uart2": "1", "uart3": "7"}
+    assert moves_of(plan(later, swap, ledger=ledger, cooldown=30.0), later) == {
+        "uart0": "0",
+        "uart1": "5",
+        "uart2": "1",
+        "uart3": "7",
+    }
 
 
 @pytest.mark.parametrize("urgent", ["override", "limit", "settling"])
@@ -147,7 +163,9 @@ def test_the_cooldown_does_not_hold_back_what_cannot_wait(urgent: str) -> None:
         other = (*other, limit("1", irqs=(irq_of(HOST, "uart0").number,)))
     else:
         snapshot = changed(snapshot, settling=True)
-    assert moves_of(plan(snapshot, *other, ledger=ledger, cooldown=30.0), snapshot) == {"uart0": "2"}
+    assert moves_of(plan(snapshot, *other, ledger=ledger, cooldown=30.0), snapshot) == {
+        "uart0": "2"
+    }
 
 
 # What the kernel answered
@@ -172,7 +190,10 @@ def test_a_dry_run_remembers_nothing_as_written() -> None:
 
 def test_an_outcome_that_nobody_asked_for_changes_nothing() -> None:
     ledger = Ledger()
-    assert after(ledger, plan(HOST, ALL), [Outcome("somebody else's", "written", 1, found="3")], 1.0) is ledger
+    assert (
+        after(ledger, plan(HOST, ALL), [Outcome("somebody else's", "written", 1, found="3")], 1.0)
+        is ledger
+    )
 
 
 def test_a_generation_that_the_kernel_refused_is_never_written_again() -> None:
@@ -196,7 +217,9 @@ def test_neither_an_override_nor_a_limit_writes_a_refused_generation_again(who: 
 def test_a_new_generation_is_asked_again() -> None:
     ledger = known(HOST, "uart0", Entry(1, refused=1))
     snapshot = changed(HOST, "uart0", generation=2)
-    assert moves_of(plan(snapshot, wants(HOST, "p", uart0="1"), ledger=ledger), snapshot) == {"uart0": "1"}
+    assert moves_of(plan(snapshot, wants(HOST, "p", uart0="1"), ledger=ledger), snapshot) == {
+        "uart0": "1"
+    }
 
 
 def test_a_cpu_without_free_vectors_is_kept_out_and_the_plan_made_again() -> None:
@@ -204,7 +227,9 @@ def test_a_cpu_without_free_vectors_is_kept_out_and_the_plan_made_again() -> Non
     made = plan(HOST, wants(HOST, "p", uart0="1"))
     ledger = answered(HOST, made, Ledger(), "no-vector")
     assert moves_of(plan(HOST, first, ledger=ledger), HOST) == {"uart0": "2-3"}
-    assert refusals(plan(HOST, wants(HOST, "p", uart0="1"), ledger=ledger), HOST) == {"uart0": "no-vector"}
+    assert refusals(plan(HOST, wants(HOST, "p", uart0="1"), ledger=ledger), HOST) == {
+        "uart0": "no-vector"
+    }
     new = changed(HOST, "uart0", generation=2)
     assert moves_of(plan(new, first, ledger=ledger), new) == {"uart0": "1-3"}
 
@@ -230,7 +255,9 @@ def test_a_set_without_online_cpu_is_tried_once_more_and_then_out() -> None:
 def test_two_sets_refused_once_each_are_both_tried_again() -> None:
     ledger = Ledger()
     for cpus_wanted in ("1", "2"):
-        ledger = answered(HOST, plan(HOST, wants(HOST, "p", uart0=cpus_wanted), ledger=ledger), ledger, "no-cpu")
+        ledger = answered(
+            HOST, plan(HOST, wants(HOST, "p", uart0=cpus_wanted), ledger=ledger), ledger, "no-cpu"
+        )
     assert entry_of(HOST, ledger, "uart0").bad_sets == ()
 
 
@@ -240,7 +267,9 @@ def test_a_mask_that_the_kernel_keeps_differently_twice_is_out() -> None:
     wish = wants(HOST, "p", uart0="1-2")
     for _ in range(2):
         made = plan(snapshot, wish, ledger=ledger)
-        ledger = after(ledger, made, [Outcome("platform/0/uart0", "differs", 32, "differs", found="1")], 1.0)
+        ledger = after(
+            ledger, made, [Outcome("platform/0/uart0", "differs", 32, "differs", found="1")], 1.0
+        )
         snapshot = changed(snapshot, "uart0", affinity=s("1"))
     assert not plan(snapshot, wish, ledger=ledger).moves
 
@@ -275,7 +304,12 @@ def test_a_setting_that_the_kernel_keeps_differently_twice_is_out() -> None:
     for _ in range(2):
         made = plan(snapshot, wish, ledger=ledger)
         assert made.steering
-        ledger = after(ledger, made, [Outcome(made.steering[0].identity, "differs", None, "differs", found="0")], 1.0)
+        ledger = after(
+            ledger,
+            made,
+            [Outcome(made.steering[0].identity, "differs", None, "differs", found="0")],
+            1.0,
+        )
     assert not plan(snapshot, wish, ledger=ledger).steering
 
 

@@ -38,7 +38,9 @@ def _read(tree: Node) -> tuple[Options | None, list[Problem]]:
 
 
 def _map(**values: str | list[Node] | dict[str, Node] | None) -> Node:
-    return Node(1, {name: Node(index + 2, value) for index, (name, value) in enumerate(values.items())})
+    return Node(
+        1, {name: Node(index + 2, value) for index, (name, value) in enumerate(values.items())}
+    )
 
 
 def test_defaults() -> None:
@@ -51,15 +53,21 @@ def test_empty_section_means_its_defaults() -> None:
 
 def test_every_form() -> None:
     tree = _map(
-        gain="7", on="true", mode="on", every="2m", maybe=None, names=[Node(3, "a"), Node(3, "b")],
-        rules=[Node(4, {"name": Node(4, "x"), "cpus": Node(4, "8")})], table={"k": Node(5, "0-3")},
-    )  # fmt: skip
+        gain="7",
+        on="true",
+        mode="on",
+        every="2m",
+        maybe=None,
+        names=[Node(3, "a"), Node(3, "b")],
+        rules=[Node(4, {"name": Node(4, "x"), "cpus": Node(4, "8")})],
+        table={"k": Node(5, "0-3")},
+    )
     value, problems = _read(tree)
     assert problems == []
     inner = Inner("x", CpuSet.of(8))
     assert value == Options(
         7, True, "on", Duration(120), None, ("a", "b"), [inner], {"k": CpuSet.parse("0-3")}
-    )  # fmt: skip
+    )
 
 
 def test_word_off_stays_a_word_and_8_a_cpu() -> None:
@@ -73,8 +81,12 @@ def test_all_problems_are_told_each_at_its_line() -> None:
     value, problems = _read(_map(gain="0", on="perhaps", every="soon", extra="x", names="a"))
     assert value is None
     assert [(problem.line, problem.key) for problem in problems] == [
-        (2, "gain"), (3, "on"), (4, "every"), (5, "extra"), (6, "names"),
-    ]  # fmt: skip
+        (2, "gain"),
+        (3, "on"),
+        (4, "every"),
+        (5, "extra"),
+        (6, "names"),
+    ]
     assert "expected a list" in problems[4].text
 
 
@@ -87,11 +99,16 @@ def test_unknown_key_gets_a_hint() -> None:
 
 def test_path_leads_into_lists_and_maps() -> None:
     _, problems = _read(
-        _map(rules=[Node(7, {"name": Node(7, "x")}), Node(8, {"cpus": Node(9, "z")})], table={"k": Node(10, "z")})
+        _map(
+            rules=[Node(7, {"name": Node(7, "x")}), Node(8, {"cpus": Node(9, "z")})],
+            table={"k": Node(10, "z")},
+        )
     )
     assert [(problem.line, problem.key) for problem in problems] == [
-        (9, "rules[1].cpus"), (8, "rules[1].name"), (10, "table.k"),
-    ]  # fmt: skip
+        (9, "rules[1].cpus"),
+        (8, "rules[1].name"),
+        (10, "table.k"),
+    ]
     assert "no default" in problems[1].text
 
 
@@ -135,7 +152,14 @@ def test_empty_value_means_the_default_but_where_none_is_a_value() -> None:
 
 
 def test_ways_to_say_yes() -> None:
-    for word, meant in (("yes", True), ("On", True), ("TRUE", True), ("1", True), ("no", False), ("off", False)):
+    for word, meant in (
+        ("yes", True),
+        ("On", True),
+        ("TRUE", True),
+        ("1", True),
+        ("no", False),
+        ("off", False),
+    ):
         value, problems = _read(_map(on=word))
         assert value is not None, problems
         assert value.on is meant

@@ -1,4 +1,6 @@
-"""On this machine's own kernel, as root: real IRQs are moved, restored, and left alone where they must be."""
+"""On this machine's own kernel, as root: real IRQs are moved, restored, and left alone where they
+must be.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def _counts() -> dict[int, int]:
 
 
 def _raise_interrupts(folder: Path) -> None:
-    """What reaches the disk raises its interrupt (which the kernel may own), and random numbers of a virtual machine come with one."""
+    """What reaches the disk raises its interrupt (which the kernel may own), and random numbers of
+    a virtual machine come with one.
+    """
     if HWRNG.exists():
         with HWRNG.open("rb", buffering=0) as numbers:
             numbers.read(64)
@@ -47,11 +51,15 @@ def _raise_interrupts(folder: Path) -> None:
 
 
 def _busy_irq(folder: Path) -> int:
-    """The movable IRQ that `_raise_interrupts` raises; where it raises none, the one that fired most often."""
+    """The movable IRQ that `_raise_interrupts` raises; where it raises none, the one that fired
+    most often.
+    """
     before = _counts()
     _raise_interrupts(folder)
     after = _counts()
-    return max(machine.movable(), key=lambda number: (after[number] - before[number], after[number]))
+    return max(
+        machine.movable(), key=lambda number: (after[number] - before[number], after[number])
+    )
 
 
 def _follows(number: int, target: str, folder: Path) -> bool:
@@ -61,12 +69,17 @@ def _follows(number: int, target: str, folder: Path) -> bool:
 
 def _pin(tmp_path: Path, rules: str, rest: str = "") -> str:
     path = tmp_path / "irqbal.yaml"
-    path.write_text(f"interval: 300ms\nstate_dir: {tmp_path / 'state'}\n{rest}policies:\n  - pin_irqs: {{rules: [{rules}]}}\n")
+    path.write_text(
+        f"interval: 300ms\nstate_dir: {tmp_path / 'state'}\n{rest}policies:\n  - pin_irqs: "
+        f"{{rules: [{rules}]}}\n"
+    )
     return str(path)
 
 
 def _last_cpu() -> int:
-    return int(Path("/sys/devices/system/cpu/online").read_text().strip().replace("-", ",").split(",")[-1])
+    return int(
+        Path("/sys/devices/system/cpu/online").read_text().strip().replace("-", ",").split(",")[-1]
+    )
 
 
 def test_a_real_irq_is_moved_its_effective_affinity_follows_and_restore_is_exact(
@@ -92,7 +105,9 @@ def test_a_real_irq_is_moved_its_effective_affinity_follows_and_restore_is_exact
     assert "Nothing to restore" in irqbal("restore", "-c", config).stdout
 
 
-def test_restore_with_a_daemon_running_asks_it_and_it_pauses(tmp_path: Path, own_masks: dict[int, str]) -> None:
+def test_restore_with_a_daemon_running_asks_it_and_it_pauses(
+    tmp_path: Path, own_masks: dict[int, str]
+) -> None:
     number = machine.movable()[0]
     config = _pin(tmp_path, f"{{irq: '{number}', cpus: '{_last_cpu()}'}}")
     log = tmp_path / "log"
@@ -115,7 +130,9 @@ def test_on_exit_restore_puts_the_originals_back(tmp_path: Path, own_masks: dict
 
 
 def _kill_points() -> list[tuple[str, int]]:
-    """(system call, which one): every write and open of a mask or of the journal, from the first original saved on."""
+    """(system call, which one): every write and open of a mask or of the journal, from the first
+    original saved on.
+    """
     count = len(machine.movable())
     writes = [("write", n) for n in range(1, count + 2)]
     opens = [("openat", n) for n in range(count + 1, 3 * count + 3)]
@@ -123,9 +140,13 @@ def _kill_points() -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.long)])
-def test_kill_9_between_any_two_writes_loses_no_original(tmp_path: Path, own_masks: dict[int, str], every: int) -> None:
+def test_kill_9_between_any_two_writes_loses_no_original(
+    tmp_path: Path, own_masks: dict[int, str], every: int
+) -> None:
     config = _pin(tmp_path, f"{{irq: '*', cpus: '{_last_cpu()}'}}")
-    watched = [word for number in own_masks for word in ("-P", f"/proc/irq/{number}/smp_affinity_list")]
+    watched = [
+        word for number in own_masks for word in ("-P", f"/proc/irq/{number}/smp_affinity_list")
+    ]
     watched += ["-P", str(RUN / "originals.jsonl")]
     points = _kill_points()[::every]
     killed = changed = 0
@@ -149,13 +170,20 @@ def test_a_managed_irq_is_reported_and_its_file_never_opened_for_writing(tmp_pat
     command = ["strace", "-f", "-qq", "-e", "trace=openat,open,creat,openat2", "-o", str(trace)]
     done = subprocess.run(
         [*command, IRQBAL, "apply", "-c", config, "--seconds", "0.05"],
-        check=False, capture_output=True, text=True, timeout=60,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     opened = [line for line in trace.read_text().splitlines() if f"/proc/irq/{number}/" in line]
     assert opened, "it must at least have been read"
     assert not [line for line in opened if "O_WRONLY" in line or "O_RDWR" in line]
-    others = [line for line in trace.read_text().splitlines() if "/smp_affinity_list" in line and "O_WRONLY" in line]
+    others = [
+        line
+        for line in trace.read_text().splitlines()
+        if "/smp_affinity_list" in line and "O_WRONLY" in line
+    ]
     assert others, "the trace must show the writes of others, or it proves nothing"
     line = next(line for line in done.stdout.splitlines() if line.lstrip().startswith(f"{number} "))
     assert "the kernel owns its affinity" in line
@@ -168,7 +196,9 @@ def test_a_dry_run_and_plan_write_nothing(tmp_path: Path, own_masks: dict[int, s
     with daemon("-c", config, "--dry-run", log=log):
         wait_for(lambda: "would move IRQ" in log.read_text(), 5, log)
         time.sleep(0.7)
-    assert log.read_text().count("would move IRQ") == len(machine.movable()), "said once, not every cycle"
+    assert log.read_text().count("would move IRQ") == len(machine.movable()), (
+        "said once, not every cycle"
+    )
     assert masks() == own_masks
     assert not (RUN / "originals.jsonl").exists()
 
@@ -192,7 +222,9 @@ def test_drift_is_put_back_and_after_three_times_given_up(tmp_path: Path) -> Non
         assert masks()[number] == other, "given up: no fight"
 
 
-def test_sighup_reloads_and_a_bad_file_keeps_the_old(tmp_path: Path, own_masks: dict[int, str]) -> None:
+def test_sighup_reloads_and_a_bad_file_keeps_the_old(
+    tmp_path: Path, own_masks: dict[int, str]
+) -> None:
     first, second = machine.movable()[:2]
     cpu = str(_last_cpu())
     config = Path(_pin(tmp_path, f"{{irq: '{first}', cpus: '{cpu}'}}"))
@@ -231,7 +263,9 @@ def test_systemd_is_told(tmp_path: Path) -> None:
             while "READY=1" not in said or "WATCHDOG=1" not in said:
                 said += sock.recv(4096).decode() + "\n"
             process.send_signal(signal.SIGHUP)
-            while "RELOADING=1\nMONOTONIC_USEC=" not in said or not said.rstrip().rpartition("RELOADING")[2].count("READY=1"):
+            while "RELOADING=1\nMONOTONIC_USEC=" not in said or not said.rstrip().rpartition(
+                "RELOADING"
+            )[2].count("READY=1"):
                 said += sock.recv(4096).decode() + "\n"
             process.send_signal(signal.SIGTERM)
             while "STOPPING=1" not in said:
@@ -242,9 +276,11 @@ def test_a_running_irqbalance_is_refused_with_a_sentence(tmp_path: Path) -> None
     config = _pin(tmp_path, "")
     banned = ",".join(str(cpu) for cpu in range(_last_cpu() + 1))
     process = subprocess.Popen(
-        ["irqbalance", "--foreground", "--interval", "600"], env={**os.environ, "IRQBALANCE_BANNED_CPULIST": banned},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        ["irqbalance", "--foreground", "--interval", "600"],
+        env={**os.environ, "IRQBALANCE_BANNED_CPULIST": banned},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         wait_for(lambda: Path(f"/proc/{process.pid}/comm").read_text().strip() == "irqbalance", 5)
         done = irqbal("daemon", "-c", config, check=4)

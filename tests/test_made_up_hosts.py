@@ -1,4 +1,6 @@
-"""Whole programs on made-up hosts: a plan for 512 CPUs in time, and balance on 64 CPUs whose interrupts another process moves."""
+"""Whole programs on made-up hosts: a plan for 512 CPUs in time, and balance on 64 CPUs whose
+interrupts another process moves.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,21 @@ from trees import HostSpec, Nic, Tree, big_host, make_tree
 
 CPUS, NICS, QUEUES = 64, 5, 64
 INTERVAL = 2.0
-"""Seconds. A CPU's time comes in jiffies of 10 ms: shorter intervals see costs more coarsely than the 10 s of a real host."""
+"""Seconds. A CPU's time comes in jiffies of 10 ms: shorter intervals see costs more coarsely than
+the 10 s of a real host.
+"""
 TRIES = 2
-"""Seeds are new in each run, and ten jiffies more or less on one CPU are chance: of two seeds one must do."""
+"""Seeds are new in each run, and ten jiffies more or less on one CPU are chance: of two seeds one
+must do.
+"""
 REST = 40
 DRIVERS = ("mlx5_core", "ice", "ena", "igb", "bnxt_en")
 
 
 class Traffic(msgspec.Struct, frozen=True):
-    """How much each IRQ brings, and what an interrupt of each costs (relative; both are scaled to keep CPUs 40 % busy)."""
+    """How much each IRQ brings, and what an interrupt of each costs (relative; both are scaled to
+    keep CPUs 40 % busy).
+    """
 
     name: str
     weight: Callable[[random.Random, int], float]
@@ -66,11 +74,18 @@ TRAFFIC = (
 class Moving:
     """A tree, the process that moves it, and the daemon on it."""
 
-    def __init__(self, folder: Path, traffic: Traffic, seed: int, stack: contextlib.ExitStack) -> None:
+    def __init__(
+        self, folder: Path, traffic: Traffic, seed: int, stack: contextlib.ExitStack
+    ) -> None:
         self.traffic = traffic
         source = random.Random(seed)
-        nics = tuple(Nic(driver, f"eth{index}", queues=QUEUES, node=-1) for index, driver in enumerate(DRIVERS))
-        self.tree: Tree = make_tree(folder / "tree", HostSpec(sockets=2, cores=CPUS // 2, l3_cores=8, devices=nics))
+        nics = tuple(
+            Nic(driver, f"eth{index}", queues=QUEUES, node=-1)
+            for index, driver in enumerate(DRIVERS)
+        )
+        self.tree: Tree = make_tree(
+            folder / "tree", HostSpec(sockets=2, cores=CPUS // 2, l3_cores=8, devices=nics)
+        )
         numbers = sorted(self.tree.queues())
         assert len(numbers) == NICS * QUEUES
         weights = {number: traffic.weight(source, index) for index, number in enumerate(numbers)}
@@ -79,9 +94,17 @@ class Moving:
         self.loads = {number: weights[number] * costs[number] * scale for number in numbers}
         rates = {number: weight * scale for number, weight in weights.items()}
         spec = folder / "spec.json"
-        spec.write_text(json.dumps({"rates": rates, "costs": costs, "cpus": CPUS, "noise": 0.1, "seed": seed}))
+        spec.write_text(
+            json.dumps({"rates": rates, "costs": costs, "cpus": CPUS, "noise": 0.1, "seed": seed})
+        )
         mover = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("mover.py")), str(folder / "tree"), str(spec)], stdout=subprocess.PIPE
+            [
+                sys.executable,
+                str(Path(__file__).with_name("mover.py")),
+                str(folder / "tree"),
+                str(spec),
+            ],
+            stdout=subprocess.PIPE,
         )
         stack.callback(mover.wait, 10)
         stack.callback(mover.terminate)
@@ -90,14 +113,21 @@ class Moving:
         config = folder / "irqbal.yaml"
         config.write_text(f"interval: {INTERVAL:g}s\nstate_dir: {folder / 'state'}\n")
         self.log = folder / "log"
-        stack.enter_context(daemon("--root", str(folder / "tree"), "-c", str(config), "--debug", log=self.log))
+        stack.enter_context(
+            daemon("--root", str(folder / "tree"), "-c", str(config), "--debug", log=self.log)
+        )
 
     def cycles(self) -> list[int]:
         """Moves of each cycle so far."""
-        return [int(moves) for moves in re.findall(r"cycle \d+ \([^)]*\): (\d+) moves", self.log.read_text())]
+        return [
+            int(moves)
+            for moves in re.findall(r"cycle \d+ \([^)]*\): (\d+) moves", self.log.read_text())
+        ]
 
     def ratio(self) -> float:
-        """The busiest CPU's true load over the lower bound: the larger of the mean and the hottest single IRQ."""
+        """The busiest CPU's true load over the lower bound: the larger of the mean and the hottest
+        single IRQ.
+        """
         on = [0.0] * CPUS
         for number, load in self.loads.items():
             on[self.tree.effective(number).first] += load
@@ -113,7 +143,9 @@ def test_balanced_within_three_cycles_and_then_at_rest_for_forty(tmp_path: Path)
 
 
 def _balances_and_rests(tmp_path: Path, last: bool) -> bool:
-    """Whether all hosts were balanced in time; on the last try that is asserted. Rest is asserted in any case."""
+    """Whether all hosts were balanced in time; on the last try that is asserted. Rest is asserted
+    in any case.
+    """
     seed = random.SystemRandom().randrange(1 << 30)
     print(f"seed {seed}")
     with contextlib.ExitStack() as stack:
@@ -130,7 +162,9 @@ def _balances_and_rests(tmp_path: Path, last: bool) -> bool:
             return False
         assert all(ratio <= 1.05 for ratio in found.values()), found
         for host in hosts:
-            wait_for(lambda host=host: len(host.cycles()) >= 3 + REST, 3 * REST * INTERVAL, host.log)
+            wait_for(
+                lambda host=host: len(host.cycles()) >= 3 + REST, 3 * REST * INTERVAL, host.log
+            )
         later = {host.traffic.name: host.cycles()[3 : 3 + REST] for host in hosts}
         assert all(sum(moves) == 0 for moves in later.values()), later
         assert all(host.ratio() <= 1.05 for host in hosts)

@@ -1,4 +1,6 @@
-"""The manual pages: they are those of the present commands and keys, they leave nothing out, and groff has nothing against them."""
+"""The manual pages: they are those of the present commands and keys, they leave nothing out, and
+groff has nothing against them.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,14 @@ def rendered() -> dict[str, str]:
 
 def lines(name: str) -> list[str]:
     command = ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", str(ROOT / "man" / name)]
-    env = {**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80", "MAN_KEEP_FORMATTING": "", "GROFF_NO_SGR": "1", "MANOPT": ""}
+    env = {
+        **os.environ,
+        "LC_ALL": "C.UTF-8",
+        "MANWIDTH": "80",
+        "MAN_KEEP_FORMATTING": "",
+        "GROFF_NO_SGR": "1",
+        "MANOPT": "",
+    }
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return [line.strip() for line in re.sub(r".\x08", "", done.stdout).splitlines()]
@@ -56,13 +65,18 @@ def test_the_pages_are_those_of_the_commands_and_keys(name: str, made: dict[str,
 def test_groff_has_nothing_against_a_page(name: str) -> None:
     for device in ("ps", "utf8"):
         done = subprocess.run(
-            ["groff", "-man", "-ww", "-z", f"-T{device}", str(ROOT / "man" / name)], capture_output=True, text=True, check=False
+            ["groff", "-man", "-ww", "-z", f"-T{device}", str(ROOT / "man" / name)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("name", GROUPS)
-def test_every_command_and_option_is_there_with_its_help(name: str, rendered: dict[str, str]) -> None:
+def test_every_command_and_option_is_there_with_its_help(
+    name: str, rendered: dict[str, str]
+) -> None:
     text, count = words(rendered[name]), 0
     group = GROUPS[name]
     heads = {head for head, _ in commands.commands(group)}
@@ -84,7 +98,9 @@ def test_every_command_and_option_is_there_with_its_help(name: str, rendered: di
 def test_every_key_is_there_with_its_note_and_default(rendered: dict[str, str]) -> None:
     text = words(rendered["irqbal.yaml.5"])
     known = list(keys.config_keys())
-    assert {"interval", "history.keep.5m", "history.mongodb.url", "api.tls.cert", "api.listen"} <= {key.name for key in known}
+    assert {"interval", "history.keep.5m", "history.mongodb.url", "api.tls.cert", "api.listen"} <= {
+        key.name for key in known
+    }
     described = keys.policies()
     assert [policy.name for policy in described] == list(DEFAULT_POLICIES)
     for policy in described:
@@ -93,13 +109,24 @@ def test_every_key_is_there_with_its_note_and_default(rendered: dict[str, str]) 
         assert key.about and f"{key.name}: {key.takes} {words(key.about)}" in text
         end = "Must be given" if key.default is None else f"Default: {key.default}"
         if key.name != "state_dir":
-            assert re.search(rf"{re.escape(f'{key.name}: {key.takes} ')}.{{,400}}?{re.escape(end)}\.", text), key.name
+            assert re.search(
+                rf"{re.escape(f'{key.name}: {key.takes} ')}.{{,400}}?{re.escape(end)}\.", text
+            ), key.name
 
 
 def test_the_defaults_that_are_written_out_are_the_defaults_and_the_examples_are_good() -> None:
     found = parse(keys.defaults(keys.policies()), "page")
     wanted = parse("", "empty")
-    for field in ("interval", "on_exit", "on_drift", "banned_cpus", "max_moves", "history", "api", "observers"):
+    for field in (
+        "interval",
+        "on_exit",
+        "on_drift",
+        "banned_cpus",
+        "max_moves",
+        "history",
+        "api",
+        "observers",
+    ):
         assert getattr(found, field) == getattr(wanted, field)
     assert [entry.name for entry in found.policies] == [entry.name for entry in wanted.policies]
     from irqbal.manpages.texts import YAML_EXAMPLES
@@ -115,20 +142,36 @@ def test_every_exit_status_is_explained(name: str, rendered: dict[str, str]) -> 
     found = {0}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "exit":
-            found |= {item.value for item in node.args if isinstance(item, ast.Constant) and isinstance(item.value, int)}
-        if isinstance(node, ast.Return) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, int):
+            found |= {
+                item.value
+                for item in node.args
+                if isinstance(item, ast.Constant) and isinstance(item.value, int)
+            }
+        if (
+            isinstance(node, ast.Return)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, int)
+        ):
             found.add(node.value.value)
     text = rendered[name].partition("EXIT STATUS")[2].partition("ENVIRONMENT")[0]
-    assert {2, 130, 141} <= found <= {int(number) for number in re.findall(r"(?<!\S)(\d+)(?= )", text)}
+    assert (
+        {2, 130, 141} <= found <= {int(number) for number in re.findall(r"(?<!\S)(\d+)(?= )", text)}
+    )
 
 
 def test_every_variable_that_is_read_is_explained(rendered: dict[str, str]) -> None:
     found = set()
     for path in (ROOT / "irqbal").rglob("*.py"):
-        found |= set(re.findall(r"""environ(?:\.get)?[(\[]"(\w+)"|"(\w+)" in os\.environ""", path.read_text()))
+        found |= set(
+            re.findall(
+                r"""environ(?:\.get)?[(\[]"(\w+)"|"(\w+)" in os\.environ""", path.read_text()
+            )
+        )
     names = {name for pair in found for name in pair if name} - {"COMP_TEXT"}
     assert {"XDG_STATE_HOME", "NOTIFY_SOCKET", "JOURNAL_STREAM"} <= names
-    assert not {name for name in names if name not in rendered["irqbal.8"] + rendered["irqbal-client.1"]}
+    assert not {
+        name for name in names if name not in rendered["irqbal.8"] + rendered["irqbal-client.1"]
+    }
 
 
 def test_no_text_is_taken_for_roffs_own(tmp_path: Path) -> None:
@@ -138,7 +181,12 @@ def test_no_text_is_taken_for_roffs_own(tmp_path: Path) -> None:
     page.item(roff.bold(".x"), "`a` and --b-c, not d--e")
     path = tmp_path / "x.7"
     path.write_text(page.render())
-    done = subprocess.run(["groff", "-man", "-ww", "-Tutf8", "-P-cbou", str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["groff", "-man", "-ww", "-Tutf8", "-P-cbou", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stderr == ""
     text = [line.strip() for line in done.stdout.splitlines()]
     assert text[text.index(odd[0]) :][:5] == odd

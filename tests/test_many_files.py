@@ -1,4 +1,6 @@
-"""A host with many IRQs keeps thousands of files open: what waits for a descriptor must not end at 1024 of them."""
+"""A host with many IRQs keeps thousands of files open: what waits for a descriptor must not end at
+1024 of them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Metrics as Prometheus takes them: promtool's judgement, counters that never fall, names and help in one place."""
+"""Metrics as Prometheus takes them: promtool's judgement, counters that never fall, names and help
+in one place.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ def served() -> Iterator[Served]:
 
 def scrape(served: Served) -> str:
     found = served.ask("GET", "/metrics")
-    assert found.status == 200 and found.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert (
+        found.status == 200
+        and found.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    )
     return found.body.decode()
 
 
@@ -39,13 +44,22 @@ def counters(text: str) -> Samples:
 
 
 def test_promtool_finds_nothing_to_say(served: Served) -> None:
-    done = subprocess.run(["promtool", "check", "metrics"], input=scrape(served), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=scrape(served),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_every_family_is_one_that_the_documents_name(served: Served) -> None:
     known = {name.removesuffix("_total"): (kind, text) for name, kind, text in families()}
-    found = {family.name: (family.type, family.documentation) for family in text_string_to_metric_families(scrape(served))}
+    found = {
+        family.name: (family.type, family.documentation)
+        for family in text_string_to_metric_families(scrape(served))
+    }
     assert found == known
     assert all(name.startswith("irqbal_") for name in known)
 
@@ -61,7 +75,11 @@ def test_counters_never_fall(served: Served) -> None:
             served.ask("POST", "/api/v1/restore", where="unix")
             served.ask("POST", "/api/v1/resume", where="unix")
         now = counters(scrape(served))
-        fell = {key: (value, now.get(key)) for key, value in before.items() if now.get(key, -1.0) < value}
+        fell = {
+            key: (value, now.get(key))
+            for key, value in before.items()
+            if now.get(key, -1.0) < value
+        }
         assert not fell
         before = now
         time.sleep(0.2)
@@ -71,7 +89,11 @@ def test_counters_never_fall(served: Served) -> None:
 
 def test_a_scrape_shows_what_is_now(served: Served) -> None:
     def value(name: str) -> float:
-        return next(f.samples[0].value for f in text_string_to_metric_families(scrape(served)) if f.name == name)
+        return next(
+            f.samples[0].value
+            for f in text_string_to_metric_families(scrape(served))
+            if f.name == name
+        )
 
     cycles = value("irqbal_cycles")
     assert served.ask("POST", "/api/v1/pause", where="unix").status == 200
@@ -84,17 +106,27 @@ def test_a_scrape_shows_what_is_now(served: Served) -> None:
 
 
 def test_a_histogram_s_buckets_grow_up_to_all(served: Served) -> None:
-    family = next(f for f in text_string_to_metric_families(scrape(served)) if f.name == "irqbal_cycle_duration_seconds")
+    family = next(
+        f
+        for f in text_string_to_metric_families(scrape(served))
+        if f.name == "irqbal_cycle_duration_seconds"
+    )
     buckets = [sample for sample in family.samples if sample.name.endswith("_bucket")]
     assert [sample.labels["le"] for sample in buckets] == [*map(str, BUCKETS), "+Inf"]
     values = [sample.value for sample in buckets]
     assert values == sorted(values)
-    assert values[-1] == next(sample.value for sample in family.samples if sample.name.endswith("_count"))
+    assert values[-1] == next(
+        sample.value for sample in family.samples if sample.name.endswith("_count")
+    )
 
 
 def test_there_is_no_irq_by_cpu(served: Served) -> None:
     """That product is what exporters of interrupts fall over."""
     irqs, cpus = len(served.get("/api/v1/irqs")), 16
-    series = [sample for family in text_string_to_metric_families(scrape(served)) for sample in family.samples]
+    series = [
+        sample
+        for family in text_string_to_metric_families(scrape(served))
+        for sample in family.samples
+    ]
     assert not [sample for sample in series if {"irq", "cpu"} <= set(sample.labels)]
     assert len(series) < 100 + 2 * irqs + 4 * cpus

@@ -1,4 +1,6 @@
-"""Shipping to real MongoDB servers, and reading back: nothing lost, nothing doubled, whatever is killed when."""
+"""Shipping to real MongoDB servers, and reading back: nothing lost, nothing doubled, whatever is
+killed when.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,15 @@ from pymongo import MongoClient
 
 from fleet import Made
 from irqbal.errors import ConfigError, HistoryError
-from irqbal.history.documents import Numbering, decision_document, decision_of, escape, sample_document, sample_of, unescape
+from irqbal.history.documents import (
+    Numbering,
+    decision_document,
+    decision_of,
+    escape,
+    sample_document,
+    sample_of,
+    unescape,
+)
 from irqbal.history.mongodb import MAX_BATCH, MongoOptions, MongoStore, Shipper, check, prepare
 from irqbal.history.samples import Decision, Sample, Series, State
 from irqbal.history.sqlite import SqliteHistory
@@ -31,7 +41,12 @@ from shipping import BOOT, DISK, NIC, Memory, decision, sample, ship, shipping, 
 
 def test_a_sample_comes_back_from_its_document_as_it_was() -> None:
     freed, heir = State("old/0/x", 26, "x", gone=True), State("new.$one/0/y", 26, "y")
-    given = sample(5, 1700000000.123456, states(freed, heir), **{"old/0/x": 3, "new.$one/0/y": 4, "never seen": 5})
+    given = sample(
+        5,
+        1700000000.123456,
+        states(freed, heir),
+        **{"old/0/x": 3, "new.$one/0/y": 4, "never seen": 5},
+    )
     numbering = Numbering("h", [State("old/0/x", 26, "x")])
     numbering.appear(given.states)
     layout = numbering.layout
@@ -54,11 +69,17 @@ def test_a_number_that_is_handed_on_changes_the_layout_and_a_steady_host_keeps_i
     numbering.vanish([State(NIC, 24, "eth0-TxRx-0", gone=True)])
     assert numbering.layout.names == {"25": DISK}
     # A freed IRQ keeps its number for samples that still wait, unless a living one has it.
-    assert Numbering("h", [State("a", 1, "a"), State("b", 1, "b", gone=True)]).layout.names["1"] in ("a", "b")
-    assert Numbering("h", [State("b", 1, "b", gone=True), State("a", 1, "a")]).layout.names == {"1": "a"}
+    assert Numbering("h", [State("a", 1, "a"), State("b", 1, "b", gone=True)]).layout.names[
+        "1"
+    ] in ("a", "b")
+    assert Numbering("h", [State("b", 1, "b", gone=True), State("a", 1, "a")]).layout.names == {
+        "1": "a"
+    }
 
 
-@pytest.mark.parametrize("name", ["", "%", "a.b", "$x", "%2E", "%252E.$", "\0", "LOC", "$$.%24", "é"])
+@pytest.mark.parametrize(
+    "name", ["", "%", "a.b", "$x", "%2E", "%252E.$", "\0", "LOC", "$$.%24", "é"]
+)
 def test_any_name_can_be_a_key(name: str) -> None:
     key = escape(name)
     assert key and not key.startswith("$") and "." not in key and "\0" not in key
@@ -66,14 +87,18 @@ def test_any_name_can_be_a_key(name: str) -> None:
 
 
 def test_a_decision_comes_back_from_its_document_as_it_was() -> None:
-    for given in (decision(3, 1700000000.5), Decision(4, BOOT, 17.0, 0, "refusal", irq=0, reason="a $reason.")):
+    for given in (
+        decision(3, 1700000000.5),
+        Decision(4, BOOT, 17.0, 0, "refusal", irq=0, reason="a $reason."),
+    ):
         assert decision_of(decision_document("h", given)) == given
 
 
 def test_a_batch_ends_before_a_megabyte_and_what_cannot_be_a_document_holds_nobody_up() -> None:
     wide = [
-        Sample(number, BOOT, 1.0, 1.0, {Series("irq", NIC, cpu): 10**6 for cpu in range(20_000)}) for number in range(1, 12)
-    ]  # fmt: skip
+        Sample(number, BOOT, 1.0, 1.0, {Series("irq", NIC, cpu): 10**6 for cpu in range(20_000)})
+        for number in range(1, 12)
+    ]
     batch = prepare(Memory(*wide), "h", None, False)
     assert batch is not None
     assert MAX_BATCH / 2 < sum(len(raw) for raw in batch.documents["samples"]) <= MAX_BATCH
@@ -81,7 +106,11 @@ def test_a_batch_ends_before_a_megabyte_and_what_cannot_be_a_document_holds_nobo
     mad = Sample(1, BOOT, 1.0, 1.0, {Series("irq", NIC, 0): 1 << 70})
     batch = prepare(Memory(mad, decision(2, 1.0)), "h", None, False)
     assert batch is not None
-    assert batch.sequences == [1, 2] and len(batch.refused) == 1 and len(batch.documents["decisions"]) == 1
+    assert (
+        batch.sequences == [1, 2]
+        and len(batch.refused) == 1
+        and len(batch.documents["decisions"]) == 1
+    )
 
 
 # Options
@@ -97,7 +126,9 @@ def test_a_batch_ends_before_a_megabyte_and_what_cannot_be_a_document_holds_nobo
         ({"url": "mongodb://db", "password_file": "/x"}, "without username"),
     ],
 )
-def test_options_that_cannot_work_are_refused_with_a_sentence(options: dict[str, Any], said: str) -> None:
+def test_options_that_cannot_work_are_refused_with_a_sentence(
+    options: dict[str, Any], said: str
+) -> None:
     with pytest.raises(ValueError, match=said):
         MongoOptions(**options)
 
@@ -105,12 +136,17 @@ def test_options_that_cannot_work_are_refused_with_a_sentence(options: dict[str,
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"url": "mongodb://db", "username": "u", "password_file": "/nowhere"}, r"password_file: /nowhere cannot be read: No such"),
+        (
+            {"url": "mongodb://db", "username": "u", "password_file": "/nowhere"},
+            r"password_file: /nowhere cannot be read: No such",
+        ),
         ({"url": "mongodb://db", "tls_ca": "/nowhere"}, r"tls_ca: /nowhere cannot be read"),
         ({"url": "mongodb://db:port"}, r"mongodb\.url: "),
     ],
 )
-def test_files_and_urls_are_checked_before_anything_starts(options: dict[str, Any], said: str) -> None:
+def test_files_and_urls_are_checked_before_anything_starts(
+    options: dict[str, Any], said: str
+) -> None:
     with pytest.raises(ConfigError, match=said):
         check(MongoOptions(**options))
 
@@ -146,7 +182,13 @@ def options(server: str) -> Iterator[MongoOptions]:
 def test_what_is_read_back_equals_what_sqlite_holds(options: MongoOptions, tmp_path: Path) -> None:
     history = SqliteHistory(tmp_path / "history.sqlite", host="h", outbox=True)
     for number in range(40):
-        of = states() if number == 0 else (State(NIC, 30, "eth0-TxRx-0", "eth0"),) if number == 20 else ()
+        of = (
+            states()
+            if number == 0
+            else (State(NIC, 30, "eth0-TxRx-0", "eth0"),)
+            if number == 20
+            else ()
+        )
         history.add_sample(sample(history.next_sequence(), 1700000000.05 + 7 * number, of))
         history.add_decision(decision(history.next_sequence(), 1700000000.06 + 7 * number))
     # SQLite's connection belongs to one thread; the test reads through its own.
@@ -155,7 +197,10 @@ def test_what_is_read_back_equals_what_sqlite_holds(options: MongoOptions, tmp_p
     history = pool.submit(SqliteHistory, tmp_path / "history.sqlite", "h", None, True).result()
     with pool:
         asyncio.run(_drain(options, history, pool))
-        store, local = MongoStore(options), SqliteHistory(tmp_path / "history.sqlite", host="h", read_only=True)
+        store, local = (
+            MongoStore(options),
+            SqliteHistory(tmp_path / "history.sqlite", host="h", read_only=True),
+        )
         everything = (1699999999.0, 1700009999.0)
         samples = list(store.samples(*everything))
         assert len(samples) == 40
@@ -189,21 +234,30 @@ def test_people_can_query_the_counts_of_an_irq_and_a_cpu(options: MongoOptions) 
     with MongoClient[Any](options.url) as client:
         found = client[options.database].samples.find_one({"host": "h", "irqs.24.2": {"$gt": 0}})
         assert found is not None
-        assert client[options.database].layouts.find_one({"_id": found["layout"]})["names"]["24"] == NIC  # type: ignore[index]
+        layout = client[options.database].layouts.find_one({"_id": found["layout"]})
+        assert layout is not None
+        assert layout["names"]["24"] == NIC
 
 
 def test_indexes_serve_host_and_time_and_keep_can_be_changed(options: MongoOptions) -> None:
     ship(options, Memory(sample(1, time.time(), states())))
-    ship(MongoOptions(options.url, options.database, Duration(7200)), Memory(sample(2, time.time())))
+    ship(
+        MongoOptions(options.url, options.database, Duration(7200)), Memory(sample(2, time.time()))
+    )
     with MongoClient[Any](options.url) as client:
         for name in ("samples", "decisions"):
             indexes = list(client[options.database][name].list_indexes())
             assert {"host": 1, "time": 1} in [dict(index["key"]) for index in indexes]
-            assert [index["expireAfterSeconds"] for index in indexes if "expireAfterSeconds" in index] == [7200]
+            assert [
+                index["expireAfterSeconds"] for index in indexes if "expireAfterSeconds" in index
+            ] == [7200]
 
 
 def test_shipping_again_doubles_nothing(options: MongoOptions) -> None:
-    records: list[Sample | Decision] = [*(sample(number, time.time(), states()) for number in range(1, 6)), decision(6, time.time())]
+    records: list[Sample | Decision] = [
+        *(sample(number, time.time(), states()) for number in range(1, 6)),
+        decision(6, time.time()),
+    ]
     assert ship(options, Memory(*records)).status.shipped == 6
     assert ship(options, Memory(*records, sample(7, time.time()))).status.shipped == 7
     with MongoClient[Any](options.url) as client:
@@ -260,7 +314,11 @@ def test_two_hosts_of_one_name_are_told_and_a_restart_is_not_taken_for_them(
                 await tell(other, second)
 
     asyncio.run(main())
-    said = [record.getMessage() for record in caplog.records if "another host ships as h" in record.getMessage()]
+    said = [
+        record.getMessage()
+        for record in caplog.records
+        if "another host ships as h" in record.getMessage()
+    ]
     assert len(said) == 2, "each of the two says it, once"
 
 
@@ -280,7 +338,9 @@ def test_no_query_scans_the_collection(options: MongoOptions) -> None:
         store.close()
 
 
-def test_with_a_password_and_tls_and_without_the_right_to_change_expiry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_with_a_password_and_tls_and_without_the_right_to_change_expiry(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with secured(tmp_path / "mongod") as reach:
         options = MongoOptions(**reach)
         ship(options, Memory(sample(1, time.time(), states())))

@@ -1,4 +1,6 @@
-"""MongoDB servers that are killed while a history is shipped to them: nothing lost, nothing doubled, and nobody waits."""
+"""MongoDB servers that are killed while a history is shipped to them: nothing lost, nothing
+doubled, and nobody waits.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class Killed:
 
     async def run(self, seconds: float, killer: Callable[[], Coroutine[Any, Any, None]]) -> Shipper:
         loop = asyncio.get_running_loop()
-        history = await loop.run_in_executor(self.thread, lambda: SqliteHistory(self.path, host="h", outbox=True))
+        history = await loop.run_in_executor(
+            self.thread, lambda: SqliteHistory(self.path, host="h", outbox=True)
+        )
         async with shipping(self.options, history, thread=self.thread) as shipper:
             killing = asyncio.create_task(killer())
             for count in range(round(10 * seconds)):
@@ -52,7 +56,9 @@ class Killed:
         return shipper
 
     def _write(self, history: SqliteHistory, count: int) -> None:
-        history.add_sample(sample(history.next_sequence(), time.time(), states() if count % 50 == 0 else ()))
+        history.add_sample(
+            sample(history.next_sequence(), time.time(), states() if count % 50 == 0 else ())
+        )
         if count % 10 == 0:
             history.add_decision(decision(history.next_sequence(), time.time()))
 
@@ -62,18 +68,23 @@ class Killed:
         ours, theirs = list(local.samples(*everything)), list(store.samples(*everything))
         assert len(ours) == round(10 * seconds)
         assert theirs == ours
-        assert store.decisions(*everything, limit=10_000) == local.decisions(*everything, limit=10_000)
+        assert store.decisions(*everything, limit=10_000) == local.decisions(
+            *everything, limit=10_000
+        )
         assert store.irqs() == local.irqs()
         local.close()
         store.close()
 
 
-def test_a_server_that_is_killed_five_times_loses_and_doubles_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_is_killed_five_times_loses_and_doubles_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     seconds = 60.0 if LONG else 20.0
     server = Mongod(tmp_path / "mongod")
 
     async def killer() -> None:
-        # The first samples are written while there is no server at all, for longer than the driver waits.
+        # The first samples are written while there is no server at all, for longer than the driver
+        # waits.
         await asyncio.sleep(6.5)
         await asyncio.to_thread(server.start)
         for _ in range(5):
@@ -83,13 +94,19 @@ def test_a_server_that_is_killed_five_times_loses_and_doubles_nothing(tmp_path: 
             await asyncio.to_thread(server.start)
 
     try:
-        killed = Killed(MongoOptions(f"mongodb://127.0.0.1:{server.port}"), tmp_path / "history.sqlite")
+        killed = Killed(
+            MongoOptions(f"mongodb://127.0.0.1:{server.port}"), tmp_path / "history.sqlite"
+        )
         with caplog.at_level(logging.INFO, "irqbal"):
             asyncio.run(killed.run(seconds, killer))
         killed.assert_all_there(seconds)
         assert killed.worst < 0.5
         # Once when it goes, once when it is back.
-        said = [record.message.split(",")[0].split(" after")[0] for record in caplog.records if record.name == mongodb.__name__]
+        said = [
+            record.message.split(",")[0].split(" after")[0]
+            for record in caplog.records
+            if record.name == mongodb.__name__
+        ]
         away, back = said.count("MongoDB is away"), said.count("MongoDB is back")
         assert 1 <= away == back <= 6
     finally:
@@ -114,8 +131,12 @@ def test_a_backlog_drains_through_a_server_that_is_killed_in_mid_batch(tmp_path:
         asyncio.run(main())
         assert sorted(outbox.asked) == list(range(1, 3001))
         with MongoClient[Any]("127.0.0.1", server.port) as client:
-            found = client.irqbal.samples.aggregate([{"$group": {"_id": "$sequence", "n": {"$sum": 1}}}])
-            assert sorted((one["_id"], one["n"]) for one in found) == [(number, 1) for number in range(1, 3001)]
+            found = client.irqbal.samples.aggregate(
+                [{"$group": {"_id": "$sequence", "n": {"$sum": 1}}}]
+            )
+            assert sorted((one["_id"], one["n"]) for one in found) == [
+                (number, 1) for number in range(1, 3001)
+            ]
     finally:
         server.kill()
 

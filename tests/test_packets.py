@@ -1,4 +1,6 @@
-"""Packets by queue: names that drivers give their statistics, and the real thing on this machine."""
+"""Packets by queue: names that drivers give their statistics, and the real thing on this
+machine.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +23,31 @@ from irqbal.rates import Meter
 @pytest.mark.parametrize(
     ("name", "queue"),
     [
-        ("rx_queue_0_packets", ("rx", 0)), ("tx_queue_13_packets", ("tx", 13)),  # ice ixgbe igb
-        ("rx-3.packets", ("rx", 3)), ("tx-0.tx_packets", ("tx", 0)),  # i40e, older
-        ("rx7_packets", ("rx", 7)), ("tx0_packets", ("tx", 0)),  # mlx5, virtio_net
+        ("rx_queue_0_packets", ("rx", 0)),
+        ("tx_queue_13_packets", ("tx", 13)),  # ice ixgbe igb
+        ("rx-3.packets", ("rx", 3)),
+        ("tx-0.tx_packets", ("tx", 0)),  # i40e, older
+        ("rx7_packets", ("rx", 7)),
+        ("tx0_packets", ("tx", 0)),  # mlx5, virtio_net
         ("rx_2_packets", ("rx", 2)),  # mana
-        ("queue_5_tx_cnt", ("tx", 5)), ("queue_5_rx_cnt", ("rx", 5)),  # ena
-        ("[4]: rx_ucast_packets", ("rx", 4)), ("[4]: tx_mcast_packets", ("tx", 4)),  # bnxt
+        ("queue_5_tx_cnt", ("tx", 5)),
+        ("queue_5_rx_cnt", ("rx", 5)),  # ena
+        ("[4]: rx_ucast_packets", ("rx", 4)),
+        ("[4]: tx_mcast_packets", ("tx", 4)),  # bnxt
         ("rvec_1_rx_pkts", ("rx", 1)),  # nfp
-        ("3: rcv_pkts", ("rx", 3)), ("3: xmit_pkts", ("tx", 3)),  # qede
-        ("rx_packets", None), ("rx0_bytes", None), ("rx0_xdp_packets", None), ("tx_queue_0_bytes", None), ("rx_queue_0_packets ", None),
+        ("3: rcv_pkts", ("rx", 3)),
+        ("3: xmit_pkts", ("tx", 3)),  # qede
+        ("rx_packets", None),
+        ("rx0_bytes", None),
+        ("rx0_xdp_packets", None),
+        ("tx_queue_0_bytes", None),
+        ("rx_queue_0_packets ", None),
         ("", None),
     ],
-)  # fmt: skip
-def test_statistics_that_count_a_queues_packets_are_told_by_their_names(name: str, queue: tuple[str, int] | None) -> None:
+)
+def test_statistics_that_count_a_queues_packets_are_told_by_their_names(
+    name: str, queue: tuple[str, int] | None
+) -> None:
     assert queue_of(name) == queue
 
 
@@ -54,8 +68,15 @@ def test_this_machines_nic_tells_as_many_packets_as_the_kernel_counts() -> None:
         packets.learn(real_nics())
         found = packets.read()
         for name in {key[0] for key in found}:
-            fields = next(line for line in Path("/proc/net/dev").read_text().splitlines() if line.strip().startswith(f"{name}:")).split()
-            sums = {way: sum(count for key, count in found.items() if key[:2] == (name, way)) for way in ("rx", "tx")}
+            fields = next(
+                line
+                for line in Path("/proc/net/dev").read_text().splitlines()
+                if line.strip().startswith(f"{name}:")
+            ).split()
+            sums = {
+                way: sum(count for key, count in found.items() if key[:2] == (name, way))
+                for way in ("rx", "tx")
+            }
             assert sums["rx"] == pytest.approx(int(fields[2]), rel=0.05, abs=50)
             assert sums["tx"] == pytest.approx(int(fields[10]), rel=0.05, abs=50)
         assert packets.read().keys() == found.keys()
@@ -105,14 +126,22 @@ def test_attributes_that_are_cut_off_end_the_reading() -> None:
 
 
 def test_packets_tell_apart_what_interrupts_do_not() -> None:
-    """Two queues with the same interrupt rate, one with ten times the packets, on one CPU: under NAPI the rate says nothing."""
+    """Two queues with the same interrupt rate, one with ten times the packets, on one CPU: under
+    NAPI the rate says nothing.
+    """
     meter, keys = Meter(), {1: ("a/0/a#1", "nic/rx"), 2: ("b/0/b#1", "nic/rx")}
     start = {1: CpuSet.of(0), 2: CpuSet.of(0)}
     before = Pulse(0.0, {1: 0, 2: 0}, {0: CpuTime(0, 0)}, CpuSet.of(0), start)
     then = {1: 0, 2: 0}
     for at in range(1, 6):
         now = {1: at * 500_000, 2: at * 50_000}
-        after = Pulse(at * 10.0, {1: at * 10_000, 2: at * 10_000}, {0: CpuTime(0, at * 1.1)}, CpuSet.of(0), start)
+        after = Pulse(
+            at * 10.0,
+            {1: at * 10_000, 2: at * 10_000},
+            {0: CpuTime(0, at * 1.1)},
+            CpuSet.of(0),
+            start,
+        )
         meter.update(before, after, start, keys, (then, now))
         before, then = after, now
     assert meter.load(1)[0] / meter.load(2)[0] == pytest.approx(10, rel=0.2)

@@ -8,7 +8,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs/screenshots"
-DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "policies").glob("*.md"), *(ROOT / "contrib").rglob("*.md")]
+DOCUMENTS = [
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
+    *(ROOT / "policies").glob("*.md"),
+    *(ROOT / "contrib").rglob("*.md"),
+]
 SHOWN = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
 
 
@@ -28,4 +33,8 @@ def test_pictures_are_small_and_fetch_nothing() -> None:
         assert path.stat().st_size < 300_000 and width <= 1280, path
     for path in PICTURES.glob("*.svg"):
         text = path.read_text()
-        assert path.stat().st_size < 300_000 and "url(http" not in text.replace('"', "") and "<script" not in text, path
+        assert (
+            path.stat().st_size < 300_000
+            and "url(http" not in text.replace('"', "")
+            and "<script" not in text
+        ), path

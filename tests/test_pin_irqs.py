@@ -6,7 +6,21 @@ from typing import Any
 
 import pytest
 
-from builders import MANAGED, Says, applied, cpus, host, limit, lone, moves_of, nic, nvme, plan, refusals, s
+from builders import (
+    MANAGED,
+    Says,
+    applied,
+    cpus,
+    host,
+    limit,
+    lone,
+    moves_of,
+    nic,
+    nvme,
+    plan,
+    refusals,
+    s,
+)
 from irqbal.cpuset import CpuSet
 from irqbal.located import Node, Problem, decode
 from irqbal.model import Plan, Snapshot
@@ -51,7 +65,9 @@ def notes(made: Plan) -> list[str]:
         ({"interface": "eth0", "irq": "*-0"}, ["eth0-rx-0", "eth0-tx-0"]),
     ],
 )
-def test_a_rule_is_by_irq_queue_device_driver_or_interface(globs: dict[str, Any], actions: list[str]) -> None:
+def test_a_rule_is_by_irq_queue_device_driver_or_interface(
+    globs: dict[str, Any], actions: list[str]
+) -> None:
     assert sorted(moved(Rule(**globs, cpus=s("3")))) == actions
 
 
@@ -81,7 +97,9 @@ def test_node_local_is_the_irqs_own_node() -> None:
 
 
 def test_node_local_of_an_irq_without_node_is_every_cpu() -> None:
-    assert moved(Rule(irq="i8042", node="local"), snapshot=host(cpus(8, nodes=2), lone("i8042"))) == {}
+    assert (
+        moved(Rule(irq="i8042", node="local"), snapshot=host(cpus(8, nodes=2), lone("i8042"))) == {}
+    )
 
 
 def test_a_node_is_its_online_cpus() -> None:
@@ -106,12 +124,16 @@ def test_the_first_rule_that_matches_counts() -> None:
 
 
 def test_the_reason_names_the_rule() -> None:
-    (move,) = plan(HOST, pin(Rule(irq="nothing", cpus=s("1")), Rule(irq="i8042", cpus=s("1")))).moves
+    (move,) = plan(
+        HOST, pin(Rule(irq="nothing", cpus=s("1")), Rule(irq="i8042", cpus=s("1")))
+    ).moves
     assert move.reason == "rule 2 (irq: i8042)"
 
 
 def test_a_rule_that_matches_nothing_is_told() -> None:
-    (text,) = notes(plan(HOST, pin(Rule(irq="i8042", cpus=s("1")), Rule(driver="mlx5*", cpus=s("1")))))
+    (text,) = notes(
+        plan(HOST, pin(Rule(irq="i8042", cpus=s("1")), Rule(driver="mlx5*", cpus=s("1"))))
+    )
     assert text == "rule 2 (driver: mlx5*) does nothing: no IRQ matches it"
 
 
@@ -157,7 +179,9 @@ def test_its_options_are_pin_irqs() -> None:
         ({"irq": "a", "node": "²"}, "must be local, or a number"),
     ],
 )
-def test_a_rule_that_makes_no_sense_is_refused_with_a_sentence(fields: dict[str, Any], says: str) -> None:
+def test_a_rule_that_makes_no_sense_is_refused_with_a_sentence(
+    fields: dict[str, Any], says: str
+) -> None:
     with pytest.raises(ValueError, match=says):
         Rule(**fields)
 
@@ -167,8 +191,12 @@ def test_rules_are_read_from_yaml_with_their_line() -> None:
         return Node(line, {key: Node(line, value) for key, value in fields.items()})
 
     problems: list[Problem] = []
-    good = Node(1, {"rules": Node(2, [rule(3, irq="i8042", cpus="0-1"), rule(4, queue="*", leave="true")])})
-    assert decode(good, PinIrqs, "pin_irqs", problems) == PinIrqs((Rule(irq="i8042", cpus=s("0-1")), Rule(queue="*", leave=True)))
+    good = Node(
+        1, {"rules": Node(2, [rule(3, irq="i8042", cpus="0-1"), rule(4, queue="*", leave="true")])}
+    )
+    assert decode(good, PinIrqs, "pin_irqs", problems) == PinIrqs(
+        (Rule(irq="i8042", cpus=s("0-1")), Rule(queue="*", leave=True))
+    )
     assert not problems
     bad = Node(1, {"rules": Node(2, [rule(3, irq="i8042"), rule(4, queue="*", leaf="true")])})
     assert decode(bad, PinIrqs, "pin_irqs", problems) is None

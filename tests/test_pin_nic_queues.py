@@ -1,4 +1,6 @@
-"""pin_nic_queues: each active queue a CPU of its NIC's own node, its Rx and Tx together, and XPS, RPS, RFS to match."""
+"""pin_nic_queues: each active queue a CPU of its NIC's own node, its Rx and Tx together, and XPS,
+RPS, RFS to match.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ from irqbal_policies.pin_nic_queues import PinNicQueues, Rps, Where, irqbal_opti
 
 def pin(**options: Any) -> Says:
     chosen = PinNicQueues(**options)
-    return Says("pin_nic_queues", place=lambda snapshot, draft: irqbal_place(snapshot, draft, chosen))
+    return Says(
+        "pin_nic_queues", place=lambda snapshot, draft: irqbal_place(snapshot, draft, chosen)
+    )
 
 
 def run(snapshot: Snapshot, *before: Says, **options: Any) -> Plan:
@@ -48,7 +52,11 @@ def run(snapshot: Snapshot, *before: Says, **options: Any) -> Plan:
 def homes(snapshot: Snapshot, *before: Says, **options: Any) -> dict[str, str]:
     """Action -> CPUs it is on once the plan is applied, of NIC queues."""
     later, _ = applied(snapshot, run(changed(snapshot, settling=True), *before, **options))
-    return {irq.action: str(irq.affinity) for irq in later.irqs if irq.queue is not None and irq.queue.kind != "io"}
+    return {
+        irq.action: str(irq.affinity)
+        for irq in later.irqs
+        if irq.queue is not None and irq.queue.kind != "io"
+    }
 
 
 # Where queues go
@@ -61,7 +69,12 @@ def test_each_queue_gets_a_cpu_of_the_nics_own_node() -> None:
 
 def test_rx_and_tx_of_a_queue_share_one_cpu() -> None:
     snapshot = host(cpus(8, nodes=2), nic("eth0", 2, node=1, pairs=True))
-    assert homes(snapshot) == {"eth0-rx-0": "4", "eth0-tx-0": "4", "eth0-rx-1": "5", "eth0-tx-1": "5"}
+    assert homes(snapshot) == {
+        "eth0-rx-0": "4",
+        "eth0-tx-0": "4",
+        "eth0-rx-1": "5",
+        "eth0-tx-1": "5",
+    }
 
 
 def test_inactive_queues_are_left_alone() -> None:
@@ -71,7 +84,12 @@ def test_inactive_queues_are_left_alone() -> None:
 
 def test_irqs_that_are_no_queues_are_left_alone() -> None:
     """virtio's -config and mlx5's async IRQs, disks, and IRQs of no device."""
-    snapshot = host(cpus(8), nic("eth0", 1, extra=["virtio2-config", "mlx5_async@pci:0"]), nvme("nvme0", 2), lone("x"))
+    snapshot = host(
+        cpus(8),
+        nic("eth0", 1, extra=["virtio2-config", "mlx5_async@pci:0"]),
+        nvme("nvme0", 2),
+        lone("x"),
+    )
     assert list(moves_of(run(snapshot), snapshot)) == ["eth0-TxRx-0"]
 
 
@@ -92,7 +110,9 @@ def test_limits_and_offline_cpus_are_kept_off() -> None:
 
 def test_an_override_is_not_moved() -> None:
     snapshot = host(cpus(8), nic("eth0", 2))
-    assert "eth0-TxRx-0" not in moves_of(run(snapshot, wants(snapshot, "p", eth0_TxRx_0="0-7")), snapshot)
+    assert "eth0-TxRx-0" not in moves_of(
+        run(snapshot, wants(snapshot, "p", eth0_TxRx_0="0-7")), snapshot
+    )
 
 
 def test_smt_avoid_gives_every_physical_core_a_queue_before_any_sibling() -> None:
@@ -100,7 +120,11 @@ def test_smt_avoid_gives_every_physical_core_a_queue_before_any_sibling() -> Non
     assert list(homes(snapshot).values()) == ["0", "1", "2", "3", "4", "5"]
     limited = homes(snapshot, limit("1,5"))
     assert list(limited.values()) == ["0", "2", "3", "4", "6", "7"]
-    assert list(homes(host(cpus(8, threads=2), nic("eth0", 3)), limit("0")).values()) == ["1", "2", "3"]
+    assert list(homes(host(cpus(8, threads=2), nic("eth0", 3)), limit("0")).values()) == [
+        "1",
+        "2",
+        "3",
+    ]
 
 
 def test_smt_use_takes_siblings_like_any_cpu() -> None:
@@ -146,7 +170,9 @@ def test_queues_that_share_cpus_stay_though_loads_change() -> None:
 @settings(max_examples=100, deadline=None)
 @given(
     shape=st.sampled_from([(8, 2, 1), (16, 2, 2), (12, 1, 2), (4, 1, 1)]),
-    nics=st.lists(st.tuples(st.integers(1, 20), st.integers(-1, 1), st.booleans()), min_size=1, max_size=3),
+    nics=st.lists(
+        st.tuples(st.integers(1, 20), st.integers(-1, 1), st.booleans()), min_size=1, max_size=3
+    ),
     data=st.data(),
 )
 def test_any_host_is_covered_evenly_and_then_left_alone(
@@ -154,7 +180,10 @@ def test_any_host_is_covered_evenly_and_then_left_alone(
 ) -> None:
     count, nodes, threads = shape
     offline = CpuSet(data.draw(st.sets(st.integers(1, count - 1), max_size=count - 2)))
-    parts: list[Maker] = [nic(f"eth{i}", queues, node if node < nodes else 0, pairs) for i, (queues, node, pairs) in enumerate(nics)]
+    parts: list[Maker] = [
+        nic(f"eth{i}", queues, node if node < nodes else 0, pairs)
+        for i, (queues, node, pairs) in enumerate(nics)
+    ]
     snapshot = host(cpus(count, nodes, threads, offline=str(offline)), *parts, settling=True)
     made = run(snapshot)
     later, ledger = applied(snapshot, made)
@@ -176,15 +205,30 @@ def test_any_host_is_covered_evenly_and_then_left_alone(
 
 def test_globs_choose_interfaces() -> None:
     snapshot = host(cpus(8), nic("eth0", 1), nic("eth1", 1), nic("ens3", 1))
-    assert sorted(moves_of(run(snapshot, interfaces=("eth*",)), snapshot)) == ["eth0-TxRx-0", "eth1-TxRx-0"]
+    assert sorted(moves_of(run(snapshot, interfaces=("eth*",)), snapshot)) == [
+        "eth0-TxRx-0",
+        "eth1-TxRx-0",
+    ]
     assert sorted(moves_of(run(snapshot, exclude=("eth*",)), snapshot)) == ["ens3-TxRx-0"]
-    assert sorted(moves_of(run(snapshot, interfaces=("eth0", "ens3"), exclude=("ens?",)), snapshot)) == ["eth0-TxRx-0"]
+    assert sorted(
+        moves_of(run(snapshot, interfaces=("eth0", "ens3"), exclude=("ens?",)), snapshot)
+    ) == ["eth0-TxRx-0"]
 
 
 def test_a_bond_or_a_vlan_on_it_stands_for_its_nics() -> None:
-    snapshot = host(cpus(8), nic("eth0", 1), nic("eth1", 1), nic("eth2", 1), over("bond0", "eth0", "eth1"), over("bond0.5", "bond0"))
+    snapshot = host(
+        cpus(8),
+        nic("eth0", 1),
+        nic("eth1", 1),
+        nic("eth2", 1),
+        over("bond0", "eth0", "eth1"),
+        over("bond0.5", "bond0"),
+    )
     for name in ("bond0", "bond0.5"):
-        assert sorted(moves_of(run(snapshot, interfaces=(name,)), snapshot)) == ["eth0-TxRx-0", "eth1-TxRx-0"]
+        assert sorted(moves_of(run(snapshot, interfaces=(name,)), snapshot)) == [
+            "eth0-TxRx-0",
+            "eth1-TxRx-0",
+        ]
     assert sorted(moves_of(run(snapshot, exclude=("bond0.5",)), snapshot)) == ["eth2-TxRx-0"]
 
 
@@ -228,7 +272,10 @@ def later_wish(snapshot: Snapshot) -> Says:
 
 def test_with_rebalance_later_policies_choose_within_the_same_cpus() -> None:
     snapshot = host(cpus(8, nodes=2), nic("eth0", 2))
-    assert moves_of(plan(snapshot, pin(), later_wish(snapshot)), snapshot) == {"eth0-TxRx-0": "3", "eth0-TxRx-1": "1"}
+    assert moves_of(plan(snapshot, pin(), later_wish(snapshot)), snapshot) == {
+        "eth0-TxRx-0": "3",
+        "eth0-TxRx-1": "1",
+    }
     outside = plan(snapshot, pin(), wants(snapshot, "spread", eth0_TxRx_0="7"))
     assert moves_of(outside, snapshot)["eth0-TxRx-0"] == "0"
     assert refusals(outside, snapshot) == {"eth0-TxRx-0": "outside"}
@@ -310,7 +357,12 @@ def test_more_rfs_flows_than_the_kernels_table_are_told() -> None:
 def test_its_options_are_pin_nic_queues_with_these_defaults() -> None:
     assert irqbal_options() is PinNicQueues
     made = PinNicQueues()
-    assert (made.interfaces, made.exclude, str(made.cpus), made.smt) == (("*",), (), "local", "avoid")
+    assert (made.interfaces, made.exclude, str(made.cpus), made.smt) == (
+        ("*",),
+        (),
+        "local",
+        "avoid",
+    )
     assert (made.xps, str(made.rps), made.rfs, made.rebalance) == (True, "leave", "leave", True)
 
 
@@ -321,7 +373,9 @@ def read(**fields: str) -> tuple[PinNicQueues | None, list[str]]:
 
 
 def test_options_are_read_from_yaml() -> None:
-    made, problems = read(cpus="0-3,8", smt="use", rps="off", rfs="4096", xps="false", rebalance="false")
+    made, problems = read(
+        cpus="0-3,8", smt="use", rps="off", rfs="4096", xps="false", rebalance="false"
+    )
     assert not problems and made is not None
     assert (made.cpus.cpus, made.rps.word, made.rfs, made.xps) == (s("0-3,8"), "off", "4096", False)
 
@@ -339,14 +393,18 @@ def test_options_are_read_from_yaml() -> None:
         ("rfs", "1048577", "up to 1048576"),
     ],
 )
-def test_options_that_make_no_sense_are_refused_with_a_sentence(key: str, value: str, says: str) -> None:
+def test_options_that_make_no_sense_are_refused_with_a_sentence(
+    key: str, value: str, says: str
+) -> None:
     made, (problem,) = read(**{key: value})
     assert made is None
     assert any(part in problem for part in says.split("|")), problem
 
 
 def test_it_is_at_rest_once_applied() -> None:
-    snapshot = host(cpus(16, nodes=2, threads=2), nic("eth0", 6, node=1, pairs=True), nic("eth1", 20))
+    snapshot = host(
+        cpus(16, nodes=2, threads=2), nic("eth0", 6, node=1, pairs=True), nic("eth1", 20)
+    )
     options = {"rps": Rps(s("0-7")), "rfs": "4096"}
     made = run(snapshot, **options)
     assert made.moves and made.steering

@@ -27,7 +27,9 @@ from irqbal.planner import Draft, Entry, Ledger
 
 def override(snapshot: Snapshot, action: str, cpus: str, reason: str = "") -> Snapshot:
     """The snapshot with a person's placement of this IRQ."""
-    return changed(snapshot, overrides=(Override(irq_of(snapshot, action).identity, s(cpus), reason, "eve"),))
+    return changed(
+        snapshot, overrides=(Override(irq_of(snapshot, action).identity, s(cpus), reason, "eve"),)
+    )
 
 
 def refusal(made: Plan, code: str) -> tuple[str, str, str]:
@@ -128,7 +130,10 @@ def open_to(snapshot: Snapshot, cpus: str, prefer: str = "", name: str = "opener
     return Says(
         name,
         (),
-        tuple(Placement(irq.number, s(cpus), "local", True, s(prefer) if prefer else None) for irq in irqs),
+        tuple(
+            Placement(irq.number, s(cpus), "local", True, s(prefer) if prefer else None)
+            for irq in irqs
+        ),
     )
 
 
@@ -153,11 +158,16 @@ def test_a_choice_outside_an_open_placement_is_refused() -> None:
 
 
 def test_an_open_placement_that_nobody_narrows_goes_to_what_it_prefers() -> None:
-    assert moves_of(plan(HOST, open_to(HOST, "0-3", "1")), HOST) == {"eth0-TxRx-0": "1", "eth0-TxRx-1": "1"}
+    assert moves_of(plan(HOST, open_to(HOST, "0-3", "1")), HOST) == {
+        "eth0-TxRx-0": "1",
+        "eth0-TxRx-1": "1",
+    }
 
 
 def test_an_open_placement_without_preference_may_be_anywhere_within() -> None:
-    snapshot = host(cpus(8), nic("eth0", 3), at={"eth0-TxRx-0": "2", "eth0-TxRx-1": "2-5", "eth0-TxRx-2": "7"})
+    snapshot = host(
+        cpus(8), nic("eth0", 3), at={"eth0-TxRx-0": "2", "eth0-TxRx-1": "2-5", "eth0-TxRx-2": "7"}
+    )
     made = plan(snapshot, open_to(snapshot, "0-3"))
     assert moves_of(made, snapshot) == {"eth0-TxRx-1": "2-3", "eth0-TxRx-2": "0-3"}
 
@@ -172,17 +182,36 @@ def test_what_a_narrowing_policy_leaves_open_goes_to_what_it_prefers() -> None:
 
 def test_the_other_half_of_a_queue_goes_along() -> None:
     snapshot = host(cpus(8), nic("eth0", 2, pairs=True))
-    made = plan(snapshot, open_to(snapshot, "0-3", "0"), wants(snapshot, "spread", eth0_tx_1="3", eth0_rx_1="2"))
-    assert moves_of(made, snapshot) == {"eth0-rx-0": "0", "eth0-tx-0": "0", "eth0-rx-1": "3", "eth0-tx-1": "3"}
+    made = plan(
+        snapshot,
+        open_to(snapshot, "0-3", "0"),
+        wants(snapshot, "spread", eth0_tx_1="3", eth0_rx_1="2"),
+    )
+    assert moves_of(made, snapshot) == {
+        "eth0-rx-0": "0",
+        "eth0-tx-0": "0",
+        "eth0-rx-1": "3",
+        "eth0-tx-1": "3",
+    }
 
 
 def test_the_other_half_stays_where_one_is_chosen_for_alone() -> None:
     snapshot = host(cpus(8), nic("eth0", 2, pairs=True))
-    alone = Says("spread", (), tuple(
-        Placement(irq_of(snapshot, action).number, s(cpu), "apart", alone=True) for action, cpu in (("eth0-rx-1", "2"), ("eth0-tx-1", "3"))
-    ))  # fmt: skip
+    alone = Says(
+        "spread",
+        (),
+        tuple(
+            Placement(irq_of(snapshot, action).number, s(cpu), "apart", alone=True)
+            for action, cpu in (("eth0-rx-1", "2"), ("eth0-tx-1", "3"))
+        ),
+    )
     made = plan(snapshot, open_to(snapshot, "0-3", "0"), alone)
-    assert moves_of(made, snapshot) == {"eth0-rx-0": "0", "eth0-tx-0": "0", "eth0-rx-1": "2", "eth0-tx-1": "3"}
+    assert moves_of(made, snapshot) == {
+        "eth0-rx-0": "0",
+        "eth0-tx-0": "0",
+        "eth0-rx-1": "2",
+        "eth0-tx-1": "3",
+    }
 
 
 # Limits
@@ -223,9 +252,15 @@ def test_an_exempt_irq_is_not_bound_by_that_limit_but_by_others_and_by_the_ban()
 
 @pytest.mark.parametrize(
     ("placed", "code", "says"),
-    [("", "empty", "names no CPU"), ("7", "offline", "none of CPUs 7 is online"), ("2-3", "limited", "kept free")],
+    [
+        ("", "empty", "names no CPU"),
+        ("7", "offline", "none of CPUs 7 is online"),
+        ("2-3", "limited", "kept free"),
+    ],
 )
-def test_a_placement_with_nothing_left_is_refused_with_the_reason(placed: str, code: str, says: str) -> None:
+def test_a_placement_with_nothing_left_is_refused_with_the_reason(
+    placed: str, code: str, says: str
+) -> None:
     snapshot = host(cpus(8, offline="7"), lone("i8042"), at={"i8042": "0-1"})
     made = plan(snapshot, limit("2-3"), wants(snapshot, "p", i8042=placed))
     assert not made.moves
@@ -236,7 +271,9 @@ def test_a_placement_with_nothing_left_is_refused_with_the_reason(placed: str, c
 def test_a_cpu_out_of_vectors_is_named_as_the_reason_not_a_ban() -> None:
     snapshot = host(cpus(8), lone("i8042"), at={"i8042": "0-1"})
     full = Ledger({irq_of(snapshot, "i8042").identity: Entry(1, barred=s("2"))})
-    _, reason, _ = refusal(plan(snapshot, wants(snapshot, "p", i8042="2"), ledger=full), "no-vector")
+    _, reason, _ = refusal(
+        plan(snapshot, wants(snapshot, "p", i8042="2"), ledger=full), "no-vector"
+    )
     assert "vector" in reason and "banned" not in reason
 
 
@@ -252,7 +289,11 @@ def test_an_unclaimed_irq_that_crosses_a_limit_keeps_what_its_mask_may_still_use
 
 
 def test_else_it_goes_to_its_devices_node() -> None:
-    snapshot = host(cpus(8, nodes=2), nic("eth0", 1, node=1, extra=["eth0"]), at={"eth0": "2", "eth0-TxRx-0": "2"})
+    snapshot = host(
+        cpus(8, nodes=2),
+        nic("eth0", 1, node=1, extra=["eth0"]),
+        at={"eth0": "2", "eth0-TxRx-0": "2"},
+    )
     assert moves_of(plan(snapshot, limit("2,7")), snapshot) == {"eth0": "4-6", "eth0-TxRx-0": "4-6"}
 
 
@@ -262,8 +303,16 @@ def test_an_irq_without_device_goes_to_its_own_node() -> None:
 
 
 def test_else_it_goes_to_any_allowed_cpu() -> None:
-    snapshot = host(cpus(8, nodes=2), nic("eth0", 1, node=1), lone("i8042"), at={"eth0-TxRx-0": "4", "i8042": "4"})
-    assert moves_of(plan(snapshot, limit("4-7")), snapshot) == {"eth0-TxRx-0": "0-3", "i8042": "0-3"}
+    snapshot = host(
+        cpus(8, nodes=2),
+        nic("eth0", 1, node=1),
+        lone("i8042"),
+        at={"eth0-TxRx-0": "4", "i8042": "4"},
+    )
+    assert moves_of(plan(snapshot, limit("4-7")), snapshot) == {
+        "eth0-TxRx-0": "0-3",
+        "i8042": "0-3",
+    }
 
 
 def test_a_claim_that_limits_cut_to_nothing_is_evicted_too() -> None:
@@ -281,8 +330,12 @@ def test_limits_that_leave_no_online_cpu_are_a_refusal_with_advice() -> None:
 
 
 def test_an_irq_whose_mask_is_all_offline_and_that_fires_on_a_forbidden_cpu_is_evicted() -> None:
-    """A single-CPU mask is broken when its CPU goes: the IRQ may land anywhere, an isolated CPU included."""
-    snapshot = changed(host(cpus(8, offline="3"), lone("i8042"), at={"i8042": "3"}), "i8042", effective=s("7"))
+    """A single-CPU mask is broken when its CPU goes: the IRQ may land anywhere, an isolated CPU
+    included.
+    """
+    snapshot = changed(
+        host(cpus(8, offline="3"), lone("i8042"), at={"i8042": "3"}), "i8042", effective=s("7")
+    )
     assert moves_of(plan(snapshot, limit("7")), snapshot) == {"i8042": "0-2,4-6"}
 
 
@@ -371,7 +424,9 @@ def test_a_policy_sees_claims_limits_and_settled_load_so_far() -> None:
 
     def look(snapshot: Snapshot, draft: Draft) -> tuple[Placement, ...]:
         claim = draft.claim(irq_of(snapshot, "i8042"))
-        seen.extend([claim and claim.policy, draft.claim(irq_of(snapshot, "ttyS0")), str(draft.allowed(33))])
+        seen.extend(
+            [claim and claim.policy, draft.claim(irq_of(snapshot, "ttyS0")), str(draft.allowed(33))]
+        )
         seen.extend(round(draft.load(cpu), 3) for cpu in (0, 5))
         return ()
 
@@ -380,7 +435,13 @@ def test_a_policy_sees_claims_limits_and_settled_load_so_far() -> None:
 
 
 def test_an_explanation_tells_every_step_of_an_irq_in_order() -> None:
-    made = plan(HOST, limit("2"), wants(HOST, "a", i8042="1-3"), wants(HOST, "b", i8042="5"), explain_all=True)
+    made = plan(
+        HOST,
+        limit("2"),
+        wants(HOST, "a", i8042="1-3"),
+        wants(HOST, "b", i8042="5"),
+        explain_all=True,
+    )
     steps = [(step.policy, step.what) for step in made.explanations[irq_of(HOST, "i8042").number]]
     assert steps == [("limiter", "limit"), ("a", "claim"), ("b", "pass over"), ("a", "move")]
     assert plan(HOST, limit("2")).explanations == {}

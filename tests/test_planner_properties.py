@@ -17,7 +17,9 @@ full = st.integers(1, (1 << CPUS) - 1).map(CpuSet.from_bits)
 
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
-    """Hosts of eight CPUs, of which at least one is online, with masks, loads and overrides at random."""
+    """Hosts of eight CPUs, of which at least one is online, with masks, loads and overrides at
+    random.
+    """
     offline = draw(st.sets(st.integers(0, CPUS - 1), max_size=CPUS - 1))
     threads = draw(st.sampled_from([1, 2]))
     of = cpus(CPUS, 2, threads, offline=str(CpuSet(offline)), isolated=str(draw(sets)))
@@ -33,7 +35,14 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             mask = draw(full)
             load = draw(st.sampled_from([0.0, 0.001, 0.1, 0.5]))
             here = (mask & made.online) or made.online
-            made = changed(made, irq.action, affinity=mask, effective=CpuSet.of(here.first), load=load, rate=load * 1e4)
+            made = changed(
+                made,
+                irq.action,
+                affinity=mask,
+                effective=CpuSet.of(here.first),
+                load=load,
+                rate=load * 1e4,
+            )
     chosen = draw(st.lists(st.tuples(st.sampled_from(made.irqs), full), max_size=2))
     overrides = {irq.identity: Override(irq.identity, cpus) for irq, cpus in chosen}
     return changed(made, overrides=tuple(overrides.values()), settling=draw(st.booleans()))
@@ -41,7 +50,9 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 
 @st.composite
 def policies(draw: st.DrawFn, snapshot: Snapshot) -> list[Says]:
-    """Up to three policies with limits and placements at random, open and closed ones and `leave` among them."""
+    """Up to three policies with limits and placements at random, open and closed ones and `leave`
+    among them.
+    """
     numbers = [irq.number for irq in snapshot.irqs]
     some = st.lists(st.sampled_from(numbers), max_size=3).map(tuple)
     limits = st.builds(Limit, sets, st.just("limit"), st.one_of(st.none(), some), some)
@@ -70,8 +81,12 @@ def forbidden(snapshot: Snapshot, number: int, who: list[Says], banned: CpuSet) 
     return kept_off
 
 
-def plan_of(snapshot: Snapshot, who: list[Says], banned: CpuSet, ledger: Ledger | None = None) -> tuple[Plan, Ledger]:
-    return planned(snapshot, ledger or Ledger(), Settings(banned=banned, max_moves=5, cooldown=0.0), *who)
+def plan_of(
+    snapshot: Snapshot, who: list[Says], banned: CpuSet, ledger: Ledger | None = None
+) -> tuple[Plan, Ledger]:
+    return planned(
+        snapshot, ledger or Ledger(), Settings(banned=banned, max_moves=5, cooldown=0.0), *who
+    )
 
 
 @settings(max_examples=150, deadline=None)
@@ -142,7 +157,9 @@ def test_no_irq_is_left_on_a_forbidden_cpu_unless_somebody_said_why(data: st.Dat
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_what_a_policy_leaves_alone_is_not_moved_by_anybody_but_a_person(data: st.DataObject) -> None:
+def test_what_a_policy_leaves_alone_is_not_moved_by_anybody_but_a_person(
+    data: st.DataObject,
+) -> None:
     snapshot = data.draw(snapshots())
     left = data.draw(st.sampled_from(snapshot.irqs))
     first = Says("leaver", (), (Placement(left.number, None, "hands off"),))
@@ -164,7 +181,9 @@ def test_the_two_halves_of_a_queue_that_was_left_open_end_up_together(data: st.D
         if irq.queue is not None and (room := rooms[irq.queue.index])
     ]
     choices = data.draw(st.lists(st.tuples(st.sampled_from(irqs), full), max_size=8))
-    chooser = Says("chooser", (), tuple(Placement(irq.number, cpus, "chosen") for irq, cpus in choices))
+    chooser = Says(
+        "chooser", (), tuple(Placement(irq.number, cpus, "chosen") for irq, cpus in choices)
+    )
     made, ledger = plan_of(snapshot, [Says("opener", (), tuple(placements)), chooser], banned)
     later, _ = applied(snapshot, made, ledger)
     for (name, index), halves in later.irqs_by_queue.items():

@@ -1,4 +1,6 @@
-"""Finding, loading and binding policies: everything that is wrong with a package is told at start, with its name."""
+"""Finding, loading and binding policies: everything that is wrong with a package is told at start,
+with its name.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ GOOD = """
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """An installation whose packages this process finds too; what it imports is forgotten afterwards."""
+    """An installation whose packages this process finds too; what it imports is forgotten
+    afterwards.
+    """
     made = Site(tmp_path)
     monkeypatch.syspath_prepend(made.packages)
     before = set(sys.modules)
@@ -51,7 +55,9 @@ def bound(found: Found, **options: str) -> Policy:
 
 
 def refused(site: Site, source: str) -> str:
-    """Why a package with this module cannot be used. The text begins with the distribution's name and version."""
+    """Why a package with this module cannot be used. The text begins with the distribution's name
+    and version.
+    """
     with pytest.raises(PluginError) as caught:
         bind(site.install("probe", source).found()["probe"], 0, Node(1, {}), [])
     text = str(caught.value)
@@ -80,7 +86,9 @@ def test_a_name_that_two_distributions_claim_can_not_be_used_and_both_are_named(
     site.install("probe", GOOD).install("probe", GOOD, distribution="other-probe", version="2")
     found = site.found()["probe"]
     assert sorted(found.distributions) == ["irqbal-probe 0.1", "other-probe 2"]
-    with pytest.raises(PluginError, match=r"the policy probe is claimed by .* and .*: uninstall one of them") as caught:
+    with pytest.raises(
+        PluginError, match=r"the policy probe is claimed by .* and .*: uninstall one of them"
+    ) as caught:
         load(found)
     assert "irqbal-probe 0.1" in str(caught.value) and "other-probe 2" in str(caught.value)
     assert "irqbal_probe_policy" not in sys.modules
@@ -93,7 +101,11 @@ def test_one_distribution_seen_twice_is_no_clash(site: Site) -> None:
 
 
 def _entry_points(site: Site) -> list[importlib.metadata.EntryPoint]:
-    return [e for d in importlib.metadata.distributions(path=[str(site.packages)]) for e in d.entry_points]
+    return [
+        e
+        for d in importlib.metadata.distributions(path=[str(site.packages)])
+        for e in d.entry_points
+    ]
 
 
 # Loading
@@ -110,14 +122,19 @@ def test_a_module_that_is_not_python_is_refused_with_its_line(site: Site) -> Non
     assert "SyntaxError" in text and "irqbal_probe_policy.py, line 3" in text
 
 
-@pytest.mark.parametrize("source", ["raise SystemExit(1)", "import nothing_of_this_name", "1 / 0", "assert False"])
+@pytest.mark.parametrize(
+    "source", ["raise SystemExit(1)", "import nothing_of_this_name", "1 / 0", "assert False"]
+)
 def test_whatever_an_import_raises_is_a_refusal(site: Site, source: str) -> None:
     assert "does not import" in refused(site, source)
 
 
 def test_a_module_that_is_not_there_is_refused(site: Site) -> None:
     site.install("probe", GOOD, value="no_such_module")
-    with pytest.raises(PluginError, match=r"irqbal-probe 0\.1: the policy probe does not import: ModuleNotFoundError"):
+    with pytest.raises(
+        PluginError,
+        match=r"irqbal-probe 0\.1: the policy probe does not import: ModuleNotFoundError",
+    ):
         load(site.found()["probe"])
 
 
@@ -130,22 +147,51 @@ def test_an_entry_point_that_names_a_class_is_refused(site: Site) -> None:
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("@hookimpl\ndef irqbal_plase(snapshot): ...", "irqbal_plase is no hook of irqbal; hooks are irqbal_options, "),
+        (
+            "@hookimpl\ndef irqbal_plase(snapshot): ...",
+            "irqbal_plase is no hook of irqbal; hooks are irqbal_options, ",
+        ),
         ("def irqbal_plase(snapshot): ...", "irqbal_plase is no hook of irqbal"),
         ("@hookimpl\ndef irqba_place(snapshot): ...", "irqba_place is no hook of irqbal"),
         ("def irqbal_place(snapshot): ...", "irqbal_place lacks @irqbal.hookimpl"),
-        ("@hookimpl\ndef irqbal_place(snapshot, clock): ...", "irqbal_place(clock): this hook has no such argument"),
-        ("@hookimpl\ndef irqbal_limit(snapshot, draft): ...", "irqbal_limit(draft): this hook has no such argument"),
-        ("@hookimpl\ndef irqbal_place(**arguments): ...", "irqbal_place(arguments): this hook has no such argument"),
-        ("@hookimpl\ndef irqbal_place(snapshot, draft=None): ...", "irqbal_place(draft) has a default"),
-        ("@hookimpl\ndef irqbal_options(depth=3): ...", "irqbal_options(depth): this hook has no such argument"),
+        (
+            "@hookimpl\ndef irqbal_place(snapshot, clock): ...",
+            "irqbal_place(clock): this hook has no such argument",
+        ),
+        (
+            "@hookimpl\ndef irqbal_limit(snapshot, draft): ...",
+            "irqbal_limit(draft): this hook has no such argument",
+        ),
+        (
+            "@hookimpl\ndef irqbal_place(**arguments): ...",
+            "irqbal_place(arguments): this hook has no such argument",
+        ),
+        (
+            "@hookimpl\ndef irqbal_place(snapshot, draft=None): ...",
+            "irqbal_place(draft) has a default",
+        ),
+        (
+            "@hookimpl\ndef irqbal_options(depth=3): ...",
+            "irqbal_options(depth): this hook has no such argument",
+        ),
         ("x = 3", "implements no hook of irqbal"),
-        ("@hookimpl\ndef irqbal_options(): return 5", "irqbal_options must return a subclass of irqbal.Options"),
-        ("@hookimpl\ndef irqbal_options(): return dict", "irqbal_options must return a subclass of irqbal.Options"),
-        ("@hookimpl\ndef irqbal_options(): raise ValueError('x')", "irqbal_options failed: ValueError: x ("),
+        (
+            "@hookimpl\ndef irqbal_options(): return 5",
+            "irqbal_options must return a subclass of irqbal.Options",
+        ),
+        (
+            "@hookimpl\ndef irqbal_options(): return dict",
+            "irqbal_options must return a subclass of irqbal.Options",
+        ),
+        (
+            "@hookimpl\ndef irqbal_options(): raise ValueError('x')",
+            "irqbal_options failed: ValueError: x (",
+        ),
     ],
 )
-def test_a_hook_that_would_not_be_called_right_is_refused(site: Site, source: str, says: str) -> None:
+def test_a_hook_that_would_not_be_called_right_is_refused(
+    site: Site, source: str, says: str
+) -> None:
     assert says in refused(site, source)
 
 
@@ -164,7 +210,9 @@ def test_a_hook_of_another_policy_may_be_imported_under_another_name(site: Site)
 
 
 def test_the_arguments_that_a_hook_does_have_are_named(site: Site) -> None:
-    assert "it has draft, options, snapshot" in refused(site, "@hookimpl\ndef irqbal_place(clock): ...")
+    assert "it has draft, options, snapshot" in refused(
+        site, "@hookimpl\ndef irqbal_place(clock): ..."
+    )
 
 
 # Binding
@@ -174,7 +222,9 @@ def test_a_hook_gets_the_arguments_that_it_takes_and_its_options(site: Site) -> 
     policy = bound(site.install("probe", GOOD).found()["probe"], depth="7")
     assert (policy.name, policy.index) == ("probe", 4)
     assert policy.has("irqbal_place") and not policy.has("irqbal_limit")
-    assert policy.call("irqbal_place", snapshot="the snapshot", draft="not taken", options=policy.options) == [
+    assert policy.call(
+        "irqbal_place", snapshot="the snapshot", draft="not taken", options=policy.options
+    ) == [
         "the snapshot",
         7,
     ]
@@ -203,11 +253,15 @@ def test_options_that_are_wrong_are_problems_with_line_and_key_not_a_refusal(sit
 
 
 def test_every_bundled_policy_loads_and_documents_each_of_its_options() -> None:
-    bundled = {name: item for name, item in find().items() if item.module.startswith("irqbal_policies.")}
+    bundled = {
+        name: item for name, item in find().items() if item.module.startswith("irqbal_policies.")
+    }
     assert sorted(bundled) == ["isolate_cores", "pin_irqs", "pin_nic_queues", "spread_by_rate"]
     for item in bundled.values():
         policy = bound(item)
         for field in msgspec.structs.fields(type(policy.options)):
             meta = getattr(field.type, "__metadata__", ())
-            assert any(isinstance(part, msgspec.Meta) and part.description for part in meta), field.name
+            assert any(isinstance(part, msgspec.Meta) and part.description for part in meta), (
+                field.name
+            )
             assert not field.required

@@ -25,7 +25,10 @@ def written(root: Path) -> dict[str, tuple[str, int]]:
         for name in names:
             path = Path(folder, name)
             if path.is_file() and not path.is_symlink():
-                found[str(path)] = (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+                found[str(path)] = (
+                    hashlib.sha256(path.read_bytes()).hexdigest(),
+                    path.stat().st_mtime_ns,
+                )
     return found
 
 
@@ -36,7 +39,8 @@ def test_poll_records_samples_and_never_writes_a_mask(tmp_path: Path) -> None:
     port, config, log = free_port(), tmp_path / "irqbal.yaml", tmp_path / "log"
     # A policy that has much to move.
     config.write_text(
-        f'state_dir: {tmp_path / "state"}\nhistory: {{every: 1h}}\nbanned_cpus: "0-3"\napi: {{listen: ["127.0.0.1:{port}"]}}\n'
+        f'state_dir: {tmp_path / "state"}\nhistory: {{every: 1h}}\nbanned_cpus: "0-3"\napi: '
+        f'{{listen: ["127.0.0.1:{port}"]}}\n'
     )
     words = [machine.IRQBAL, "poll", "0.2", "--root", str(root), "-c", str(config)]
     with log.open("wb") as out:
@@ -45,12 +49,20 @@ def test_poll_records_samples_and_never_writes_a_mask(tmp_path: Path) -> None:
         machine.wait_for(lambda: "ready:" in log.read_text() or process.poll() is not None, 20, log)
         served = Served(process.pid, port, tmp_path / "state", log)
         machine.wait_for(lambda: served.get("/api/v1/plan")["cycle"]["cycle"] >= 6, 10, log)
-        assert served.get("/api/v1/plan")["cycle"]["moves"], "there is something to move, which is not moved"
-        assert served.get("/api/v1/status")["state"] == "dry run" and served.get("/api/v1/status")["history"]["enabled"] is True
+        assert served.get("/api/v1/plan")["cycle"]["moves"], (
+            "there is something to move, which is not moved"
+        )
+        assert (
+            served.get("/api/v1/status")["state"] == "dry run"
+            and served.get("/api/v1/status")["history"]["enabled"] is True
+        )
         irq = next(item["number"] for item in served.get("/api/v1/irqs") if item["movable"])
         for method, path, body in (
-            ("PUT", f"irqs/{irq}/override", {"cpus": "5"}), ("POST", "pause", None), ("POST", "resume", None), ("POST", "restore", None),
-        ):  # fmt: skip
+            ("PUT", f"irqs/{irq}/override", {"cpus": "5"}),
+            ("POST", "pause", None),
+            ("POST", "resume", None),
+            ("POST", "restore", None),
+        ):
             refused = served.ask(method, f"/api/v1/{path}", body, where="unix")
             assert (refused.status, refused.code) == (409, "observing"), (path, refused.body)
             assert "only looks and records" in refused.json["error"]["message"]
@@ -71,7 +83,11 @@ def test_poll_records_samples_and_never_writes_a_mask(tmp_path: Path) -> None:
     store = SqliteHistory(tmp_path / "state" / FILE, read_only=True)
     samples = list(store.samples(0, time.time() + 1))
     store.close()
-    assert len(samples) >= 6 and all(0.15 < sample.seconds < 2 for sample in samples) and samples[0].states
+    assert (
+        len(samples) >= 6
+        and all(0.15 < sample.seconds < 2 for sample in samples)
+        and samples[0].states
+    )
     assert written(root) == before
     assert not (tmp_path / "state/run/originals").exists()
 

@@ -1,4 +1,6 @@
-"""What authors of plugins may rest on: the document, the names, the versions, and what the daemon does where a plugin breaks its part."""
+"""What authors of plugins may rest on: the document, the names, the versions, and what the daemon
+does where a plugin breaks its part.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ TEXT = DOCUMENT.read_text()
 
 
 def test_every_public_name_stands_in_the_document_with_its_signature() -> None:
-    """A difference is a change of the promise: the document says how that is done. `python tests/public.py` writes the list anew."""
+    """A difference is a change of the promise: the document says how that is done. `python
+    tests/public.py` writes the list anew.
+    """
     assert TEXT.partition(BEGIN)[2].partition(END)[0] == reference()
     for module in (irqbal, irqbal.testing):
         assert list(module.__all__) == sorted(set(module.__all__))
@@ -65,7 +69,9 @@ def test_every_number_in_the_document_is_the_codes() -> None:
     for name in ("DEADLINE", "IMPORT_DEADLINE", "PLANNER_DEADLINE", "START_DEADLINE"):
         (seconds,) = re.findall(rf"\| (\d+) \| `policies\.{name}` \|", TEXT)
         assert float(seconds) == getattr(policies, name)
-    for number, module, name in re.findall(r"(\d+)\s[^(.;]*\(`(policies|policyhost|observers)\.([A-Z_]+)`\)", TEXT):
+    for number, module, name in re.findall(
+        r"(\d+)\s[^(.;]*\(`(policies|policyhost|observers)\.([A-Z_]+)`\)", TEXT
+    ):
         owner = {"policies": policies, "policyhost": policyhost, "observers": observers}[module]
         assert getattr(owner, name) == int(number), name
     assert TEXT.count("(`poli") + TEXT.count("(`observers.") == 4
@@ -86,7 +92,9 @@ def api(value: object) -> None:
 
 
 def test_the_version_has_two_numbers_and_a_module_may_ask_for_it() -> None:
-    assert irqbal.API_VERSION == hookspecs.API_VERSION and re.fullmatch(r"\d+\.\d+", irqbal.API_VERSION)
+    assert irqbal.API_VERSION == hookspecs.API_VERSION and re.fullmatch(
+        r"\d+\.\d+", irqbal.API_VERSION
+    )
     for wanted in ("1", "1.0"):
         api(wanted)
     check_api(Found("probe", "probe", ("x 1",)), types.ModuleType("probe"))
@@ -95,14 +103,20 @@ def test_the_version_has_two_numbers_and_a_module_may_ask_for_it() -> None:
 @pytest.mark.parametrize(
     ("wanted", "says"),
     [
-        ("2", "irqbal-probe 3.1: the policy probe is written for irqbal's API 2, and this irqbal has 1.0: upgrade irqbal"),
+        (
+            "2",
+            "irqbal-probe 3.1: the policy probe is written for irqbal's API 2, and this irqbal has "
+            "1.0: upgrade irqbal",
+        ),
         ("1.1", "API 1.1, and this irqbal has 1.0: upgrade irqbal"),
         ("0.9", "API 0.9, and this irqbal has 1.0: install a version of irqbal-probe for API 1.0"),
         (1, "IRQBAL_API is 1; it must be text such as '1'"),
         ("one", "IRQBAL_API is 'one'; it must be text"),
     ],
 )
-def test_another_version_is_refused_and_the_side_to_upgrade_is_named(wanted: object, says: str) -> None:
+def test_another_version_is_refused_and_the_side_to_upgrade_is_named(
+    wanted: object, says: str
+) -> None:
     with pytest.raises(PluginError) as caught:
         api(wanted)
     assert says in str(caught.value)
@@ -139,13 +153,20 @@ WORST = {
 
 
 @pytest.mark.parametrize("what", WORST)
-def test_a_cycle_with_it_is_on_time_moves_what_others_want_and_names_it(site: Site, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+def test_a_cycle_with_it_is_on_time_moves_what_others_want_and_names_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
     body, code = WORST[what]
     monkeypatch.setattr(policies, "DEADLINE", 0.5)
-    source = f"import os, re, sys, threading, time\n@hookimpl\ndef irqbal_place(snapshot):\n    {body}\n    yield Note('still here')"
+    source = (
+        "import os, re, sys, threading, time\n@hookimpl\ndef irqbal_place(snapshot):\n    "
+        f"{body}\n    yield Note('still here')"
+    )
     site.install("worst", source, version="6.6").install("good", GOOD)
     found = site.found()
-    asked = Policies(Entry(found[name], index, Node(1, {})) for index, name in enumerate(("worst", "good")))
+    asked = Policies(
+        Entry(found[name], index, Node(1, {})) for index, name in enumerate(("worst", "good"))
+    )
     host = SimulatedHost(parse_spec("1x4,nic=4"), lambda originals: None)
     balancer = Balancer(host, asked, Settings(), 10.0, dry_run=False)
     try:
@@ -157,7 +178,16 @@ def test_a_cycle_with_it_is_on_time_moves_what_others_want_and_names_it(site: Si
         assert time.monotonic() - started < 0.5 + 3
     finally:
         asked.close()
-    assert len([outcome for outcome in record.outcomes if outcome.irq is not None and outcome.result == "written"]) == 4
+    assert (
+        len(
+            [
+                outcome
+                for outcome in record.outcomes
+                if outcome.irq is not None and outcome.result == "written"
+            ]
+        )
+        == 4
+    )
     failures = [(item.policy, item.code, item.aside) for item in record.plan.failures]
     assert failures == ([("worst", code, code != "raised")] if code else [])
     assert not code or code == "raised" or "(irqbal-worst 6.6)" in record.plan.failures[0].reason
@@ -193,7 +223,10 @@ def doctor(site: Site, yaml: str, status: int) -> dict[str, str]:
     path.write_text(yaml)
     done = subprocess.run(
         [str(site.python), "-m", "irqbal", "policies", "--doctor", "-c", str(path)],
-        check=False, capture_output=True, text=True, timeout=60,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == status, done.stdout + done.stderr
     return dict(line.split(" (", 1) for line in done.stdout.splitlines())
@@ -201,27 +234,50 @@ def doctor(site: Site, yaml: str, status: int) -> dict[str, str]:
 
 def test_the_doctor_says_of_every_plugin_why_it_is_or_is_not_used(site: Site) -> None:
     site.install("good", GOOD, version="2").install("idle", GOOD)
-    site.install("raises", "x = 1\nraise RuntimeError('no licence')").install("misspelt", "@hookimpl\ndef irqbal_plase(): ...")
+    site.install("raises", "x = 1\nraise RuntimeError('no licence')").install(
+        "misspelt", "@hookimpl\ndef irqbal_plase(): ..."
+    )
     site.install("naked", "def irqbal_place(): ...").install("newer", "IRQBAL_API = '7'\n" + GOOD)
     site.install("twice", GOOD).install("twice", GOOD, distribution="other-twice", version="9")
     site.install("watcher", "@hookimpl\ndef irqbal_cycle_done(record): ...")
-    names = ["good", "raises", "misspelt", "naked", "newer", "twice", "watcher", "nonesuch", "spread_by_rate: {min_gain: x}"]
-    yaml = "policies:\n" + "".join(f"  - {name}\n" for name in names) + "observers: [watcher, idle]\n"
+    names = [
+        "good",
+        "raises",
+        "misspelt",
+        "naked",
+        "newer",
+        "twice",
+        "watcher",
+        "nonesuch",
+        "spread_by_rate: {min_gain: x}",
+    ]
+    yaml = (
+        "policies:\n" + "".join(f"  - {name}\n" for name in names) + "observers: [watcher, idle]\n"
+    )
     said = doctor(site, yaml, 1)
     assert said["good"].startswith("irqbal-good 2, module irqbal_good_policy): used (policies[0], ")
     for name, text in {
-        "raises": "the policy raises does not import: RuntimeError: no licence (", "misspelt": "irqbal_plase is no hook of irqbal",
-        "naked": "irqbal_place lacks @irqbal.hookimpl", "newer": "irqbal's API 7, and this irqbal has", "twice": ": uninstall one of them",
-        "nonesuch": "no installed package provides it; installed are good", "spread_by_rate": "min_gain: 'x' is not a share",
+        "raises": "the policy raises does not import: RuntimeError: no licence (",
+        "misspelt": "irqbal_plase is no hook of irqbal",
+        "naked": "irqbal_place lacks @irqbal.hookimpl",
+        "newer": "irqbal's API 7, and this irqbal has",
+        "twice": ": uninstall one of them",
+        "nonesuch": "no installed package provides it; installed are good",
+        "spread_by_rate": "min_gain: 'x' is not a share",
         "idle": "none of its hooks (irqbal_place) is called there; name it under `policies`",
-    }.items():  # fmt: skip
+    }.items():
         assert "): BROKEN (" in said[name] and text in said[name], name
     assert "irqbal_raises_policy.py:4)" in said["raises"], "the line at fault"
-    assert re.search(r"irqbal-twice 0.1 and other-twice 9|other-twice 9 and irqbal-twice 0.1", said["twice"])
+    assert re.search(
+        r"irqbal-twice 0.1 and other-twice 9|other-twice 9 and irqbal-twice 0.1", said["twice"]
+    )
     assert "not used: " in said["pin_irqs"] and "does not name it" in said["pin_irqs"]
 
 
 def test_what_is_broken_but_not_enabled_is_said_and_is_nobodys_trouble(site: Site) -> None:
     site.install("raises", "raise RuntimeError('no licence')")
     said = doctor(site, "policies: [spread_by_rate]\n", 0)
-    assert "does not name it; and it could not be: irqbal-raises 0.1: the policy raises does not import" in said["raises"]
+    assert (
+        "does not name it; and it could not be: irqbal-raises 0.1: the policy raises does not "
+        "import" in said["raises"]
+    )

@@ -11,7 +11,17 @@ from irqbal.model import Device, Interface, Queue, RxQueue, TxQueue
 from irqbal.planner import Ledger
 from irqbal.queues import NETWORK, STORAGE, identify
 from irqbal.watch import Watch
-from trees import DISK_DRIVERS, NIC_DRIVERS, Disk, HostSpec, Nic, Other, all_drivers, copy_host, make_tree
+from trees import (
+    DISK_DRIVERS,
+    NIC_DRIVERS,
+    Disk,
+    HostSpec,
+    Nic,
+    Other,
+    all_drivers,
+    copy_host,
+    make_tree,
+)
 
 
 def _found(folder: Path) -> dict[int, Queue]:
@@ -26,7 +36,9 @@ def _found(folder: Path) -> dict[int, Queue]:
 
 def _name(device: Nic | Disk) -> str:
     form = "-separate" if isinstance(device, Nic) and device.separate else ""
-    return device.driver + form + ("-old" if isinstance(device, Nic) and device.style == "old" else "")
+    return (
+        device.driver + form + ("-old" if isinstance(device, Nic) and device.style == "old" else "")
+    )
 
 
 IN_SYSFS = [device for device in all_drivers() if device.driver != "xen-netfront"]
@@ -40,10 +52,17 @@ def test_queues_of_every_driver(device: Nic | Disk, tmp_path: Path) -> None:
 
 
 def test_every_pattern_has_a_driver_among_the_made_up_ones() -> None:
-    short = {"bnxt_en": "bnxt", "mlx5_core": "mlx5", "mlx4_core": "mlx4", "rvu_nicpf": "otx2",
-        "virtio_blk": "virtio-blk"}
+    short = {
+        "bnxt_en": "bnxt",
+        "mlx5_core": "mlx5",
+        "mlx4_core": "mlx4",
+        "rvu_nicpf": "otx2",
+        "virtio_blk": "virtio-blk",
+    }
     made = {short.get(driver, driver) for driver in (*NIC_DRIVERS, *DISK_DRIVERS)}
-    assert {driver for pattern in (*NETWORK, *STORAGE) for driver in pattern.drivers.split()} == made
+    assert {
+        driver for pattern in (*NETWORK, *STORAGE) for driver in pattern.drivers.split()
+    } == made
 
 
 def test_xen_netfront() -> None:
@@ -51,24 +70,39 @@ def test_xen_netfront() -> None:
     device = Device("vif-0", "xen-netfront", interfaces=("eth0",), irqs=(64, 65, 66, 67))
     names = {64: "eth0-q0-tx", 65: "eth0-q0-rx", 66: "eth0-q1-tx", 67: "eth0-q1-rx"}
     assert identify(device, names, {"eth0": Interface("eth0")}) == {
-        64: Queue("eth0", 0, "tx"), 65: Queue("eth0", 0, "rx"), 66: Queue("eth0", 1, "tx"), 67: Queue("eth0", 1, "rx"),
-    }  # fmt: skip
+        64: Queue("eth0", 0, "tx"),
+        65: Queue("eth0", 0, "rx"),
+        66: Queue("eth0", 1, "tx"),
+        67: Queue("eth0", 1, "rx"),
+    }
 
 
 def test_kernel_before_6_8_finds_the_same(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(kernel=(6, 1), devices=(Nic("ice", "eth0"), Disk("nvme", "nvme0"))))
+    tree = make_tree(
+        tmp_path, HostSpec(kernel=(6, 1), devices=(Nic("ice", "eth0"), Disk("nvme", "nvme0")))
+    )
     assert _found(tmp_path) == tree.queues()
 
 
 def test_entropy_device_whose_vector_is_named_input(tmp_path: Path) -> None:
-    devices = (Other("virtio_rng", ("{virtio}-config", "{virtio}-input"), virtio=True), Nic("virtio_net", "eth0"))
+    devices = (
+        Other("virtio_rng", ("{virtio}-config", "{virtio}-input"), virtio=True),
+        Nic("virtio_net", "eth0"),
+    )
     tree = make_tree(tmp_path, HostSpec(devices=devices))
     assert _found(tmp_path) == tree.queues()
     assert tree.number("virtio0-input") not in _found(tmp_path)
 
 
 def test_vsock_whose_vectors_are_named_rx_and_tx(tmp_path: Path) -> None:
-    actions = ("{virtio}-config", "{virtio}-rx", "{virtio}-tx", "{virtio}-event", "{virtio}-rx-0", "{virtio}-input.0")
+    actions = (
+        "{virtio}-config",
+        "{virtio}-rx",
+        "{virtio}-tx",
+        "{virtio}-event",
+        "{virtio}-rx-0",
+        "{virtio}-input.0",
+    )
     tree = make_tree(tmp_path, HostSpec(devices=(Other("vsock", actions, virtio=True),)))
     found = _found(tmp_path)
     assert tree.number("virtio0-rx") not in found
@@ -88,13 +122,20 @@ def test_eth1_is_a_prefix_of_eth10(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("driver", "action"),
     [
-        ("ena", "ena-mgmnt@pci:0000:01:00.0"), ("mlx5_core", "mlx5_async0@pci:0000:01:00.0"),
-        ("mlx4_core", "mlx4-async@pci:0000:01:00.0"), ("mana", "mana_hwc@pci:0000:01:00.0"),
-        ("virtio_net", "virtio0-config"), ("i40e", "i40e-0000:01:00.0:misc"), ("gve", "gve-mgmnt@pci:0000:01:00.0"),
-        ("vmxnet3", "eth0-event-9"), ("idpf", "idpf-0000:01:00.0-Mailbox-0"), ("igb", "eth0"), ("nfp", "eth0-lsc"),
+        ("ena", "ena-mgmnt@pci:0000:01:00.0"),
+        ("mlx5_core", "mlx5_async0@pci:0000:01:00.0"),
+        ("mlx4_core", "mlx4-async@pci:0000:01:00.0"),
+        ("mana", "mana_hwc@pci:0000:01:00.0"),
+        ("virtio_net", "virtio0-config"),
+        ("i40e", "i40e-0000:01:00.0:misc"),
+        ("gve", "gve-mgmnt@pci:0000:01:00.0"),
+        ("vmxnet3", "eth0-event-9"),
+        ("idpf", "idpf-0000:01:00.0-Mailbox-0"),
+        ("igb", "eth0"),
+        ("nfp", "eth0-lsc"),
         ("hns3", "hclge-misc-0000:01:00.0"),
     ],
-)  # fmt: skip
+)
 def test_vectors_that_are_no_queues(driver: str, action: str, tmp_path: Path) -> None:
     tree = make_tree(tmp_path, HostSpec(devices=(Nic(driver),)))
     assert tree.number(action) not in _found(tmp_path)
@@ -125,13 +166,19 @@ def test_two_nics_that_swapped_their_names(tmp_path: Path) -> None:
 
 
 def test_nic_in_another_network_namespace_keeps_its_queues(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Nic("igb", "eth0", hidden=True), Nic("igb", "eth5"))))
+    tree = make_tree(
+        tmp_path, HostSpec(devices=(Nic("igb", "eth0", hidden=True), Nic("igb", "eth5")))
+    )
     assert _found(tmp_path) == tree.queues()
 
 
 def test_nic_in_another_namespace_does_not_take_over_a_name(tmp_path: Path) -> None:
-    """Each namespace may have its own eth0: the hidden one's queues must not be given to the one that is seen."""
-    tree = make_tree(tmp_path, HostSpec(devices=(Nic("igb", "eth0", hidden=True), Nic("ice", "eth0"))))
+    """Each namespace may have its own eth0: the hidden one's queues must not be given to the one
+    that is seen.
+    """
+    tree = make_tree(
+        tmp_path, HostSpec(devices=(Nic("igb", "eth0", hidden=True), Nic("ice", "eth0")))
+    )
     found = _found(tmp_path)
     assert tree.number("eth0-TxRx-0") not in found
     assert found[tree.number("ice-eth0-TxRx-0")] == Queue("eth0", 0, "rxtx")
@@ -154,13 +201,20 @@ def test_inactive_queues_of_a_real_kernel(tmp_path: Path) -> None:
     found = _found(copy_host("vm-8cpus", tmp_path))
     queues = [queue for queue in found.values() if queue.name == "eth0"]
     assert len(queues) == 8
-    assert {(queue.index, queue.active) for queue in queues} == {(0, True), (1, True), (2, False), (3, False)}
+    assert {(queue.index, queue.active) for queue in queues} == {
+        (0, True),
+        (1, True),
+        (2, False),
+        (3, False),
+    }
 
 
 def test_active_counts_are_of_the_queues_own_direction() -> None:
     interface = Interface("eth0", "a", tx=(TxQueue(),), rx=(RxQueue(), RxQueue()))
     device = Device("a", interfaces=("eth0",), irqs=(1, 2, 3))
-    found = identify(device, {1: "eth0-rx-1", 2: "eth0-tx-1", 3: "eth0-TxRx-1"}, {"eth0": interface})
+    found = identify(
+        device, {1: "eth0-rx-1", 2: "eth0-tx-1", 3: "eth0-TxRx-1"}, {"eth0": interface}
+    )
     assert [found[number].active for number in (1, 2, 3)] == [True, False, True]
 
 
@@ -171,11 +225,18 @@ def test_mlx4_counts_from_wherever_its_first_vector_is() -> None:
     assert found == {2: Queue("eth0", 0, "rxtx"), 1: Queue("eth0", 1, "rxtx")}
 
 
-@pytest.mark.parametrize(("style", "name"), [("old", "eth0-ntfy-block.{}"), ("new", "gve-ntfy-blk{}@pci:0000:01:00.0")])
-def test_gve_has_tx_in_the_first_half_and_rx_in_the_second(style: str, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("style", "name"), [("old", "eth0-ntfy-block.{}"), ("new", "gve-ntfy-blk{}@pci:0000:01:00.0")]
+)
+def test_gve_has_tx_in_the_first_half_and_rx_in_the_second(
+    style: str, name: str, tmp_path: Path
+) -> None:
     tree = make_tree(tmp_path, HostSpec(devices=(Nic("gve", "eth0", queues=3, style=style),)))
     found = _found(tmp_path)
-    kinds = [(found[tree.number(name.format(i))].kind, found[tree.number(name.format(i))].index) for i in range(6)]
+    kinds = [
+        (found[tree.number(name.format(i))].kind, found[tree.number(name.format(i))].index)
+        for i in range(6)
+    ]
     assert kinds == [("tx", 0), ("tx", 1), ("tx", 2), ("rx", 0), ("rx", 1), ("rx", 2)]
 
 
@@ -188,8 +249,10 @@ def test_name_of_another_devices_interface_is_not_believed() -> None:
 
 def test_small_cloud_guest_has_two_queues_and_a_disk(tmp_path: Path) -> None:
     assert _found(copy_host("firecracker-2cpus", tmp_path)) == {
-        36: Queue("virtio1", 0, "io"), 38: Queue("eth0", 0, "rx"), 39: Queue("eth0", 0, "tx"),
-    }  # fmt: skip
+        36: Queue("virtio1", 0, "io"),
+        38: Queue("eth0", 0, "rx"),
+        39: Queue("eth0", 0, "tx"),
+    }
 
 
 def test_three_kinds_of_nic(tmp_path: Path) -> None:
@@ -197,5 +260,10 @@ def test_three_kinds_of_nic(tmp_path: Path) -> None:
     by_name: dict[str, list[Queue]] = {}
     for queue in found.values():
         by_name.setdefault(queue.name, []).append(queue)
-    assert {name: len(queues) for name, queues in by_name.items()} == {"eth0": 8, "eth1": 2, "eth2": 8, "nvme0": 8}
+    assert {name: len(queues) for name, queues in by_name.items()} == {
+        "eth0": 8,
+        "eth1": 2,
+        "eth2": 8,
+        "nvme0": 8,
+    }
     assert by_name["eth1"] == [Queue("eth1", 0, "rx"), Queue("eth1", 0, "tx")]

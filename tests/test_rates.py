@@ -24,9 +24,13 @@ class Line:
 
 
 class Bench:
-    """A host of made-up IRQs whose true costs are known; the meter sees only what a kernel shows, in whole jiffies."""
+    """A host of made-up IRQs whose true costs are known; the meter sees only what a kernel shows,
+    in whole jiffies.
+    """
 
-    def __init__(self, lines: dict[int, Line], cpus: int = 4, noise: float = 0.0, visible: bool = True) -> None:
+    def __init__(
+        self, lines: dict[int, Line], cpus: int = 4, noise: float = 0.0, visible: bool = True
+    ) -> None:
         self.lines, self.noise, self.visible = lines, noise, visible
         self.meter = Meter()
         self.online = CpuSet(range(cpus))
@@ -45,12 +49,18 @@ class Bench:
         effective = {number: CpuSet.parse(line.cpus) for number, line in self.lines.items()}
         return Pulse(self.now, totals, times, self.online, effective)
 
-    def pass_by(self, intervals: int = 1, seconds: float = 10.0, moved: tuple[int, ...] = ()) -> Bench:
-        """Let time pass and the meter look. `moved`: these IRQs began the first interval somewhere else."""
+    def pass_by(
+        self, intervals: int = 1, seconds: float = 10.0, moved: tuple[int, ...] = ()
+    ) -> Bench:
+        """Let time pass and the meter look. `moved`: these IRQs began the first interval somewhere
+        else.
+        """
         for _ in range(intervals):
             self.now += seconds
             for line in self.lines.values():
-                count = round(line.rate * seconds * (1 + self._random.uniform(-self.noise, self.noise)))
+                count = round(
+                    line.rate * seconds * (1 + self._random.uniform(-self.noise, self.noise))
+                )
                 line.total += count
                 cpus = tuple(CpuSet.parse(line.cpus))
                 for cpu in cpus:
@@ -63,7 +73,10 @@ class Bench:
         return self
 
     def keys(self) -> dict[int, tuple[str, str]]:
-        return {number: (f"irq{number}#{line.generation}", line.group) for number, line in self.lines.items()}
+        return {
+            number: (f"irq{number}#{line.generation}", line.group)
+            for number, line in self.lines.items()
+        }
 
     def load(self, number: int) -> float:
         return self.meter.load(number)[0]
@@ -82,11 +95,17 @@ def near(value: float, share: float = 0.15) -> object:
 @pytest.mark.parametrize(
     ("before", "after", "seconds", "reset"),
     [
-        (5, 5, 10, False), (5, 6, 10, False), (WRAP - 10, 5, 10, False), (WRAP - 1000, 100_000, 1, False),
-        (1_000_000, 0, 10, True), (1_000_000, 999_999, 10, True), (WRAP - 1, WRAP - 2, 10, True), (3, 2, 0, True),
+        (5, 5, 10, False),
+        (5, 6, 10, False),
+        (WRAP - 10, 5, 10, False),
+        (WRAP - 1000, 100_000, 1, False),
+        (1_000_000, 0, 10, True),
+        (1_000_000, 999_999, 10, True),
+        (WRAP - 1, WRAP - 2, 10, True),
+        (3, 2, 0, True),
         (WRAP - 10, 5, 0, False),
     ],
-)  # fmt: skip
+)
 def test_wrap_is_told_from_reset(before: int, after: int, seconds: float, reset: bool) -> None:
     assert fell(before, after, seconds) is reset
 
@@ -144,7 +163,9 @@ def test_noise_of_ten_per_cent_is_smoothed() -> None:
 
 
 def test_steady_rate_has_no_noise() -> None:
-    assert Bench({1: Line(1000, 1e-5, "0")}).pass_by(30).meter.load(1)[1] == pytest.approx(0, abs=1e-9)
+    assert Bench({1: Line(1000, 1e-5, "0")}).pass_by(30).meter.load(1)[1] == pytest.approx(
+        0, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize(("before", "after"), [(1000, 5000), (5000, 1000), (1000, 0), (0, 1000)])
@@ -183,7 +204,9 @@ def test_one_irq_a_cpu_costs_what_its_cpu_spent() -> None:
 
 
 def test_tenfold_costs_on_one_cpu_are_found_after_placements_change() -> None:
-    """At the same rate on the same CPU nothing tells two IRQs apart; one move does, and it is remembered."""
+    """At the same rate on the same CPU nothing tells two IRQs apart; one move does, and it is
+    remembered.
+    """
     bench = Bench({1: Line(1000, 2e-5, "0"), 2: Line(1000, 2e-4, "0")}).pass_by(10)
     assert bench.load(1) == near(bench.load(2), 0.3)
     assert bench.load(1) + bench.load(2) == near(0.22)
@@ -212,7 +235,11 @@ def test_irq_of_a_known_kind_starts_with_its_kinds_cost() -> None:
 
 def _clean() -> Bench:
     """IRQs with known costs, each on a CPU of its own."""
-    lines = {1: Line(1000, 2e-5, "0"), 2: Line(1000, 2e-4, "1", "other"), 3: Line(5000, 0, "3", "third")}
+    lines = {
+        1: Line(1000, 2e-5, "0"),
+        2: Line(1000, 2e-4, "1", "other"),
+        3: Line(5000, 0, "3", "third"),
+    }
     return Bench(lines).pass_by(20)
 
 
@@ -228,8 +255,8 @@ def test_several_effective_cpus_attribute_nothing() -> None:
 
 
 def test_new_irq_attributes_nothing_in_its_first_interval() -> None:
-    """How often it fired is not known, so its CPU's time is not the others' either. Found: the others were charged with
-    it.
+    """How often it fired is not known, so its CPU's time is not the others' either. Found: the
+    others were charged with it.
     """
     bench = _clean()
     before = bench.load(1)
@@ -253,12 +280,15 @@ def test_reset_irq_attributes_nothing() -> None:
 def test_interval_with_a_move_attributes_nothing_to_either_cpu() -> None:
     bench = _clean()
     before = [bench.load(number) for number in (1, 2, 3)]
-    # It fired on CPU 3 for most of the interval and is on CPU 0 at its end; both spent half of it on something.
+    # It fired on CPU 3 for most of the interval and is on CPU 0 at its end; both spent half of it
+    # on something.
     bench.lines[3].cpus = "0"
     bench.spent[0] += 5.0
     bench.spent[3] += 5.0
     bench.pass_by(1, moved=(3,))
-    assert [bench.load(number) for number in (1, 2, 3)] == [pytest.approx(load, rel=0.02, abs=1e-4) for load in before]
+    assert [bench.load(number) for number in (1, 2, 3)] == [
+        pytest.approx(load, rel=0.02, abs=1e-4) for load in before
+    ]
 
 
 def test_interval_with_a_hotplug_attributes_nothing() -> None:
@@ -292,15 +322,17 @@ cpu_sets = st.sampled_from(["", "0", "1", "0-1", "2", "9"])
 @given(
     st.lists(
         st.tuples(
-            st.dictionaries(st.integers(0, 4), counts, max_size=5), st.dictionaries(st.integers(0, 4),
-            cpu_sets, max_size=5),
-            st.lists(st.floats(0, 1e6), min_size=6, max_size=6), st.floats(-1, 100), st.sampled_from(["0-2", "0-1",
-            "0"]),
+            st.dictionaries(st.integers(0, 4), counts, max_size=5),
+            st.dictionaries(st.integers(0, 4), cpu_sets, max_size=5),
+            st.lists(st.floats(0, 1e6), min_size=6, max_size=6),
+            st.floats(-1, 100),
+            st.sampled_from(["0-2", "0-1", "0"]),
             st.integers(1, 2),
         ),
-        min_size=2, max_size=12,
+        min_size=2,
+        max_size=12,
     )
-)  # fmt: skip
+)
 def test_no_reading_gives_nonsense(
     readings: list[tuple[dict[int, int], dict[int, str], list[float], float, str, int]],
 ) -> None:

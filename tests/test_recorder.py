@@ -1,4 +1,6 @@
-"""Samples from totals: differences without spikes, gaps that stay gaps, identities that do not mix."""
+"""Samples from totals: differences without spikes, gaps that stay gaps, identities that do not
+mix.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,24 @@ WALL = 1_800_000_000.0
 
 def counts(at: float, irqs: dict[int, dict[int, int]], **rest: dict[str, dict[int, int]]) -> Counts:
     cpus = frozenset(cpu for row in irqs.values() for cpu in row)
-    return Counts(at, cpus, irqs, rest.get("rows", {}), rest.get("softirqs", {}), rest.get("softnet", {}), rest.get("times", {}))
+    return Counts(
+        at,
+        cpus,
+        irqs,
+        rest.get("rows", {}),
+        rest.get("softirqs", {}),
+        rest.get("softnet", {}),
+        rest.get("times", {}),
+    )
 
 
 def host(*irqs: Irq) -> Snapshot:
     return Snapshot(cpus=(Cpu(0), Cpu(1)), irqs=irqs)
 
 
-A = Irq(24, "0000:00:03.0/1/eth0-TxRx-0", "eth0-TxRx-0", affinity=CpuSet.of(0), effective=CpuSet.of(0))
+A = Irq(
+    24, "0000:00:03.0/1/eth0-TxRx-0", "eth0-TxRx-0", affinity=CpuSet.of(0), effective=CpuSet.of(0)
+)
 B = Irq(24, "0000:00:04.0/1/nvme0q1", "nvme0q1", affinity=CpuSet.of(1), effective=CpuSet.of(1))
 ON_0, ON_1 = Series("irq", A.identity, 0), Series("irq", A.identity, 1)
 
@@ -35,7 +47,9 @@ def test_the_first_reading_only_begins_an_interval() -> None:
     assert found is not None
     assert (found.wall, found.seconds) == (WALL + 60, 60.0)
     assert found.values == {ON_0: 500}
-    assert [(state.identity, state.number, state.affinity) for state in found.states] == [(A.identity, 24, "0")]
+    assert [(state.identity, state.number, state.affinity) for state in found.states] == [
+        (A.identity, 24, "0")
+    ]
 
 
 def test_a_wrap_at_2_to_the_32_counts_on() -> None:
@@ -62,9 +76,14 @@ def test_a_reused_number_is_another_irq() -> None:
     recorder.take(counts(0.0, {24: {0: 1000}}), host(A), WALL)
     found = recorder.take(counts(60.0, {24: {1: 30}}), host(B), WALL)
     assert found is not None and found.values == {Series("irq", B.identity, 1): 30}
-    assert {(state.identity, state.gone) for state in found.states} == {(A.identity, True), (B.identity, False)}
+    assert {(state.identity, state.gone) for state in found.states} == {
+        (A.identity, True),
+        (B.identity, False),
+    }
     found = recorder.take(counts(120.0, {24: {0: 5}}), host(A), WALL)
-    assert found is not None and found.values == {ON_0: 5}, "it came back as another life: its old total means nothing"
+    assert found is not None and found.values == {ON_0: 5}, (
+        "it came back as another life: its old total means nothing"
+    )
 
 
 def test_a_cpu_that_was_offline_between_two_samples_gives_neither_a_spike_nor_a_loss() -> None:
@@ -78,14 +97,25 @@ def test_a_cpu_that_was_offline_between_two_samples_gives_neither_a_spike_nor_a_
 
 def test_rows_softirqs_softnet_and_times_are_recorded_by_cpu() -> None:
     recorder = Recorder()
-    tables = {"rows": {"LOC": {0: 10, 1: 20}, "ERR": {-1: 0}}, "softirqs": {"NET_RX": {0: 5}}, "softnet": {"dropped": {1: 2}}}
+    tables = {
+        "rows": {"LOC": {0: 10, 1: 20}, "ERR": {-1: 0}},
+        "softirqs": {"NET_RX": {0: 5}},
+        "softnet": {"dropped": {1: 2}},
+    }
     recorder.take(counts(0.0, {}, **tables, times={"softirq": {0: 1000}}), host(), WALL)
-    later = {"rows": {"LOC": {0: 15, 1: 20}, "ERR": {-1: 1}}, "softirqs": {"NET_RX": {0: 9}}, "softnet": {"dropped": {1: 3}}}
+    later = {
+        "rows": {"LOC": {0: 15, 1: 20}, "ERR": {-1: 1}},
+        "softirqs": {"NET_RX": {0: 9}},
+        "softnet": {"dropped": {1: 3}},
+    }
     found = recorder.take(counts(60.0, {}, **later, times={"softirq": {0: 31000}}), host(), WALL)
     assert found is not None and found.values == {
-        Series("row", "LOC", 0): 5, Series("row", "ERR", -1): 1, Series("softirq", "NET_RX", 0): 4,
-        Series("softnet", "dropped", 1): 1, Series("time", "softirq", 0): 30000,
-    }  # fmt: skip
+        Series("row", "LOC", 0): 5,
+        Series("row", "ERR", -1): 1,
+        Series("softirq", "NET_RX", 0): 4,
+        Series("softnet", "dropped", 1): 1,
+        Series("time", "softirq", 0): 30000,
+    }
 
 
 def test_a_clock_step_changes_the_date_not_the_length() -> None:
@@ -104,7 +134,11 @@ def test_states_are_recorded_when_they_change_only() -> None:
     moved = Irq(24, A.identity, A.action, affinity=CpuSet.of(1), effective=CpuSet.of(0))
     third = recorder.take(counts(180.0, {24: {0: 3}}), host(moved), WALL)
     assert first is not None and second is not None and third is not None
-    assert len(first.states) == 1 and second.states == () and [state.affinity for state in third.states] == ["1"]
+    assert (
+        len(first.states) == 1
+        and second.states == ()
+        and [state.affinity for state in third.states] == ["1"]
+    )
 
 
 def test_a_cell_that_was_nothing_counts_from_nothing_unless_its_cpu_is_new() -> None:
@@ -113,7 +147,9 @@ def test_a_cell_that_was_nothing_counts_from_nothing_unless_its_cpu_is_new() -> 
     found = recorder.take(counts(60.0, {24: {0: 1000, 1: 30}}), host(A), WALL)
     assert found is not None and found.values == {ON_1: 30}
     found = recorder.take(counts(120.0, {24: {0: 1000, 1: 30, 2: 7}}), host(A), WALL)
-    assert found is not None and found.values == {}, "what CPU 2 had counted before it was seen is not of this interval"
+    assert found is not None and found.values == {}, (
+        "what CPU 2 had counted before it was seen is not of this interval"
+    )
 
 
 def test_cells_of_an_earlier_life_are_forgotten_though_the_new_one_has_none_there() -> None:
@@ -137,12 +173,19 @@ def test_totals_have_every_column_of_the_last_reading_and_nothing_of_what_is_gon
 
 
 ROWS = st.lists(
-    st.tuples(st.booleans(), st.integers(1, 3), st.dictionaries(st.integers(0, 1), st.sampled_from([0, 5, 900, 2**32 - 1]))), max_size=8
+    st.tuples(
+        st.booleans(),
+        st.integers(1, 3),
+        st.dictionaries(st.integers(0, 1), st.sampled_from([0, 5, 900, 2**32 - 1])),
+    ),
+    max_size=8,
 )
 
 
 @given(ROWS)
-def test_a_row_that_is_the_same_object_is_one_that_says_the_same(readings: list[tuple[bool, int, dict[int, int]]]) -> None:
+def test_a_row_that_is_the_same_object_is_one_that_says_the_same(
+    readings: list[tuple[bool, int, dict[int, int]]],
+) -> None:
     by_object, by_value = Recorder(), Recorder()
     row: dict[int, int] = {}
     for at, (same, generation, fresh) in enumerate(readings):

@@ -1,4 +1,6 @@
-"""Every code with which something is refused stands in the document for administrators, and no other does."""
+"""Every code with which something is refused stands in the document for administrators, and no
+other does.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,12 @@ from irqbal.kernel import affinity
 from irqbal.simulated import writes
 
 ROOT = Path(irqbal.__file__).parent
-TEXT = (ROOT.parent / "docs/operating.md").read_text().partition("### What a refusal means")[2].partition("To hold everything")[0]
+TEXT = (
+    (ROOT.parent / "docs/operating.md")
+    .read_text()
+    .partition("### What a refusal means")[2]
+    .partition("To hold everything")[0]
+)
 PLACES = {"refuse": 2, "_hold": 1, "Refusal": 2}
 """Who is given a code, and as which argument."""
 
@@ -28,17 +35,27 @@ def codes_in(path: Path) -> Iterator[str]:
     """The literal codes of one module's refusals."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            name = (
+                node.func.attr
+                if isinstance(node.func, ast.Attribute)
+                else getattr(node.func, "id", "")
+            )
             at = PLACES.get(name, -1)
             if 0 <= at < len(node.args):
                 yield from literals(node.args[at])
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple) and ast.unparse(node.targets[0]).startswith("(code, "):
+        elif (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Tuple)
+            and ast.unparse(node.targets[0]).startswith("(code, ")
+        ):
             yield from literals(node.value.elts[0])
 
 
 def used() -> set[str]:
     found = {code for path in (ROOT / "planner").glob("*.py") for code in codes_in(path)}
-    found |= {code for code, _ in affinity._CODES.values()} | {code for code, _ in writes.CODES.values()}
+    found |= {code for code, _ in affinity._CODES.values()} | {
+        code for code, _ in writes.CODES.values()
+    }
     return found | {"unknown"}
 
 

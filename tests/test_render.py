@@ -18,7 +18,12 @@ def printed(width: int, columns: list[Column], rows: list[list[str]]) -> list[st
 
 
 def test_a_narrow_table_leaves_out_what_matters_least() -> None:
-    columns = [Column("IRQ", right=True), Column("DEVICE", drop=1), Column("CHIP", drop=2), Column("WHY", wrap=True)]
+    columns = [
+        Column("IRQ", right=True),
+        Column("DEVICE", drop=1),
+        Column("CHIP", drop=2),
+        Column("WHY", wrap=True),
+    ]
     rows = [["7", "0000:01:00.0", "IO-APIC", "because a policy of somebody said so"]]
     assert printed(80, columns, rows)[0].split() == ["IRQ", "DEVICE", "CHIP", "WHY"]
     assert printed(40, columns, rows)[0].split() == ["IRQ", "DEVICE", "WHY"]
@@ -53,11 +58,19 @@ def test_characters_that_turn_the_direction_of_a_line_are_shown_as_unknown() -> 
 
 
 def test_cpu_sets_are_broken_between_numbers_and_rooms_are_shared() -> None:
-    columns = [Column("IRQ", right=True), Column("TO", wrap=True), Column("POLICY"), Column("REASON", wrap=True)]
-    rows = [["9", "64-127,192-255,301-511", "pin_nic_queues", "queue 0 of eth0, a CPU of its own node"]]
+    columns = [
+        Column("IRQ", right=True),
+        Column("TO", wrap=True),
+        Column("POLICY"),
+        Column("REASON", wrap=True),
+    ]
+    rows = [
+        ["9", "64-127,192-255,301-511", "pin_nic_queues", "queue 0 of eth0, a CPU of its own node"]
+    ]
     lines = printed(60, columns, rows)
     assert all(len(line) <= 60 for line in lines) and "pin_nic_queues" in lines[1]
     assert [line[5:21].strip() for line in lines[1:3]] == ["64-127,192-255,", "301-511"]
     # Who lacks most gets most.
-    assert lines[1].endswith("queue 0 of eth0, a") and printed(100, columns, rows)[1].endswith("a CPU of its own node")
-
+    assert lines[1].endswith("queue 0 of eth0, a") and printed(100, columns, rows)[1].endswith(
+        "a CPU of its own node"
+    )

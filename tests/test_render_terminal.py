@@ -1,4 +1,6 @@
-"""`plan`, `explain` and `topology` as a terminal and a pipe get them, and what they make of a large host."""
+"""`plan`, `explain` and `topology` as a terminal and a pipe get them, and what they make of a large
+host.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,31 @@ KEPT_FREE = "0-15,32-47,64-79,96-111,128-143"
 @pytest.fixture(scope="module")
 def large() -> tuple[Snapshot, Record]:
     """512 CPUs, 130 IRQs, and policies that have much to say."""
-    made = host(cpus(512, nodes=8, threads=2, l3=8, isolated="3,259"), nic("eth0", 64), nic("enp193s0f1np1", 1), nvme("nvme0", 65))
-    plan = ask(made, ("isolate_cores", {"cpus": KEPT_FREE}), ("pin_nic_queues", {"cpus": "local"}), "spread_by_rate")
+    made = host(
+        cpus(512, nodes=8, threads=2, l3=8, isolated="3,259"),
+        nic("eth0", 64),
+        nic("enp193s0f1np1", 1),
+        nvme("nvme0", 65),
+    )
+    plan = ask(
+        made,
+        ("isolate_cores", {"cpus": KEPT_FREE}),
+        ("pin_nic_queues", {"cpus": "local"}),
+        "spread_by_rate",
+    )
     return made, Record(1, 0.0, 0.0, "plan", True, plan)
 
 
 def printed(width: int, show: str, large: tuple[Snapshot, Record]) -> list[str]:
     snapshot, record = large
-    out = Console(width=width, file=io.StringIO(), markup=False, emoji=False, highlight=False, soft_wrap=width > 1000)
+    out = Console(
+        width=width,
+        file=io.StringIO(),
+        markup=False,
+        emoji=False,
+        highlight=False,
+        soft_wrap=width > 1000,
+    )
     if show == "plan":
         print_plan(out, record, snapshot)
     elif show == "topology":
@@ -62,8 +81,9 @@ def pieces(lines: list[str]) -> set[str]:
 def test_at_80_columns_nothing_is_cut_off(large: tuple[Snapshot, Record], show: str) -> None:
     lines = printed(80, show, large)
     assert max(cell_len(line) for line in lines) <= 80
-    # Lines are folded at spaces and CPU sets at commas, so every word and number of the pipe's stands whole on the terminal, too;
-    # names that have no space, from their 16th character on, are folded where they must be.
+    # Lines are folded at spaces and CPU sets at commas, so every word and number of the pipe's
+    # stands whole on the terminal, too; names that have no space, from their 16th character on, are
+    # folded where they must be.
     shown, piped = pieces(lines), pieces(printed(10_000, show, large))
     assert {piece for piece in piped if piece not in shown and piece[:16] not in shown} == set()
     assert len(piped) > 20
@@ -75,7 +95,11 @@ def test_a_plan_of_a_large_host(large: tuple[Snapshot, Record]) -> None:
     assert "RESULT" not in text and text.endswith("refused. Nothing was written.")
     # What to do about a refusal is the same for all of them, and said once.
     advice = large[1].plan.refused[0].advice
-    assert advice and text.count(f"(1) {advice}") == 1 and words(printed(10_000, "plan", large)).count(advice) > 1
+    assert (
+        advice
+        and text.count(f"(1) {advice}") == 1
+        and words(printed(10_000, "plan", large)).count(advice) > 1
+    )
     to = [line for line in lines if re.match(r" *\d+ +eth0-TxRx-", line)]
     assert len(to) == 64 and all("pin_nic_queues" in line for line in to)
 
@@ -84,7 +108,10 @@ def test_a_topology_of_a_large_host(large: tuple[Snapshot, Record]) -> None:
     lines = printed(80, "topology", large)
     shown = "\n".join(lines)
     # Cores that are alike share a line, others say what they are.
-    assert "CPU 0,256  1,257  2,258  4,260  5,261  6,262  7,263\n" in shown and "CPU 3,259 (isolated by isolcpus)\n" in shown
+    assert (
+        "CPU 0,256  1,257  2,258  4,260  5,261  6,262  7,263\n" in shown
+        and "CPU 3,259 (isolated by isolcpus)\n" in shown
+    )
     starts = {line.index(" CPUs ") for line in lines if " eth0-TxRx-" in line}
     assert len(starts) == 1 and "eth0/rxtx-63" in shown
     assert shown.count("not movable") == 1 and "effective 0, fixed" in shown
@@ -94,9 +121,17 @@ def on_terminal(width: int, *command: str, **env: str) -> str:
     """What the command writes on a terminal of its own."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+    }
     child = subprocess.Popen(
-        [machine.IRQBAL, *command], stdin=theirs, stdout=theirs, stderr=theirs, env={**kept, "TERM": "xterm-256color", **env}
+        [machine.IRQBAL, *command],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**kept, "TERM": "xterm-256color", **env},
     )
     os.close(theirs)
     out = b""
@@ -110,10 +145,19 @@ def on_terminal(width: int, *command: str, **env: str) -> str:
 
 def test_a_terminal_gets_colours_and_a_pipe_none(tmp_path: Path) -> None:
     nic, disk = Nic("ice", "eth0", queues=4, node=1), Disk("nvme", "nvme0", queues=4, node=0)
-    root = str(make_tree(tmp_path / "tree", HostSpec(sockets=2, cores=4, nodes=2, isolated="7", devices=(nic, disk))).folder)
+    root = str(
+        make_tree(
+            tmp_path / "tree",
+            HostSpec(sockets=2, cores=4, nodes=2, isolated="7", devices=(nic, disk)),
+        ).folder
+    )
     config = tmp_path / "irqbal.yaml"
     config.write_text(f"state_dir: {tmp_path / 'state'}\n")
-    for command in (("plan", "--seconds", "0.05"), ("explain", "ice-eth0-TxRx-1", "--seconds", "0.05"), ("topology",)):
+    for command in (
+        ("plan", "--seconds", "0.05"),
+        ("explain", "ice-eth0-TxRx-1", "--seconds", "0.05"),
+        ("topology",),
+    ):
         wanted = (*command, "--root", root, "-c", str(config))
         coloured = on_terminal(80, *wanted)
         # Bold heads and a colour.

@@ -1,4 +1,6 @@
-"""A cycle that finds nothing new rests on the last plan; whatever is new ends the rest. And what was learnt of costs outlives a restart."""
+"""A cycle that finds nothing new rests on the last plan; whatever is new ends the rest. And what
+was learnt of costs outlives a restart.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Run:
         self.host = SimulatedHost(parse_spec(spec), lambda originals: None, INTERVAL)
         config = parse("", "(defaults)")
         policies = bind(config, "(defaults)")
-        self.balancer = Balancer(self.host, policies, settings(config, COOLDOWN_INTERVALS), INTERVAL, dry_run=False)
+        self.balancer = Balancer(
+            self.host, policies, settings(config, COOLDOWN_INTERVALS), INTERVAL, dry_run=False
+        )
         self.balancer.watch.look(self.balancer.ledger)
 
     def cycle(self) -> Record:
@@ -53,7 +57,9 @@ class Run:
         raise AssertionError("never at rest")
 
     def a_moved_irq(self) -> int:
-        return next(irq.number for irq in self.balancer.shown.irqs if irq.placed is not None and irq.movable)
+        return next(
+            irq.number for irq in self.balancer.shown.irqs if irq.placed is not None and irq.movable
+        )
 
     def tamper(self, number: int) -> CpuSet:
         """Somebody else puts an IRQ on another CPU. Returns where it was."""
@@ -91,7 +97,9 @@ def test_a_steady_host_is_planned_for_a_while_and_then_not_at_all(running: Runni
     assert all(record.plan.kept and not record.plan.moves for record in [first, *later])
 
 
-def test_a_census_that_only_its_time_asked_for_ends_the_rest_if_something_is_new(running: Running) -> None:
+def test_a_census_that_only_its_time_asked_for_ends_the_rest_if_something_is_new(
+    running: Running,
+) -> None:
     run = running(FEW)
     run.until_rest()
 
@@ -120,7 +128,9 @@ def test_what_is_shown_after_a_rest_has_the_rates_of_now(running: Running) -> No
 
 
 @pytest.mark.parametrize("spec", [FEW, MANY], ids=["few IRQs", "many IRQs"])
-def test_a_mask_that_somebody_else_changes_is_put_back_from_rest(running: Running, spec: str) -> None:
+def test_a_mask_that_somebody_else_changes_is_put_back_from_rest(
+    running: Running, spec: str
+) -> None:
     """Where there are few at once, where there are many within a round of looking at all."""
     run = running(spec)
     run.until_rest()
@@ -137,7 +147,9 @@ def test_a_mask_that_somebody_else_changes_is_put_back_from_rest(running: Runnin
 
 
 def test_a_question_between_two_cycles_does_not_hide_a_change(running: Running) -> None:
-    """Who asks why an IRQ is where it is has all masks read; what was found then is still news for the next cycle."""
+    """Who asks why an IRQ is where it is has all masks read; what was found then is still news for
+    the next cycle.
+    """
     run = running(FEW)
     run.until_rest()
     number = run.a_moved_irq()
@@ -178,7 +190,9 @@ def test_traffic_that_goes_elsewhere_ends_the_rest(running: Running) -> None:
     assert rested >= 10 and woken >= 2
 
 
-def test_a_cpu_that_becomes_isolated_is_seen_within_a_minute_without_an_event(tmp_path: Path) -> None:
+def test_a_cpu_that_becomes_isolated_is_seen_within_a_minute_without_an_event(
+    tmp_path: Path,
+) -> None:
     """cgroup partitions come and go unannounced."""
     write_tree(SimulatedHost(parse_spec(FEW)), tmp_path / "tree")
     now = [1000.0]
@@ -201,12 +215,20 @@ COSTLY, CHEAP = 40e-6, 4e-6
 
 
 def taught() -> Meter:
-    """A meter that has seen a costly and a cheap IRQ of one kind, each on a CPU of its own, and an idle CPU beside them."""
+    """A meter that has seen a costly and a cheap IRQ of one kind, each on a CPU of its own, and an
+    idle CPU beside them.
+    """
     meter, keys = Meter(), {1: ("a/0/a#1", "g"), 2: ("b/0/b#1", "g")}
     start = {1: CpuSet.of(0), 2: CpuSet.of(1)}
-    before = Pulse(0.0, {1: 0, 2: 0}, dict.fromkeys(range(3), CpuTime(0, 0)), CpuSet.of(0, 1, 2), start)
+    before = Pulse(
+        0.0, {1: 0, 2: 0}, dict.fromkeys(range(3), CpuTime(0, 0)), CpuSet.of(0, 1, 2), start
+    )
     for at in range(1, 30):
-        spent = {0: CpuTime(0, at * 10_000 * COSTLY), 1: CpuTime(0, at * 10_000 * CHEAP), 2: CpuTime(0, 0)}
+        spent = {
+            0: CpuTime(0, at * 10_000 * COSTLY),
+            1: CpuTime(0, at * 10_000 * CHEAP),
+            2: CpuTime(0, 0),
+        }
         after = Pulse(at * 10.0, {1: at * 10_000, 2: at * 10_000}, spent, CpuSet.of(0, 1, 2), start)
         meter.update(before, after, start, keys)
         meter.settle()
@@ -225,7 +247,13 @@ def test_costs_are_known_again_after_a_restart(tmp_path: Path) -> None:
     # Both on one CPU now: nothing but what was kept can tell them apart.
     keys, start = {1: ("a/0/a#7", "g"), 2: ("b/0/b#7", "g")}, {1: CpuSet.of(0), 2: CpuSet.of(0)}
     before = Pulse(0.0, {1: 0, 2: 0}, {0: CpuTime(0, 0)}, CpuSet.of(0), start)
-    after = Pulse(10.0, {1: 10_000, 2: 10_000}, {0: CpuTime(0, 10_000 * (COSTLY + CHEAP))}, CpuSet.of(0), start)
+    after = Pulse(
+        10.0,
+        {1: 10_000, 2: 10_000},
+        {0: CpuTime(0, 10_000 * (COSTLY + CHEAP))},
+        CpuSet.of(0),
+        start,
+    )
     fresh.update(before, after, start, keys)
     assert fresh.load(1)[0] / fresh.load(2)[0] == pytest.approx(COSTLY / CHEAP, rel=0.4)
 
@@ -243,7 +271,9 @@ def test_a_balancer_keeps_its_costs_in_the_state_folder_unless_it_runs_dry(tmp_p
         policies = bind(config, "(defaults)")
         host = SimulatedHost(parse_spec(FEW), lambda originals: None, INTERVAL)
         places = Folders(tmp_path / "state", tmp_path / "run")
-        balancer = Balancer(host, policies, settings(config, COOLDOWN_INTERVALS), INTERVAL, dry_run, places=places)
+        balancer = Balancer(
+            host, policies, settings(config, COOLDOWN_INTERVALS), INTERVAL, dry_run, places=places
+        )
         try:
             balancer.watch.look(balancer.ledger)
             for _ in range(4):

@@ -1,4 +1,6 @@
-"""`irqbal serve`: the API, the client and the dashboard over what hosts shipped, on a real MongoDB and on a history file."""
+"""`irqbal serve`: the API, the client and the dashboard over what hosts shipped, on a real MongoDB
+and on a history file.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,19 @@ from irqbal.history.documents import date
 from mongod import Mongod, plain
 
 HOSTS = [
-    Made("db1"), Made("db2", remote=True, isolated=True, drifted=3, aside="spread_by_rate"), Made("old", old=True),
-]  # fmt: skip
+    Made("db1"),
+    Made("db2", remote=True, isolated=True, drifted=3, aside="spread_by_rate"),
+    Made("old", old=True),
+]
 WRITES = {
-    "set_override": "/irqs/32/override", "clear_override": "/irqs/32/override", "dry_run": "/plan", "cycle": "/cycle", "pause": "/pause",
-    "resume": "/resume", "restore": "/restore",
-}  # fmt: skip
+    "set_override": "/irqs/32/override",
+    "clear_override": "/irqs/32/override",
+    "dry_run": "/plan",
+    "cycle": "/cycle",
+    "pause": "/pause",
+    "resume": "/resume",
+    "restore": "/restore",
+}
 
 
 class Commands(monitoring.CommandListener):
@@ -71,7 +80,9 @@ def base(mongo: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 def ask(base: str, path: str, method: str = "GET", body: object = None) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(base + path, data, {"Content-Type": "application/json"} if data else {}, method=method)
+    request = urllib.request.Request(
+        base + path, data, {"Content-Type": "application/json"} if data else {}, method=method
+    )
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status, json.loads(answer.read() or b"null")
@@ -90,11 +101,27 @@ def test_the_hosts_are_listed_with_what_each_said_last(base: str) -> None:
     hosts = {item["host"]: item for item in get(base, "/hosts")}
     assert list(hosts) == ["db1", "db2", "old"]
     first, second, old = hosts.values()
-    assert (first["state"], first["version"], first["remote"], first["isolated"], first["drifted"]) == ("balancing", "0.1.0", 0, 0, 0)
-    assert (second["remote"], second["isolated"], second["drifted"], second["failures"]) == (6, 2, 3, 1)
+    assert (
+        first["state"],
+        first["version"],
+        first["remote"],
+        first["isolated"],
+        first["drifted"],
+    ) == ("balancing", "0.1.0", 0, 0, 0)
+    assert (second["remote"], second["isolated"], second["drifted"], second["failures"]) == (
+        6,
+        2,
+        3,
+        1,
+    )
     assert second["failed"] == ["spread_by_rate"] and first["cpus"] == 8 and first["imbalance"] > 1
     # Its daemon is older than what is asked here: nothing is made up for it.
-    assert (old["state"], old["imbalance"], old["remote"], old["version"]) == ("unknown", None, None, "")
+    assert (old["state"], old["imbalance"], old["remote"], old["version"]) == (
+        "unknown",
+        None,
+        None,
+        "",
+    )
 
 
 def test_one_question_is_answered_over_all_hosts(base: str) -> None:
@@ -112,9 +139,16 @@ def test_every_route_answers_for_any_host(base: str, host: str) -> None:
     under = f"/hosts/{host}"
     irqs = get(base, f"{under}/irqs")
     assert "eth0-TxRx-0" in [irq["name"] for irq in irqs] and any(irq["rate"] > 0 for irq in irqs)
-    assert get(base, f"{under}/status")["host"] == host and get(base, f"{under}/status")["central"] is True
+    assert (
+        get(base, f"{under}/status")["host"] == host
+        and get(base, f"{under}/status")["central"] is True
+    )
     assert len(get(base, f"{under}/cpus")) == 8
-    assert [device["interfaces"][0]["name"] for device in get(base, f"{under}/devices") if device["interfaces"]] == ["eth0"]
+    assert [
+        device["interfaces"][0]["name"]
+        for device in get(base, f"{under}/devices")
+        if device["interfaces"]
+    ] == ["eth0"]
     policy = "pin_nic_queues" if host == "db1" else "spread_by_rate"
     assert policy in [irq["policy"] for irq in irqs]
     assert get(base, f"{under}/irqs/eth0-TxRx-1/explain")["irq"]["name"] == "eth0-TxRx-1"
@@ -123,12 +157,22 @@ def test_every_route_answers_for_any_host(base: str, host: str) -> None:
         assert len(points) >= 9 and sum(points[-2]["counts"].values()) > 0, path
     by_irq = get(base, f"{under}/cpus/history?start=10m&step=10m&by=irq")
     by_cpu = get(base, f"{under}/cpus/history?start=10m&step=10m")
-    assert abs(sum(by_irq["points"][0]["counts"].values()) - sum(by_cpu["points"][0]["counts"].values())) < 400_000
+    assert (
+        abs(
+            sum(by_irq["points"][0]["counts"].values())
+            - sum(by_cpu["points"][0]["counts"].values())
+        )
+        < 400_000
+    )
     assert [item["kind"] for item in get(base, f"{under}/decisions")] == ["move"]
-    assert get(base, f"{under}/overrides") == [] and get(base, f"{under}/plan")["cycle"]["moves"] == []
+    assert (
+        get(base, f"{under}/overrides") == [] and get(base, f"{under}/plan")["cycle"]["moves"] == []
+    )
 
 
-def test_sums_are_the_same_for_samples_that_are_too_old_to_have_them(base: str, mongo: Mongod) -> None:
+def test_sums_are_the_same_for_samples_that_are_too_old_to_have_them(
+    base: str, mongo: Mongod
+) -> None:
     with MongoClient[Any]("127.0.0.1", mongo.port) as client:
         path = "/hosts/db1/cpus/history?start=1h&step=1h"
         before = get(base, path)["points"][0]["counts"]
@@ -148,9 +192,11 @@ def test_what_needs_a_kernel_is_refused_with_whom_to_ask(mongo: Mongod, tmp_path
             for prefix in ("", "/hosts/db1"):
                 data = None if body is None else json.dumps(body).encode()
                 request = urllib.request.Request(
-                    f"{base}/api/v1{prefix}{WRITES[route.name]}", data,
-                    {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}, method=route.method,
-                )  # fmt: skip
+                    f"{base}/api/v1{prefix}{WRITES[route.name]}",
+                    data,
+                    {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+                    method=route.method,
+                )
                 with pytest.raises(urllib.error.HTTPError) as refused:
                     urllib.request.urlopen(request, timeout=10)
                 said = json.load(refused.value)["error"]
@@ -160,7 +206,11 @@ def test_what_needs_a_kernel_is_refused_with_whom_to_ask(mongo: Mongod, tmp_path
         # The only host needs no name, and anonymous people may only read.
         assert get(base, "/status")["host"] == "db1"
         status, said = ask(base, "/api/v1/cycle", "POST")
-        assert status == 401 and "on the central server, `irqbal token add NAME` makes one" in said["error"]["message"]
+        assert (
+            status == 401
+            and "on the central server, `irqbal token add NAME` makes one"
+            in said["error"]["message"]
+        )
 
 
 def test_readiness_follows_the_store_though_nobody_asks_for_anything_else(tmp_path: Path) -> None:
@@ -171,7 +221,10 @@ def test_readiness_follows_the_store_though_nobody_asks_for_anything_else(tmp_pa
             assert ask(base, "/readyz")[0] == 200
             server.kill()
             machine.wait_for(lambda: ask(base, "/readyz")[0] == 503, 20)
-            assert "cannot be read" in ask(base, "/readyz")[1]["error"]["message"] and ask(base, "/healthz")[0] == 200
+            assert (
+                "cannot be read" in ask(base, "/readyz")[1]["error"]["message"]
+                and ask(base, "/healthz")[0] == 200
+            )
             server.start()
             machine.wait_for(lambda: ask(base, "/readyz")[0] == 200, 20)
 
@@ -180,7 +233,11 @@ def test_of_several_hosts_one_must_be_named(base: str) -> None:
     for path in ("/status", "/irqs", "/events", "/cpus/history"):
         status, said = ask(base, f"/api/v1{path}")
         assert (status, said["error"]["code"]) == (409, "which-host")
-        assert "/api/v1/hosts" in said["error"]["message"] and said["error"]["candidates"] == ["db1", "db2", "old"]
+        assert "/api/v1/hosts" in said["error"]["message"] and said["error"]["candidates"] == [
+            "db1",
+            "db2",
+            "old",
+        ]
     assert ask(base, "/api/v1/hosts/nobody/status")[1]["error"]["code"] == "no-such-host"
     assert ask(base, "/healthz")[0] == ask(base, "/readyz")[0] == 200
     with urllib.request.urlopen(f"{base}/metrics", timeout=10) as answer:
@@ -193,7 +250,9 @@ def test_listeners_hear_of_a_cycle_when_it_is_shipped(base: str, mongo: Mongod) 
         time.sleep(1.3)
         now = time.time()
         with MongoClient[Any]("127.0.0.1", mongo.port) as client:
-            client["fleet"]["fleet"].update_one({"_id": "db1"}, {"$set": {"wall": now, "time": date(now)}})
+            client["fleet"]["fleet"].update_one(
+                {"_id": "db1"}, {"$set": {"wall": now, "time": date(now)}}
+            )
         found = b""
         while not found.startswith(b"data:"):
             found = events.readline()
@@ -201,9 +260,16 @@ def test_listeners_hear_of_a_cycle_when_it_is_shipped(base: str, mongo: Mongod) 
 
 
 def test_every_query_names_a_host_or_a_time(base: str) -> None:
-    """Of all that the tests above asked, and of what they did not: without such a bound a sharded cluster asks every shard, and an index
-    is read whole."""
-    for path in ("/hosts", "/fleet/findings", "/hosts/db1/irqs", "/hosts/old/irqs", "/hosts/db1/irqs/eth0-TxRx-0/history"):
+    """Of all that the tests above asked, and of what they did not: without such a bound a sharded
+    cluster asks every shard, and an index is read whole.
+    """
+    for path in (
+        "/hosts",
+        "/fleet/findings",
+        "/hosts/db1/irqs",
+        "/hosts/old/irqs",
+        "/hosts/db1/irqs/eth0-TxRx-0/history",
+    ):
         get(base, path)
     kinds = set()
     for command in COMMANDS.sent:
@@ -211,12 +277,20 @@ def test_every_query_names_a_host_or_a_time(base: str) -> None:
             if kind not in command:
                 continue
             kinds.add(command[kind])
-            match = command.get("filter") or command.get("query") or command["pipeline"][0]["$match"]
+            match = (
+                command.get("filter") or command.get("query") or command["pipeline"][0]["$match"]
+            )
             collection = command[kind]
             # In these a host is its document's id.
-            bound = "host" in match or "time" in match or ("_id" in match and collection in ("hosts", "fleet", "views"))
+            bound = (
+                "host" in match
+                or "time" in match
+                or ("_id" in match and collection in ("hosts", "fleet", "views"))
+            )
             assert bound, command
-            assert collection not in ("samples", "decisions") or {"host", "time"} <= set(match), command
+            assert collection not in ("samples", "decisions") or {"host", "time"} <= set(match), (
+                command
+            )
     assert kinds == {"hosts", "fleet", "views", "samples", "decisions", "layouts"}
 
 
@@ -228,9 +302,13 @@ def test_the_client_asks_any_host_and_all_of_them(base: str) -> None:
 
     table = client("hosts")
     assert "LAST HEARD OF" in table and "db2" in table and "balancing" in table
-    assert client("hosts", "-o", "csv").splitlines()[0].startswith("host,seen,version,state,imbalance")
+    assert (
+        client("hosts", "-o", "csv").splitlines()[0].startswith("host,seen,version,state,imbalance")
+    )
     assert client("fleet", "--code", "remote-queue").splitlines()[-1] == "6 findings on 1 hosts."
-    assert {item["host"] for item in json.loads(client("fleet", "-o", "json", "--code", "isolated"))} == {"db2"}
+    assert {
+        item["host"] for item in json.loads(client("fleet", "-o", "json", "--code", "isolated"))
+    } == {"db2"}
     assert "eth0-TxRx-0" in client("irqs", "--host", "db1")
     assert "8 CPUs" in client("--host", "db2", "status")
     with pytest.raises(Refused, match="tells about 3 hosts"):

@@ -28,21 +28,42 @@ from irqbal.history.samples import Decision, Sample, Series, State
 from irqbal.history.sqlite import FILE, SqliteHistory
 from mongod import free_port
 
-FIRST = State("0000:3b:00.0/1/eth0-TxRx-0", 24, "eth0-TxRx-0", "0000:3b:00.0", "eth0/rxtx-0", "0-3", "2")
-SECOND = State("0000:3b:00.0/2/eth0-TxRx-1", 25, "eth0-TxRx-1", "0000:3b:00.0", "eth0/rxtx-1", "2", "2")
+FIRST = State(
+    "0000:3b:00.0/1/eth0-TxRx-0", 24, "eth0-TxRx-0", "0000:3b:00.0", "eth0/rxtx-0", "0-3", "2"
+)
+SECOND = State(
+    "0000:3b:00.0/2/eth0-TxRx-1", 25, "eth0-TxRx-1", "0000:3b:00.0", "eth0/rxtx-1", "2", "2"
+)
 
 
 def write(path: Path, *states: State) -> None:
-    """A history of three minutes in which each of these IRQs fired 600 times a minute, and took the first a move."""
+    """A history of three minutes in which each of these IRQs fired 600 times a minute, and took the
+    first a move.
+    """
     store, now = SqliteHistory(path), time.time()
     for sequence in range(1, 4):
-        counts = {Series("irq", state.identity, 2): 600 for state in states} | {Series("time", "softirq", 2): 12_000_000}
+        counts = {Series("irq", state.identity, 2): 600 for state in states} | {
+            Series("time", "softirq", 2): 12_000_000
+        }
         store.add_sample(Sample(sequence, BOOT, now - 200 + 60 * sequence, 60.0, counts, states))
     first = states[0]
     store.add_decision(
-        Decision(4, BOOT, now - 100, 7, "move", first.identity, first.number, first.action, "pin_nic_queues", before="0-3", after="2",
-                 result="written", reason="a reason")
-    )  # fmt: skip
+        Decision(
+            4,
+            BOOT,
+            now - 100,
+            7,
+            "move",
+            first.identity,
+            first.number,
+            first.action,
+            "pin_nic_queues",
+            before="0-3",
+            after="2",
+            result="written",
+            reason="a reason",
+        )
+    )
     store.close()
 
 
@@ -54,13 +75,24 @@ class Served:
         self.base = f"http://127.0.0.1:{self.port}"
         config = folder / "irqbal.yaml"
         config.write_text(f"state_dir: {folder / 'state'}\n")
-        self.words = ["serve", "--store", f"sqlite://{path}", "--name", "db9", "-c", str(config), *more]
+        self.words = [
+            "serve",
+            "--store",
+            f"sqlite://{path}",
+            "--name",
+            "db9",
+            "-c",
+            str(config),
+            *more,
+        ]
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Until the end of the block, where it must end by itself."""
         with self.log.open("wb") as out:
-            process = subprocess.Popen([machine.IRQBAL, *self.words, "127.0.0.1", str(self.port)], stderr=out)
+            process = subprocess.Popen(
+                [machine.IRQBAL, *self.words, "127.0.0.1", str(self.port)], stderr=out
+            )
         try:
             machine.wait_for(lambda: "serving 1 hosts" in self.log.read_text(), 15, self.log)
             yield
@@ -73,7 +105,9 @@ class Served:
 
     def ask(self, path: str, token: str = "") -> tuple[int, Any]:
         """(status, answer)."""
-        request = urllib.request.Request(self.base + path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        request = urllib.request.Request(
+            self.base + path, headers={"Authorization": f"Bearer {token}"} if token else {}
+        )
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return answer.status, json.loads(answer.read())
@@ -113,12 +147,17 @@ def test_what_cannot_be_served_is_refused_with_what_to_do(served: Served, tmp_pa
     empty = tmp_path / "empty"
     empty.write_text("\n")
     for error, said, more in (
-        (ConfigError, "without `tls`", ["0.0.0.0"]), (click.UsageError, "go together", ["--cert", "x", "127.0.0.1"]),
+        (ConfigError, "without `tls`", ["0.0.0.0"]),
+        (click.UsageError, "go together", ["--cert", "x", "127.0.0.1"]),
         (HistoryError, "there is no history at", ["--store", str(tmp_path / "none"), "127.0.0.1"]),
-        (HistoryError, "takes mongodb://…, sqlite:///PATH or a file", ["--store", "http://db/x", "127.0.0.1"]),
+        (
+            HistoryError,
+            "takes mongodb://…, sqlite:///PATH or a file",
+            ["--store", "http://db/x", "127.0.0.1"],
+        ),
         (click.UsageError, "--store is empty", ["--store", "", "127.0.0.1"]),
         (IrqbalError, "is to hold the token", ["--token-file", str(empty), "127.0.0.1"]),
-    ):  # fmt: skip
+    ):
         with pytest.raises(error, match=said):
             irqbal_cli([*served.words, *more, str(served.port)], standalone_mode=False)
     with socket.socket() as taken:
@@ -127,7 +166,10 @@ def test_what_cannot_be_served_is_refused_with_what_to_do(served: Served, tmp_pa
         words = [machine.IRQBAL, *served.words, "127.0.0.1", str(served.port)]
         done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 3, done
-    assert f"cannot listen on 127.0.0.1:{served.port}: Address already in use; nothing is served" in done.stderr, done.stderr
+    assert (
+        f"cannot listen on 127.0.0.1:{served.port}: Address already in use; nothing is served"
+        in done.stderr
+    ), done.stderr
     assert "balancing" not in done.stderr and "serving" not in done.stderr
 
 
@@ -139,19 +181,31 @@ def test_a_history_file_is_served_as_a_host_of_its_own(served: Served, tmp_path:
         assert (host["host"], host["cpus"], host["irqs"], host["remote"]) == ("db9", 1, 2, None)
         found = served.get("/irqs")
         assert [(irq["name"], irq["rate"], irq["affinity"], irq["effective"]) for irq in found] == [
-            ("eth0-TxRx-0", 10.0, "0-3", "2"), ("eth0-TxRx-1", 10.0, "2", "2"),
-        ]  # fmt: skip
-        assert [point["counts"] for point in served.get("/irqs/24/history?start=10m&step=10m")["points"]] == [{"2": 1800}]
-        assert served.ask("/api/v1/status", "a secret")[0] == 200 and served.ask("/api/v1/status", "another")[0] == 401
+            ("eth0-TxRx-0", 10.0, "0-3", "2"),
+            ("eth0-TxRx-1", 10.0, "2", "2"),
+        ]
+        assert [
+            point["counts"] for point in served.get("/irqs/24/history?start=10m&step=10m")["points"]
+        ] == [{"2": 1800}]
+        assert (
+            served.ask("/api/v1/status", "a secret")[0] == 200
+            and served.ask("/api/v1/status", "another")[0] == 401
+        )
         # What is not known is not made up.
         status = served.client("status")
-        assert "1 CPUs, 2 IRQs" in status and "through its history alone" in status and "running since" not in status
+        assert (
+            "1 CPUs, 2 IRQs" in status
+            and "through its history alone" in status
+            and "running since" not in status
+        )
         explained = served.client("explain", "24")
         assert "by pin_nic_queues" in explained and "no policy claims it" not in explained
         assert [item["code"] for item in served.get("/fleet/findings")] == ["shared-core"]
 
 
-def test_another_file_in_its_place_is_noticed_and_a_missing_one_told(served: Served, tmp_path: Path) -> None:
+def test_another_file_in_its_place_is_noticed_and_a_missing_one_told(
+    served: Served, tmp_path: Path
+) -> None:
     path, other = tmp_path / FILE, tmp_path / "other.sqlite"
     write(other, FIRST)
     with served.running():
@@ -169,6 +223,15 @@ def test_a_copy_on_a_medium_that_cannot_be_written_is_read(tmp_path: Path) -> No
     folder = tmp_path / "medium"
     folder.mkdir()
     write(folder / FILE, FIRST)
-    script = f"mount --bind {folder} {folder} && mount -o remount,ro,bind {folder} && {machine.IRQBAL} history 24 --store {folder / FILE}"
-    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    script = (
+        f"mount --bind {folder} {folder} && mount -o remount,ro,bind {folder} && "
+        f"{machine.IRQBAL} history 24 --store {folder / FILE}"
+    )
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0 and "CPU 2" in done.stdout, done

@@ -1,4 +1,6 @@
-"""The service: its unit, how well it is confined, what it may do and needs, and how it is installed and taken away again."""
+"""The service: its unit, how well it is confined, what it may do and needs, and how it is installed
+and taken away again.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,24 @@ from irqbal.hosting import FOLDER
 TOP = Path(__file__).parent.parent
 UNITS = TOP / "etc/systemd"
 UNIT = UNITS / "irqbal.service"
-EXPOSURES = {"irqbal.service": 2.0, "irqbal-policies@.service": 0.5, "irqbal-observers@.service": 1.4}
+EXPOSURES = {
+    "irqbal.service": 2.0,
+    "irqbal-policies@.service": 0.5,
+    "irqbal-observers@.service": 1.4,
+}
 """What systemd 252 says of the units, at most; docs/security.md tells what the rest consists of."""
 SPEC = "2x4,nodes=2,nic=4x2,traffic=skewed"
 
 
 def run(*words: str | Path, check: int = 0, env: dict[str, str] | None = None) -> str:
     """Output of a command that must end with this status."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env=None if env is None else {**os.environ, **env})
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=None if env is None else {**os.environ, **env},
+    )
     assert done.returncode == check, (words, done.stdout, done.stderr)
     return done.stdout + done.stderr
 
@@ -56,9 +68,16 @@ def test_systemd_has_nothing_against_the_units(tmp_path: Path) -> None:
     for path in sorted(UNITS.iterdir()):
         # `verify` wants an instance where systemd would make one.
         units.append(tmp_path / path.name.replace("@.", "@1."))
-        (tmp_path / path.name).write_text(path.read_text().replace("/opt/irqbal/bin", str(tmp_path)))
+        (tmp_path / path.name).write_text(
+            path.read_text().replace("/opt/irqbal/bin", str(tmp_path))
+        )
     assert len(units) == 5
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *map(str, units)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *map(str, units)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "irqbal" not in done.stdout + done.stderr, done.stderr
 
 
@@ -77,18 +96,29 @@ def test_what_starts_policy_hosts_is_root_s_and_comes_and_goes_with_the_daemon(k
     socket, service = UNITS / f"irqbal-{kind}.socket", UNITS / f"irqbal-{kind}@.service"
     folder = settings("Environment")[0].removeprefix(f"{FOLDER}=")
     assert settings("ListenStream", socket) == [f"{folder}/{kind}"]
-    assert settings("SocketMode", socket) == ["0600"] and settings("PartOf", socket) == ["irqbal.service"]
+    assert settings("SocketMode", socket) == ["0600"] and settings("PartOf", socket) == [
+        "irqbal.service"
+    ]
     assert socket.name in settings("Requires")[0] and socket.name in " ".join(settings("After"))
     assert settings("ExecStart", service)[0].endswith(f"-m irqbal.policyhost 0 {kind}")
     # With After= each would wait for the other: the daemon is not ready before its policies are.
     assert settings("After", service) == [] and settings("BindsTo", service) == ["irqbal.service"]
-    assert settings("CapabilityBoundingSet", service) == [""] and settings("User", service) == ["irqbal-policy"]
+    assert settings("CapabilityBoundingSet", service) == [""] and settings("User", service) == [
+        "irqbal-policy"
+    ]
 
 
 def test_what_keeps_the_daemon_from_its_work_is_not_set() -> None:
     text = UNIT.read_text()
     assert settings("ReadWritePaths") == ["/sys/devices -/sys/kernel/tracing"]
-    for name in ("ProtectKernelTunables", "ProtectProc", "ProcSubset", "PrivateUsers", "PrivateNetwork", "User=[^r]"):
+    for name in (
+        "ProtectKernelTunables",
+        "ProtectProc",
+        "ProcSubset",
+        "PrivateUsers",
+        "PrivateNetwork",
+        "User=[^r]",
+    ):
         assert not re.search(rf"^{name}", text, re.M), name
     assert settings("Type") == ["notify"] and settings("RuntimeDirectoryPreserve") == ["yes"]
 
@@ -116,18 +146,30 @@ def allowed_calls() -> set[str]:
 
 
 REFUSED_AND_DONE_WITHOUT = {"chown", "fchown", "fchownat"}
-"""What the daemon tries, and goes on without: the socket's group (who may do what is decided by the caller's credentials), and SQLite's
-wish to give its files the database's owner."""
+"""What the daemon tries, and goes on without: the socket's group (who may do what is decided by the
+caller's credentials), and SQLite's wish to give its files the database's owner.
+"""
 
 
 def test_the_daemon_makes_no_call_that_the_unit_forbids(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     config = tmp_path / "irqbal.yaml"
-    config.write_text(f"state_dir: {tmp_path / 'state'}\ninterval: 200ms\nhistory: {{every: 200ms}}\napi: {{listen: []}}\n")
+    config.write_text(
+        f"state_dir: {tmp_path / 'state'}\ninterval: 200ms\nhistory: {{every: 200ms}}\napi: "
+        f"{{listen: []}}\n"
+    )
     tracer = ("strace", "-f", "-o", str(trace), "--seccomp-bpf", "-e", "trace=all", machine.IRQBAL)
     with (
         hosts(tmp_path / "hosts") as folder,
-        machine.daemon("--simulate", SPEC, "-c", str(config), log=tmp_path / "log", command=tracer, env={FOLDER: str(folder)}) as process,
+        machine.daemon(
+            "--simulate",
+            SPEC,
+            "-c",
+            str(config),
+            log=tmp_path / "log",
+            command=tracer,
+            env={FOLDER: str(folder)},
+        ) as process,
     ):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         machine.wait_for((tmp_path / "state/history.sqlite").exists, 20, tmp_path / "log")
@@ -144,22 +186,45 @@ def test_the_daemon_makes_no_call_that_the_unit_forbids(tmp_path: Path) -> None:
     assert families <= set(settings("RestrictAddressFamilies")[0].split())
 
 
-def test_the_unit_s_capabilities_are_enough_for_a_daemon_whose_policies_systemd_runs(tmp_path: Path) -> None:
-    """Root without root's powers. Here no systemd can end the one that hangs: it is left behind, and said."""
+def test_the_unit_s_capabilities_are_enough_for_a_daemon_whose_policies_systemd_runs(
+    tmp_path: Path,
+) -> None:
+    """Root without root's powers. Here no systemd can end the one that hangs: it is left behind,
+    and said.
+    """
     hang = "import os\n@hookimpl\ndef irqbal_place(snapshot):\n    while True:\n        pass\n"
     site = Site(tmp_path / "site").install("hang", hang)
-    keep = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in settings("CapabilityBoundingSet")[0].split())
+    keep = ",".join(
+        f"+{name.removeprefix('CAP_').lower()}"
+        for name in settings("CapabilityBoundingSet")[0].split()
+    )
     config = tmp_path / "irqbal.yaml"
-    config.write_text(f"state_dir: {tmp_path / 'state'}\ninterval: 200ms\napi: {{listen: []}}\npolicies: [hang, spread_by_rate]\n")
+    config.write_text(
+        f"state_dir: {tmp_path / 'state'}\ninterval: 200ms\napi: {{listen: []}}\npolicies: [hang, "
+        "spread_by_rate]\n"
+    )
     tmp_path.chmod(0o755)
     command = (
-        "setpriv", "--inh-caps=-all", f"--bounding-set=-all,{keep}", "--no-new-privs",
-        str(site.python), "-m", "irqbal",
-    )  # fmt: skip
+        "setpriv",
+        "--inh-caps=-all",
+        f"--bounding-set=-all,{keep}",
+        "--no-new-privs",
+        str(site.python),
+        "-m",
+        "irqbal",
+    )
     log = tmp_path / "log"
     with (
         hosts(tmp_path / "hosts", site.python) as folder,
-        machine.daemon("--simulate", SPEC, "-c", str(config), log=log, command=command, env={FOLDER: str(folder)}) as process,
+        machine.daemon(
+            "--simulate",
+            SPEC,
+            "-c",
+            str(config),
+            log=log,
+            command=command,
+            env={FOLDER: str(folder)},
+        ) as process,
     ):
         machine.wait_for(lambda: "hang is set aside" in log.read_text(), 20, log)
         machine.wait_for(lambda: "moved" in log.read_text(), 20, log)
@@ -167,7 +232,11 @@ def test_the_unit_s_capabilities_are_enough_for_a_daemon_whose_policies_systemd_
         assert not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     # CAP_NET_ADMIN 12
     assert "CapEff:\t0000000000001000" in status
-    assert re.search(r"a policy host \(process \d+, of no unit\) is stuck and could not be ended; irqbal starts another", log.read_text())
+    assert re.search(
+        r"a policy host \(process \d+, of no unit\) is stuck and could not be ended; irqbal starts "
+        r"another",
+        log.read_text(),
+    )
 
 
 def test_sysusers_and_tmpfiles_make_what_the_daemon_looks_for(tmp_path: Path) -> None:
@@ -215,20 +284,35 @@ for folder in "$1"/lib/python3*/site-packages; do
 done
 """
 OFFLINE = {
-    "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_COMPILE": "1",
+    "PIP_NO_INDEX": "1",
+    "PIP_NO_DEPS": "1",
+    "PIP_NO_BUILD_ISOLATION": "0",
+    "PIP_NO_COMPILE": "1",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-}  # fmt: skip
+}
 
 
 @pytest.fixture
 def fakes(tmp_path: Path) -> Path:
-    """A folder for PATH: a Python whose environments have irqbal's dependencies already, and programs that only write down their words."""
+    """A folder for PATH: a Python whose environments have irqbal's dependencies already, and
+    programs that only write down their words.
+    """
     folder = tmp_path / "fakes"
     folder.mkdir()
     (folder / "python3").write_text(FAKE_PYTHON)
-    for name in ("systemctl", "apt-get", "curl", "gpg", "systemd-sysusers", "systemd-tmpfiles", "usermod"):
-        text = f"#!/bin/sh\necho {name} \"$@\" >> {tmp_path}/calls\n"
-        (folder / name).write_text(text + ("case \"$*\" in *irqbalance*) exit 1 ;; esac\n" if name == "systemctl" else ""))
+    for name in (
+        "systemctl",
+        "apt-get",
+        "curl",
+        "gpg",
+        "systemd-sysusers",
+        "systemd-tmpfiles",
+        "usermod",
+    ):
+        text = f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/calls\n'
+        (folder / name).write_text(
+            text + ('case "$*" in *irqbalance*) exit 1 ;; esac\n' if name == "systemctl" else "")
+        )
     for program in folder.iterdir():
         program.chmod(0o755)
     return folder
@@ -238,7 +322,11 @@ def source(folder: Path) -> Path:
     """irqbal's source without what tests and builds leave, since pip builds where the source is."""
     copy = folder / "source"
     for name in ("irqbal", "policies", "etc", "docs"):
-        shutil.copytree(TOP / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "screenshots"))
+        shutil.copytree(
+            TOP / name,
+            copy / name,
+            ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "screenshots"),
+        )
     for name in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
         shutil.copy(TOP / name, copy / name)
     return copy
@@ -258,7 +346,9 @@ def test_installing_below_a_folder_touches_nothing_else(tmp_path: Path, fakes: P
     unit = root / "etc/systemd/system/irqbal.service"
     assert "ExecStart=/srv/irqbal/bin/irqbal daemon -c /etc/irqbal.yaml" in unit.read_text()
     host = root / "etc/systemd/system/irqbal-policies@.service"
-    assert "ExecStart=/srv/irqbal/bin/python3 -I -m irqbal.policyhost 0 policies" in host.read_text()
+    assert (
+        "ExecStart=/srv/irqbal/bin/python3 -I -m irqbal.policyhost 0 policies" in host.read_text()
+    )
     assert (root / "usr/local/bin/irqbal").readlink() == Path("/srv/irqbal/bin/irqbal")
     assert (root / "srv/irqbal/bin/irqbal").read_text().startswith("#!/srv/irqbal/bin/python")
     config = root / "etc/irqbal.yaml"
@@ -287,9 +377,13 @@ def test_installing_below_a_folder_touches_nothing_else(tmp_path: Path, fakes: P
         (("--from", "/nowhere"), "does not exist"),
     ],
 )
-def test_what_cannot_be_installed_is_said(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_installed_is_said(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
     root = tmp_path / "root"
-    assert said in run("sh", TOP / "etc/setup_service.sh", *words, check=1, env={"DESTDIR": str(root)})
+    assert said in run(
+        "sh", TOP / "etc/setup_service.sh", *words, check=1, env={"DESTDIR": str(root)}
+    )
     assert not root.exists()
 
 
@@ -317,12 +411,21 @@ def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path, fakes:
         (root / "opt/irqbal/bin" / name).unlink()
         (root / "opt/irqbal/bin" / name).symlink_to("/usr/bin/python3.0")
     assert "is made anew" in run("sh", script, env=env)
-    assert not stranger.exists() and "version" in run(root / "opt/irqbal/bin/python3", root / "opt/irqbal/bin/irqbal", "--version")
+    assert not stranger.exists() and "version" in run(
+        root / "opt/irqbal/bin/python3", root / "opt/irqbal/bin/irqbal", "--version"
+    )
 
 
 def test_without_systemd_nothing_happens_and_a_sentence_says_why(tmp_path: Path) -> None:
     script = TOP / "etc/setup_service.sh"
-    text = run("unshare", "-m", "sh", "-c", f"mount -t tmpfs none /run && exec sh {script} --prefix /opt/irqbal-test", check=1)
+    text = run(
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        f"mount -t tmpfs none /run && exec sh {script} --prefix /opt/irqbal-test",
+        check=1,
+    )
     assert "does not run systemd, and nothing was changed" in text
     assert not Path("/opt/irqbal-test").exists()
 
@@ -347,11 +450,13 @@ test ! -e /opt/irqbal -a ! -L /usr/local/bin/irqbal -a -e /etc/irqbal.yaml -a -e
 test -z "$(ls -d /etc/systemd/system/irqbal*[a-z] | grep -v service.d)"
 sh $T/source/etc/setup_service.sh --remove --purge
 test ! -e /etc/irqbal.yaml -a ! -e /etc/systemd/system/irqbal.service.d
-"""
+"""  # noqa: E501
 
 
 def test_a_machine_s_life_provisioned_upgraded_removed(tmp_path: Path, fakes: Path) -> None:
-    """The whole, in folders that only this test sees, with a systemd that only writes down what it is told."""
+    """The whole, in folders that only this test sees, with a systemd that only writes down what it
+    is told.
+    """
     source(tmp_path)
     tmp_path.chmod(0o755)
     text = run("unshare", "-m", "sh", "-c", STORY, env={**OFFLINE, "T": str(tmp_path)})
@@ -363,28 +468,45 @@ def test_a_machine_s_life_provisioned_upgraded_removed(tmp_path: Path, fakes: Pa
     ]
     assert "systemctl enable --quiet --now mongod.service" in calls
     config = (tmp_path / "config").read_text()
-    assert "insecure: true" in config and "mongodb://127.0.0.1:27017" in config and config.endswith("# mine\n")
+    assert (
+        "insecure: true" in config
+        and "mongodb://127.0.0.1:27017" in config
+        and config.endswith("# mine\n")
+    )
     assert text.count("irqbal runs:") == 2 and "Nothing to restore" in text
 
 
 COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.M | re.S)
 NOT_HERE = re.compile(
-    r"systemctl|journalctl|setup_service|apt-get|pip install|vagrant|sudo |usermod|prometheus|ansible|ssh |scp |ethtool|tuned|git |make |"
+    r"systemctl|journalctl|setup_service|apt-get|pip install|vagrant|sudo "
+    r"|usermod|prometheus|ansible|ssh |scp |ethtool|tuned|git |make |"
     r"irqbal serve"
 )
-"""Commands for a host with the service, or with the network; everything else in the documents is run."""
+"""Commands for a host with the service, or with the network; everything else in the documents is
+run.
+"""
 
 
 def commands(text: str) -> list[str]:
     """Lines of a document's commands that can be run here."""
     lines = "\n".join(COMMANDS.findall(text)).replace("\\\n", " ").splitlines()
-    return [line for line in lines if line.strip() and not line.startswith("#") and not NOT_HERE.search(line)]
+    return [
+        line
+        for line in lines
+        if line.strip() and not line.startswith("#") and not NOT_HERE.search(line)
+    ]
 
 
 def test_the_documents_central_servers_are_started_with_options_that_there_are() -> None:
-    """Their MongoDB, certificates and addresses are not here; what `irqbal serve` does is tested with others."""
+    """Their MongoDB, certificates and addresses are not here; what `irqbal serve` does is tested
+    with others.
+    """
     known = set(re.findall(r"--[a-z-]+|-[a-z]\b", run(str(machine.IRQBAL), "serve", "--help")))
-    lines = [line.partition(" #")[0] for line in (TOP / "docs/operating.md").read_text().splitlines() if line.startswith("irqbal serve ")]
+    lines = [
+        line.partition(" #")[0]
+        for line in (TOP / "docs/operating.md").read_text().splitlines()
+        if line.startswith("irqbal serve ")
+    ]
     assert len(lines) >= 3
     for line in lines:
         assert {word for word in line.split() if word.startswith("-")} <= known, line
@@ -397,7 +519,10 @@ def configurations() -> Iterator[tuple[str, str]]:
             yield path.stem, block
 
 
-@pytest.mark.parametrize(("document", "text"), [pytest.param(*found, id=f"{found[0]}-{at}") for at, found in enumerate(configurations())])
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [pytest.param(*found, id=f"{found[0]}-{at}") for at, found in enumerate(configurations())],
+)
 def test_the_documents_configurations_are_good(tmp_path: Path, document: str, text: str) -> None:
     """As a whole file, or as the section of one that they show."""
     config = tmp_path / "irqbal.yaml"
@@ -406,7 +531,9 @@ def test_the_documents_configurations_are_good(tmp_path: Path, document: str, te
 
 
 def test_the_documents_commands_work(tmp_path: Path) -> None:
-    """Line by line against a made-up host: `irqbal` reads a tree of it, `irqbal-client` asks a daemon that simulates it."""
+    """Line by line against a made-up host: `irqbal` reads a tree of it, `irqbal-client` asks a
+    daemon that simulates it.
+    """
     from served import serve
 
     host = tmp_path / "host"
@@ -423,34 +550,61 @@ def test_the_documents_commands_work(tmp_path: Path) -> None:
             exec {machine.IRQBAL} --root {host} "$@" ;;
         esac
         exec {machine.IRQBAL} "$@" -c {config}
-        """
+        """  # noqa: E501
         (programs / "irqbal").write_text(textwrap.dedent(wrapper))
         (programs / "irqbal-client").write_text(
             # A central server's host is this one here.
-            "#!/bin/sh\nshift 2\nfor word; do shift; case $word in db7) word=$(uname -n) ;; --tls) continue ;; esac;"
-            " set -- \"$@\" \"$word\"; done\n"
-            f"exec {machine.IRQBAL}-client unix:{served.socket} - \"$@\"\n"
+            "#!/bin/sh\nshift 2\nfor word; do shift; case $word in db7) word=$(uname -n) ;; --tls) "
+            "continue ;; esac;"
+            ' set -- "$@" "$word"; done\n'
+            f'exec {machine.IRQBAL}-client unix:{served.socket} - "$@"\n'
         )
-        (programs / "curl").write_text(f'#!/bin/sh\nexec /usr/bin/curl --unix-socket {served.socket} --max-time 10 "$@"\n')
+        (programs / "curl").write_text(
+            f'#!/bin/sh\nexec /usr/bin/curl --unix-socket {served.socket} --max-time 10 "$@"\n'
+        )
         for program in programs.iterdir():
             program.chmod(0o755)
         (tmp_path / "irqbal.yaml").write_text((TOP / "etc/irqbal.yaml").read_text())
         env = {
-            **os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "XDG_STATE_HOME": str(tmp_path / "xdg"), "HOME": str(tmp_path),
-        }  # fmt: skip
+            **os.environ,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "XDG_STATE_HOME": str(tmp_path / "xdg"),
+            "HOME": str(tmp_path),
+        }
 
         def follow(name: str) -> int:
             text = (TOP / f"docs/{name}.md").read_text()
-            lines = commands(text.replace("/var/lib/irqbal", str(served.state)).replace("/root/copy", str(tmp_path)))
+            lines = commands(
+                text.replace("/var/lib/irqbal", str(served.state)).replace(
+                    "/root/copy", str(tmp_path)
+                )
+            )
             for line in lines:
                 done = subprocess.run(
-                    ["sh", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60
+                    ["sh", "-c", line],
+                    cwd=tmp_path,
+                    env=env,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=60,
                 )
                 # `verify` says by its status that it found something.
-                assert done.returncode in ((0, 1) if "verify" in line else (0,)), (name, line, done.stdout, done.stderr)
+                assert done.returncode in ((0, 1) if "verify" in line else (0,)), (
+                    name,
+                    line,
+                    done.stdout,
+                    done.stderr,
+                )
             return len(lines)
 
         with ThreadPoolExecutor(5) as pool:
-            count = sum(pool.map(follow, ("first-steps", "choosing-policies", "moving", "operating", "security")))
-        copy = machine.irqbal("decisions", "--store", str(tmp_path / "history.sqlite"), "--start", "1h").stdout
+            count = sum(
+                pool.map(
+                    follow, ("first-steps", "choosing-policies", "moving", "operating", "security")
+                )
+            )
+        copy = machine.irqbal(
+            "decisions", "--store", str(tmp_path / "history.sqlite"), "--start", "1h"
+        ).stdout
     assert count >= 15 and "pin_nic_queues" in copy

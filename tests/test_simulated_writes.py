@@ -21,10 +21,13 @@ from made import SMALL, made, move, number, write
 
 # Writing
 
+
 def test_a_mask_takes_effect_at_once_on_the_emptiest_cpu_of_it() -> None:
     saved: list[Original] = []
     host = made(saved=saved)
-    assert write(host, "ice-eth0-TxRx-0", "3") == Outcome("ice-eth0-TxRx-0", "written", number(host, "ice-eth0-TxRx-0"), found="3")
+    assert write(host, "ice-eth0-TxRx-0", "3") == Outcome(
+        "ice-eth0-TxRx-0", "written", number(host, "ice-eth0-TxRx-0"), found="3"
+    )
     assert host.state.lines[number(host, "ice-eth0-TxRx-0")].effective == CpuSet.of(3)
     assert saved == [Original("ice-eth0-TxRx-0", number(host, "ice-eth0-TxRx-0"), "0-7")]
     line = host.state.lines[number(host, "ice-eth1-TxRx-0")]
@@ -33,7 +36,10 @@ def test_a_mask_takes_effect_at_once_on_the_emptiest_cpu_of_it() -> None:
     host.state._vectors.reserve(CpuSet.of(7))
     host.state._vectors.give(before)
     write(host, "ice-eth1-TxRx-0", "0-1")
-    assert line.effective.first in (0, 1) and host.state.used_vectors(line.effective.first) <= host.state.used_vectors(emptiest) + 1
+    assert (
+        line.effective.first in (0, 1)
+        and host.state.used_vectors(line.effective.first) <= host.state.used_vectors(emptiest) + 1
+    )
     at = line.effective
     write(host, "ice-eth1-TxRx-0", "0-5")
     assert line.effective == at, "who is within the mask stays"
@@ -44,19 +50,27 @@ def test_a_dry_run_and_a_mask_that_is_right_write_nothing() -> None:
     host = made(saved=saved)
     assert write(host, "ice-eth0-TxRx-0", "3", dry_run=True).result == "dry run"
     assert write(host, "ice-eth0-TxRx-0", "0-7").result == "unchanged"
-    assert saved == [] and host.state.lines[number(host, "ice-eth0-TxRx-0")].mask == CpuSet.parse("0-7")
+    assert saved == [] and host.state.lines[number(host, "ice-eth0-TxRx-0")].mask == CpuSet.parse(
+        "0-7"
+    )
 
 
 def test_what_a_kernel_refuses_is_refused_in_the_same_words() -> None:
     host = made("1x4,nic=4x1,nvme=4x1,vectors=4")
     managed = write(host, "nvme0q1", "2")
-    assert (managed.result, managed.code) == ("refused", "managed") and managed.detail.endswith("(EPERM)")
-    assert write(host, "nvme0q0", "2").result in ("written", "unchanged"), "the admin queue may be moved"
+    assert (managed.result, managed.code) == ("refused", "managed") and managed.detail.endswith(
+        "(EPERM)"
+    )
+    assert write(host, "nvme0q0", "2").result in ("written", "unchanged"), (
+        "the admin queue may be moved"
+    )
     beyond = write(host, "ice-eth0-TxRx-0", "9")
     assert (beyond.result, beyond.code) == ("refused", "beyond")
     host.state.unplug(3)
     offline = write(host, "ice-eth0-TxRx-0", "3")
-    assert (offline.result, offline.code) == ("refused", "no-cpu") and offline.detail.endswith("(EINVAL)")
+    assert (offline.result, offline.code) == ("refused", "no-cpu") and offline.detail.endswith(
+        "(EINVAL)"
+    )
     full = [write(host, f"ice-eth0-TxRx-{index}", "2") for index in range(4)]
     assert [outcome.code for outcome in full].count("no-vector") >= 1
     assert host.state.used_vectors(2) == 4
@@ -87,20 +101,34 @@ def test_steering_and_the_default_are_written_and_restored() -> None:
         SteeringMove("eth0", "flows", 1, "0", "1024", "test", ""),
         SteeringMove("eth0", "xps", 9, "", "0", "test", ""),
     ]
-    outcomes = host.apply([move(host, "ice-eth0-TxRx-1", "2")], steering, DefaultMove(CpuSet(), CpuSet.parse("0-3"), "test", ""), False)
+    outcomes = host.apply(
+        [move(host, "ice-eth0-TxRx-1", "2")],
+        steering,
+        DefaultMove(CpuSet(), CpuSet.parse("0-3"), "test", ""),
+        False,
+    )
     assert {outcome.identity: outcome.result for outcome in outcomes} == {
-        "ice-eth0-TxRx-1": "written", "xps:eth0/1": "written", "rps:eth0/1": "differs", "flows:eth0/1": "written", "xps:eth0/9": "gone",
+        "ice-eth0-TxRx-1": "written",
+        "xps:eth0/1": "written",
+        "rps:eth0/1": "differs",
+        "flows:eth0/1": "written",
+        "xps:eth0/9": "gone",
         DEFAULT: "written",
-    }  # fmt: skip
-    assert next(outcome.found for outcome in outcomes if outcome.result == "differs") == "6", "RPS drops offline CPUs"
+    }
+    assert next(outcome.found for outcome in outcomes if outcome.result == "differs") == "6", (
+        "RPS drops offline CPUs"
+    )
     before = SimulatedHost(host.spec).topology().interfaces
     assert host.topology().interfaces != before
     restored = host.restore([(original, original.number) for original in saved])
     assert {outcome.result for outcome in restored} == {"written"}
-    assert host.topology().interfaces == before and host.census().default_affinity == CpuSet.parse("0-7")
+    assert host.topology().interfaces == before and host.census().default_affinity == CpuSet.parse(
+        "0-7"
+    )
 
 
 # What happens
+
 
 def test_a_reset_begins_a_new_generation_and_stale_plans_write_nothing() -> None:
     host = made(f"{SMALL},traffic=steady+reset")
@@ -111,13 +139,22 @@ def test_a_reset_begins_a_new_generation_and_stale_plans_write_nothing() -> None
         watch.look(Ledger())
     write(host, "ice-eth0-TxRx-0", "3")
     write(host, "ice-eth1-TxRx-0", "3")
-    host.apply((), [SteeringMove(name, "xps", 0, "", "1", "test", "") for name in ("eth0", "eth1")], None, False)
+    host.apply(
+        (),
+        [SteeringMove(name, "xps", 0, "", "1", "test", "") for name in ("eth0", "eth1")],
+        None,
+        False,
+    )
     host.advance(10)
     late = [write(host, f"ice-{name}-TxRx-0", "2").result for name in ("eth0", "eth1")]
-    assert sorted(late) == ["unchanged", "written"] or sorted(late) == ["written", "written"], "the reset comes with the next beat"
+    assert sorted(late) == ["unchanged", "written"] or sorted(late) == ["written", "written"], (
+        "the reset comes with the next beat"
+    )
     host.advance(10)
     pulse = host.pulse()
-    assert {host.state.lines[irq].interface for irq in pulse.stale} == {host.state.lines[min(pulse.stale)].interface}
+    assert {host.state.lines[irq].interface for irq in pulse.stale} == {
+        host.state.lines[min(pulse.stale)].interface
+    }
     assert len(pulse.stale) >= 4 and not pulse.stale & pulse.effective.keys()
     assert all(pulse.totals[irq] < 40_000 for irq in pulse.stale), "counts begin at 0"
     stale = {name: write(host, f"ice-{name}-TxRx-0", "1").result for name in ("eth0", "eth1")}
@@ -126,7 +163,9 @@ def test_a_reset_begins_a_new_generation_and_stale_plans_write_nothing() -> None
     concerned = next(name for name, result in stale.items() if result == "gone")
     for irq in snapshot.irqs:
         renewed = irq.queue is not None and irq.queue.name == concerned
-        assert irq.generation == (2 if renewed or irq.action == f"ice-{_address(host, concerned)}:misc" else 1), irq.action
+        assert irq.generation == (
+            2 if renewed or irq.action == f"ice-{_address(host, concerned)}:misc" else 1
+        ), irq.action
         if renewed:
             assert irq.affinity == CpuSet.parse("0-7")
     assert host.state.interfaces[concerned].tx[0].xps == CpuSet()
@@ -148,15 +187,21 @@ def test_a_cpu_goes_offline_and_comes_back() -> None:
     pulse = host.pulse()
     everyone = CpuSet.parse("0-7")
     assert pulse.online == everyone - CpuSet.of(gone) and gone not in pulse.cpu_times
-    assert gone not in single.effective and single.mask == pulse.online, "a mask without a CPU left is broken"
+    assert gone not in single.effective and single.mask == pulse.online, (
+        "a mask without a CPU left is broken"
+    )
     assert double.effective == CpuSet.of(0) and double.mask == CpuSet.of(gone, 0)
     assert not host.topology().cpus[gone].online
-    queue = next(line for line in host.state.lines.values() if line.managed and line.mask == CpuSet.of(gone))
+    queue = next(
+        line for line in host.state.lines.values() if line.managed and line.mask == CpuSet.of(gone)
+    )
     fired = sum(queue.counts.values())
     host.advance(10)
     assert sum(queue.counts.values()) == fired, "a managed IRQ without any CPU is shut down"
     host.advance(10 * UNPLUGGED_BEATS)
-    assert host.pulse().online == everyone and single.mask == everyone - CpuSet.of(gone), "nothing moves back"
+    assert host.pulse().online == everyone and single.mask == everyone - CpuSet.of(gone), (
+        "nothing moves back"
+    )
     assert sum(queue.counts.values()) > fired
 
 
@@ -183,8 +228,19 @@ def test_virtio_loses_its_masks_at_any_hotplug() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(["plug", "unplug", "write", "reset"]), st.integers(0, 7), st.integers(1, 255)), max_size=30))
-def test_vectors_are_neither_lost_nor_made_whatever_happens(events: list[tuple[str, int, int]]) -> None:
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["plug", "unplug", "write", "reset"]),
+            st.integers(0, 7),
+            st.integers(1, 255),
+        ),
+        max_size=30,
+    )
+)
+def test_vectors_are_neither_lost_nor_made_whatever_happens(
+    events: list[tuple[str, int, int]],
+) -> None:
     host = made(f"{SMALL},vectors=6")
     state = host.state
     for what, cpu, bits in events:
@@ -196,8 +252,18 @@ def test_vectors_are_neither_lost_nor_made_whatever_happens(events: list[tuple[s
             state.reset(f"eth{cpu % 2}")
             host.census()
         elif what == "write":
-            host.apply([Move(24 + cpu, "x", 1, CpuSet(), CpuSet.from_bits(bits), "test", "")], (), None, False)
-    assert all(len(line.effective) == 1 and (line.managed or line.effective <= state.online) for line in state.lines.values())
+            host.apply(
+                [Move(24 + cpu, "x", 1, CpuSet(), CpuSet.from_bits(bits), "test", "")],
+                (),
+                None,
+                False,
+            )
+    assert all(
+        len(line.effective) == 1 and (line.managed or line.effective <= state.online)
+        for line in state.lines.values()
+    )
     for cpu in state.possible:
-        held = sum(cpu in (line.mask if line.managed else line.effective) for line in state.lines.values())
+        held = sum(
+            cpu in (line.mask if line.managed else line.effective) for line in state.lines.values()
+        )
         assert state.used_vectors(cpu) == held

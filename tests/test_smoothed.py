@@ -22,12 +22,18 @@ def test_a_line_does_not_depend_on_what_stands_beside_it(lines: list[list[float 
         alone = Smoothed(1)
         for rate in line[:length]:
             alone.add([rate])
-        assert (alone.mean[0], alone.noise(0), alone.count[0]) == (together.mean[index], together.noise(index), together.count[index])
+        assert (alone.mean[0], alone.noise(0), alone.count[0]) == (
+            together.mean[index],
+            together.noise(index),
+            together.count[index],
+        )
 
 
 @given(st.integers(0, 100))
 def test_an_idle_line_is_as_sure_of_itself_as_a_busy_one(intervals: int) -> None:
-    """However many readings said nothing new, one odd reading after them is no new level, and two are."""
+    """However many readings said nothing new, one odd reading after them is no new level, and two
+    are.
+    """
     made = Smoothed(1)
     for _ in range(SETTLED + intervals):
         made.add([0.0])

@@ -9,7 +9,23 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-from builders import Maker, Says, applied, changed, cpus, host, limit, lone, moves_of, nic, nvme, plan, planned, s, wants
+from builders import (
+    Maker,
+    Says,
+    applied,
+    changed,
+    cpus,
+    host,
+    limit,
+    lone,
+    moves_of,
+    nic,
+    nvme,
+    plan,
+    planned,
+    s,
+    wants,
+)
 from irqbal.model import Cpu, Plan, Snapshot
 from irqbal.planner import Ledger, Settings
 from irqbal.verify import verify
@@ -21,7 +37,9 @@ from irqbal_policies.spread_by_rate import PILE, SpreadByRate, irqbal_options, i
 
 def spread(min_gain: float = 0.05) -> Says:
     options = SpreadByRate(Percent(min_gain))
-    return Says("spread_by_rate", place=lambda snapshot, draft: irqbal_place(snapshot, draft, options))
+    return Says(
+        "spread_by_rate", place=lambda snapshot, draft: irqbal_place(snapshot, draft, options)
+    )
 
 
 def pin() -> Says:
@@ -29,7 +47,12 @@ def pin() -> Says:
     return Says("pin_nic_queues", place=lambda snapshot, draft: pin_place(snapshot, draft, options))
 
 
-def busy(of: tuple[Cpu, ...], loads: Mapping[str, float], *parts: Maker, at: Mapping[str, str] | None = None) -> Snapshot:
+def busy(
+    of: tuple[Cpu, ...],
+    loads: Mapping[str, float],
+    *parts: Maker,
+    at: Mapping[str, str] | None = None,
+) -> Snapshot:
     """A host that was just started, with a lone IRQ for each load (all of them on CPU 0)."""
     return host(of, *parts, lone(*loads), loads=loads, at=at, settling=True)
 
@@ -67,9 +90,15 @@ def skewed(seed: int, count: int, shape: float) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize(("cpu_count", "irq_count", "shape"), [(8, 60, 1.5), (16, 50, 1.1), (32, 320, 1.2)])
-def test_the_busiest_cpu_has_at_most_five_percent_more_than_the_bound(seed: int, cpu_count: int, irq_count: int, shape: float) -> None:
-    """The bound is the larger of the mean and the hottest IRQ; with so many small IRQs it can be reached."""
+@pytest.mark.parametrize(
+    ("cpu_count", "irq_count", "shape"), [(8, 60, 1.5), (16, 50, 1.1), (32, 320, 1.2)]
+)
+def test_the_busiest_cpu_has_at_most_five_percent_more_than_the_bound(
+    seed: int, cpu_count: int, irq_count: int, shape: float
+) -> None:
+    """The bound is the larger of the mean and the hottest IRQ; with so many small IRQs it can be
+    reached.
+    """
     loads = skewed(seed, irq_count, shape)
     after, _ = run(busy(cpus(cpu_count), loads))
     bound = max(sum(loads.values()) / cpu_count, *loads.values())
@@ -78,7 +107,13 @@ def test_the_busiest_cpu_has_at_most_five_percent_more_than_the_bound(seed: int,
 
 def test_every_loaded_irq_gets_one_cpu_and_every_idle_one_keeps_its_whole_set() -> None:
     """A single-CPU mask is broken when its CPU goes offline."""
-    after, _ = run(busy(cpus(4), {"a": 0.3, "b": 0.2, "idle": 0.0, "tick": 0.00001}, at={"idle": "0-3", "tick": "2-3"}))
+    after, _ = run(
+        busy(
+            cpus(4),
+            {"a": 0.3, "b": 0.2, "idle": 0.0, "tick": 0.00001},
+            at={"idle": "0-3", "tick": "2-3"},
+        )
+    )
     where = homes(after)
     assert len(s(where["a"])) == len(s(where["b"])) == 1 and where["a"] != where["b"]
     assert (where["idle"], where["tick"]) == ("0-3", "2-3")
@@ -119,11 +154,22 @@ def test_queues_that_are_pinned_to_an_overloaded_node_may_leave_it() -> None:
     snapshot, _ = run(host(cpus(8, nodes=2), nic("eth0", 8), loads=loads, settling=True), pin())
     assert max(on_cpus(snapshot).values()) == pytest.approx(0.45)
     # Nobody is told that a queue is at home which is not, nor to enable what is enabled.
-    reasons = {irq.affinity.first: irq.placed.reason for irq in snapshot.irqs if irq.queue and irq.placed}
-    assert set(reasons) == set(range(8)) and all("its own is overloaded" in reason for reason in reasons.values()), reasons
+    reasons = {
+        irq.affinity.first: irq.placed.reason for irq in snapshot.irqs if irq.queue and irq.placed
+    }
+    assert set(reasons) == set(range(8)) and all(
+        "its own is overloaded" in reason for reason in reasons.values()
+    ), reasons
     away = [item for item in verify(snapshot, Plan(), ()) if item.code == "remote-queue"]
-    assert len(away) == 4 and all(f"ask `irqbal explain {item.irq}` what speaks against that" in item.advice for item in away)
-    strict = Says("pin_nic_queues", place=lambda snapshot, draft: pin_place(snapshot, draft, PinNicQueues(xps=False, rebalance=False)))
+    assert len(away) == 4 and all(
+        f"ask `irqbal explain {item.irq}` what speaks against that" in item.advice for item in away
+    )
+    strict = Says(
+        "pin_nic_queues",
+        place=lambda snapshot, draft: pin_place(
+            snapshot, draft, PinNicQueues(xps=False, rebalance=False)
+        ),
+    )
     pinned, _ = run(host(cpus(8, nodes=2), nic("eth0", 8), loads=loads, settling=True), strict)
     assert set(homes(pinned).values()) == {"0", "1", "2", "3"}
 
@@ -140,7 +186,12 @@ def test_two_busy_irqs_do_not_share_a_core_while_another_is_free() -> None:
     assert sorted(int(homes(after)[action]) % 4 for action in "abcd") == [0, 1, 2, 3]
     snapshot = busy(cpus(8, threads=2), {"a": 0.5, "b": 0.5})
     after, _ = run(snapshot, limit("1-3,7"))  # CPU 4 is the sibling of CPU 0
-    assert {homes(after)["a"], homes(after)["b"]} in ({"0", "5"}, {"4", "5"}, {"0", "6"}, {"4", "6"})
+    assert {homes(after)["a"], homes(after)["b"]} in (
+        {"0", "5"},
+        {"4", "5"},
+        {"0", "6"},
+        {"4", "6"},
+    )
 
 
 def test_the_cpus_beside_the_hottest_irqs_are_levelled_too() -> None:
@@ -180,11 +231,18 @@ def test_hot_queues_that_share_a_cpu_are_parted_and_their_halves_stay_together()
 
 def test_halves_that_are_more_than_one_cpu_can_do_are_parted_until_they_are_half_as_busy() -> None:
     loads = {"eth0-rx-0": 0.6, "eth0-tx-0": 0.5, "eth0-rx-1": 0.4, "eth0-tx-1": 0.3}
-    snapshot, ledger = run(host(cpus(8), nic("eth0", 2, pairs=True), loads=loads, settling=True), pin())
+    snapshot, ledger = run(
+        host(cpus(8), nic("eth0", 2, pairs=True), loads=loads, settling=True), pin()
+    )
     at = homes(snapshot)
     assert at["eth0-rx-0"] != at["eth0-tx-0"] and at["eth0-rx-1"] == at["eth0-tx-1"], at
     for load, apart in ((0.25, True), (0.15, False)):
-        irqs = tuple(msgspec.structs.replace(irq, load=load) if irq.action.endswith("-0") and irq.load else irq for irq in snapshot.irqs)
+        irqs = tuple(
+            msgspec.structs.replace(irq, load=load)
+            if irq.action.endswith("-0") and irq.load
+            else irq
+            for irq in snapshot.irqs
+        )
         made, _ = planned(changed(snapshot, irqs=irqs), ledger, Settings(), pin(), spread())
         at = homes(applied(changed(snapshot, irqs=irqs), made, ledger)[0])
         assert (at["eth0-rx-0"] != at["eth0-tx-0"]) is apart, (load, at)
@@ -204,7 +262,9 @@ def test_a_queue_that_falls_silent_stays_where_it_was_parted_to() -> None:
 
 
 class Meter:
-    """Readings that waver by up to ten percent, smoothed as the daemon smooths them (a mean first, then over ten)."""
+    """Readings that waver by up to ten percent, smoothed as the daemon smooths them (a mean first,
+    then over ten).
+    """
 
     def __init__(self, loads: Mapping[str, float], seed: int) -> None:
         self._loads, self._rng, self._count = loads, random.Random(seed), 0
@@ -218,17 +278,27 @@ class Meter:
         for irq in snapshot.irqs:
             true = self._loads.get(irq.action, 0.0)
             mean = self._means.get(irq.action, 0.0)
-            load = self._means[irq.action] = mean + alpha * (true * self._rng.uniform(0.9, 1.1) - mean)
-            irqs.append(msgspec.structs.replace(irq, load=load, rate=load * 1e4, noise=load * spread))
+            load = self._means[irq.action] = mean + alpha * (
+                true * self._rng.uniform(0.9, 1.1) - mean
+            )
+            irqs.append(
+                msgspec.structs.replace(irq, load=load, rate=load * 1e4, noise=load * spread)
+            )
         return msgspec.structs.replace(snapshot, irqs=tuple(irqs))
 
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("queues", [False, True])
-def test_a_balanced_host_is_left_alone_though_loads_waver_by_ten_percent(seed: int, queues: bool) -> None:
+def test_a_balanced_host_is_left_alone_though_loads_waver_by_ten_percent(
+    seed: int, queues: bool
+) -> None:
     raw = skewed(seed, 48, 1.3)
-    loads = {f"eth0-TxRx-{i}" if queues else name: value for i, (name, value) in enumerate(raw.items())}
-    snapshot = host(cpus(16), nic("eth0", 48) if queues else lone(*loads), loads=loads, settling=True)
+    loads = {
+        f"eth0-TxRx-{i}" if queues else name: value for i, (name, value) in enumerate(raw.items())
+    }
+    snapshot = host(
+        cpus(16), nic("eth0", 48) if queues else lone(*loads), loads=loads, settling=True
+    )
     before = (pin(),) if queues else ()
     meter, ledger, moves = Meter(loads, seed), Ledger(), []
     for cycle in range(43):
@@ -260,7 +330,9 @@ def test_a_host_that_becomes_uneven_is_balanced_again_with_few_moves() -> None:
     assert "busiest CPU from 50.0 %" in made.moves[0].reason
 
 
-def shifted(loads: dict[str, float], at: dict[str, str], min_gain: float, noise: float = 0.0) -> dict[str, str]:
+def shifted(
+    loads: dict[str, float], at: dict[str, str], min_gain: float, noise: float = 0.0
+) -> dict[str, str]:
     """IRQs of a settled host that go to another CPU."""
     snapshot = host(cpus(2), lone(*loads), loads=loads, at=at)
     for irq in snapshot.irqs:
@@ -278,7 +350,9 @@ def test_min_gain_decides_what_is_worth_a_move() -> None:
 
 
 def test_what_can_be_gained_must_reach_min_gain_not_only_what_one_would_wish() -> None:
-    """Busiest 0.55 against a bound of 0.5 is ten percent more; but moving b would give only nine percent less."""
+    """Busiest 0.55 against a bound of 0.5 is ten percent more; but moving b would give only nine
+    percent less.
+    """
     loads = {"a": 0.5, "b": 0.05, "c": 0.4}
     assert shifted(loads, {"a": "0", "b": "0", "c": "1"}, min_gain=0.095) == {}
     assert shifted(loads, {"a": "0", "b": "0", "c": "1"}, min_gain=0.085) == {"b": "1"}
@@ -289,16 +363,24 @@ def test_an_excess_that_may_be_noise_is_not_acted_upon() -> None:
     assert shifted(*UNEVEN, min_gain=0.05, noise=0.10) == {}
 
 
-def test_too_little_of_a_cpu_for_anybody_to_notice_moves_nothing_unless_it_is_a_large_share() -> None:
-    """UNEVEN of a host with a twentieth of the traffic: the busiest CPU has 2.0 %, the bound is 1.75 %."""
+def test_too_little_of_a_cpu_for_anybody_to_notice_moves_nothing_unless_it_is_a_large_share() -> (
+    None
+):
+    """UNEVEN of a host with a twentieth of the traffic: the busiest CPU has 2.0 %, the bound is
+    1.75 %.
+    """
     faint = {name: load / 20 for name, load in UNEVEN[0].items()}
     assert shifted(faint, UNEVEN[1], min_gain=0.05) == {}
     lopsided = {"a": 0.008, "b": 0.008, "c": 0.001, "d": 0.001}
     assert shifted(lopsided, UNEVEN[1], min_gain=0.05) != {}
     # Twice as much on one CPU as on the other, and nobody would notice.
-    assert shifted({name: load / 5 for name, load in lopsided.items()}, UNEVEN[1], min_gain=0.05) == {}
+    assert (
+        shifted({name: load / 5 for name, load in lopsided.items()}, UNEVEN[1], min_gain=0.05) == {}
+    )
     # Two percent of a CPU too much, as the hottest IRQ alone makes five.
-    assert shifted({"a": 0.05, "b": 0.02, "c": 0.03}, {"a": "0", "b": "0", "c": "1"}, min_gain=0.05) == {"b": "1"}
+    assert shifted(
+        {"a": 0.05, "b": 0.02, "c": 0.03}, {"a": "0", "b": "0", "c": "1"}, min_gain=0.05
+    ) == {"b": "1"}
 
 
 def test_two_irqs_change_places_where_no_single_move_helps() -> None:
@@ -336,8 +418,12 @@ def test_a_large_host_is_planned_quickly() -> None:
     """512 CPUs and 2049 IRQs; the bound is ten times what was measured."""
     rng = random.Random(1)
     parts = [nic(f"eth{i}", 64, node=i % 8) for i in range(32)]
-    loads = {f"eth{i}-TxRx-{q}": rng.paretovariate(1.3) * 0.01 for i in range(32) for q in range(64)}
-    snapshot = host(cpus(512, nodes=8, threads=2, l3=8), *parts, lone("i8042"), loads=loads, settling=True)
+    loads = {
+        f"eth{i}-TxRx-{q}": rng.paretovariate(1.3) * 0.01 for i in range(32) for q in range(64)
+    }
+    snapshot = host(
+        cpus(512, nodes=8, threads=2, l3=8), *parts, lone("i8042"), loads=loads, settling=True
+    )
     assert len(snapshot.irqs) == 2049
     started = time.process_time()
     made: Plan = plan(snapshot, pin(), spread())
@@ -373,6 +459,8 @@ def test_a_host_without_load_or_without_irqs_is_left_alone() -> None:
 
 def test_a_cpu_whose_softirqs_are_squeezed_is_given_less() -> None:
     loads = {"a": 0.2, "b": 0.05, "c": 0.05, "d": 0.05}
-    squeezed = tuple(msgspec.structs.replace(cpu, squeezed=50.0 if cpu.number == 0 else 0.0) for cpu in cpus(2))
+    squeezed = tuple(
+        msgspec.structs.replace(cpu, squeezed=50.0 if cpu.number == 0 else 0.0) for cpu in cpus(2)
+    )
     assert on_cpus(run(busy(cpus(2), loads))[0])[0] == pytest.approx(0.175, abs=0.03)
     assert on_cpus(run(busy(squeezed, loads))[0])[0] < 0.16

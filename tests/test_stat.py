@@ -30,17 +30,29 @@ def test_last_number_of_the_line_belongs_to_an_irq() -> None:
 def test_irq_and_softirq_are_the_sixth_and_seventh() -> None:
     data = b"cpu  9 9 9 9 9 9 9 0 0 0\ncpu0 1 2 3 4 5 600 700 8 9 10\ncpu11 1 2 3 4 5 6 7\n"
     assert parse_stat(data, []).cpu_times == {
-        0: CpuTime(600 / HZ, 700 / HZ), 11: CpuTime(6 / HZ, 7 / HZ),
-    }  # fmt: skip
+        0: CpuTime(600 / HZ, 700 / HZ),
+        11: CpuTime(6 / HZ, 7 / HZ),
+    }
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"intr\n", b"intr \n", b"intr 5\n", b"intr x y z\n", b"cpu0\n", b"cpu0 1 2 3\n", b"cpux 1\n",
-    b"cpu0 a b c d e f g\n",
-     b"cpu0x 1 2 3 4 5 6 7\n", b"\xff\n", b"cpu" + b"9" * 5000 + b" 1 2 3 4 5 6 7\n",
-     b"cpu0 1 2 3 4 5 6 " + b"9" * 400 + b"\n"],
-)  # fmt: skip
+    [
+        b"",
+        b"intr\n",
+        b"intr \n",
+        b"intr 5\n",
+        b"intr x y z\n",
+        b"cpu0\n",
+        b"cpu0 1 2 3\n",
+        b"cpux 1\n",
+        b"cpu0 a b c d e f g\n",
+        b"cpu0x 1 2 3 4 5 6 7\n",
+        b"\xff\n",
+        b"cpu" + b"9" * 5000 + b" 1 2 3 4 5 6 7\n",
+        b"cpu0 1 2 3 4 5 6 " + b"9" * 400 + b"\n",
+    ],
+)
 def test_lines_that_are_not_understood_are_passed_over(data: bytes) -> None:
     assert parse_stat(data, [0, 1]) == Stat({}, {})
 
@@ -56,7 +68,9 @@ def test_kernel_that_gives_no_totals() -> None:
 
 @pytest.mark.parametrize("name", ["firecracker-2cpus", "vm-8cpus", "vm-vmxnet3-e1000e"])
 def test_totals_are_the_sums_of_the_rows(name: str) -> None:
-    """With all CPUs online; the two files were read a moment apart, so a busy IRQ may have counted on."""
+    """With all CPUs online; the two files were read a moment apart, so a busy IRQ may have counted
+    on.
+    """
     rows = Interrupts(lines(HOSTS / name / "proc/interrupts"))
     sums = {row.irq: sum(row.counts) for row in rows if row.irq is not None}
     totals = parse_stat((HOSTS / name / "proc/stat").read_bytes(), sums).totals

@@ -7,7 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from builders import Says, Steering, applied, changed, cpus, host, limit, nic, plan, refusals, s, wants
+from builders import (
+    Says,
+    Steering,
+    applied,
+    changed,
+    cpus,
+    host,
+    limit,
+    nic,
+    plan,
+    refusals,
+    s,
+    wants,
+)
 from irqbal.cpuset import CpuSet
 from irqbal.model import Plan, RxQueue, Snapshot, TxQueue
 from irqbal.planner import distance, share_out
@@ -15,8 +28,18 @@ from irqbal.planner import distance, share_out
 
 def follow(snapshot: Snapshot, interface: str = "eth0") -> Says:
     """A policy that has every Tx queue's XPS follow its IRQ."""
-    irqs = [irq for irq in snapshot.irqs if irq.queue and irq.queue.name == interface and irq.queue.kind != "rx"]
-    return Says("nic", (), tuple(Steering(interface, "tx", i, "nearest", near=irq.number) for i, irq in enumerate(irqs)))
+    irqs = [
+        irq
+        for irq in snapshot.irqs
+        if irq.queue and irq.queue.name == interface and irq.queue.kind != "rx"
+    ]
+    return Says(
+        "nic",
+        (),
+        tuple(
+            Steering(interface, "tx", i, "nearest", near=irq.number) for i, irq in enumerate(irqs)
+        ),
+    )
 
 
 def xps_of(made: Plan) -> dict[int, str]:
@@ -24,17 +47,22 @@ def xps_of(made: Plan) -> dict[int, str]:
 
 
 def test_xps_gives_every_online_cpu_to_the_queue_nearest_to_it() -> None:
-    """Two nodes of four cores with two threads each, two cores an L3: same core, then L3, then node, then the rest."""
+    """Two nodes of four cores with two threads each, two cores an L3: same core, then L3, then
+    node, then the rest.
+    """
     snapshot = host(cpus(16, nodes=2, threads=2, l3=2), nic("eth0", 3))
     places = wants(snapshot, "p", eth0_TxRx_0="0", eth0_TxRx_1="2", eth0_TxRx_2="4")
     shares = xps_of(plan(snapshot, places, follow(snapshot)))
-    # 0 and its sibling 8, and core 1 (1, 9) of its L3; 2, 10, 3, 11 alike; node 1 is nearest to CPU 4
+    # 0 and its sibling 8, and core 1 (1, 9) of its L3; 2, 10, 3, 11 alike; node 1 is nearest to CPU
+    # 4
     assert shares == {0: "0-1,8-9", 1: "2-3,10-11", 2: "4-7,12-15"}
 
 
 def test_equally_near_queues_share_the_cpus_evenly() -> None:
     snapshot = host(cpus(8), nic("eth0", 2))
-    shares = xps_of(plan(snapshot, wants(snapshot, "p", eth0_TxRx_0="0", eth0_TxRx_1="1"), follow(snapshot)))
+    shares = xps_of(
+        plan(snapshot, wants(snapshot, "p", eth0_TxRx_0="0", eth0_TxRx_1="1"), follow(snapshot))
+    )
     assert sorted(len(s(share)) for share in shares.values()) == [4, 4]
     assert 0 in s(shares[0]) and 1 in s(shares[1])
 
@@ -62,7 +90,9 @@ def test_xps_follows_where_an_irq_stays_when_its_move_is_held_back() -> None:
 
 def test_who_has_few_cpus_near_gets_more_of_the_far_ones() -> None:
     snapshot = host(cpus(16, nodes=2, l3=4, offline="13-15"), nic("eth0", 2))
-    shares = xps_of(plan(snapshot, wants(snapshot, "p", eth0_TxRx_0="8", eth0_TxRx_1="12"), follow(snapshot)))
+    shares = xps_of(
+        plan(snapshot, wants(snapshot, "p", eth0_TxRx_0="8", eth0_TxRx_1="12"), follow(snapshot))
+    )
     assert s("8-11") <= s(shares[0])
     assert sorted(len(s(share)) for share in shares.values()) == [6, 7]
 
@@ -129,14 +159,19 @@ shapes = st.sampled_from([(1, 1, 1, 0), (8, 2, 1, 2), (16, 2, 2, 2), (24, 3, 2, 
 
 @settings(deadline=None)
 @given(shape=shapes, data=st.data())
-def test_a_partition_covers_each_online_cpu_once_and_nearest_first(shape: tuple[int, int, int, int], data: st.DataObject) -> None:
+def test_a_partition_covers_each_online_cpu_once_and_nearest_first(
+    shape: tuple[int, int, int, int], data: st.DataObject
+) -> None:
     count, nodes, threads, l3 = shape
     numbers = st.integers(0, count - 1)
     offline = data.draw(st.sets(numbers, max_size=count - 1))
     snapshot = host(cpus(count, nodes, threads, l3, offline=str(CpuSet(offline))))
     online = list(snapshot.online)
     home = st.sampled_from(online)
-    homes = {i: CpuSet.of(cpu) for i, cpu in enumerate(data.draw(st.lists(home, min_size=1, max_size=2 * count)))}
+    homes = {
+        i: CpuSet.of(cpu)
+        for i, cpu in enumerate(data.draw(st.lists(home, min_size=1, max_size=2 * count)))
+    }
     shares = share_out(snapshot, homes)
     assert set(shares) == set(homes)
     covered = CpuSet()
@@ -160,7 +195,9 @@ def test_a_partition_covers_each_online_cpu_once_and_nearest_first(shape: tuple[
 
 
 def test_an_irq_that_moves_changes_few_queues() -> None:
-    """32 queues for 128 CPUs: when one moves to another CPU of its node, the others keep their CPUs, but for the one that it came to."""
+    """32 queues for 128 CPUs: when one moves to another CPU of its node, the others keep their
+    CPUs, but for the one that it came to.
+    """
     snapshot = host(cpus(128, 2, 2, 8))
     homes = {queue: CpuSet.of(2 * queue) for queue in range(32)}
     before = share_out(snapshot, homes)
@@ -168,7 +205,9 @@ def test_an_irq_that_moves_changes_few_queues() -> None:
     assert after != before
     assert sum(after[queue] != before[queue] for queue in homes) <= 4
     fresh = share_out(snapshot, homes | {5: CpuSet.of(13)})
-    assert sorted(map(len, after.values())) == sorted(map(len, fresh.values())), "and it is as fair as if made anew"
+    assert sorted(map(len, after.values())) == sorted(map(len, fresh.values())), (
+        "and it is as fair as if made anew"
+    )
 
 
 def test_no_queues_give_no_shares() -> None:

@@ -16,7 +16,9 @@ from machine import irqbal
 
 def test_a_token_is_found_by_its_text_and_only_its_hash_is_kept(tmp_path: Path) -> None:
     text = tokens.add(tmp_path, "ci", "override", None)
-    assert text.startswith("irqbal_") and len(text) > 45 and text not in (tmp_path / FILE).read_text()
+    assert (
+        text.startswith("irqbal_") and len(text) > 45 and text not in (tmp_path / FILE).read_text()
+    )
     found = Tokens(tmp_path).find(text, time.time())
     assert found is not None and (found.name, found.scope) == ("ci", "override")
     for other in ("", text[:-1], text + "a", text.upper(), found.digest):
@@ -66,7 +68,9 @@ def test_the_admins_token_is_made_once_and_stays_revoked(tmp_path: Path) -> None
     assert not (tmp_path / ADMIN_FILE).exists() and Tokens(tmp_path).find(text, 0) is None
 
 
-@pytest.mark.parametrize("name", ["", "a b", "-a", "../a", "a/b", "a\nb", "é", "a" * 65, "a\x1b[2J"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "-a", "../a", "a/b", "a\nb", "é", "a" * 65, "a\x1b[2J"]
+)
 def test_a_name_that_logs_could_not_show_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(IrqbalError, match="is no name for a token"):
         tokens.add(tmp_path, name, "read", None)
@@ -101,10 +105,19 @@ def test_the_command(tmp_path: Path) -> None:
     config.write_text(f"state_dir: {tmp_path / 'state'}\n")
     words = ("-c", str(config))
     assert "no tokens" in irqbal("token", "list", *words).stdout
-    text = irqbal("token", "add", "ci", "--scope", "override", "--expires", "90d", *words).stdout.strip()
+    text = irqbal(
+        "token", "add", "ci", "--scope", "override", "--expires", "90d", *words
+    ).stdout.strip()
     found = Tokens(tmp_path / "state").find(text, time.time())
-    assert found is not None and found.expires is not None and abs(found.expires - time.time() - 90 * 86400) < 60
-    assert "ci: override" in irqbal("token", "list", *words).stdout and text not in irqbal("token", "list", *words).stdout
+    assert (
+        found is not None
+        and found.expires is not None
+        and abs(found.expires - time.time() - 90 * 86400) < 60
+    )
+    assert (
+        "ci: override" in irqbal("token", "list", *words).stdout
+        and text not in irqbal("token", "list", *words).stdout
+    )
     for wrong in (("--expires", "soon"), ("--expires", "0s"), ("--scope", "root")):
         assert irqbal("token", "add", "x", *wrong, *words, check=2).stdout == ""
     irqbal("token", "revoke", "ci", *words)

@@ -1,4 +1,6 @@
-"""`irqbal-client top` on terminals of two sizes, key by key, against a whole daemon on a made-up host."""
+"""`irqbal-client top` on terminals of two sizes, key by key, against a whole daemon on a made-up
+host.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,24 @@ if TYPE_CHECKING:
     from irqbal.client.top import Top
 
 NARROW, WIDE = (80, 24), (200, 60)
-CHARACTERS = {"space": " ", "minus": "-", "colon": ":", "left_square_bracket": "[", "right_square_bracket": "]", "slash": "/", "comma": ",",
-              "question_mark": "?"}  # fmt: skip
+CHARACTERS = {
+    "space": " ",
+    "minus": "-",
+    "colon": ":",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "slash": "/",
+    "comma": ",",
+    "question_mark": "?",
+}
 NAMES = {char: key for key, char in CHARACTERS.items()}
 
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[served.Served]:
-    with served.serve(rest="interval: 300ms\nhistory: {every: 10s}\n", spec=f"{served.SPEC},seed=3") as found:
+    with served.serve(
+        rest="interval: 300ms\nhistory: {every: 10s}\n", spec=f"{served.SPEC},seed=3"
+    ) as found:
         yield found
 
 
@@ -56,7 +68,8 @@ class Seen:
     async def press(self, *keys: str) -> None:
         for key in keys:
             character = CHARACTERS.get(key, key if len(key) == 1 else None)
-            # The pilot's own way waits for a processor that has nothing to do, which on a busy machine takes long.
+            # The pilot's own way waits for a processor that has nothing to do, which on a busy
+            # machine takes long.
             assert self.app._driver is not None
             self.app._driver.send_message(events.Key(key, character))
             await asyncio.sleep(0.04)
@@ -101,11 +114,18 @@ async def opened(client: Client, size: tuple[int, int]) -> AsyncIterator[Seen]:
         yield seen
 
 
-def screen(where: served.Served | Client, size: tuple[int, int], act: Callable[[Seen], Coroutine[Any, Any, None]]) -> None:
+def screen(
+    where: served.Served | Client,
+    size: tuple[int, int],
+    act: Callable[[Seen], Coroutine[Any, Any, None]],
+) -> None:
     """Open the screen, over the socket where this user may do everything, and act."""
 
     async def run() -> None:
-        async with opened(Client(Target(path=str(where.socket))) if isinstance(where, served.Served) else where, size) as seen:
+        async with opened(
+            Client(Target(path=str(where.socket))) if isinstance(where, served.Served) else where,
+            size,
+        ) as seen:
             await act(seen)
 
     asyncio.run(run())
@@ -119,15 +139,35 @@ def irq_of(daemon: served.Served, number: int) -> dict[str, Any]:
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "200x60"])
 def test_all_at_a_glance(daemon: served.Served, size: tuple[int, int]) -> None:
     async def act(seen: Seen) -> None:
-        await seen.has("balancing", "16 CPUs, 28 IRQs", "busiest CPU", "RATE/S", "LOAD %▼", "CPUS", "ON", "POLICY", "q quit")
+        await seen.has(
+            "balancing",
+            "16 CPUs, 28 IRQs",
+            "busiest CPU",
+            "RATE/S",
+            "LOAD %▼",
+            "CPUS",
+            "ON",
+            "POLICY",
+            "q quit",
+        )
         text = seen.text()
-        assert "ice-eth1-TxRx-3" in text and "eth1 rxtx 3" in text and "pin_nic_queues" in text and "nvme0" in text
+        assert (
+            "ice-eth1-TxRx-3" in text
+            and "eth1 rxtx 3" in text
+            and "pin_nic_queues" in text
+            and "nvme0" in text
+        )
         assert len(text.split("\n")) == size[1]
         loads = [irq.load for irq in seen.app.table.shown]
         assert loads == sorted(loads, reverse=True)
         if size == WIDE:
             # The tree stands beside the table, and every CPU has its bar.
-            assert "node 1 " in text and "L3 8 " in text and "CPU 15 " in text and "queue 3 of eth1" in text
+            assert (
+                "node 1 " in text
+                and "L3 8 " in text
+                and "CPU 15 " in text
+                and "queue 3 of eth1" in text
+            )
         else:
             assert "node 0  8 CPUs" in text and "node 1  8 CPUs" in text
 
@@ -157,7 +197,9 @@ def test_filter_and_sort(daemon: served.Served, size: tuple[int, int]) -> None:
         assert len(seen.numbers()) == 28
         await seen.press("slash")
         await seen.write("cpu:3 nvme")
-        assert [irq.name for irq in seen.app.table.shown] == [irq.name for irq in seen.app.table.shown if irq.name.startswith("nvme")]
+        assert [irq.name for irq in seen.app.table.shown] == [
+            irq.name for irq in seen.app.table.shown if irq.name.startswith("nvme")
+        ]
         await seen.press("ctrl+u")
         await seen.write("[b]x")
         await seen.press("enter")
@@ -239,8 +281,12 @@ def test_an_override_is_set_and_cleared(daemon: served.Served, size: tuple[int, 
         await seen.has("1 override")
         assert daemon.masks()[number] == "5-6"
         noted = daemon.get("/api/v1/overrides")
-        assert [(one["irq"], one["reason"], one["expires"] is None) for one in noted] == [(number, "why [b]not[/b]", False)]
-        await seen.until(lambda: (current := seen.app.table.current) is not None and current.override)
+        assert [(one["irq"], one["reason"], one["expires"] is None) for one in noted] == [
+            (number, "why [b]not[/b]", False)
+        ]
+        await seen.until(
+            lambda: (current := seen.app.table.current) is not None and current.override
+        )
         await seen.press("enter")
         await seen.has("why [b]not[/b]")
         await seen.press("q", "c")
@@ -325,7 +371,10 @@ def test_quit(daemon: served.Served) -> None:
 
 def test_the_daemon_goes_and_comes_back(tmp_path: Path) -> None:
     config = tmp_path / "irqbal.yaml"
-    config.write_text(f"state_dir: {tmp_path / 'state'}\ninterval: 300ms\nhistory: {{every: 10s}}\napi: {{listen: []}}\n")
+    config.write_text(
+        f"state_dir: {tmp_path / 'state'}\ninterval: 300ms\nhistory: {{every: 10s}}\napi: "
+        f"{{listen: []}}\n"
+    )
     words = ("--simulate", served.SPEC, "-c", str(config))
     client = Client(Target(path=str(tmp_path / "state/run/irqbal.sock")))
 
@@ -354,23 +403,41 @@ def _answers(client: Client) -> bool:
 
 
 class Made:
-    """Answers of a host that no machine here has: 512 CPUs, names that look like markup and commands to a terminal."""
+    """Answers of a host that no machine here has: 512 CPUs, names that look like markup and
+    commands to a terminal.
+    """
 
     target, on = Target("made", 1), ""
 
     def __init__(self, daemon: served.Served) -> None:
         client = Client(Target(path=str(daemon.socket)))
-        self._status = msgspec.structs.replace(client.ask("status", answers.Status), cpus=512, irqs=3000)
+        self._status = msgspec.structs.replace(
+            client.ask("status", answers.Status), cpus=512, irqs=3000
+        )
         irq = client.ask("irqs", tuple[answers.IrqView, ...])[2]
         cpu = client.ask("cpus", tuple[answers.CpuView, ...])[0]
         change = msgspec.structs.replace
         self._irqs = tuple(
-            change(irq, number=number, name=f"[red]irq-{number}[/] \x1b[31m\u202e", affinity=CpuSet(range(0, 512, 2)), load=number / 3000,
-                   policy="[link=x]" * 5, rate=1e7)
+            change(
+                irq,
+                number=number,
+                name=f"[red]irq-{number}[/] \x1b[31m\u202e",
+                affinity=CpuSet(range(0, 512, 2)),
+                load=number / 3000,
+                policy="[link=x]" * 5,
+                rate=1e7,
+            )
             for number in range(3000)
-        )  # fmt: skip
+        )
         self._cpus = tuple(
-            change(cpu, number=number, node=number // 64, core=number % 256, l3=number // 16 * 16, load=(number * 37 % 512) / 512)
+            change(
+                cpu,
+                number=number,
+                node=number // 64,
+                core=number % 256,
+                l3=number // 16 * 16,
+                load=(number * 37 % 512) / 512,
+            )
             for number in range(512)
         )
 
@@ -379,7 +446,9 @@ class Made:
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE, (30, 8)], ids=["80x24", "200x60", "30x8"])
-def test_a_host_of_512_cpus_fits_and_nothing_is_markup(daemon: served.Served, size: tuple[int, int]) -> None:
+def test_a_host_of_512_cpus_fits_and_nothing_is_markup(
+    daemon: served.Served, size: tuple[int, int]
+) -> None:
     async def act(seen: Seen) -> None:
         await seen.has("512" if size != (30, 8) else "[red]")
         text = seen.text()

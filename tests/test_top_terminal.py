@@ -1,4 +1,6 @@
-"""`irqbal-client top` in tmux, as people run it: over TCP and the socket, at two sizes and in between."""
+"""`irqbal-client top` in tmux, as people run it: over TCP and the socket, at two sizes and in
+between.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +30,28 @@ def test_the_help_has_every_key() -> None:
     from irqbal.client.top.table import IrqTable
 
     bindings: list[Any] = [*Top.BINDINGS, *IrqTable.BINDINGS]
-    keys = {key for binding in bindings if isinstance(binding, Binding) for key in binding.key.split(",")}
+    keys = {
+        key
+        for binding in bindings
+        if isinstance(binding, Binding)
+        for key in binding.key.split(",")
+    }
     assert len(keys) > 20
     said = HELP.replace("F1", "f1").replace(",", " ").replace(";", " ").split("LOAD:")[0]
-    missing = [key for key in keys if f" {NAMES.get(key, key)} " not in f" {' '.join(said.split())} "]
+    missing = [
+        key for key in keys if f" {NAMES.get(key, key)} " not in f" {' '.join(said.split())} "
+    ]
     assert missing == []
-    assert len(HELP.split("\n")) <= 22 and max(len(line) for line in HELP.split("\n")) <= 74, "it fits on 80x24"
+    assert len(HELP.split("\n")) <= 22 and max(len(line) for line in HELP.split("\n")) <= 74, (
+        "it fits on 80x24"
+    )
 
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[served.Served]:
-    with served.serve(rest="interval: 300ms\nhistory: {every: 10s}\n", spec=f"{served.SPEC},seed=3") as found:
+    with served.serve(
+        rest="interval: 300ms\nhistory: {every: 10s}\n", spec=f"{served.SPEC},seed=3"
+    ) as found:
         yield found
 
 
@@ -47,11 +60,19 @@ class Session:
 
     def __init__(self, folder: Path, width: int, height: int, *words: str) -> None:
         self._socket = folder / "tmux"
-        self._run("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), *words)
+        self._run(
+            "-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), *words
+        )
 
     def _run(self, *words: str) -> str:
         env = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
-        return subprocess.run(["tmux", "-S", str(self._socket), *words], check=True, capture_output=True, text=True, env=env).stdout
+        return subprocess.run(
+            ["tmux", "-S", str(self._socket), *words],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=env,
+        ).stdout
 
     def text(self) -> str:
         return self._run("capture-pane", "-p")
@@ -70,10 +91,17 @@ class Session:
         return text
 
     def ended(self) -> bool:
-        return subprocess.run(["tmux", "-S", str(self._socket), "has-session"], capture_output=True, check=False).returncode != 0
+        return (
+            subprocess.run(
+                ["tmux", "-S", str(self._socket), "has-session"], capture_output=True, check=False
+            ).returncode
+            != 0
+        )
 
     def close(self) -> None:
-        subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False)
+        subprocess.run(
+            ["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False
+        )
 
 
 @pytest.mark.parametrize("way", ["tcp", "unix"])
@@ -83,7 +111,9 @@ def test_in_tmux(daemon: served.Served, tmp_path: Path, way: str) -> None:
     try:
         text = session.has("balancing", "LOAD %▼", "? help", "q quit")
         # As many lines as there are, all full to the bottom: keys stand on the last one.
-        assert len(text.rstrip("\n").split("\n")) == 24 and text.rstrip("\n").split("\n")[-1].startswith("? help")
+        assert len(text.rstrip("\n").split("\n")) == 24 and text.rstrip("\n").split("\n")[
+            -1
+        ].startswith("? help")
         session.press("?")
         session.has("up down j k", "isolated.")
         session.press("q")
@@ -126,11 +156,19 @@ def on_terminal(*words: str, keys: bytes = b"", after: str = "") -> tuple[int, s
     ours, theirs = pty.openpty()
     out = b""
     try:
-        child = subprocess.Popen([CLIENT, *words], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm-256color"})
+        child = subprocess.Popen(
+            [CLIENT, *words],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm-256color"},
+        )
         os.close(theirs)
         end = time.monotonic() + 30
         with contextlib.suppress(OSError):
-            while select.select([ours], [], [], max(0.0, end - time.monotonic()))[0] and (chunk := os.read(ours, 65536)):
+            while select.select([ours], [], [], max(0.0, end - time.monotonic()))[0] and (
+                chunk := os.read(ours, 65536)
+            ):
                 out += chunk
                 if keys and after.encode() in out and b"LOAD" in out:
                     os.write(ours, keys)

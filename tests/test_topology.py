@@ -14,7 +14,9 @@ from trees import HostSpec, copy_host, make_tree
 
 
 def test_sockets_cores_threads_nodes_and_caches(tmp_path: Path) -> None:
-    make_tree(tmp_path, HostSpec(sockets=2, cores=4, threads=2, nodes=4, l3_cores=2, capacity={1: 512}))
+    make_tree(
+        tmp_path, HostSpec(sockets=2, cores=4, threads=2, nodes=4, l3_cores=2, capacity={1: 512})
+    )
     cpus = {cpu.number: cpu for cpu in read_cpus(tmp_path)}
     assert len(cpus) == 16
     assert [cpus[n].package for n in (0, 3, 4, 7, 8, 15)] == [0, 0, 1, 1, 0, 1]
@@ -52,8 +54,8 @@ def test_kernel_without_nodes(tmp_path: Path) -> None:
 
 
 def test_l2_is_no_l3(tmp_path: Path) -> None:
-    """Where a CPU has no third level, its cores count as its own group: an L2 is shared by siblings alone, or by
-    clusters.
+    """Where a CPU has no third level, its cores count as its own group: an L2 is shared by siblings
+    alone, or by clusters.
     """
     make_tree(tmp_path, HostSpec(cores=2))
     for cpu in (0, 1):
@@ -98,8 +100,12 @@ def test_nohz_full_that_names_none(tmp_path: Path, text: str) -> None:
 
 
 def test_managed_irq_leaves_isolated_empty(tmp_path: Path) -> None:
-    """`isolcpus=managed_irq,3` does not isolate the scheduler's domain: only the command line tells of it."""
-    assert _isolated(tmp_path, HostSpec(cmdline="isolcpus=managed_irq,3")) == {3: "isolcpus=managed_irq"}
+    """`isolcpus=managed_irq,3` does not isolate the scheduler's domain: only the command line tells
+    of it.
+    """
+    assert _isolated(tmp_path, HostSpec(cmdline="isolcpus=managed_irq,3")) == {
+        3: "isolcpus=managed_irq"
+    }
 
 
 def test_partition_of_a_cgroup(tmp_path: Path) -> None:
@@ -110,7 +116,10 @@ def test_partition_of_a_cgroup(tmp_path: Path) -> None:
         "plain": ("member", "0"),
         "a/b/c": ("isolated", "0"),
     }
-    assert _isolated(tmp_path, HostSpec(partitions=partitions)) == {0: "cgroup partition", 2: "cgroup partition"}
+    assert _isolated(tmp_path, HostSpec(partitions=partitions)) == {
+        0: "cgroup partition",
+        2: "cgroup partition",
+    }
 
 
 def test_newer_kernels_tell_at_the_root(tmp_path: Path) -> None:

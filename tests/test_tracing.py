@@ -1,4 +1,6 @@
-"""What tracing says where it cannot work, and how a histogram is read; the real thing is tried on a real kernel (tests/vm)."""
+"""What tracing says where it cannot work, and how a histogram is read; the real thing is tried on a
+real kernel (tests/vm).
+"""
 
 from __future__ import annotations
 
@@ -53,14 +55,18 @@ def test_without_tracefs_there_is_a_reason_and_no_measurement(tmp_path: Path) ->
     assert tracer.clean() and not tracer.reason
 
 
-def test_a_kernel_without_triggers_is_named_and_nothing_stays(tracefs: Path, tmp_path: Path) -> None:
+def test_a_kernel_without_triggers_is_named_and_nothing_stays(
+    tracefs: Path, tmp_path: Path
+) -> None:
     tracer = Tracing(tmp_path, lambda seconds: pytest.fail("nothing to wait for"))
     assert tracer.measure(1.0) is None
     assert "CONFIG_HIST_TRIGGERS" in tracer.reason and "trigger" in tracer.reason
     assert not list((tracefs / "instances").iterdir())
     (tracefs / "synthetic_events").unlink()
     assert tracer.measure(1.0) is None and "CONFIG_SYNTH_EVENTS" in tracer.reason
-    assert not list((tracefs / "instances").iterdir()) and not (tracefs / "synthetic_events").exists()
+    assert (
+        not list((tracefs / "instances").iterdir()) and not (tracefs / "synthetic_events").exists()
+    )
 
 
 def test_others_events_are_never_truncated_away(tracefs: Path, tmp_path: Path) -> None:
@@ -69,7 +75,9 @@ def test_others_events_are_never_truncated_away(tracefs: Path, tmp_path: Path) -
     assert text.startswith("theirs\tint irq\n") and f"!{HANDLER}" in text and f"!{SOFTIRQ}" in text
 
 
-def test_histograms_are_read_as_seconds(tracefs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_histograms_are_read_as_seconds(
+    tracefs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The kernel's own text, seen on Linux 6.1."""
     events = tracefs / "instances" / INSTANCE / "events/synthetic"
     rmdir, mkdir = Path.rmdir, Path.mkdir
@@ -97,8 +105,15 @@ def test_histograms_are_read_as_seconds(tracefs: Path, tmp_path: Path, monkeypat
     tracer = Tracing(tmp_path, waited.append)
     measured = tracer.measure(2.5)
     assert measured is not None and not tracer.reason and waited == [2.5]
-    assert measured.handlers == {29: 0.26810626, 47: 0.05470959} and measured.hits == {29: 324, 47: 3000}
-    assert measured.softirqs == {"SCHED": {2: 5.319e-05}, "NET_RX": {5: 0.11592246, 7: 0.00180125}, "12": {7: 0.001}}
+    assert measured.handlers == {29: 0.26810626, 47: 0.05470959} and measured.hits == {
+        29: 324,
+        47: 3000,
+    }
+    assert measured.softirqs == {
+        "SCHED": {2: 5.319e-05},
+        "NET_RX": {5: 0.11592246, 7: 0.00180125},
+        "12": {7: 0.001},
+    }
     assert measured.dropped == 5
     assert not (tracefs / "instances" / INSTANCE).exists()
 

@@ -28,7 +28,9 @@ def test_large_host_is_made_in_seconds(tmp_path: Path) -> None:
 
 def test_counts_agree_in_both_files_and_stay_with_offline_cpus(tmp_path: Path) -> None:
     tree = make_tree(tmp_path, HostSpec(devices=(Nic("igb"),)))
-    tree.place("eth0-TxRx-0", "3").count("eth0-TxRx-0", 70).place("eth0-TxRx-0", "1").count("eth0-TxRx-0", 5)
+    tree.place("eth0-TxRx-0", "3").count("eth0-TxRx-0", 70).place("eth0-TxRx-0", "1").count(
+        "eth0-TxRx-0", 5
+    )
     tree.spend(1, irq=0.5, softirq=1.5).flush()
     number = tree.number("eth0-TxRx-0")
     data = (tmp_path / "proc/stat").read_bytes()
@@ -41,7 +43,11 @@ def test_counts_agree_in_both_files_and_stay_with_offline_cpus(tmp_path: Path) -
 
 
 def test_mask_whose_cpus_go_away_is_broken(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Nic("igb"),))).place("eth0-TxRx-0", "3").set_online("0-2")
+    tree = (
+        make_tree(tmp_path, HostSpec(devices=(Nic("igb"),)))
+        .place("eth0-TxRx-0", "3")
+        .set_online("0-2")
+    )
     assert tree.affinity("eth0-TxRx-0") == CpuSet.of(3)
     assert tree.effective("eth0-TxRx-0") == CpuSet.of(0)
 

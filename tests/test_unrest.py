@@ -47,7 +47,10 @@ def test_load_that_went_from_one_irq_to_another_counts_by_its_cost(fruitless: bo
     for share, wanted in ((0.9, False), (1.1, True)):
         # Half of it left the first, half came to the third, whose interrupts cost twice as much.
         went = worth * share / 2
-        assert made.shifted([RATES[0] - went / COSTS[0], RATES[1], RATES[2] + went / COSTS[2]]) is wanted
+        assert (
+            made.shifted([RATES[0] - went / COSTS[0], RATES[1], RATES[2] + went / COSTS[2]])
+            is wanted
+        )
 
 
 def test_one_cpu_that_gets_busier_is_enough() -> None:
@@ -65,7 +68,9 @@ def test_a_cpu_s_time_that_wavers_by_less_than_anybody_notices_is_not() -> None:
 
 
 @pytest.mark.parametrize(("spent", "wanted"), [(0.2, True), (CPU_FLOOR / 2, False)])
-def test_where_something_moved_a_plan_is_wanted_once_enough_was_seen_if_there_is_anything_to_see(spent: float, wanted: bool) -> None:
+def test_where_something_moved_a_plan_is_wanted_once_enough_was_seen_if_there_is_anything_to_see(
+    spent: float, wanted: bool
+) -> None:
     made = rested()
     made.moved([1])
     made.rest(RATES, COSTS)

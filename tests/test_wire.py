@@ -42,11 +42,19 @@ class All(msgspec.Struct, frozen=True):
 
 
 @given(
-    st.frozensets(st.integers(0, 99)), st.integers(0, 10**6), st.integers(0, 10_000),
+    st.frozensets(st.integers(0, 99)),
+    st.integers(0, 10**6),
+    st.integers(0, 10_000),
     st.sampled_from(["local", "all", "0-3", ""]),
-)  # fmt: skip
+)
 def test_everything_comes_back(cpus: frozenset[int], seconds: int, tenths: int, where: str) -> None:
-    value = All(CpuSet(cpus), Duration(seconds / 10), Percent(tenths / 1000), _where(where), (CpuSet(cpus), CpuSet()))
+    value = All(
+        CpuSet(cpus),
+        Duration(seconds / 10),
+        Percent(tenths / 1000),
+        _where(where),
+        (CpuSet(cpus), CpuSet()),
+    )
     assert from_json(to_json(value), All) == value
     assert from_msgpack(to_msgpack(value), All) == value
 
@@ -72,18 +80,28 @@ def test_every_share_can_be_read_again(share: float) -> None:
 @pytest.mark.parametrize(
     ("text", "seconds", "written"),
     [
-        ("10s", 10, "10s"), ("250ms", 0.25, "0.25s"), ("1.5s", 1.5, "1.5s"), ("60s", 60, "1m"), ("5m", 300, "5m"),
-        ("90m", 5400, "90m"), ("2h", 7200, "2h"), ("48h", 172800, "2d"), ("30d", 2592000, "30d"), ("2y", 63072000,
-        "2y"),
-        (" 3 s ", 3, "3s"), ("0s", 0, "0s"),
+        ("10s", 10, "10s"),
+        ("250ms", 0.25, "0.25s"),
+        ("1.5s", 1.5, "1.5s"),
+        ("60s", 60, "1m"),
+        ("5m", 300, "5m"),
+        ("90m", 5400, "90m"),
+        ("2h", 7200, "2h"),
+        ("48h", 172800, "2d"),
+        ("30d", 2592000, "30d"),
+        ("2y", 63072000, "2y"),
+        (" 3 s ", 3, "3s"),
+        ("0s", 0, "0s"),
     ],
-)  # fmt: skip
+)
 def test_times(text: str, seconds: float, written: str) -> None:
     assert Duration.parse(text) == seconds
     assert str(Duration(seconds)) == written
 
 
-@pytest.mark.parametrize("text", ["", "10", "s", "-1s", "1w", "1 0s", "1e3s", "nan", "inf", "٣s", "9" * 40 + "s"])
+@pytest.mark.parametrize(
+    "text", ["", "10", "s", "-1s", "1w", "1 0s", "1e3s", "nan", "inf", "٣s", "9" * 40 + "s"]
+)
 def test_times_that_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time"):
         Duration.parse(text)
@@ -147,8 +165,11 @@ def test_schema_of_each_kind() -> None:
     (schemas, defined) = msgspec.json.schema_components([kind], schema_hook=schema_hook)
     properties = defined["All"]["properties"]
     assert {name: properties[name].get("type") for name in ("cpus", "every", "gain", "where")} == {
-        "cpus": "string", "every": "string", "gain": "string", "where": "string",
-    }  # fmt: skip
+        "cpus": "string",
+        "every": "string",
+        "gain": "string",
+        "where": "string",
+    }
     assert properties["where"]["description"] == "local | all | a CPU set"
     assert schemas
 

@@ -1,12 +1,14 @@
-"""Made-up hosts: one expression -> a tree of /proc and /sys that `KernelHost` reads, and that changes as a kernel's
-would.
+"""Made-up hosts: one expression -> a tree of /proc and /sys that `KernelHost` reads, and that
+changes as a kernel's would.
 
-    tree = make_tree(tmp_path, HostSpec(sockets=2, cores=8, nodes=2, devices=(Nic("ice", "eth0", queues=4, node=1),)))
+    tree = make_tree(tmp_path, HostSpec(sockets=2, cores=8, nodes=2, devices=(Nic("ice", "eth0",
+    queues=4, node=1),)))
     tree.place("ice-eth0-TxRx-0", "3").count("ice-eth0-TxRx-0", 1000).spend(3, softirq=0.2).flush()
     host = tree.host()
 
-CPUs are numbered as x86 does: first one thread of every core, socket by socket, then the cores' second threads. What a
-captured tree of tests/hosts lost to git (modes, empty folders) is put back by `copy_host`.
+CPUs are numbered as x86 does: first one thread of every core, socket by socket, then the cores'
+second threads. What a captured tree of tests/hosts lost to git (modes, empty folders) is put back
+by `copy_host`.
 """
 
 from __future__ import annotations
@@ -34,16 +36,31 @@ from treespecs import (
     all_drivers,
     big_host,
     xen,
-)  # fmt: skip
+)
 from treewrite import CpuFiles
 
 __all__ = [
-    "DISK_DRIVERS", "HOSTS", "NIC_DRIVERS", "Disk", "HostSpec", "Nic", "Other", "Platform", "Threaded", "Tree", "Upper", "all_drivers",
-    "big_host", "copy_host", "keep_host", "make_tree",
-]  # fmt: skip
+    "DISK_DRIVERS",
+    "HOSTS",
+    "NIC_DRIVERS",
+    "Disk",
+    "HostSpec",
+    "Nic",
+    "Other",
+    "Platform",
+    "Threaded",
+    "Tree",
+    "Upper",
+    "all_drivers",
+    "big_host",
+    "copy_host",
+    "keep_host",
+    "make_tree",
+]
 
 HOSTS = Path(__file__).resolve().parent / "hosts"
 """Captured trees: `<name>/{proc,sys}`, `<name>/MODES`, `<name>/ORIGIN.md`."""
+
 
 def make_tree(folder: Path, spec: HostSpec) -> Tree:
     """Write the host to an empty (or new) folder."""
@@ -51,8 +68,8 @@ def make_tree(folder: Path, spec: HostSpec) -> Tree:
 
 
 def copy_host(name: str, folder: Path) -> Path:
-    """A captured tree of tests/hosts, copied so that it may be written to, with the modes and empty folders that git
-    does not keep.
+    """A captured tree of tests/hosts, copied so that it may be written to, with the modes and empty
+    folders that git does not keep.
     """
     shutil.copytree(HOSTS / name, folder, symlinks=True, dirs_exist_ok=True)
     for line in (HOSTS / name / "MODES").read_text().splitlines():
@@ -65,8 +82,8 @@ def copy_host(name: str, folder: Path) -> Path:
 
 
 def keep_host(archive: Path, name: str) -> Path:
-    """Put an archive that `irqbal.kernel.capture` made into tests/hosts, as `copy_host` reads it. ORIGIN.md is yours to
-    write.
+    """Put an archive that `irqbal.kernel.capture` made into tests/hosts, as `copy_host` reads it.
+    ORIGIN.md is yours to write.
     """
     folder = HOSTS / name
     folder.mkdir(parents=True)
@@ -77,8 +94,8 @@ def keep_host(archive: Path, name: str) -> Path:
         if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
             lines.append(f"folder {relative}")
         elif path.is_file() and not path.is_symlink():
-            # Git keeps no more of a mode than whether a file is executable; of the others only masks' modes tell
-            # anything.
+            # Git keeps no more of a mode than whether a file is executable; of the others only
+            # masks' modes tell anything.
             if path.name.startswith("smp_affinity") and not path.stat().st_mode & 0o222:
                 lines.append(f"444 {relative}")
             path.chmod(0o644)
@@ -87,7 +104,9 @@ def keep_host(archive: Path, name: str) -> Path:
 
 
 class Tree(CpuFiles):
-    """A made-up host on disk. IRQs are named by number or by action; changes of counts and times show after `flush`."""
+    """A made-up host on disk. IRQs are named by number or by action; changes of counts and times
+    show after `flush`.
+    """
 
     def __init__(self, folder: Path, spec: HostSpec) -> None:
         super().__init__(folder, spec)
@@ -98,7 +117,16 @@ class Tree(CpuFiles):
         self._times: dict[int, list[float]] = {cpu: [0.0, 0.0] for cpu in range(spec.cpus)}
         for platform in spec.platform:
             number = self._number() if platform.number is None else platform.number
-            self._add(Line(number, platform.action, platform.chip, platform.hwirq, managed=platform.managed, counts={}))
+            self._add(
+                Line(
+                    number,
+                    platform.action,
+                    platform.chip,
+                    platform.hwirq,
+                    managed=platform.managed,
+                    counts={},
+                )
+            )
         for device in spec.devices:
             self._write_device(device)
         for upper in spec.uppers:
@@ -138,7 +166,9 @@ class Tree(CpuFiles):
     # Changing
 
     def place(self, irq: int | str, cpus: str, effective: int | None = None) -> Tree:
-        """Set a mask as the kernel (or somebody else) would, and where it takes effect (the first CPU, unless told)."""
+        """Set a mask as the kernel (or somebody else) would, and where it takes effect (the first
+        CPU, unless told).
+        """
         number, wanted = self.number(irq), CpuSet.parse(cpus)
         base = f"proc/irq/{number}"
         self._write(f"{base}/smp_affinity", f"{wanted.mask()}\n")
@@ -169,7 +199,8 @@ class Tree(CpuFiles):
         return self
 
     def set_online(self, cpus: str) -> Tree:
-        """Hotplug. Single-CPU masks of CPUs that went away are broken, as the kernel does; columns and cpuN lines go.
+        """Hotplug. Single-CPU masks of CPUs that went away are broken, as the kernel does; columns
+        and cpuN lines go.
         """
         self.online = CpuSet.parse(cpus)
         self._write_online()
@@ -179,8 +210,8 @@ class Tree(CpuFiles):
         return self.flush()
 
     def renew(self, irq: int | str, action: str | None = None) -> Tree:
-        """Free an IRQ and set it up anew, under the same number: a new folder, no counts, all CPUs; perhaps another
-        action.
+        """Free an IRQ and set it up anew, under the same number: a new folder, no counts, all CPUs;
+        perhaps another action.
         """
         line = self.lines[self.number(irq)]
         # The old inode is kept in use, so that the new folder cannot get it again.
@@ -188,7 +219,9 @@ class Tree(CpuFiles):
         graveyard = self.folder / "graveyard"
         graveyard.mkdir(exist_ok=True)
         old.rename(graveyard / f"{line.number}-{len(list(graveyard.iterdir()))}")
-        self._folders = {path for path in self._folders if not path.startswith(f"proc/irq/{line.number}")}
+        self._folders = {
+            path for path in self._folders if not path.startswith(f"proc/irq/{line.number}")
+        }
         line.counts = {}
         line.action = action or line.action
         self._write_irq(line)
@@ -223,7 +256,18 @@ class Tree(CpuFiles):
         rows.append(b"%*s:          0\n" % (width, b"ERR") + b"%*s:          0\n" % (width, b"MIS"))
         self._write("proc/interrupts", b"".join(rows))
         self._write("proc/stat", self._stat())
-        names = ("HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU")
+        names = (
+            "HI",
+            "TIMER",
+            "NET_TX",
+            "NET_RX",
+            "BLOCK",
+            "IRQ_POLL",
+            "TASKLET",
+            "SCHED",
+            "HRTIMER",
+            "RCU",
+        )
         head = " " * 21 + "".join(f"CPU{cpu:<8}" for cpu in cpus)
         body = "".join(f"{name:>12}:{'          0' * len(cpus)}\n" for name in names)
         self._write("proc/softirqs", f"{head}\n{body}")
@@ -242,7 +286,10 @@ class Tree(CpuFiles):
         for number, line in self.lines.items():
             # It keeps what CPUs counted that are offline now.
             totals[number] = sum(line.counts.values()) % (1 << 32)
-        return f"{''.join(lines)}intr {sum(totals)} {' '.join(map(str, totals))}\nctxt 0\nsoftirq 0 0\n"
+        return (
+            f"{''.join(lines)}intr {sum(totals)} {' '.join(map(str, totals))}\nctxt 0\nsoftirq "
+            "0 0\n"
+        )
 
     def _number(self) -> int:
         while self._next in self.lines:
@@ -259,14 +306,18 @@ class Tree(CpuFiles):
         domain, bus = divmod(self._bus, 256)
         address = device.address or f"{domain:04x}:{bus:02x}:00.0"
         real = f"sys/devices/pci{address[:7]}/{address}"
-        virtio = device.driver in ("virtio_net", "virtio_blk") or (isinstance(device, Other) and device.virtio)
+        virtio = device.driver in ("virtio_net", "virtio_blk") or (
+            isinstance(device, Other) and device.virtio
+        )
         child = f"virtio{self._virtio}" if virtio else ""
         self._virtio += virtio
         self._write(f"{real}/class", "0x020000\n" if isinstance(device, Nic) else "0x010802\n")
         self._write(f"{real}/irq", "0\n")
         self._write(f"{real}/numa_node", f"{device.node}\n")
         self._write(f"{real}/local_cpulist", f"{self.node_cpus(device.node)}\n")
-        self._link(f"{real}/driver", f"sys/bus/pci/drivers/{'virtio-pci' if virtio else device.driver}")
+        self._link(
+            f"{real}/driver", f"sys/bus/pci/drivers/{'virtio-pci' if virtio else device.driver}"
+        )
         self._link(f"sys/bus/pci/devices/{address}", real)
         below = f"{real}/{child}" if child else real
         self._folder(below)
@@ -277,8 +328,16 @@ class Tree(CpuFiles):
             chip, hwirq = self._msi(address, index)
             managed = isinstance(device, Disk) and device.managed and queue is not None
             line = Line(
-                self._number(), action.format(virtio=child), chip, hwirq, address, device.node, managed, queue, {}
-            )  # fmt: skip
+                self._number(),
+                action.format(virtio=child),
+                chip,
+                hwirq,
+                address,
+                device.node,
+                managed,
+                queue,
+                {},
+            )
             self._write(f"{real}/msi_irqs/{line.number}", "msix\n")
             self._add(line)
         if isinstance(device, Nic) and not device.hidden:
@@ -292,7 +351,9 @@ class Tree(CpuFiles):
             return NIC_DRIVERS[device.driver](device, address)
         if isinstance(device, Disk):
             return DISK_DRIVERS[device.driver](device)
-        return [(action.format(address=address, virtio="{virtio}"), None) for action in device.actions]
+        return [
+            (action.format(address=address, virtio="{virtio}"), None) for action in device.actions
+        ]
 
     def _msi(self, address: str, index: int) -> tuple[str, int]:
         if self.spec.kernel >= (6, 8):
@@ -347,7 +408,10 @@ class Tree(CpuFiles):
         for lower in upper.lowers:
             self._link(f"{real}/lower_{lower}", f"sys/class/net/{lower}")
             below = os.path.realpath(self.folder / "sys/class/net" / lower)
-            self._link(f"{os.path.relpath(below, os.path.realpath(self.folder))}/upper_{upper.interface}", real)
+            self._link(
+                f"{os.path.relpath(below, os.path.realpath(self.folder))}/upper_{upper.interface}",
+                real,
+            )
 
     def _write_threads(self) -> None:
         for thread in self.spec.threads_running:
@@ -356,7 +420,9 @@ class Tree(CpuFiles):
             fields = ["S", "2", *["0"] * 48]
             fields[36] = str(thread.cpu)
             self._write(f"{base}/stat", f"{thread.pid} ({thread.name}) {' '.join(fields)}\n")
-            self._write(f"{base}/status", f"Name:\t{thread.name}\nCpus_allowed_list:\t{thread.cpus}\n")
+            self._write(
+                f"{base}/status", f"Name:\t{thread.name}\nCpus_allowed_list:\t{thread.cpus}\n"
+            )
         pids = " ".join(str(thread.pid) for thread in self.spec.threads_running)
         self._write("proc/2/task/2/children", f"{pids} \n")
 
@@ -367,7 +433,8 @@ class Tree(CpuFiles):
 
     def _write_irq(self, line: Line) -> None:
         base, sysfs = f"proc/irq/{line.number}", f"sys/kernel/irq/{line.number}"
-        # A managed IRQ has one CPU here; every other may go anywhere, and starts on a CPU of its node by turns.
+        # A managed IRQ has one CPU here; every other may go anywhere, and starts on a CPU of its
+        # node by turns.
         local = tuple(self.node_cpus(line.node) & self.online or self.online)
         start = local[line.number % len(local)]
         cpus = CpuSet.of(start) if line.managed else self.possible

@@ -1,4 +1,6 @@
-"""What made-up hosts are made of: devices, and how their drivers name IRQs. `trees` writes them to disk."""
+"""What made-up hosts are made of: devices, and how their drivers name IRQs. `trees` writes them to
+disk.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,10 @@ Named = tuple[str, Queue | None]
 class Nic(msgspec.Struct, frozen=True):
     """A network card. `active` queues of `queues` are in use (`ethtool -L`); None: all.
 
-    `separate`: one IRQ for Rx and one for Tx, where the driver has both forms. `renamed_from`: the name that the IRQs
-    bear. `hidden`: moved to another network namespace. `more`: further interfaces of the same device. `steered`: it has
-    XPS. `address` empty: the next free one. `style` picks among a driver's namings (gve: old, new).
+    `separate`: one IRQ for Rx and one for Tx, where the driver has both forms. `renamed_from`: the
+    name that the IRQs bear. `hidden`: moved to another network namespace. `more`: further
+    interfaces of the same device. `steered`: it has XPS. `address` empty: the next free one.
+    `style` picks among a driver's namings (gve: old, new).
     """
 
     driver: str
@@ -36,8 +39,8 @@ class Nic(msgspec.Struct, frozen=True):
 
 
 class Disk(msgspec.Struct, frozen=True):
-    """A storage controller: nvme, virtio_blk, mpt3sas or megaraid_sas. `managed`: the kernel owns its queues' masks
-    (not nvme's admin queue's).
+    """A storage controller: nvme, virtio_blk, mpt3sas or megaraid_sas. `managed`: the kernel owns
+    its queues' masks (not nvme's admin queue's).
     """
 
     driver: str = "nvme"
@@ -49,8 +52,8 @@ class Disk(msgspec.Struct, frozen=True):
 
 
 class Other(msgspec.Struct, frozen=True):
-    """Any other PCI device with these actions, such as a virtio entropy device. `virtio`: it hangs below a virtio
-    device.
+    """Any other PCI device with these actions, such as a virtio entropy device. `virtio`: it hangs
+    below a virtio device.
     """
 
     driver: str
@@ -89,9 +92,10 @@ class Threaded(msgspec.Struct, frozen=True):
 class HostSpec(msgspec.Struct, frozen=True):
     """A made-up host. CPU lists are text, `0-3,8`; empty means all for `online`, none elsewhere.
 
-    `cores` are those of a socket, `l3_cores` share one L3 (0: all of a socket), `nodes` split all cores evenly.
-    `capacity` is by CPU number. `kernel`: from 6.8 on a vector's hwirq is its MSI index and its chip bears the address;
-    from 6.12 on a managed IRQ's files are read-only. `partitions`: cgroup path -> (state, CPUs).
+    `cores` are those of a socket, `l3_cores` share one L3 (0: all of a socket), `nodes` split all
+    cores evenly. `capacity` is by CPU number. `kernel`: from 6.8 on a vector's hwirq is its MSI
+    index and its chip bears the address; from 6.12 on a managed IRQ's files are read-only.
+    `partitions`: cgroup path -> (state, CPUs).
     """
 
     sockets: int = 1
@@ -144,7 +148,9 @@ def _txrx(prefix: str, misc: str = "", word: str = "TxRx") -> Callable[[Nic, str
         bears = nic.renamed_from or nic.interface
         stem = prefix.format(interface=bears, address=address)
         first: list[Named] = [(misc.format(interface=bears, address=address), None)] if misc else []
-        kinds: tuple[tuple[str, QueueKind], ...] = (("rx", "rx"), ("tx", "tx")) if nic.separate else ((word, "rxtx"),)
+        kinds: tuple[tuple[str, QueueKind], ...] = (
+            (("rx", "rx"), ("tx", "tx")) if nic.separate else ((word, "rxtx"),)
+        )
         return first + [
             (f"{stem}{part}-{index}", _queue(nic.interface, index, kind, _active(nic)))
             for part, kind in kinds
@@ -159,12 +165,16 @@ def _plain(pattern: str, *misc: str, base: int = 0) -> Callable[[Nic, str], list
 
     def named(nic: Nic, address: str) -> list[Named]:
         bears = nic.renamed_from or nic.interface
-        first: list[Named] = [(text.format(address=address, interface=bears), None) for text in misc]
+        first: list[Named] = [
+            (text.format(address=address, interface=bears), None) for text in misc
+        ]
         return first + [
-            (pattern.format(index=index + base, address=address, interface=bears),
-             _queue(nic.interface, index, "rxtx", _active(nic)))
+            (
+                pattern.format(index=index + base, address=address, interface=bears),
+                _queue(nic.interface, index, "rxtx", _active(nic)),
+            )
             for index in range(nic.queues)
-        ]  # fmt: skip
+        ]
 
     return named
 
@@ -172,9 +182,14 @@ def _plain(pattern: str, *misc: str, base: int = 0) -> Callable[[Nic, str], list
 def _gve(nic: Nic, address: str) -> list[Named]:
     bears = nic.renamed_from or nic.interface
     old = nic.style == "old"
-    blocks = [f"{bears}-ntfy-block.{i}" if old else f"gve-ntfy-blk{i}@pci:{address}" for i in range(2 * nic.queues)]
+    blocks = [
+        f"{bears}-ntfy-block.{i}" if old else f"gve-ntfy-blk{i}@pci:{address}"
+        for i in range(2 * nic.queues)
+    ]
     tx, rx = blocks[: nic.queues], blocks[nic.queues :]
-    named: list[Named] = [(block, _queue(nic.interface, i, "tx", _active(nic))) for i, block in enumerate(tx)]
+    named: list[Named] = [
+        (block, _queue(nic.interface, i, "tx", _active(nic))) for i, block in enumerate(tx)
+    ]
     named += [(block, _queue(nic.interface, i, "rx", _active(nic))) for i, block in enumerate(rx)]
     return [*named, (f"{bears}-mgmnt" if old else f"gve-mgmnt@pci:{address}", None)]
 
@@ -182,16 +197,24 @@ def _gve(nic: Nic, address: str) -> list[Named]:
 def _virtio(nic: Nic, address: str) -> list[Named]:
     named: list[Named] = [("{virtio}-config", None)]
     for index in range(nic.queues):
-        named.append((f"{{virtio}}-input.{index}", _queue(nic.interface, index, "rx", _active(nic))))
-        named.append((f"{{virtio}}-output.{index}", _queue(nic.interface, index, "tx", _active(nic))))
+        named.append(
+            (f"{{virtio}}-input.{index}", _queue(nic.interface, index, "rx", _active(nic)))
+        )
+        named.append(
+            (f"{{virtio}}-output.{index}", _queue(nic.interface, index, "tx", _active(nic)))
+        )
     return named
 
 
 def xen(nic: Nic, address: str) -> list[Named]:
     named: list[Named] = []
     for index in range(nic.queues):
-        named.append((f"{nic.interface}-q{index}-tx", _queue(nic.interface, index, "tx", _active(nic))))
-        named.append((f"{nic.interface}-q{index}-rx", _queue(nic.interface, index, "rx", _active(nic))))
+        named.append(
+            (f"{nic.interface}-q{index}-tx", _queue(nic.interface, index, "tx", _active(nic)))
+        )
+        named.append(
+            (f"{nic.interface}-q{index}-rx", _queue(nic.interface, index, "rx", _active(nic)))
+        )
     return named
 
 
@@ -225,24 +248,34 @@ NIC_DRIVERS: dict[str, Callable[[Nic, str], list[Named]]] = {
 """Every network driver's actions, as its request_irq calls name them."""
 
 DISK_DRIVERS: dict[str, Callable[[Disk], list[Named]]] = {
-    "nvme": lambda disk: [(f"{disk.name}q0", None)]
-    + [(f"{disk.name}q{i}", Queue(disk.name, i, "io")) for i in range(1, disk.queues + 1)],
-    "virtio_blk": lambda disk: [("{virtio}-config", None)]
-    + [(f"{{virtio}}-req.{i}", Queue("{virtio}", i, "io")) for i in range(disk.queues)],
-    "mpt3sas": lambda disk: [(f"{disk.name}-msix{i}", Queue(disk.name, i, "io")) for i in range(disk.queues)],
-    "megaraid_sas": lambda disk: [(f"{disk.name}-msix{i}", Queue(disk.name, i, "io")) for i in range(disk.queues)],
+    "nvme": lambda disk: (
+        [(f"{disk.name}q0", None)]
+        + [(f"{disk.name}q{i}", Queue(disk.name, i, "io")) for i in range(1, disk.queues + 1)]
+    ),
+    "virtio_blk": lambda disk: (
+        [("{virtio}-config", None)]
+        + [(f"{{virtio}}-req.{i}", Queue("{virtio}", i, "io")) for i in range(disk.queues)]
+    ),
+    "mpt3sas": lambda disk: [
+        (f"{disk.name}-msix{i}", Queue(disk.name, i, "io")) for i in range(disk.queues)
+    ],
+    "megaraid_sas": lambda disk: [
+        (f"{disk.name}-msix{i}", Queue(disk.name, i, "io")) for i in range(disk.queues)
+    ],
 }
 """Every storage driver's actions. A virtio disk's own name (vda) is not in them."""
 
 
 def big_host(irqs: int = 2049, cpus: int = 512) -> HostSpec:
-    """A large server: two sockets, eight nodes, SMT, one L3 for each eight cores; NICs and drives with `irqs` vectors
-    in all.
+    """A large server: two sockets, eight nodes, SMT, one L3 for each eight cores; NICs and drives
+    with `irqs` vectors in all.
     """
     nics: list[Nic] = []
     left = irqs
     while left > 0:
-        nics.append(Nic("mlx5_core", f"eth{len(nics)}", queues=min(128, left) - 1, node=len(nics) % 8))
+        nics.append(
+            Nic("mlx5_core", f"eth{len(nics)}", queues=min(128, left) - 1, node=len(nics) % 8)
+        )
         left -= min(128, left)
     return HostSpec(sockets=2, cores=cpus // 4, threads=2, nodes=8, l3_cores=8, devices=tuple(nics))
 

@@ -64,7 +64,11 @@ class CpuFiles(Files):
             socket, within = divmod(core, spec.cores)
             first = socket * spec.cores + within // share * share
             last = min(first + share, (socket + 1) * spec.cores)
-            l3 = CpuSet(cpu + thread * all_cores for cpu in range(first, last) for thread in range(spec.threads))
+            l3 = CpuSet(
+                cpu + thread * all_cores
+                for cpu in range(first, last)
+                for thread in range(spec.threads)
+            )
             siblings = CpuSet(core + thread * all_cores for thread in range(spec.threads))
             for cpu in siblings:
                 own = f"{base}/cpu{cpu}"
@@ -85,7 +89,11 @@ class CpuFiles(Files):
             return self.possible
         all_cores = self.spec.sockets * self.spec.cores
         low, high = node * all_cores // self.spec.nodes, (node + 1) * all_cores // self.spec.nodes
-        return CpuSet(core + thread * all_cores for core in range(low, high) for thread in range(self.spec.threads))
+        return CpuSet(
+            core + thread * all_cores
+            for core in range(low, high)
+            for thread in range(self.spec.threads)
+        )
 
     def _write_online(self) -> None:
         self._write("sys/devices/system/cpu/online", f"{self.online}\n")

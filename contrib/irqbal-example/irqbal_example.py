@@ -9,18 +9,24 @@ from typing import Annotated
 from irqbal import CpuSet, Draft, Limit, Meta, Note, Options, Placement, Snapshot, hookimpl
 
 IRQBAL_API = "1"
-"""What this module is written for; an irqbal that does not offer it refuses the module with a clear error."""
+"""What this module is written for; an irqbal that does not offer it refuses the module with a clear
+error.
+"""
 
 
 class Example(Options, frozen=True):
-    """Options of example, as they stand in the YAML: `- example: {irqs: "eth*", keep_free: "0"}`."""
+    """Options of example, as they stand in the YAML: `- example: {irqs: "eth*", keep_free:
+    "0"}`.
+    """
 
-    irqs: Annotated[str, Meta(description="glob over the IRQ's name, queue, device, driver or interface")] = "*"
+    irqs: Annotated[
+        str, Meta(description="glob over the IRQ's name, queue, device, driver or interface")
+    ] = "*"
     keep_free: Annotated[CpuSet, Meta(description="CPUs that no IRQ may use")] = CpuSet()
 
     def __post_init__(self) -> None:
         if not self.irqs:
-            raise ValueError("irqs is empty; \"*\" means all")
+            raise ValueError('irqs is empty; "*" means all')
 
 
 @hookimpl
@@ -31,7 +37,9 @@ def irqbal_options() -> type[Example]:
 @hookimpl
 def irqbal_limit(snapshot: Snapshot, options: Example) -> Iterator[Limit | Note]:
     if not snapshot.online - options.keep_free:
-        yield Note("keep_free holds every online CPU: no CPU is kept free", advice="name fewer CPUs")
+        yield Note(
+            "keep_free holds every online CPU: no CPU is kept free", advice="name fewer CPUs"
+        )
     elif options.keep_free:
         yield Limit(options.keep_free, "kept free by example")
 
@@ -44,7 +52,8 @@ def irqbal_place(snapshot: Snapshot, draft: Draft, options: Example) -> Iterator
         if not any(fnmatchcase(name, options.irqs) for name in snapshot.names_of(irq)):
             continue
         matched = True
-        # Unmovable IRQs are the kernel's; a claimed one belongs to an override or an earlier policy.
+        # Unmovable IRQs are the kernel's; a claimed one belongs to an override or an earlier
+        # policy.
         if not irq.movable or draft.claim(irq) is not None:
             continue
         allowed = draft.allowed(irq)

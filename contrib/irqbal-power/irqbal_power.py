@@ -1,6 +1,8 @@
-"""Packs IRQs on few CPUs while the host is nearly idle, so that the others can sleep; parts them again when it is not.
+"""Packs IRQs on few CPUs while the host is nearly idle, so that the others can sleep; parts them
+again when it is not.
 
-A policy has no memory, so what it is doing now is read from the snapshot: an IRQ that it packed says so in `irq.placed`.
+A policy has no memory, so what it is doing now is read from the snapshot: an IRQ that it packed
+says so in `irq.placed`.
 """
 
 from __future__ import annotations
@@ -25,12 +27,19 @@ VECTORS = 100
 class Power(Options, frozen=True):
     """Options of power."""
 
-    pack_below: Annotated[Percent, Meta(description="mean load of all CPUs below which IRQs are packed")] = Percent(0.01)
-    spread_above: Annotated[Percent, Meta(description="mean load above which they are parted again")] = Percent(0.03)
+    pack_below: Annotated[
+        Percent, Meta(description="mean load of all CPUs below which IRQs are packed")
+    ] = Percent(0.01)
+    spread_above: Annotated[
+        Percent, Meta(description="mean load above which they are parted again")
+    ] = Percent(0.03)
 
     def __post_init__(self) -> None:
         if not 0 <= self.pack_below < self.spread_above <= 1:
-            raise ValueError("pack_below must be less than spread_above, or IRQs would go to and fro; both are 0% to 100%")
+            raise ValueError(
+                "pack_below must be less than spread_above, or IRQs would go to and fro; both are "
+                "0% to 100%"
+            )
 
 
 @hookimpl
@@ -44,24 +53,36 @@ def irqbal_place(snapshot: Snapshot, draft: Draft, options: Power) -> Iterator[P
     mean = sum(irq.load for irq in snapshot.irqs) / max(1, len(snapshot.online))
     packing = _is_packing(snapshot)
     if mean < options.pack_below or (packing and mean <= options.spread_above):
-        yield from _pack(snapshot, draft, free, f"{PACKED}: the CPUs' mean load is {mean * 100:.2f} %")
+        yield from _pack(
+            snapshot, draft, free, f"{PACKED}: the CPUs' mean load is {mean * 100:.2f} %"
+        )
     else:
-        yield from _part(snapshot, draft, free, f"parted: the CPUs' mean load is {mean * 100:.1f} %")
+        yield from _part(
+            snapshot, draft, free, f"parted: the CPUs' mean load is {mean * 100:.1f} %"
+        )
 
 
 def _is_packed(irq: Irq) -> bool:
-    return irq.placed is not None and irq.placed.reason.startswith(PACKED) and irq.placed.cpus == irq.affinity
+    return (
+        irq.placed is not None
+        and irq.placed.reason.startswith(PACKED)
+        and irq.placed.cpus == irq.affinity
+    )
 
 
 def _is_packing(snapshot: Snapshot) -> bool:
-    """Whether most of the movable load is where this policy packed it; idle IRQs that nobody has moved since do not count."""
+    """Whether most of the movable load is where this policy packed it; idle IRQs that nobody has
+    moved since do not count.
+    """
     movable = [irq for irq in snapshot.irqs if irq.movable]
     packed = sum(irq.load for irq in movable if _is_packed(irq))
     return packed > 0 and packed * 2 > sum(irq.load for irq in movable)
 
 
 def _pack(snapshot: Snapshot, draft: Draft, free: list[Irq], reason: str) -> Iterator[Placement]:
-    """Each IRQ to the first CPU of its node that has room. What is packed already stays, as long as its CPU is not full."""
+    """Each IRQ to the first CPU of its node that has room. What is packed already stays, as long as
+    its CPU is not full.
+    """
     load = {cpu: draft.load(cpu) for cpu in snapshot.online}
     count = dict.fromkeys(load, 0)
     homeless: list[tuple[Irq, CpuSet]] = []
@@ -69,7 +90,12 @@ def _pack(snapshot: Snapshot, draft: Draft, free: list[Irq], reason: str) -> Ite
     for irq in free:
         room = rooms[irq.number]
         cpu = irq.affinity.first if irq.affinity else -1
-        if _is_packed(irq) and irq.affinity <= room and load[cpu] + irq.load <= FULL and count[cpu] < VECTORS:
+        if (
+            _is_packed(irq)
+            and irq.affinity <= room
+            and load[cpu] + irq.load <= FULL
+            and count[cpu] < VECTORS
+        ):
             load[cpu] += irq.load
             count[cpu] += 1
             yield Placement(irq.number, CpuSet.of(cpu), reason)
@@ -84,7 +110,9 @@ def _pack(snapshot: Snapshot, draft: Draft, free: list[Irq], reason: str) -> Ite
 
 
 def _part(snapshot: Snapshot, draft: Draft, free: list[Irq], reason: str) -> Iterator[Placement]:
-    """What is still packed goes back to its node by turns; the claim stays open, so that later policies choose by load."""
+    """What is still packed goes back to its node by turns; the claim stays open, so that later
+    policies choose by load.
+    """
     turns: dict[CpuSet, int] = {}
     for irq in free:
         room = _room(snapshot, draft, irq)
@@ -92,7 +120,9 @@ def _part(snapshot: Snapshot, draft: Draft, free: list[Irq], reason: str) -> Ite
             continue
         turn = turns[room] = turns.get(room, -1) + 1
         if _is_packed(irq):
-            yield Placement(irq.number, room, reason, open=True, prefer=CpuSet.of(list(room)[turn % len(room)]))
+            yield Placement(
+                irq.number, room, reason, open=True, prefer=CpuSet.of(list(room)[turn % len(room)])
+            )
 
 
 def _room(snapshot: Snapshot, draft: Draft, irq: Irq) -> CpuSet:

@@ -1,4 +1,6 @@
-"""Tells a URL, as JSON, when somebody else changed a mask, a policy failed, or a cycle could not plan."""
+"""Tells a URL, as JSON, when somebody else changed a mask, a policy failed, or a cycle could not
+plan.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +22,30 @@ IRQBAL_API = "1"
 class Webhook(Options, frozen=True):
     """Options of webhook."""
 
-    url: Annotated[str, Meta(description="where to POST, http or https; a name is looked up each time, so an address is safer")]
-    timeout: Annotated[Duration, Meta(description="for the whole request; at most 1.5s, since an observer has 2 s")] = Duration(1)
-    headers: Annotated[dict[str, str], Meta(description="headers to send along, such as Authorization")] = {}  # noqa: RUF012
+    url: Annotated[
+        str,
+        Meta(
+            description="where to POST, http or https; a name is looked up each time, so an "
+            "address is safer"
+        ),
+    ]
+    timeout: Annotated[
+        Duration, Meta(description="for the whole request; at most 1.5s, since an observer has 2 s")
+    ] = Duration(1)
+    headers: Annotated[
+        dict[str, str], Meta(description="headers to send along, such as Authorization")
+    ] = {}  # noqa: RUF012
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"url is {self.url!r}; it must be such as http://127.0.0.1:9000/irqbal")
+            raise ValueError(
+                f"url is {self.url!r}; it must be such as http://127.0.0.1:9000/irqbal"
+            )
         if not 0 < self.timeout <= 1.5:
-            raise ValueError("timeout must be above 0 and at most 1.5s: an observer that takes 2 s is set aside")
+            raise ValueError(
+                "timeout must be above 0 and at most 1.5s: an observer that takes 2 s is set aside"
+            )
 
 
 @hookimpl
@@ -43,14 +59,20 @@ def irqbal_cycle_done(record: Record, options: Webhook) -> None:
     if message is None:
         return
     request = urllib.request.Request(
-        options.url, json.dumps(message).encode(), {"Content-Type": "application/json", **options.headers}, method="POST"
+        options.url,
+        json.dumps(message).encode(),
+        {"Content-Type": "application/json", **options.headers},
+        method="POST",
     )
     try:
-        with within(float(options.timeout)), urllib.request.urlopen(request, timeout=float(options.timeout)):
+        with (
+            within(float(options.timeout)),
+            urllib.request.urlopen(request, timeout=float(options.timeout)),
+        ):
             pass
     except (OSError, ValueError) as error:
-        # An observer that raises three times in a row is set aside: a receiver that is away must not cost us our place.
-        # What is printed goes to the daemon's log.
+        # An observer that raises three times in a row is set aside: a receiver that is away must
+        # not cost us our place. What is printed goes to the daemon's log.
         print(f"webhook: {options.url} was not told of cycle {record.cycle}: {error}", flush=True)
 
 
@@ -65,15 +87,23 @@ def message_of(record: Record) -> dict[str, Any] | None:
         "time": record.wall,
         "drifted": list(plan.drifted),
         "failures": [
-            {"policy": item.policy, "code": item.code, "reason": item.reason, "set_aside": item.aside} for item in plan.failures
+            {
+                "policy": item.policy,
+                "code": item.code,
+                "reason": item.reason,
+                "set_aside": item.aside,
+            }
+            for item in plan.failures
         ],
         "problem": record.problem,
-    }  # fmt: skip
+    }
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError after so many seconds: urllib's own timeout starts again with every packet."""
+    """Raise TimeoutError after so many seconds: urllib's own timeout starts again with every
+    packet.
+    """
 
     def late(*_: object) -> None:
         raise TimeoutError(f"no answer within {seconds:g} s")

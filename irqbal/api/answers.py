@@ -1,7 +1,9 @@
-"""What the API answers: the wire types that the daemon, the client, the dashboard and strangers share.
+"""What the API answers: the wire types that the daemon, the client, the dashboard and strangers
+share.
 
-Moments are ISO 8601 in UTC, lengths of time `2h`, CPU sets `0-3,8`; rates are interrupts a second, loads seconds of CPU a second.
-Fields may be added in a minor version and are never taken away: whoever reads ignores those that he does not know.
+Moments are ISO 8601 in UTC, lengths of time `2h`, CPU sets `0-3,8`; rates are interrupts a second,
+loads seconds of CPU a second. Fields may be added in a minor version and are never taken away:
+whoever reads ignores those that he does not know.
 """
 
 from __future__ import annotations
@@ -97,7 +99,9 @@ class NoteView(msgspec.Struct, frozen=True):
 
 
 class Cycle(msgspec.Struct, frozen=True):
-    """All that one cycle did. `seconds` is how long it took; `imbalance` the busiest CPU's load over the lower bound."""
+    """All that one cycle did. `seconds` is how long it took; `imbalance` the busiest CPU's load
+    over the lower bound.
+    """
 
     cycle: int
     at: Moment
@@ -142,7 +146,9 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class HistoryState(msgspec.Struct, frozen=True):
-    """How the history fares: what waits in memory, was lost for want of room, and waits to be shipped to MongoDB."""
+    """How the history fares: what waits in memory, was lost for want of room, and waits to be
+    shipped to MongoDB.
+    """
 
     enabled: bool
     waiting: int = 0
@@ -156,7 +162,13 @@ class Status(msgspec.Struct, frozen=True):
     host: str
     version: str
     api: str
-    state: Annotated[str, Meta(description="starting, balancing, paused, dry run, not balancing; of a central server also silent, unknown")]
+    state: Annotated[
+        str,
+        Meta(
+            description="starting, balancing, paused, dry run, not balancing; of a central server "
+            "also silent, unknown"
+        ),
+    ]
     paused: bool
     paused_until: Moment | None
     dry_run: bool
@@ -169,12 +181,21 @@ class Status(msgspec.Struct, frozen=True):
     aside: tuple[Failure, ...]
     history: HistoryState
     last: Summary | None
-    central: Annotated[bool, Meta(description="whether a central server says this, which can change nothing on the host")] = False
-    simulated: Annotated[str, Meta(description="the specification of a host that is made up; empty on a real one")] = ""
+    central: Annotated[
+        bool,
+        Meta(
+            description="whether a central server says this, which can change nothing on the host"
+        ),
+    ] = False
+    simulated: Annotated[
+        str, Meta(description="the specification of a host that is made up; empty on a real one")
+    ] = ""
 
 
 class CpuView(msgspec.Struct, frozen=True):
-    """One CPU. `load` is irq and softirq time together; `rate` and `irqs` count what is delivered here."""
+    """One CPU. `load` is irq and softirq time together; `rate` and `irqs` count what is delivered
+    here.
+    """
 
     number: int
     node: int
@@ -251,7 +272,9 @@ class OverrideView(msgspec.Struct, frozen=True):
 
 
 class IrqView(msgspec.Struct, frozen=True):
-    """One IRQ. `policy` and `reason` say who placed it and why; `local`: its interrupts are handled on its device's node."""
+    """One IRQ. `policy` and `reason` say who placed it and why; `local`: its interrupts are handled
+    on its device's node.
+    """
 
     number: int
     identity: str
@@ -286,7 +309,9 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class PolicyView(msgspec.Struct, frozen=True):
-    """An installed policy. `options` is what the YAML says; `schema` the JSON schema of what it may say (null: not loaded)."""
+    """An installed policy. `options` is what the YAML says; `schema` the JSON schema of what it may
+    say (null: not loaded).
+    """
 
     name: str
     distributions: tuple[str, ...]
@@ -317,7 +342,9 @@ class DecisionView(msgspec.Struct, frozen=True, rename=BEFORE_AFTER):
 
 
 class PointView(msgspec.Struct, frozen=True):
-    """One step: its start, the seconds of it that samples cover, and what was counted, by CPU or by IRQ."""
+    """One step: its start, the seconds of it that samples cover, and what was counted, by CPU or by
+    IRQ.
+    """
 
     at: Moment
     seconds: float
@@ -336,7 +363,9 @@ class SeriesAnswer(msgspec.Struct, frozen=True):
 
 
 class OverrideAnswer(msgspec.Struct, frozen=True):
-    """What became of an override: what was asked, and what the kernel did. `affinity` is the IRQ's mask now."""
+    """What became of an override: what was asked, and what the kernel did. `affinity` is the IRQ's
+    mask now.
+    """
 
     override: OverrideView
     result: str

@@ -8,9 +8,10 @@ from irqbal.wire import Moment
 
 
 class HostView(msgspec.Struct, frozen=True):
-    """A host that this server can tell about; `seen` is when it was last heard of, null what is not known of it. `drifted` and `failures`
-    are of the last 24 hours, `failed` the policies set aside; `remote` queues are handled off their NIC's node, `isolated` IRQs fire on
-    isolated CPUs."""
+    """A host that this server can tell about; `seen` is when it was last heard of, null what is not
+    known of it. `drifted` and `failures` are of the last 24 hours, `failed` the policies set aside;
+    `remote` queues are handled off their NIC's node, `isolated` IRQs fire on isolated CPUs.
+    """
 
     host: str
     seen: Moment | None = None
@@ -30,7 +31,9 @@ class HostView(msgspec.Struct, frozen=True):
 
 
 class FindingView(msgspec.Struct, frozen=True):
-    """Something on a host that is not as it should be, as of when the host was last heard of, and what to do."""
+    """Something on a host that is not as it should be, as of when the host was last heard of, and
+    what to do.
+    """
 
     host: str
     seen: Moment

@@ -14,10 +14,19 @@ from irqbal.wire import Duration, When
 class IrqQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which IRQs."""
 
-    device: Annotated[str | None, Meta(description="of this device: its address, driver, interface or disk")] = None
-    policy: Annotated[str | None, Meta(description="placed by this policy (`override`: by a person)")] = None
-    movable: Annotated[bool | None, Meta(description="only those that can, or cannot, be moved")] = None
-    cpu: Annotated[Annotated[int, Meta(ge=0, le=1 << 20)] | None, Meta(description="only those delivered to this CPU")] = None
+    device: Annotated[
+        str | None, Meta(description="of this device: its address, driver, interface or disk")
+    ] = None
+    policy: Annotated[
+        str | None, Meta(description="placed by this policy (`override`: by a person)")
+    ] = None
+    movable: Annotated[
+        bool | None, Meta(description="only those that can, or cannot, be moved")
+    ] = None
+    cpu: Annotated[
+        Annotated[int, Meta(ge=0, le=1 << 20)] | None,
+        Meta(description="only those delivered to this CPU"),
+    ] = None
 
 
 class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,7 +34,9 @@ class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     start: Annotated[When | None, Meta(description="from then on; 24 h ago, unless given")] = None
     end: Annotated[When | None, Meta(description="until then; now, unless given")] = None
-    step: Annotated[Duration | None, Meta(description="length of a step; a 300th of the time, unless given")] = None
+    step: Annotated[
+        Duration | None, Meta(description="length of a step; a 300th of the time, unless given")
+    ] = None
     by: Annotated[Literal["cpu", "irq"], Meta(description="a line a CPU, or a line an IRQ")] = "cpu"
 
 
@@ -36,7 +47,8 @@ class DecisionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: Annotated[When | None, Meta(description="until then; now, unless given")] = None
     irq: Annotated[str | None, Meta(description="of this IRQ: a number or a name")] = None
     kind: Annotated[
-        Literal["move", "steering", "default", "refusal", "drift", "failure", "override", "action"] | None,
+        Literal["move", "steering", "default", "refusal", "drift", "failure", "override", "action"]
+        | None,
         Meta(description="only of this kind"),
     ] = None
     policy: Annotated[str | None, Meta(description="only of this policy")] = None
@@ -44,7 +56,9 @@ class DecisionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=10_000, description="at most so many")] = 1000
 
 
-FindingCode = Literal["remote-queue", "isolated", "isolated-thread", "shared-core", "beside-disk", "queue-count"]
+FindingCode = Literal[
+    "remote-queue", "isolated", "isolated-thread", "shared-core", "beside-disk", "queue-count"
+]
 
 
 class FindingQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +66,10 @@ class FindingQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     code: Annotated[
         FindingCode | None,
-        Meta(description="only of this kind: `remote-queue`: handled off its NIC's node; `isolated`: fires on isolated CPUs; and so on"),
+        Meta(
+            description="only of this kind: `remote-queue`: handled off its NIC's node; "
+            "`isolated`: fires on isolated CPUs; and so on"
+        ),
     ] = None
     host: Annotated[str | None, Meta(description="only of hosts whose name holds this text")] = None
     limit: Annotated[int, Meta(ge=1, le=100_000, description="at most so many")] = 10_000
@@ -83,21 +100,30 @@ class OverrideBody(msgspec.Struct, frozen=True):
     """Where one IRQ shall be."""
 
     cpus: Annotated[CpuSet, Meta(description="the CPUs that the IRQ shall use, all of them online")]
-    expires_in: Annotated[Duration | None, Meta(description="for how long; null: until it is removed")] = None
-    reason: Annotated[str, Meta(max_length=1000, pattern=PRINTABLE, description="why, for the decisions; one line")] = ""
+    expires_in: Annotated[
+        Duration | None, Meta(description="for how long; null: until it is removed")
+    ] = None
+    reason: Annotated[
+        str,
+        Meta(max_length=1000, pattern=PRINTABLE, description="why, for the decisions; one line"),
+    ] = ""
 
 
 PolicyItem = str | dict[str, dict[str, Any] | None]
 
 
 class PlanBody(msgspec.Struct, frozen=True):
-    """Other policies to plan with: as a list, or as YAML text with a `policies:` section. Neither: the present ones."""
+    """Other policies to plan with: as a list, or as YAML text with a `policies:` section. Neither:
+    the present ones.
+    """
 
     policies: Annotated[
         Annotated[list[PolicyItem], Meta(max_length=MOST_POLICIES)] | None,
         Meta(description="as in the YAML: a name, or a name with options"),
     ] = None
-    yaml: Annotated[Annotated[str, Meta(max_length=MAX_YAML)] | None, Meta(description="the same as YAML text")] = None
+    yaml: Annotated[
+        Annotated[str, Meta(max_length=MAX_YAML)] | None, Meta(description="the same as YAML text")
+    ] = None
 
 
 class PauseBody(msgspec.Struct, frozen=True, rename={"length": "for"}):

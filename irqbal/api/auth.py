@@ -1,4 +1,6 @@
-"""Who asks, and may he: tokens, the Unix socket's credentials, Host and Origin (DNS rebinding, cross-site requests)."""
+"""Who asks, and may he: tokens, the Unix socket's credentials, Host and Origin (DNS rebinding,
+cross-site requests).
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ MOST_ADDRESSES = 10_000
 
 
 class Access(msgspec.Struct, frozen=True):
-    """What the configuration grants to those without a token, and which host names are this server's."""
+    """What the configuration grants to those without a token, and which host names are this
+    server's.
+    """
 
     anonymous: Scope | None = "read"
     anonymous_remote: Scope | None = None
@@ -57,12 +61,17 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 def peer_of(sock: socket.socket) -> Peer:
-    """Who is at the other end. SO_PEERCRED gives pid, uid and gid, SO_PEERGROUPS the supplementary groups (socket(7))."""
+    """Who is at the other end. SO_PEERCRED gives pid, uid and gid, SO_PEERGROUPS the supplementary
+    groups (socket(7)).
+    """
     if sock.family == socket.AF_UNIX:
-        _, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        _, uid, gid = struct.unpack(
+            "3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        )
         groups = {gid}
         with contextlib.suppress(OSError):
-            # Python reads no more than 1024 bytes; of who is in more than 256 groups, only the main one is known.
+            # Python reads no more than 1024 bytes; of who is in more than 256 groups, only the main
+            # one is known.
             packed = sock.getsockopt(socket.SOL_SOCKET, getattr(socket, "SO_PEERGROUPS", 59), 1024)
             groups |= set(struct.unpack(f"{len(packed) // 4}I", packed))
         return Peer("unix", False, uid, frozenset(groups))
@@ -89,22 +98,34 @@ class Gate:
         """Requests with a wrong token, since the start."""
 
     def check_host(self, host: str | None, peer: Peer) -> None:
-        """A name that is not ours is a page of somebody else that had its name point here. Raises ApiError."""
+        """A name that is not ours is a page of somebody else that had its name point here. Raises
+        ApiError.
+        """
         if peer.local_socket:
             return
         name = _host_name(host)
         if name is None or not self._is_ours(name):
-            raise ApiError(403, "host", f"the Host header {host or '(none)'} is none of this server's names; "
-                           "use its address, or add the name to api.hosts")  # fmt: skip
+            raise ApiError(
+                403,
+                "host",
+                f"the Host header {host or '(none)'} is none of this server's names; "
+                "use its address, or add the name to api.hosts",
+            )
 
-    def check_origin(self, origin: str | None, site: str | None, host: str | None, writes: bool) -> None:
+    def check_origin(
+        self, origin: str | None, site: str | None, host: str | None, writes: bool
+    ) -> None:
         """Pages of other sites may not ask. Raises ApiError."""
         foreign = origin is not None and _place(origin) != (host or "").lower()
         if foreign or (writes and site not in (None, "same-origin", "none")):
-            raise ApiError(403, "origin", f"requests from pages of another site ({origin or site}) are refused")
+            raise ApiError(
+                403, "origin", f"requests from pages of another site ({origin or site}) are refused"
+            )
 
     def identify(self, authorization: str | None, peer: Peer) -> tuple[Scope | None, Caller]:
-        """The scope that this request holds (None: not even reading), and who asks. Raises ApiError for a wrong token."""
+        """The scope that this request holds (None: not even reading), and who asks. Raises ApiError
+        for a wrong token.
+        """
         if authorization is not None:
             return self._by_token(authorization, peer)
         if peer.uid is not None:
@@ -112,33 +133,52 @@ class Gate:
             if peer.uid in (0, os.geteuid()) or self._group in peer.groups:
                 return "admin", Caller(who, "the Unix socket")
             return self.access.anonymous, Caller(who, "the Unix socket")
-        return (self.access.anonymous if peer.loopback else self.access.anonymous_remote), Caller("anonymous", peer.address)
+        return (self.access.anonymous if peer.loopback else self.access.anonymous_remote), Caller(
+            "anonymous", peer.address
+        )
 
     def require(self, needed: Scope, held: Scope | None, caller: Caller) -> None:
-        """Raises ApiError unless the scope is enough: 401 for who gave no token, 403 for a token that is not enough."""
+        """Raises ApiError unless the scope is enough: 401 for who gave no token, 403 for a token
+        that is not enough.
+        """
         if needed == "public" or (held is not None and allows(held, needed)):
             return
         if caller.who.startswith("token "):
-            raise ApiError(403, "forbidden", f"{caller.who} has the scope {held}, this needs {needed}: "
-                           f"make another with `irqbal token add NAME --scope {needed}`")  # fmt: skip
+            raise ApiError(
+                403,
+                "forbidden",
+                f"{caller.who} has the scope {held}, this needs {needed}: "
+                f"make another with `irqbal token add NAME --scope {needed}`",
+            )
         raise ApiError(
-            401, "unauthorized", f"this needs a token with the scope {needed}: `Authorization: Bearer …`; {self._tokens.where}",
+            401,
+            "unauthorized",
+            f"this needs a token with the scope {needed}: `Authorization: Bearer …`; "
+            f"{self._tokens.where}",
             headers={"WWW-Authenticate": 'Bearer realm="irqbal"'},
-        )  # fmt: skip
+        )
 
     def _by_token(self, authorization: str, peer: Peer) -> tuple[Scope | None, Caller]:
         kind, _, text = authorization.partition(" ")
         try:
-            token = self._tokens.find(text.strip(), time.time()) if kind.lower() == "bearer" else None
+            token = (
+                self._tokens.find(text.strip(), time.time()) if kind.lower() == "bearer" else None
+            )
         except IrqbalError as error:
             log.error("%s; every token is refused until then", error)
-            raise ApiError(503, "tokens", "the tokens cannot be read; the daemon's log says why") from error
+            raise ApiError(
+                503, "tokens", "the tokens cannot be read; the daemon's log says why"
+            ) from error
         address = "the Unix socket" if peer.local_socket else peer.address
         if token is not None and token.scope in SCOPES:
             return token.scope, Caller(f"token {token.name}", address)
         self._count_failure(address.rpartition(":")[0] or address)
-        raise ApiError(401, "unauthorized", "this token is not valid: it was revoked, has expired, or never was",
-                       headers={"WWW-Authenticate": 'Bearer realm="irqbal", error="invalid_token"'})  # fmt: skip
+        raise ApiError(
+            401,
+            "unauthorized",
+            "this token is not valid: it was revoked, has expired, or never was",
+            headers={"WWW-Authenticate": 'Bearer realm="irqbal", error="invalid_token"'},
+        )
 
     def _count_failure(self, address: str) -> None:
         """Who guesses is told to wait; a valid token from the same address is not affected."""
@@ -149,21 +189,31 @@ class Gate:
             began, count = now, 0
         self._failed[address] = (began, count + 1)
         if len(self._failed) > MOST_ADDRESSES:
-            self._failed = {key: value for key, value in self._failed.items() if now - value[0] <= WINDOW}
+            self._failed = {
+                key: value for key, value in self._failed.items() if now - value[0] <= WINDOW
+            }
             if len(self._failed) > MOST_ADDRESSES:
                 self._failed.clear()
         if count == 0:
             log.warning("a wrong token from %s", address)
         if count >= FAILURES:
             wait = max(1, round(WINDOW - (now - began)))
-            raise ApiError(429, "too-many-failures", f"too many wrong tokens from {address}; wait {wait} s",
-                           headers={"Retry-After": str(wait)})  # fmt: skip
+            raise ApiError(
+                429,
+                "too-many-failures",
+                f"too many wrong tokens from {address}; wait {wait} s",
+                headers={"Retry-After": str(wait)},
+            )
 
     def _is_ours(self, name: str) -> bool:
         with contextlib.suppress(ValueError):
             ipaddress.ip_address(name.strip("[]").partition("%")[0])
             return True
-        return name == "localhost" or name.endswith(".localhost") or name in _own_names(self.access.hosts)
+        return (
+            name == "localhost"
+            or name.endswith(".localhost")
+            or name in _own_names(self.access.hosts)
+        )
 
 
 def _host_name(host: str | None) -> str | None:

@@ -1,6 +1,8 @@
-"""What the API may ask of whoever answers: the daemon for its own host, or a central server for many.
+"""What the API may ask of whoever answers: the daemon for its own host, or a central server for
+many.
 
-All methods of a Host are called on the loop; those that may wait are coroutines. Problems are raised as ApiError.
+All methods of a Host are called on the loop; those that may wait are coroutines. Problems are
+raised as ApiError.
 """
 
 from __future__ import annotations
@@ -23,12 +25,19 @@ class ApiError(IrqbalError):
     """A request that is answered with an error status; `candidates` and `problems` say more."""
 
     def __init__(
-        self, status: int, code: str, message: str, candidates: Sequence[str] = (), problems: Sequence[str] = (),
+        self,
+        status: int,
+        code: str,
+        message: str,
+        candidates: Sequence[str] = (),
+        problems: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(message)
         self.status = status
-        self.body = answers.ErrorBody(answers.Problem(code, message, tuple(candidates), tuple(problems)))
+        self.body = answers.ErrorBody(
+            answers.Problem(code, message, tuple(candidates), tuple(problems))
+        )
         self.headers = dict(headers or {})
 
 
@@ -43,7 +52,9 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class View(msgspec.Struct, frozen=True):
-    """What the last cycle saw and did. `version` changes with every cycle and every write; `totals` are by IRQ number."""
+    """What the last cycle saw and did. `version` changes with every cycle and every write; `totals`
+    are by IRQ number.
+    """
 
     version: int
     snapshot: Snapshot
@@ -74,7 +85,9 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 class Subscription(Protocol):
-    """One listener's queue of encoded events. A listener that does not keep up gets `None`, and no more."""
+    """One listener's queue of encoded events. A listener that does not keep up gets `None`, and no
+    more.
+    """
 
     async def next(self) -> bytes | None:
         """The next event, or None if this listener was dropped or the daemon ends."""
@@ -95,7 +108,9 @@ class Host(Protocol):
         """In a few lines."""
 
     async def view(self) -> View | None:
-        """What is now, with the last cycle, or None before the first (or where there is no kernel)."""
+        """What is now, with the last cycle, or None before the first (or where there is no
+        kernel).
+        """
 
     def overrides(self) -> tuple[Override, ...]:
         """Present overrides."""
@@ -118,7 +133,9 @@ class Host(Protocol):
     async def irq_totals(self, identity: str) -> dict[int, int]:
         """Interrupts of one IRQ by CPU, as they were at the newest sample."""
 
-    async def decisions(self, start: float, end: float, identity: str, limit: int) -> list[Decision]:
+    async def decisions(
+        self, start: float, end: float, identity: str, limit: int
+    ) -> list[Decision]:
         """The newest decisions first."""
 
     async def set_override(self, override: Override, number: int, caller: Caller) -> Written:
@@ -165,9 +182,10 @@ class Backend(Protocol):
         """Prometheus' text format."""
 
 
-
 class Subscribers:
-    """Who listens. An event is encoded once; a queue that is full is a listener that is dropped, never waited for."""
+    """Who listens. An event is encoded once; a queue that is full is a listener that is dropped,
+    never waited for.
+    """
 
     MOST = 64
     QUEUE = 32
@@ -178,7 +196,11 @@ class Subscribers:
     def subscribe(self) -> Subscription:
         """Raises ApiError if there are too many listeners."""
         if len(self._queues) >= self.MOST:
-            raise ApiError(503, "too-many-listeners", f"{self.MOST} listeners are connected; close one, or poll /status")
+            raise ApiError(
+                503,
+                "too-many-listeners",
+                f"{self.MOST} listeners are connected; close one, or poll /status",
+            )
         queue = _Queue(self, self.QUEUE)
         self._queues.add(queue)
         return queue

@@ -27,8 +27,9 @@ class Stream(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A request that was let in. `path` holds the path's parameters, `query` and `body` are of the route's types; `ignored`
-    names fields of the body that this version does not know."""
+    """A request that was let in. `path` holds the path's parameters, `query` and `body` are of the
+    route's types; `ignored` names fields of the body that this version does not know.
+    """
 
     backend: Backend
     asked: Host | None
@@ -49,7 +50,11 @@ class Call(msgspec.Struct, frozen=True):
         """The last cycle. Raises ApiError before the first."""
         view = await self.host.view()
         if view is None:
-            raise ApiError(503, "starting", f"{self.host.name} has not been looked at yet; try again in a second")
+            raise ApiError(
+                503,
+                "starting",
+                f"{self.host.name} has not been looked at yet; try again in a second",
+            )
         return view
 
     def irq(self, snapshot: Snapshot) -> Irq:
@@ -94,17 +99,31 @@ def handles(name: str) -> Callable[[Handler], Handler]:
 
 
 def find_irq(snapshot: Snapshot, text: str) -> Irq:
-    """By number or name. Raises ApiError: 404, or 409 with the candidates if the name may mean several."""
+    """By number or name. Raises ApiError: 404, or 409 with the candidates if the name may mean
+    several.
+    """
     if text.isascii() and text.isdecimal():
         if len(text) < 10 and (found := snapshot.irq_by_number.get(int(text))) is not None:
             return found
-        raise ApiError(404, "no-such-irq", f"there is no IRQ {text[:40]}; GET /api/v1/irqs lists them")
-    matches = [irq for irq in snapshot.irqs if text == irq.identity or text in snapshot.names_of(irq)[1:]]
-    exact = [irq for irq in matches if text in (irq.identity, irq.action) or (irq.queue is not None and text == str(irq.queue))]
+        raise ApiError(
+            404, "no-such-irq", f"there is no IRQ {text[:40]}; GET /api/v1/irqs lists them"
+        )
+    matches = [
+        irq for irq in snapshot.irqs if text == irq.identity or text in snapshot.names_of(irq)[1:]
+    ]
+    exact = [
+        irq
+        for irq in matches
+        if text in (irq.identity, irq.action) or (irq.queue is not None and text == str(irq.queue))
+    ]
     matches = exact or matches
     if len(matches) == 1:
         return matches[0]
     if matches:
         names = [f"{irq.number} ({irq.action})" for irq in matches]
-        raise ApiError(409, "ambiguous", f"{text!r} may be any of {len(names)} IRQs: name one by number", names)
-    raise ApiError(404, "no-such-irq", f"there is no IRQ {text[:100]!r}; GET /api/v1/irqs lists them")
+        raise ApiError(
+            409, "ambiguous", f"{text!r} may be any of {len(names)} IRQs: name one by number", names
+        )
+    raise ApiError(
+        404, "no-such-irq", f"there is no IRQ {text[:100]!r}; GET /api/v1/irqs lists them"
+    )

@@ -9,6 +9,21 @@ from irqbal.wire import Duration, Moment
 
 _LAST = Summary(1, Moment(0), 0.0, "start", 0, 0, 0, 0, 0, 0.0, 0.0)
 STATUS = Status(
-    "host", "", "", "balancing", False, None, False, Moment(0), Duration(10), 0, 0, 0, (), (), HistoryState(True), _LAST,
-)  # fmt: skip
+    "host",
+    "",
+    "",
+    "balancing",
+    False,
+    None,
+    False,
+    Moment(0),
+    Duration(10),
+    0,
+    0,
+    0,
+    (),
+    (),
+    HistoryState(True),
+    _LAST,
+)
 VIEW = View(1, Snapshot(), Record(1, 0.0, 0.0, "start", False, Plan()), {})

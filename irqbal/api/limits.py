@@ -1,4 +1,6 @@
-"""How much of the daemon anybody may take up: connections, and requests that cost memory or the kernel's thread."""
+"""How much of the daemon anybody may take up: connections, and requests that cost memory or the
+kernel's thread.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,12 @@ class Turns:
 
     async def __aenter__(self) -> None:
         if self._left <= 0:
-            raise ApiError(503, "busy", "too many requests for the history at once; try again", headers={"Retry-After": "2"})
+            raise ApiError(
+                503,
+                "busy",
+                "too many requests for the history at once; try again",
+                headers={"Retry-After": "2"},
+            )
         self._left -= 1
         try:
             await self._turns.acquire()
@@ -41,7 +48,9 @@ class Turns:
 
 
 class Door:
-    """Who may connect: so many in all and of one address or user. Root, on the Unix socket, always gets in."""
+    """Who may connect: so many in all and of one address or user. Root, on the Unix socket, always
+    gets in.
+    """
 
     def __init__(self) -> None:
         self._open: dict[Hashable, int] = {}

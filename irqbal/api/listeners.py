@@ -41,13 +41,20 @@ CLOSE = 2.0
 class Listeners:
     """Serves a backend on the configured addresses.
 
-    `owns_socket`: this daemon holds the host's lock, so the socket below the run folder is its own, whatever `listen` says:
-    `irqbal restore` asks there. `needed`: this process does nothing else, so that it cannot go on without any address.
+    `owns_socket`: this daemon holds the host's lock, so the socket below the run folder is its own,
+    whatever `listen` says: `irqbal restore` asks there. `needed`: this process does nothing else,
+    so that it cannot go on without any address.
     """
 
     def __init__(
-        self, backend: Backend, options: ApiOptions, places: Folders, owns_socket: bool, tokens: Tokens | None = None, needed: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        backend: Backend,
+        options: ApiOptions,
+        places: Folders,
+        owns_socket: bool,
+        tokens: Tokens | None = None,
+        needed: bool = False,
+    ) -> None:
         self._backend, self._options, self._places = backend, options, places
         self._owns_socket, self._needed = owns_socket, needed
         self._tokens = tokens or Tokens(places.state)
@@ -63,8 +70,9 @@ class Listeners:
         return self._failures + self._gate.failures
 
     async def open(self) -> None:
-        """Listen. Raises ConfigError if the certificate cannot be used, and IrqbalError if an address is needed and none can be had; one
-        that cannot be had now is tried again."""
+        """Listen. Raises ConfigError if the certificate cannot be used, and IrqbalError if an
+        address is needed and none can be had; one that cannot be had now is tried again.
+        """
         if self._owns_socket:
             try:
                 ensure_admin(self._places.state)
@@ -79,10 +87,21 @@ class Listeners:
         addresses = self._addresses()
         problems = {text: said for text in addresses if (said := self._listen(text))}
         if self._needed and len(problems) == len(addresses):
-            raise IrqbalError("\n".join(f"cannot listen on {text}: {said}; nothing is served" for text, said in problems.items()))
+            raise IrqbalError(
+                "\n".join(
+                    f"cannot listen on {text}: {said}; nothing is served"
+                    for text, said in problems.items()
+                )
+            )
         for text, said in problems.items():
             meanwhile = "" if self._needed else "balancing goes on, and "
-            log.error("the API cannot listen on %s: %s; %sit is tried again every %.0f s", text, said, meanwhile, RETRY)
+            log.error(
+                "the API cannot listen on %s: %s; %sit is tried again every %.0f s",
+                text,
+                said,
+                meanwhile,
+                RETRY,
+            )
         if problems:
             self._retry = asyncio.create_task(self._try_again(list(problems)))
 
@@ -124,7 +143,12 @@ class Listeners:
         try:
             return tls_context(tls.cert, tls.key)
         except (OSError, ssl.SSLError) as error:
-            raise ConfigError([f"api.tls: the certificate {tls.cert} with the key {tls.key} cannot be used: {error}"]) from error
+            raise ConfigError(
+                [
+                    f"api.tls: the certificate {tls.cert} with the key {tls.key} cannot be used: "
+                    f"{error}"
+                ]
+            ) from error
 
     def _addresses(self) -> list[str]:
         standard = f"unix:{RUN_DIR / SOCKET}"
@@ -134,9 +158,12 @@ class Listeners:
         found = list(dict.fromkeys([*wanted, *([own] if self._owns_socket else [])]))
         if self._options.listen and not found:
             log.warning(
-                "the API listens nowhere: %s is left to the daemon that balances, where `irqbal restore` asks; let a dry run listen on "
-                "another, such as unix:%s", standard, RUN_DIR / "dry-run.sock",
-            )  # fmt: skip
+                "the API listens nowhere: %s is left to the daemon that balances, where `irqbal "
+                "restore` asks; let a dry run listen on "
+                "another, such as unix:%s",
+                standard,
+                RUN_DIR / "dry-run.sock",
+            )
         return found
 
     def _listen(self, text: str) -> str:
@@ -149,13 +176,24 @@ class Listeners:
             else:
                 self._server.add_sockets(bind_sockets(address[1], address[0]))
         except (OSError, ValueError) as error:
-            return (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
-        log.info("the API%s on %s", " listens" if address is None else " and the dashboard listen", text)
+            return (
+                (error.strerror if isinstance(error, OSError) else "")
+                or str(error)
+                or type(error).__name__
+            )
+        log.info(
+            "the API%s on %s", " listens" if address is None else " and the dashboard listen", text
+        )
         return ""
 
     def _unix(self, path: Path) -> socket.socket:
-        """A socket for everybody: who may do what is decided by the credentials that the kernel tells of each caller."""
-        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        """A socket for everybody: who may do what is decided by the credentials that the kernel
+        tells of each caller.
+        """
+        with (
+            contextlib.suppress(FileNotFoundError, ConnectionRefusedError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe,
+        ):
             # Who listens and does not accept would hold us up.
             probe.setblocking(False)
             probe.connect(str(path))

@@ -41,16 +41,30 @@ def document() -> dict[str, Any]:
         components.update(named)
     paths: dict[str, dict[str, Any]] = {}
     for route in ALL:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type, route.path, "")
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(
+            route, by_type, route.path, ""
+        )
         if route.below_host is not None:
-            paths.setdefault(route.below_host, {})[route.method.lower()] = _operation(route, by_type, route.below_host, "host_")
+            paths.setdefault(route.below_host, {})[route.method.lower()] = _operation(
+                route, by_type, route.below_host, "host_"
+            )
     return {
         "openapi": "3.1.0",
-        "info": {"title": "irqbal", "version": API_VERSION, "description": "Interrupt affinity: what is, why, and what shall be."},
+        "info": {
+            "title": "irqbal",
+            "version": API_VERSION,
+            "description": "Interrupt affinity: what is, why, and what shall be.",
+        },
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "a token of `irqbal token add`"}},
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "a token of `irqbal token add`",
+                }
+            },
         },
     }
 
@@ -66,7 +80,11 @@ def _answers() -> list[Any]:
 def _asked_hook(kind: type) -> dict[str, Any]:
     """In bodies, a length of time may also be a number of seconds."""
     schema = schema_hook(kind)
-    return {"anyOf": [schema, {"type": "number", "minimum": 0, "description": "seconds"}]} if kind is Duration else schema
+    return (
+        {"anyOf": [schema, {"type": "number", "minimum": 0, "description": "seconds"}]}
+        if kind is Duration
+        else schema
+    )
 
 
 def _operation(route: Route, types: dict[Any, Any], path: str, prefix: str) -> dict[str, Any]:
@@ -87,16 +105,28 @@ def _operation(route: Route, types: dict[Any, Any], path: str, prefix: str) -> d
         operation["requestBody"] = {"required": route.body_required, "content": content}
     elif route.form:
         form = {
-            "type": "object", "required": ["affinity"],
-            "properties": {"affinity": {"type": "string", "pattern": "^[0-9a-fA-F]{1,8}(,[0-9a-fA-F]{8})*$"}},
-        }  # fmt: skip
-        operation["requestBody"] = {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form}}}
+            "type": "object",
+            "required": ["affinity"],
+            "properties": {
+                "affinity": {"type": "string", "pattern": "^[0-9a-fA-F]{1,8}(,[0-9a-fA-F]{8})*$"}
+            },
+        }
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/x-www-form-urlencoded": {"schema": form}},
+        }
     return operation
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}, "description": _PARAMETERS[name]}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1},
+            "description": _PARAMETERS[name],
+        }
         for name in re.findall(r"{(\w+)}", path)
     ]
 
@@ -116,12 +146,22 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
         description = schema.pop("description", "")
         if field.default not in (None, msgspec.NODEFAULT):
             schema["default"] = builtins(field.default)
-        found.append({"name": field.encode_name, "in": "query", "required": False, "schema": schema, "description": description})
+        found.append(
+            {
+                "name": field.encode_name,
+                "in": "query",
+                "required": False,
+                "schema": schema,
+                "description": description,
+            }
+        )
     return found
 
 
 def _responses(route: Route, types: dict[Any, Any], path: str) -> dict[str, Any]:
-    content = {route.media: {"schema": {"type": "string"} if route.answer is None else types[route.answer]}}
+    content = {
+        route.media: {"schema": {"type": "string"} if route.answer is None else types[route.answer]}
+    }
     responses: dict[str, Any] = {"200": {"description": route.summary, "content": content}}
     problem = {"application/json": {"schema": types[answers.ErrorBody]}}
     for status in route.statuses(path)[1:]:

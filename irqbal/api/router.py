@@ -9,7 +9,9 @@ from irqbal.api.contract import ALL, LEGACY, Route
 
 
 class Router:
-    """Looks up by the path's parts; a parameter is one part, percent-decoded, so that a name may hold a slash as %2F."""
+    """Looks up by the path's parts; a parameter is one part, percent-decoded, so that a name may
+    hold a slash as %2F.
+    """
 
     def __init__(self) -> None:
         self._by_parts: list[tuple[tuple[str, ...], Route]] = []
@@ -19,7 +21,9 @@ class Router:
                     self._by_parts.append((tuple(path.strip("/").split("/")), route))
 
     def find(self, path: str) -> dict[str, tuple[Route, dict[str, str]]]:
-        """Routes by method that answer to this path, each with its parameters; a fixed part goes before a parameter."""
+        """Routes by method that answer to this path, each with its parameters; a fixed part goes
+        before a parameter.
+        """
         found: dict[str, tuple[int, Route, dict[str, str]]] = {}
         for fixed, route, parameters in self._matches(path):
             if route.method not in found or fixed > found[route.method][0]:

@@ -60,19 +60,28 @@ class Shared(msgspec.Struct, frozen=True):
 
 
 class Server(HTTPServer):
-    """Serves a backend on any number of sockets. More connections than it can hold are closed at once."""
+    """Serves a backend on any number of sockets. More connections than it can hold are closed at
+    once.
+    """
 
     def initialize(self, shared: Shared, door: Door, tls: ssl.SSLContext | None = None) -> None:  # type: ignore[override]
         """One server a kind of listener: with TLS or without."""
         application = Application(
-            [(r".*", _Handler, {"shared": shared})], log_function=lambda handler: None, default_handler_class=_Handler,
+            [(r".*", _Handler, {"shared": shared})],
+            log_function=lambda handler: None,
+            default_handler_class=_Handler,
             default_handler_args={"shared": shared},
-        )  # fmt: skip
+        )
         self._door = door
         super().initialize(
-            application, ssl_options=tls, max_body_size=MAX_BODY, max_header_size=MAX_HEADER, idle_connection_timeout=IDLE,
-            body_timeout=BODY_SECONDS, max_buffer_size=2 * MAX_BODY,
-        )  # fmt: skip
+            application,
+            ssl_options=tls,
+            max_body_size=MAX_BODY,
+            max_header_size=MAX_HEADER,
+            idle_connection_timeout=IDLE,
+            body_timeout=BODY_SECONDS,
+            max_buffer_size=2 * MAX_BODY,
+        )
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
         """See who it is, and refuse what is too many."""
@@ -95,7 +104,9 @@ class Server(HTTPServer):
 
 @stream_request_body
 class _Handler(RequestHandler):
-    """One request: look up, let in, decode, call, encode. Every answer from here has a JSON body, errors too."""
+    """One request: look up, let in, decode, call, encode. Every answer from here has a JSON body,
+    errors too.
+    """
 
     _route: Route | None = None
     _refused: ApiError | None = None
@@ -113,8 +124,9 @@ class _Handler(RequestHandler):
             self.set_header(name, value)
 
     def prepare(self) -> None:
-        """Before the body is read: who asks, and may he. Nobody's body is kept who may not; it is only read, if it is of a size,
-        so that the answer is not lost with the connection."""
+        """Before the body is read: who asks, and may he. Nobody's body is kept who may not; it is
+        only read, if it is of a size, so that the answer is not lost with the connection.
+        """
         try:
             self._let_in()
         except ApiError as error:
@@ -131,7 +143,9 @@ class _Handler(RequestHandler):
         method = request.method or ""
         writes = method not in ("GET", "HEAD", "OPTIONS")
         if request.headers.get("Origin") is not None or writes:
-            gate.check_origin(request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site"), host, writes)
+            gate.check_origin(
+                request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site"), host, writes
+            )
         self._page = page(request.path) if method in ("GET", "HEAD") else None
         if self._page is not None:
             return
@@ -156,13 +170,24 @@ class _Handler(RequestHandler):
 
     def _check_length(self, request: HTTPServerRequest) -> None:
         length = request.headers.get("Content-Length", "0")
-        if not length.isascii() or not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY:
-            raise ApiError(413, "too-large", f"a body may have {MAX_BODY} bytes; nothing was changed")
+        if (
+            not length.isascii()
+            or not length.isdecimal()
+            or len(length) > 9
+            or int(length) > MAX_BODY
+        ):
+            raise ApiError(
+                413, "too-large", f"a body may have {MAX_BODY} bytes; nothing was changed"
+            )
 
     def _look_up(self, method: str, path: str) -> Route:
         found: dict[str, tuple[Route, dict[str, str]]] = self._shared.router.find(path)
         if not found and page(path) is None:
-            raise ApiError(404, "not-found", f"there is no {path[:100]}; GET /api/v1/openapi.json lists what there is")
+            raise ApiError(
+                404,
+                "not-found",
+                f"there is no {path[:100]}; GET /api/v1/openapi.json lists what there is",
+            )
         asked = "GET" if method == "HEAD" else method
         if asked not in found:
             allowed = sorted([*found, *(["HEAD"] if "GET" in found else [])]) or ["GET", "HEAD"]
@@ -172,8 +197,14 @@ class _Handler(RequestHandler):
         return route
 
     def data_received(self, chunk: bytes) -> None:
-        """Part of the body; its length was checked, unless it came in chunks. What no route asked for is let fall."""
-        if self._route is not None and (self._route.body is not None or self._route.form) and len(self._body) <= MAX_BODY:
+        """Part of the body; its length was checked, unless it came in chunks. What no route asked
+        for is let fall.
+        """
+        if (
+            self._route is not None
+            and (self._route.body is not None or self._route.form)
+            and len(self._body) <= MAX_BODY
+        ):
             self._body += chunk
 
     async def _run(self) -> None:
@@ -209,18 +240,33 @@ class _Handler(RequestHandler):
     async def _answer(self) -> object:
         route = self._route
         assert route is not None
-        host = None if route.hostless else await self._shared.backend.host(self._parameters.get("host"))
+        host = (
+            None
+            if route.hostless
+            else await self._shared.backend.host(self._parameters.get("host"))
+        )
         query = _query(self.request.query, route)
         body = _decoded(bytes(self._body), self.request.headers.get("Content-Type", ""), route)
         ignored = _unknown(bytes(self._body), route) if body is not None else ()
-        call = Call(self._shared.backend, host, self._caller, self._parameters, query, body, self._shared.cache, ignored)
+        call = Call(
+            self._shared.backend,
+            host,
+            self._caller,
+            self._parameters,
+            query,
+            body,
+            self._shared.cache,
+            ignored,
+        )
         if not route.heavy:
             return await HANDLERS[route.name](call)
         async with self._shared.heavy:
             return Raw(to_json(await HANDLERS[route.name](call)))
 
     async def _taken(self, sent: asyncio.Future[None] | None) -> None:
-        """Wait for the client to take what it was sent; who does not is cut off, or its answers would pile up here."""
+        """Wait for the client to take what it was sent; who does not is cut off, or its answers
+        would pile up here.
+        """
         if sent is None:
             return
         done, _ = await asyncio.wait({sent}, timeout=WRITE_SECONDS)
@@ -286,8 +332,12 @@ class _Handler(RequestHandler):
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """With its traceback, unless the client went away or asked what cannot be answered."""
-        if not isinstance(value, StreamClosedError) and not (isinstance(value, HTTPError) and value.status_code < 500):
-            log.error("%s %r failed", self.request.method, self.request.path, exc_info=(typ, value, tb))
+        if not isinstance(value, StreamClosedError) and not (
+            isinstance(value, HTTPError) and value.status_code < 500
+        ):
+            log.error(
+                "%s %r failed", self.request.method, self.request.path, exc_info=(typ, value, tb)
+            )
 
 
 def _query(text: str, route: Route) -> Any:
@@ -308,12 +358,18 @@ def _query(text: str, route: Route) -> Any:
         raise ApiError(400, "query", f"the query is not understood: {_said(error)}") from error
     for field in msgspec.structs.fields(route.query):
         if field.encode_name in values and getattr(found, field.name) is None:
-            raise ApiError(400, "query", f"the query is not understood: {field.encode_name} is `null`; leave it out instead")
+            raise ApiError(
+                400,
+                "query",
+                f"the query is not understood: {field.encode_name} is `null`; leave it out instead",
+            )
     return found
 
 
 def _decoded(data: bytes, media: str, route: Route) -> Any:
-    """The body by the route's type. What is not known is not silently dropped: the type refuses, or the answer tells."""
+    """The body by the route's type. What is not known is not silently dropped: the type refuses, or
+    the answer tells.
+    """
     if len(data) > MAX_BODY:
         raise ApiError(413, "too-large", f"a body may have {MAX_BODY} bytes; nothing was changed")
     kind = media.partition(";")[0].strip().lower()
@@ -322,15 +378,23 @@ def _decoded(data: bytes, media: str, route: Route) -> Any:
     if route.body is None or (not data and not route.body_required):
         return None
     if data and kind not in ("application/json", ""):
-        raise ApiError(415, "media-type", f"the body must be application/json, not {kind[:100]}; nothing was changed")
+        raise ApiError(
+            415,
+            "media-type",
+            f"the body must be application/json, not {kind[:100]}; nothing was changed",
+        )
     try:
         return msgspec.json.decode(data, type=route.body, dec_hook=dec_hook)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ApiError(400, "body", f"the body is not understood: {_said(error)}; nothing was changed") from error
+        raise ApiError(
+            400, "body", f"the body is not understood: {_said(error)}; nothing was changed"
+        ) from error
 
 
 def _unknown(data: bytes, route: Route) -> tuple[str, ...]:
-    """Fields of the body that this version does not know: a newer client's. They are ignored, and named in the answer."""
+    """Fields of the body that this version does not know: a newer client's. They are ignored, and
+    named in the answer.
+    """
     if route.body is None:
         return ()
     known = {field.encode_name for field in msgspec.structs.fields(route.body)}
@@ -339,14 +403,24 @@ def _unknown(data: bytes, route: Route) -> tuple[str, ...]:
 
 def _form(data: bytes, kind: str) -> str:
     if kind != "application/x-www-form-urlencoded":
-        raise ApiError(415, "media-type", "the body must be a form with the field `affinity`; nothing was changed")
+        raise ApiError(
+            415,
+            "media-type",
+            "the body must be a form with the field `affinity`; nothing was changed",
+        )
     try:
-        fields = parse_qsl(data.decode(), keep_blank_values=True, max_num_fields=50, errors="strict")
+        fields = parse_qsl(
+            data.decode(), keep_blank_values=True, max_num_fields=50, errors="strict"
+        )
     except ValueError as error:
         raise ApiError(400, "body", "the form cannot be read; nothing was changed") from error
     found = [value for name, value in fields if name == "affinity"]
     if len(found) != 1:
-        raise ApiError(400, "body", "the form must have the field `affinity`, a hex mask, once; nothing was changed")
+        raise ApiError(
+            400,
+            "body",
+            "the form must have the field `affinity`, a hex mask, once; nothing was changed",
+        )
     return found[0]
 
 
@@ -359,5 +433,3 @@ def tls_context(cert: str, key: str) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(cert, key)
     return context
-
-

@@ -39,4 +39,6 @@ class Tally:
         self._refused = refused
         self.drift += len(plan.drifted)
         for failure in plan.failures:
-            self.failures[failure.policy, failure.code] = self.failures.get((failure.policy, failure.code), 0) + 1
+            self.failures[failure.policy, failure.code] = (
+                self.failures.get((failure.policy, failure.code), 0) + 1
+            )

@@ -29,27 +29,50 @@ def cycle(record: Record, snapshot: Snapshot) -> answers.Cycle:
         steering=tuple(_steering(setting, outcomes) for setting in plan.steering),
         default=_default(record, outcomes),
         refused=tuple(
-            answers.RefusalView(item.irq, name_of(snapshot, item.irq), item.policy, item.code, item.reason, item.advice)
+            answers.RefusalView(
+                item.irq,
+                name_of(snapshot, item.irq),
+                item.policy,
+                item.code,
+                item.reason,
+                item.advice,
+            )
             for item in plan.refused
         ),
         drifted=plan.drifted,
-        notes=tuple(answers.NoteView(policy, note.text, note.irq, note.advice) for policy, note in plan.notes),
+        notes=tuple(
+            answers.NoteView(policy, note.text, note.irq, note.advice)
+            for policy, note in plan.notes
+        ),
         failures=plan.failures,
         problem=record.problem,
     )
 
 
-def _moves(record: Record, snapshot: Snapshot, outcomes: Mapping[str, Outcome]) -> tuple[answers.MoveView, ...]:
+def _moves(
+    record: Record, snapshot: Snapshot, outcomes: Mapping[str, Outcome]
+) -> tuple[answers.MoveView, ...]:
     moves = []
     for move in record.plan.moves:
         outcome = outcomes.get(move.identity)
-        said = ("", "", "", "") if outcome is None else (outcome.result, outcome.code, outcome.detail, outcome.found)
+        said = (
+            ("", "", "", "")
+            if outcome is None
+            else (outcome.result, outcome.code, outcome.detail, outcome.found)
+        )
         moves.append(
             answers.MoveView(
-                move.irq, move.identity, name_of(snapshot, move.irq), move.before, move.after, move.policy, move.reason,
-                move.cause, *said,
+                move.irq,
+                move.identity,
+                name_of(snapshot, move.irq),
+                move.before,
+                move.after,
+                move.policy,
+                move.reason,
+                move.cause,
+                *said,
             )
-        )  # fmt: skip
+        )
     return tuple(moves)
 
 
@@ -57,7 +80,14 @@ def _steering(setting: SteeringMove, outcomes: Mapping[str, Outcome]) -> answers
     outcome = outcomes.get(setting.identity)
     said = ("", "") if outcome is None else (outcome.result, outcome.detail)
     return answers.SteeringView(
-        setting.interface, setting.setting, setting.queue, setting.before, setting.after, setting.policy, setting.reason, *said
+        setting.interface,
+        setting.setting,
+        setting.queue,
+        setting.before,
+        setting.after,
+        setting.policy,
+        setting.reason,
+        *said,
     )
 
 
@@ -67,16 +97,28 @@ def _default(record: Record, outcomes: Mapping[str, Outcome]) -> answers.Default
         return None
     outcome = outcomes.get(DEFAULT)
     result = "" if outcome is None else outcome.result
-    return answers.DefaultView(default.before, default.after, default.policy, default.reason, result)
+    return answers.DefaultView(
+        default.before, default.after, default.policy, default.reason, result
+    )
 
 
 def summary(record: Record) -> answers.Summary:
     """A cycle in numbers."""
     plan = record.plan
     return answers.Summary(
-        record.cycle, Moment(record.wall), record.seconds, record.cause, len(plan.moves), len(plan.kept), len(plan.refused),
-        len(plan.drifted), len(plan.failures), record.imbalance, record.busiest, record.problem,
-    )  # fmt: skip
+        record.cycle,
+        Moment(record.wall),
+        record.seconds,
+        record.cause,
+        len(plan.moves),
+        len(plan.kept),
+        len(plan.refused),
+        len(plan.drifted),
+        len(plan.failures),
+        record.imbalance,
+        record.busiest,
+        record.problem,
+    )
 
 
 def name_of(snapshot: Snapshot, number: int | None) -> str:
@@ -86,12 +128,17 @@ def name_of(snapshot: Snapshot, number: int | None) -> str:
 
 
 def irq(
-    found: Irq, snapshot: Snapshot, policies: Mapping[int, tuple[str, str]], overrides: Mapping[str, Override],
+    found: Irq,
+    snapshot: Snapshot,
+    policies: Mapping[int, tuple[str, str]],
+    overrides: Mapping[str, Override],
     totals: Mapping[int, int],
-) -> answers.IrqView:  # fmt: skip
+) -> answers.IrqView:
     """One IRQ. `policies`: (policy, reason) by IRQ number, of what the last plan claims."""
     queue, placed = found.queue, found.placed
-    policy, reason = policies.get(found.number) or (("", "") if placed is None else (placed.policy, placed.reason))
+    policy, reason = policies.get(found.number) or (
+        ("", "") if placed is None else (placed.policy, placed.reason)
+    )
     return answers.IrqView(
         number=found.number,
         identity=found.identity,
@@ -99,7 +146,9 @@ def irq(
         chip=found.chip,
         vector=found.vector,
         device=found.device,
-        queue=None if queue is None else answers.QueueView(queue.name, queue.index, queue.kind, queue.active),
+        queue=None
+        if queue is None
+        else answers.QueueView(queue.name, queue.index, queue.kind, queue.active),
         node=found.node,
         generation=found.generation,
         movable=found.movable,
@@ -127,14 +176,24 @@ def claims(record: Record) -> dict[int, tuple[str, str]]:
 
 def override(item: Override, snapshot: Snapshot | None) -> answers.OverrideView:
     """An override, with its IRQ's present number."""
-    found = None if snapshot is None else next((irq for irq in snapshot.irqs if irq.identity == item.identity), None)
-    number, name = (None, item.identity.rpartition("/")[2]) if found is None else (found.number, found.action)
+    found = (
+        None
+        if snapshot is None
+        else next((irq for irq in snapshot.irqs if irq.identity == item.identity), None)
+    )
+    number, name = (
+        (None, item.identity.rpartition("/")[2]) if found is None else (found.number, found.action)
+    )
     expires = None if item.expires is None else Moment(item.expires)
-    return answers.OverrideView(item.identity, number, name, item.cpus, item.reason, item.who, expires)
+    return answers.OverrideView(
+        item.identity, number, name, item.cpus, item.reason, item.who, expires
+    )
 
 
 def cpus(snapshot: Snapshot) -> tuple[answers.CpuView, ...]:
-    """Every CPU with what is delivered to it; an IRQ with several effective CPUs counts on each in part."""
+    """Every CPU with what is delivered to it; an IRQ with several effective CPUs counts on each in
+    part.
+    """
     rates: dict[int, float] = {}
     counts: dict[int, int] = {}
     for one in snapshot.irqs:
@@ -145,11 +204,23 @@ def cpus(snapshot: Snapshot) -> tuple[answers.CpuView, ...]:
             counts[number] = counts.get(number, 0) + 1
     return tuple(
         answers.CpuView(
-            cpu.number, cpu.node, cpu.package, cpu.core, cpu.l3, cpu.siblings, cpu.capacity, cpu.online, cpu.isolated,
-            cpu.irq_time, cpu.softirq_time, cpu.load, rates.get(cpu.number, 0.0), counts.get(cpu.number, 0),
+            cpu.number,
+            cpu.node,
+            cpu.package,
+            cpu.core,
+            cpu.l3,
+            cpu.siblings,
+            cpu.capacity,
+            cpu.online,
+            cpu.isolated,
+            cpu.irq_time,
+            cpu.softirq_time,
+            cpu.load,
+            rates.get(cpu.number, 0.0),
+            counts.get(cpu.number, 0),
         )
         for cpu in snapshot.cpus
-    )  # fmt: skip
+    )
 
 
 def device(found: Device, snapshot: Snapshot) -> answers.DeviceView:
@@ -157,12 +228,21 @@ def device(found: Device, snapshot: Snapshot) -> answers.DeviceView:
     numbers = tuple(number for number in found.irqs if number in snapshot.irq_by_number)
     mine = [snapshot.irq_by_number[number] for number in numbers]
     interfaces = tuple(
-        interface(snapshot.interface_by_name[name]) for name in found.interfaces if name in snapshot.interface_by_name
+        interface(snapshot.interface_by_name[name])
+        for name in found.interfaces
+        if name in snapshot.interface_by_name
     )
     return answers.DeviceView(
-        found.address, found.driver, found.node, found.local_cpus, interfaces, found.disks, numbers,
-        sum(one.rate for one in mine), sum(one.load for one in mine),
-    )  # fmt: skip
+        found.address,
+        found.driver,
+        found.node,
+        found.local_cpus,
+        interfaces,
+        found.disks,
+        numbers,
+        sum(one.rate for one in mine),
+        sum(one.load for one in mine),
+    )
 
 
 def interface(found: Interface) -> answers.InterfaceView:
@@ -175,9 +255,20 @@ def interface(found: Interface) -> answers.InterfaceView:
 def decision(item: Decision) -> answers.DecisionView:
     """One decision."""
     return answers.DecisionView(
-        Moment(item.wall), item.cycle, item.kind, item.identity, item.irq, item.name, item.policy, item.code, item.before,
-        item.after, item.result, item.reason, item.who,
-    )  # fmt: skip
+        Moment(item.wall),
+        item.cycle,
+        item.kind,
+        item.identity,
+        item.irq,
+        item.name,
+        item.policy,
+        item.code,
+        item.before,
+        item.after,
+        item.result,
+        item.reason,
+        item.who,
+    )
 
 
 def hex_mask(cpus: CpuSet) -> str:

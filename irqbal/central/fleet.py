@@ -1,5 +1,6 @@
-"""The backend of a central server: hosts are looked up with each request, and nothing but the last few answers is remembered, so that
-any number of servers may stand behind a balancer."""
+"""The backend of a central server: hosts are looked up with each request, and nothing but the last
+few answers is remembered, so that any number of servers may stand behind a balancer.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +69,9 @@ class Fleet:
     async def read(self, work: Callable[[FleetStore], T]) -> T:
         """Off the loop. Raises HistoryError."""
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._threads, work, self._store)
+            found = await asyncio.get_running_loop().run_in_executor(
+                self._threads, work, self._store
+            )
         except HistoryError as error:
             if not self._trouble:
                 log.error("%s", error)
@@ -84,7 +87,9 @@ class Fleet:
     # Backend
 
     async def facts(self) -> list[Facts]:
-        """All hosts, as of a second ago at most; those who ask at the same time wait for one answer."""
+        """All hosts, as of a second ago at most; those who ask at the same time wait for one
+        answer.
+        """
         async with self._listing:
             made, found = self._listed
             if time.monotonic() - made > FRESH:
@@ -104,22 +109,31 @@ class Fleet:
             if len(known) != 1:
                 many = f"{len(known)} hosts" if known else "no host yet"
                 raise ApiError(
-                    409, "which-host", f"this server tells about {many}: ask below /api/v1/hosts/HOST (`irqbal-client … --on HOST`); "
+                    409,
+                    "which-host",
+                    f"this server tells about {many}: ask below /api/v1/hosts/HOST (`irqbal-client "
+                    "… --on HOST`); "
                     "GET /api/v1/hosts lists them",
                     [facts.host for facts in known[:NAMED]],
-                )  # fmt: skip
+                )
             name = known[0].host
         wanted = name
         found = await self.read(lambda store: store.line(wanted))
         if found is None:
-            raise ApiError(404, "no-such-host", f"nothing was heard of a host {name[:100]!r}; GET /api/v1/hosts lists the others")
+            raise ApiError(
+                404,
+                "no-such-host",
+                f"nothing was heard of a host {name[:100]!r}; GET /api/v1/hosts lists the others",
+            )
         return StoredHost(self, *found, time.time())
 
     async def findings(self, code: str) -> list[answers.FindingView]:
         """What is not as it should be, on every host that was heard of."""
         found = await self.read(lambda store: store.findings(time.time() - self._since, code))
         return [
-            answers.FindingView(facts.host, Moment(facts.wall), item.code, item.irq, item.text, item.advice)
+            answers.FindingView(
+                facts.host, Moment(facts.wall), item.code, item.irq, item.text, item.advice
+            )
             for facts, items in found
             for item in items
         ]
@@ -142,7 +156,9 @@ class Fleet:
             await self.read(lambda store: store.ping())
 
     async def metrics(self) -> bytes:
-        """Prometheus' text format: of the server itself. Each host's own metrics are on that host."""
+        """Prometheus' text format: of the server itself. Each host's own metrics are on that
+        host.
+        """
         known, now = await self.facts(), time.time()
         hosts, silent = (GaugeMetricFamily(name, about) for name, about in FAMILIES.items())
         hosts.add_metric([], len(known))
@@ -162,7 +178,9 @@ class Fleet:
         if known is not None and (known[0] == wall == known[2].wall or now - known[1] < PIECED):
             self._last.move_to_end(host.name)
             return known[2]
-        seen = await self.read(lambda store: store.seen(host.name) or piece_together(store, host.facts))
+        seen = await self.read(
+            lambda store: store.seen(host.name) or piece_together(store, host.facts)
+        )
         self._last[host.name] = (wall, now, seen)
         self._last.move_to_end(host.name)
         if len(self._last) > REMEMBERED:
@@ -193,7 +211,9 @@ class Fleet:
                 for listeners in self._listeners.values():
                     listeners.tell(b": still here\n\n")
             await asyncio.sleep(FOLLOW)
-            self._listeners = {name: listeners for name, listeners in self._listeners.items() if len(listeners)}
+            self._listeners = {
+                name: listeners for name, listeners in self._listeners.items() if len(listeners)
+            }
 
     async def _tell(self, name: str) -> None:
         host = await self.host(name)
@@ -201,7 +221,9 @@ class Fleet:
         view = await host.view()
         listeners = self._listeners.get(name)
         if listeners is not None:
-            listeners.tell(b"id: %d\nevent: cycle\ndata: %s\n\n" % (view.record.cycle, host.event(view)))
+            listeners.tell(
+                b"id: %d\nevent: cycle\ndata: %s\n\n" % (view.record.cycle, host.event(view))
+            )
 
     def close(self) -> None:
         """Send listeners home, and let the store go."""
@@ -227,7 +249,19 @@ def host_view(facts: Facts, now: float) -> answers.HostView:
     counts = facts.counts or {}
     known = facts.counts is not None
     return answers.HostView(
-        facts.host, Moment(facts.wall), facts.version, "silent" if now - facts.wall > SILENT else facts.state or "unknown", facts.imbalance,
-        facts.busiest, facts.drifted, facts.refused, facts.failures, facts.failed, facts.overrides, facts.cpus, facts.irqs,
-        counts.get("remote-queue", 0) if known else None, counts.get("isolated", 0) if known else None,
-    )  # fmt: skip
+        facts.host,
+        Moment(facts.wall),
+        facts.version,
+        "silent" if now - facts.wall > SILENT else facts.state or "unknown",
+        facts.imbalance,
+        facts.busiest,
+        facts.drifted,
+        facts.refused,
+        facts.failures,
+        facts.failed,
+        facts.overrides,
+        facts.cpus,
+        facts.irqs,
+        counts.get("remote-queue", 0) if known else None,
+        counts.get("isolated", 0) if known else None,
+    )

@@ -1,4 +1,6 @@
-"""One host of a central server: what its daemon told and shipped. What needs the host's kernel is refused, with a sentence."""
+"""One host of a central server: what its daemon told and shipped. What needs the host's kernel is
+refused, with a sentence.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from irqbal.wire import Duration, Moment, dec_hook, to_json
 T = TypeVar("T")
 
 SILENT = 600.0
-"""Seconds after which a host that was not heard of counts as silent; more, where it samples less often."""
+"""Seconds after which a host that was not heard of counts as silent; more, where it samples less
+often.
+"""
 TO_LOOK = Duration(60)
 
 
@@ -55,15 +59,31 @@ class StoredHost:
     def _told(self) -> answers.Status:
         if self._status:
             try:
-                return msgspec.convert(self._status, answers.Status, strict=False, dec_hook=dec_hook)
+                return msgspec.convert(
+                    self._status, answers.Status, strict=False, dec_hook=dec_hook
+                )
             except msgspec.ValidationError:
                 # Of another major version.
                 self._status = {}
         facts = self.facts
         return answers.Status(
-            self.name, facts.version, API_VERSION, "unknown", False, None, False, Moment(facts.wall), TO_LOOK, facts.cpus or 0,
-            facts.irqs or 0, facts.overrides or 0, (), (), answers.HistoryState(True), None,
-        )  # fmt: skip
+            self.name,
+            facts.version,
+            API_VERSION,
+            "unknown",
+            False,
+            None,
+            False,
+            Moment(facts.wall),
+            TO_LOOK,
+            facts.cpus or 0,
+            facts.irqs or 0,
+            facts.overrides or 0,
+            (),
+            (),
+            answers.HistoryState(True),
+            None,
+        )
 
     async def view(self) -> View:
         """The last cycle."""
@@ -75,18 +95,37 @@ class StoredHost:
         return () if self._seen is None else self._seen.overrides
 
     async def explain(self, number: int) -> tuple[Step, ...]:
-        """What the last plan said of it: the chain of limits is known to the host's daemon alone."""
+        """What the last plan said of it: the chain of limits is known to the host's daemon
+        alone.
+        """
         plan = (await self.view()).record.plan
-        steps = [Step(kept.policy, "claim", kept.cpus, kept.reason) for kept in plan.kept if kept.irq == number]
-        steps += [Step(move.policy, "move", move.after, move.reason) for move in plan.moves if move.irq == number]
-        steps += [Step(no.policy, "refuse", None, f"{no.reason}; {no.advice}".rstrip("; ")) for no in plan.refused if no.irq == number]
+        steps = [
+            Step(kept.policy, "claim", kept.cpus, kept.reason)
+            for kept in plan.kept
+            if kept.irq == number
+        ]
+        steps += [
+            Step(move.policy, "move", move.after, move.reason)
+            for move in plan.moves
+            if move.irq == number
+        ]
+        steps += [
+            Step(no.policy, "refuse", None, f"{no.reason}; {no.advice}".rstrip("; "))
+            for no in plan.refused
+            if no.irq == number
+        ]
         return tuple(steps)
 
     async def policies(self) -> list[Listing]:
         """The enabled ones, by name."""
         status = self._told()
-        found = [Listing(name, (), position=position) for position, name in enumerate(status.policies)]
-        return found + [Listing(failure.policy, (), position=len(found), problem=failure.reason) for failure in status.aside]
+        found = [
+            Listing(name, (), position=position) for position, name in enumerate(status.policies)
+        ]
+        return found + [
+            Listing(failure.policy, (), position=len(found), problem=failure.reason)
+            for failure in status.aside
+        ]
 
     async def states(self) -> list[State]:
         """IRQs that the history knows."""
@@ -94,7 +133,9 @@ class StoredHost:
 
     async def series(self, query: Query) -> list[Point]:
         """Counts by step."""
-        return await self._server.read(lambda store: store.series(msgspec.structs.replace(query, host=self.name)))
+        return await self._server.read(
+            lambda store: store.series(msgspec.structs.replace(query, host=self.name))
+        )
 
     async def samples(self, start: float, end: float, limit: int) -> list[Sample]:
         """The newest samples, oldest first."""
@@ -104,9 +145,13 @@ class StoredHost:
         """Only the kernel knows them by CPU."""
         self._refuse("tell an IRQ's totals by CPU")
 
-    async def decisions(self, start: float, end: float, identity: str, limit: int) -> list[Decision]:
+    async def decisions(
+        self, start: float, end: float, identity: str, limit: int
+    ) -> list[Decision]:
         """The newest first."""
-        return await self._server.read(lambda store: store.decisions(start, end, identity, limit, self.name))
+        return await self._server.read(
+            lambda store: store.decisions(start, end, identity, limit, self.name)
+        )
 
     def subscribe(self) -> Subscription:
         """Cycles as they are shipped: one a sample."""
@@ -148,6 +193,10 @@ class StoredHost:
 
     def _refuse(self, what: str) -> NoReturn:
         raise ApiError(
-            409, "central", f"this is a central server, which reads what {self.name} shipped and cannot {what}; ask the daemon on "
-            f"{self.name} itself (irqbal-client {self.name} 8080 …, or its socket there); nothing was changed",
-        )  # fmt: skip
+            409,
+            "central",
+            f"this is a central server, which reads what {self.name} shipped and cannot {what}; "
+            "ask the daemon on "
+            f"{self.name} itself (irqbal-client {self.name} 8080 …, or its socket there); nothing "
+            "was changed",
+        )

@@ -1,6 +1,7 @@
 """A host's last cycle, pieced together from its history where no daemon told it whole. Pure.
 
-What samples cannot say stays at its default: the packages and nodes of CPUs, which IRQs can be moved, refusals, and overrides.
+What samples cannot say stays at its default: the packages and nodes of CPUs, which IRQs can be
+moved, refusals, and overrides.
 """
 
 from __future__ import annotations
@@ -10,24 +11,46 @@ from collections.abc import Iterable, Mapping, Sequence
 from irqbal.cpuset import CpuSet
 from irqbal.history.samples import Decision, Sample, State
 from irqbal.history.told import Seen
-from irqbal.model import Cpu, Device, Interface, Irq, Placed, Plan, Queue, QueueKind, Record, Snapshot, imbalance
+from irqbal.model import (
+    Cpu,
+    Device,
+    Interface,
+    Irq,
+    Placed,
+    Plan,
+    Queue,
+    QueueKind,
+    Record,
+    Snapshot,
+    imbalance,
+)
 
 KINDS: dict[str, QueueKind] = {"rx": "rx", "tx": "tx", "rxtx": "rxtx", "io": "io"}
 
 
-def pieced(states: Iterable[State], sample: Sample | None, decisions: Sequence[Decision], wall: float) -> Seen:
-    """`decisions`: those of the last day, the newest first; `wall` when the host was last heard of, if there is no sample."""
+def pieced(
+    states: Iterable[State], sample: Sample | None, decisions: Sequence[Decision], wall: float
+) -> Seen:
+    """`decisions`: those of the last day, the newest first; `wall` when the host was last heard of,
+    if there is no sample.
+    """
     living = [state for state in states if not state.gone]
     end = wall if sample is None else sample.wall
     cpus = _cpus(living, sample)
     placed = _placed(decisions, end)
     irqs = _irqs(living, sample, {cpu.number: cpu.load for cpu in cpus}, placed)
     snapshot = Snapshot(
-        time_visible=any(cpu.load for cpu in cpus), cpus=cpus, irqs=irqs, devices=_devices(irqs), interfaces=_interfaces(irqs),
-    )  # fmt: skip
+        time_visible=any(cpu.load for cpu in cpus),
+        cpus=cpus,
+        irqs=irqs,
+        devices=_devices(irqs),
+        interfaces=_interfaces(irqs),
+    )
     over, busiest = imbalance(snapshot)
     cycle = decisions[0].cycle if decisions else 0
-    return Seen(end, snapshot, Record(cycle, end, 0.0, "history", False, Plan(), (), over, busiest), {})
+    return Seen(
+        end, snapshot, Record(cycle, end, 0.0, "history", False, Plan(), (), over, busiest), {}
+    )
 
 
 def _cpus(states: Iterable[State], sample: Sample | None) -> tuple[Cpu, ...]:
@@ -42,14 +65,23 @@ def _cpus(states: Iterable[State], sample: Sample | None) -> tuple[Cpu, ...]:
             if series.kind == "time" and sample.seconds > 0:
                 times.setdefault(series.cpu, {})[series.name] = value / 1e6 / sample.seconds
     return tuple(
-        Cpu(number, core=number, siblings=CpuSet([number]), irq_time=mine.get("irq", 0.0), softirq_time=mine.get("softirq", 0.0))
+        Cpu(
+            number,
+            core=number,
+            siblings=CpuSet([number]),
+            irq_time=mine.get("irq", 0.0),
+            softirq_time=mine.get("softirq", 0.0),
+        )
         for number in sorted(numbers)
         for mine in [times.get(number, {})]
     )
 
 
 def _irqs(
-    states: Iterable[State], sample: Sample | None, loads: Mapping[int, float], placed: Mapping[str, Placed]
+    states: Iterable[State],
+    sample: Sample | None,
+    loads: Mapping[int, float],
+    placed: Mapping[str, Placed],
 ) -> tuple[Irq, ...]:
     """A CPU's time is apportioned to its IRQs by their counts."""
     counts: dict[str, dict[int, int]] = {}
@@ -62,14 +94,23 @@ def _irqs(
     found = []
     for state in states:
         mine = counts.get(state.identity, {})
-        load = sum(loads.get(cpu, 0.0) * value / of_cpu[cpu] for cpu, value in mine.items() if of_cpu[cpu])
+        load = sum(
+            loads.get(cpu, 0.0) * value / of_cpu[cpu] for cpu, value in mine.items() if of_cpu[cpu]
+        )
         found.append(
             Irq(
-                state.number, state.identity, state.action, device=state.device or None, queue=_queue(state.queue),
-                affinity=_cpu_set(state.affinity), effective=_cpu_set(state.effective), rate=sum(mine.values()) / seconds, load=load,
+                state.number,
+                state.identity,
+                state.action,
+                device=state.device or None,
+                queue=_queue(state.queue),
+                affinity=_cpu_set(state.affinity),
+                effective=_cpu_set(state.effective),
+                rate=sum(mine.values()) / seconds,
+                load=load,
                 placed=placed.get(state.identity),
             )
-        )  # fmt: skip
+        )
     return tuple(sorted(found, key=lambda irq: irq.number))
 
 
@@ -78,7 +119,9 @@ def _placed(decisions: Iterable[Decision], now: float) -> dict[str, Placed]:
     found: dict[str, Placed] = {}
     for item in decisions:
         if item.kind == "move" and item.identity not in found:
-            found[item.identity] = Placed(item.policy, item.reason, _cpu_set(item.after), max(0.0, now - item.wall))
+            found[item.identity] = Placed(
+                item.policy, item.reason, _cpu_set(item.after), max(0.0, now - item.wall)
+            )
     return found
 
 
@@ -89,18 +132,31 @@ def _devices(irqs: Iterable[Irq]) -> tuple[Device, ...]:
             by_address.setdefault(irq.device, []).append(irq)
     return tuple(
         Device(
-            address, interfaces=_names(mine, disks=False), disks=_names(mine, disks=True), irqs=tuple(irq.number for irq in mine),
+            address,
+            interfaces=_names(mine, disks=False),
+            disks=_names(mine, disks=True),
+            irqs=tuple(irq.number for irq in mine),
         )
         for address, mine in sorted(by_address.items())
-    )  # fmt: skip
+    )
 
 
 def _names(irqs: Iterable[Irq], disks: bool) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(irq.queue.name for irq in irqs if irq.queue is not None and (irq.queue.kind == "io") == disks))
+    return tuple(
+        dict.fromkeys(
+            irq.queue.name
+            for irq in irqs
+            if irq.queue is not None and (irq.queue.kind == "io") == disks
+        )
+    )
 
 
 def _interfaces(irqs: Sequence[Irq]) -> tuple[Interface, ...]:
-    devices = {irq.queue.name: irq.device for irq in irqs if irq.queue is not None and irq.queue.kind != "io"}
+    devices = {
+        irq.queue.name: irq.device
+        for irq in irqs
+        if irq.queue is not None and irq.queue.kind != "io"
+    }
     return tuple(Interface(name, device) for name, device in sorted(devices.items()))
 
 

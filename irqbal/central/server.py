@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 
 
 class WithFile(Tokens):
-    """Besides the tokens of a folder, the one in a file: it may read. The file is read each time, so that it can be replaced."""
+    """Besides the tokens of a folder, the one in a file: it may read. The file is read each time,
+    so that it can be replaced.
+    """
 
     def __init__(self, folder: Path, file: Path | None) -> None:
         """Raises IrqbalError if the file holds none now."""
@@ -49,18 +51,31 @@ class WithFile(Tokens):
         if found is not None or self._file is None:
             return found
         mine = self._mine(self._file)
-        return Token("token-file", "read", digest(mine), now) if mine and digest(mine) == digest(text) else None
+        return (
+            Token("token-file", "read", digest(mine), now)
+            if mine and digest(mine) == digest(text)
+            else None
+        )
 
 
 class Central:
     """Serves a store until told to stop."""
 
-    def __init__(self, store: FleetStore, since: float, options: ApiOptions, places: Folders, token_file: Path | None) -> None:
+    def __init__(
+        self,
+        store: FleetStore,
+        since: float,
+        options: ApiOptions,
+        places: Folders,
+        token_file: Path | None,
+    ) -> None:
         self._store, self._since, self._options = store, since, options
         self._places, self._tokens = places, WithFile(places.state, token_file)
 
     def run(self) -> int:
-        """Run until SIGTERM or SIGINT. Raises ConfigError if the certificate cannot be used, IrqbalError if the address cannot be had."""
+        """Run until SIGTERM or SIGINT. Raises ConfigError if the certificate cannot be used,
+        IrqbalError if the address cannot be had.
+        """
         asyncio.run(self.serve())
         return 0
 
@@ -71,16 +86,26 @@ class Central:
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, done.set)
         fleet = Fleet(self._store, self._since)
-        listeners = Listeners(fleet, self._options, self._places, owns_socket=False, tokens=self._tokens, needed=True)
+        listeners = Listeners(
+            fleet, self._options, self._places, owns_socket=False, tokens=self._tokens, needed=True
+        )
         fleet.auth_failures = listeners.auth_failures
         try:
             await listeners.open()
             began = time.monotonic()
             try:
                 known = len(await fleet.facts())
-                log.info("serving %d hosts, listed in %.2f s, on %s", known, time.monotonic() - began, ", ".join(self._options.listen))
+                log.info(
+                    "serving %d hosts, listed in %.2f s, on %s",
+                    known,
+                    time.monotonic() - began,
+                    ", ".join(self._options.listen),
+                )
             except HistoryError:
-                log.warning("serving on %s; the store is asked again with each request", ", ".join(self._options.listen))
+                log.warning(
+                    "serving on %s; the store is asked again with each request",
+                    ", ".join(self._options.listen),
+                )
             systemd.notify("READY=1")
             await done.wait()
         finally:

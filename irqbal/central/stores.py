@@ -27,7 +27,9 @@ UNTOLD = ("remote-queue", "queue-count")
 
 
 class FleetStore(Protocol):
-    """Reading; all methods block, and up to `threads` may be called at once. They raise HistoryError with a sentence."""
+    """Reading; all methods block, and up to `threads` may be called at once. They raise
+    HistoryError with a sentence.
+    """
 
     threads: int
 
@@ -55,7 +57,9 @@ class FleetStore(Protocol):
     def series(self, query: Query) -> list[Point]:
         """Counts by step."""
 
-    def decisions(self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = "") -> list[Decision]:
+    def decisions(
+        self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = ""
+    ) -> list[Decision]:
         """The newest decisions first."""
 
     def irqs(self, host: str = "") -> list[State]:
@@ -110,7 +114,12 @@ class OneFile:
                 seen = piece_together(self, Facts(self._name, span[1]))
                 record = seen.record
                 self._facts = Facts(
-                    self._name, span[1], imbalance=record.imbalance, busiest=record.busiest, cpus=store.cpus(), irqs=len(seen.snapshot.irqs)
+                    self._name,
+                    span[1],
+                    imbalance=record.imbalance,
+                    busiest=record.busiest,
+                    cpus=store.cpus(),
+                    irqs=len(seen.snapshot.irqs),
                 )
             return [self._facts]
 
@@ -124,7 +133,11 @@ class OneFile:
         found = []
         for facts in self.facts(since):
             seen = piece_together(self, facts)
-            items = [item for item in verify(seen.snapshot, Plan(), ()) if item.code not in UNTOLD and code in ("", item.code)]
+            items = [
+                item
+                for item in verify(seen.snapshot, Plan(), ())
+                if item.code not in UNTOLD and code in ("", item.code)
+            ]
             found += [(facts, items)] if items else []
         return found
 
@@ -146,7 +159,9 @@ class OneFile:
         with self._file() as store:
             return store.series(msgspec.structs.replace(query, host=""))
 
-    def decisions(self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = "") -> list[Decision]:
+    def decisions(
+        self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = ""
+    ) -> list[Decision]:
         """The newest first."""
         with self._file() as store:
             return store.decisions(start, end, identity, limit)
@@ -176,12 +191,19 @@ def piece_together(store: FleetStore, facts: Facts) -> Seen:
     until = max(facts.wall, time.time() if facts.version == "" else 0.0) + 1.0
     samples = store.newest(until - 86400.0, until, 1, facts.host)
     end = samples[-1].wall if samples else facts.wall
-    return pieced(states, samples[-1] if samples else None, store.decisions(end - 86400.0, end + 1.0, "", 2000, facts.host), facts.wall)
+    return pieced(
+        states,
+        samples[-1] if samples else None,
+        store.decisions(end - 86400.0, end + 1.0, "", 2000, facts.host),
+        facts.wall,
+    )
 
 
 def open_fleet(url: str, options: MongoOptions | None, state: Path, name: str) -> FleetStore:
-    """`url`: mongodb://…, sqlite:///PATH or a file; empty: what the configuration ships to (`options`), else this host's own history.
-    Raises ConfigError or HistoryError with a sentence."""
+    """`url`: mongodb://…, sqlite:///PATH or a file; empty: what the configuration ships to
+    (`options`), else this host's own history. Raises ConfigError or HistoryError with a
+    sentence.
+    """
     if url.startswith(("mongodb://", "mongodb+srv://")):
         try:
             options = MongoOptions.of_url(url)
@@ -194,5 +216,7 @@ def open_fleet(url: str, options: MongoOptions | None, state: Path, name: str) -
     try:
         from irqbal.history.mongofleet import MongoFleet
     except ImportError as error:
-        raise HistoryError(f"MongoDB needs pymongo ({error}): pip install 'irqbal[mongodb]'") from error
+        raise HistoryError(
+            f"MongoDB needs pymongo ({error}): pip install 'irqbal[mongodb]'"
+        ) from error
     return MongoFleet(options)

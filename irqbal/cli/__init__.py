@@ -1,7 +1,8 @@
 """`irqbal`: the command for administrators. One module a command; this one puts them together.
 
-Exit status: 0 done; 1 something is not as it should be (verify found something, a move or restore was refused); 2 wrong usage or
-configuration, nothing was done; 3 the host cannot be read or written; 4 another balancer is at work here.
+Exit status: 0 done; 1 something is not as it should be (verify found something, a move or restore
+was refused); 2 wrong usage or configuration, nothing was done; 3 the host cannot be read or
+written; 4 another balancer is at work here.
 """
 
 from __future__ import annotations
@@ -16,21 +17,44 @@ from irqbal import __version__
 from irqbal.cli.common import Group, common_options
 from irqbal.errors import ConfigError, IrqbalError, LockError
 
-EXIT_STATUS = "Exit status: 0 done; 1 something is not as it should be; 2 wrong usage or configuration; " \
-    "3 the host cannot be read or written; 4 another balancer is at work here."  # fmt: skip
+EXIT_STATUS = (
+    "Exit status: 0 done; 1 something is not as it should be; 2 wrong usage or configuration; "
+    "3 the host cannot be read or written; 4 another balancer is at work here."
+)
 
 
 COMMANDS = {
-    "daemon": "daemon", "plan": "plan", "apply": "apply", "explain": "explain", "restore": "restore", "check": "check",
-    "policies": "policies", "topology": "topology", "verify": "verify", "simulate": "simulate", "capture": "capture", "token": "token",
-    "history": "history:history", "decisions": "history:decisions", "export": "history:export",
-    "import-irqbalance": "import_irqbalance", "policy": "policy", "measure": "measure", "poll": "poll",
-    "serve": "serve", "completion": "completion",
-}  # fmt: skip
+    "daemon": "daemon",
+    "plan": "plan",
+    "apply": "apply",
+    "explain": "explain",
+    "restore": "restore",
+    "check": "check",
+    "policies": "policies",
+    "topology": "topology",
+    "verify": "verify",
+    "simulate": "simulate",
+    "capture": "capture",
+    "token": "token",
+    "history": "history:history",
+    "decisions": "history:decisions",
+    "export": "history:export",
+    "import-irqbalance": "import_irqbalance",
+    "policy": "policy",
+    "measure": "measure",
+    "poll": "poll",
+    "serve": "serve",
+    "completion": "completion",
+}
 """Each command's module below irqbal.cli, and what it is called there (`command` unless told)."""
 
 
-@click.group(cls=Group, modules=COMMANDS, epilog=EXIT_STATUS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Group,
+    modules=COMMANDS,
+    epilog=EXIT_STATUS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="irqbal")
 @common_options
 def cli(**_: object) -> None:

@@ -14,12 +14,25 @@ from irqbal.setup import folders, refuse_irqbalance
 
 @click.command("apply")
 @command_options
-@click.option("--seconds", type=click.FloatRange(0.05, 3600), default=1.0, show_default=True, help="Time between the two readings.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.05, 3600),
+    default=1.0,
+    show_default=True,
+    help="Time between the two readings.",
+)
 @click.option("--force", is_flag=True, help="Write although irqbalance is running.")
 def command(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, seconds: float, force: bool
+    ctx: click.Context,
+    root: Path | None,
+    config_path: Path | None,
+    debug: bool,
+    seconds: float,
+    force: bool,
 ) -> int:
-    """Run one cycle: plan, save the originals, write. Exit status 1 if the kernel refused something."""
+    """Run one cycle: plan, save the originals, write. Exit status 1 if the kernel refused
+    something.
+    """
     common = common_of(ctx, root, config_path, debug)
     refuse_irqbalance(common.root, force)
     config = common.config()
@@ -30,4 +43,6 @@ def command(
     finally:
         lock.release()
     print_plan(console(), record, balancer.snapshot)
-    return int(any(outcome.result in ("refused", "unsaved", "differs") for outcome in record.outcomes))
+    return int(
+        any(outcome.result in ("refused", "unsaved", "differs") for outcome in record.outcomes)
+    )

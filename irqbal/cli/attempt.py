@@ -1,4 +1,6 @@
-"""One configuration tried on a host whose time is made up: the real policies, in their real process."""
+"""One configuration tried on a host whose time is made up: the real policies, in their real
+process.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def attempt(host: Stage, config: Config, common: Common, cycles: int) -> Result:
     interval = float(config.interval)
     policies = bind(config, common.name)
     try:
-        balancer = Balancer(host, policies, settings(config, COOLDOWN_INTERVALS), interval, dry_run=False)
+        balancer = Balancer(
+            host, policies, settings(config, COOLDOWN_INTERVALS), interval, dry_run=False
+        )
         balancer.watch.look(balancer.ledger)
         for _ in range(cycles):
             host.advance(interval)
@@ -38,10 +42,14 @@ def attempt(host: Stage, config: Config, common: Common, cycles: int) -> Result:
             started = time.perf_counter()
             record = balancer.cycle("tick")
             seconds = time.perf_counter() - started
-            written = [outcome for outcome in record.outcomes if outcome.result in ("written", "differs")]
+            written = [
+                outcome for outcome in record.outcomes if outcome.result in ("written", "differs")
+            ]
             moves = sum(outcome.irq is not None for outcome in written)
             refused = sum(outcome.result == "refused" for outcome in record.outcomes)
-            failures = tuple(f"{failure.policy}: {failure.reason}" for failure in record.plan.failures)
+            failures = tuple(
+                f"{failure.policy}: {failure.reason}" for failure in record.plan.failures
+            )
             trial.cycle(moves, len(written) - moves, refused, seconds, failures)
         host.advance(interval)
         trial.passed(host.truth())

@@ -13,8 +13,12 @@ from irqbal.kernel.capture import capture
 @click.command("capture")
 @command_options
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
-def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, out: Path) -> None:
-    """Write the kernel files that irqbal reads to OUT, a .tar.gz for bug reports. It holds no addresses, names or serials."""
+def command(
+    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, out: Path
+) -> None:
+    """Write the kernel files that irqbal reads to OUT, a .tar.gz for bug reports. It holds no
+    addresses, names or serials.
+    """
     common = common_of(ctx, root, config_path, debug)
     summary = capture(common.root, out)
     click.echo(f"{out}: {summary}")

@@ -20,21 +20,27 @@ Section = Literal["policies", "observers"]
 @click.command("check")
 @command_options
 def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool) -> int:
-    """Check the configuration, its policies included. Exit status 2 and `file:line: key: what is wrong` if it is refused."""
+    """Check the configuration, its policies included. Exit status 2 and `file:line: key: what is
+    wrong` if it is refused.
+    """
     common = common_of(ctx, root, config_path, debug)
     config = common.config()
     problems: list[str] = []
     installed = plugins.find()
     sections: tuple[tuple[Section, tuple[configuration.PolicyEntry, ...]], ...] = (
-        ("policies", config.policies), ("observers", config.observers),
-    )  # fmt: skip
+        ("policies", config.policies),
+        ("observers", config.observers),
+    )
     for key, items in sections:
         entries = []
         for index, item in enumerate(items):
             where = f"{common.name}:{item.options.line}: {key}[{index}].{item.name}"
             found = installed.get(item.name)
             if found is None:
-                problems.append(f"{where}: no installed package provides it; installed are {', '.join(installed) or 'none'}")
+                problems.append(
+                    f"{where}: no installed package provides it; installed are "
+                    f"{', '.join(installed) or 'none'}"
+                )
             elif found.clash:
                 problems.append(f"{where}: {found.clash}")
             else:
@@ -42,11 +48,15 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
         problems += _bound(entries, common.name, key, items)
     if problems:
         raise ConfigError(problems)
-    click.echo(f"{common.name}: good; {len(config.policies)} policies, {len(config.observers)} observers")
+    click.echo(
+        f"{common.name}: good; {len(config.policies)} policies, {len(config.observers)} observers"
+    )
     return 0
 
 
-def _bound(entries: list[Entry], name: str, key: Section, items: tuple[configuration.PolicyEntry, ...]) -> list[str]:
+def _bound(
+    entries: list[Entry], name: str, key: Section, items: tuple[configuration.PolicyEntry, ...]
+) -> list[str]:
     """What is wrong with these policies' options, and with their packages."""
     if not entries:
         return []

@@ -1,4 +1,6 @@
-"""What the commands share: options before or after the command, the configuration, and one plan made on the spot."""
+"""What the commands share: options before or after the command, the configuration, and one plan
+made on the spot.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ DEFAULT_CONFIG = Path("/etc/irqbal.yaml")
 
 
 class Group(click.Group):
-    """Commands in the order of `modules`, each imported when it is asked for: what a daemon never calls need not lie in its memory."""
+    """Commands in the order of `modules`, each imported when it is asked for: what a daemon never
+    calls need not lie in its memory.
+    """
 
     def __init__(self, *arguments: Any, modules: dict[str, str], **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -41,7 +45,9 @@ class Group(click.Group):
         if cmd_name not in self._modules:
             return None
         module, _, name = self._modules[cmd_name].partition(":")
-        found: click.Command = getattr(importlib.import_module(f"irqbal.cli.{module}"), name or "command")
+        found: click.Command = getattr(
+            importlib.import_module(f"irqbal.cli.{module}"), name or "command"
+        )
         return found
 
 
@@ -53,7 +59,9 @@ class Common(msgspec.Struct, frozen=True):
     debug: bool
 
     def config(self) -> Config:
-        """The configuration; irqbal's defaults if no file was named and /etc/irqbal.yaml is not there. Raises ConfigError."""
+        """The configuration; irqbal's defaults if no file was named and /etc/irqbal.yaml is not
+        there. Raises ConfigError.
+        """
         return Config(policies=_default_policies()) if self.path is None else load_config(self.path)
 
     @property
@@ -73,25 +81,35 @@ def common_options(function: F) -> F:
     for option in (
         click.option("--debug", is_flag=True, help="Log a summary of each cycle, and more."),
         click.option(
-            "-c", "--config", "config_path", type=click.Path(dir_okay=False, path_type=Path),
+            "-c",
+            "--config",
+            "config_path",
+            type=click.Path(dir_okay=False, path_type=Path),
             help=f"The YAML file; {DEFAULT_CONFIG} if that exists, else irqbal's defaults.",
         ),
         click.option(
-            "--root", type=click.Path(exists=True, file_okay=False, path_type=Path),
+            "--root",
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
             help="Read proc/ and sys/ below this folder instead of the live host's.",
         ),
-    ):  # fmt: skip
+    ):
         function = option(function)
     return function
 
 
-def common_of(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool) -> Common:
-    """The common options of this command, completed with those that stood before it; sets logging up."""
+def common_of(
+    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool
+) -> Common:
+    """The common options of this command, completed with those that stood before it; sets logging
+    up.
+    """
     before = ctx.parent.params if ctx.parent is not None else {}
     path = config_path or before.get("config_path")
     if path is None and DEFAULT_CONFIG.exists():
         path = DEFAULT_CONFIG
-    common = Common(root or before.get("root") or Path("/"), path, debug or bool(before.get("debug")))
+    common = Common(
+        root or before.get("root") or Path("/"), path, debug or bool(before.get("debug"))
+    )
     setup_logging(common.debug)
     if not common.debug and ctx.command.name != "daemon":
         logging.getLogger().setLevel(logging.WARNING)
@@ -103,7 +121,9 @@ def command_options(function: F) -> F:
     return click.pass_context(common_options(function))  # type: ignore[return-value]
 
 
-def balancer_of(common: Common, dry_run: bool, explain: tuple[int, ...] = (), explain_all: bool = False) -> Balancer:
+def balancer_of(
+    common: Common, dry_run: bool, explain: tuple[int, ...] = (), explain_all: bool = False
+) -> Balancer:
     """A balancer for one cycle. Raises ConfigError, HostError."""
     config = common.config()
     places = folders(config, common.root)
@@ -115,7 +135,13 @@ def balancer_of(common: Common, dry_run: bool, explain: tuple[int, ...] = (), ex
     wanted = msgspec.structs.replace(base, explain=explain, explain_all=explain_all)
     policies = bind(config, common.name)
     return Balancer(
-        host, policies, wanted, float(config.interval), dry_run, None if dry_run else journal, places=places
+        host,
+        policies,
+        wanted,
+        float(config.interval),
+        dry_run,
+        None if dry_run else journal,
+        places=places,
     )
 
 

@@ -1,4 +1,6 @@
-"""`irqbal completion`: the script that completes its commands and options in a shell. click makes it."""
+"""`irqbal completion`: the script that completes its commands and options in a shell. click makes
+it.
+"""
 
 from __future__ import annotations
 

@@ -17,17 +17,31 @@ log = logging.getLogger(__name__)
 @click.command("daemon")
 @command_options
 @click.option("--dry-run", is_flag=True, help="Plan and report, but write nothing.")
-@click.option("--simulate", metavar="SPEC", help="Run on a made-up host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.")
+@click.option(
+    "--simulate",
+    metavar="SPEC",
+    help="Run on a made-up host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.",
+)
 @click.option("--force", is_flag=True, help="Start although irqbalance is running.")
 def command(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, dry_run: bool, force: bool, simulate: str | None
+    ctx: click.Context,
+    root: Path | None,
+    config_path: Path | None,
+    debug: bool,
+    dry_run: bool,
+    force: bool,
+    simulate: str | None,
 ) -> int:
-    """Balance until told to stop. SIGHUP reads the configuration again; SIGTERM ends within a second."""
+    """Balance until told to stop. SIGHUP reads the configuration again; SIGTERM ends within a
+    second.
+    """
     common = common_of(ctx, root, config_path, debug)
     if simulate is not None:
         from irqbal.simulated import parse_spec
 
-        return Daemon(common.config(), common.path, common.root, dry_run, force, parse_spec(simulate)).run()
+        return Daemon(
+            common.config(), common.path, common.root, dry_run, force, parse_spec(simulate)
+        ).run()
     if is_live(common.root) and not is_root() and not dry_run:
         log.warning("not root: masks cannot be written, so this is a dry run")
         dry_run = True

@@ -1,4 +1,6 @@
-"""`irqbal policies --doctor`: of every installed policy, and every one that the configuration names, whether it is used, and why not."""
+"""`irqbal policies --doctor`: of every installed policy, and every one that the configuration
+names, whether it is used, and why not.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,16 @@ from irqbal.policies import Policies
 
 Kind = Literal["policies", "observers"]
 _CALLED: dict[Kind, frozenset[str]] = {
-    "policies": frozenset({"irqbal_limit", "irqbal_place", "irqbal_identify"}), "observers": frozenset({"irqbal_cycle_done"}),
-}  # fmt: skip
+    "policies": frozenset({"irqbal_limit", "irqbal_place", "irqbal_identify"}),
+    "observers": frozenset({"irqbal_cycle_done"}),
+}
 """The hooks that are called at all in each child."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One policy: where it comes from, what it is to irqbal, and whether that is as it should be."""
+    """One policy: where it comes from, what it is to irqbal, and whether that is as it should
+    be.
+    """
 
     name: str
     origin: str
@@ -38,22 +43,45 @@ def examine(config: Config, name: str, found: dict[str, plugins.Found]) -> list[
     return findings + _others([item for item in found.values() if item.name not in enabled], name)
 
 
-def _enabled(key: Kind, items: tuple[PolicyEntry, ...], name: str, found: dict[str, plugins.Found]) -> list[Finding]:
+def _enabled(
+    key: Kind, items: tuple[PolicyEntry, ...], name: str, found: dict[str, plugins.Found]
+) -> list[Finding]:
     """What the YAML names: all of it must work."""
-    entries = [Entry(found[item.name], index, item.options) for index, item in enumerate(items) if item.name in found]
+    entries = [
+        Entry(found[item.name], index, item.options)
+        for index, item in enumerate(items)
+        if item.name in found
+    ]
     troubles, hooks = _bind(entries, key, name)
     findings = []
     for index, item in enumerate(items):
         where = f"{key}[{index}], {name}:{item.options.line}"
         if item.name not in found:
             close = f"installed are {', '.join(found) or 'none'}"
-            findings.append(Finding(item.name, "not installed", f"BROKEN ({where}): no installed package provides it; {close}", False))
+            findings.append(
+                Finding(
+                    item.name,
+                    "not installed",
+                    f"BROKEN ({where}): no installed package provides it; {close}",
+                    False,
+                )
+            )
         elif index in troubles:
-            findings.append(Finding(item.name, _origin(found[item.name]), f"BROKEN ({where}): {troubles[index]}", False))
+            findings.append(
+                Finding(
+                    item.name,
+                    _origin(found[item.name]),
+                    f"BROKEN ({where}): {troubles[index]}",
+                    False,
+                )
+            )
         elif not _CALLED[key] & set(hooks.get(index, ())):
             other = "observers" if key == "policies" else "policies"
             own = ", ".join(hook for hook in hooks.get(index, ()) if hook != "irqbal_options")
-            said = f"BROKEN ({where}): none of its hooks ({own}) is called there; name it under `{other}`"
+            said = (
+                f"BROKEN ({where}): none of its hooks ({own}) is called there; name it under "
+                f"`{other}`"
+            )
             findings.append(Finding(item.name, _origin(found[item.name]), said, False))
         else:
             findings.append(Finding(item.name, _origin(found[item.name]), f"used ({where})"))
@@ -61,7 +89,9 @@ def _enabled(key: Kind, items: tuple[PolicyEntry, ...], name: str, found: dict[s
 
 
 def _others(items: list[plugins.Found], name: str) -> list[Finding]:
-    """What is installed and not named: what is wrong with it is worth a word, but nobody's trouble."""
+    """What is installed and not named: what is wrong with it is worth a word, but nobody's
+    trouble.
+    """
     entries = [Entry(item, index, Node(1, {})) for index, item in enumerate(items)]
     troubles, _ = _bind(entries, "policies", name, lenient=True)
     findings = []
@@ -77,8 +107,12 @@ def _origin(item: plugins.Found) -> str:
     return f"{' and '.join(item.distributions)}, module {item.module}"
 
 
-def _bind(entries: list[Entry], key: Kind, name: str, lenient: bool = False) -> tuple[dict[int, str], dict[int, tuple[str, ...]]]:
-    """(what is wrong, by index; the hooks of what is not). `lenient`: options are not given, so what they lack is no trouble."""
+def _bind(
+    entries: list[Entry], key: Kind, name: str, lenient: bool = False
+) -> tuple[dict[int, str], dict[int, tuple[str, ...]]]:
+    """(what is wrong, by index; the hooks of what is not). `lenient`: options are not given, so
+    what they lack is no trouble.
+    """
     if not entries:
         return {}, {}
     policies = Policies(entries, key)
@@ -87,9 +121,13 @@ def _bind(entries: list[Entry], key: Kind, name: str, lenient: bool = False) -> 
         for problem in policies.bind():
             index = int(problem.key.partition("[")[2].partition("]")[0])
             if not lenient:
-                troubles[index] = "; ".join(filter(None, (troubles.get(index), format_problem(name, problem))))
+                troubles[index] = "; ".join(
+                    filter(None, (troubles.get(index), format_problem(name, problem)))
+                )
         hooks = policies.describe().hooks
-        return troubles | {index: failure.reason for index, failure in policies.aside.items()}, hooks
+        return troubles | {
+            index: failure.reason for index, failure in policies.aside.items()
+        }, hooks
     finally:
         policies.close()
 
@@ -100,5 +138,7 @@ def report(findings: list[Finding]) -> int:
         click.echo(f"{finding.name} ({finding.origin}): {finding.state}")
     broken = sum(not finding.good for finding in findings)
     if broken:
-        click.echo(f"{broken} of what is enabled cannot be used; the daemon goes on without it", err=True)
+        click.echo(
+            f"{broken} of what is enabled cannot be used; the daemon goes on without it", err=True
+        )
     return 1 if broken else 0

@@ -29,11 +29,15 @@ _COMPACT = re.compile(r"\d{8}-\d{6}")
 
 
 class When(click.ParamType):  # type: ignore[type-arg]
-    """A time: ISO 8601 (UTC unless it says otherwise), `YYYYMMDD-HHMMSS`, or a length such as `2h` for so long ago."""
+    """A time: ISO 8601 (UTC unless it says otherwise), `YYYYMMDD-HHMMSS`, or a length such as `2h`
+    for so long ago.
+    """
 
     name = "time"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         if isinstance(value, float):
             return value
         with contextlib.suppress(ValueError):
@@ -44,7 +48,12 @@ class When(click.ParamType):  # type: ignore[type-arg]
             parsed = datetime.fromisoformat(value)
             return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time: write 2026-01-31T12:00:00, 20260131-120000, or 2h for two hours ago", param, ctx)
+            self.fail(
+                f"{value!r} is no time: write 2026-01-31T12:00:00, 20260131-120000, or 2h for two "
+                "hours ago",
+                param,
+                ctx,
+            )
 
 
 class Length(click.ParamType):  # type: ignore[type-arg]
@@ -52,7 +61,9 @@ class Length(click.ParamType):  # type: ignore[type-arg]
 
     name = "duration"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Duration:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Duration:
         if isinstance(value, Duration):
             return value
         try:
@@ -63,15 +74,24 @@ class Length(click.ParamType):  # type: ignore[type-arg]
 
 def _window(function: Any) -> Any:
     for option in (
-        click.option("--store", "url", default="", help="Another history: a file, or mongodb://…; else this host's own."),
+        click.option(
+            "--store",
+            "url",
+            default="",
+            help="Another history: a file, or mongodb://…; else this host's own.",
+        ),
         click.option("--end", type=When(), default=None, help="Until then; now, unless given."),
-        click.option("--start", type=When(), default="24h", show_default=True, help="From then on."),
+        click.option(
+            "--start", type=When(), default="24h", show_default=True, help="From then on."
+        ),
     ):
         function = option(function)
     return function
 
 
-def _open(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, url: str) -> HistoryStore:
+def _open(
+    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, url: str
+) -> HistoryStore:
     common = common_of(ctx, root, config_path, debug)
     return open_store(url, folders(common.config(), common.root).state)
 
@@ -84,18 +104,32 @@ def iso(wall: float) -> str:
 @click.command("history")
 @command_options
 @_window
-@click.option("--step", type=Length(), default="5m", show_default=True, help="The length of a line.")
+@click.option(
+    "--step", type=Length(), default="5m", show_default=True, help="The length of a line."
+)
 @click.option("--json", "form", flag_value="json", help="JSON: a list of points.")
 @click.option("--csv", "form", flag_value="csv", help="CSV: a line a step, a column a CPU.")
 @click.argument("what", metavar="IRQ|DEVICE|all")
 def history(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, start: float, end: float | None, url: str,
-    step: Duration, form: str | None, what: str,
-) -> None:  # fmt: skip
-    """Interrupts per step and CPU of an IRQ (a number or a name), of a device (its address, interface or disk), or of `all`."""
+    ctx: click.Context,
+    root: Path | None,
+    config_path: Path | None,
+    debug: bool,
+    start: float,
+    end: float | None,
+    url: str,
+    step: Duration,
+    form: str | None,
+    what: str,
+) -> None:
+    """Interrupts per step and CPU of an IRQ (a number or a name), of a device (its address,
+    interface or disk), or of `all`.
+    """
     store = _open(ctx, root, config_path, debug, url)
     try:
-        identities = None if what == "all" else tuple(state.identity for state in find(store.irqs(), what))
+        identities = (
+            None if what == "all" else tuple(state.identity for state in find(store.irqs(), what))
+        )
         points = store.series(Query(start, end or time.time(), float(step), identities))
     finally:
         store.close()
@@ -109,7 +143,8 @@ def history(
 
 
 def find(states: Iterable[State], what: str) -> list[State]:
-    """IRQs by number, action, queue, device address, interface or disk; the latest owner of a number comes first.
+    """IRQs by number, action, queue, device address, interface or disk; the latest owner of a
+    number comes first.
 
     Raises HistoryError if there is none.
     """
@@ -121,23 +156,39 @@ def find(states: Iterable[State], what: str) -> list[State]:
         found = [
             state
             for state in known
-            if what in (state.identity, state.action, state.device, state.queue, state.queue.partition("/")[0])
+            if what
+            in (
+                state.identity,
+                state.action,
+                state.device,
+                state.queue,
+                state.queue.partition("/")[0],
+            )
             or what in state.action.split(",")
         ]
     if not found:
-        raise HistoryError(f"the history knows no IRQ or device {what}; `irqbal topology` lists those of now")
+        raise HistoryError(
+            f"the history knows no IRQ or device {what}; `irqbal topology` lists those of now"
+        )
     return found
 
 
 def _cpus(points: Iterable[Point]) -> list[str]:
-    return sorted({key for point in points for key in point.counts}, key=lambda key: (not key.lstrip("-").isdigit(), int(key)))
+    return sorted(
+        {key for point in points for key in point.counts},
+        key=lambda key: (not key.lstrip("-").isdigit(), int(key)),
+    )
 
 
 def _table(points: list[Point]) -> Iterator[list[str]]:
     cpus = _cpus(points)
     yield ["time", "seconds", *(f"cpu{cpu}" for cpu in cpus)]
     for point in points:
-        yield [iso(point.start), f"{point.seconds:.1f}", *(str(point.counts.get(cpu, 0)) for cpu in cpus)]
+        yield [
+            iso(point.start),
+            f"{point.seconds:.1f}",
+            *(str(point.counts.get(cpu, 0)) for cpu in cpus),
+        ]
 
 
 def _csv_line(row: list[str]) -> str:
@@ -159,20 +210,40 @@ def _print_points(points: list[Point]) -> None:
 @click.command("decisions")
 @command_options
 @_window
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="At most so many, the newest.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1_000_000),
+    default=1000,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON: a list of decisions.")
 @click.argument("irq", required=False, default="")
 def decisions(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, start: float, end: float | None, url: str,
-    limit: int, as_json: bool, irq: str,
-) -> None:  # fmt: skip
-    """What irqbal did and refused, and why: moves, refusals, drift, failures, overrides; of one IRQ, or of all."""
+    ctx: click.Context,
+    root: Path | None,
+    config_path: Path | None,
+    debug: bool,
+    start: float,
+    end: float | None,
+    url: str,
+    limit: int,
+    as_json: bool,
+    irq: str,
+) -> None:
+    """What irqbal did and refused, and why: moves, refusals, drift, failures, overrides; of one
+    IRQ, or of all.
+    """
     store = _open(ctx, root, config_path, debug, url)
     try:
         until = end or time.time() + 1
         if irq:
             wanted = find(store.irqs(), irq)
-            found = [item for state in wanted for item in store.decisions(start, until, state.identity, limit)]
+            found = [
+                item
+                for state in wanted
+                for item in store.decisions(start, until, state.identity, limit)
+            ]
             found = sorted(found, key=lambda item: (item.wall, item.sequence), reverse=True)[:limit]
         else:
             found = store.decisions(start, until, "", limit)
@@ -189,28 +260,52 @@ def decisions(
 
 def decision_line(item: Decision) -> str:
     """A decision on one line."""
-    about = f"IRQ {item.irq} ({item.name or item.identity})" if item.irq is not None else item.identity
+    about = (
+        f"IRQ {item.irq} ({item.name or item.identity})" if item.irq is not None else item.identity
+    )
     change = f" {item.before or '-'} -> {item.after or '-'}" if item.before or item.after else ""
     who = item.who or item.policy
     result = f" [{item.result}]" if item.result else ""
-    return f"{iso(item.wall)}  {item.kind:<8}  {about}{change}{result}  {who}: {item.reason}".replace("    ", "  ")
+    return (
+        f"{iso(item.wall)}  {item.kind:<8}  {about}{change}{result}  {who}: {item.reason}".replace(
+            "    ", "  "
+        )
+    )
 
 
 @click.command("export")
 @command_options
 @_window
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
-@click.option("--what", type=click.Choice(["samples", "decisions"]), default="samples", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True
+)
+@click.option(
+    "--what", type=click.Choice(["samples", "decisions"]), default="samples", show_default=True
+)
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True))
 def export(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, start: float, end: float | None, url: str,
-    form: str, what: str, out: Path,
-) -> None:  # fmt: skip
-    """Write samples (or decisions) to OUT, `-` for standard output: JSON lines, or CSV with a line a count."""
+    ctx: click.Context,
+    root: Path | None,
+    config_path: Path | None,
+    debug: bool,
+    start: float,
+    end: float | None,
+    url: str,
+    form: str,
+    what: str,
+    out: Path,
+) -> None:
+    """Write samples (or decisions) to OUT, `-` for standard output: JSON lines, or CSV with a line
+    a count.
+    """
     store = _open(ctx, root, config_path, debug, url)
     until = end or time.time() + 1
     try:
-        lines = _samples(store, start, until, form) if what == "samples" else _decisions(store, start, until, form)
+        lines = (
+            _samples(store, start, until, form)
+            if what == "samples"
+            else _decisions(store, start, until, form)
+        )
         _write(lines, out, start, until)
     finally:
         store.close()
@@ -218,7 +313,9 @@ def export(
 
 def _write(lines: Iterable[tuple[float, str]], out: Path, start: float, end: float) -> None:
     """Write lines, with a progress bar by time on a terminal."""
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+    with Progress(
+        console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True
+    ) as progress:
         task = progress.add_task("exporting", total=max(1.0, end - start))
         with click.open_file(str(out), "w", encoding="utf-8") as file:
             for wall, line in lines:
@@ -226,7 +323,9 @@ def _write(lines: Iterable[tuple[float, str]], out: Path, start: float, end: flo
                 progress.update(task, completed=wall - start)
 
 
-def _samples(store: HistoryStore, start: float, end: float, form: str) -> Iterator[tuple[float, str]]:
+def _samples(
+    store: HistoryStore, start: float, end: float, form: str
+) -> Iterator[tuple[float, str]]:
     if form == "csv":
         yield start, "time,seconds,kind,name,cpu,count"
     for sample in store.samples(start, end):
@@ -235,21 +334,29 @@ def _samples(store: HistoryStore, start: float, end: float, form: str) -> Iterat
             continue
         head = [iso(sample.wall), f"{sample.seconds:.3f}"]
         for series, value in sample.values.items():
-            yield sample.wall, _csv_line([*head, series.kind, series.name, str(series.cpu), str(value)])
+            yield (
+                sample.wall,
+                _csv_line([*head, series.kind, series.name, str(series.cpu), str(value)]),
+            )
 
 
 def _nested(sample: Sample) -> dict[str, Any]:
     """A sample as people expect it: kind -> name -> CPU -> count."""
     found: dict[str, Any] = {
-        "at": iso(sample.wall), "sequence": sample.sequence, "boot": sample.boot, "seconds": sample.seconds,
+        "at": iso(sample.wall),
+        "sequence": sample.sequence,
+        "boot": sample.boot,
+        "seconds": sample.seconds,
         "states": [builtins(state) for state in sample.states],
-    }  # fmt: skip
+    }
     for series, value in sample.values.items():
         found.setdefault(series.kind, {}).setdefault(series.name, {})[str(series.cpu)] = value
     return found
 
 
-def _decisions(store: HistoryStore, start: float, end: float, form: str) -> Iterator[tuple[float, str]]:
+def _decisions(
+    store: HistoryStore, start: float, end: float, form: str
+) -> Iterator[tuple[float, str]]:
     found = store.decisions(start, end, "", 10_000_000)
     fields = Decision.__struct_fields__
     if form == "csv":

@@ -23,12 +23,27 @@ MAX_BYTES = 1 << 20
 @click.command("import-irqbalance")
 @command_options
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--timeout", type=click.FloatRange(0.1, 600), default=TIMEOUT, show_default=True, help="Seconds a policy script may take.")
-def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, file: Path | None, timeout: float) -> int:
-    """Print irqbal's configuration for what FILE tells irqbalance to do (/etc/default/irqbalance or /etc/sysconfig/irqbalance).
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1, 600),
+    default=TIMEOUT,
+    show_default=True,
+    help="Seconds a policy script may take.",
+)
+def command(
+    ctx: click.Context,
+    root: Path | None,
+    config_path: Path | None,
+    debug: bool,
+    file: Path | None,
+    timeout: float,
+) -> int:
+    """Print irqbal's configuration for what FILE tells irqbalance to do (/etc/default/irqbalance or
+    /etc/sysconfig/irqbalance).
 
-    A policy script is run once for each IRQ, without root; what it says becomes rules of pin_irqs. What has no equivalent is printed as a
-    comment. Exit status 1 if a script could not be asked about every IRQ.
+    A policy script is run once for each IRQ, without root; what it says becomes rules of pin_irqs.
+    What has no equivalent is printed as a comment. Exit status 1 if a script could not be asked
+    about every IRQ.
     """
     common = common_of(ctx, root, config_path, debug)
     source = file or _found(common.root)
@@ -47,28 +62,41 @@ def _found(root: Path) -> Path:
     for name in FILES:
         if (root / name).is_file():
             return root / name
-    raise HostError(f"there is neither {' nor '.join(str(root / name) for name in FILES)}: name the file")
+    raise HostError(
+        f"there is neither {' nor '.join(str(root / name) for name in FILES)}: name the file"
+    )
 
 
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise HostError(f"{path} is larger than 1 MiB: this cannot be irqbalance's configuration")
+            raise HostError(
+                f"{path} is larger than 1 MiB: this cannot be irqbalance's configuration"
+            )
         return path.read_bytes().decode(errors="replace")
     except OSError as error:
         raise HostError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _ask_scripts(asked: Asked, snapshot: Snapshot | None, root: Path, timeout: float) -> tuple[dict[int, Said], bool]:
-    """What the policy script says of each IRQ, by number; and whether it could be asked about all of them."""
+def _ask_scripts(
+    asked: Asked, snapshot: Snapshot | None, root: Path, timeout: float
+) -> tuple[dict[int, Said], bool]:
+    """What the policy script says of each IRQ, by number; and whether it could be asked about all
+    of them.
+    """
     said: dict[int, Said] = {}
     if not asked.scripts:
         return said, True
     script = Path(asked.scripts[-1])
     if snapshot is None:
-        asked.remarks.append(f"--policyscript={script}: not run: without a host there are no IRQs to ask it about")
+        asked.remarks.append(
+            f"--policyscript={script}: not run: without a host there are no IRQs to ask it about"
+        )
         return said, False
-    irqs = {irq.number: str(root / "sys/bus/pci/devices" / irq.device if irq.device else root / "sys") for irq in snapshot.irqs}
+    irqs = {
+        irq.number: str(root / "sys/bus/pci/devices" / irq.device if irq.device else root / "sys")
+        for irq in snapshot.irqs
+    }
     remarks: dict[str, list[int]] = {}
     good = True
     try:
@@ -85,6 +113,11 @@ def _ask_scripts(asked: Asked, snapshot: Snapshot | None, root: Path, timeout: f
         return said, False
     for remark, numbers in remarks.items():
         named = ", ".join(map(str, numbers[:8])) + (" …" if len(numbers) > 8 else "")
-        asked.remarks.append(f"--policyscript={script}: {len(numbers)} of {len(irqs)} IRQs ({named}): {remark}")
-    asked.remarks.append(f"--policyscript={script}: run once for each of {len(irqs)} IRQs; run import again when devices change")
+        asked.remarks.append(
+            f"--policyscript={script}: {len(numbers)} of {len(irqs)} IRQs ({named}): {remark}"
+        )
+    asked.remarks.append(
+        f"--policyscript={script}: run once for each of {len(irqs)} IRQs; run import again when "
+        "devices change"
+    )
     return said, good

@@ -16,33 +16,58 @@ from irqbal.render import Column, console, print_rows
 
 @click.command("measure")
 @command_options
-@click.option("--seconds", type=click.FloatRange(0.1, 60), default=1.0, show_default=True, help="How long to measure.")
-def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, seconds: float) -> None:
-    """Time that each IRQ's handler and each kind of softirq takes, as the kernel's own histograms (tracefs) have it.
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 60),
+    default=1.0,
+    show_default=True,
+    help="How long to measure.",
+)
+def command(
+    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, seconds: float
+) -> None:
+    """Time that each IRQ's handler and each kind of softirq takes, as the kernel's own histograms
+    (tracefs) have it.
 
-    Every interrupt pays for it meanwhile, so the time is short; what it sets up in tracefs is taken away again.
+    Every interrupt pays for it meanwhile, so the time is short; what it sets up in tracefs is taken
+    away again.
     """
     common = common_of(ctx, root, config_path, debug)
     tracing = Tracing(common.root)
     measured = tracing.measure(seconds)
     if measured is None:
         raise HostError(f"nothing was measured: {tracing.reason}")
-    _print(measured, {facts.number: facts.action for facts in KernelHost(common.root).census().irqs})
+    _print(
+        measured, {facts.number: facts.action for facts in KernelHost(common.root).census().irqs}
+    )
 
 
 def _print(measured: Measured, names: dict[int, str]) -> None:
     out = console()
     rows = [
-        [str(irq), names.get(irq, ""), str(measured.hits[irq]), f"{spent / measured.seconds * 100:.3f}",
-         f"{spent / max(1, measured.hits[irq]) * 1e6:.1f}"]
+        [
+            str(irq),
+            names.get(irq, ""),
+            str(measured.hits[irq]),
+            f"{spent / measured.seconds * 100:.3f}",
+            f"{spent / max(1, measured.hits[irq]) * 1e6:.1f}",
+        ]
         for irq, spent in sorted(measured.handlers.items(), key=lambda item: -item[1])
-    ]  # fmt: skip
-    heads = [Column("IRQ", right=True), Column("NAME"), *(Column(head, right=True) for head in ("RUNS", "% OF A CPU", "µs A RUN"))]
+    ]
+    heads = [
+        Column("IRQ", right=True),
+        Column("NAME"),
+        *(Column(head, right=True) for head in ("RUNS", "% OF A CPU", "µs A RUN")),
+    ]
     print_rows(out, heads, rows)
     soft = [
-        [name, str(cpu), f"{spent / measured.seconds * 100:.3f}"] for name, cpus in measured.softirqs.items() for cpu, spent in cpus.items()
+        [name, str(cpu), f"{spent / measured.seconds * 100:.3f}"]
+        for name, cpus in measured.softirqs.items()
+        for cpu, spent in cpus.items()
     ]
     heads = [Column("SOFTIRQ"), Column("CPU", right=True), Column("% OF THE CPU", right=True)]
     print_rows(out, heads, sorted(soft, key=lambda row: -float(row[2])))
     if measured.dropped:
-        out.print(f"{measured.dropped} events found no room in a histogram and are not in these figures.")
+        out.print(
+            f"{measured.dropped} events found no room in a histogram and are not in these figures."
+        )

@@ -13,10 +13,21 @@ from irqbal.wire import to_json
 
 @click.command("plan")
 @command_options
-@click.option("--seconds", type=click.FloatRange(0.05, 3600), default=1.0, show_default=True, help="Time between the two readings.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.05, 3600),
+    default=1.0,
+    show_default=True,
+    help="Time between the two readings.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the cycle's record as JSON.")
 def command(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, seconds: float, as_json: bool
+    ctx: click.Context,
+    root: Path | None,
+    config_path: Path | None,
+    debug: bool,
+    seconds: float,
+    as_json: bool,
 ) -> None:
     """Show what the policies would move, keep and refuse now. Nothing is written."""
     balancer = balancer_of(common_of(ctx, root, config_path, debug), dry_run=True)

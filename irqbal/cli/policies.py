@@ -18,16 +18,29 @@ from irqbal.policies import Policies
 
 @click.command("policies")
 @command_options
-@click.option("--doctor", is_flag=True, help="Say of each whether it is used, and if not, why; exit status 1 if an enabled one is broken.")
-def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, doctor: bool) -> int:
-    """List the installed policies: which are enabled, and their options with defaults and meaning."""
+@click.option(
+    "--doctor",
+    is_flag=True,
+    help="Say of each whether it is used, and if not, why; exit status 1 if an enabled one is "
+    "broken.",
+)
+def command(
+    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, doctor: bool
+) -> int:
+    """List the installed policies: which are enabled, and their options with defaults and
+    meaning.
+    """
     common = common_of(ctx, root, config_path, debug)
     config = common.config()
     if doctor:
         return report(examine(config, common.name, plugins.find()))
     enabled = {item.name for item in (*config.policies, *config.observers)}
     found = plugins.find()
-    entries = [Entry(item, index, Node(1, {})) for index, item in enumerate(found.values()) if not item.clash]
+    entries = [
+        Entry(item, index, Node(1, {}))
+        for index, item in enumerate(found.values())
+        if not item.clash
+    ]
     policies = Policies(entries)
     try:
         problems = {problem.key.split("]")[0]: problem for problem in policies.bind()}
@@ -52,7 +65,9 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
 def _print_options(schema: dict[str, Any]) -> None:
     definitions = schema.get("$defs", {})
     for name, field in schema.get("properties", {}).items():
-        default = json.dumps(field["default"], ensure_ascii=False) if "default" in field else "required"
+        default = (
+            json.dumps(field["default"], ensure_ascii=False) if "default" in field else "required"
+        )
         click.echo(f"    {name}: {field.get('description', '')} (default {default})")
         inner = field.get("items", {}).get("$ref", "").rpartition("/")[2]
         for key, part in definitions.get(inner, {}).get("properties", {}).items():

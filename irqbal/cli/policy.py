@@ -14,9 +14,12 @@ from irqbal.cli.common import common_options
 from irqbal.errors import IrqbalError
 
 FILES = {
-    "pyproject.toml": "pyproject.toml.txt", "{module}.py": "policy.py.txt", "tests/test_{policy}.py": "test_policy.py.txt",
-    "README.md": "README.md.txt", ".gitignore": "gitignore.txt",
-}  # fmt: skip
+    "pyproject.toml": "pyproject.toml.txt",
+    "{module}.py": "policy.py.txt",
+    "tests/test_{policy}.py": "test_policy.py.txt",
+    "README.md": "README.md.txt",
+    ".gitignore": "gitignore.txt",
+}
 """The project's files, and the templates beside this module that they are made of."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*", re.ASCII)
 
@@ -30,28 +33,40 @@ def command(**_: object) -> None:
 @command.command("new")
 @click.argument("name")
 def new(name: str) -> None:
-    """Make the project of a new policy in ./NAME: the module, its tests and what pip needs to install it."""
+    """Make the project of a new policy in ./NAME: the module, its tests and what pip needs to
+    install it.
+    """
     if not _NAME.fullmatch(name) or len(name) > 60:
-        raise click.UsageError(f"{name!r} is no name for a policy: use small letters, digits and dashes, such as irqbal-mine")
+        raise click.UsageError(
+            f"{name!r} is no name for a policy: use small letters, digits and dashes, such as "
+            "irqbal-mine"
+        )
     policy = name.removeprefix("irqbal-").removeprefix("irqbal_").replace("-", "_")
     module = f"irqbal_{policy}"
     taken = plugins.find().get(policy)
     if taken is not None:
-        raise click.UsageError(f"the policy {policy} is installed already, by {taken.distributions[0]}: choose another name")
+        raise click.UsageError(
+            f"the policy {policy} is installed already, by {taken.distributions[0]}: choose "
+            "another name"
+        )
     if importlib.util.find_spec(module) is not None:
         raise click.UsageError(f"there is a module {module} already: choose another name")
     folder = Path(name)
     for path, text in project(policy).items():
         _write(folder / path, text, first=path == next(iter(FILES)))
-    click.echo(f"{folder}: a policy named {policy}; next: cd {folder}; pip install -e '.[test]'; pytest")
+    click.echo(
+        f"{folder}: a policy named {policy}; next: cd {folder}; pip install -e '.[test]'; pytest"
+    )
 
 
 def project(policy: str) -> dict[str, str]:
     """The files of a policy's project: path -> text."""
     words = {
-        "@POLICY@": policy, "@MODULE@": f"irqbal_{policy}", "@DIST@": f"irqbal-{policy.replace('_', '-')}",
+        "@POLICY@": policy,
+        "@MODULE@": f"irqbal_{policy}",
+        "@DIST@": f"irqbal-{policy.replace('_', '-')}",
         "@CLASS@": "".join(part.capitalize() for part in policy.split("_")),
-    }  # fmt: skip
+    }
     made = {}
     for path, template in FILES.items():
         text = resources.files("irqbal.cli").joinpath("skeleton", template).read_text()
@@ -62,11 +77,15 @@ def project(policy: str) -> dict[str, str]:
 
 
 def _write(path: Path, text: str, first: bool) -> None:
-    """The first file makes the project's folder, which must not exist: nothing of anybody's is overwritten."""
+    """The first file makes the project's folder, which must not exist: nothing of anybody's is
+    overwritten.
+    """
     try:
         path.parent.mkdir(exist_ok=not first, parents=not first)
         path.write_text(text)
     except FileExistsError:
-        raise click.UsageError(f"{path.parent} exists already: choose another name, or remove it") from None
+        raise click.UsageError(
+            f"{path.parent} exists already: choose another name, or remove it"
+        ) from None
     except OSError as error:
         raise IrqbalError(f"{path} cannot be written: {error.strerror}") from error

@@ -14,15 +14,26 @@ from irqbal.poll import Poller
 
 @click.command("poll")
 @command_options
-@click.option("--simulate", metavar="SPEC", help="Look at a made-up host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.")
+@click.option(
+    "--simulate",
+    metavar="SPEC",
+    help="Look at a made-up host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.",
+)
 @click.argument("seconds", required=False, type=click.FloatRange(0.1, 3600))
 def command(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, simulate: str | None, seconds: float | None
+    ctx: click.Context,
+    root: Path | None,
+    config_path: Path | None,
+    debug: bool,
+    simulate: str | None,
+    seconds: float | None,
 ) -> int:
-    """Look at this host and record its history, a sample every SECONDS, and never write to the kernel.
+    """Look at this host and record its history, a sample every SECONDS, and never write to the
+    kernel.
 
-    SECONDS (0.1 to 3600) is `history: every:` of the configuration, 60 s, unless given. The API and the dashboard answer as the
-    daemon's do, and refuse whatever would write; MongoDB is shipped to if the configuration says so.
+    SECONDS (0.1 to 3600) is `history: every:` of the configuration, 60 s, unless given. The API and
+    the dashboard answer as the daemon's do, and refuse whatever would write; MongoDB is shipped to
+    if the configuration says so.
     """
     common = common_of(ctx, root, config_path, debug)
     if not common.debug:

@@ -34,7 +34,9 @@ _REFUSED = "refused by the kernel: managed"
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """Everything that was read of a history's window; `said` are sentences about what had to be made up or left out."""
+    """Everything that was read of a history's window; `said` are sentences about what had to be
+    made up or left out.
+    """
 
     recording: Recording
     scene: Scene
@@ -45,7 +47,10 @@ class Replay(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         samples = len(self.recording.frames)
-        return f"{samples} samples, {self.recording.seconds:.0f} s between {iso(self.start)} and {iso(self.end)}"
+        return (
+            f"{samples} samples, {self.recording.seconds:.0f} s between {iso(self.start)} and "
+            f"{iso(self.end)}"
+        )
 
 
 def read(store: HistoryStore, start: float, end: float, root: Path, host: str = "") -> Replay:
@@ -53,12 +58,17 @@ def read(store: HistoryStore, start: float, end: float, root: Path, host: str = 
     recording, states = _record(store.samples(start, end, host))
     if not recording.frames:
         raise HistoryError(
-            f"the history has no samples between {iso(start)} and {iso(end)}: samples are kept for two days unless the configuration "
+            f"the history has no samples between {iso(start)} and {iso(end)}: samples are kept for "
+            "two days unless the configuration "
             "says otherwise; --start and --end name another time, --history another history"
         )
     known = {state.identity: state for state in store.irqs(host)} | states
     decisions = tuple(store.decisions(start, end, limit=MOST_DECISIONS, host=host))
-    managed = {item.identity for item in decisions if item.code == "managed" or item.result.startswith(_REFUSED)}
+    managed = {
+        item.identity
+        for item in decisions
+        if item.code == "managed" or item.result.startswith(_REFUSED)
+    }
     live = KernelHost(root)
     try:
         snapshot = Watch(live, 10.0).look(Ledger())
@@ -67,7 +77,8 @@ def read(store: HistoryStore, start: float, end: float, root: Path, host: str = 
     foreign = recording.cpus - CpuSet(cpu.number for cpu in snapshot.cpus)
     if foreign:
         raise HistoryError(
-            f"interrupts were recorded on CPUs {foreign}, which this host does not have: --root names a tree of the host that recorded them"
+            f"interrupts were recorded on CPUs {foreign}, which this host does not have: --root "
+            "names a tree of the host that recorded them"
         )
     scene, said = _scene(snapshot, recording, known, managed)
     recording.share_out()
@@ -75,11 +86,19 @@ def read(store: HistoryStore, start: float, end: float, root: Path, host: str = 
         said.append("no CPU's time in interrupts was recorded: every interrupt counts alike")
     elif (doubt := recording.doubt()) > UNSURE:
         said.append(
-            f"what single IRQs cost is known roughly: the window's halves disagree about {doubt * 100:.0f} % of the time; "
+            "what single IRQs cost is known roughly: the window's halves disagree about "
+            f"{doubt * 100:.0f} % of the time; "
             "a longer one, or one in which IRQs were moved, tells more"
         )
     frames = recording.frames
-    return Replay(recording, scene, decisions, frames[0].wall - frames[0].seconds, frames[-1].wall, tuple(said))
+    return Replay(
+        recording,
+        scene,
+        decisions,
+        frames[0].wall - frames[0].seconds,
+        frames[-1].wall,
+        tuple(said),
+    )
 
 
 def _record(samples: Iterable[Sample]) -> tuple[Recording, dict[str, State]]:
@@ -102,10 +121,15 @@ def _record(samples: Iterable[Sample]) -> tuple[Recording, dict[str, State]]:
     return recording, states
 
 
-def _scene(snapshot: Snapshot, recording: Recording, known: dict[str, State], managed: set[str]) -> tuple[Scene, list[str]]:
+def _scene(
+    snapshot: Snapshot, recording: Recording, known: dict[str, State], managed: set[str]
+) -> tuple[Scene, list[str]]:
     """The host as it is now, with the recorded IRQs on it where they were when the window began."""
     began = _began(recording)
-    stands = [_present(irq, known.get(irq.identity), began.get(irq.identity), irq.identity in managed) for irq in snapshot.irqs]
+    stands = [
+        _present(irq, known.get(irq.identity), began.get(irq.identity), irq.identity in managed)
+        for irq in snapshot.irqs
+    ]
     numbers = {irq.number for irq in snapshot.irqs}
     devices = {device.address: device for device in snapshot.devices}
     present = {irq.identity for irq in snapshot.irqs}
@@ -128,23 +152,41 @@ def _scene(snapshot: Snapshot, recording: Recording, known: dict[str, State], ma
         affinity = CpuSet.parse(state.affinity) if state.affinity else snapshot.online
         stands.append(
             Stand(
-                name, number, state.action, "" if device is not None else parts["where"], vector, "" if device is None else device.address,
-                -1 if device is None else device.node, MANAGED if fixed else "", affinity,
+                name,
+                number,
+                state.action,
+                "" if device is not None else parts["where"],
+                vector,
+                "" if device is None else device.address,
+                -1 if device is None else device.node,
+                MANAGED if fixed else "",
+                affinity,
                 began.get(name) or CpuSet.parse(state.effective),
             )
-        )  # fmt: skip
-        rebuilt.append(f"{state.number} ({state.action}{'' if device is not None else ', of no device'})")
+        )
+        rebuilt.append(
+            f"{state.number} ({state.action}{'' if device is not None else ', of no device'})"
+        )
     said = []
     if rebuilt:
         said.append(f"not on this host now, and made up from the history: {_few(rebuilt)}")
         if len(rebuilt) > len(snapshot.irqs) / 2:
-            said.append("most of what was recorded is not on this host: --root names a tree of the one that recorded it (`irqbal capture`)")
+            said.append(
+                "most of what was recorded is not on this host: --root names a tree of the one "
+                "that recorded it (`irqbal capture`)"
+            )
     if lost:
         said.append(f"left out, for the history does not say what they are: {_few(lost)}")
     scene = Scene(
-        snapshot.cpus, tuple(devices.values()), snapshot.interfaces, snapshot.threads, tuple(stands),
-        (snapshot.online | recording.cpus), snapshot.default_affinity, snapshot.rfs_entries,
-    )  # fmt: skip
+        snapshot.cpus,
+        tuple(devices.values()),
+        snapshot.interfaces,
+        snapshot.threads,
+        tuple(stands),
+        (snapshot.online | recording.cpus),
+        snapshot.default_affinity,
+        snapshot.rfs_entries,
+    )
     return scene, said
 
 
@@ -154,7 +196,9 @@ def _few(names: list[str]) -> str:
 
 
 def _began(recording: Recording) -> dict[str, CpuSet]:
-    """Where each IRQ was when the window began: the CPU on which it fired most in the first interval in which it fired."""
+    """Where each IRQ was when the window began: the CPU on which it fired most in the first
+    interval in which it fired.
+    """
     found: dict[int, int] = {}
     for frame in recording.frames:
         most: dict[int, tuple[float, int]] = {}
@@ -167,20 +211,34 @@ def _began(recording: Recording) -> dict[str, CpuSet]:
 
 def _present(irq: Irq, state: State | None, began: CpuSet | None, managed: bool) -> Stand:
     """An IRQ that is still there, with the mask that it had."""
-    affinity = CpuSet.parse(state.affinity) if state is not None and state.affinity else irq.affinity
+    affinity = (
+        CpuSet.parse(state.affinity) if state is not None and state.affinity else irq.affinity
+    )
     effective = began or (CpuSet.parse(state.effective) if state is not None else irq.effective)
     return Stand(
-        irq.identity, irq.number, irq.action, irq.chip, irq.vector, irq.device or "", irq.node,
-        irq.unmovable or (MANAGED if managed else ""), affinity, effective, irq.hint,
-    )  # fmt: skip
+        irq.identity,
+        irq.number,
+        irq.action,
+        irq.chip,
+        irq.vector,
+        irq.device or "",
+        irq.node,
+        irq.unmovable or (MANAGED if managed else ""),
+        affinity,
+        effective,
+        irq.hint,
+    )
 
 
 def cycles_in(replay: Replay, interval: float, most: int | None) -> int:
-    """How many cycles of this length the recording has time for. Raises HistoryError if there is none."""
+    """How many cycles of this length the recording has time for. Raises HistoryError if there is
+    none.
+    """
     cycles = int(replay.recording.seconds / interval + 1e-6) - 1
     if cycles < 1:
         raise HistoryError(
-            f"{replay}: that is less than two intervals of {interval:g} s; give more time with --start and --end, or a shorter interval"
+            f"{replay}: that is less than two intervals of {interval:g} s; give more time with "
+            "--start and --end, or a shorter interval"
         )
     return cycles if most is None else min(cycles, most)
 
@@ -195,9 +253,17 @@ def recorded(replay: Replay, interval: float, cycles: int) -> Result:
         now = []
         while left and left[-1].wall <= host.wall:
             now.append(left.pop())
-        written = [item for item in now if item.result == "written" or item.result.startswith("wrote ")]
+        written = [
+            item for item in now if item.result == "written" or item.result.startswith("wrote ")
+        ]
         moves = sum(item.kind == "move" for item in written)
-        trial.cycle(moves, len(written) - moves, sum(item.result.startswith("refused") for item in now), 0.0, ())
+        trial.cycle(
+            moves,
+            len(written) - moves,
+            sum(item.result.startswith("refused") for item in now),
+            0.0,
+            (),
+        )
     host.advance(interval)
     trial.passed(host.recorded())
     return trial.result()

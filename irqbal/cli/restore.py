@@ -22,14 +22,17 @@ from irqbal.setup import folders
 def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool) -> int:
     """Put every mask and setting that irqbal changed since boot back to its original value.
 
-    If a daemon is running, it is asked to do so and then pauses. Exit status 1 if something could not be put back.
+    If a daemon is running, it is asked to do so and then pauses. Exit status 1 if something could
+    not be put back.
     """
     common = common_of(ctx, root, config_path, debug)
     places = folders(common.config(), common.root)
     if holder(places.run) is not None:
         answer = Client(local_socket(places.run)).ask("restore", answers.RestoreAnswer)
         outcomes: Sequence[Outcome | answers.OutcomeView] = answer.outcomes
-        click.echo("The running daemon restored, and is paused until it is resumed or restarted.", err=True)
+        click.echo(
+            "The running daemon restored, and is paused until it is resumed or restarted.", err=True
+        )
     else:
         lock = Lock(places.run)
         try:
@@ -42,7 +45,9 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
 
 def _report(outcomes: Sequence[Outcome | answers.OutcomeView]) -> int:
     for outcome in outcomes:
-        about = outcome.identity if outcome.irq is None else f"IRQ {outcome.irq} ({outcome.identity})"
+        about = (
+            outcome.identity if outcome.irq is None else f"IRQ {outcome.irq} ({outcome.identity})"
+        )
         said = outcome.found if outcome.result in ("written", "unchanged") else outcome.detail
         click.echo(f"{about}: {outcome.result}: {said}")
     if not outcomes:

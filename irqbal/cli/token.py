@@ -17,15 +17,30 @@ FORMS = ("add", "list", "revoke")
 
 @click.command("token")
 @command_options
-@click.option("--scope", type=click.Choice(["read", "override", "admin"]), default="read", show_default=True,
-              help="What it allows: reading, also overrides and dry runs, or everything.")  # fmt: skip
-@click.option("--expires", default="", help="How long it is valid, such as 90d; without end unless given.")
+@click.option(
+    "--scope",
+    type=click.Choice(["read", "override", "admin"]),
+    default="read",
+    show_default=True,
+    help="What it allows: reading, also overrides and dry runs, or everything.",
+)
+@click.option(
+    "--expires", default="", help="How long it is valid, such as 90d; without end unless given."
+)
 @click.argument("action", type=click.Choice(FORMS))
 @click.argument("name", required=False, default="")
 def command(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, scope: str, expires: str, action: str, name: str
+    ctx: click.Context,
+    root: Path | None,
+    config_path: Path | None,
+    debug: bool,
+    scope: str,
+    expires: str,
+    action: str,
+    name: str,
 ) -> None:
-    """Tokens for the API: `add NAME` prints a new one (once: only its hash is kept), `list` shows all, `revoke NAME` ends one.
+    """Tokens for the API: `add NAME` prints a new one (once: only its hash is kept), `list` shows
+    all, `revoke NAME` ends one.
 
     A running daemon heeds the change with the next request.
     """

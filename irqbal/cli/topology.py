@@ -18,7 +18,9 @@ from irqbal.wire import to_json
 @click.command("topology")
 @command_options
 @click.option("--json", "as_json", is_flag=True, help="Print the snapshot as JSON.")
-def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, as_json: bool) -> None:
+def command(
+    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, as_json: bool
+) -> None:
     """Show CPUs, nodes, devices, queues and IRQs as a tree."""
     common = common_of(ctx, root, config_path, debug)
     snapshot = Watch(KernelHost(common.root), 10.0).look(Ledger())

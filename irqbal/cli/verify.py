@@ -15,12 +15,25 @@ from irqbal.wire import to_json
 
 @click.command("verify")
 @command_options
-@click.option("--seconds", type=click.FloatRange(0.05, 3600), default=1.0, show_default=True, help="Time between the two readings.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.05, 3600),
+    default=1.0,
+    show_default=True,
+    help="Time between the two readings.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, seconds: float, as_json: bool
+    ctx: click.Context,
+    root: Path | None,
+    config_path: Path | None,
+    debug: bool,
+    seconds: float,
+    as_json: bool,
 ) -> int:
-    """Check the host: exit status 1 and a list of what is not as it should be. Nothing is written."""
+    """Check the host: exit status 1 and a list of what is not as it should be. Nothing is
+    written.
+    """
     common = common_of(ctx, root, config_path, debug)
     balancer = balancer_of(common, dry_run=True)
     record = one_cycle(balancer, seconds, "verify")

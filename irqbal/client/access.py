@@ -22,7 +22,9 @@ class TokenError(IrqbalError):
 
 
 def token(file: Path | None) -> str:
-    """The token of this file, else of the environment; empty if there is neither. Raises TokenError."""
+    """The token of this file, else of the environment; empty if there is neither. Raises
+    TokenError.
+    """
     if file is None:
         return _checked(os.environ.get(VARIABLE, ""), f"the variable {VARIABLE}")
     try:
@@ -45,7 +47,8 @@ def _checked(text: str, where: str) -> str:
 def local_token(target: Target) -> str:
     """Root's token, if this is the daemon of this very host; empty otherwise.
 
-    Whoever listens is looked at first: any user may take the port while the daemon is down, and wait for root's token.
+    Whoever listens is looked at first: any user may take the port while the daemon is down, and
+    wait for root's token.
     """
     try:
         if _is_trusted(target):
@@ -62,13 +65,18 @@ def _is_trusted(target: Target) -> bool:
             sock.settimeout(5)
             sock.connect(target.path)
             size = struct.calcsize("3i")
-            return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[1] in mine
+            return (
+                struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[1]
+                in mine
+            )
     owners = set(_listeners(target.port))
     return target.loopback and bool(owners) and owners <= mine
 
 
 def _listeners(port: int) -> Iterator[int]:
-    """The users that listen on this port. /proc/net/tcp: Documentation/networking/proc_net_tcp.rst."""
+    """The users that listen on this port. /proc/net/tcp:
+    Documentation/networking/proc_net_tcp.rst.
+    """
     for name in ("tcp", "tcp6"):
         file = Path("/proc/net") / name
         for line in file.read_text(encoding="ascii").splitlines()[1:] if file.exists() else ():

@@ -1,4 +1,5 @@
-"""A typed client of the API: over TCP (with TLS or without) or the Unix socket; blocking, on the standard library alone.
+"""A typed client of the API: over TCP (with TLS or without) or the Unix socket; blocking, on the
+standard library alone.
 
 Answers are of the contract's types; fields that this version does not know are ignored.
 """
@@ -44,7 +45,9 @@ class Refused(IrqbalError):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where the daemon is: a Unix socket's path, or host and port, with TLS or without (`ca`: a file with who signed it)."""
+    """Where the daemon is: a Unix socket's path, or host and port, with TLS or without (`ca`: a
+    file with who signed it).
+    """
 
     host: str = ""
     port: int = 0
@@ -79,31 +82,51 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Client:
-    """One daemon, or with `on`, one host of a central server. A connection a request: commands are short.
+    """One daemon, or with `on`, one host of a central server. A connection a request: commands are
+    short.
 
-    `fallback` finds a token for a request that was refused for want of one (401: nothing was done), which is then sent again.
+    `fallback` finds a token for a request that was refused for want of one (401: nothing was done),
+    which is then sent again.
     """
 
     def __init__(
-        self, target: Target, token: str = "", timeout: float = TIMEOUT, on: str = "", fallback: Callable[[], str] | None = None
+        self,
+        target: Target,
+        token: str = "",
+        timeout: float = TIMEOUT,
+        on: str = "",
+        fallback: Callable[[], str] | None = None,
     ) -> None:
         self.target, self.on = target, on
         self._token, self._timeout, self._fallback = token, timeout, fallback
 
     def ask(
-        self, name: str, kind: type[T], path: Mapping[str, str] | None = None, query: Mapping[str, object] | None = None,
+        self,
+        name: str,
+        kind: type[T],
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
         body: object = None,
-    ) -> T:  # fmt: skip
+    ) -> T:
         """Ask a route of the contract by its name. Raises Unreachable or Refused."""
         return self.read(self.fetch(name, path, query, body), kind)
 
     def fetch(
-        self, name: str, path: Mapping[str, str] | None = None, query: Mapping[str, object] | None = None, body: object = None
+        self,
+        name: str,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
+        body: object = None,
     ) -> bytes:
         """The answer as it came. Raises Unreachable or Refused."""
         asked = (_ROUTES[name], path or {}, query or {}, body)
         status, data = self._exchange(*asked, self._token)
-        if status == 401 and not self._token and self._fallback is not None and (token := self._fallback()):
+        if (
+            status == 401
+            and not self._token
+            and self._fallback is not None
+            and (token := self._fallback())
+        ):
             again, other = self._exchange(*asked, token)
             # A token that is not this daemon's: the first answer says more.
             status, data = (again, other) if again != 401 else (status, data)
@@ -116,14 +139,18 @@ class Client:
         try:
             return from_json(data, kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Unreadable(f"what answers at {self.target} is not irqbal, or of another major version: {error}") from error
+            raise Unreadable(
+                f"what answers at {self.target} is not irqbal, or of another major version: {error}"
+            ) from error
 
     def text(self, name: str) -> str:
         """A route that does not answer JSON. Raises Unreachable or Refused."""
         return self.fetch(name).decode("utf-8", "replace")
 
     def events(self) -> Iterator[bytes]:
-        """Listen now, and get the data of each cycle's event as it comes; ends when the daemon does. Raises Unreachable or Refused."""
+        """Listen now, and get the data of each cycle's event as it comes; ends when the daemon
+        does. Raises Unreachable or Refused.
+        """
         # The server says "still here" more often than that.
         connection = self._connect(max(self._timeout, 60.0))
         try:
@@ -135,7 +162,9 @@ class Client:
             raise self._unreachable(error) from error
         return self._data_of(connection, answer)
 
-    def _data_of(self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    def _data_of(
+        self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse
+    ) -> Iterator[bytes]:
         event = b""
         try:
             for line in answer:
@@ -151,7 +180,12 @@ class Client:
             connection.close()
 
     def _exchange(
-        self, route: Route, path: Mapping[str, str], query: Mapping[str, object], body: object, token: str
+        self,
+        route: Route,
+        path: Mapping[str, str],
+        query: Mapping[str, object],
+        body: object,
+        token: str,
     ) -> tuple[int, bytes]:
         connection = self._connect(self._timeout)
         try:
@@ -163,9 +197,14 @@ class Client:
             connection.close()
 
     def _send(
-        self, connection: http.client.HTTPConnection, route: Route, path: Mapping[str, str], query: Mapping[str, object], body: object,
+        self,
+        connection: http.client.HTTPConnection,
+        route: Route,
+        path: Mapping[str, str],
+        query: Mapping[str, object],
+        body: object,
         token: str,
-    ) -> http.client.HTTPResponse:  # fmt: skip
+    ) -> http.client.HTTPResponse:
         template = route.path
         if self.on and route.below_host is not None:
             template, path = route.below_host, {**path, "host": self.on}
@@ -177,7 +216,9 @@ class Client:
         data = None
         if body is not None:
             data, headers["Content-Type"] = to_json(body), "application/json"
-        connection.request(route.method, where + (f"?{urlencode(given)}" if given else ""), data, headers)
+        connection.request(
+            route.method, where + (f"?{urlencode(given)}" if given else ""), data, headers
+        )
         return connection.getresponse()
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
@@ -189,8 +230,12 @@ class Client:
         try:
             context = ssl.create_default_context(cafile=target.ca or None)
         except (OSError, ssl.SSLError) as error:
-            raise Unreachable(f"the file {target.ca} cannot be used to check the server: {error}") from error
-        return http.client.HTTPSConnection(target.host, target.port, timeout=timeout, context=context)
+            raise Unreachable(
+                f"the file {target.ca} cannot be used to check the server: {error}"
+            ) from error
+        return http.client.HTTPSConnection(
+            target.host, target.port, timeout=timeout, context=context
+        )
 
     def _unreachable(self, error: Exception) -> Unreachable:
         return Unreachable(f"the daemon at {self.target} does not answer: {self._said(error)}")
@@ -198,21 +243,30 @@ class Client:
     def _said(self, error: Exception) -> str:
         """What went wrong, and what it mostly means."""
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({error.verify_message}); --ca names the file of who signed it"
+            return (
+                f"its certificate is not trusted ({error.verify_message}); --ca names the file "
+                "of who signed it"
+            )
         if isinstance(error, ssl.SSLError):
             return f"no TLS there ({error.reason or error}); is it plain HTTP?"
         if isinstance(error, TimeoutError):
             return f"nothing came within {self._timeout:g} s"
         if isinstance(error, ConnectionResetError | http.client.BadStatusLine):
-            return "it closed the connection without an answer" + ("" if self.target.tls or self.target.path else "; does it want --tls?")
+            return "it closed the connection without an answer" + (
+                "" if self.target.tls or self.target.path else "; does it want --tls?"
+            )
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
     def _refusal(self, status: int, data: bytes) -> IrqbalError:
         try:
             return Refused(status, from_json(data, ErrorBody).error)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            said = data[:200].decode("utf-8", "replace").strip() or http.client.responses.get(status, "")
-            return Unreachable(f"what answers at {self.target} is not irqbal: it said {status}: {said}")
+            said = data[:200].decode("utf-8", "replace").strip() or http.client.responses.get(
+                status, ""
+            )
+            return Unreachable(
+                f"what answers at {self.target} is not irqbal: it said {status}: {said}"
+            )
 
 
 def _query_text(value: object) -> str:

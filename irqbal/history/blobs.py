@@ -1,8 +1,10 @@
-"""A sample's values as bytes: a number for each series of an append-only dictionary, deflated. Pure.
+"""A sample's values as bytes: a number for each series of an append-only dictionary, deflated.
+Pure.
 
-Numbers stand in the dictionary's order, so that a series is one index; what did not happen is a zero, and zeros cost next to nothing.
-All their lowest bytes come first, then all the next ones, and so on: the high bytes, mostly alike, deflate to little, which saves a
-quarter of the room and half the time.
+Numbers stand in the dictionary's order, so that a series is one index; what did not happen is a
+zero, and zeros cost next to nothing. All their lowest bytes come first, then all the next ones, and
+so on: the high bytes, mostly alike, deflate to little, which saves a quarter of the room and half
+the time.
 """
 
 from __future__ import annotations
@@ -30,11 +32,15 @@ def pack_dense(dense: Sequence[int]) -> bytes:
     if sys.byteorder == "big":
         numbers.byteswap()
     data = numbers.tobytes()
-    return kind + zlib.compress(b"".join([data[plane :: numbers.itemsize] for plane in range(numbers.itemsize)]), 1)
+    return kind + zlib.compress(
+        b"".join([data[plane :: numbers.itemsize] for plane in range(numbers.itemsize)]), 1
+    )
 
 
 def unpack(blob: bytes) -> array[int]:
-    """The numbers; later series than it knows are not in it. Raises ValueError if this is no such blob."""
+    """The numbers; later series than it knows are not in it. Raises ValueError if this is no such
+    blob.
+    """
     kind = blob[:1]
     if kind not in (_NARROW, _WIDE):
         raise ValueError("not a sample's blob")

@@ -1,4 +1,6 @@
-"""From a cycle's record to the decisions that are kept. Pure, but for remembering what was said already."""
+"""From a cycle's record to the decisions that are kept. Pure, but for remembering what was said
+already.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _PASSING = frozenset({"cooldown", "budget"})
 
 
 class Decided:
-    """A refusal is recorded when it begins, and hourly while it stands: not in each of 8640 cycles a day."""
+    """A refusal is recorded when it begins, and hourly while it stands: not in each of 8640 cycles
+    a day.
+    """
 
     def __init__(self, boot: str) -> None:
         self._boot = boot
@@ -30,24 +34,52 @@ class Decided:
             identity, name = ("", "") if irq is None else (irq.identity, irq.action)
             found.append(
                 Decision(
-                    0, self._boot, wall, cycle, "drift", identity, number, name,
-                    after="" if irq is None else str(irq.affinity), reason="somebody else changed the mask",
+                    0,
+                    self._boot,
+                    wall,
+                    cycle,
+                    "drift",
+                    identity,
+                    number,
+                    name,
+                    after="" if irq is None else str(irq.affinity),
+                    reason="somebody else changed the mask",
                 )
             )
         for failure in record.plan.failures:
             found.append(
-                Decision(0, self._boot, wall, cycle, "failure", policy=failure.policy, code=failure.code, reason=failure.reason)
+                Decision(
+                    0,
+                    self._boot,
+                    wall,
+                    cycle,
+                    "failure",
+                    policy=failure.policy,
+                    code=failure.code,
+                    reason=failure.reason,
+                )
             )
         for refusal in record.plan.refused:
             irq = None if refusal.irq is None else snapshot.irq_by_number.get(refusal.irq)
             reason = f"{refusal.reason}; {refusal.advice}" if refusal.advice else refusal.reason
             identity = "" if irq is None else irq.identity
-            if refusal.code in _PASSING or not self._news(f"{identity} {refusal.policy} {refusal.code} {reason}", wall):
+            if refusal.code in _PASSING or not self._news(
+                f"{identity} {refusal.policy} {refusal.code} {reason}", wall
+            ):
                 continue
             name = "" if irq is None else irq.action
             found.append(
                 Decision(
-                    0, self._boot, wall, cycle, "refusal", identity, refusal.irq, name, refusal.policy, refusal.code,
+                    0,
+                    self._boot,
+                    wall,
+                    cycle,
+                    "refusal",
+                    identity,
+                    refusal.irq,
+                    name,
+                    refusal.policy,
+                    refusal.code,
                     reason=reason,
                 )
             )
@@ -59,13 +91,27 @@ class Decided:
         for move in record.plan.moves:
             outcome = outcomes.get(move.identity)
             result = "" if outcome is None else outcome.detail or outcome.result
-            if record.dry_run and not self._news(f"{move.identity} {move.after} dry run", record.wall):
+            if record.dry_run and not self._news(
+                f"{move.identity} {move.after} dry run", record.wall
+            ):
                 continue
             irq = snapshot.irq_by_number.get(move.irq)
             found.append(
                 Decision(
-                    0, self._boot, record.wall, record.cycle, "move", move.identity, move.irq, "" if irq is None else irq.action,
-                    move.policy, move.cause, str(move.before), str(move.after), result, move.reason,
+                    0,
+                    self._boot,
+                    record.wall,
+                    record.cycle,
+                    "move",
+                    move.identity,
+                    move.irq,
+                    "" if irq is None else irq.action,
+                    move.policy,
+                    move.cause,
+                    str(move.before),
+                    str(move.after),
+                    result,
+                    move.reason,
                 )
             )
         return found
@@ -76,22 +122,43 @@ class Decided:
         for setting in record.plan.steering:
             outcome = outcomes.get(setting.identity)
             result = "" if outcome is None else outcome.detail or outcome.result
-            if record.dry_run and not self._news(f"{setting.identity} {setting.after} dry run", record.wall):
+            if record.dry_run and not self._news(
+                f"{setting.identity} {setting.after} dry run", record.wall
+            ):
                 continue
             found.append(
                 Decision(
-                    0, self._boot, record.wall, record.cycle, "steering", setting.identity, policy=setting.policy,
-                    before=setting.before, after=setting.after, result=result, reason=setting.reason,
+                    0,
+                    self._boot,
+                    record.wall,
+                    record.cycle,
+                    "steering",
+                    setting.identity,
+                    policy=setting.policy,
+                    before=setting.before,
+                    after=setting.after,
+                    result=result,
+                    reason=setting.reason,
                 )
             )
         default = record.plan.default
-        if default is not None and (not record.dry_run or self._news(f"default {default.after}", record.wall)):
+        if default is not None and (
+            not record.dry_run or self._news(f"default {default.after}", record.wall)
+        ):
             outcome = outcomes.get("default_smp_affinity")
             found.append(
                 Decision(
-                    0, self._boot, record.wall, record.cycle, "default", "default_smp_affinity", policy=default.policy,
-                    before=str(default.before), after=str(default.after),
-                    result="" if outcome is None else outcome.detail or outcome.result, reason=default.reason,
+                    0,
+                    self._boot,
+                    record.wall,
+                    record.cycle,
+                    "default",
+                    "default_smp_affinity",
+                    policy=default.policy,
+                    before=str(default.before),
+                    after=str(default.after),
+                    result="" if outcome is None else outcome.detail or outcome.result,
+                    reason=default.reason,
                 )
             )
         return found

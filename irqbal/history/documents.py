@@ -1,16 +1,20 @@
 """Samples and decisions as MongoDB documents, and back. Pure: no driver, no connection.
 
-    samples    {_id: "host/boot/sequence", host, boot, sequence, time, wall, seconds, layout, irqs: {"24": {"0": 17}}, cpus: {"0": 17},
-                others: [{irq: identity, counts: {"0": 17}}], rows: {LOC: {"0": 250}}, softirqs, softnet, times, states: […]}
+    samples    {_id: "host/boot/sequence", host, boot, sequence, time, wall, seconds, layout, irqs:
+    {"24": {"0": 17}}, cpus: {"0": 17},
+                others: [{irq: identity, counts: {"0": 17}}], rows: {LOC: {"0": 250}}, softirqs,
+                softnet, times, states: […]}
     decisions  {_id: "host/boot/sequence", host, time, and the decision's fields that are not empty}
-    layouts    {_id: "host/hash", host, time, names: {"24": identity}}: whose numbers the samples' are
+    layouts    {_id: "host/hash", host, time, names: {"24": identity}}: whose numbers the samples'
+    are
     hosts      {_id: host, time, states: […]}: every IRQ of a host as last seen
 
 `told.py` has two more, which say how a host is now.
 
-`time` is the end of the interval as a date (milliseconds), for queries, sharding and expiry; `wall` the same as it was recorded.
-`cpus` are the sums of all IRQs by CPU: a chart of a day needs no more. `others` are IRQs that have no number of their own in the layout:
-freed ones whose number was handed on within the interval.
+`time` is the end of the interval as a date (milliseconds), for queries, sharding and expiry; `wall`
+the same as it was recorded. `cpus` are the sums of all IRQs by CPU: a chart of a day needs no more.
+`others` are IRQs that have no number of their own in the layout: freed ones whose number was handed
+on within the interval.
 """
 
 from __future__ import annotations
@@ -24,7 +28,13 @@ import msgspec
 
 from irqbal.history.samples import Decision, Kind, Sample, Series, State
 
-FIELDS: dict[Kind, str] = {"irq": "irqs", "row": "rows", "softirq": "softirqs", "softnet": "softnet", "time": "times"}
+FIELDS: dict[Kind, str] = {
+    "irq": "irqs",
+    "row": "rows",
+    "softirq": "softirqs",
+    "softnet": "softnet",
+    "time": "times",
+}
 Document = dict[str, Any]
 
 _EARLIEST, _LATEST = 0.0, 253402300799.0
@@ -32,7 +42,11 @@ _EARLIEST, _LATEST = 0.0, 253402300799.0
 
 
 _DEFAULTS: dict[type, Document] = {
-    kind: {field.name: field.default for field in msgspec.structs.fields(kind) if field.default is not msgspec.NODEFAULT}
+    kind: {
+        field.name: field.default
+        for field in msgspec.structs.fields(kind)
+        if field.default is not msgspec.NODEFAULT
+    }
     for kind in (State, Decision)
 }
 
@@ -46,13 +60,16 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 class Numbering:
-    """Follows the IRQs' numbers through the states that samples carry. `layout` is what holds for the next sample."""
+    """Follows the IRQs' numbers through the states that samples carry. `layout` is what holds for
+    the next sample.
+    """
 
     def __init__(self, host: str, states: Iterable[State] = ()) -> None:
         self._host = host
         self._names: dict[str, str] = {}
         self._layout: Layout | None = None
-        # A freed IRQ still has counts in samples that wait; it keeps its number unless a living one has it now.
+        # A freed IRQ still has counts in samples that wait; it keeps its number unless a living one
+        # has it now.
         for state in sorted(states, key=lambda state: not state.gone):
             self._names[str(state.number)] = state.identity
 
@@ -78,11 +95,17 @@ class Numbering:
 
     @property
     def layout(self) -> Layout:
-        """The numbers as they stand; the id follows from them, so that writing it again is harmless."""
+        """The numbers as they stand; the id follows from them, so that writing it again is
+        harmless.
+        """
         if self._layout is None:
             names = dict(sorted(self._names.items()))
             digest = hashlib.sha256(msgspec.json.encode([self._host, names])).hexdigest()[:24]
-            self._layout = Layout(f"{self._host}/{digest}", names, {identity: number for number, identity in names.items()})
+            self._layout = Layout(
+                f"{self._host}/{digest}",
+                names,
+                {identity: number for number, identity in names.items()},
+            )
         return self._layout
 
 
@@ -99,9 +122,15 @@ def record_id(host: str, record: Sample | Decision) -> str:
 def sample_document(host: str, sample: Sample, layout: Layout) -> Document:
     """One document a sample, counts nested by line and CPU."""
     document: Document = {
-        "_id": record_id(host, sample), "host": host, "boot": sample.boot, "sequence": sample.sequence,
-        "time": date(sample.wall), "wall": sample.wall, "seconds": sample.seconds, "layout": layout.id,
-    }  # fmt: skip
+        "_id": record_id(host, sample),
+        "host": host,
+        "boot": sample.boot,
+        "sequence": sample.sequence,
+        "time": date(sample.wall),
+        "wall": sample.wall,
+        "seconds": sample.seconds,
+        "layout": layout.id,
+    }
     groups: dict[Kind, dict[str, dict[str, int]]] = {kind: {} for kind in FIELDS}
     others: dict[str, dict[str, int]] = {}
     lines: dict[tuple[Kind, str], dict[str, int]] = {}
@@ -133,17 +162,27 @@ def sample_of(document: Mapping[str, Any], names: Mapping[str, str]) -> Sample:
     """The sample as it was recorded; `names` are its layout's."""
     values: dict[Series, int] = {}
     for kind, field in FIELDS.items():
-        lines = irqs_of(document, names) if kind == "irq" else ((unescape(key), line) for key, line in document.get(field, {}).items())
+        lines = (
+            irqs_of(document, names)
+            if kind == "irq"
+            else ((unescape(key), line) for key, line in document.get(field, {}).items())
+        )
         for name, line in lines:
             for cpu, count in line.items():
                 values[Series(kind, name, int(cpu))] = int(count)
     return Sample(
-        sequence=int(document["sequence"]), boot=document["boot"], wall=document["wall"], seconds=document["seconds"],
-        values=values, states=states_of(document),
-    )  # fmt: skip
+        sequence=int(document["sequence"]),
+        boot=document["boot"],
+        wall=document["wall"],
+        seconds=document["seconds"],
+        values=values,
+        states=states_of(document),
+    )
 
 
-def irqs_of(document: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, int]]]:
+def irqs_of(
+    document: Mapping[str, Any], names: Mapping[str, str]
+) -> Iterator[tuple[str, Mapping[str, int]]]:
     """(identity, counts by CPU) of each IRQ in a sample's document."""
     for key, line in document.get("irqs", {}).items():
         yield names.get(key, key), line
@@ -168,16 +207,25 @@ def states_of(document: Mapping[str, Any]) -> tuple[State, ...]:
 
 def decision_document(host: str, decision: Decision) -> Document:
     """A decision with a date; empty fields are left out."""
-    return {"_id": record_id(host, decision), "host": host, "time": date(decision.wall)} | _filled(decision)
+    return {"_id": record_id(host, decision), "host": host, "time": date(decision.wall)} | _filled(
+        decision
+    )
 
 
 def decision_of(document: Mapping[str, Any]) -> Decision:
     """The decision as it was recorded."""
-    return msgspec.convert(_plain({key: value for key, value in document.items() if key in Decision.__struct_fields__}), Decision)
+    return msgspec.convert(
+        _plain(
+            {key: value for key, value in document.items() if key in Decision.__struct_fields__}
+        ),
+        Decision,
+    )
 
 
 def escape(name: str) -> str:
-    """A name as a key: dots, a leading dollar and NUL cannot be queried, or written, as they are."""
+    """A name as a key: dots, a leading dollar and NUL cannot be queried, or written, as they
+    are.
+    """
     text = name.replace("%", "%25").replace(".", "%2E").replace("\0", "%00")
     return "%24" + text[1:] if text.startswith("$") else text or "%"
 
@@ -192,9 +240,16 @@ def unescape(key: str) -> str:
 def _filled(record: State | Decision) -> Document:
     """The fields that differ from their defaults."""
     defaults = _DEFAULTS[type(record)]
-    return {key: value for key, value in msgspec.structs.asdict(record).items() if key not in defaults or value != defaults[key]}
+    return {
+        key: value
+        for key, value in msgspec.structs.asdict(record).items()
+        if key not in defaults or value != defaults[key]
+    }
 
 
 def _plain(document: Mapping[str, Any]) -> Document:
     """Drivers read 64-bit numbers as a subclass of int."""
-    return {key: int(value) if isinstance(value, int) and not isinstance(value, bool) else value for key, value in document.items()}
+    return {
+        key: int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        for key, value in document.items()
+    }

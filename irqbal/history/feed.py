@@ -1,4 +1,6 @@
-"""From the loop to the history thread: handing over never waits, and what a stuck disk leaves behind is bounded."""
+"""From the loop to the history thread: handing over never waits, and what a stuck disk leaves
+behind is bounded.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ class Feed:
     async def _drain(self) -> None:
         while self._waiting:
             item = self._waiting.pop(0)
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._keeper.record, *item)
+            await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._keeper.record, *item
+            )
 
     async def close(self) -> None:
         """Let what waits be written, and close the history."""

@@ -1,7 +1,8 @@
-"""Between the daemon and its history: nothing here ever raises, waits for long, or grows without bound.
+"""Between the daemon and its history: nothing here ever raises, waits for long, or grows without
+bound.
 
-Samples and decisions that cannot be stored now (a full disk) wait in memory, oldest first; what does not fit is dropped and counted.
-All methods belong to the history thread.
+Samples and decisions that cannot be stored now (a full disk) wait in memory, oldest first; what
+does not fit is dropped and counted. All methods belong to the history thread.
 """
 
 from __future__ import annotations
@@ -52,7 +53,13 @@ class Keeper:
         self._bound()
         try:
             self._flush()
-            now = decisions[-1].wall if recorded is None and decisions else recorded.wall if recorded is not None else 0.0
+            now = (
+                decisions[-1].wall
+                if recorded is None and decisions
+                else recorded.wall
+                if recorded is not None
+                else 0.0
+            )
             if self._store is not None and abs(now - self._pruned) > PRUNE_EVERY and now:
                 self._pruned = now
                 self._store.prune(now)
@@ -60,7 +67,10 @@ class Keeper:
             self._failed(error)
         else:
             if self._trouble:
-                log.warning("the history is written again; %d samples or decisions were lost meanwhile", self.dropped)
+                log.warning(
+                    "the history is written again; %d samples or decisions were lost meanwhile",
+                    self.dropped,
+                )
                 self._trouble = ""
 
     @property
@@ -75,7 +85,9 @@ class Keeper:
         return [] if self._store is None else self._store.pending(max_bytes, max_items)
 
     def mark_shipped(self, sequences: Sequence[int]) -> None:
-        """These arrived for good. Raises sqlite3.Error; they are shipped again then, which doubles nothing."""
+        """These arrived for good. Raises sqlite3.Error; they are shipped again then, which doubles
+        nothing.
+        """
         if self._store is not None:
             self._store.mark_shipped(sequences)
 
@@ -96,7 +108,11 @@ class Keeper:
         try:
             self._flush()
         except (sqlite3.Error, HistoryError) as error:
-            log.error("the history could not be written (%s): %d samples or decisions are lost", error, self.waiting())
+            log.error(
+                "the history could not be written (%s): %d samples or decisions are lost",
+                error,
+                self.waiting(),
+            )
         if self._store is not None:
             self._store.close()
             self._store = None
@@ -112,14 +128,21 @@ class Keeper:
             boot, recorded = self._samples[0]
             number = self._store.next_sequence()
             self._store.add_sample(
-                Sample(number, boot, recorded.wall, recorded.seconds, recorded.values, recorded.states)
+                Sample(
+                    number, boot, recorded.wall, recorded.seconds, recorded.values, recorded.states
+                )
             )
             self._samples.popleft()
             self._values -= len(recorded.values) + 50
         while self._decisions:
             batch = list(self._decisions)[:500]
             first = self._store.next_sequence()
-            self._store.add_decisions([msgspec.structs.replace(item, sequence=first + at) for at, item in enumerate(batch)])
+            self._store.add_decisions(
+                [
+                    msgspec.structs.replace(item, sequence=first + at)
+                    for at, item in enumerate(batch)
+                ]
+            )
             for _ in batch:
                 self._decisions.popleft()
 
@@ -133,15 +156,26 @@ class Keeper:
             self._decisions.popleft()
             self.dropped += 1
         if self.dropped > before:
-            log.error("the history cannot be written and memory for it is full: %d samples or decisions lost so far", self.dropped)
+            log.error(
+                "the history cannot be written and memory for it is full: %d samples or decisions "
+                "lost so far",
+                self.dropped,
+            )
 
     def _failed(self, error: Exception) -> None:
         text = str(error)
         if text != self._trouble:
             self._trouble = text
             waiting = self.waiting()
-            log.error("the history cannot be written (%s); %d samples or decisions wait in memory, balancing goes on", error, waiting)
-        damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+            log.error(
+                "the history cannot be written (%s); %d samples or decisions wait in memory, "
+                "balancing goes on",
+                error,
+                waiting,
+            )
+        damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
+            error, sqlite3.OperationalError
+        )
         damaged = damaged or "malformed" in text or "not a database" in text
         if damaged and isinstance(error, sqlite3.DatabaseError) and self._store is not None:
             try:

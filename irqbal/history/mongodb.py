@@ -1,10 +1,14 @@
-"""Ships the history to MongoDB, for many hosts together, and reads it back. The SQLite file is the outbox.
+"""Ships the history to MongoDB, for many hosts together, and reads it back. The SQLite file is the
+outbox.
 
-What happens when: a batch is read and turned into documents on the history thread; layouts are written, then samples and decisions,
-each acknowledged by a majority and on disk; only then the batch is marked in SQLite. Ids follow from the records, so whatever breaks
-in between is shipped again and nothing is doubled. No more than one batch is held in memory, however long MongoDB is away.
+What happens when: a batch is read and turned into documents on the history thread; layouts are
+written, then samples and decisions, each acknowledged by a majority and on disk; only then the
+batch is marked in SQLite. Ids follow from the records, so whatever breaks in between is shipped
+again and nothing is doubled. No more than one batch is held in memory, however long MongoDB is
+away.
 
-This module needs pymongo (4.9 or later: the extra `mongodb`), and is imported only where MongoDB is configured.
+This module needs pymongo (4.9 or later: the extra `mongodb`), and is imported only where MongoDB is
+configured.
 """
 
 from __future__ import annotations
@@ -84,7 +88,9 @@ Run = Callable[..., Awaitable[Any]]
 
 
 class Status(msgspec.Struct):
-    """How shipping goes. `shipped` and `refused` count since the start; a refused record stays in the local history alone."""
+    """How shipping goes. `shipped` and `refused` count since the start; a refused record stays in
+    the local history alone.
+    """
 
     connected: bool = False
     backlog: int = 0
@@ -106,7 +112,9 @@ class Batch(msgspec.Struct):
     size: int = 0
 
 
-def prepare(outbox: Outbox, host: str, known: Numbering | None, with_host: bool, told: Told | None = None) -> Batch | None:
+def prepare(
+    outbox: Outbox, host: str, known: Numbering | None, with_host: bool, told: Told | None = None
+) -> Batch | None:
     """The next batch; None if nothing waits. Blocks; to be called on the history thread."""
     items = outbox.pending(MAX_BATCH, MAX_ITEMS)
     if not items:
@@ -130,11 +138,18 @@ def _add(batch: Batch, host: str, item: Sample | Decision) -> bool:
         layout = batch.numbering.layout
     raw, refused = b"", ""
     try:
-        raw = bson.encode(sample_document(host, item, layout) if isinstance(item, Sample) and layout else _decision(host, item))
+        raw = bson.encode(
+            sample_document(host, item, layout)
+            if isinstance(item, Sample) and layout
+            else _decision(host, item)
+        )
         if len(raw) > MAX_DOCUMENT:
             raise InvalidDocument(f"{len(raw)} bytes are more than MongoDB takes as one document")
     except (InvalidDocument, OverflowError, UnicodeError) as error:
-        raw, refused = b"", f"record {item.sequence} of boot {item.boot} cannot be a document: {error}"
+        raw, refused = (
+            b"",
+            f"record {item.sequence} of boot {item.boot} cannot be a document: {error}",
+        )
     if batch.sequences and batch.size + len(raw) > MAX_BATCH:
         return False
     if raw:
@@ -151,11 +166,15 @@ def _add(batch: Batch, host: str, item: Sample | Decision) -> bool:
 
 
 def _told(host: str, told: Told | None) -> dict[str, bytes]:
-    """What the host tells of itself, by collection; nothing where it cannot be said: records must not wait for it."""
+    """What the host tells of itself, by collection; nothing where it cannot be said: records must
+    not wait for it.
+    """
     if told is None:
         return {}
     try:
-        return {name: bson.encode(document) for name, document in told_documents(host, told).items()}
+        return {
+            name: bson.encode(document) for name, document in told_documents(host, told).items()
+        }
     except (InvalidDocument, OverflowError, TypeError, ValueError) as error:
         log.error("MongoDB: the host's state cannot be told: %s", error)
         return {}
@@ -209,7 +228,8 @@ class Shipper:
                     self._done()
                     _heed_cancelling()
                     await self._rest()
-                # A broad catch: whatever the driver, the network or a full disk come up with, records wait and are shipped later.
+                # A broad catch: whatever the driver, the network or a full disk come up with,
+                # records wait and are shipped later.
                 except Exception as error:
                     await self._failed(error)
                     if client is not None and not isinstance(error, PyMongoError):
@@ -233,7 +253,9 @@ class Shipper:
             await self._ensure(database)
         today = int(time.time()) // DAY
         told = self._told
-        batch = await self._run(prepare, self._outbox, self._host, self._numbering, today != self._host_day, told)
+        batch = await self._run(
+            prepare, self._outbox, self._host, self._numbering, today != self._host_day, told
+        )
         if batch is None:
             await self._look()
             return False
@@ -247,7 +269,9 @@ class Shipper:
             self._host_day = today
         for name, raw in batch.told.items():
             collection = database.get_collection(name, write_concern=SURE)
-            before = await collection.find_one_and_replace({"_id": self._host}, RawBSONDocument(raw), {"wall": 1}, upsert=True)
+            before = await collection.find_one_and_replace(
+                {"_id": self._host}, RawBSONDocument(raw), {"wall": 1}, upsert=True
+            )
             if name == "fleet" and told is not None:
                 self._beware(told.wall, before)
         self._told = None if self._told is told else self._told
@@ -263,34 +287,63 @@ class Shipper:
         return True
 
     def _beware(self, wall: float, before: Document | None) -> None:
-        """Once this host told something, whatever else is found in its place was told by another one of the same name."""
-        if self._walls and before is not None and before.get("wall") not in self._walls and not self._doubled:
+        """Once this host told something, whatever else is found in its place was told by another
+        one of the same name.
+        """
+        if (
+            self._walls
+            and before is not None
+            and before.get("wall") not in self._walls
+            and not self._doubled
+        ):
             self._doubled = True
-            log.error("MongoDB: another host ships as %s, too: there the two become one; give one of them another host name", self._host)
+            log.error(
+                "MongoDB: another host ships as %s, too: there the two become one; give one of "
+                "them another host name",
+                self._host,
+            )
         self._walls = (*self._walls[-7:], wall)
 
     async def _write_layouts(self, database: AsyncDatabase[Any], batch: Batch, today: int) -> None:
         """Layouts expire like samples: each is written again on every day on which it is used."""
-        missing = [layout for layout in batch.layouts.values() if self._written.get(layout.id) != today]
+        missing = [
+            layout for layout in batch.layouts.values() if self._written.get(layout.id) != today
+        ]
         if not missing:
             return
         now = date(time.time())
         layouts = database.get_collection("layouts", write_concern=SURE)
-        await layouts.bulk_write([
-            UpdateOne({"_id": layout.id}, {"$max": {"time": now}, "$setOnInsert": layout_document(self._host, layout)}, upsert=True)
-            for layout in missing
-        ], ordered=False)  # fmt: skip
-        self._written = {key: day for key, day in self._written.items() if day == today} if len(self._written) < 1000 else {}
+        await layouts.bulk_write(
+            [
+                UpdateOne(
+                    {"_id": layout.id},
+                    {"$max": {"time": now}, "$setOnInsert": layout_document(self._host, layout)},
+                    upsert=True,
+                )
+                for layout in missing
+            ],
+            ordered=False,
+        )
+        self._written = (
+            {key: day for key, day in self._written.items() if day == today}
+            if len(self._written) < 1000
+            else {}
+        )
         self._written |= {layout.id: today for layout in missing}
 
-    async def _insert(self, database: AsyncDatabase[Any], name: str, documents: Sequence[bytes]) -> None:
+    async def _insert(
+        self, database: AsyncDatabase[Any], name: str, documents: Sequence[bytes]
+    ) -> None:
         """Insert, or make sure that the very same records are there already.
 
-        A local history that was begun anew numbers its records from 1 again: those are other records under ids that are taken, and
-        get ids that tell them apart.
+        A local history that was begun anew numbers its records from 1 again: those are other
+        records under ids that are taken, and get ids that tell them apart.
         """
         collection = database.get_collection(name, write_concern=SURE)
-        taken = [bson.decode(documents[index]) for index in await _insert_new(collection, [RawBSONDocument(raw) for raw in documents])]
+        taken = [
+            bson.decode(documents[index])
+            for index in await _insert_new(collection, [RawBSONDocument(raw) for raw in documents])
+        ]
         if not taken:
             return
         ids = [document["_id"] for document in taken]
@@ -317,7 +370,10 @@ class Shipper:
         except OperationFailure as error:
             if error.code != UNAUTHORIZED:
                 raise
-            log.warning("MongoDB: no permission to make indexes or to change how long records are kept: %s", _short(error))
+            log.warning(
+                "MongoDB: no permission to make indexes or to change how long records are kept: %s",
+                _short(error),
+            )
         self._ensured = True
         self._written = {}
 
@@ -327,7 +383,9 @@ class Shipper:
         except OperationFailure as error:
             if error.code not in INDEX_CONFLICTS:
                 raise
-            await database.command("collMod", name, index={"keyPattern": {"time": 1}, "expireAfterSeconds": seconds})
+            await database.command(
+                "collMod", name, index={"keyPattern": {"time": 1}, "expireAfterSeconds": seconds}
+            )
 
     async def _look(self) -> None:
         self.status.backlog = await self._run(self._outbox.backlog)
@@ -335,7 +393,11 @@ class Shipper:
     def _done(self) -> None:
         """Nothing waits any more."""
         if self._away:
-            log.warning("MongoDB is back after %.0f s: %d records were shipped", time.monotonic() - self._since, self._caught_up)
+            log.warning(
+                "MongoDB is back after %.0f s: %d records were shipped",
+                time.monotonic() - self._since,
+                self._caught_up,
+            )
         elif not self.status.connected:
             log.info("MongoDB: connected, %d records were shipped", self._caught_up)
         self._away, self._caught_up = False, 0
@@ -353,7 +415,9 @@ class Shipper:
 
 
 def check(options: MongoOptions) -> None:
-    """Whether the driver will take these. Connects to nothing. Raises ConfigError with a sentence."""
+    """Whether the driver will take these. Connects to nothing. Raises ConfigError with a
+    sentence.
+    """
     settings(options)
     if options.url.startswith("mongodb://"):
         try:
@@ -363,21 +427,30 @@ def check(options: MongoOptions) -> None:
 
 
 async def _insert_new(collection: AsyncCollection[Any], documents: Sequence[Any]) -> list[int]:
-    """Insert; returns the places of documents whose id is taken. Raises PyMongoError if anything else went wrong."""
+    """Insert; returns the places of documents whose id is taken. Raises PyMongoError if anything
+    else went wrong.
+    """
     try:
         await collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
         details = error.details or {}
         errors = details.get("writeErrors", [])
-        if details.get("writeConcernErrors") or not errors or any(one.get("code") != DUPLICATE_KEY for one in errors):
+        if (
+            details.get("writeConcernErrors")
+            or not errors
+            or any(one.get("code") != DUPLICATE_KEY for one in errors)
+        ):
             raise
-        # A refused duplicate, too, is answered only after a majority holds what it met (or with a write concern error).
+        # A refused duplicate, too, is answered only after a majority holds what it met (or with a
+        # write concern error).
         return [one["index"] for one in errors]
     return []
 
 
 def _heed_cancelling() -> None:
-    """A cancellation that comes just as the driver's `wait_for` is met gets lost there (Python 3.11), but was counted."""
+    """A cancellation that comes just as the driver's `wait_for` is met gets lost there (Python
+    3.11), but was counted.
+    """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
@@ -394,5 +467,8 @@ def _short(error: Exception) -> str:
     if isinstance(error, BulkWriteError):
         details = error.details or {}
         errors = [*details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
-        return "; ".join(sorted({str(one.get("errmsg", "")) for one in errors}))[:300] or "a bulk write failed"
+        return (
+            "; ".join(sorted({str(one.get("errmsg", "")) for one in errors}))[:300]
+            or "a bulk write failed"
+        )
     return (str(error).split(", Timeout:")[0] or type(error).__name__)[:300]

@@ -1,4 +1,5 @@
-"""Reading a history back from MongoDB: for commands and central servers. Blocks; every query names a host and a time.
+"""Reading a history back from MongoDB: for commands and central servers. Blocks; every query names
+a host and a time.
 
 Needs pymongo, and is imported only where MongoDB is asked for.
 """
@@ -25,20 +26,29 @@ MAX_PROJECTED = 100
 MAX_LAYOUTS = 5000
 """Layouts that are remembered: a fleet has some of each host."""
 SUMS = {
-    "wall": 1, "seconds": 1, "layout": 1, "cpus": 1,
-    **{name: {"$cond": [{"$eq": [{"$type": "$cpus"}, "missing"]}, f"${name}", "$$REMOVE"]} for name in ("irqs", "others")},
-}  # fmt: skip
+    "wall": 1,
+    "seconds": 1,
+    "layout": 1,
+    "cpus": 1,
+    **{
+        name: {"$cond": [{"$eq": [{"$type": "$cpus"}, "missing"]}, f"${name}", "$$REMOVE"]}
+        for name in ("irqs", "others")
+    },
+}
 """What a line a CPU needs: the sums, and of samples that are too old to have them, the IRQs."""
 EDGE = 0.001
 """Dates hold milliseconds; what is found with this much more is then compared exactly."""
 
 
 class MongoStore:
-    """The histories of many hosts. `host` is meant where a query names none; empty: the only host that there is."""
+    """The histories of many hosts. `host` is meant where a query names none; empty: the only host
+    that there is.
+    """
 
     def __init__(self, options: MongoOptions | str, host: str = "", pool: int = 2) -> None:
-        """From the configuration, or a URL whose path names the database; `pool` connections at most. Raises ConfigError or
-        HistoryError with a sentence."""
+        """From the configuration, or a URL whose path names the database; `pool` connections at
+        most. Raises ConfigError or HistoryError with a sentence.
+        """
         if isinstance(options, str):
             try:
                 options = MongoOptions.of_url(options)
@@ -46,15 +56,22 @@ class MongoStore:
                 raise HistoryError(f"not a history's URL: {error}") from error
         self._shown = options.shown()
         with self._told():
-            self._client: MongoClient[Any] = MongoClient(**settings(options) | {"maxPoolSize": pool})
-        self._database = self._client.get_database(options.database, read_concern=ReadConcern("majority"))
+            self._client: MongoClient[Any] = MongoClient(
+                **settings(options) | {"maxPoolSize": pool}
+            )
+        self._database = self._client.get_database(
+            options.database, read_concern=ReadConcern("majority")
+        )
         self._host = host
         self._layouts: dict[str, dict[str, str]] = {}
 
     def hosts(self) -> list[str]:
         """Every host that ever shipped and is not expired."""
         with self._told():
-            return sorted(one["_id"] for one in self._database["hosts"].find({"time": {"$gte": date(0)}}, {"_id": 1}))
+            return sorted(
+                one["_id"]
+                for one in self._database["hosts"].find({"time": {"$gte": date(0)}}, {"_id": 1})
+            )
 
     def series(self, query: Query) -> list[Point]:
         """Counts by step; of a step's samples all that end within it. Raises HistoryError."""
@@ -82,14 +99,21 @@ class MongoStore:
             return []
         return [Point(start, seconds, counts) for start, (seconds, counts) in sorted(found.items())]
 
-    def decisions(self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = "") -> list[Decision]:
+    def decisions(
+        self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = ""
+    ) -> list[Decision]:
         """The newest decisions first. Raises HistoryError."""
         match: dict[str, Any] = self._bounds(self._named(host), start, end)
         match["wall"] = {"$gte": start, "$lt": end}
         if identity:
             match["identity"] = identity
         with self._told():
-            found = self._database["decisions"].find(match).sort([("time", -1), ("sequence", -1)]).limit(limit)
+            found = (
+                self._database["decisions"]
+                .find(match)
+                .sort([("time", -1), ("sequence", -1)])
+                .limit(limit)
+            )
             return [decision_of(document) for document in found]
 
     def irqs(self, host: str = "") -> list[State]:
@@ -123,9 +147,15 @@ class MongoStore:
     def _bounds(self, host: str, start: float, end: float) -> dict[str, Any]:
         return {"host": host, "time": {"$gte": date(start - EDGE), "$lte": date(end + EDGE)}}
 
-    def _find(self, host: str, start: float, end: float, projection: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+    def _find(
+        self, host: str, start: float, end: float, projection: Mapping[str, Any] | None
+    ) -> Iterator[Mapping[str, Any]]:
         with self._told():
-            cursor = self._database["samples"].find(self._bounds(host, start, end), projection).sort([("host", 1), ("time", 1)])
+            cursor = (
+                self._database["samples"]
+                .find(self._bounds(host, start, end), projection)
+                .sort([("host", 1), ("time", 1)])
+            )
             with contextlib.closing(cursor):
                 yield from cursor
 
@@ -142,7 +172,9 @@ class MongoStore:
         return names
 
     def _projection(self, host: str, identities: tuple[str, ...] | None) -> dict[str, Any] | None:
-        """What to ask for if a few IRQs are meant: the numbers that they ever had, and what had none."""
+        """What to ask for if a few IRQs are meant: the numbers that they ever had, and what had
+        none.
+        """
         base = {"wall": 1, "seconds": 1, "layout": 1, "others": 1}
         if identities is None:
             return base | {"irqs": 1}
@@ -164,7 +196,10 @@ class MongoStore:
         try:
             yield
         except PyMongoError as error:
-            raise HistoryError(f"the history at {self._shown} cannot be read: {str(error).split(', Timeout:')[0][:300]}") from error
+            raise HistoryError(
+                f"the history at {self._shown} cannot be read: "
+                f"{str(error).split(', Timeout:')[0][:300]}"
+            ) from error
 
 
 def _count(counts: dict[str, int], name: str, cells: Mapping[str, int], by_cpu: bool) -> None:

@@ -15,13 +15,23 @@ def open_store(url: str, state: Path, option: str = "--store") -> HistoryStore:
         try:
             from irqbal.history.mongodb import MongoStore
         except ImportError as error:
-            raise HistoryError(f"MongoDB needs pymongo ({error}): pip install 'irqbal[mongodb]'") from error
+            raise HistoryError(
+                f"MongoDB needs pymongo ({error}): pip install 'irqbal[mongodb]'"
+            ) from error
         return MongoStore(url)
     if "://" in url and not url.startswith("sqlite://"):
-        raise HistoryError(f"{url} is no history's URL: {option} takes mongodb://…, sqlite:///PATH or a file")
+        raise HistoryError(
+            f"{url} is no history's URL: {option} takes mongodb://…, sqlite:///PATH or a file"
+        )
     path = Path(url.removeprefix("sqlite://")) if url else state / FILE
     if not path.exists():
-        raise HistoryError(f"there is no history at {url or path}: the daemon writes it, unless it runs dry; {option} names another")
+        raise HistoryError(
+            f"there is no history at {url or path}: the daemon writes it, unless it runs dry; "
+            f"{option} names another"
+        )
     if not path.is_file():
-        raise HistoryError(f"{path} is no file: a history is one ({FILE} in the daemon's state folder), or mongodb://…")
+        raise HistoryError(
+            f"{path} is no file: a history is one ({FILE} in the daemon's state folder), or "
+            "mongodb://…"
+        )
     return SqliteHistory(path, read_only=True)

@@ -1,4 +1,6 @@
-"""From totals to samples: what was counted since the last reading, without spikes and without zeros where nothing is known. Pure."""
+"""From totals to samples: what was counted since the last reading, without spikes and without zeros
+where nothing is known. Pure.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class Recorder:
-    """Holds the last reading of one host. The first reading after a start only begins an interval: what was before is a gap."""
+    """Holds the last reading of one host. The first reading after a start only begins an interval:
+    what was before is a gap.
+    """
 
     def __init__(self) -> None:
         self._time: float | None = None
@@ -34,12 +38,22 @@ class Recorder:
         self._cpus: frozenset[int] = frozenset()
 
     def totals_of(self, identity: str) -> dict[int, int]:
-        """Interrupts of one IRQ by CPU, as of the last reading; empty for one that it did not have."""
-        counted = {series.cpu: total for series, total in self._totals.items() if series.kind == "irq" and series.name == identity}
-        return {**dict.fromkeys(sorted(self._cpus), 0), **counted} if identity in self._lives else {}
+        """Interrupts of one IRQ by CPU, as of the last reading; empty for one that it did not
+        have.
+        """
+        counted = {
+            series.cpu: total
+            for series, total in self._totals.items()
+            if series.kind == "irq" and series.name == identity
+        }
+        return (
+            {**dict.fromkeys(sorted(self._cpus), 0), **counted} if identity in self._lives else {}
+        )
 
     def take(self, counts: Counts, snapshot: Snapshot, wall: float) -> Recorded | None:
-        """The interval that ends with this reading, or None for the first. `wall` is seconds since the epoch."""
+        """The interval that ends with this reading, or None for the first. `wall` is seconds since
+        the epoch.
+        """
         last, cpus = self._time, self._cpus
         self._time, self._cpus = counts.time, counts.cpus
         renewed = self._meet(snapshot) if snapshot is not self._snapshot else frozenset[str]()
@@ -58,25 +72,40 @@ class Recorder:
         return Recorded(wall, seconds, values, changed)
 
     def _meet(self, snapshot: Snapshot) -> frozenset[str]:
-        """Other IRQs, or other lives of them: those that live anew. Who is gone is dropped: when one returns, it begins anew."""
+        """Other IRQs, or other lives of them: those that live anew. Who is gone is dropped: when
+        one returns, it begins anew.
+        """
         lives = {irq.identity: irq.generation for irq in snapshot.irqs}
         self._numbers = {irq.number: irq.identity for irq in snapshot.irqs}
         if lives == self._lives:
             return frozenset()
         # Another generation, or an IRQ that was not there before.
         renewed = frozenset(name for name, life in lives.items() if self._lives.get(name) != life)
-        for series in [series for series in self._totals if series.kind == "irq" and (series.name in renewed or series.name not in lives)]:
+        for series in [
+            series
+            for series in self._totals
+            if series.kind == "irq" and (series.name in renewed or series.name not in lives)
+        ]:
             del self._totals[series]
             if series.name not in lives:
                 self._series.pop((series.kind, series.name, series.cpu), None)
-        self._rows = {name: row for name, row in self._rows.items() if name in lives and name not in renewed}
+        self._rows = {
+            name: row for name, row in self._rows.items() if name in lives and name not in renewed
+        }
         self._lives = lives
         return renewed
 
     def _irqs(
-        self, counts: Counts, renewed: frozenset[str], cpus: frozenset[int], values: dict[Series, int], seconds: float = 1.0
+        self,
+        counts: Counts,
+        renewed: frozenset[str],
+        cpus: frozenset[int],
+        values: dict[Series, int],
+        seconds: float = 1.0,
     ) -> None:
-        """What IRQs counted since. A CPU that is offline has no column now; what it had counted is kept until it returns."""
+        """What IRQs counted since. A CPU that is offline has no column now; what it had counted is
+        kept until it returns.
+        """
         numbers, rows, totals = self._numbers, self._rows, self._totals
         for number, row in counts.irqs.items():
             identity = numbers.get(number)
@@ -91,16 +120,19 @@ class Recorder:
                 series = self._named("irq", identity, cpu)
                 then = totals.get(series)
                 totals[series] = total
-                # A life that began within the interval, or a cell that was nothing: all of it happened since. A CPU that is new says
-                # nothing yet.
+                # A life that began within the interval, or a cell that was nothing: all of it
+                # happened since. A CPU that is new says nothing yet.
                 since = total if anew or cpu in cpus else 0
                 if delta := since if then is None else _difference(series, then, total, seconds):
                     values[series] = delta
 
     def _others(self, counts: Counts, seconds: float, values: dict[Series, int]) -> None:
         others: tuple[tuple[Kind, dict[str, dict[int, int]]], ...] = (
-            ("row", counts.rows), ("softirq", counts.softirqs), ("softnet", counts.softnet), ("time", counts.times),
-        )  # fmt: skip
+            ("row", counts.rows),
+            ("softirq", counts.softirqs),
+            ("softnet", counts.softnet),
+            ("time", counts.times),
+        )
         totals = self._totals
         for kind, table in others:
             for name, row in table.items():
@@ -108,7 +140,11 @@ class Recorder:
                     series = self._named(kind, name, cpu)
                     then = totals.get(series)
                     totals[series] = total
-                    if then is not None and then != total and (delta := _difference(series, then, total, seconds)):
+                    if (
+                        then is not None
+                        and then != total
+                        and (delta := _difference(series, then, total, seconds))
+                    ):
                         values[series] = delta
 
     def _named(self, kind: Kind, name: str, cpu: int) -> Series:
@@ -121,16 +157,22 @@ class Recorder:
 
     def _changed(self, snapshot: Snapshot) -> tuple[State, ...]:
         states = {irq.identity: _state(irq) for irq in snapshot.irqs}
-        changed = [state for identity, state in states.items() if self._states.get(identity) != state]
+        changed = [
+            state for identity, state in states.items() if self._states.get(identity) != state
+        ]
         changed += [
-            msgspec.structs.replace(state, gone=True) for identity, state in self._states.items() if identity not in states
+            msgspec.structs.replace(state, gone=True)
+            for identity, state in self._states.items()
+            if identity not in states
         ]
         self._states = states
         return tuple(changed)
 
 
 def _difference(series: Series, then: int, total: int, seconds: float) -> int:
-    """Counts since; a u32 that wrapped goes on, one that was reset starts from nothing. Times are wide and only fall by rounding."""
+    """Counts since; a u32 that wrapped goes on, one that was reset starts from nothing. Times are
+    wide and only fall by rounding.
+    """
     if total >= then:
         return total - then
     if series.kind == "time":
@@ -140,4 +182,12 @@ def _difference(series: Series, then: int, total: int, seconds: float) -> int:
 
 def _state(irq: Irq) -> State:
     queue = "" if irq.queue is None else str(irq.queue)
-    return State(irq.identity, irq.number, irq.action, irq.device or "", queue, str(irq.affinity), str(irq.effective))
+    return State(
+        irq.identity,
+        irq.number,
+        irq.action,
+        irq.device or "",
+        queue,
+        str(irq.affinity),
+        str(irq.effective),
+    )

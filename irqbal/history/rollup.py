@@ -1,6 +1,8 @@
-"""Roll-ups: sums over 5 minutes and an hour, written as soon as a bucket is full, from what is in the file.
+"""Roll-ups: sums over 5 minutes and an hour, written as soon as a bucket is full, from what is in
+the file.
 
-Nothing is summed in memory alone: after a kill the buckets that were full are rolled up at the next start.
+Nothing is summed in memory alone: after a kill the buckets that were full are rolled up at the next
+start.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class Roller:
         if last is None:
             return
         self._open = bucket(last[0], STEPS[0])
-        newest = db.execute("SELECT max(start) FROM rollup WHERE step = ?", (STEPS[0],)).fetchone()[0]
+        newest = db.execute("SELECT max(start) FROM rollup WHERE step = ?", (STEPS[0],)).fetchone()[
+            0
+        ]
         since = -1 if newest is None else newest + STEPS[0]
         walls = db.execute("SELECT wall FROM sample WHERE wall > ?", (since,)).fetchall()
         for start in sorted({bucket(wall, STEPS[0]) for (wall,) in walls} - {self._open}):
@@ -45,18 +49,22 @@ class Roller:
 
 
 def roll(db: sqlite3.Connection, start: int) -> None:
-    """Sum a 5-minute bucket up from its samples, and then the hour that it belongs to from its 5-minute sums.
+    """Sum a 5-minute bucket up from its samples, and then the hour that it belongs to from its
+    5-minute sums.
 
-    A clock that was set back fills a bucket a second time: both times count, in counts and in seconds.
+    A clock that was set back fills a bucket a second time: both times count, in counts and in
+    seconds.
     """
     fine, coarse = STEPS
     rows = db.execute(
-        "SELECT seconds, counts FROM sample WHERE wall > ? AND wall <= ?", (start + 1e-6, start + fine + 1e-6)
+        "SELECT seconds, counts FROM sample WHERE wall > ? AND wall <= ?",
+        (start + 1e-6, start + fine + 1e-6),
     ).fetchall()
     _store(db, fine, start, rows)
     hour = start // coarse * coarse
     rows = db.execute(
-        "SELECT seconds, counts FROM rollup WHERE step = ? AND start >= ? AND start < ?", (fine, hour, hour + coarse)
+        "SELECT seconds, counts FROM rollup WHERE step = ? AND start >= ? AND start < ?",
+        (fine, hour, hour + coarse),
     ).fetchall()
     _store(db, coarse, hour, rows)
 
@@ -65,13 +73,21 @@ def _store(db: sqlite3.Connection, step: int, start: int, rows: list[tuple[float
     if not rows:
         return
     seconds, counts = sum_up(rows)
-    db.execute("INSERT OR REPLACE INTO rollup(step, start, seconds, counts) VALUES (?, ?, ?, ?)", (step, start, seconds, counts))
+    db.execute(
+        "INSERT OR REPLACE INTO rollup(step, start, seconds, counts) VALUES (?, ?, ?, ?)",
+        (step, start, seconds, counts),
+    )
 
 
 def sum_up(rows: list[tuple[float, bytes]]) -> tuple[float, bytes]:
     """Seconds and counts of several blobs together."""
     vectors = [blobs.unpack(blob) for _, blob in rows]
     length = max(len(vector) for vector in vectors)
-    padded = [vector if len(vector) == length else [*vector, *[0] * (length - len(vector))] for vector in vectors]
+    padded = [
+        vector if len(vector) == length else [*vector, *[0] * (length - len(vector))]
+        for vector in vectors
+    ]
     # zip and sum run in C: a column at a time over all samples of the bucket.
-    return sum(seconds for seconds, _ in rows), blobs.pack_dense([sum(column) for column in zip(*padded, strict=True)])
+    return sum(seconds for seconds, _ in rows), blobs.pack_dense(
+        [sum(column) for column in zip(*padded, strict=True)]
+    )

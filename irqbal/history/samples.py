@@ -1,7 +1,9 @@
-"""What is recorded: samples of counts over an interval, states of IRQs when they change, and decisions. Pure.
+"""What is recorded: samples of counts over an interval, states of IRQs when they change, and
+decisions. Pure.
 
-A count belongs to a series: a kind, a name and a CPU. Names of kind `irq` are identities (device, vector and action): a number
-that is handed on to another IRQ does not mix the two. Values are differences over the sample's interval, never totals.
+A count belongs to a series: a kind, a name and a CPU. Names of kind `irq` are identities (device,
+vector and action): a number that is handed on to another IRQ does not mix the two. Values are
+differences over the sample's interval, never totals.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ from typing import Literal, NamedTuple
 import msgspec
 
 Kind = Literal["irq", "row", "softirq", "softnet", "time"]
-"""irq: interrupts of one IRQ; row: a named row of /proc/interrupts (LOC, RES …); softirq: by name; softnet: processed, dropped and
-time_squeeze; time: microseconds in `irq` and `softirq`."""
+"""irq: interrupts of one IRQ; row: a named row of /proc/interrupts (LOC, RES …); softirq: by name;
+softnet: processed, dropped and time_squeeze; time: microseconds in `irq` and `softirq`.
+"""
 
 
 class Series(NamedTuple):
@@ -24,7 +27,8 @@ class Series(NamedTuple):
 
 
 class State(msgspec.Struct, frozen=True):
-    """An IRQ as it is from this sample on: recorded when anything of it changed, and once at the start of each run.
+    """An IRQ as it is from this sample on: recorded when anything of it changed, and once at the
+    start of each run.
 
     `gone`: it was freed. CPU sets are lists.
     """
@@ -42,8 +46,9 @@ class State(msgspec.Struct, frozen=True):
 class Sample(msgspec.Struct, frozen=True):
     """What happened in one interval.
 
-    `sequence` counts without gaps in one store; `boot` is the kernel's boot id; `wall` the interval's end (seconds since the epoch),
-    `seconds` its length on the monotonic clock. A gap (daemon down, reboot) is a sample that is missing, not one of zeros.
+    `sequence` counts without gaps in one store; `boot` is the kernel's boot id; `wall` the
+    interval's end (seconds since the epoch), `seconds` its length on the monotonic clock. A gap
+    (daemon down, reboot) is a sample that is missing, not one of zeros.
     """
 
     sequence: int
@@ -54,11 +59,14 @@ class Sample(msgspec.Struct, frozen=True):
     states: tuple[State, ...] = ()
 
 
-DecisionKind = Literal["move", "steering", "default", "refusal", "drift", "failure", "override", "action"]
+DecisionKind = Literal[
+    "move", "steering", "default", "refusal", "drift", "failure", "override", "action"
+]
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """Something irqbal, a policy or a person decided, with its reason. `before` and `after` are CPU lists or settings as text.
+    """Something irqbal, a policy or a person decided, with its reason. `before` and `after` are CPU
+    lists or settings as text.
 
     `sequence` shares its numbers with the samples'; `who` is a person, for overrides and actions.
     """
@@ -81,8 +89,10 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Point(msgspec.Struct, frozen=True):
-    """One step of a series that was read back: its start, the seconds of it that samples cover, and what was counted in them, by
-    the key of the line (a CPU, or an IRQ's identity). Steps that no sample covers are left out."""
+    """One step of a series that was read back: its start, the seconds of it that samples cover, and
+    what was counted in them, by the key of the line (a CPU, or an IRQ's identity). Steps that no
+    sample covers are left out.
+    """
 
     start: float
     seconds: float

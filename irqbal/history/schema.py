@@ -11,11 +11,14 @@ APPLICATION = 0x69727162
 """PRAGMA application_id of irqbal's history files: `irqb`."""
 
 _TABLES = """
-CREATE TABLE series(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, cpu INTEGER NOT NULL, UNIQUE(kind, name, cpu));
+CREATE TABLE series(
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, cpu INTEGER NOT NULL,
+    UNIQUE(kind, name, cpu)
+);
 CREATE TABLE boot(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE sample(
-    sequence INTEGER PRIMARY KEY, boot INTEGER NOT NULL, wall REAL NOT NULL, seconds REAL NOT NULL, counts BLOB NOT NULL,
-    shipped INTEGER NOT NULL
+    sequence INTEGER PRIMARY KEY, boot INTEGER NOT NULL, wall REAL NOT NULL, seconds REAL NOT NULL,
+    counts BLOB NOT NULL, shipped INTEGER NOT NULL
 );
 CREATE INDEX sample_wall ON sample(wall);
 CREATE INDEX sample_waiting ON sample(sequence) WHERE shipped = 0;
@@ -23,13 +26,15 @@ CREATE TABLE state(sequence INTEGER NOT NULL, identity TEXT NOT NULL, body BLOB 
 CREATE INDEX state_identity ON state(identity, sequence);
 CREATE INDEX state_sequence ON state(sequence);
 CREATE TABLE decision(
-    sequence INTEGER PRIMARY KEY, wall REAL NOT NULL, identity TEXT NOT NULL, body BLOB NOT NULL, shipped INTEGER NOT NULL
+    sequence INTEGER PRIMARY KEY, wall REAL NOT NULL, identity TEXT NOT NULL, body BLOB NOT NULL,
+    shipped INTEGER NOT NULL
 );
 CREATE INDEX decision_wall ON decision(wall);
 CREATE INDEX decision_identity ON decision(identity, wall);
 CREATE INDEX decision_waiting ON decision(sequence) WHERE shipped = 0;
 CREATE TABLE rollup(
-    step INTEGER NOT NULL, start INTEGER NOT NULL, seconds REAL NOT NULL, counts BLOB NOT NULL, PRIMARY KEY(step, start)
+    step INTEGER NOT NULL, start INTEGER NOT NULL, seconds REAL NOT NULL, counts BLOB NOT NULL,
+    PRIMARY KEY(step, start)
 );
 """
 
@@ -44,11 +49,14 @@ class NewerError(sqlite3.OperationalError):
 def connect(path: Path, read_only: bool) -> sqlite3.Connection:
     """Open a history, make or migrate its tables, and see that it is sound.
 
-    Raises sqlite3.OperationalError if it cannot be opened, sqlite3.DatabaseError if it is damaged or no history at all.
+    Raises sqlite3.OperationalError if it cannot be opened, sqlite3.DatabaseError if it is damaged
+    or no history at all.
     """
     if read_only:
         name = f"file:{_quoted(path)}?{_read_only(path)}"
-        db = sqlite3.connect(name, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
+        db = sqlite3.connect(
+            name, uri=True, isolation_level=None, timeout=10, check_same_thread=False
+        )
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
@@ -65,23 +73,32 @@ def _prepare(db: sqlite3.Connection, read_only: bool) -> None:
     if version == 0 and not read_only:
         if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise sqlite3.DatabaseError("it holds something that is no history of irqbal")
-        # Before the first table, or they do not count. Samples are a few kB: in small pages a third of the room would stay empty.
+        # Before the first table, or they do not count. Samples are a few kB: in small pages a third
+        # of the room would stay empty.
         db.execute("PRAGMA page_size = 16384")
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")
-        db.executescript(f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;")
+        db.executescript(
+            f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = "
+            f"{VERSION}; COMMIT;"
+        )
         version = VERSION
     if int(db.execute("PRAGMA application_id").fetchone()[0]) != APPLICATION:
         raise sqlite3.DatabaseError("it is no history of irqbal")
     if version > VERSION:
-        raise NewerError(f"it was written by a newer irqbal (schema {version}, this one knows {VERSION}); upgrade irqbal")
+        raise NewerError(
+            f"it was written by a newer irqbal (schema {version}, this one knows {VERSION}); "
+            "upgrade irqbal"
+        )
     found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise sqlite3.DatabaseError(str(found))
     if read_only:
         return
     while version < VERSION:
-        db.executescript(f"BEGIN; {MIGRATIONS[version]}; PRAGMA user_version = {version + 1}; COMMIT;")
+        db.executescript(
+            f"BEGIN; {MIGRATIONS[version]}; PRAGMA user_version = {version + 1}; COMMIT;"
+        )
         version += 1
     db.execute("PRAGMA journal_mode = WAL")
     # With WAL a commit survives a kill; only a power cut may cost the last ones, never the file.
@@ -92,8 +109,10 @@ def _prepare(db: sqlite3.Connection, read_only: bool) -> None:
 
 
 def _read_only(path: Path) -> str:
-    """To read a WAL file SQLite makes two others beside it, unless they are there. Where it may not (a copy on a read-only medium), and
-    nobody who writes has made them either, the file is whole in itself and does not change."""
+    """To read a WAL file SQLite makes two others beside it, unless they are there. Where it may not
+    (a copy on a read-only medium), and nobody who writes has made them either, the file is whole in
+    itself and does not change.
+    """
     alone = not any(path.with_name(f"{path.name}-{kind}").exists() for kind in ("wal", "shm"))
     return "immutable=1" if alone and not os.access(path.parent, os.W_OK) else "mode=ro"
 

@@ -13,8 +13,9 @@ By = Literal["cpu", "irq"]
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A series to read: of the IRQs with these identities (None: of all), from `start` to `end` (seconds since the epoch) in steps of
-    `step` seconds, one line a CPU or one an IRQ."""
+    """A series to read: of the IRQs with these identities (None: of all), from `start` to `end`
+    (seconds since the epoch) in steps of `step` seconds, one line a CPU or one an IRQ.
+    """
 
     start: float
     end: float
@@ -25,12 +26,16 @@ class Query(msgspec.Struct, frozen=True):
 
 
 class HistoryStore(Protocol):
-    """Reading back. All methods block; times are seconds since the epoch. An empty `host` means the store's own, or only, host."""
+    """Reading back. All methods block; times are seconds since the epoch. An empty `host` means the
+    store's own, or only, host.
+    """
 
     def series(self, query: Query) -> list[Point]:
         """Counts by step, from the coarsest roll-up that the step allows."""
 
-    def decisions(self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = "") -> list[Decision]:
+    def decisions(
+        self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = ""
+    ) -> list[Decision]:
         """The newest decisions first."""
 
     def irqs(self, host: str = "") -> list[State]:

@@ -1,11 +1,15 @@
-"""What a daemon tells of its host beside the samples: how it is now, for whoever looks at many hosts. Pure: no driver, no connection.
+"""What a daemon tells of its host beside the samples: how it is now, for whoever looks at many
+hosts. Pure: no driver, no connection.
 
-    fleet  {_id: host, host, time, wall, version, state, imbalance, busiest, refused, drifted, failures, overrides, cpus, irqs,
+    fleet  {_id: host, host, time, wall, version, state, imbalance, busiest, refused, drifted,
+    failures, overrides, cpus, irqs,
             counts: {code: n}, findings: [{code, text, advice, irq}], status: the API's own answer}
-    views  {_id: host, host, time, wall, body}: the last cycle's snapshot and record whole, as deflated msgpack
+    views  {_id: host, host, time, wall, body}: the last cycle's snapshot and record whole, as
+    deflated msgpack
 
-Both are overwritten with each sample, so that a fleet is one small document a host, and a host one look-up. A host whose daemon is too
-old to tell has neither; what can be said of it follows from its samples.
+Both are overwritten with each sample, so that a fleet is one small document a host, and a host one
+look-up. A host whose daemon is too old to tell has neither; what can be said of it follows from its
+samples.
 """
 
 from __future__ import annotations
@@ -32,8 +36,9 @@ MOST_EVENTS = 10_000
 
 
 class Told(msgspec.Struct, frozen=True):
-    """How a host is now. `status` is the API's answer as JSON; `drifted` and `failures` count the last 24 hours, as far as the daemon
-    has run; `totals` are by IRQ number."""
+    """How a host is now. `status` is the API's answer as JSON; `drifted` and `failures` count the
+    last 24 hours, as far as the daemon has run; `totals` are by IRQ number.
+    """
 
     wall: float
     status: bytes
@@ -46,7 +51,9 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """A host in a line, as its last word had it; None: not known. `counts` are findings by code, `failed` names policies set aside."""
+    """A host in a line, as its last word had it; None: not known. `counts` are findings by code,
+    `failed` names policies set aside.
+    """
 
     host: str
     wall: float
@@ -102,14 +109,24 @@ def told_documents(host: str, told: Told) -> dict[str, Document]:
     head: Document = {"_id": host, "host": host, "time": date(told.wall), "wall": told.wall}
     last = status.get("last") or {}
     summary = {
-        "version": status.get("version", ""), "state": status.get("state", ""), "imbalance": over, "busiest": busiest,
-        "refused": last.get("refused", 0), "drifted": told.drifted, "failures": told.failures, "overrides": len(told.overrides),
-        "cpus": len(told.snapshot.online), "irqs": len(told.snapshot.irqs),
+        "version": status.get("version", ""),
+        "state": status.get("state", ""),
+        "imbalance": over,
+        "busiest": busiest,
+        "refused": last.get("refused", 0),
+        "drifted": told.drifted,
+        "failures": told.failures,
+        "overrides": len(told.overrides),
+        "cpus": len(told.snapshot.online),
+        "irqs": len(told.snapshot.irqs),
         "counts": dict(Counter(finding.code for finding in findings)),
         "failed": [failure.get("policy", "") for failure in status.get("aside", ())],
-        "findings": [msgspec.structs.asdict(finding) for finding in findings[:MOST_FINDINGS]], "status": status,
-    }  # fmt: skip
-    body = zlib.compress(to_msgpack(Seen(told.wall, told.snapshot, told.record, told.totals, told.overrides)), 1)
+        "findings": [msgspec.structs.asdict(finding) for finding in findings[:MOST_FINDINGS]],
+        "status": status,
+    }
+    body = zlib.compress(
+        to_msgpack(Seen(told.wall, told.snapshot, told.record, told.totals, told.overrides)), 1
+    )
     found = {"fleet": head | summary}
     if len(body) <= MOST_BYTES:
         found["views"] = head | {"body": body}
@@ -118,7 +135,11 @@ def told_documents(host: str, told: Told) -> dict[str, Document]:
 
 def facts_of(document: Mapping[str, Any]) -> Facts:
     """A host in a line; documents of later versions may hold more, and of earlier ones less."""
-    known = {key: value for key, value in document.items() if key in Facts.__struct_fields__ and key != "host"}
+    known = {
+        key: value
+        for key, value in document.items()
+        if key in Facts.__struct_fields__ and key != "host"
+    }
     return msgspec.convert({**known, "host": document["_id"]}, Facts, strict=False)
 
 
@@ -135,4 +156,15 @@ def seen_of(document: Mapping[str, Any]) -> Seen | None:
         return None
 
 
-__all__ = ["DAY", "Facts", "Finding", "Recently", "Seen", "Told", "facts_of", "findings_of", "seen_of", "told_documents"]
+__all__ = [
+    "DAY",
+    "Facts",
+    "Finding",
+    "Recently",
+    "Seen",
+    "Told",
+    "facts_of",
+    "findings_of",
+    "seen_of",
+    "told_documents",
+]

@@ -1,7 +1,8 @@
-"""irqbalance's configuration (an EnvironmentFile, as /etc/default/irqbalance) read, and written as irqbal's YAML.
+"""irqbalance's configuration (an EnvironmentFile, as /etc/default/irqbalance) read, and written as
+irqbal's YAML.
 
-Facts from irqbalance(1): BANNED_CPULIST counts before BANNED_CPUS; without both, isolated and nohz_full CPUs are banned;
-IRQBALANCE_ONESHOT counts as soon as it is set, even to nothing.
+Facts from irqbalance(1): BANNED_CPULIST counts before BANNED_CPUS; without both, isolated and
+nohz_full CPUs are banned; IRQBALANCE_ONESHOT counts as soon as it is set, even to nothing.
 """
 
 from __future__ import annotations
@@ -23,13 +24,35 @@ ARGUMENTS = ("IRQBALANCE_ARGS", "OPTIONS", "IRQBALANCE_OPTIONS")
 """Variables that hold the command's options: Debian's and Fedora's, and those of older releases."""
 _SHORT = "odfjVh:p:i:m:b:c:l:s:e:t:"
 _LONG = (
-    "oneshot", "debug", "foreground", "journal", "version", "hintpolicy=", "powerthresh=", "banirq=", "banmod=", "banscript=",
-    "deepestcache=", "policyscript=", "pid=", "migrateval=", "interval=",
-)  # fmt: skip
+    "oneshot",
+    "debug",
+    "foreground",
+    "journal",
+    "version",
+    "hintpolicy=",
+    "powerthresh=",
+    "banirq=",
+    "banmod=",
+    "banscript=",
+    "deepestcache=",
+    "policyscript=",
+    "pid=",
+    "migrateval=",
+    "interval=",
+)
 _NAMES = {f"-{name[0]}": name.rstrip("=") for name in _LONG} | {
-    "-p": "powerthresh", "-i": "banirq", "-b": "banscript", "-l": "policyscript", "-s": "pid", "-e": "migrateval", "-t": "interval",
-    "-c": "deepestcache", "-m": "banmod", "-d": "debug", "-V": "version",
-}  # fmt: skip
+    "-p": "powerthresh",
+    "-i": "banirq",
+    "-b": "banscript",
+    "-l": "policyscript",
+    "-s": "pid",
+    "-e": "migrateval",
+    "-t": "interval",
+    "-c": "deepestcache",
+    "-m": "banmod",
+    "-d": "debug",
+    "-V": "version",
+}
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)", re.ASCII | re.DOTALL)
 
 
@@ -50,7 +73,9 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct):
-    """What the file asks for, in irqbalance's words; `remarks` are comments for the YAML, `scripts` are to be run for each IRQ."""
+    """What the file asks for, in irqbalance's words; `remarks` are comments for the YAML, `scripts`
+    are to be run for each IRQ.
+    """
 
     banned: CpuSet | None = None
     interval: int | None = None
@@ -62,7 +87,9 @@ class Asked(msgspec.Struct):
 
 
 def parse_environment(text: str) -> list[Line]:
-    """The variables that an EnvironmentFile sets; lines that end in a backslash go on, one layer of quotes is taken off."""
+    """The variables that an EnvironmentFile sets; lines that end in a backslash go on, one layer of
+    quotes is taken off.
+    """
     found = []
     pending, start = "", 0
     for number, raw in enumerate(text.splitlines(), 1):
@@ -91,7 +118,9 @@ def read(lines: Iterable[Line]) -> Asked:
     last: dict[str, Line] = {}
     for line in lines:
         if line.key in last:
-            asked.remarks.append(_remark(last[line.key], f"line {line.number} sets it again, and that one counts"))
+            asked.remarks.append(
+                _remark(last[line.key], f"line {line.number} sets it again, and that one counts")
+            )
         last[line.key] = line
     for line in last.values():
         _variable(line, asked, last)
@@ -111,17 +140,29 @@ def _variable(line: Line, asked: Asked, all_of_them: Mapping[str, Line]) -> None
             return
         better = all_of_them.get("IRQBALANCE_BANNED_CPULIST")
         if key.endswith("CPUS") and better is not None and better.value:
-            asked.remarks.append(_remark(line, "IRQBALANCE_BANNED_CPULIST is set too, and irqbalance follows that one"))
+            asked.remarks.append(
+                _remark(
+                    line, "IRQBALANCE_BANNED_CPULIST is set too, and irqbalance follows that one"
+                )
+            )
             return
         try:
             # OpenShift writes `-` for none.
-            asked.banned = CpuSet.parse(value.replace(" ", "").removeprefix("-")) if key.endswith("LIST") else CpuSet.from_mask(value)
+            asked.banned = (
+                CpuSet.parse(value.replace(" ", "").removeprefix("-"))
+                if key.endswith("LIST")
+                else CpuSet.from_mask(value)
+            )
         except ValueError as error:
             asked.remarks.append(_remark(line, f"left out: {error}"))
     elif key in ("IRQBALANCE_ONESHOT", "ONESHOT"):
         if key == "ONESHOT" and value.lower() not in ("yes", "1", "true"):
             return
-        asked.remarks.append(_remark(line, "no key does this: run `irqbal apply` once after boot instead of the daemon"))
+        asked.remarks.append(
+            _remark(
+                line, "no key does this: run `irqbal apply` once after boot instead of the daemon"
+            )
+        )
     elif key == "IRQBALANCE_DEBUG":
         asked.remarks.append(_remark(line, "no key does this: `irqbal daemon --debug`"))
     elif key == "ENABLED":
@@ -141,9 +182,13 @@ def _arguments(line: Line, asked: Asked) -> None:
         name = _NAMES.get(word, word.lstrip("-"))
         remark = _option(name, value, asked)
         if remark:
-            asked.remarks.append(f"line {line.number}: --{name}{f'={value}' if value else ''}: {remark}")
+            asked.remarks.append(
+                f"line {line.number}: --{name}{f'={value}' if value else ''}: {remark}"
+            )
     for word in rest:
-        asked.remarks.append(f"line {line.number}: {word}: irqbalance takes no such argument; left out")
+        asked.remarks.append(
+            f"line {line.number}: {word}: irqbalance takes no such argument; left out"
+        )
 
 
 _NEEDLESS = {
@@ -153,9 +198,12 @@ _NEEDLESS = {
     "version": "it only prints irqbalance's version",
     "debug": "no key does this: `irqbal daemon --debug`",
     "oneshot": "no key does this: run `irqbal apply` once after boot instead of the daemon",
-    "deepestcache": "no key does this: spread_by_rate goes by cores, last-level caches and nodes as the kernel tells them",
-    "banscript": "not run: its exit status bans an IRQ; write a rule of pin_irqs with `leave: true` for each such IRQ",
-    "powerthresh": "needs the package irqbal-power (contrib/irqbal-power): add `- power` below, before spread_by_rate",
+    "deepestcache": "no key does this: spread_by_rate goes by cores, last-level caches and nodes "
+    "as the kernel tells them",
+    "banscript": "not run: its exit status bans an IRQ; write a rule of pin_irqs with `leave: "
+    "true` for each such IRQ",
+    "powerthresh": "needs the package irqbal-power (contrib/irqbal-power): add `- power` below, "
+    "before spread_by_rate",
 }
 _NUMBERS = {"banirq": (0, 1 << 31), "interval": (1, 3600), "migrateval": (0, 1 << 31)}
 
@@ -178,15 +226,24 @@ def _option(name: str, value: str, asked: Asked) -> str:
         # 2: an improvement of a half at least, 4: of a quarter; 0: any improvement.
         asked.min_gain = min(100, round(100 / int(value))) if int(value) else 0
     elif name == "hintpolicy":
-        return "irqbal ignores drivers' hints" if value == "ignore" else "no key does this: pin_irqs can place such IRQs by rule"
+        return (
+            "irqbal ignores drivers' hints"
+            if value == "ignore"
+            else "no key does this: pin_irqs can place such IRQs by rule"
+        )
     else:
         return _NEEDLESS[name]
     return ""
 
 
 def to_yaml(source: str, asked: Asked, said: Mapping[int, Said], snapshot: Snapshot | None) -> str:
-    """The equivalent configuration. `said` is by IRQ number; without a snapshot IRQs are named by number."""
-    out = [f"# From {source}, by `irqbal import-irqbalance`. What has no equivalent stands here as a comment."]
+    """The equivalent configuration. `said` is by IRQ number; without a snapshot IRQs are named by
+    number.
+    """
+    out = [
+        f"# From {source}, by `irqbal import-irqbalance`. What has no equivalent stands here as a "
+        "comment."
+    ]
     out += [f"# {_comment(remark)}" for remark in asked.remarks]
     if asked.interval is not None:
         out.append(f"interval: {asked.interval}s")
@@ -194,11 +251,20 @@ def to_yaml(source: str, asked: Asked, said: Mapping[int, Said], snapshot: Snaps
     if asked.banned is not None:
         out.append(f"banned_cpus: {json.dumps(str(asked.banned))}")
         # With a list of its own, irqbalance does not look for isolated CPUs.
-        kernel = ": {kernel: false}  # the list above counts instead of isolcpus and nohz_full, as with irqbalance"
-    rules = [f"{rule}  # {_comment(why)}" if why else rule for rule, why in _rules(asked, said, snapshot)]
+        kernel = (
+            ": {kernel: false}  # the list above counts instead of isolcpus and nohz_full, as "
+            "with irqbalance"
+        )
+    rules = [
+        f"{rule}  # {_comment(why)}" if why else rule for rule, why in _rules(asked, said, snapshot)
+    ]
     gain = "" if asked.min_gain is None else f": {{min_gain: {asked.min_gain}%}}"
     out += ["policies:", f"  - isolate_cores{kernel}"]
-    out += ["  - pin_irqs:", "      rules:", *(f"        - {rule}" for rule in rules)] if rules else ["  - pin_irqs"]
+    out += (
+        ["  - pin_irqs:", "      rules:", *(f"        - {rule}" for rule in rules)]
+        if rules
+        else ["  - pin_irqs"]
+    )
     out += ["  - pin_nic_queues", f"  - spread_by_rate{gain}"]
     return "\n".join(out) + "\n"
 
@@ -207,7 +273,9 @@ def _comment(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def _rules(asked: Asked, said: Mapping[int, Said], snapshot: Snapshot | None) -> list[tuple[str, str]]:
+def _rules(
+    asked: Asked, said: Mapping[int, Said], snapshot: Snapshot | None
+) -> list[tuple[str, str]]:
     """Rules of pin_irqs, each with a comment."""
     found: list[tuple[str, str]] = []
     for number in asked.irqs:
@@ -216,7 +284,12 @@ def _rules(asked: Asked, said: Mapping[int, Said], snapshot: Snapshot | None) ->
     for module in asked.modules:
         pattern = json.dumps(f"*{glob.escape(module)}*")
         found.append((f"{{driver: {pattern}, leave: true}}", f"--banmod={module}"))
-        found.append((f"{{irq: {pattern}, leave: true}}", f"--banmod={module}: irqbalance also looks at the IRQ's name"))
+        found.append(
+            (
+                f"{{irq: {pattern}, leave: true}}",
+                f"--banmod={module}: irqbalance also looks at the IRQ's name",
+            )
+        )
     outcomes: dict[int, tuple[str, str]] = {}
     for number, item in said.items():
         if item.ban:
@@ -228,7 +301,9 @@ def _rules(asked: Asked, said: Mapping[int, Said], snapshot: Snapshot | None) ->
     return found + _merged(outcomes, snapshot)
 
 
-def _merged(outcomes: Mapping[int, tuple[str, str]], snapshot: Snapshot | None) -> list[tuple[str, str]]:
+def _merged(
+    outcomes: Mapping[int, tuple[str, str]], snapshot: Snapshot | None
+) -> list[tuple[str, str]]:
     """One rule for a device where all of its IRQs come to the same, else one for each IRQ."""
     found: dict[tuple[str, str], None] = {}
     for number, (what, why) in outcomes.items():
@@ -236,8 +311,13 @@ def _merged(outcomes: Mapping[int, tuple[str, str]], snapshot: Snapshot | None) 
         device = None if irq is None or snapshot is None else snapshot.device_of(irq)
         if device is not None and snapshot is not None:
             numbers = [other.number for other in snapshot.irqs if other.device == device.address]
-            if len(numbers) > 1 and all(outcomes.get(other, ("", ""))[0] == what for other in numbers):
-                found[f"{{device: {json.dumps(glob.escape(device.address))}, {what}}}", f"{why}, of all {len(numbers)} IRQs"] = None
+            if len(numbers) > 1 and all(
+                outcomes.get(other, ("", ""))[0] == what for other in numbers
+            ):
+                found[
+                    f"{{device: {json.dumps(glob.escape(device.address))}, {what}}}",
+                    f"{why}, of all {len(numbers)} IRQs",
+                ] = None
                 continue
         name, doubt = _named(number, snapshot)
         found[f"{{{name}, {what}}}", why + doubt] = None
@@ -245,16 +325,27 @@ def _merged(outcomes: Mapping[int, tuple[str, str]], snapshot: Snapshot | None) 
 
 
 def _named(number: int, snapshot: Snapshot | None) -> tuple[str, str]:
-    """(how a rule names this IRQ, what is to be said of it): by name, which outlives a boot; by number where that is not enough."""
+    """(how a rule names this IRQ, what is to be said of it): by name, which outlives a boot; by
+    number where that is not enough.
+    """
     irq = None if snapshot is None else snapshot.irq_by_number.get(number)
     if irq is None or snapshot is None:
-        return f'irq: "{number}"', "; no such IRQ here now, so by number, which another boot may change"
+        return (
+            f'irq: "{number}"',
+            "; no such IRQ here now, so by number, which another boot may change",
+        )
     alike = [other for other in snapshot.irqs if other.action == irq.action]
     if len(alike) == 1 and irq.action:
         return f"irq: {_quoted(irq)}", f", IRQ {number}"
     if irq.device is not None and sum(other.device == irq.device for other in alike) == 1:
-        return f"irq: {_quoted(irq)}, device: {json.dumps(glob.escape(irq.device))}", f", IRQ {number}"
-    return f'irq: "{number}"', f"; {irq.action} is no name of its own, so by number, which another boot may change"
+        return (
+            f"irq: {_quoted(irq)}, device: {json.dumps(glob.escape(irq.device))}",
+            f", IRQ {number}",
+        )
+    return (
+        f'irq: "{number}"',
+        f"; {irq.action} is no name of its own, so by number, which another boot may change",
+    )
 
 
 def _quoted(irq: Irq) -> str:
@@ -274,11 +365,16 @@ def parse_said(text: str) -> tuple[Said, list[str]]:
         elif key == "balance_level" and low in ("none", "package", "cache", "core"):
             values["level"] = low
             if low != "none":
-                remarks.append(f"balance_level={low}: no key does this: spread_by_rate gives each loaded IRQ one CPU")
+                remarks.append(
+                    f"balance_level={low}: no key does this: spread_by_rate gives each loaded IRQ "
+                    "one CPU"
+                )
         elif key == "numa_node" and re.fullmatch(r"-1|\d{1,4}", value, re.ASCII):
             values["node"] = int(value)
             if value == "-1":
-                remarks.append("numa_node=-1: no key does this: irqbal goes by the device's own node")
+                remarks.append(
+                    "numa_node=-1: no key does this: irqbal goes by the device's own node"
+                )
         elif key == "hintpolicy" and equals:
             remarks.append(f"hintpolicy={value}: irqbal ignores drivers' hints")
         elif line.strip():

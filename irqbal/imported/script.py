@@ -1,7 +1,8 @@
-"""Running irqbalance's policy scripts once for each IRQ, in a process that has given up root: `python -m irqbal.imported.script`.
+"""Running irqbalance's policy scripts once for each IRQ, in a process that has given up root:
+`python -m irqbal.imported.script`.
 
-The job comes in as JSON, the answers go out as JSON lines. Scripts get what irqbalance gives them: the device's path in sysfs (`/sys` for
-an IRQ of no device) and the IRQ's number.
+The job comes in as JSON, the answers go out as JSON lines. Scripts get what irqbalance gives them:
+the device's path in sysfs (`/sys` for an IRQ of no device) and the IRQ's number.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def run(script: Path, irqs: Mapping[int, str], timeout: float = TIMEOUT) -> Iterator[Answer]:
-    """Ask the script (or all executable files of a folder, in order of their names) about each IRQ: number -> device path.
+    """Ask the script (or all executable files of a folder, in order of their names) about each IRQ:
+    number -> device path.
 
     Raises HostError if there is nothing to run.
     """
@@ -53,11 +55,18 @@ def run(script: Path, irqs: Mapping[int, str], timeout: float = TIMEOUT) -> Iter
         raise HostError(f"the policy script {script} is not an executable file")
     with tempfile.TemporaryDirectory(prefix="irqbal-script-") as copies:
         Path(copies).chmod(0o755)
-        job = {"scripts": [str(_reachable(path, Path(copies))) for path in files], "irqs": list(irqs.items()), "timeout": timeout}
+        job = {
+            "scripts": [str(_reachable(path, Path(copies))) for path in files],
+            "irqs": list(irqs.items()),
+            "timeout": timeout,
+        }
         with subprocess.Popen(
-            [sys.executable, "-I", "-m", "irqbal.imported.script"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}, text=True,
-        ) as child:  # fmt: skip
+            [sys.executable, "-I", "-m", "irqbal.imported.script"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+            text=True,
+        ) as child:
             assert child.stdin is not None and child.stdout is not None
             child.stdin.write(json.dumps({**job, "folder": folder}))
             child.stdin.close()
@@ -72,9 +81,13 @@ def _runs(path: Path) -> bool:
 
 
 def _reachable(path: Path, copies: Path) -> Path:
-    """The script itself, or a copy where only root may read it: it is run by somebody who owns nothing."""
+    """The script itself, or a copy where only root may read it: it is run by somebody who owns
+    nothing.
+    """
     real = path.resolve()
-    if real.stat().st_mode & 0o005 == 0o005 and all(parent.stat().st_mode & stat.S_IXOTH for parent in real.parents):
+    if real.stat().st_mode & 0o005 == 0o005 and all(
+        parent.stat().st_mode & stat.S_IXOTH for parent in real.parents
+    ):
         return real
     copy = copies / path.name
     shutil.copyfile(real, copy)
@@ -83,16 +96,22 @@ def _reachable(path: Path, copies: Path) -> Path:
 
 
 def _ask(scripts: list[str], folder: bool, device: str, irq: int, timeout: float) -> Answer:
-    """One IRQ. A lone script must end with 0; in a folder 0 ends the search, 1 has no opinion, anything else is an error."""
+    """One IRQ. A lone script must end with 0; in a folder 0 ends the search, 1 has no opinion,
+    anything else is an error.
+    """
     troubles = []
     for script in scripts:
         # A file, not a pipe: what a script leaves running must not hold the answer up.
         with os.fdopen(os.memfd_create("said"), "w+b") as out:
             try:
                 child = subprocess.Popen(
-                    [script, device, str(irq)], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL,
-                    start_new_session=True, cwd="/",
-                )  # fmt: skip
+                    [script, device, str(irq)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                    cwd="/",
+                )
             except OSError as error:
                 return Answer(irq, trouble=f"it cannot be run: {error.strerror}")
             try:
@@ -115,7 +134,12 @@ def main() -> None:
     """Give up root, then ask."""
     job = json.load(sys.stdin)
     drop_root()
-    limits = [(resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, OUTPUT), (resource.RLIMIT_NOFILE, 256)]
+    limits = [
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, OUTPUT),
+        (resource.RLIMIT_NOFILE, 256),
+    ]
     for which, value in limits:
         resource.setrlimit(which, (value, value))
     late = 0

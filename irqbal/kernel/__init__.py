@@ -1,4 +1,6 @@
-"""The real kernel (or a tree of its files): one module for each of its files; `affinity` alone writes masks and steering."""
+"""The real kernel (or a tree of its files): one module for each of its files; `affinity` alone
+writes masks and steering.
+"""
 
 from __future__ import annotations
 

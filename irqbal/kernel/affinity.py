@@ -1,7 +1,9 @@
-"""The one module that writes masks and steering: re-read, save the original, write, read back, classify the answer.
+"""The one module that writes masks and steering: re-read, save the original, write, read back,
+classify the answer.
 
-Masks: `/proc/irq/N/smp_affinity_list` and `/proc/irq/default_smp_affinity`. Steering: `/sys/class/net/IF/queues/tx-N/xps_cpus`,
-`rx-N/rps_cpus`, `rx-N/rps_flow_cnt`. What each errno means there was seen on Linux 6.1 and 6.18.
+Masks: `/proc/irq/N/smp_affinity_list` and `/proc/irq/default_smp_affinity`. Steering:
+`/sys/class/net/IF/queues/tx-N/xps_cpus`, `rx-N/rps_cpus`, `rx-N/rps_flow_cnt`. What each errno
+means there was seen on Linux 6.1 and 6.18.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class _Job(msgspec.Struct):
 
 
 class Applier:
-    """Writes what a plan says, under one root. `real` is false for a tree of plain files, whose two forms of a mask it keeps in step."""
+    """Writes what a plan says, under one root. `real` is false for a tree of plain files, whose two
+    forms of a mask it keeps in step.
+    """
 
     def __init__(self, root: Path, inode: Callable[[int], int]) -> None:
         self._root = root
@@ -62,12 +66,18 @@ class Applier:
         save: Save,
         dry_run: bool,
     ) -> tuple[Outcome, ...]:
-        """One outcome for each. `inodes` are those that the plan was made with: a number that was handed on is not written."""
+        """One outcome for each. `inodes` are those that the plan was made with: a number that was
+        handed on is not written.
+        """
         outcomes: list[Outcome] = []
         jobs: list[_Job] = []
         for move in moves:
             if self._inode(move.irq) != inodes.get(move.irq):
-                outcomes.append(Outcome(move.identity, "gone", move.irq, "gone", "the IRQ was freed or set up anew"))
+                outcomes.append(
+                    Outcome(
+                        move.identity, "gone", move.irq, "gone", "the IRQ was freed or set up anew"
+                    )
+                )
             else:
                 jobs.append(self._mask_job(move))
         jobs += [self._steering_job(move) for move in steering]
@@ -84,10 +94,14 @@ class Applier:
                 jobs.append(self._mask(original.identity, number, CpuSet.parse(original.value)))
             elif original.identity == DEFAULT:
                 path = self._root / "proc/irq" / DEFAULT
-                jobs.append(_Job(DEFAULT, None, path, CpuSet.parse(original.value).mask(), _same_mask))
+                jobs.append(
+                    _Job(DEFAULT, None, path, CpuSet.parse(original.value).mask(), _same_mask)
+                )
             else:
                 setting, interface, queue = steering_of(original.identity)
-                jobs.append(self._steering(original.identity, interface, setting, queue, original.value))
+                jobs.append(
+                    self._steering(original.identity, interface, setting, queue, original.value)
+                )
         return tuple(self._run(jobs, lambda originals: None, dry_run=False))
 
     def _mask_job(self, move: Move) -> _Job:
@@ -99,17 +113,30 @@ class Applier:
         if not self._real and not listed.exists():
             return _Job(identity, number, hexed, cpus.mask(), _same_mask)
         mirror = hexed if not self._real and hexed.exists() else None
-        return _Job(identity, number, listed, str(cpus), _same_list, mirror=mirror, mirrored=cpus.mask())
+        return _Job(
+            identity, number, listed, str(cpus), _same_list, mirror=mirror, mirrored=cpus.mask()
+        )
 
     def _steering_job(self, move: SteeringMove) -> _Job:
         return self._steering(move.identity, move.interface, move.setting, move.queue, move.after)
 
-    def _steering(self, identity: str, interface: str, setting: str, queue: int, value: str) -> _Job:
+    def _steering(
+        self, identity: str, interface: str, setting: str, queue: int, value: str
+    ) -> _Job:
         base = self._root / "sys/class/net" / interface / "queues"
         if setting == "flows":
-            return _Job(identity, None, base / f"rx-{queue}/rps_flow_cnt", value, _same_number, steering=True)
+            return _Job(
+                identity,
+                None,
+                base / f"rx-{queue}/rps_flow_cnt",
+                value,
+                _same_number,
+                steering=True,
+            )
         name = f"tx-{queue}/xps_cpus" if setting == "xps" else f"rx-{queue}/rps_cpus"
-        return _Job(identity, None, base / name, CpuSet.parse(value).mask(), _same_mask, steering=True)
+        return _Job(
+            identity, None, base / name, CpuSet.parse(value).mask(), _same_mask, steering=True
+        )
 
     def _run(self, jobs: list[_Job], save: Save, dry_run: bool) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -130,7 +157,9 @@ class Applier:
             try:
                 save([original for _, original in due])
             except JournalError as error:
-                return outcomes + [_outcome(job, "unsaved", "unsaved", str(error)) for job, _ in due]
+                return outcomes + [
+                    _outcome(job, "unsaved", "unsaved", str(error)) for job, _ in due
+                ]
         return outcomes + [self._write(job) for job, _ in due]
 
     def _write(self, job: _Job) -> Outcome:
@@ -147,7 +176,13 @@ class Applier:
         if job.same(found, job.wanted):
             return _outcome(job, "written", found=found)
         shown = _people(job, found)
-        return _outcome(job, "differs", "differs", f"wrote {_people(job, job.wanted)}, the kernel kept {shown}", found)
+        return _outcome(
+            job,
+            "differs",
+            "differs",
+            f"wrote {_people(job, job.wanted)}, the kernel kept {shown}",
+            found,
+        )
 
 
 def _is_procfs(path: Path) -> bool:
@@ -159,8 +194,9 @@ def _is_procfs(path: Path) -> bool:
 
 
 def _put(path: Path, text: str, real: bool) -> None:
-    """One write from the start; the kernel takes a mask whole or not at all. A plain file is cut to length afterwards, so that
-    nobody who reads meanwhile finds it empty."""
+    """One write from the start; the kernel takes a mask whole or not at all. A plain file is cut to
+    length afterwards, so that nobody who reads meanwhile finds it empty.
+    """
     data = f"{text}\n".encode()
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
@@ -177,7 +213,12 @@ def _refused(job: _Job, error: OSError) -> Outcome:
     if number in _GONE:
         return _outcome(job, "gone", "gone", f"the file is gone ({name})")
     if number in _TRANSIENT:
-        return _outcome(job, "transient", "transient", f"the kernel is busy ({name}); tried again in the next cycle")
+        return _outcome(
+            job,
+            "transient",
+            "transient",
+            f"the kernel is busy ({name}); tried again in the next cycle",
+        )
     if job.steering and number == errno.EPERM:
         return _outcome(job, "refused", "no-permission", "CAP_NET_ADMIN is missing (EPERM)")
     code, text = _CODES.get(number, ("unknown", error.strerror or "refused"))
@@ -187,7 +228,14 @@ def _refused(job: _Job, error: OSError) -> Outcome:
 def _outcome(job: _Job, result: str, code: str = "", detail: str = "", found: str = "") -> Outcome:
     shown = _people(job, found) if found else ""
     return msgspec.convert(
-        {"identity": job.identity, "result": result, "irq": job.number, "code": code, "detail": detail, "found": shown},
+        {
+            "identity": job.identity,
+            "result": result,
+            "irq": job.number,
+            "code": code,
+            "detail": detail,
+            "found": shown,
+        },
         Outcome,
     )
 

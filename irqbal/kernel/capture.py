@@ -1,11 +1,12 @@
-"""A host as an archive: the files that irqbal reads, and nothing else, so that its decisions can be looked into
-elsewhere.
+"""A host as an archive: the files that irqbal reads, and nothing else, so that its decisions can be
+looked into elsewhere.
 
-What is taken is listed here by name; everything else stays behind. The kernel's command line is cut to the parameters
-that concern CPUs and interrupts, `/proc/stat` to what irqbal reads, threads to those that handle interrupts; cgroups
-lose their names, the boot its id; MAC addresses and UUIDs, which can stand in the names of interfaces and devices,
-become numbers. Modes are kept, for they tell which masks the kernel owns, and so are links, made relative so that they
-lead to the tree's own folders.
+What is taken is listed here by name; everything else stays behind. The kernel's command line is cut
+to the parameters that concern CPUs and interrupts, `/proc/stat` to what irqbal reads, threads to
+those that handle interrupts; cgroups lose their names, the boot its id; MAC addresses and UUIDs,
+which can stand in the names of interfaces and devices, become numbers. Modes are kept, for they
+tell which masks the kernel owns, and so are links, made relative so that they lead to the tree's
+own folders.
 """
 
 from __future__ import annotations
@@ -29,10 +30,28 @@ from irqbal.kernel.threads import read_threads
 BOOT_ID = "00000000-0000-4000-8000-000000000000"
 """Stands in every archive for the boot's own id."""
 
-_PARAMETERS = frozenset({
-    "isolcpus", "nohz_full", "nohz", "rcu_nocbs", "rcu_nocb_poll", "irqaffinity", "threadirqs", "noirqbalance",
-    "nr_cpus", "maxcpus", "possible_cpus", "nosmt", "nosmp", "noapic", "nolapic", "irqpoll", "irqfixup", "kthread_cpus",
-})  # fmt: skip
+_PARAMETERS = frozenset(
+    {
+        "isolcpus",
+        "nohz_full",
+        "nohz",
+        "rcu_nocbs",
+        "rcu_nocb_poll",
+        "irqaffinity",
+        "threadirqs",
+        "noirqbalance",
+        "nr_cpus",
+        "maxcpus",
+        "possible_cpus",
+        "nosmt",
+        "nosmp",
+        "noapic",
+        "nolapic",
+        "irqpoll",
+        "irqfixup",
+        "kthread_cpus",
+    }
+)
 _VALUE = re.compile(r"[0-9A-Za-z_,:/+-]*", re.ASCII)
 _STAT = re.compile(rb"cpu|intr |softirq ")
 _SECRET = re.compile(
@@ -43,24 +62,41 @@ _SECRET = re.compile(
     re.ASCII,
 )
 
-_IRQ_PROC = ("smp_affinity", "smp_affinity_list", "effective_affinity_list", "affinity_hint", "node")
+_IRQ_PROC = (
+    "smp_affinity",
+    "smp_affinity_list",
+    "effective_affinity_list",
+    "affinity_hint",
+    "node",
+)
 _IRQ_SYS = ("actions", "chip_name", "hwirq")
 _PLAIN = (
-    "proc/interrupts", "proc/softirqs", "proc/net/softnet_stat", "proc/sys/kernel/osrelease",
+    "proc/interrupts",
+    "proc/softirqs",
+    "proc/net/softnet_stat",
+    "proc/sys/kernel/osrelease",
     "proc/irq/default_smp_affinity",
-    *(f"sys/devices/system/cpu/{name}" for name in ("online", "possible", "present", "isolated", "nohz_full")),
-)  # fmt: skip
+    *(
+        f"sys/devices/system/cpu/{name}"
+        for name in ("online", "possible", "present", "isolated", "nohz_full")
+    ),
+)
 _TOPOLOGY = ("core_cpus_list", "thread_siblings_list", "physical_package_id")
 _CACHE = ("level", "type", "shared_cpu_list")
 _PCI = ("irq", "numa_node", "local_cpulist", "class")
 _QUEUE = ("xps_cpus", "xps_rxqs", "rps_cpus", "rps_flow_cnt")
-_PARTITION = ("cpuset.cpus.partition", "cpuset.cpus.effective", "cpuset.cpus", "cpuset.cpus.exclusive.effective")
+_PARTITION = (
+    "cpuset.cpus.partition",
+    "cpuset.cpus.effective",
+    "cpuset.cpus",
+    "cpuset.cpus.exclusive.effective",
+)
 _MAX_CGROUPS = 20_000
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What an archive holds. `unreadable`: files that are there but could not be read, and links that lead out of the
-    root.
+    """What an archive holds. `unreadable`: files that are there but could not be read, and links
+    that lead out of the root.
     """
 
     files: int
@@ -78,8 +114,8 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 def capture(root: Path, out: Path) -> Summary:
-    """Write `out`, a tar.gz of what irqbal reads under a root. Raises HostError if that is no host, OSError if `out`
-    cannot be written.
+    """Write `out`, a tar.gz of what irqbal reads under a root. Raises HostError if that is no host,
+    OSError if `out` cannot be written.
     """
     check_readable(root)
     taker = _Taker(root)
@@ -92,9 +128,11 @@ def capture(root: Path, out: Path) -> Summary:
 
 
 def extract(archive: Path, folder: Path) -> None:
-    """Unpack such an archive; nothing gets outside of the folder. Raises tarfile.TarError or OSError.
+    """Unpack such an archive; nothing gets outside of the folder. Raises tarfile.TarError or
+    OSError.
 
-    tarfile's own `data` filter would make every file writable for its owner, and so every mask movable.
+    tarfile's own `data` filter would make every file writable for its owner, and so every mask
+    movable.
     """
     with tarfile.open(archive, "r:gz") as tar:
         tar.extractall(folder, filter=_kept_mode)
@@ -108,8 +146,8 @@ def _kept_mode(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
 
 
 class _Scrubber:
-    """Puts numbers in place of MAC addresses and UUIDs; the same one everywhere, and as long, for columns stay in
-    place.
+    """Puts numbers in place of MAC addresses and UUIDs; the same one everywhere, and as long, for
+    columns stay in place.
     """
 
     def __init__(self) -> None:
@@ -211,7 +249,10 @@ class _Taker:
             for entry in self._names(real):
                 if entry.startswith(("lower_", "upper_")):
                     self._link(f"{real}/{entry}")
-            for queue in [*self._numbered(f"{real}/queues", "rx-"), *self._numbered(f"{real}/queues", "tx-")]:
+            for queue in [
+                *self._numbered(f"{real}/queues", "rx-"),
+                *self._numbered(f"{real}/queues", "tx-"),
+            ]:
                 self._folder(f"{real}/queues/{queue}")
                 for file in _QUEUE:
                     self._file(f"{real}/queues/{queue}/{file}")
@@ -224,7 +265,9 @@ class _Taker:
                 self._link(f"{real}/device")
 
     def _partitions(self, mount: str) -> None:
-        """cgroup v2 partitions under made-up names: the real ones name users, containers and services."""
+        """cgroup v2 partitions under made-up names: the real ones name users, containers and
+        services.
+        """
         folder = self._root / mount
         if not (folder / "cgroup.controllers").exists():
             return
@@ -239,8 +282,8 @@ class _Taker:
                 self._file(f"{mount}/partition-{number}/{file}", source=partition / file)
 
     def _threads(self) -> None:
-        """Threads that handle interrupts; of their stat, the parent and the last CPU, of their status, the CPUs
-        allowed.
+        """Threads that handle interrupts; of their stat, the parent and the last CPU, of their
+        status, the CPUs allowed.
         """
         pids = []
         for thread in read_threads(self._root):
@@ -250,7 +293,9 @@ class _Taker:
             fields = ["S", "2", *["0"] * 48]
             fields[36] = str(thread.cpu)
             self._put(f"{base}/comm", f"{thread.name}\n".encode(), 0o644)
-            self._put(f"{base}/stat", f"{thread.pid} ({thread.name}) {' '.join(fields)}\n".encode(), 0o444)
+            self._put(
+                f"{base}/stat", f"{thread.pid} ({thread.name}) {' '.join(fields)}\n".encode(), 0o444
+            )
             self._put(f"{base}/status", f"Cpus_allowed_list:\t{thread.cpus}\n".encode(), 0o444)
         if pids:
             self._put("proc/2/task/2/children", f"{' '.join(pids)} \n".encode(), 0o444)
@@ -259,10 +304,18 @@ class _Taker:
         return names(self._root / path)
 
     def _numbered(self, path: str, prefix: str) -> list[str]:
-        return [name for name in self._names(path) if name.startswith(prefix) and name[len(prefix) :].isdigit()]
+        return [
+            name
+            for name in self._names(path)
+            if name.startswith(prefix) and name[len(prefix) :].isdigit()
+        ]
 
-    def _file(self, path: str, change: Callable[[bytes], bytes] | None = None, source: Path | None = None) -> None:
-        """Take one file, if it is there. Some that are there cannot be read: `xps_cpus` of a NIC with one queue."""
+    def _file(
+        self, path: str, change: Callable[[bytes], bytes] | None = None, source: Path | None = None
+    ) -> None:
+        """Take one file, if it is there. Some that are there cannot be read: `xps_cpus` of a NIC
+        with one queue.
+        """
         source = source or self._root / path
         try:
             mode = source.stat().st_mode
@@ -286,8 +339,8 @@ class _Taker:
                 self.entries[folder] = _Entry(0o755)
 
     def _link(self, path: str) -> str | None:
-        """Take a link and the folder that it leads to; returns that folder's path, None where it is outside of the
-        root.
+        """Take a link and the folder that it leads to; returns that folder's path, None where it is
+        outside of the root.
 
         A hand-made tree may have a folder where the kernel has a link.
         """
@@ -314,7 +367,10 @@ def _partitions(mount: Path) -> Iterator[Path]:
     for count, (folder, _, files) in enumerate(os.walk(mount)):
         if count > _MAX_CGROUPS:
             return
-        if "cpuset.cpus.partition" in files and text_or(f"{folder}/cpuset.cpus.partition", "member") != "member":
+        if (
+            "cpuset.cpus.partition" in files
+            and text_or(f"{folder}/cpuset.cpus.partition", "member") != "member"
+        ):
             yield Path(folder)
 
 

@@ -1,8 +1,8 @@
 """Devices and what hangs below them: `/sys/bus/pci/devices`, `/sys/class/net`, `/sys/block`
 (Documentation/ABI/testing/sysfs-bus-pci, sysfs-class-net, sysfs-class-net-queues).
 
-One starts from every PCI device's `msi_irqs`, since a NIC in another network namespace is gone from `/sys/class/net`;
-then names it by the interfaces and disks below it.
+One starts from every PCI device's `msi_irqs`, since a NIC in another network namespace is gone from
+`/sys/class/net`; then names it by the interfaces and disks below it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def read_interfaces(root: Path) -> tuple[Interface, ...]:
 
 
 def _read_queues(base: Path) -> tuple[tuple[TxQueue, ...], tuple[RxQueue, ...]]:
-    """Active queues in order; `xps_cpus` answers ENOENT for drivers with one queue, which then have no XPS."""
+    """Active queues in order; `xps_cpus` answers ENOENT for drivers with one queue, which then have
+    no XPS.
+    """
     tx: list[TxQueue] = []
     rx: list[RxQueue] = []
     kinds = set(names(base))
@@ -97,7 +99,9 @@ def _read_disks(root: Path) -> dict[str, list[str]]:
 
 
 def _pci_of(root: Path, link: Path) -> str | None:
-    """The PCI device at or above a `device` link: for virtio it is the parent of the virtio device."""
+    """The PCI device at or above a `device` link: for virtio it is the parent of the virtio
+    device.
+    """
     if not link.exists():
         return None
     real = Path(os.path.realpath(link))

@@ -1,9 +1,10 @@
-"""What the kernel announces by netlink: CPUs and devices that come and go, links, and ethtool's changes of queues.
+"""What the kernel announces by netlink: CPUs and devices that come and go, links, and ethtool's
+changes of queues.
 
-Three sockets: NETLINK_KOBJECT_UEVENT (group 1: the kernel's own uevents), NETLINK_ROUTE (RTMGRP_LINK), and
-NETLINK_GENERIC with the multicast group `monitor` of the family `ethtool`
-(Documentation/networking/ethtool-netlink.rst). Each is optional: without them the pulse finds the change within one
-interval.
+Three sockets: NETLINK_KOBJECT_UEVENT (group 1: the kernel's own uevents), NETLINK_ROUTE
+(RTMGRP_LINK), and NETLINK_GENERIC with the multicast group `monitor` of the family `ethtool`
+(Documentation/networking/ethtool-netlink.rst). Each is optional: without them the pulse finds the
+change within one interval.
 """
 
 from __future__ import annotations
@@ -21,7 +22,17 @@ _NETLINK_ROUTE, _NETLINK_KOBJECT_UEVENT = 0, 15
 _SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
 _RTMGRP_LINK = 1
 _RTM_NEWLINK, _RTM_DELLINK = 16, 17
-_SUBSYSTEMS = {b"cpu", b"pci", b"net", b"queues", b"virtio", b"nvme", b"platform", b"drivers", b"module"}
+_SUBSYSTEMS = {
+    b"cpu",
+    b"pci",
+    b"net",
+    b"queues",
+    b"virtio",
+    b"nvme",
+    b"platform",
+    b"drivers",
+    b"module",
+}
 
 
 class Events:
@@ -68,7 +79,8 @@ class Events:
             self.missing.append(f"ethtool ({error})")
 
     def drain(self, sock: socket.socket) -> set[str]:
-        """Read all that is waiting on one socket; returns what it was about: `cpu`, `device`, `link`, `ethtool`.
+        """Read all that is waiting on one socket; returns what it was about: `cpu`, `device`,
+        `link`, `ethtool`.
 
         An overflow (ENOBUFS) means that something was missed: everything may have changed.
         """
@@ -101,13 +113,22 @@ class Events:
 
 
 def parse_uevent(data: bytes) -> set[str]:
-    """What a kernel uevent (`ACTION@DEVPATH`, then `KEY=VALUE`, NUL-separated) is about; empty for what irqbal ignores.
+    """What a kernel uevent (`ACTION@DEVPATH`, then `KEY=VALUE`, NUL-separated) is about; empty for
+    what irqbal ignores.
     """
     fields = dict(part.split(b"=", 1) for part in data.split(b"\0") if b"=" in part)
     subsystem, action = fields.get(b"SUBSYSTEM", b""), fields.get(b"ACTION", b"")
     if subsystem == b"cpu":
         return {"cpu"} if action in (b"online", b"offline", b"add", b"remove") else set()
-    if subsystem in _SUBSYSTEMS and action in (b"add", b"remove", b"bind", b"unbind", b"move", b"online", b"offline"):
+    if subsystem in _SUBSYSTEMS and action in (
+        b"add",
+        b"remove",
+        b"bind",
+        b"unbind",
+        b"move",
+        b"online",
+        b"offline",
+    ):
         return {"device"}
     return set()
 

@@ -24,7 +24,9 @@ def read_bytes(path: Path | str) -> bytes:
 
 
 def lines(path: Path | str) -> Iterator[bytes]:
-    """The file's lines, read as they are asked for. Raises GoneError if it is not there (any more), HostError otherwise."""
+    """The file's lines, read as they are asked for. Raises GoneError if it is not there (any more),
+    HostError otherwise.
+    """
     try:
         with open(path, "rb", buffering=1 << 16) as file:  # noqa: PTH123 - as above
             yield from file
@@ -64,7 +66,9 @@ def int_or(path: Path | str, default: int) -> int:
 
 
 def cpus_or(path: Path | str, default: CpuSet) -> CpuSet:
-    """The file's CPU list, or the default where it cannot be read or is none (` (null)` in nohz_full)."""
+    """The file's CPU list, or the default where it cannot be read or is none (` (null)` in
+    nohz_full).
+    """
     try:
         return CpuSet.parse(text_or(path, "-"))
     except ValueError:
@@ -88,14 +92,16 @@ def names(path: Path | str) -> list[str]:
 
 
 class Kept:
-    """Files that are read again and again stay open; `pread` from 0 makes the kernel produce them anew."""
+    """Files that are read again and again stay open; `pread` from 0 makes the kernel produce them
+    anew.
+    """
 
     def __init__(self) -> None:
         self._open: dict[str, int] = {}
 
     def read(self, path: str, size: int = 4096) -> bytes:
-        """The file's bytes. Raises GoneError if it vanished or was replaced under the descriptor (the kernel answers
-        EIO).
+        """The file's bytes. Raises GoneError if it vanished or was replaced under the descriptor
+        (the kernel answers EIO).
         """
         fd = self._open.get(path)
         try:

@@ -1,4 +1,6 @@
-"""Generic netlink, as far as irqbal asks it for something (Documentation/userspace-api/netlink/intro.rst)."""
+"""Generic netlink, as far as irqbal asks it for something
+(Documentation/userspace-api/netlink/intro.rst).
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,16 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += (length + 3) & ~3
 
 
-def request(sock: socket.socket, family: int, command: int, payload: bytes = b"", dump: bool = False) -> Iterator[bytes]:
+def request(
+    sock: socket.socket, family: int, command: int, payload: bytes = b"", dump: bool = False
+) -> Iterator[bytes]:
     """Ask, and give the attributes of each answer. Raises OSError for what the kernel refuses."""
     flags = _REQUEST | (_DUMP if dump else 0)
     number = next(_sequence) & 0xFFFFFFFF
-    sock.send(struct.pack("=IHHIIBBH", 20 + len(payload), family, flags, number, 0, command, 1, 0) + payload)
+    sock.send(
+        struct.pack("=IHHIIBBH", 20 + len(payload), family, flags, number, 0, command, 1, 0)
+        + payload
+    )
     while True:
         data = sock.recv(1 << 18)
         at = 0

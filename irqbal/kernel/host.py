@@ -30,9 +30,16 @@ from irqbal.model import Cpu, DefaultMove, Move, Outcome, SteeringMove
 
 
 class KernelHost:
-    """Reads and writes the kernel. It keeps files open and remembers what cannot change; no thread but one may use it."""
+    """Reads and writes the kernel. It keeps files open and remembers what cannot change; no thread
+    but one may use it.
+    """
 
-    def __init__(self, root: Path = Path("/"), save: Save | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        root: Path = Path("/"),
+        save: Save | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._clock = clock
         self.root = root
         check_readable(root)
@@ -58,8 +65,9 @@ class KernelHost:
         return text_or(self.root / "proc/sys/kernel/random/boot_id")
 
     def pulse(self, looked: Collection[int] | None = None) -> Pulse:
-        """`/proc/stat`, the online CPUs, packets by queue, and the effective affinity of those of these IRQs that fired since the last
-        pulse."""
+        """`/proc/stat`, the online CPUs, packets by queue, and the effective affinity of those of
+        these IRQs that fired since the last pulse.
+        """
         now = self._clock()
         stat = parse_stat(self._kept.read(f"{self._folder}/proc/stat", 1 << 16), self._known)
         totals = stat.totals
@@ -80,7 +88,17 @@ class KernelHost:
                 continue
         self._totals = totals
         packets = self._packets.read() if self._packets is not None else {}
-        return Pulse(now, totals, stat.cpu_times, self._online(), effective, frozenset(stale), packets, self._squeezed(), threads)
+        return Pulse(
+            now,
+            totals,
+            stat.cpu_times,
+            self._online(),
+            effective,
+            frozenset(stale),
+            packets,
+            self._squeezed(),
+            threads,
+        )
 
     def _online(self) -> CpuSet:
         """`/sys/devices/system/cpu/online`, parsed anew only when it changed."""
@@ -93,7 +111,9 @@ class KernelHost:
         return self._online_text[1]
 
     def _squeezed(self) -> dict[int, int]:
-        """How often each CPU's softirqs ran out of budget or dropped a packet (columns 2 and 3 of `/proc/net/softnet_stat`)."""
+        """How often each CPU's softirqs ran out of budget or dropped a packet (columns 2 and 3 of
+        `/proc/net/softnet_stat`).
+        """
         # One read of this file gives a page of it at most, however large the buffer.
         return self._squeezes.read(bytes_or(f"{self._folder}/proc/net/softnet_stat"))
 
@@ -102,7 +122,11 @@ class KernelHost:
         now = self._clock()
         interrupts = self._interrupts()
         # Only what a row says is of use here; of its counts there are as many as CPUs.
-        rows = {row.irq: msgspec.structs.replace(row, counts=()) for row in interrupts if row.irq is not None}
+        rows = {
+            row.irq: msgspec.structs.replace(row, counts=())
+            for row in interrupts
+            if row.irq is not None
+        }
         irqs = self._irqs.read(rows)
         for facts in irqs:
             before = self._known.get(facts.number)
@@ -121,7 +145,9 @@ class KernelHost:
             return Interrupts(())
 
     def counts(self) -> Counts:
-        """`/proc/interrupts`, `/proc/softirqs`, `/proc/net/softnet_stat` and the CPUs' times; what cannot be read is left out."""
+        """`/proc/interrupts`, `/proc/softirqs`, `/proc/net/softnet_stat` and the CPUs' times; what
+        cannot be read is left out.
+        """
         now = self._clock()
         interrupts = self._interrupts()
         irqs: dict[int, dict[int, int]] = {}
@@ -141,12 +167,15 @@ class KernelHost:
         return Counts(now, frozenset(interrupts.cpus), irqs, rows, softirqs, softnet, times)
 
     def masks(self, numbers: Iterable[int]) -> dict[int, tuple[CpuSet, int]]:
-        """The mask and the inode of these IRQs as they are now; those that are gone are left out."""
+        """The mask and the inode of these IRQs as they are now; those that are gone are left
+        out.
+        """
         found = {}
         for number in numbers:
             known = self._known.get(number)
             path = f"{self._folder}/proc/irq/{number}/smp_affinity_list"
-            # The kernel answers EIO for a file that was replaced under its descriptor; a tree of files does not.
+            # The kernel answers EIO for a file that was replaced under its descriptor; a tree of
+            # files does not.
             told = known is not None and not self._folder and self._kept.holds(path)
             inode = known.inode if known is not None and told else self._irqs.inode(number)
             if not inode:
@@ -164,7 +193,9 @@ class KernelHost:
         return found
 
     def population(self) -> int:
-        """The link count of `/proc/irq`: one for each IRQ's folder (a tree of files counts alike)."""
+        """The link count of `/proc/irq`: one for each IRQ's folder (a tree of files counts
+        alike).
+        """
         try:
             return (self.root / "proc/irq").stat().st_nlink
         except OSError:
@@ -180,14 +211,20 @@ class KernelHost:
         self._cpus = {cpu.number: cpu for cpu in cpus}
         interfaces = read_interfaces(self.root)
         if self._packets is not None:
-            self._packets.learn(interface.name for interface in interfaces if interface.device is not None)
+            self._packets.learn(
+                interface.name for interface in interfaces if interface.device is not None
+            )
         flows = int_or(self.root / "proc/sys/net/core/rps_sock_flow_entries", -1)
         threads = read_threads(self.root)
         self._threads.know(threads)
         return Topology(cpus, read_devices(self.root, interfaces), interfaces, threads, flows)
 
     def apply(
-        self, moves: Iterable[Move], steering: Iterable[SteeringMove], default: DefaultMove | None, dry_run: bool
+        self,
+        moves: Iterable[Move],
+        steering: Iterable[SteeringMove],
+        default: DefaultMove | None,
+        dry_run: bool,
     ) -> tuple[Outcome, ...]:
         """See `kernel.affinity`."""
         inodes = {number: facts.inode for number, facts in self._known.items()}
@@ -218,7 +255,10 @@ class KernelHost:
         try:
             data = self._kept.read(self._effective_path(number), 256)
         except GoneError:
-            if self._irqs.inode(number) == 0 or self._irqs.inode(number) != self._known[number].inode:
+            if (
+                self._irqs.inode(number) == 0
+                or self._irqs.inode(number) != self._known[number].inode
+            ):
                 raise
             # This architecture, or this tree, has no such file.
             return self._irqs.effective(number, self._irqs.affinity(number))
@@ -230,7 +270,11 @@ class KernelHost:
     def _row_totals(self) -> dict[int, int]:
         """Totals from `/proc/interrupts`, for kernels whose `/proc/stat` gives none."""
         known = self._known
-        return {row.irq: sum(row.counts) & 0xFFFFFFFF for row in self._interrupts() if row.irq is not None and row.irq in known}
+        return {
+            row.irq: sum(row.counts) & 0xFFFFFFFF
+            for row in self._interrupts()
+            if row.irq is not None and row.irq in known
+        }
 
 
 @functools.lru_cache(maxsize=4096)

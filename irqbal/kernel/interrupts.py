@@ -1,9 +1,10 @@
-"""`/proc/interrupts`: counts per IRQ and CPU, and the named rows (Documentation/filesystems/proc.rst, 1.2;
-kernel/irq/proc.c).
+"""`/proc/interrupts`: counts per IRQ and CPU, and the named rows
+(Documentation/filesystems/proc.rst, 1.2; kernel/irq/proc.c).
 
-The header names the online CPUs. Each count is `%10u` after a blank; what follows the counts is, for numbered rows,
-chip, hwirq, trigger and the actions' names. Some arm64 rows have no blank before the chip; names may hold blanks and
-commas; s390 and ppc64 have rows of their own. A row that cannot be parsed is counted and passed over.
+The header names the online CPUs. Each count is `%10u` after a blank; what follows the counts is,
+for numbered rows, chip, hwirq, trigger and the actions' names. Some arm64 rows have no blank before
+the chip; names may hold blanks and commas; s390 and ppc64 have rows of their own. A row that cannot
+be parsed is counted and passed over.
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ _LABEL = re.compile(rb"\s*([^\s:][^:\s]*):")
 _NUMBER = re.compile(rb" *(\d{1,9}):")
 _COUNT = re.compile(rb"[ \t]*(\d+)")
 _WIDEST = 20
-"""A count is at most ten digits wide; a longer run would be a chip's name in a row that lacks columns."""
+"""A count is at most ten digits wide; a longer run would be a chip's name in a row that lacks
+columns.
+"""
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One row. `irq` is None for the named rows (LOC, RES …). `action` joins several with a comma, as sysfs does."""
+    """One row. `irq` is None for the named rows (LOC, RES …). `action` joins several with a comma,
+    as sysfs does.
+    """
 
     label: str
     irq: int | None
@@ -46,7 +51,9 @@ Known = dict[int, tuple[int | str, dict[int, int]]]
 
 
 class Interrupts:
-    """The file, a row at a time: of a big host it is many megabytes. Never raises of itself: what is not understood is counted."""
+    """The file, a row at a time: of a big host it is many megabytes. Never raises of itself: what
+    is not understood is counted.
+    """
 
     def __init__(self, lines: Iterable[bytes]) -> None:
         self._lines = iter(lines)
@@ -68,10 +75,12 @@ class Interrupts:
                 yield row
 
     def cells(self, known: Known | None = None) -> Iterator[tuple[int | str, dict[int, int]]]:
-        """Of each row its IRQ's number, or its label, and what was counted by CPU, without zeros in numbered rows; rows with one column
-        (ERR, MIS) have CPU -1. Instead of the rows, once: of a big host most cells are nothing, and what a row says besides is not of use.
+        """Of each row its IRQ's number, or its label, and what was counted by CPU, without zeros in
+        numbered rows; rows with one column (ERR, MIS) have CPU -1. Instead of the rows, once: of a
+        big host most cells are nothing, and what a row says besides is not of use.
 
-        `known` is what one reading leaves for the next: rows of idle IRQs are then not looked into again. It is renewed at the end.
+        `known` is what one reading leaves for the next: rows of idle IRQs are then not looked into
+        again. It is renewed at the end.
         """
         before, fresh = known or {}, Known()
         mark = hash(self._header)
@@ -95,7 +104,12 @@ class Interrupts:
         fields = line[found.end() :].split(None, columns)[:columns] if found is not None else []
         joined = b"".join(fields)
         # Ten digits are all that the kernel has for a count; what is wider is looked at closely.
-        if found is not None and len(fields) == columns and joined.isdigit() and len(joined) <= min(10 * columns, 4000):
+        if (
+            found is not None
+            and len(fields) == columns
+            and joined.isdigit()
+            and len(joined) <= min(10 * columns, 4000)
+        ):
             some = compress(zip(cpus, fields, strict=True), map(ne, fields, repeat(b"0")))
             counted = {cpu: int(field) for cpu, field in some}
             if not counted or len(str(max(counted.values()))) <= _WIDEST:
@@ -104,7 +118,9 @@ class Interrupts:
             self.skipped += bool(line.strip())
             return None
         if row.irq is not None:
-            return row.irq, {cpu: count for cpu, count in zip(cpus, row.counts, strict=True) if count}
+            return row.irq, {
+                cpu: count for cpu, count in zip(cpus, row.counts, strict=True) if count
+            }
         each = cpus if len(row.counts) == columns and row.label not in ("ERR", "MIS") else (-1,)
         return row.label, dict(zip(each, row.counts, strict=False))
 
@@ -128,18 +144,26 @@ def _row(line: bytes, columns: int) -> Row | None:
 def _counts(text: bytes, columns: int) -> tuple[tuple[int, ...], bytes]:
     """The counts and what follows them."""
     fields = text.split(None, columns)
-    if len(fields) >= columns and b"".join(fields[:columns]).isdigit() and max(map(len, fields[:columns])) <= _WIDEST:
+    if (
+        len(fields) >= columns
+        and b"".join(fields[:columns]).isdigit()
+        and max(map(len, fields[:columns])) <= _WIDEST
+    ):
         return tuple(map(int, fields[:columns])), fields[columns] if len(fields) > columns else b""
     return _odd_counts(text, columns)
 
 
 def _odd_counts(text: bytes, columns: int) -> tuple[tuple[int, ...], bytes]:
-    """The same where columns are missing, or are no numbers alone: a digit run right before a letter is a count too, since the chip
-    may follow without a blank.
+    """The same where columns are missing, or are no numbers alone: a digit run right before a
+    letter is a count too, since the chip may follow without a blank.
     """
     counts: list[int] = []
     at = 0
-    while len(counts) < columns and (found := _COUNT.match(text, at)) is not None and len(found[1]) <= _WIDEST:
+    while (
+        len(counts) < columns
+        and (found := _COUNT.match(text, at)) is not None
+        and len(found[1]) <= _WIDEST
+    ):
         counts.append(int(found[1]))
         at = found.end()
     return tuple(counts), text[at:]
@@ -151,10 +175,28 @@ def _numbered(label: str, irq: int, counts: tuple[int, ...], rest: str) -> Row:
     found = _NUMBERED.fullmatch(rest)
     if found is not None:
         trigger = (found["trigger"] or found["level"] or "").lower()
-        return Row(label, irq, counts, found["chip"], int(found["hwirq"][:18]), trigger, _joined(found["action"]), rest)
+        return Row(
+            label,
+            irq,
+            counts,
+            found["chip"],
+            int(found["hwirq"][:18]),
+            trigger,
+            _joined(found["action"]),
+            rest,
+        )
     found = _PLAIN.fullmatch(rest)
     if found is not None:
-        return Row(label, irq, counts, found["chip"], int(found["hwirq"][:18]), "", _joined(found["action"]), rest)
+        return Row(
+            label,
+            irq,
+            counts,
+            found["chip"],
+            int(found["hwirq"][:18]),
+            "",
+            _joined(found["action"]),
+            rest,
+        )
     found = _CHIP_ONLY.fullmatch(rest)
     if found is not None:
         return Row(label, irq, counts, found["chip"], None, "", _joined(found["action"]), rest)

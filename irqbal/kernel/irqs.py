@@ -1,8 +1,9 @@
 """`/proc/irq/N` and `/sys/kernel/irq/N`: masks, actions and identity of each IRQ
 (Documentation/core-api/irq/irq-affinity.rst, ABI/testing/sysfs-kernel-irq).
 
-An IRQ whose affinity the kernel owns (managed, per-CPU or no-balance) has a mask file of mode 0444 from Linux 6.12 on;
-before, all are 0644, and only the write tells (EIO). access(2) misleads as root: the mode is read.
+An IRQ whose affinity the kernel owns (managed, per-CPU or no-balance) has a mask file of mode 0444
+from Linux 6.12 on; before, all are 0644, and only the write tells (EIO). access(2) misleads as
+root: the mode is read.
 """
 
 from __future__ import annotations
@@ -34,16 +35,24 @@ class IrqReader:
         return f"{self._base}/{number}"
 
     def inode(self, number: int) -> int:
-        """The inode of `/proc/irq/N`, which changes when the IRQ is set up anew; 0 if there is none."""
+        """The inode of `/proc/irq/N`, which changes when the IRQ is set up anew; 0 if there is
+        none.
+        """
         try:
             return os.stat(self.folder(number)).st_ino  # noqa: PTH116 - thousands of these
         except OSError:
             return 0
 
     def read(self, rows: dict[int, Row]) -> tuple[IrqFacts, ...]:
-        """Every IRQ that has an action. `rows` of `/proc/interrupts` fill in where sysfs has no facts."""
+        """Every IRQ that has an action. `rows` of `/proc/interrupts` fill in where sysfs has no
+        facts.
+        """
         numbers = {int(name) for name in names(self._base) if name.isdecimal()}
-        found = [facts for number in sorted(numbers | rows.keys()) if (facts := self._facts(number, rows.get(number)))]
+        found = [
+            facts
+            for number in sorted(numbers | rows.keys())
+            if (facts := self._facts(number, rows.get(number)))
+        ]
         self._static = {facts.number: self._static[facts.number] for facts in found}
         return tuple(found)
 
@@ -54,7 +63,9 @@ class IrqReader:
     def affinity(self, number: int) -> CpuSet:
         """The mask as it is now; empty where there is none."""
         folder = self.folder(number)
-        return cpus_or(f"{folder}/smp_affinity_list", CpuSet()) or mask_or(f"{folder}/smp_affinity", CpuSet())
+        return cpus_or(f"{folder}/smp_affinity_list", CpuSet()) or mask_or(
+            f"{folder}/smp_affinity", CpuSet()
+        )
 
     def effective(self, number: int, affinity: CpuSet) -> CpuSet:
         """Where the kernel delivers now; the mask itself on architectures that do not say."""
@@ -71,13 +82,21 @@ class IrqReader:
         _, action, chip, vector, node = static
         affinity = self.affinity(number)
         return IrqFacts(
-            number, action, chip, vector, self._unmovable(number, affinity), affinity, self.effective(number, affinity),
-            mask_or(f"{self.folder(number)}/affinity_hint", CpuSet()), node, inode,
-        )  # fmt: skip
+            number,
+            action,
+            chip,
+            vector,
+            self._unmovable(number, affinity),
+            affinity,
+            self.effective(number, affinity),
+            mask_or(f"{self.folder(number)}/affinity_hint", CpuSet()),
+            node,
+            inode,
+        )
 
     def _action(self, number: int, row: Row | None) -> str:
-        """The names of the IRQ's actions, joined with a comma; empty if it has none, for `msi_irqs` lists more than
-        exist.
+        """The names of the IRQ's actions, joined with a comma; empty if it has none, for `msi_irqs`
+        lists more than exist.
         """
         text = text_or(f"{self._sysfs}/{number}/actions")
         if text and text != "(null)":
@@ -85,7 +104,11 @@ class IrqReader:
         if row is not None:
             return row.action
         # Names with a slash have no folder, and irqbal needs only the fact here.
-        folders = [name for name in names(self.folder(number)) if (Path(self.folder(number)) / name).is_dir()]
+        folders = [
+            name
+            for name in names(self.folder(number))
+            if (Path(self.folder(number)) / name).is_dir()
+        ]
         return ",".join(folders)
 
     def _chip(self, number: int, row: Row | None) -> tuple[str, int | None, int]:
@@ -107,12 +130,16 @@ class IrqReader:
 
 
 def _vector(chip: str, hwirq: int) -> int:
-    """The MSI index. Before 6.8 a PCI MSI's hwirq packs it with the device's address: index in the low 11 bits
-    (pci_msi_domain_calc_hwirq)."""
+    """The MSI index. Before 6.8 a PCI MSI's hwirq packs it with the device's address: index in the
+    low 11 bits (pci_msi_domain_calc_hwirq).
+    """
     return hwirq & 0x7FF if "PCI-MSI" in chip and hwirq > 0x7FF else hwirq
 
 
 def check_readable(root: Path) -> None:
     """Raises HostError with a sentence if this is no tree with IRQs in it."""
     if not names(root / "proc/irq") and not (root / "proc/interrupts").exists():
-        raise HostError(f"{root} has neither proc/irq nor proc/interrupts: this is no Linux host, nor a tree of one")
+        raise HostError(
+            f"{root} has neither proc/irq nor proc/interrupts: this is no Linux host, nor a tree "
+            "of one"
+        )

@@ -1,9 +1,10 @@
 """Which CPUs are isolated, and by what: sysfs, the kernel's command line, and cgroup partitions.
 
-Sources: `/sys/devices/system/cpu/isolated` (isolcpus= domain), `/sys/devices/system/cpu/nohz_full` (absent, empty or `
-(null)`), `/proc/cmdline` (`isolcpus=managed_irq,7` leaves `isolated` empty;
-Documentation/admin-guide/kernel-parameters.txt), and cgroup v2 partitions (Documentation/admin-guide/cgroup-v2.rst):
-`cpuset.cpus.isolated` at the root in newer kernels, else every cgroup whose `cpuset.cpus.partition` reads `isolated`.
+Sources: `/sys/devices/system/cpu/isolated` (isolcpus= domain), `/sys/devices/system/cpu/nohz_full`
+(absent, empty or ` (null)`), `/proc/cmdline` (`isolcpus=managed_irq,7` leaves `isolated` empty;
+Documentation/admin-guide/kernel-parameters.txt), and cgroup v2 partitions
+(Documentation/admin-guide/cgroup-v2.rst): `cpuset.cpus.isolated` at the root in newer kernels, else
+every cgroup whose `cpuset.cpus.partition` reads `isolated`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ _MAX_CGROUPS = 20_000
 def read_isolation(root: Path) -> dict[str, CpuSet]:
     """Isolated CPUs by source; sources that isolate none are left out."""
     cpu = root / "sys/devices/system/cpu"
-    found = {"isolated": cpus_or(cpu / "isolated", CpuSet()), "nohz_full": cpus_or(cpu / "nohz_full", CpuSet())}
+    found = {
+        "isolated": cpus_or(cpu / "isolated", CpuSet()),
+        "nohz_full": cpus_or(cpu / "nohz_full", CpuSet()),
+    }
     found |= parse_cmdline(text_or(root / "proc/cmdline"))
     for mount in ("sys/fs/cgroup", "sys/fs/cgroup/unified"):
         cpus = read_partitions(root / mount)
@@ -33,8 +37,8 @@ def read_isolation(root: Path) -> dict[str, CpuSet]:
 
 
 def parse_cmdline(text: str) -> dict[str, CpuSet]:
-    """CPUs that `isolcpus=` and `nohz_full=` name, by parameter as written (`isolcpus=managed_irq`). Bad ones are
-    ignored, as the kernel does.
+    """CPUs that `isolcpus=` and `nohz_full=` name, by parameter as written
+    (`isolcpus=managed_irq`). Bad ones are ignored, as the kernel does.
     """
     found: dict[str, CpuSet] = {}
     # What follows ` -- ` is init's.
@@ -64,6 +68,11 @@ def read_partitions(mount: Path) -> CpuSet:
         if count > _MAX_CGROUPS:
             break
         # `isolated invalid (…)` isolates nothing.
-        if "cpuset.cpus.partition" in files and text_or(f"{folder}/cpuset.cpus.partition") == "isolated":
-            cpus |= cpus_or(f"{folder}/cpuset.cpus.effective", CpuSet()) or cpus_or(f"{folder}/cpuset.cpus", CpuSet())
+        if (
+            "cpuset.cpus.partition" in files
+            and text_or(f"{folder}/cpuset.cpus.partition") == "isolated"
+        ):
+            cpus |= cpus_or(f"{folder}/cpuset.cpus.effective", CpuSet()) or cpus_or(
+                f"{folder}/cpuset.cpus", CpuSet()
+            )
     return cpus

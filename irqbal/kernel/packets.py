@@ -1,7 +1,8 @@
 """Packets by NIC queue: the netdev family's queue statistics by netlink, else `ethtool -S`.
 
-Documentation/netlink/specs/netdev.yaml (qstats-get, scope queue; Linux 6.9 and later, drivers by and by), and SIOCETHTOOL
-(include/uapi/linux/ethtool.h), whose names every driver chooses for itself.
+Documentation/netlink/specs/netdev.yaml (qstats-get, scope queue; Linux 6.9 and later, drivers by
+and by), and SIOCETHTOOL (include/uapi/linux/ethtool.h), whose names every driver chooses for
+itself.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ _WAYS = {"rcv": "rx", "xmit": "tx"}
 
 
 def queue_of(name: str) -> tuple[str, int] | None:
-    """(`rx` or `tx`, queue) of a statistic that counts a queue's packets, by the names that drivers use."""
+    """(`rx` or `tx`, queue) of a statistic that counts a queue's packets, by the names that drivers
+    use.
+    """
     for pattern in _PATTERNS:
         match = pattern.fullmatch(name)
         if match is not None:
@@ -55,7 +58,9 @@ def queue_of(name: str) -> tuple[str, int] | None:
 
 
 class Packets:
-    """Reads the counters of this network namespace's interfaces; remembers which source serves which interface."""
+    """Reads the counters of this network namespace's interfaces; remembers which source serves
+    which interface.
+    """
 
     def __init__(self) -> None:
         self._netlink: socket.socket | None = None
@@ -65,7 +70,9 @@ class Packets:
         self._served: set[str] = set()
         self._layouts: dict[str, tuple[int, list[tuple[int, Key]]]] = {}
         with contextlib.suppress(OSError, struct.error):
-            self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_GENERIC)
+            self._netlink = socket.socket(
+                socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_GENERIC
+            )
             self._netlink.settimeout(0.5)
             self._netlink.bind((0, 0))
             self._family = family_id(self._netlink, b"netdev")
@@ -111,44 +118,61 @@ class Packets:
                 name = self._names.get(_number(values.get(_IFINDEX)))
                 if name is None or _ID not in values:
                     continue
-                way, counter = ("rx", _RX_PACKETS) if _number(values.get(_TYPE)) == 0 else ("tx", _TX_PACKETS)
+                way, counter = (
+                    ("rx", _RX_PACKETS) if _number(values.get(_TYPE)) == 0 else ("tx", _TX_PACKETS)
+                )
                 if counter in values:
                     found[name, way, _number(values[_ID])] = _number(values[counter])
         return found
 
     def _layout(self, name: str) -> tuple[int, list[tuple[int, Key]]] | None:
-        """(number of statistics, which of them count a queue's packets); None where there are none."""
+        """(number of statistics, which of them count a queue's packets); None where there are
+        none.
+        """
         info = self._ioctl(name, bytearray(struct.pack("I", _GDRVINFO)) + bytearray(192))
         if info is None:
             return None
         count = struct.unpack_from("I", info, 4 + 32 * 5 + 12 + 4)[0]
         if not 0 < count <= _MOST_STATS:
             return None
-        strings = self._ioctl(name, bytearray(struct.pack("3I", _GSTRINGS, _SS_STATS, count)) + bytearray(_NAME * count))
+        strings = self._ioctl(
+            name,
+            bytearray(struct.pack("3I", _GSTRINGS, _SS_STATS, count)) + bytearray(_NAME * count),
+        )
         if strings is None or struct.unpack_from("I", strings, 8)[0] != count:
             return None
         places = []
         for at in range(count):
-            text = bytes(strings[12 + at * _NAME : 12 + (at + 1) * _NAME]).partition(b"\0")[0].decode("ascii", "replace")
+            text = (
+                bytes(strings[12 + at * _NAME : 12 + (at + 1) * _NAME])
+                .partition(b"\0")[0]
+                .decode("ascii", "replace")
+            )
             queue = queue_of(text)
             if queue is not None:
                 places.append((at, (name, *queue)))
         return (count, places) if places else None
 
     def _values(self, name: str, count: int) -> tuple[int, ...] | None:
-        data = self._ioctl(name, bytearray(struct.pack("2I", _GSTATS, count)) + bytearray(8 * count))
+        data = self._ioctl(
+            name, bytearray(struct.pack("2I", _GSTATS, count)) + bytearray(8 * count)
+        )
         if data is None or struct.unpack_from("I", data, 4)[0] != count:
             return None
         return struct.unpack_from(f"{count}Q", data, 8)
 
     def _ioctl(self, name: str, data: bytearray) -> bytearray | None:
-        """`data` as the kernel fills it in, or None. The kernel writes as much as the header announced, and no more."""
+        """`data` as the kernel fills it in, or None. The kernel writes as much as the header
+        announced, and no more.
+        """
         if self._control is None:
             return None
         room = array.array("B", data)
         address, _ = room.buffer_info()
         try:
-            fcntl.ioctl(self._control, _SIOCETHTOOL, struct.pack("16sP16x", name.encode()[:15], address))
+            fcntl.ioctl(
+                self._control, _SIOCETHTOOL, struct.pack("16sP16x", name.encode()[:15], address)
+            )
         except OSError:
             return None
         return bytearray(room.tobytes())

@@ -1,4 +1,5 @@
-"""`/proc/softirqs`: soft interrupts by name and CPU (Documentation/filesystems/proc.rst, 1.8). Columns are possible CPUs.
+"""`/proc/softirqs`: soft interrupts by name and CPU (Documentation/filesystems/proc.rst, 1.8).
+Columns are possible CPUs.
 
 Counts are u32 and wrap.
 """
@@ -18,6 +19,12 @@ def parse_softirqs(data: bytes) -> dict[str, dict[int, int]]:
     for line in lines[1:]:
         name, colon, rest = line.partition(b":")
         cells = rest.split()
-        if colon and len(cells) == len(cpus) and all(cell.isdigit() and len(cell) <= 20 for cell in cells):
-            found[name.strip().decode("ascii", "replace")] = dict(zip(cpus, map(int, cells), strict=True))
+        if (
+            colon
+            and len(cells) == len(cpus)
+            and all(cell.isdigit() and len(cell) <= 20 for cell in cells)
+        ):
+            found[name.strip().decode("ascii", "replace")] = dict(
+                zip(cpus, map(int, cells), strict=True)
+            )
     return found

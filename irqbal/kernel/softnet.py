@@ -1,5 +1,6 @@
-"""`/proc/net/softnet_stat`: a row of hex numbers a CPU (net/core/net-procfs.c): packets processed, dropped because the backlog was
-full, and times that the softirq ran out of budget (time_squeeze). Newer kernels name the CPU in column 13; before, it is the row.
+"""`/proc/net/softnet_stat`: a row of hex numbers a CPU (net/core/net-procfs.c): packets processed,
+dropped because the backlog was full, and times that the softirq ran out of budget (time_squeeze).
+Newer kernels name the CPU in column 13; before, it is the row.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ _HEX = re.compile(rb"[0-9a-f]{8}")
 
 
 def parse_softnet(data: bytes) -> dict[str, dict[int, int]]:
-    """`processed`, `dropped`, `time_squeeze` -> CPU -> count. A row that is not understood is passed over."""
+    """`processed`, `dropped`, `time_squeeze` -> CPU -> count. A row that is not understood is
+    passed over.
+    """
     found: dict[str, dict[int, int]] = {"processed": {}, "dropped": {}, "time_squeeze": {}}
     for row, line in enumerate(data.splitlines()):
         cells = line.split()
@@ -25,8 +28,9 @@ def parse_softnet(data: bytes) -> dict[str, dict[int, int]]:
 
 
 class Squeezes:
-    """How often each CPU's softirqs had too little time or room: `dropped` and `time_squeeze` together. Only rows that changed are
-    converted; with no news the same mapping is returned."""
+    """How often each CPU's softirqs had too little time or room: `dropped` and `time_squeeze`
+    together. Only rows that changed are converted; with no news the same mapping is returned.
+    """
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -43,17 +47,25 @@ class Squeezes:
         return self._counts
 
     def _news(self, parts: list[bytes]) -> dict[int, int]:
-        """From the rows that changed; nothing where that cannot be done: other CPUs, or rows that are not understood."""
+        """From the rows that changed; nothing where that cannot be done: other CPUs, or rows that
+        are not understood.
+        """
         counts = dict(self._counts)
         if not len(parts) == len(self._parts) == len(self._cpus):
             return {}
         rows = zip(self._cpus, parts, self._parts, strict=True)
         for cpu, part, before in compress(rows, map(ne, parts, self._parts)):
-            if part[17:] != before[17:] or not _HEX.fullmatch(part[:8]) or not _HEX.fullmatch(part[9:17]):
+            if (
+                part[17:] != before[17:]
+                or not _HEX.fullmatch(part[:8])
+                or not _HEX.fullmatch(part[9:17])
+            ):
                 return {}
             counts[cpu] = int(part[:8], 16) + int(part[9:17], 16)
         return counts
 
     def _whole(self, data: bytes) -> dict[int, int]:
         softnet = parse_softnet(data)
-        return {cpu: count + softnet["dropped"][cpu] for cpu, count in softnet["time_squeeze"].items()}
+        return {
+            cpu: count + softnet["dropped"][cpu] for cpu, count in softnet["time_squeeze"].items()
+        }

@@ -1,7 +1,8 @@
-"""`/proc/stat`: every IRQ's total and each CPU's time in interrupts (Documentation/filesystems/proc.rst, 1.7).
+"""`/proc/stat`: every IRQ's total and each CPU's time in interrupts
+(Documentation/filesystems/proc.rst, 1.7).
 
-`intr` holds the grand total, then the total of IRQ n at index n, gaps included; totals are u32 and wrap. `cpuN` holds
-jiffies (USER_HZ): user nice system idle iowait irq softirq …
+`intr` holds the grand total, then the total of IRQ n at index n, gaps included; totals are u32 and
+wrap. `cpuN` holds jiffies (USER_HZ): user nice system idle iowait irq softirq …
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _U32 = 0xFFFFFFFF
 
 
 class Stat(msgspec.Struct, frozen=True):
-    """Per-IRQ totals of the IRQs asked for (empty where this kernel gives none), and the CPUs' seconds in interrupts.
+    """Per-IRQ totals of the IRQs asked for (empty where this kernel gives none), and the CPUs'
+    seconds in interrupts.
     """
 
     totals: dict[int, int]
@@ -33,7 +35,10 @@ _NUMBERS = re.compile(rb"[\d ]*", re.ASCII)
 
 def parse_stat(data: bytes, irqs: Iterable[int]) -> Stat:
     """Lines that are not understood are passed over."""
-    times = {int(cpu): CpuTime(int(irq) / _HZ, int(softirq) / _HZ) for cpu, irq, softirq in _CPU.findall(data)}
+    times = {
+        int(cpu): CpuTime(int(irq) / _HZ, int(softirq) / _HZ)
+        for cpu, irq, softirq in _CPU.findall(data)
+    }
     at = 0 if data.startswith(b"intr ") else data.find(b"\nintr ") + 1
     if not data.startswith(b"intr ", at):
         return Stat({}, times)
@@ -41,7 +46,11 @@ def parse_stat(data: bytes, irqs: Iterable[int]) -> Stat:
     line = data[at + 5 : end if end >= 0 else len(data)]
     try:
         # The first number is the grand total.
-        values = list(map(int, line.split())) if _NUMBERS.fullmatch(line) else [_int(field) for field in line.split()]
+        values = (
+            list(map(int, line.split()))
+            if _NUMBERS.fullmatch(line)
+            else [_int(field) for field in line.split()]
+        )
     except ValueError:
         # Longer than any number that Python reads.
         values = [_int(field) for field in line.split()]
@@ -52,7 +61,11 @@ def parse_stat(data: bytes, irqs: Iterable[int]) -> Stat:
         picked = itemgetter(*[number + 1 for number in numbers])(values)
         if min(picked) >= 0 and max(picked) <= _U32:
             return Stat(dict(zip(numbers, picked, strict=True)), times)
-    totals = {number: values[number + 1] & _U32 for number in numbers if 0 <= number < last and values[number + 1] >= 0}
+    totals = {
+        number: values[number + 1] & _U32
+        for number in numbers
+        if 0 <= number < last and values[number + 1] >= 0
+    }
     return Stat(totals, times)
 
 

@@ -1,7 +1,8 @@
-"""Kernel threads that handle interrupts: `irq/N-name` (threaded handlers) and `napi/IF-N` (threaded NAPI).
+"""Kernel threads that handle interrupts: `irq/N-name` (threaded handlers) and `napi/IF-N` (threaded
+NAPI).
 
-All kernel threads are children of kthreadd (pid 2): `/proc/2/task/2/children` lists them without a walk over every
-process (CONFIG_PROC_CHILDREN).
+All kernel threads are children of kthreadd (pid 2): `/proc/2/task/2/children` lists them without a
+walk over every process (CONFIG_PROC_CHILDREN).
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ _NAPI = re.compile(r"napi/(.+)-\d+", re.ASCII)
 
 
 def read_threads(root: Path) -> tuple[Thread, ...]:
-    """Every such thread, with the CPUs it may use and the one it last ran on. The kernel cuts names at 15 characters,
-    but for kernel threads' `comm`, which newer kernels show whole."""
+    """Every such thread, with the CPUs it may use and the one it last ran on. The kernel cuts names
+    at 15 characters, but for kernel threads' `comm`, which newer kernels show whole.
+    """
     found = []
     for pid in _kernel_threads(root):
         folder = root / "proc" / str(pid)
@@ -37,7 +39,12 @@ def read_threads(root: Path) -> tuple[Thread, ...]:
         irq, napi = _IRQ.fullmatch(name), _NAPI.fullmatch(name)
         found.append(
             Thread(
-                pid, name, int(irq[1]) if irq else None, napi[1] if napi else "", _allowed(folder), _last_cpu(folder)
+                pid,
+                name,
+                int(irq[1]) if irq else None,
+                napi[1] if napi else "",
+                _allowed(folder),
+                _last_cpu(folder),
             )
         )
     return tuple(found)
@@ -77,7 +84,9 @@ def _allowed(folder: Path) -> CpuSet:
 
 
 class ThreadTimes:
-    """Reads how long these threads ran: fields 14, 15 and 39 (utime, stime, processor) of `/proc/PID/stat`."""
+    """Reads how long these threads ran: fields 14, 15 and 39 (utime, stime, processor) of
+    `/proc/PID/stat`.
+    """
 
     def __init__(self, root: Path, kept: Kept) -> None:
         self._folder, self._kept = str(root).rstrip("/"), kept
@@ -85,7 +94,11 @@ class ThreadTimes:
 
     def know(self, threads: Iterable[Thread]) -> None:
         """These are the threads that there are."""
-        fresh = {thread.pid: thread.irq for thread in threads if thread.irq is not None or thread.interface}
+        fresh = {
+            thread.pid: thread.irq
+            for thread in threads
+            if thread.irq is not None or thread.interface
+        }
         for pid in self._threads.keys() - fresh.keys():
             self._kept.drop(self._path(pid))
         self._threads = fresh
@@ -98,7 +111,9 @@ class ThreadTimes:
                 continue
             try:
                 fields = self._kept.read(self._path(pid), 1024).rpartition(b")")[2].split()
-                found[pid] = ThreadTime(irq, int(fields[36]), (int(fields[11]) + int(fields[12])) / HZ)
+                found[pid] = ThreadTime(
+                    irq, int(fields[36]), (int(fields[11]) + int(fields[12])) / HZ
+                )
             except HostError:
                 # It ended; the next census says what came in its place.
                 del self._threads[pid]

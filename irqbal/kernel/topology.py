@@ -1,5 +1,5 @@
-"""CPUs: `/sys/devices/system/cpu` and `/sys/devices/system/node` (Documentation/admin-guide/cputopology.rst,
-ABI/stable/sysfs-devices-system-cpu).
+"""CPUs: `/sys/devices/system/cpu` and `/sys/devices/system/node`
+(Documentation/admin-guide/cputopology.rst, ABI/stable/sysfs-devices-system-cpu).
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def read_online(root: Path) -> CpuSet:
 
 
 def read_cpus(root: Path, known: dict[int, Cpu] | None = None) -> tuple[Cpu, ...]:
-    """Every present CPU. An offline one has no topology in sysfs: it keeps what is `known` of it."""
+    """Every present CPU. An offline one has no topology in sysfs: it keeps what is `known` of
+    it.
+    """
     base = root / "sys/devices/system/cpu"
     online = read_online(root)
     present = cpus_or(base / "present", online) | online
@@ -39,10 +41,14 @@ def read_cpus(root: Path, known: dict[int, Cpu] | None = None) -> tuple[Cpu, ...
     found = []
     for number in present:
         if number not in online:
-            before = (known or {}).get(number, Cpu(number, core=number, l3=number, siblings=CpuSet.of(number)))
+            before = (known or {}).get(
+                number, Cpu(number, core=number, l3=number, siblings=CpuSet.of(number))
+            )
             found.append(_state(before, online=False, isolated=isolated.get(number, "")))
             continue
-        found.append(_read_cpu(base / f"cpu{number}", number, nodes.get(number, 0), isolated.get(number, "")))
+        found.append(
+            _read_cpu(base / f"cpu{number}", number, nodes.get(number, 0), isolated.get(number, ""))
+        )
     return tuple(found)
 
 
@@ -65,9 +71,16 @@ def _read_cpu(base: Path, number: int, node: int, isolated: str) -> Cpu:
     siblings = siblings or cpus_or(topology / "thread_siblings_list", alone) or alone
     package = max(0, int_or(topology / "physical_package_id", 0))
     return Cpu(
-        number, node, package, siblings.first, (_last_level(base / "cache") or siblings).first, siblings,
-        max(1, int_or(base / "cpu_capacity", 1024)), True, isolated,
-    )  # fmt: skip
+        number,
+        node,
+        package,
+        siblings.first,
+        (_last_level(base / "cache") or siblings).first,
+        siblings,
+        max(1, int_or(base / "cpu_capacity", 1024)),
+        True,
+        isolated,
+    )
 
 
 def _last_level(cache: Path) -> CpuSet:
@@ -82,5 +95,13 @@ def _last_level(cache: Path) -> CpuSet:
 
 def _state(cpu: Cpu, online: bool, isolated: str) -> Cpu:
     return Cpu(
-        cpu.number, cpu.node, cpu.package, cpu.core, cpu.l3, cpu.siblings, cpu.capacity, online, isolated
-    )  # fmt: skip
+        cpu.number,
+        cpu.node,
+        cpu.package,
+        cpu.core,
+        cpu.l3,
+        cpu.siblings,
+        cpu.capacity,
+        online,
+        isolated,
+    )

@@ -1,4 +1,6 @@
-"""Other programs that write the same masks: what runs now, and what is set up to run at the next ifup or boot."""
+"""Other programs that write the same masks: what runs now, and what is set up to run at the next
+ifup or boot.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +12,37 @@ from irqbal.kernel.files import names, text_or
 _PROCESSES = {
     "irqbalance": "irqbalance is running: it moves IRQs every ten seconds",
     "tuned": "tuned is running: its irqbalance and scheduler plugins set masks",
-    "crio": "CRI-O is running: it sets masks for pods with exclusive CPUs (irq-load-balancing.crio.io)",
+    "crio": "CRI-O is running: it sets masks for pods with exclusive CPUs "
+    "(irq-load-balancing.crio.io)",
 }
 _FILES = (
-    ("etc/systemd/network/*.link", re.compile(r"^\s*(ReceivePacketSteeringCPUMask|TransmitPacketSteering\w*)\s*=", re.M),
-     "a systemd .link file sets packet steering"),
-    ("etc/NetworkManager/dispatcher.d/*", re.compile(r"smp_affinity|xps_cpus|rps_cpus|set_irq_affinity"),
-     "a NetworkManager dispatcher script writes masks or steering"),
-    ("etc/udev/rules.d/*.rules", re.compile(r"smp_affinity|xps_cpus|rps_cpus|set_irq_affinity"),
-     "a udev rule writes masks or steering"),
-    ("etc/rc.local", re.compile(r"smp_affinity|xps_cpus|rps_cpus|set_irq_affinity"), "rc.local writes masks or steering"),
-    ("usr/bin/google_set_multiqueue", re.compile(""), "Google's guest agent sets queue masks at boot"),
+    (
+        "etc/systemd/network/*.link",
+        re.compile(r"^\s*(ReceivePacketSteeringCPUMask|TransmitPacketSteering\w*)\s*=", re.M),
+        "a systemd .link file sets packet steering",
+    ),
+    (
+        "etc/NetworkManager/dispatcher.d/*",
+        re.compile(r"smp_affinity|xps_cpus|rps_cpus|set_irq_affinity"),
+        "a NetworkManager dispatcher script writes masks or steering",
+    ),
+    (
+        "etc/udev/rules.d/*.rules",
+        re.compile(r"smp_affinity|xps_cpus|rps_cpus|set_irq_affinity"),
+        "a udev rule writes masks or steering",
+    ),
+    (
+        "etc/rc.local",
+        re.compile(r"smp_affinity|xps_cpus|rps_cpus|set_irq_affinity"),
+        "rc.local writes masks or steering",
+    ),
+    (
+        "usr/bin/google_set_multiqueue",
+        re.compile(""),
+        "Google's guest agent sets queue masks at boot",
+    ),
     ("usr/sbin/ec2-net-utils", re.compile(""), "Amazon's ec2-net-utils may set queue masks"),
-)  # fmt: skip
+)
 
 
 def running(root: Path) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""The manual pages: `python -m irqbal.manpages [DIR]` writes irqbal(8), irqbal-client(1) and irqbal.yaml(5).
+"""The manual pages: `python -m irqbal.manpages [DIR]` writes irqbal(8), irqbal-client(1) and
+irqbal.yaml(5).
 
-They are made of what `--help` prints and of the notes at the configuration's keys, so that they cannot say something else. A test compares
-the pages of `man/` with what is made here.
+They are made of what `--help` prints and of the notes at the configuration's keys, so that they
+cannot say something else. A test compares the pages of `man/` with what is made here.
 """
 
 from __future__ import annotations
@@ -41,9 +42,13 @@ def _commands(page: Page, cli: click.Group, common: str) -> None:
 
 def _irqbal() -> str:
     cli = irqbal.cli.cli
-    page = Page("irqbal", 8, "keep a host's interrupts on the right CPUs", SOURCE, "System administration")
+    page = Page(
+        "irqbal", 8, "keep a host's interrupts on the right CPUs", SOURCE, "System administration"
+    )
     page.heading("SYNOPSIS")
-    page.add(f"{bold('irqbal')} [{italic('OPTION')}...] {italic('COMMAND')} [{italic('ARGUMENT')}...]")
+    page.add(
+        f"{bold('irqbal')} [{italic('OPTION')}...] {italic('COMMAND')} [{italic('ARGUMENT')}...]"
+    )
     page.heading("DESCRIPTION")
     page.text(*texts.IRQBAL)
     _commands(page, cli, texts.IRQBAL_COMMON)
@@ -52,15 +57,34 @@ def _irqbal() -> str:
     _pairs(page, "ENVIRONMENT", texts.IRQBAL_ENVIRONMENT)
     _pairs(page, "FILES", texts.IRQBAL_FILES)
     _examples(page, texts.IRQBAL_EXAMPLES)
-    page.see_also(["irqbal-client(1)", "irqbal.yaml(5)", "irqbalance(1)", "systemctl(1)", "journalctl(1)", "proc(5)"])
+    page.see_also(
+        [
+            "irqbal-client(1)",
+            "irqbal.yaml(5)",
+            "irqbalance(1)",
+            "systemctl(1)",
+            "journalctl(1)",
+            "proc(5)",
+        ]
+    )
     return page.render()
 
 
 def _client() -> str:
     cli = irqbal.client.cli.cli
-    page = Page("irqbal-client", 1, "look at an irqbal daemon, ask it why, and overrule it", SOURCE, "User commands")
+    page = Page(
+        "irqbal-client",
+        1,
+        "look at an irqbal daemon, ask it why, and overrule it",
+        SOURCE,
+        "User commands",
+    )
     page.heading("SYNOPSIS")
-    words = [bold("irqbal-client"), f"[{italic('OPTION')}...]", *(italic(word) for word in commands.arguments(cli))]
+    words = [
+        bold("irqbal-client"),
+        f"[{italic('OPTION')}...]",
+        *(italic(word) for word in commands.arguments(cli)),
+    ]
     page.add(" ".join([*words, f"[{italic('ARGUMENT')}...]"]))
     page.heading("DESCRIPTION")
     page.text(*texts.CLIENT)
@@ -111,7 +135,13 @@ def _yaml() -> str:
 
 def _key(page: Page, key: keys.Key) -> None:
     note = texts.NOTES.get(key.name, "")
-    default = "Must be given." if key.default is None else "" if key.name == "state_dir" else f"Default: `{key.default}`."
+    default = (
+        "Must be given."
+        if key.default is None
+        else ""
+        if key.name == "state_dir"
+        else f"Default: `{key.default}`."
+    )
     page.item(f"{bold(key.name)}: {italic(key.takes)}", f"{key.about} {note} {default}")
 
 

@@ -1,4 +1,6 @@
-"""`python -m irqbal.manpages [DIR]`: write the pages that have changed into this folder, the source's man/ unless told."""
+"""`python -m irqbal.manpages [DIR]`: write the pages that have changed into this folder, the
+source's man/ unless told.
+"""
 
 from __future__ import annotations
 

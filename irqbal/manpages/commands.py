@@ -1,4 +1,6 @@
-"""What click knows of a command, on a page: the same that `--help` prints, of every command and each below it."""
+"""What click knows of a command, on a page: the same that `--help` prints, of every command and
+each below it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _STATUS = re.compile(r"(\d+) ([^;]+?)(?:[;.]|$)", re.S)
 def options(command: click.Command, known: Sequence[click.Option] = ()) -> list[click.Option]:
     """The options of a command, but for those that mean the same everywhere."""
     everywhere = {(tuple(option.opts), option.help) for option in known}
-    found = [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
+    found = [
+        param for param in command.params if isinstance(param, click.Option) and not param.hidden
+    ]
     return [option for option in found if (tuple(option.opts), option.help) not in everywhere]
 
 
@@ -96,7 +100,9 @@ def _metavar(param: click.Parameter) -> str:
 
 
 def statuses(text: str, more: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """`Exit status: 0 done; 1 …` as pairs; and these, where the text has none of that number. Raises ValueError if there is none."""
+    """`Exit status: 0 done; 1 …` as pairs; and these, where the text has none of that number.
+    Raises ValueError if there is none.
+    """
     _, found, rest = " ".join(text.split()).partition("Exit status: ")
     if not found:
         raise ValueError("no exit status is documented")

@@ -1,4 +1,6 @@
-"""What the configuration may hold, read off its own types; what a policy may be told, read off the schema that it hands out."""
+"""What the configuration may hold, read off its own types; what a policy may be told, read off the
+schema that it hands out.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ _SENTENCE = re.compile(r"[a-z][a-z-]*(?=[ ;]|$)(?! \()")
 
 
 class Key(msgspec.Struct, frozen=True):
-    """A key as a reader meets it: `history.every`, what it takes, what it means, and its value unless given (None: it must be)."""
+    """A key as a reader meets it: `history.every`, what it takes, what it means, and its value
+    unless given (None: it must be).
+    """
 
     name: str
     takes: str
@@ -64,7 +68,14 @@ def _unwrapped(kind: Any) -> tuple[Any, str]:
     if get_origin(kind) is not Annotated:
         return kind, ""
     inner, *notes = get_args(kind)
-    return inner, next((sentence(note.description) for note in notes if isinstance(note, msgspec.Meta) and note.description), "")
+    return inner, next(
+        (
+            sentence(note.description)
+            for note in notes
+            if isinstance(note, msgspec.Meta) and note.description
+        ),
+        "",
+    )
 
 
 def _is_struct(kind: Any) -> bool:
@@ -83,25 +94,43 @@ def _takes(kind: Any) -> str:
 
 
 def policies() -> list[Policy]:
-    """The bundled ones in their order, as their child describes them. Raises ConfigError if one cannot be used."""
+    """The bundled ones in their order, as their child describes them. Raises ConfigError if one
+    cannot be used.
+    """
     found = find()
-    asked = Policies([Entry(found[name], index, Node(1, {})) for index, name in enumerate(DEFAULT_POLICIES)])
+    asked = Policies(
+        [Entry(found[name], index, Node(1, {})) for index, name in enumerate(DEFAULT_POLICIES)]
+    )
     try:
         problems = asked.bind()
         described = asked.describe()
     finally:
         asked.close()
     if problems or len(described.schemas) != len(DEFAULT_POLICIES):
-        raise ConfigError([f"the bundled policies do not describe themselves: {problems or list(asked.aside.values())}"])
+        raise ConfigError(
+            [
+                "the bundled policies do not describe themselves: "
+                f"{problems or list(asked.aside.values())}"
+            ]
+        )
     made = []
     for index, name in enumerate(DEFAULT_POLICIES):
         schema = json.loads(described.schemas[index])
         defaults = {key: part["default"] for key, part in schema["properties"].items()}
-        made.append(Policy(name, described.about[index], tuple(_options(schema, schema.get("$defs", {}))), defaults))
+        made.append(
+            Policy(
+                name,
+                described.about[index],
+                tuple(_options(schema, schema.get("$defs", {}))),
+                defaults,
+            )
+        )
     return made
 
 
-def _options(schema: dict[str, Any], definitions: dict[str, Any], prefix: str = "") -> Iterator[Key]:
+def _options(
+    schema: dict[str, Any], definitions: dict[str, Any], prefix: str = ""
+) -> Iterator[Key]:
     for name, part in schema["properties"].items():
         about = sentence(part.get("description", ""))
         inner = part.get("items", {}).get("$ref", "").rpartition("/")[2]
@@ -110,7 +139,12 @@ def _options(schema: dict[str, Any], definitions: dict[str, Any], prefix: str = 
             yield Key(f"{prefix}{name}", _takes_schema(part), about, default)
             continue
         below = definitions[inner]
-        yield Key(f"{prefix}{name}", "[keys, ...]", f"{about} {sentence(below.get('description', ''))}", _shown(part.get("default")))
+        yield Key(
+            f"{prefix}{name}",
+            "[keys, ...]",
+            f"{about} {sentence(below.get('description', ''))}",
+            _shown(part.get("default")),
+        )
         yield from _options(below, definitions, f"{prefix}{name}[].")
 
 
@@ -132,7 +166,11 @@ def _takes_schema(part: dict[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     """A default as it would be written in the file."""
-    return json.dumps(plain, ensure_ascii=False) if not isinstance(plain := builtins(value), str) or not plain else plain
+    return (
+        json.dumps(plain, ensure_ascii=False)
+        if not isinstance(plain := builtins(value), str) or not plain
+        else plain
+    )
 
 
 def sentence(text: str) -> str:
@@ -150,4 +188,9 @@ def defaults(described: list[Policy]) -> str:
     values["state_dir"] = "/var/lib/irqbal"
     last = {key: values.pop(key) for key in ("history", "api")}
     listed = [{policy.name: policy.defaults} for policy in described]
-    return yaml.safe_dump({**values, "policies": listed, "observers": [], **last}, sort_keys=False, allow_unicode=True, indent=2)
+    return yaml.safe_dump(
+        {**values, "policies": listed, "observers": [], **last},
+        sort_keys=False,
+        allow_unicode=True,
+        indent=2,
+    )

@@ -11,7 +11,9 @@ _MARKED = re.compile(r"`([^`]+)`|(?<![\w-])(--[a-z][a-z0-9-]*|-[a-z](?![\w-]))")
 
 def escaped(text: str) -> str:
     """Text as it is meant: no character of it is taken for roff's own. Empty for an empty text."""
-    made = "".join(_PLAIN.get(char, char) if char.isascii() else f"\\[u{ord(char):04X}]" for char in text)
+    made = "".join(
+        _PLAIN.get(char, char) if char.isascii() else f"\\[u{ord(char):04X}]" for char in text
+    )
     return f"\\&{made}" if made[:1] == "." else made
 
 
@@ -39,7 +41,8 @@ class Page:
 
     def __init__(self, name: str, section: int, about: str, source: str, manual: str) -> None:
         self._lines = [
-            '.\\" Made by `python -m irqbal.manpages` from what --help and the configuration say of themselves.',
+            '.\\" Made by `python -m irqbal.manpages` from what --help and the configuration say '
+            "of themselves.",
             f'.TH "{name}" {section} "" "{escaped(source)}" "{escaped(manual)}"',
             # Left-aligned and not hyphenated: what is copied from a page should be what it says.
             ".nh",

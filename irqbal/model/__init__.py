@@ -1,7 +1,8 @@
-"""What irqbal knows of a host and means to do with it: frozen structs, no behaviour beyond look-ups.
+"""What irqbal knows of a host and means to do with it: frozen structs, no behaviour beyond
+look-ups.
 
-Times are seconds on the monotonic clock unless a name says `wall`; loads are seconds of CPU per second (1.0 is one CPU
-kept busy); rates are events per second.
+Times are seconds on the monotonic clock unless a name says `wall`; loads are seconds of CPU per
+second (1.0 is one CPU kept busy); rates are events per second.
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ Direction = Literal["rx", "tx"]
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """CPUs that some or all IRQs may not use. `irqs` None means all; `exempt` are IRQ numbers that it does not bind."""
+    """CPUs that some or all IRQs may not use. `irqs` None means all; `exempt` are IRQ numbers that
+    it does not bind.
+    """
 
     cpus: CpuSet
     reason: str
@@ -24,9 +26,9 @@ class Limit(msgspec.Struct, frozen=True):
 class Placement(msgspec.Struct, frozen=True):
     """One IRQ (its number) to a CPU set. `cpus` None: never touch this IRQ.
 
-    With `open`, later policies may choose within `cpus`; until one does, the IRQ goes to `prefer`, or, without one, may be
-    anywhere within `cpus`. Who chooses for one half of a queue (its Rx or its Tx) chooses for the other half too, unless the
-    placement is for this IRQ `alone`.
+    With `open`, later policies may choose within `cpus`; until one does, the IRQ goes to `prefer`,
+    or, without one, may be anywhere within `cpus`. Who chooses for one half of a queue (its Rx or
+    its Tx) chooses for the other half too, unless the placement is for this IRQ `alone`.
     """
 
     irq: int
@@ -40,8 +42,8 @@ class Placement(msgspec.Struct, frozen=True):
 class Steering(msgspec.Struct, frozen=True):
     """Settings of one NIC queue. Direction `tx`: XPS, `rx`: RPS (`cpus`) and RFS (`flows`).
 
-    XPS may name an IRQ in `near` instead of `cpus`: the planner then shares all online CPUs out over such queues of that
-    interface, each CPU to the queue whose IRQ the plan puts nearest.
+    XPS may name an IRQ in `near` instead of `cpus`: the planner then shares all online CPUs out
+    over such queues of that interface, each CPU to the queue whose IRQ the plan puts nearest.
     """
 
     interface: str
@@ -54,7 +56,9 @@ class Steering(msgspec.Struct, frozen=True):
 
 
 class Note(msgspec.Struct, frozen=True):
-    """What a policy wants a person to know, without asking for anything: a rule that matches nothing, an IRQ left on an isolated CPU."""
+    """What a policy wants a person to know, without asking for anything: a rule that matches
+    nothing, an IRQ left on an isolated CPU.
+    """
 
     text: str
     irq: int | None = None
@@ -65,7 +69,9 @@ Cause = Literal["override", "limit", "reset", "drift", "place"]
 
 
 class Move(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
-    """One mask to be written. `cause`: why it may not wait (override, limit, reset by the kernel, drift) or may (place)."""
+    """One mask to be written. `cause`: why it may not wait (override, limit, reset by the kernel,
+    drift) or may (place).
+    """
 
     irq: int
     identity: str
@@ -104,7 +110,9 @@ class DefaultMove(msgspec.Struct, frozen=True, rename={"before": "from", "after"
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """An IRQ that somebody claims and that is already right. `ours` is false where the claim is to leave it alone."""
+    """An IRQ that somebody claims and that is already right. `ours` is false where the claim is to
+    leave it alone.
+    """
 
     irq: int
     policy: str
@@ -114,7 +122,9 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Something that was asked for and not done: `code` for machines, `reason` and `advice` for people."""
+    """Something that was asked for and not done: `code` for machines, `reason` and `advice` for
+    people.
+    """
 
     irq: int | None
     policy: str
@@ -124,7 +134,9 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One link in the chain that explains an IRQ: who, what it did (limit, claim, narrow, refuse, move …), and why."""
+    """One link in the chain that explains an IRQ: who, what it did (limit, claim, narrow, refuse,
+    move …), and why.
+    """
 
     policy: str
     what: str
@@ -159,13 +171,17 @@ class Plan(msgspec.Struct, frozen=True):
     queues: dict[int, Queue] = {}
 
 
-Result = Literal["written", "dry run", "unchanged", "differs", "refused", "gone", "transient", "unsaved"]
+Result = Literal[
+    "written", "dry run", "unchanged", "differs", "refused", "gone", "transient", "unsaved"
+]
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one move. `identity` is the IRQ's, a steering setting's, or `default_smp_affinity`.
+    """What became of one move. `identity` is the IRQ's, a steering setting's, or
+    `default_smp_affinity`.
 
-    `found` is the value read back; `code` is the refusal's class (managed, no-cpu, no-vector, no-permission …).
+    `found` is the value read back; `code` is the refusal's class (managed, no-cpu, no-vector,
+    no-permission …).
     """
 
     identity: str
@@ -206,8 +222,9 @@ def steering_of(identity: str) -> tuple[str, str, int]:
 
 
 def imbalance(snapshot: Snapshot) -> tuple[float, float]:
-    """(busiest CPU's load over the lower bound, busiest CPU's load): the bound is the larger of the mean and what is hottest of that
-    which goes to one CPU, an IRQ or a CPU's threaded NAPI."""
+    """(busiest CPU's load over the lower bound, busiest CPU's load): the bound is the larger of the
+    mean and what is hottest of that which goes to one CPU, an IRQ or a CPU's threaded NAPI.
+    """
     loads = [0.0] * (1 + max((cpu.number for cpu in snapshot.cpus), default=0))
     hottest = total = 0.0
     for irq in snapshot.irqs:

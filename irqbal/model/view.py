@@ -16,11 +16,12 @@ QueueKind = Literal["rx", "tx", "rxtx", "io"]
 class Cpu(msgspec.Struct, frozen=True):
     """One CPU. Offline ones keep what was last known of them.
 
-    `core` is the lowest CPU of its physical core, `l3` the lowest CPU that shares its last-level cache; `siblings` are
-    the threads of its core, itself included. `capacity` is the kernel's cpu_capacity (1024: the fastest).
-    `isolated` names the source that keeps it out of general use, or is empty. `squeezed` is how often a second, over the last minutes,
-    its softirqs ran out of budget or dropped a packet. `threads` are seconds a second that threaded NAPI runs here, smoothed:
-    load that goes where the scheduler puts it, not where an IRQ is.
+    `core` is the lowest CPU of its physical core, `l3` the lowest CPU that shares its last-level
+    cache; `siblings` are the threads of its core, itself included. `capacity` is the kernel's
+    cpu_capacity (1024: the fastest). `isolated` names the source that keeps it out of general use,
+    or is empty. `squeezed` is how often a second, over the last minutes, its softirqs ran out of
+    budget or dropped a packet. `threads` are seconds a second that threaded NAPI runs here,
+    smoothed: load that goes where the scheduler puts it, not where an IRQ is.
     """
 
     number: int
@@ -44,7 +45,9 @@ class Cpu(msgspec.Struct, frozen=True):
 
 
 class Queue(msgspec.Struct, frozen=True):
-    """What an IRQ serves: queue `index` of network interface or disk `name`. `active` is false for one beyond `ethtool -L`."""
+    """What an IRQ serves: queue `index` of network interface or disk `name`. `active` is false for
+    one beyond `ethtool -L`.
+    """
 
     name: str
     index: int
@@ -65,10 +68,12 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class Irq(msgspec.Struct, frozen=True):
-    """One IRQ with an action. Its identity is its device, vector and action; `number` is only an attribute.
+    """One IRQ with an action. Its identity is its device, vector and action; `number` is only an
+    attribute.
 
-    `unmovable` is the reason why nobody can move it, or empty. `effective` is where the kernel delivers now; it may lag
-    behind `affinity` until the next interrupt. `noise` is the standard error of `load`, in the same unit.
+    `unmovable` is the reason why nobody can move it, or empty. `effective` is where the kernel
+    delivers now; it may lag behind `affinity` until the next interrupt. `noise` is the standard
+    error of `load`, in the same unit.
     """
 
     number: int
@@ -96,7 +101,9 @@ class Irq(msgspec.Struct, frozen=True):
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A PCI device (its address), by what hangs below it. `node` is -1 where the kernel does not know it."""
+    """A PCI device (its address), by what hangs below it. `node` is -1 where the kernel does not
+    know it.
+    """
 
     address: str
     driver: str = ""
@@ -108,7 +115,9 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class TxQueue(msgspec.Struct, frozen=True):
-    """A transmit queue's XPS: the CPUs that send through it; None where the driver has no XPS. `by_rxqs`: xps_rxqs is set."""
+    """A transmit queue's XPS: the CPUs that send through it; None where the driver has no XPS.
+    `by_rxqs`: xps_rxqs is set.
+    """
 
     xps: CpuSet | None = None
     by_rxqs: bool = False
@@ -122,7 +131,9 @@ class RxQueue(msgspec.Struct, frozen=True):
 
 
 class Interface(msgspec.Struct, frozen=True):
-    """A network interface; `device` is its PCI address, or None for bonds, VLANs and the like; `lowers` what it is made of."""
+    """A network interface; `device` is its PCI address, or None for bonds, VLANs and the like;
+    `lowers` what it is made of.
+    """
 
     name: str
     device: str | None = None
@@ -133,7 +144,9 @@ class Interface(msgspec.Struct, frozen=True):
 
 
 class Thread(msgspec.Struct, frozen=True):
-    """A kernel thread that handles interrupts: `irq/N-…` (its IRQ) or `napi/IF-N` (its interface)."""
+    """A kernel thread that handles interrupts: `irq/N-…` (its IRQ) or `napi/IF-N` (its
+    interface).
+    """
 
     pid: int
     name: str
@@ -144,7 +157,9 @@ class Thread(msgspec.Struct, frozen=True):
 
 
 class Override(msgspec.Struct, frozen=True):
-    """A person's placement of one IRQ, by identity. `expires` is wall-clock seconds since the epoch, or None."""
+    """A person's placement of one IRQ, by identity. `expires` is wall-clock seconds since the
+    epoch, or None.
+    """
 
     identity: str
     cpus: CpuSet
@@ -156,9 +171,10 @@ class Override(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True, dict=True):
     """One frozen view of the host. It never changes within a cycle.
 
-    `now` is seconds on the monotonic clock, `cycle` counts from the daemon's start. `settling` is true in the first three cycles
-    after a start or a hotplug; `hotplug` while a CPU's going or coming may still explain masks that the kernel reset.
-    `rfs_entries` is net.core.rps_sock_flow_entries, -1 where the kernel has none.
+    `now` is seconds on the monotonic clock, `cycle` counts from the daemon's start. `settling` is
+    true in the first three cycles after a start or a hotplug; `hotplug` while a CPU's going or
+    coming may still explain masks that the kernel reset. `rfs_entries` is
+    net.core.rps_sock_flow_entries, -1 where the kernel has none.
     """
 
     now: float = 0.0
@@ -226,7 +242,9 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return {key: tuple(irqs) for key, irqs in found.items()}
 
     def names_of(self, irq: Irq) -> tuple[str, ...]:
-        """Everything that a glob may match an IRQ by: number, action, queue (`eth0/rx-1`), interface/action, device, driver."""
+        """Everything that a glob may match an IRQ by: number, action, queue (`eth0/rx-1`),
+        interface/action, device, driver.
+        """
         device = self.device_of(irq)
         names = [str(irq.number), irq.action, *(irq.action.split(",") if "," in irq.action else ())]
         if irq.queue is not None:
@@ -241,7 +259,9 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return None if irq.device is None else self.device_by_address.get(irq.device)
 
     def local_cpus(self, irq: Irq) -> CpuSet:
-        """Online CPUs of the IRQ's own node; all online CPUs where the node is unknown or has none online."""
+        """Online CPUs of the IRQ's own node; all online CPUs where the node is unknown or has none
+        online.
+        """
         device = self.device_of(irq)
         node = device.node if device is not None and device.node >= 0 else irq.node
         local = self.cpus_by_node.get(node, CpuSet())

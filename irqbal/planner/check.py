@@ -1,4 +1,6 @@
-"""The plan that comes back from the policy host is data: what may not be written is taken out again, whatever made it."""
+"""The plan that comes back from the policy host is data: what may not be written is taken out
+again, whatever made it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def check(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
     seen: set[int] = set()
     waiting = 0
     for move in plan.moves:
-        reason = _wrong(move, snapshot) or ("it is moved twice in one plan" if move.irq in seen else "")
+        reason = _wrong(move, snapshot) or (
+            "it is moved twice in one plan" if move.irq in seen else ""
+        )
         seen.add(move.irq)
         if not reason and move.cause in ("place", "drift") and not snapshot.settling:
             waiting += 1
@@ -32,13 +36,19 @@ def check(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
     for setting in plan.steering:
         reason = _wrong_steering(setting, snapshot)
         if reason:
-            refused.append(Refusal(None, setting.policy, "check", f"not written: {setting.identity}: {reason}"))
+            refused.append(
+                Refusal(None, setting.policy, "check", f"not written: {setting.identity}: {reason}")
+            )
         else:
             steering.append(setting)
     default = plan.default
     if default is not None and not default.after & snapshot.online:
         default = None
-        refused.append(Refusal(None, "default", "check", "not written: the default mask would have no online CPU"))
+        refused.append(
+            Refusal(
+                None, "default", "check", "not written: the default mask would have no online CPU"
+            )
+        )
     return msgspec.structs.replace(
         plan, moves=tuple(moves), steering=tuple(steering), default=default, refused=tuple(refused)
     )

@@ -1,4 +1,6 @@
-"""The planner: overrides first, then claims in order, cut by limits and online CPUs; the rest has to wait or to go."""
+"""The planner: overrides first, then claims in order, cut by limits and online CPUs; the rest has
+to wait or to go.
+"""
 
 from __future__ import annotations
 
@@ -118,17 +120,28 @@ class _Decision:
         entry = self._ledger.entry(irq.identity)
         if entry.refused == irq.generation:
             self._draft.refuse(
-                irq.number, policy, "managed", "refused by the kernel: managed, per-CPU or no-balance",
+                irq.number,
+                policy,
+                "managed",
+                "refused by the kernel: managed, per-CPU or no-balance",
                 "boot with isolcpus=managed_irq,CPUS to keep managed IRQs off isolated CPUs",
-            )  # fmt: skip
+            )
             return False
         if str(target) in entry.bad_sets:
             self._draft.refuse(
-                irq.number, policy, "no-cpu", f"the kernel refused or altered CPUs {target} twice for this IRQ"
+                irq.number,
+                policy,
+                "no-cpu",
+                f"the kernel refused or altered CPUs {target} twice for this IRQ",
             )
             return False
         if target <= entry.barred:
-            self._draft.refuse(irq.number, policy, "no-vector", f"CPUs {target} have no free interrupt vector for it")
+            self._draft.refuse(
+                irq.number,
+                policy,
+                "no-vector",
+                f"CPUs {target} have no free interrupt vector for it",
+            )
             return False
         if policy == "override":
             return True
@@ -136,32 +149,45 @@ class _Decision:
             left = max(0.0, entry.given_up_until - self._snapshot.now)
             who = "; ".join(self._snapshot.writers) or "no known writer is running"
             self._draft.refuse(
-                irq.number, policy, "given-up",
-                f"somebody else changed this mask back {len(entry.drift)} times in ten minutes ({who}); "
+                irq.number,
+                policy,
+                "given-up",
+                f"somebody else changed this mask back {len(entry.drift)} times in ten minutes "
+                f"({who}); "
                 f"left alone, tried again in {left / 60:.0f} minutes",
                 "stop the other writer, or set `leave` for this IRQ",
-            )  # fmt: skip
+            )
             return False
-        if self._draft.settings.respect_drift and (irq.number in self._changes.drifted or entry.drift):
+        if self._draft.settings.respect_drift and (
+            irq.number in self._changes.drifted or entry.drift
+        ):
             self._draft.refuse(
-                irq.number, policy, "drift", "somebody else changed this mask, and on_drift is respect",
+                irq.number,
+                policy,
+                "drift",
+                "somebody else changed this mask, and on_drift is respect",
                 "reload to let irqbal place it again",
-            )  # fmt: skip
+            )
             return False
         return True
 
     def _evict(self, irq: Irq, here: CpuSet, forbidden: CpuSet) -> _Want | None:
         """Nobody claims it, but it may fire where it must not."""
         allowed = self._draft.allowed(irq)
-        policy, reason = self._draft.reason_for(irq.number, here & forbidden or irq.effective & forbidden)
+        policy, reason = self._draft.reason_for(
+            irq.number, here & forbidden or irq.effective & forbidden
+        )
         device = self._snapshot.device_of(irq)
         local = self._snapshot.local_cpus(irq) if device is not None or irq.node >= 0 else allowed
         target = (here & allowed) or (local & allowed) or allowed
         if not target:
             self._draft.refuse(
-                irq.number, policy, "limited", f"limits leave it no online CPU: {reason}",
+                irq.number,
+                policy,
+                "limited",
+                f"limits leave it no online CPU: {reason}",
                 "widen the limits: at least one online CPU must serve interrupts",
-            )  # fmt: skip
+            )
             return None
         self._homes[irq.number] = target
         if target == here or not self._may_write(irq, policy, target):
@@ -172,16 +198,22 @@ class _Decision:
     def _refuse_unmovable(self, irq: Irq, cpus: CpuSet) -> None:
         policy, reason = self._draft.reason_for(irq.number, cpus)
         self._draft.refuse(
-            irq.number, policy, "unmovable", f"{irq.unmovable}; it may fire on CPUs {cpus} ({reason})",
+            irq.number,
+            policy,
+            "unmovable",
+            f"{irq.unmovable}; it may fire on CPUs {cpus} ({reason})",
             "boot with isolcpus=managed_irq,CPUS (best effort), or give its driver fewer queues",
-        )  # fmt: skip
+        )
 
     def _leave(self, irq: Irq, claim: Claim, crosses: bool, cpus: CpuSet) -> None:
         self._kept.append(Kept(irq.number, claim.policy, irq.affinity, claim.reason, ours=False))
         if crosses:
             policy, reason = self._draft.reason_for(irq.number, cpus)
             self._draft.refuse(
-                irq.number, policy, "left", f"{claim.policy} leaves it alone, though it may fire on CPUs {cpus} ({reason})"
+                irq.number,
+                policy,
+                "left",
+                f"{claim.policy} leaves it alone, though it may fire on CPUs {cpus} ({reason})",
             )
 
     def _within_budget(self, wants: list[_Want]) -> list[Move]:
@@ -193,25 +225,44 @@ class _Decision:
         for want in sorted(wants, key=lambda want: (-want.irq.load, want.irq.number)):
             waits = want.cause in ("place", "drift") and not self._snapshot.settling
             if waits and spent >= settings.max_moves:
-                self._hold(want, "budget", f"max_moves ({settings.max_moves}) is spent in this cycle")
+                self._hold(
+                    want, "budget", f"max_moves ({settings.max_moves}) is spent in this cycle"
+                )
                 continue
             spent += waits
             irq = want.irq
             identity, generation = irq.identity, irq.generation
-            moves.append(Move(irq.number, identity, generation, irq.affinity, want.cpus, want.policy, want.reason, want.cause))
+            moves.append(
+                Move(
+                    irq.number,
+                    identity,
+                    generation,
+                    irq.affinity,
+                    want.cpus,
+                    want.policy,
+                    want.reason,
+                    want.cause,
+                )
+            )
             self._draft.step(irq.number, want.policy, "move", want.cpus, want.reason)
-        return sorted(moves, key=lambda move: ("override", "limit", "reset", "drift", "place").index(move.cause))
+        return sorted(
+            moves,
+            key=lambda move: ("override", "limit", "reset", "drift", "place").index(move.cause),
+        )
 
     def _cooled(self, wants: list[_Want]) -> list[_Want]:
-        """Those that need not wait: an IRQ that was just moved, and whoever is to come where it is still. Half of an exchange would
-        put both on one CPU."""
+        """Those that need not wait: an IRQ that was just moved, and whoever is to come where it is
+        still. Half of an exchange would put both on one CPU.
+        """
         now, cooldown = self._snapshot.now, self._draft.settings.cooldown
         go: list[_Want] = []
         held: dict[int, int] = {}
         for want in wants:
             moved = self._ledger.entry(want.irq.identity).moved
             if want.cause == "place" and moved and now - moved < cooldown:
-                self._hold(want, "cooldown", f"moved {now - moved:.0f} s ago; waits for {cooldown:.0f} s")
+                self._hold(
+                    want, "cooldown", f"moved {now - moved:.0f} s ago; waits for {cooldown:.0f} s"
+                )
                 held |= _leaving(want.irq)
             else:
                 go.append(want)
@@ -219,18 +270,30 @@ class _Decision:
             followers: dict[int, int] = {}
             left, go = go, []
             for want in left:
-                cpu = next((cpu for cpu in want.cpus if cpu in held), None) if want.cause == "place" else None
+                cpu = (
+                    next((cpu for cpu in want.cpus if cpu in held), None)
+                    if want.cause == "place"
+                    else None
+                )
                 if cpu is None:
                     go.append(want)
                     continue
-                self._hold(want, "cooldown", f"waits for IRQ {held[cpu]}, which leaves CPU {cpu} first")
+                self._hold(
+                    want, "cooldown", f"waits for IRQ {held[cpu]}, which leaves CPU {cpu} first"
+                )
                 followers |= _leaving(want.irq)
             held = followers
         return go
 
     def _hold(self, want: _Want, code: str, reason: str) -> None:
         self._homes[want.irq.number] = want.irq.affinity & self._snapshot.online
-        self._draft.refuse(want.irq.number, want.policy, code, reason, "nothing: it is tried again in the next cycle")
+        self._draft.refuse(
+            want.irq.number,
+            want.policy,
+            code,
+            reason,
+            "nothing: it is tried again in the next cycle",
+        )
 
     def _warn_of_overrides(self) -> None:
         for irq in self._snapshot.irqs:
@@ -241,13 +304,22 @@ class _Decision:
             if beyond:
                 policy, reason = self._draft.reason_for(irq.number, beyond)
                 self._draft.refused.append(
-                    Refusal(irq.number, "override", "warning", f"the override uses CPUs {beyond} against {policy}: {reason}")
+                    Refusal(
+                        irq.number,
+                        "override",
+                        "warning",
+                        f"the override uses CPUs {beyond} against {policy}: {reason}",
+                    )
                 )
 
     def _default(self) -> DefaultMove | None:
         """A limit on all IRQs also says where IRQs may start that do not exist yet."""
         everywhere = [(policy, limit) for policy, limit in self._draft.limits if limit.irqs is None]
-        forbidden, policy, reason = self._draft.settings.banned, "banned_cpus", "banned in the configuration"
+        forbidden, policy, reason = (
+            self._draft.settings.banned,
+            "banned_cpus",
+            "banned in the configuration",
+        )
         for by, limit in everywhere:
             forbidden, policy, reason = forbidden | limit.cpus, by, limit.reason
         now = self._snapshot.default_affinity
@@ -270,29 +342,55 @@ class _Decision:
                     continue
                 target = cpus & self._snapshot.online
                 if now.xps & self._snapshot.online != target and target:
-                    self._set(moves, SteeringMove(name, "xps", queue, str(now.xps), str(target), policy, item.reason))
+                    self._set(
+                        moves,
+                        SteeringMove(
+                            name, "xps", queue, str(now.xps), str(target), policy, item.reason
+                        ),
+                    )
                 continue
             self._steer_rx(moves, name, queue, policy, item)
         return moves
 
-    def _steer_rx(self, moves: list[SteeringMove], name: str, queue: int, policy: str, item: Steering) -> None:
+    def _steer_rx(
+        self, moves: list[SteeringMove], name: str, queue: int, policy: str, item: Steering
+    ) -> None:
         now = self._snapshot.interface_by_name[name].rx[queue]
         if item.cpus is not None and now.rps is not None:
-            # The kernel drops isolated and offline CPUs from RPS silently: ask for what it will keep.
+            # The kernel drops isolated and offline CPUs from RPS silently: ask for what it will
+            # keep.
             target = (item.cpus & self._snapshot.online) - self._snapshot.isolated
             if now.rps & self._snapshot.online != target:
-                self._set(moves, SteeringMove(name, "rps", queue, str(now.rps), str(target), policy, item.reason))
+                self._set(
+                    moves,
+                    SteeringMove(
+                        name, "rps", queue, str(now.rps), str(target), policy, item.reason
+                    ),
+                )
         if item.flows is not None and now.flows is not None and now.flows != item.flows:
-            self._set(moves, SteeringMove(name, "flows", queue, str(now.flows), str(item.flows), policy, item.reason))
+            self._set(
+                moves,
+                SteeringMove(
+                    name, "flows", queue, str(now.flows), str(item.flows), policy, item.reason
+                ),
+            )
 
     def _set(self, moves: list[SteeringMove], move: SteeringMove) -> None:
         key = steering_identity(move.interface, move.setting, move.queue)
         if key in self._changes.settings_given_up:
             self._draft.refuse(
-                None, move.policy, "given-up", f"somebody else changed {key} back three times in ten minutes; left alone"
+                None,
+                move.policy,
+                "given-up",
+                f"somebody else changed {key} back three times in ten minutes; left alone",
             )
         elif self._ledger.entry(key).refused or move.after in self._ledger.entry(key).bad_sets:
-            self._draft.refuse(None, move.policy, "refused", f"the kernel does not take {move.after or 'none'} for {key}")
+            self._draft.refuse(
+                None,
+                move.policy,
+                "refused",
+                f"the kernel does not take {move.after or 'none'} for {key}",
+            )
         else:
             moves.append(move)
 
@@ -307,12 +405,19 @@ class _Decision:
                 home = self._homes.get(irq.number) or irq.affinity & self._snapshot.online
                 homes.setdefault(name, {})[queue] = home
         present = {
-            interface.name: {at: queue.xps for at, queue in enumerate(interface.tx) if queue.xps is not None}
+            interface.name: {
+                at: queue.xps for at, queue in enumerate(interface.tx) if queue.xps is not None
+            }
             for interface in self._snapshot.interfaces
             if interface.name in homes
         }
-        shared = {name: share_out(self._snapshot, queues, present.get(name)) for name, queues in homes.items()}
-        return {(name, queue): cpus for name, queues in shared.items() for queue, cpus in queues.items()}
+        shared = {
+            name: share_out(self._snapshot, queues, present.get(name))
+            for name, queues in homes.items()
+        }
+        return {
+            (name, queue): cpus for name, queues in shared.items() for queue, cpus in queues.items()
+        }
 
 
 def _leaving(irq: Irq) -> dict[int, int]:

@@ -1,4 +1,6 @@
-"""The plan in the making. Policies see it read-only as `Draft`; only the policy host puts limits and placements into it."""
+"""The plan in the making. Policies see it read-only as `Draft`; only the policy host puts limits
+and placements into it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class Settings(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who owns an IRQ in this plan, and where it goes. `cpus` None: never touched. `chosen` names the policy that narrowed it."""
+    """Who owns an IRQ in this plan, and where it goes. `cpus` None: never touched. `chosen` names
+    the policy that narrowed it.
+    """
 
     policy: str
     cpus: CpuSet | None
@@ -51,7 +55,9 @@ class Draft:
         self._loads: dict[int, float] | None = None
 
     def claim(self, irq: Irq | int) -> Claim | None:
-        """The claim on this IRQ, by an override (policy `override`) or an earlier policy; None while it is free."""
+        """The claim on this IRQ, by an override (policy `override`) or an earlier policy; None
+        while it is free.
+        """
         return self._claims.get(irq if isinstance(irq, int) else irq.number)
 
     def allowed(self, irq: Irq | int) -> CpuSet:
@@ -74,12 +80,17 @@ class Draft:
         return everywhere | self._forbidden.get(number, CpuSet())
 
     def load(self, cpu: int) -> float:
-        """Seconds of CPU a second that are settled on this CPU so far: unmovable IRQs, those with a claim that is not open, and threaded
-        NAPI."""
+        """Seconds of CPU a second that are settled on this CPU so far: unmovable IRQs, those with a
+        claim that is not open, and threaded NAPI.
+        """
         if self._loads is None:
-            self._loads = {cpu.number: cpu.threads for cpu in self._snapshot.cpus if cpu.threads > 0}
+            self._loads = {
+                cpu.number: cpu.threads for cpu in self._snapshot.cpus if cpu.threads > 0
+            }
             for irq in self._snapshot.irqs:
-                where = self._fixed.get(irq.number) or (irq.effective if irq.unmovable else CpuSet())
+                where = self._fixed.get(irq.number) or (
+                    irq.effective if irq.unmovable else CpuSet()
+                )
                 self._add_load(irq, where)
         return self._loads.get(cpu, 0.0)
 
@@ -91,7 +102,9 @@ class Draft:
             self._loads[cpu] = self._loads.get(cpu, 0.0) + share
 
     def _fix(self, irq: Irq, cpus: CpuSet | None) -> None:
-        """The IRQ's place is settled: its load counts there (where it is now, as far as the set allows it)."""
+        """The IRQ's place is settled: its load counts there (where it is now, as far as the set
+        allows it).
+        """
         if irq.number in self._fixed:
             return
         where = irq.effective if cpus is None else (irq.effective & cpus) or cpus
@@ -173,7 +186,9 @@ class Drafting(Draft):
                 seen.add(item.irq)
                 self._place(policy, item)
 
-    def refuse(self, irq: int | None, policy: str, code: str, reason: str, advice: str = "") -> None:
+    def refuse(
+        self, irq: int | None, policy: str, code: str, reason: str, advice: str = ""
+    ) -> None:
         """Say no, with the reason."""
         self.refused.append(Refusal(irq, policy, code, reason, advice))
         if irq is not None:
@@ -188,14 +203,22 @@ class Drafting(Draft):
         return "banned_cpus", f"CPUs {self._settings.banned} are banned in the configuration"
 
     def _traced_irqs(self) -> Iterable[int]:
-        return [irq.number for irq in self._snapshot.irqs] if self._settings.explain_all else self._traced
+        return (
+            [irq.number for irq in self._snapshot.irqs]
+            if self._settings.explain_all
+            else self._traced
+        )
 
     def _note_banned(self) -> None:
         for irq in self._traced_irqs():
-            self.step(irq, "banned_cpus", "limit", self._settings.banned, "banned in the configuration")
+            self.step(
+                irq, "banned_cpus", "limit", self._settings.banned, "banned in the configuration"
+            )
 
     def _claim_overrides(self) -> None:
-        by_identity: dict[str, Override] = {override.identity: override for override in self._snapshot.overrides}
+        by_identity: dict[str, Override] = {
+            override.identity: override for override in self._snapshot.overrides
+        }
         if not by_identity:
             return
         for irq in self._snapshot.irqs:
@@ -205,12 +228,20 @@ class Drafting(Draft):
             reason = override.reason or f"set by {override.who or 'a person'}"
             cpus = override.cpus & self._snapshot.online
             if irq.unmovable:
-                self.refuse(irq.number, "override", "unmovable", f"{irq.unmovable}: the override cannot be set")
+                self.refuse(
+                    irq.number,
+                    "override",
+                    "unmovable",
+                    f"{irq.unmovable}: the override cannot be set",
+                )
             elif not cpus:
                 self.refuse(
-                    irq.number, "override", "offline", f"all of CPUs {override.cpus} are offline",
+                    irq.number,
+                    "override",
+                    "offline",
+                    f"all of CPUs {override.cpus} are offline",
                     "the override waits until one of them is online again",
-                )  # fmt: skip
+                )
             else:
                 self._claims[irq.number] = Claim("override", cpus, reason)
                 self._fix(irq, cpus)
@@ -223,7 +254,13 @@ class Drafting(Draft):
             return
         held = self._claims.get(item.irq)
         if held is not None and not (held.open and item.cpus is not None):
-            self.step(item.irq, policy, "pass over", item.cpus, f"{held.policy} owns it already; {item.reason}")
+            self.step(
+                item.irq,
+                policy,
+                "pass over",
+                item.cpus,
+                f"{held.policy} owns it already; {item.reason}",
+            )
             return
         if item.cpus is None:
             self._claims[item.irq] = Claim(policy, None, item.reason)
@@ -232,7 +269,12 @@ class Drafting(Draft):
             return
         if irq.unmovable:
             if irq.affinity & self._snapshot.online != item.cpus & self._snapshot.online:
-                self.refuse(item.irq, policy, "unmovable", f"{irq.unmovable}; {policy} wanted CPUs {item.cpus}")
+                self.refuse(
+                    item.irq,
+                    policy,
+                    "unmovable",
+                    f"{irq.unmovable}; {policy} wanted CPUs {item.cpus}",
+                )
             return
         cpus = self._cut(policy, irq, item)
         if not cpus:
@@ -258,7 +300,10 @@ class Drafting(Draft):
         elif not online:
             code, why = "offline", f"none of CPUs {wanted} is online"
         elif online - self.forbidden(irq.number):
-            code, why = "no-vector", f"CPUs {online - self.forbidden(irq.number)} have no free interrupt vector for it"
+            code, why = (
+                "no-vector",
+                f"CPUs {online - self.forbidden(irq.number)} have no free interrupt vector for it",
+            )
         else:
             by, reason = self.reason_for(irq.number, online)
             code, why = "limited", f"CPUs {online} are kept from it by {by}: {reason}"
@@ -266,12 +311,17 @@ class Drafting(Draft):
         return CpuSet()
 
     def _narrow(self, policy: str, irq: Irq, held: Claim, item: Placement, cpus: CpuSet) -> None:
-        """A later policy chooses within an open claim; the queue's other half goes along, unless it is left `alone`."""
+        """A later policy chooses within an open claim; the queue's other half goes along, unless it
+        is left `alone`.
+        """
         chosen = cpus & (held.cpus or CpuSet())
         prefer = None if item.prefer is None else (item.prefer & chosen) or None
         if not chosen:
             self.refuse(
-                irq.number, policy, "outside", f"CPUs {cpus} lie outside {held.cpus}, which {held.policy} left open"
+                irq.number,
+                policy,
+                "outside",
+                f"CPUs {cpus} lie outside {held.cpus}, which {held.policy} left open",
             )
             return
         halves: tuple[Irq, ...] = (irq,)
@@ -293,8 +343,15 @@ class Drafting(Draft):
 
     def _steer(self, policy: str, item: Steering) -> None:
         interface = self._snapshot.interface_by_name.get(item.interface)
-        queues = () if interface is None else (interface.tx if item.direction == "tx" else interface.rx)
+        queues = (
+            () if interface is None else (interface.tx if item.direction == "tx" else interface.rx)
+        )
         if item.queue >= len(queues) or item.queue < 0:
-            self.refuse(None, policy, "unknown", f"{item.interface} has no queue {item.direction}-{item.queue}")
+            self.refuse(
+                None,
+                policy,
+                "unknown",
+                f"{item.interface} has no queue {item.direction}-{item.queue}",
+            )
             return
         self.steering.setdefault((item.interface, item.direction, item.queue), (policy, item))

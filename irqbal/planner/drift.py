@@ -10,7 +10,9 @@ from irqbal.planner.ledger import DRIFT_LIMIT, DRIFT_WINDOW, RETRY_AFTER, Entry,
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What was found changed since the last cycle, by IRQ number: drifted (by somebody), reset (by the kernel), given up."""
+    """What was found changed since the last cycle, by IRQ number: drifted (by somebody), reset (by
+    the kernel), given up.
+    """
 
     drifted: frozenset[int] = frozenset()
     reset: frozenset[int] = frozenset()
@@ -21,8 +23,9 @@ class Changes(msgspec.Struct, frozen=True):
 def find_changes(snapshot: Snapshot, ledger: Ledger) -> tuple[Changes, Ledger]:
     """Compare every mask with what irqbal wrote, and remember what was found.
 
-    The kernel's own resets are a new generation of the IRQ, any change while a hotplug may explain it, and a mask that is
-    back at the driver's hint or at default_smp_affinity: put back, and not counted as somebody's.
+    The kernel's own resets are a new generation of the IRQ, any change while a hotplug may explain
+    it, and a mask that is back at the driver's hint or at default_smp_affinity: put back, and not
+    counted as somebody's.
     """
     changed: dict[str, Entry] = {}
     drifted: set[int] = set()
@@ -48,9 +51,16 @@ def find_changes(snapshot: Snapshot, ledger: Ledger) -> tuple[Changes, Ledger]:
 
 def _look(snapshot: Snapshot, irq: Irq, entry: Entry) -> Entry:
     if entry.generation != irq.generation:
-        # A new generation starts with a new mask, and what the kernel refused before it may grant now.
+        # A new generation starts with a new mask, and what the kernel refused before it may grant
+        # now.
         return msgspec.structs.replace(
-            entry, generation=irq.generation, written=None, moved=0.0, refused=0, barred=CpuSet(), bad_sets=()
+            entry,
+            generation=irq.generation,
+            written=None,
+            moved=0.0,
+            refused=0,
+            barred=CpuSet(),
+            bad_sets=(),
         )
     if snapshot.hotplug and entry.bad_sets:
         # The CPU that a set lacked may be back.
@@ -69,16 +79,20 @@ def _count(entry: Entry, now: float) -> Entry:
     return msgspec.structs.replace(entry, written=None, drift=times, given_up_until=until)
 
 
-def _settings(snapshot: Snapshot, ledger: Ledger, changed: dict[str, Entry], reset: set[int]) -> set[str]:
+def _settings(
+    snapshot: Snapshot, ledger: Ledger, changed: dict[str, Entry], reset: set[int]
+) -> set[str]:
     """The same watch over XPS, RPS and RFS. Returns the settings that are given up.
 
-    `ethtool -L` and a rebind set a NIC's queues up anew, IRQs and steering together: where an IRQ was reset, so was the rest.
+    `ethtool -L` and a rebind set a NIC's queues up anew, IRQs and steering together: where an IRQ
+    was reset, so was the rest.
     """
     given_up = set()
     renewed = {
         irq.queue.name
         for irq in snapshot.irqs
-        if irq.queue is not None and (irq.number in reset or (irq.generation > 1 and irq.identity not in ledger.entries))
+        if irq.queue is not None
+        and (irq.number in reset or (irq.generation > 1 and irq.identity not in ledger.entries))
     }
     for interface in snapshot.interfaces:
         values = [("xps", i, q.xps) for i, q in enumerate(interface.tx)]
@@ -88,10 +102,18 @@ def _settings(snapshot: Snapshot, ledger: Ledger, changed: dict[str, Entry], res
             entry = ledger.entries.get(key)
             if entry is None:
                 continue
-            if entry.written is not None and cpus is not None and CpuSet.parse(entry.written) != cpus:
+            if (
+                entry.written is not None
+                and cpus is not None
+                and CpuSet.parse(entry.written) != cpus
+            ):
                 # Both are emptied by the kernel whenever the queues are set up anew.
                 by_kernel = snapshot.hotplug or not cpus or interface.name in renewed
-                entry = msgspec.structs.replace(entry, written=None) if by_kernel else _count(entry, snapshot.now)
+                entry = (
+                    msgspec.structs.replace(entry, written=None)
+                    if by_kernel
+                    else _count(entry, snapshot.now)
+                )
                 changed[key] = entry
             if entry.given_up_until > snapshot.now:
                 given_up.add(key)

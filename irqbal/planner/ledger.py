@@ -1,4 +1,6 @@
-"""The planner's memory: frozen, passed in and returned. Nothing in it touches the kernel or a clock."""
+"""The planner's memory: frozen, passed in and returned. Nothing in it touches the kernel or a
+clock.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,10 @@ RETRY_AFTER = 3600.0
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is remembered of one IRQ (by identity) or one steering setting.
 
-    `written` is the mask that irqbal set and read back (for a setting, the file's text), `barred` CPUs that ran out of
-    vectors, `bad_sets` masks or values (as text) that the kernel refused or altered twice, `refused` the generation
-    whose mask the kernel refused for good (for a setting, 1).
+    `written` is the mask that irqbal set and read back (for a setting, the file's text), `barred`
+    CPUs that ran out of vectors, `bad_sets` masks or values (as text) that the kernel refused or
+    altered twice, `refused` the generation whose mask the kernel refused for good (for a setting,
+    1).
     """
 
     generation: int = 0
@@ -63,24 +66,35 @@ _NOTHING = Entry()
 
 
 def holding(ledger: Ledger, plan: Plan, snapshot: Snapshot) -> Ledger:
-    """The ledger with the masks that were right before irqbal had to write them: who changes one of those now changes irqbal's."""
+    """The ledger with the masks that were right before irqbal had to write them: who changes one of
+    those now changes irqbal's.
+    """
     changed: dict[str, Entry] = {}
     for kept in plan.kept:
         irq = snapshot.irq_by_number[kept.irq]
         entry = ledger.entry(irq.identity)
         if kept.ours and entry.written is None and irq.movable:
             changed[irq.identity] = msgspec.structs.replace(
-                entry, generation=irq.generation, written=str(irq.affinity), policy=kept.policy, reason=kept.reason, since=snapshot.now
+                entry,
+                generation=irq.generation,
+                written=str(irq.affinity),
+                policy=kept.policy,
+                reason=kept.reason,
+                since=snapshot.now,
             )
     return ledger.having(changed)
 
 
 def after(ledger: Ledger, plan: Plan, outcomes: Iterable[Outcome], now: float) -> Ledger:
-    """The ledger once the kernel has answered: what was really written, what it will not have, and when.
+    """The ledger once the kernel has answered: what was really written, what it will not have, and
+    when.
 
     `now` is seconds on the monotonic clock, as in the snapshot that the plan was made from.
     """
-    asked = {move.identity: (str(move.after), move.generation, move.policy, move.reason) for move in plan.moves}
+    asked = {
+        move.identity: (str(move.after), move.generation, move.policy, move.reason)
+        for move in plan.moves
+    }
     asked |= {move.identity: (move.after, 0, move.policy, move.reason) for move in plan.steering}
     changed: dict[str, Entry] = {}
     for outcome in outcomes:
@@ -92,7 +106,11 @@ def after(ledger: Ledger, plan: Plan, outcomes: Iterable[Outcome], now: float) -
             entry = msgspec.structs.replace(
                 entry, written=outcome.found, policy=policy, reason=reason, moved=now, since=now
             )
-            entry = _twice(entry, wanted) if outcome.result == "differs" else msgspec.structs.replace(entry, no_cpu="")
+            entry = (
+                _twice(entry, wanted)
+                if outcome.result == "differs"
+                else msgspec.structs.replace(entry, no_cpu="")
+            )
         elif outcome.code == "managed":
             entry = msgspec.structs.replace(entry, refused=generation or 1)
         elif outcome.code == "no-vector":
@@ -104,7 +122,9 @@ def after(ledger: Ledger, plan: Plan, outcomes: Iterable[Outcome], now: float) -
 
 
 def _twice(entry: Entry, wanted: str) -> Entry:
-    """The first time may be a race with a hotplug; what is refused or altered twice is out for this IRQ or setting."""
+    """The first time may be a race with a hotplug; what is refused or altered twice is out for this
+    IRQ or setting.
+    """
     if entry.no_cpu != wanted:
         return msgspec.structs.replace(entry, no_cpu=wanted)
     return msgspec.structs.replace(entry, no_cpu="", bad_sets=(*entry.bad_sets, wanted)[-8:])

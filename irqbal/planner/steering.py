@@ -19,13 +19,16 @@ def distance(a: Cpu, b: Cpu) -> int:
     return 3 if a.node == b.node else 4
 
 
-def share_out(snapshot: Snapshot, homes: Mapping[int, CpuSet], present: Mapping[int, CpuSet] | None = None) -> dict[int, CpuSet]:
-    """Give every online CPU, isolated ones included, to the nearest of these queues (queue -> CPUs of its IRQ).
+def share_out(
+    snapshot: Snapshot, homes: Mapping[int, CpuSet], present: Mapping[int, CpuSet] | None = None
+) -> dict[int, CpuSet]:
+    """Give every online CPU, isolated ones included, to the nearest of these queues (queue -> CPUs
+    of its IRQ).
 
-    Every CPU is in exactly one set, since a CPU that no queue lists falls back to a hash over all queues. Among equally
-    near queues the one with the fewest CPUs so far gets it, but a CPU stays where it is at present as long as that is
-    fair: else one IRQ that moves would change every queue's set. A queue that ends up with none (more queues than CPUs)
-    shares its IRQ's CPU.
+    Every CPU is in exactly one set, since a CPU that no queue lists falls back to a hash over all
+    queues. Among equally near queues the one with the fewest CPUs so far gets it, but a CPU stays
+    where it is at present as long as that is fair: else one IRQ that moves would change every
+    queue's set. A queue that ends up with none (more queues than CPUs) shares its IRQ's CPU.
     """
     if not homes:
         return {}
@@ -45,7 +48,14 @@ def share_out(snapshot: Snapshot, homes: Mapping[int, CpuSet], present: Mapping[
         fair = -(-(sum(counts[queue] for queue in queues) + len(members)) // len(queues))
         left = []
         for number in members:
-            stay = next((queue for queue in now.get(number, ()) if queue in queues and counts[queue] < fair), None)
+            stay = next(
+                (
+                    queue
+                    for queue in now.get(number, ())
+                    if queue in queues and counts[queue] < fair
+                ),
+                None,
+            )
             if stay is None:
                 left.append(number)
                 continue
@@ -62,7 +72,9 @@ def share_out(snapshot: Snapshot, homes: Mapping[int, CpuSet], present: Mapping[
 
 
 def _owners(present: Mapping[int, CpuSet]) -> dict[int, list[int]]:
-    """The queues that list each CPU, the one with most CPUs first: a queue that has none of its own shares its IRQ's."""
+    """The queues that list each CPU, the one with most CPUs first: a queue that has none of its own
+    shares its IRQ's.
+    """
     owners: dict[int, list[int]] = {}
     for queue, cpus in sorted(present.items(), key=lambda item: (-len(item[1]), item[0])):
         for number in cpus:
@@ -71,7 +83,9 @@ def _owners(present: Mapping[int, CpuSet]) -> dict[int, list[int]]:
 
 
 class _Nearest:
-    """The queues nearest to each CPU, looked up by core, L3 and node, so that 512 CPUs stay cheap."""
+    """The queues nearest to each CPU, looked up by core, L3 and node, so that 512 CPUs stay
+    cheap.
+    """
 
     def __init__(self, snapshot: Snapshot, by_cpu: Mapping[int, Iterable[int]]) -> None:
         self._levels: list[dict[tuple[int, int], set[int]]] = [{}, {}, {}, {}]

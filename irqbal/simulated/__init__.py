@@ -1,4 +1,6 @@
-"""A made-up host with the same face as the kernel's: traffic from a seed, interrupts as NAPI raises them, and the truth to judge by."""
+"""A made-up host with the same face as the kernel's: traffic from a seed, interrupts as NAPI raises
+them, and the truth to judge by.
+"""
 
 from __future__ import annotations
 

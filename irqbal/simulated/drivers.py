@@ -6,10 +6,11 @@ import msgspec
 
 
 class Naming(msgspec.Struct, frozen=True):
-    """`patterns` are the IRQs of one queue (one, or Rx and Tx apart); `other` is the IRQ that serves no queue, if there is one.
+    """`patterns` are the IRQs of one queue (one, or Rx and Tx apart); `other` is the IRQ that
+    serves no queue, if there is one.
 
-    In the texts stand `{interface}`, `{address}` (PCI), `{index}` and `{virtio}` (the name of the virtio device). `shown` is the
-    driver of the PCI device where that is another.
+    In the texts stand `{interface}`, `{address}` (PCI), `{index}` and `{virtio}` (the name of the
+    virtio device). `shown` is the driver of the PCI device where that is another.
     """
 
     patterns: tuple[str, ...]
@@ -34,6 +35,8 @@ NIC_DRIVERS: dict[str, Naming] = {
     "mana": Naming(("mana_q{index}@pci:{address}",), "mana_hwc@pci:{address}"),
     "vmxnet3": Naming(("{interface}-rxtx-{index}",), "{interface}-event-9"),
     "qede": Naming(("{interface}-fp-{index}",)),
-    "virtio_net": Naming(("{virtio}-input.{index}", "{virtio}-output.{index}"), "{virtio}-config", "virtio-pci"),
+    "virtio_net": Naming(
+        ("{virtio}-input.{index}", "{virtio}-output.{index}"), "{virtio}-config", "virtio-pci"
+    ),
 }
 """Network drivers by name; the first is the one that is taken unless another is asked for."""

@@ -30,13 +30,21 @@ WRAP = 1 << 32
 
 
 class SimulatedHost:
-    """Implements irqbal.host.Host. Nothing happens on it until `advance` is called; with a `clock`, every pulse first lets as much
-    time pass as that clock says has passed (seconds). The same specification gives the same host, whatever the moments of reading.
+    """Implements irqbal.host.Host. Nothing happens on it until `advance` is called; with a `clock`,
+    every pulse first lets as much time pass as that clock says has passed (seconds). The same
+    specification gives the same host, whatever the moments of reading.
 
-    It has been up for one beat when it is made: nobody meets a host on which nothing has ever fired.
+    It has been up for one beat when it is made: nobody meets a host on which nothing has ever
+    fired.
     """
 
-    def __init__(self, spec: HostSpec, save: Save | None = None, beat: float = BEAT, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        spec: HostSpec,
+        save: Save | None = None,
+        beat: float = BEAT,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self.spec = spec
         self.save = save
         """Puts originals on disk before a write; without it only dry runs are possible."""
@@ -46,14 +54,19 @@ class SimulatedHost:
         self._elapsed = 0.0
         self._beat, self._left = -1, 0.0
         self._lines: tuple[Line, ...] = tuple(self.state.lines.values())
-        self._sources = Traffic([line.source for line in self._lines], spec.traffic[0], spec.seed, spec.cpus, spec.busy)
+        self._sources = Traffic(
+            [line.source for line in self._lines], spec.traffic[0], spec.seed, spec.cpus, spec.busy
+        )
         self._flows: list[Flow] = []
         self._carry = [0.0] * len(self._lines)
         self._line_packets = [0.0] * len(self._lines)
         self._queues = self._identify()
         self._times = {cpu: [0.0, 0.0] for cpu in self.state.possible}
         self._packets = dict.fromkeys(self.state.possible, 0.0)
-        self._softirqs = {"NET_RX": dict.fromkeys(self.state.possible, 0), "BLOCK": dict.fromkeys(self.state.possible, 0)}
+        self._softirqs = {
+            "NET_RX": dict.fromkeys(self.state.possible, 0),
+            "BLOCK": dict.fromkeys(self.state.possible, 0),
+        }
         self._tally = Tally()
         self._writer = Writer(self.state)
         self._known: dict[int, int] = {}
@@ -71,7 +84,11 @@ class SimulatedHost:
         """Which queue each IRQ serves, as irqbal tells it from the names."""
         found: dict[int, Queue] = {}
         for card in self.state.machine.cards:
-            actions = {line.number: line.action for line in self._lines if line.address == card.device.address}
+            actions = {
+                line.number: line.action
+                for line in self._lines
+                if line.address == card.device.address
+            }
             found |= identify(card.device, actions, self.state.interfaces)
         return found
 
@@ -113,7 +130,9 @@ class SimulatedHost:
         self._flows = self._sources.beat(self._beat)
 
     def _run(self, seconds: float) -> None:
-        """Everything fires where it is placed. A CPU that is asked for more than a second a second serves all alike less."""
+        """Everything fires where it is placed. A CPU that is asked for more than a second a second
+        serves all alike less.
+        """
         state, tally = self.state, self._tally
         demand: dict[int, float] = {}
         firing = []
@@ -123,7 +142,9 @@ class SimulatedHost:
             if cpu in state.online:
                 firing.append((at, line, cpu, self._flows[at]))
                 demand[cpu] = demand.get(cpu, 0.0) + self._flows[at].seconds
-        share = {cpu: min(1.0, 1.0 / wanted) if wanted > 0 else 1.0 for cpu, wanted in demand.items()}
+        share = {
+            cpu: min(1.0, 1.0 / wanted) if wanted > 0 else 1.0 for cpu, wanted in demand.items()
+        }
         for at, line, cpu, flow in firing:
             served = seconds * share[cpu]
             fired = flow.interrupts * served + self._carry[at]
@@ -175,7 +196,14 @@ class SimulatedHost:
                 effective[number] = line.effective
         self._totals = totals
         return Pulse(
-            self._now(), totals, self._cpu_times(), self.state.online, effective, frozenset(stale), self._queue_packets(), {}
+            self._now(),
+            totals,
+            self._cpu_times(),
+            self.state.online,
+            effective,
+            frozenset(stale),
+            self._queue_packets(),
+            {},
         )
 
     def _queue_packets(self) -> dict[tuple[str, str, int], int]:
@@ -196,21 +224,39 @@ class SimulatedHost:
         self._known = {number: line.inode for number, line in self.state.lines.items()}
         facts = tuple(
             IrqFacts(
-                line.number, line.action, line.chip, line.vector, MANAGED if line.managed else "", line.mask, line.effective, CpuSet(),
-                line.node, line.inode,
+                line.number,
+                line.action,
+                line.chip,
+                line.vector,
+                MANAGED if line.managed else "",
+                line.mask,
+                line.effective,
+                CpuSet(),
+                line.node,
+                line.inode,
             )
             for line in self._lines
-        )  # fmt: skip
+        )
         return Census(self._now(), facts, self.state.default)
 
     def counts(self) -> Counts:
         """Everything that is counted, by online CPU."""
         state = self.state
         irqs = {
-            line.number: {cpu: count for cpu in state.online if (count := line.counts.get(cpu, 0) % WRAP)} for line in self._lines
+            line.number: {
+                cpu: count for cpu in state.online if (count := line.counts.get(cpu, 0) % WRAP)
+            }
+            for line in self._lines
         }
-        rows = {"LOC": {cpu: int(self._elapsed * 250) % WRAP for cpu in state.online}, "ERR": {-1: 0}, "MIS": {-1: 0}}
-        softirqs = {name: {cpu: count % WRAP for cpu, count in counted.items()} for name, counted in self._softirqs.items()}
+        rows = {
+            "LOC": {cpu: int(self._elapsed * 250) % WRAP for cpu in state.online},
+            "ERR": {-1: 0},
+            "MIS": {-1: 0},
+        }
+        softirqs = {
+            name: {cpu: count % WRAP for cpu, count in counted.items()}
+            for name, counted in self._softirqs.items()
+        }
         nothing = dict.fromkeys(state.online, 0)
         processed = {cpu: int(self._packets[cpu]) % WRAP for cpu in state.online}
         softnet = {"processed": processed, "dropped": nothing, "time_squeeze": nothing}
@@ -224,14 +270,20 @@ class SimulatedHost:
     def topology(self) -> Topology:
         """CPUs, devices and interfaces."""
         machine, online = self.state.machine, self.state.online
-        cpus = tuple(msgspec.structs.replace(cpu, online=cpu.number in online) for cpu in machine.cpus)
+        cpus = tuple(
+            msgspec.structs.replace(cpu, online=cpu.number in online) for cpu in machine.cpus
+        )
         interfaces = tuple(self.state.interfaces[name] for name in sorted(self.state.interfaces))
         return Topology(cpus, tuple(card.device for card in machine.cards), interfaces, (), 0)
 
     def masks(self, numbers: Iterable[int]) -> dict[int, tuple[CpuSet, int]]:
         """The mask and the inode of these IRQs; numbers that no IRQ has are left out."""
         lines = self.state.lines
-        return {number: (lines[number].mask, lines[number].inode) for number in numbers if number in lines}
+        return {
+            number: (lines[number].mask, lines[number].inode)
+            for number in numbers
+            if number in lines
+        }
 
     def isolation(self) -> dict[str, CpuSet]:
         """Nothing isolates CPUs here."""
@@ -242,12 +294,20 @@ class SimulatedHost:
         return len(self._lines) + 2
 
     def apply(
-        self, moves: Iterable[Move], steering: Iterable[SteeringMove], default: DefaultMove | None, dry_run: bool
+        self,
+        moves: Iterable[Move],
+        steering: Iterable[SteeringMove],
+        default: DefaultMove | None,
+        dry_run: bool,
     ) -> tuple[Outcome, ...]:
-        """Write what the plan says, one outcome each. Raises HostError if originals cannot be saved at all."""
+        """Write what the plan says, one outcome each. Raises HostError if originals cannot be saved
+        at all.
+        """
         if self.save is None and not dry_run:
             raise HostError("irqbal's own error: a write was asked for without a journal")
-        return self._writer.apply(moves, steering, default, self._known, self.save or (lambda originals: None), dry_run)
+        return self._writer.apply(
+            moves, steering, default, self._known, self.save or (lambda originals: None), dry_run
+        )
 
     def restore(self, originals: Iterable[tuple[Original, int | None]]) -> tuple[Outcome, ...]:
         """Put originals back."""
@@ -265,4 +325,7 @@ class SimulatedHost:
         times = {cpu: self._times[cpu] for cpu in self.state.online}
         if self.spec.exact:
             return {cpu: CpuTime(irq, softirq) for cpu, (irq, softirq) in times.items()}
-        return {cpu: CpuTime(int(irq / JIFFY) / 100, int(softirq / JIFFY) / 100) for cpu, (irq, softirq) in times.items()}
+        return {
+            cpu: CpuTime(int(irq / JIFFY) / 100, int(softirq / JIFFY) / 100)
+            for cpu, (irq, softirq) in times.items()
+        }

@@ -17,7 +17,8 @@ ACPI_IRQ = 9
 
 
 class Line(msgspec.Struct):
-    """One IRQ as it is now. `counts` are interrupts by CPU since it was set up; `inode` is new with every life.
+    """One IRQ as it is now. `counts` are interrupts by CPU since it was set up; `inode` is new with
+    every life.
 
     `managed`: the kernel owns its mask. `interface` is empty for what belongs to no NIC.
     """
@@ -38,7 +39,9 @@ class Line(msgspec.Struct):
 
 
 class Card(msgspec.Struct, frozen=True):
-    """A NIC or a drive. `queues` are a NIC's; `virtio` is the name of the virtio device between it and its interface, if any."""
+    """A NIC or a drive. `queues` are a NIC's; `virtio` is the name of the virtio device between it
+    and its interface, if any.
+    """
 
     device: Device
     queues: int = 0
@@ -55,9 +58,13 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 def build(spec: HostSpec) -> Machine:
-    """Put a host together. Devices stand on the nodes by turns; every CPU is online, and no IRQ is placed yet."""
+    """Put a host together. Devices stand on the nodes by turns; every CPU is online, and no IRQ is
+    placed yet.
+    """
     cpus = tuple(_cpus(spec))
-    local = {node: CpuSet(cpu.number for cpu in cpus if cpu.node == node) for node in range(spec.nodes)}
+    local = {
+        node: CpuSet(cpu.number for cpu in cpus if cpu.node == node) for node in range(spec.nodes)
+    }
     by_core = tuple(number for cpu in cpus if cpu.core == cpu.number for number in cpu.siblings)
     lines = [Line(ACPI_IRQ, "acpi", "IO-APIC", 9, Source("idle"), counts={})]
     cards: list[Card] = []
@@ -81,7 +88,9 @@ def _drives(spec: HostSpec) -> Iterator[int]:
 
 
 def _cpus(spec: HostSpec) -> Iterator[Cpu]:
-    """Numbered as x86 does: first one thread of every core, socket by socket, then the cores' second threads."""
+    """Numbered as x86 does: first one thread of every core, socket by socket, then the cores'
+    second threads.
+    """
     cores = spec.sockets * spec.cores
     share = spec.l3 or spec.cores
     for number in range(spec.cpus):
@@ -89,9 +98,13 @@ def _cpus(spec: HostSpec) -> Iterator[Cpu]:
         socket, within = divmod(core, spec.cores)
         siblings = CpuSet(core + thread * cores for thread in range(spec.threads))
         yield Cpu(
-            number, node=core * spec.nodes // cores, package=socket, core=core, l3=socket * spec.cores + within // share * share,
+            number,
+            node=core * spec.nodes // cores,
+            package=socket,
+            core=core,
+            l3=socket * spec.cores + within // share * share,
             siblings=siblings,
-        )  # fmt: skip
+        )
 
 
 def _address(index: int) -> str:
@@ -100,19 +113,38 @@ def _address(index: int) -> str:
     return f"{domain:04x}:{bus:02x}:00.0"
 
 
-def _nic(kind: Nics, index: int, rank: int, spec: HostSpec, local: dict[int, CpuSet], lines: list[Line]) -> Card:
-    naming, address, node, interface = NIC_DRIVERS[kind.driver], _address(rank), index % spec.nodes, f"eth{index}"
+def _nic(
+    kind: Nics, index: int, rank: int, spec: HostSpec, local: dict[int, CpuSet], lines: list[Line]
+) -> Card:
+    naming, address, node, interface = (
+        NIC_DRIVERS[kind.driver],
+        _address(rank),
+        index % spec.nodes,
+        f"eth{index}",
+    )
     virtio = f"virtio{index}" if "{virtio}" in naming.patterns[0] else ""
     words = {"interface": interface, "address": address, "virtio": virtio}
     actions = [(naming.other.format(**words), Source("idle"))] if naming.other else []
     for queue in range(kind.queues):
-        actions += [(pattern.format(index=queue, **words), Source("net", interface)) for pattern in naming.patterns]
+        actions += [
+            (pattern.format(index=queue, **words), Source("net", interface))
+            for pattern in naming.patterns
+        ]
     numbers = _add(lines, actions, address, node, interface)
-    device = Device(address, naming.shown or kind.driver, node, local[node], (interface,), (), numbers)
+    device = Device(
+        address, naming.shown or kind.driver, node, local[node], (interface,), (), numbers
+    )
     return Card(device, kind.queues, virtio, naming)
 
 
-def _drive(queues: int, index: int, rank: int, local: dict[int, CpuSet], by_core: tuple[int, ...], lines: list[Line]) -> Card:
+def _drive(
+    queues: int,
+    index: int,
+    rank: int,
+    local: dict[int, CpuSet],
+    by_core: tuple[int, ...],
+    lines: list[Line],
+) -> Card:
     name, address, node = f"nvme{index}", _address(rank), index % len(local)
     actions = [(f"{name}q0", Source("idle"))]
     actions += [(f"{name}q{queue}", Source("disk", name)) for queue in range(1, queues + 1)]
@@ -120,12 +152,28 @@ def _drive(queues: int, index: int, rank: int, local: dict[int, CpuSet], by_core
     for queue, line in enumerate(lines[-queues:]):
         # Each queue serves an even share of the CPUs, threads of one core together.
         line.managed = True
-        line.mask = CpuSet(by_core[queue * len(by_core) // queues : (queue + 1) * len(by_core) // queues])
+        line.mask = CpuSet(
+            by_core[queue * len(by_core) // queues : (queue + 1) * len(by_core) // queues]
+        )
     return Card(Device(address, "nvme", node, local[node], (), (f"{name}n1", name), numbers))
 
 
-def _add(lines: list[Line], actions: list[tuple[str, Source]], address: str, node: int, interface: str) -> tuple[int, ...]:
+def _add(
+    lines: list[Line], actions: list[tuple[str, Source]], address: str, node: int, interface: str
+) -> tuple[int, ...]:
     first = max(FIRST_IRQ, lines[-1].number + 1)
     for index, (action, source) in enumerate(actions):
-        lines.append(Line(first + index, action, f"PCI-MSIX-{address}", index, source, address, interface, node, counts={}))
+        lines.append(
+            Line(
+                first + index,
+                action,
+                f"PCI-MSIX-{address}",
+                index,
+                source,
+                address,
+                interface,
+                node,
+                counts={},
+            )
+        )
     return tuple(range(first, first + len(actions)))

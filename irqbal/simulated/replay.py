@@ -1,9 +1,11 @@
-"""Recorded traffic on a host of which only the placement is made up: what fired, and what it cost, happens where a policy put it.
+"""Recorded traffic on a host of which only the placement is made up: what fired, and what it cost,
+happens where a policy put it.
 
-A history knows how often each IRQ fired and how long each CPU was in hard and in soft interrupts, not which IRQ took how much of that.
-`Recording.share_out` finds the seconds an interrupt of each IRQ that explain the CPUs' times best (Richardson-Lucy iterations, the
-maximum likelihood of counts with non-negative costs), together with a background that no IRQ causes and that stays where it was. The
-recorded seconds are then divided in proportion: nothing is added to what was measured.
+A history knows how often each IRQ fired and how long each CPU was in hard and in soft interrupts,
+not which IRQ took how much of that. `Recording.share_out` finds the seconds an interrupt of each
+IRQ that explain the CPUs' times best (Richardson-Lucy iterations, the maximum likelihood of counts
+with non-negative costs), together with a background that no IRQ causes and that stays where it was.
+The recorded seconds are then divided in proportion: nothing is added to what was measured.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ _CHUNKS = 240
 _STEPS = 200
 _LEAST_STEPS = 30
 _WORK = 5_000_000
-"""The costs are fitted to at most so many equations a CPU, in so many steps; fewer where there are more terms than that to visit."""
+"""The costs are fitted to at most so many equations a CPU, in so many steps; fewer where there are
+more terms than that to visit.
+"""
 _IDLE = 0.1
 """The share of all time that is taken to be background before the first step."""
 _NOMINAL = 1e-6
@@ -39,10 +43,12 @@ _UNLIMITED = 1 << 30
 
 
 class Frame:
-    """One recorded interval. `lines`, `cpus` and `counts` run side by side: an IRQ (its index), where it fired, and how often.
+    """One recorded interval. `lines`, `cpus` and `counts` run side by side: an IRQ (its index),
+    where it fired, and how often.
 
-    `spent` are each CPU's seconds of hard and of soft interrupts; `hard` and `soft` what of them is each entry's, and `rest` what is
-    nobody's. `wall` is the interval's end (seconds since the epoch), `seconds` its length.
+    `spent` are each CPU's seconds of hard and of soft interrupts; `hard` and `soft` what of them is
+    each entry's, and `rest` what is nobody's. `wall` is the interval's end (seconds since the
+    epoch), `seconds` its length.
     """
 
     __slots__ = ("counts", "cpus", "hard", "lines", "rest", "seconds", "soft", "spent", "wall")
@@ -55,7 +61,9 @@ class Frame:
 
 
 class Recording:
-    """Intervals in the order in which they were recorded. Gaps between them are left out: time passes in what was seen alone."""
+    """Intervals in the order in which they were recorded. Gaps between them are left out: time
+    passes in what was seen alone.
+    """
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -76,9 +84,16 @@ class Recording:
         return CpuSet({cpu for frame in self.frames for cpu in frame.cpus})
 
     def add(
-        self, wall: float, seconds: float, fired: Mapping[tuple[str, int], int], hard: Mapping[int, float], soft: Mapping[int, float]
+        self,
+        wall: float,
+        seconds: float,
+        fired: Mapping[tuple[str, int], int],
+        hard: Mapping[int, float],
+        soft: Mapping[int, float],
     ) -> None:
-        """An interval: interrupts by identity and CPU, and seconds in hard and soft interrupts by CPU."""
+        """An interval: interrupts by identity and CPU, and seconds in hard and soft interrupts by
+        CPU.
+        """
         spent = {cpu: (hard.get(cpu, 0.0), soft.get(cpu, 0.0)) for cpu in {*hard, *soft}}
         frame = Frame(wall, seconds, spent)
         for (name, cpu), count in fired.items():
@@ -93,20 +108,33 @@ class Recording:
         self.frames.append(frame)
 
     def share_out(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Divide the recorded times; returns the seconds an interrupt by identity, hard and soft."""
+        """Divide the recorded times; returns the seconds an interrupt by identity, hard and
+        soft.
+        """
         found = tuple(self._share(kind) for kind in (0, 1))
         for frame in self.frames:
             rest: dict[int, list[float]] = {cpu: [0.0, 0.0] for cpu in frame.spent}
-            for kind, ((costs, background), shares) in enumerate(zip(found, (frame.hard, frame.soft), strict=True)):
+            for kind, ((costs, background), shares) in enumerate(
+                zip(found, (frame.hard, frame.soft), strict=True)
+            ):
                 needed = dict.fromkeys(frame.spent, background * frame.seconds)
-                weights = [count * costs[at] for at, count in zip(frame.lines, frame.counts, strict=True)]
+                weights = [
+                    count * costs[at] for at, count in zip(frame.lines, frame.counts, strict=True)
+                ]
                 for cpu, weight in zip(frame.cpus, weights, strict=True):
                     needed[cpu] = needed.get(cpu, 0.0) + weight
-                scale = {cpu: frame.spent[cpu][kind] / total if total > 0 else 0.0 for cpu, total in needed.items() if cpu in frame.spent}
+                scale = {
+                    cpu: frame.spent[cpu][kind] / total if total > 0 else 0.0
+                    for cpu, total in needed.items()
+                    if cpu in frame.spent
+                }
                 if not self.timed:
                     scale = dict.fromkeys(needed, 1.0)
                 del shares[:]
-                shares.extend(weight * scale.get(cpu, 0.0) for cpu, weight in zip(frame.cpus, weights, strict=True))
+                shares.extend(
+                    weight * scale.get(cpu, 0.0)
+                    for cpu, weight in zip(frame.cpus, weights, strict=True)
+                )
                 for cpu, row in rest.items():
                     row[kind] = background * frame.seconds * scale.get(cpu, 0.0)
             frame.rest = {cpu: (row[0], row[1]) for cpu, row in rest.items()}
@@ -114,7 +142,9 @@ class Recording:
         return hard, soft
 
     def doubt(self) -> float:
-        """The share of the time about which the recording's halves disagree, when their fits set out from different guesses."""
+        """The share of the time about which the recording's halves disagree, when their fits set
+        out from different guesses.
+        """
         middle = len(self.frames) // 2
         if not (self.timed and middle):
             return float(self.timed)
@@ -122,12 +152,27 @@ class Recording:
         for frames, tilt in ((self.frames[:middle], 2.0), (self.frames[middle:], 0.5)):
             half = Recording()
             half.names, half.frames, half.timed = self.names, frames, True
-            times.append([hard + soft for hard, soft in zip(*(half._share(kind, tilt)[0] for kind in (0, 1)), strict=True)])
+            times.append(
+                [
+                    hard + soft
+                    for hard, soft in zip(
+                        *(half._share(kind, tilt)[0] for kind in (0, 1)), strict=True
+                    )
+                ]
+            )
         amounts = dict.fromkeys(range(len(self.names)), 0.0)
-        for at, count in ((at, count) for frame in self.frames for at, count in zip(frame.lines, frame.counts, strict=True)):
+        for at, count in (
+            (at, count)
+            for frame in self.frames
+            for at, count in zip(frame.lines, frame.counts, strict=True)
+        ):
             amounts[at] += count
         # Who never fired in one of the halves says nothing about it.
-        pairs = [(a * amount, b * amount) for a, b, amount in zip(*times, amounts.values(), strict=True) if a > 0 and b > 0]
+        pairs = [
+            (a * amount, b * amount)
+            for a, b, amount in zip(*times, amounts.values(), strict=True)
+            if a > 0 and b > 0
+        ]
         total = sum(a + b for a, b in pairs)
         return sum(abs(a - b) for a, b in pairs) / total if total > 0 else 0.0
 
@@ -151,18 +196,25 @@ class Recording:
         for _ in range(max(_LEAST_STEPS, min(_STEPS, _WORK // max(1, terms)))):
             shares, idle = [0.0] * len(costs), 0.0
             for served, time, length in equations:
-                needed = background * length + sum(count * costs[at] for at, count in served.items())
+                needed = background * length + sum(
+                    count * costs[at] for at, count in served.items()
+                )
                 if needed > 0:
                     scale = time / needed
                     idle += background * length * scale
                     for at, count in served.items():
                         shares[at] += count * costs[at] * scale
-            costs = [share / amount if amount else 0.0 for share, amount in zip(shares, amounts, strict=True)]
+            costs = [
+                share / amount if amount else 0.0
+                for share, amount in zip(shares, amounts, strict=True)
+            ]
             background = idle / seconds if seconds else 0.0
         return costs, background
 
     def _equations(self, kind: int) -> list[tuple[dict[int, float], float, float]]:
-        """(interrupts by index, seconds spent, seconds) of each CPU in each stretch of intervals."""
+        """(interrupts by index, seconds spent, seconds) of each CPU in each stretch of
+        intervals.
+        """
         size = max(1, -(-len(self.frames) // _CHUNKS))
         equations = []
         for begin in range(0, len(self.frames), size):
@@ -181,7 +233,9 @@ class Recording:
 
 
 class Stand(msgspec.Struct, frozen=True):
-    """One IRQ as the replay begins: where it may fire and where it does; `hint` and `node` as the kernel told them."""
+    """One IRQ as the replay begins: where it may fire and where it does; `hint` and `node` as the
+    kernel told them.
+    """
 
     identity: str
     number: int
@@ -210,7 +264,9 @@ class Scene(msgspec.Struct, frozen=True):
 
 
 class ReplayHost:
-    """Implements irqbal.host.Host. Nothing happens on it until `advance` is called. IRQs that nobody can move fire where they did."""
+    """Implements irqbal.host.Host. Nothing happens on it until `advance` is called. IRQs that
+    nobody can move fire where they did.
+    """
 
     def __init__(self, scene: Scene, recording: Recording) -> None:
         """`recording` must have been shared out."""
@@ -233,7 +289,9 @@ class ReplayHost:
     # Time
 
     def advance(self, seconds: float) -> None:
-        """Let so much of the recorded time pass, as far as there is any. `truth` and `recorded` then speak of this time."""
+        """Let so much of the recorded time pass, as far as there is any. `truth` and `recorded`
+        then speak of this time.
+        """
         self._tally, self._recorded = Tally(), Tally()
         while seconds > 1e-9:
             if self._left <= 1e-9:
@@ -268,7 +326,9 @@ class ReplayHost:
             if cpu in times:
                 times[cpu][0] += hard * part
                 times[cpu][1] += soft * part
-        for at, cpu, count, hard, soft in zip(frame.lines, frame.cpus, frame.counts, frame.hard, frame.soft, strict=True):
+        for at, cpu, count, hard, soft in zip(
+            frame.lines, frame.cpus, frame.counts, frame.hard, frame.soft, strict=True
+        ):
             line = self._lines[at]
             if line is None:
                 continue
@@ -309,32 +369,58 @@ class ReplayHost:
     def census(self) -> Census:
         """Every IRQ with its mask."""
         self._known = {number: line.inode for number, line in self.state.lines.items()}
-        return Census(START + self._elapsed, tuple(map(self._facts, self.state.lines.values())), self.state.default)
+        return Census(
+            START + self._elapsed,
+            tuple(map(self._facts, self.state.lines.values())),
+            self.state.default,
+        )
 
     def _facts(self, line: Line) -> IrqFacts:
         stand = self._stands[line.number]
         return IrqFacts(
-            line.number, line.action, line.chip, stand.vector, stand.unmovable, line.mask, line.effective, stand.hint, stand.node,
+            line.number,
+            line.action,
+            line.chip,
+            stand.vector,
+            stand.unmovable,
+            line.mask,
+            line.effective,
+            stand.hint,
+            stand.node,
             line.inode,
-        )  # fmt: skip
+        )
 
     def counts(self) -> Counts:
         """Interrupts and times by CPU; what else was recorded is not replayed."""
-        irqs = {number: {cpu: int(count) % WRAP for cpu, count in row.items()} for number, row in self._counts.items()}
-        times = {name: {cpu: round(row[at] * 1e6) for cpu, row in self._times.items()} for at, name in enumerate(("irq", "softirq"))}
+        irqs = {
+            number: {cpu: int(count) % WRAP for cpu, count in row.items()}
+            for number, row in self._counts.items()
+        }
+        times = {
+            name: {cpu: round(row[at] * 1e6) for cpu, row in self._times.items()}
+            for at, name in enumerate(("irq", "softirq"))
+        }
         return Counts(START + self._elapsed, frozenset(self.state.online), irqs, {}, {}, {}, times)
 
     def topology(self) -> Topology:
         """CPUs and devices as they are on the host now; steering as the policies set it."""
         scene, interfaces = self._scene, self.state.interfaces
         return Topology(
-            scene.cpus, scene.devices, tuple(interfaces[item.name] for item in scene.interfaces), scene.threads, scene.flow_entries
+            scene.cpus,
+            scene.devices,
+            tuple(interfaces[item.name] for item in scene.interfaces),
+            scene.threads,
+            scene.flow_entries,
         )
 
     def masks(self, numbers: Iterable[int]) -> dict[int, tuple[CpuSet, int]]:
         """The mask and the inode of these IRQs."""
         lines = self.state.lines
-        return {number: (lines[number].mask, lines[number].inode) for number in numbers if number in lines}
+        return {
+            number: (lines[number].mask, lines[number].inode)
+            for number in numbers
+            if number in lines
+        }
 
     def isolation(self) -> dict[str, CpuSet]:
         """Nothing isolates CPUs but what the host was recorded with."""
@@ -345,10 +431,18 @@ class ReplayHost:
         return len(self.state.lines) + 2
 
     def apply(
-        self, moves: Iterable[Move], steering: Iterable[SteeringMove], default: DefaultMove | None, dry_run: bool
+        self,
+        moves: Iterable[Move],
+        steering: Iterable[SteeringMove],
+        default: DefaultMove | None,
+        dry_run: bool,
     ) -> tuple[Outcome, ...]:
-        """Write what the plan says to this host alone, one outcome each. Steering is taken, and changes no traffic."""
-        return self._writer.apply(moves, steering, default, self._known, lambda originals: None, dry_run)
+        """Write what the plan says to this host alone, one outcome each. Steering is taken, and
+        changes no traffic.
+        """
+        return self._writer.apply(
+            moves, steering, default, self._known, lambda originals: None, dry_run
+        )
 
     def restore(self, originals: Iterable[tuple[Original, int | None]]) -> tuple[Outcome, ...]:
         """Put originals back."""
@@ -367,7 +461,9 @@ def _state(scene: Scene) -> State:
     possible = CpuSet(cpu.number for cpu in scene.cpus)
     nodes = {device.address: device.node for device in scene.devices}
     lines = tuple(_line(stand, possible, nodes.get(stand.address, -1)) for stand in scene.irqs)
-    state = State(Machine(scene.cpus, tuple(Card(device) for device in scene.devices), lines), _UNLIMITED)
+    state = State(
+        Machine(scene.cpus, tuple(Card(device) for device in scene.devices), lines), _UNLIMITED
+    )
     state.interfaces = {interface.name: interface for interface in scene.interfaces}
     state.online, state.default = scene.online, scene.default & possible or possible
     for stand in scene.irqs:
@@ -383,7 +479,9 @@ def _state(scene: Scene) -> State:
 
 
 def _first(*sets: CpuSet) -> CpuSet:
-    """The first CPU of the first of these sets that has an online one; the last set are the online ones."""
+    """The first CPU of the first of these sets that has an online one; the last set are the online
+    ones.
+    """
     found: Sequence[CpuSet] = [cpus & sets[-1] for cpus in sets]
     return CpuSet.of(next(cpus.first for cpus in found if cpus))
 
@@ -393,8 +491,15 @@ def _line(stand: Stand, possible: CpuSet, node: int) -> Line:
     managed = bool(stand.unmovable)
     mask = stand.affinity & possible or possible
     return Line(
-        stand.number, stand.action, stand.chip, -1 if stand.vector is None else stand.vector, Source("idle"), stand.address, "",
-        node if node >= 0 else stand.node, managed, mask, counts={},
-    )  # fmt: skip
-
-
+        stand.number,
+        stand.action,
+        stand.chip,
+        -1 if stand.vector is None else stand.vector,
+        Source("idle"),
+        stand.address,
+        "",
+        node if node >= 0 else stand.node,
+        managed,
+        mask,
+        counts={},
+    )

@@ -1,4 +1,6 @@
-"""What a made-up host is made of, read from one line of text: `2x32x2,nodes=2,nic=63x2,nvme=64x4,traffic=skewed,seed=1`."""
+"""What a made-up host is made of, read from one line of text:
+`2x32x2,nodes=2,nic=63x2,nvme=64x4,traffic=skewed,seed=1`.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Nics(msgspec.Struct, frozen=True):
 
 
 class Drives(msgspec.Struct, frozen=True):
-    """`count` NVMe drives alike. `queues` are I/O queues, cut to the number of CPUs as the driver does; q0 comes on top."""
+    """`count` NVMe drives alike. `queues` are I/O queues, cut to the number of CPUs as the driver
+    does; q0 comes on top.
+    """
 
     queues: int
     count: int = 1
@@ -45,11 +49,13 @@ class Drives(msgspec.Struct, frozen=True):
 
 
 class HostSpec(msgspec.Struct, frozen=True):
-    """A made-up host. `cores` are those of a socket, `l3` the cores that share a last-level cache (0: all of a socket).
+    """A made-up host. `cores` are those of a socket, `l3` the cores that share a last-level cache
+    (0: all of a socket).
 
-    `nodes` split all cores evenly. `traffic` is one shape and any number of events. `busy` is the share of all CPUs' time that
-    interrupts take on average, as far as the hottest queue stays below what one CPU can do. `vectors` is how many IRQs a CPU
-    can serve. `exact`: CPU times are not rounded down to jiffies of 10 ms. `packets`: the NICs' drivers count packets by queue.
+    `nodes` split all cores evenly. `traffic` is one shape and any number of events. `busy` is the
+    share of all CPUs' time that interrupts take on average, as far as the hottest queue stays below
+    what one CPU can do. `vectors` is how many IRQs a CPU can serve. `exact`: CPU times are not
+    rounded down to jiffies of 10 ms. `packets`: the NICs' drivers count packets by queue.
     """
 
     sockets: int
@@ -74,13 +80,23 @@ class HostSpec(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         parts = [f"{self.sockets}x{self.cores}x{self.threads}", f"nodes={self.nodes}"]
         parts += [f"l3={self.l3}"] if self.l3 else []
-        parts += [f"nic={nics}" for nics in self.nics] + [f"nvme={drives}" for drives in self.drives]
-        parts += [f"traffic={'+'.join(self.traffic)}", f"seed={self.seed}", f"busy={Percent(self.busy)}", f"vectors={self.vectors}"]
-        return ",".join(parts + (["exact"] if self.exact else []) + ([] if self.packets else ["nopackets"]))
+        parts += [f"nic={nics}" for nics in self.nics] + [
+            f"nvme={drives}" for drives in self.drives
+        ]
+        parts += [
+            f"traffic={'+'.join(self.traffic)}",
+            f"seed={self.seed}",
+            f"busy={Percent(self.busy)}",
+            f"vectors={self.vectors}",
+        ]
+        return ",".join(
+            parts + (["exact"] if self.exact else []) + ([] if self.packets else ["nopackets"])
+        )
 
 
 def parse_spec(text: str) -> HostSpec:
-    """Read a specification. Raises ConfigError with one sentence that names what is wrong, and an example.
+    """Read a specification. Raises ConfigError with one sentence that names what is wrong, and an
+    example.
 
     Without any device there is one NIC with a queue a core, at most 64.
     """
@@ -91,17 +107,34 @@ def parse_spec(text: str) -> HostSpec:
         key, equals, value = part.partition("=")
         if part not in ("exact", "nopackets") and (key not in _READ or not equals):
             known = ", ".join(f"{name}=…" for name in _READ)
-            raise _wrong(f"{part!r} is not known in a made-up host: there are {known}, exact and nopackets", EXAMPLE)
+            raise _wrong(
+                f"{part!r} is not known in a made-up host: there are {known}, exact and nopackets",
+                EXAMPLE,
+            )
         given.setdefault(key, []).append(value)
     for key, values in given.items():
         if len(values) > 1 and key not in ("nic", "nvme"):
-            raise _wrong(f"{key} is given twice in a made-up host", f"{key}={values[0]}" if values[0] else key)
-    one = {key: _READ[key](values[0]) for key, values in given.items() if key not in ("nic", "nvme", "exact", "nopackets")}
+            raise _wrong(
+                f"{key} is given twice in a made-up host",
+                f"{key}={values[0]}" if values[0] else key,
+            )
+    one = {
+        key: _READ[key](values[0])
+        for key, values in given.items()
+        if key not in ("nic", "nvme", "exact", "nopackets")
+    }
     nics = tuple(_nics(value) for value in given.get("nic", ()))
     drives = tuple(_drives(value) for value in given.get("nvme", ()))
     if not nics and not drives:
         nics = (Nics(min(64, sockets * cores)),)
-    made = {"sockets": sockets, "cores": cores, "threads": threads, "nics": nics, "drives": drives, "exact": "exact" in given}
+    made = {
+        "sockets": sockets,
+        "cores": cores,
+        "threads": threads,
+        "nics": nics,
+        "drives": drives,
+        "exact": "exact" in given,
+    }
     made |= {"packets": "nopackets" not in given, **one}
     spec = msgspec.convert(made, HostSpec)
     _check(spec)
@@ -118,7 +151,10 @@ def _cpus(text: str) -> tuple[int, int, int]:
         raise _wrong(f"{text!r} is not sockets x cores x threads", "2x32x2")
     sockets, cores, threads = int(found[1]), int(found[2]), int(found[3] or 1)
     if not 0 < sockets * cores * threads <= MAX_CPUS:
-        raise _wrong(f"{text} has {sockets * cores * threads} CPUs, and a made-up host has 1 to {MAX_CPUS}", "2x32x2")
+        raise _wrong(
+            f"{text} has {sockets * cores * threads} CPUs, and a made-up host has 1 to {MAX_CPUS}",
+            "2x32x2",
+        )
     return sockets, cores, threads
 
 
@@ -126,7 +162,10 @@ def _devices(text: str, key: str, example: str) -> tuple[int, int, str]:
     found = _DEVICES.fullmatch(text)
     queues, count = (int(found[1]), int(found[2] or 1)) if found is not None else (0, 0)
     if found is None or not 0 < queues <= MAX_QUEUES or not 0 < count <= MAX_DEVICES:
-        raise _wrong(f"{key}={text} is not queues x devices (up to {MAX_QUEUES} x {MAX_DEVICES})", f"{key}={example}")
+        raise _wrong(
+            f"{key}={text} is not queues x devices (up to {MAX_QUEUES} x {MAX_DEVICES})",
+            f"{key}={example}",
+        )
     return queues, count, found[3] or ""
 
 
@@ -134,7 +173,10 @@ def _nics(text: str) -> Nics:
     queues, count, driver = _devices(text, "nic", "63x2 or nic=63x2:mlx5_core")
     driver = driver or "ice"
     if driver not in NIC_DRIVERS:
-        raise _wrong(f"nic={text} names a driver that is not among {', '.join(NIC_DRIVERS)}", "nic=63x2:mlx5_core")
+        raise _wrong(
+            f"nic={text} names a driver that is not among {', '.join(NIC_DRIVERS)}",
+            "nic=63x2:mlx5_core",
+        )
     return Nics(queues, count, driver)
 
 
@@ -147,7 +189,12 @@ def _drives(text: str) -> Drives:
 
 def _number(key: str, low: int, high: int, example: str) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isascii() or not text.isdecimal() or len(text) > 12 or not low <= int(text) <= high:
+        if (
+            not text.isascii()
+            or not text.isdecimal()
+            or len(text) > 12
+            or not low <= int(text) <= high
+        ):
             raise _wrong(f"{key}={text} is not a number from {low} to {high}", f"{key}={example}")
         return int(text)
 
@@ -160,7 +207,8 @@ def _traffic(text: str) -> tuple[str, ...]:
     shapes = [word for word in words if word in SHAPES]
     if not set(words) <= known or len(shapes) > 1 or len(set(words)) < len(words):
         raise _wrong(
-            f"traffic={text} is not one of {', '.join(SHAPES)}, with or without {' and '.join(EVENTS)}",
+            f"traffic={text} is not one of {', '.join(SHAPES)}, with or without "
+            f"{' and '.join(EVENTS)}",
             "traffic=skewed or traffic=skewed+unplug",
         )
     return (shapes[0] if shapes else "steady", *sorted(word for word in words if word in EVENTS))
@@ -189,14 +237,23 @@ def _check(spec: HostSpec) -> None:
     """What no single part can tell."""
     cores = spec.sockets * spec.cores
     if cores % spec.nodes:
-        raise _wrong(f"{cores} cores cannot be split evenly over {spec.nodes} nodes", f"{spec.sockets}x{spec.cores},nodes=1")
+        raise _wrong(
+            f"{cores} cores cannot be split evenly over {spec.nodes} nodes",
+            f"{spec.sockets}x{spec.cores},nodes=1",
+        )
     if spec.l3 > spec.cores:
-        raise _wrong(f"l3={spec.l3} is more than the {spec.cores} cores of a socket", f"l3={spec.cores}")
-    # A drive's driver reserves a vector on every CPU; each device has one more for itself, and the host one of its own.
-    wanted = 1 + sum(nics.count * NIC_DRIVERS[nics.driver].vectors(nics.queues) for nics in spec.nics)
+        raise _wrong(
+            f"l3={spec.l3} is more than the {spec.cores} cores of a socket", f"l3={spec.cores}"
+        )
+    # A drive's driver reserves a vector on every CPU; each device has one more for itself, and the
+    # host one of its own.
+    wanted = 1 + sum(
+        nics.count * NIC_DRIVERS[nics.driver].vectors(nics.queues) for nics in spec.nics
+    )
     wanted += sum(drives.count * (1 + spec.cpus) for drives in spec.drives)
     if wanted > spec.cpus * spec.vectors:
         raise _wrong(
-            f"the devices want {wanted} interrupt vectors, and {spec.cpus} CPUs have {spec.cpus * spec.vectors} ({spec.vectors} each)",
+            f"the devices want {wanted} interrupt vectors, and {spec.cpus} CPUs have "
+            f"{spec.cpus * spec.vectors} ({spec.vectors} each)",
             f"fewer queues, or vectors={-(-wanted // spec.cpus)}",
         )

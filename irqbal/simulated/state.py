@@ -1,4 +1,6 @@
-"""What changes on a made-up host: masks, steering, which CPUs are online. Writes are refused as a kernel's are, with an errno."""
+"""What changes on a made-up host: masks, steering, which CPUs are online. Writes are refused as a
+kernel's are, with an errno.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,16 @@ class State:
         self.online = self.possible
         self.default = self.possible
         self.lines = {line.number: line for line in machine.lines}
-        self.interfaces = {interface.name: interface for card in machine.cards for interface in fresh_interfaces(card)}
+        self.interfaces = {
+            interface.name: interface
+            for card in machine.cards
+            for interface in fresh_interfaces(card)
+        }
         self._vectors = Vectors(self.possible, limit)
-        self._local = {node: CpuSet(cpu.number for cpu in machine.cpus if cpu.node == node) for node in {cpu.node for cpu in machine.cpus}}
+        self._local = {
+            node: CpuSet(cpu.number for cpu in machine.cpus if cpu.node == node)
+            for node in {cpu.node for cpu in machine.cpus}
+        }
         self._inode = 4_026_532_000
         for line in machine.lines:
             if line.managed:
@@ -67,7 +76,9 @@ class State:
         line.mask = cpus
 
     def set_default(self, cpus: CpuSet) -> None:
-        """As a write to the mask that new IRQs start with. Raises OSError with the kernel's errno."""
+        """As a write to the mask that new IRQs start with. Raises OSError with the kernel's
+        errno.
+        """
         self._check(cpus)
         self.default = cpus
 
@@ -78,22 +89,33 @@ class State:
             raise OSError(errno.EINVAL, "no online CPU")
 
     def steering(self, setting: str, name: str, queue: int) -> str:
-        """A queue's setting as text: a CPU list, or flow-table entries. Raises OSError where there is no such file."""
+        """A queue's setting as text: a CPU list, or flow-table entries. Raises OSError where there
+        is no such file.
+        """
         interface = self.interfaces.get(name)
-        if interface is not None and setting == "xps" and queue < len(interface.tx) and interface.tx[queue].xps is not None:
+        if (
+            interface is not None
+            and setting == "xps"
+            and queue < len(interface.tx)
+            and interface.tx[queue].xps is not None
+        ):
             return str(interface.tx[queue].xps)
         if interface is not None and setting in ("rps", "flows") and queue < len(interface.rx):
             return str(interface.rx[queue].rps if setting == "rps" else interface.rx[queue].flows)
         raise OSError(errno.ENOENT, "no such setting")
 
     def set_steering(self, setting: str, name: str, queue: int, value: str) -> None:
-        """As a write to that file. RPS drops offline CPUs without a word. Raises OSError with the kernel's errno."""
+        """As a write to that file. RPS drops offline CPUs without a word. Raises OSError with the
+        kernel's errno.
+        """
         self.steering(setting, name, queue)
         interface = self.interfaces[name]
         tx, rx = list(interface.tx), list(interface.rx)
         if setting == "flows":
             entries = int(value)
-            rx[queue] = msgspec.structs.replace(rx[queue], flows=1 << (entries - 1).bit_length() if entries else 0)
+            rx[queue] = msgspec.structs.replace(
+                rx[queue], flows=1 << (entries - 1).bit_length() if entries else 0
+            )
         else:
             cpus = CpuSet.parse(value)
             if not cpus <= self.possible:
@@ -107,7 +129,9 @@ class State:
     # What happens
 
     def unplug(self, cpu: int) -> None:
-        """A CPU goes offline: its IRQs go to another CPU of their masks. A mask that has none left is broken: the IRQ may land anywhere."""
+        """A CPU goes offline: its IRQs go to another CPU of their masks. A mask that has none left
+        is broken: the IRQ may land anywhere.
+        """
         self.online -= CpuSet.of(cpu)
         for line in self.lines.values():
             if cpu not in line.effective:
@@ -134,15 +158,21 @@ class State:
         self._reset_virtio()
 
     def reset(self, interface: str) -> None:
-        """The NIC's queues are set up anew: new IRQs under the old numbers, masks and steering lost."""
+        """The NIC's queues are set up anew: new IRQs under the old numbers, masks and steering
+        lost.
+        """
         self._renew(lambda line: line.interface == interface, anew=True)
         self._steer_anew({interface})
 
     def _reset_virtio(self) -> None:
         """virtio_net sets the masks of all its queues at any CPU's hotplug."""
-        names = {name for card in self.machine.cards if card.virtio for name in card.device.interfaces}
+        names = {
+            name for card in self.machine.cards if card.virtio for name in card.device.interfaces
+        }
         if names:
-            self._renew(lambda line: line.interface in names and line.source.kind == "net", anew=False)
+            self._renew(
+                lambda line: line.interface in names and line.source.kind == "net", anew=False
+            )
             self._steer_anew(names)
 
     def _renew(self, concerned: Callable[[Line], bool], anew: bool) -> None:
@@ -154,7 +184,11 @@ class State:
                 self._set_up(line)
 
     def _steer_anew(self, names: Iterable[str]) -> None:
-        fresh = {interface.name: interface for card in self.machine.cards for interface in fresh_interfaces(card)}
+        fresh = {
+            interface.name: interface
+            for card in self.machine.cards
+            for interface in fresh_interfaces(card)
+        }
         self.interfaces |= {name: fresh[name] for name in names}
 
     def _set_up(self, line: Line) -> None:
@@ -164,7 +198,9 @@ class State:
         line.effective = CpuSet.of(self._overfull(line) if cpu is None else cpu)
 
     def _overfull(self, line: Line) -> int:
-        """No vector anywhere in the mask: a real driver would fail; here it goes on, one too many on its CPU."""
+        """No vector anywhere in the mask: a real driver would fail; here it goes on, one too many
+        on its CPU.
+        """
         cpu = min(self.online, key=lambda number: (self._vectors.used(number), number))
         self._vectors.reserve(CpuSet.of(cpu))
         return cpu

@@ -1,7 +1,7 @@
 """Who sends how much, and when: packets a second of every interrupt source, drawn from a seed.
 
-Time comes in beats (one balancing interval each): within a beat rates are constant, and what a beat brings depends on the seed and
-its number alone, so readings at other moments see the same traffic.
+Time comes in beats (one balancing interval each): within a beat rates are constant, and what a beat
+brings depends on the seed and its number alone, so readings at other moments see the same traffic.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ SHAPES = {
     "skewed": "a few queues of each NIC carry most (Zipf), 10 % noise",
     "diurnal": "steady, and everything swells and ebbs over 120 beats",
     "bursts": "steady, and now and then a queue gets eight times as much for three beats",
-    "hopping": "steady, and in each NIC one queue in sixteen is an elephant, another every ten beats",
+    "hopping": "steady, and in each NIC one queue in sixteen is an elephant, another every ten "
+    "beats",
 }
 """Shapes of traffic, and what each is like."""
 EVENTS = {
@@ -55,14 +56,17 @@ _PER_IO = 4e-6
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What stands behind one IRQ: a queue of `group` (an interface, a disk), or nothing much. `kind`: net, disk or idle."""
+    """What stands behind one IRQ: a queue of `group` (an interface, a disk), or nothing much.
+    `kind`: net, disk or idle.
+    """
 
     kind: str
     group: str = ""
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """What one IRQ brings in a second: packets (or I/Os), interrupts, and seconds of hard and soft interrupt time.
+    """What one IRQ brings in a second: packets (or I/Os), interrupts, and seconds of hard and soft
+    interrupt time.
 
     `usual` is the time without this beat's noise.
     """
@@ -82,14 +86,24 @@ class Flow(msgspec.Struct, frozen=True):
 class Traffic:
     """The packets of all sources of one host, beat by beat."""
 
-    def __init__(self, sources: Sequence[Source], shape: str, seed: int, cpus: int, busy: float) -> None:
+    def __init__(
+        self, sources: Sequence[Source], shape: str, seed: int, cpus: int, busy: float
+    ) -> None:
         self._sources = tuple(sources)
         self._shape, self._seed = shape, seed
         drawn = random.Random(f"{seed}/queues")
         self._weights = self._draw_weights(drawn)
-        self._costs = [_CHEAPEST * 10 ** drawn.uniform(0, 1) if source.kind == "net" else 0.0 for source in sources]
-        self._levels = [napi.TCP if drawn.random() < 0.5 else drawn.uniform(0.4, 1.0) * napi.UDP for _ in sources]
-        self._hard = [_HARD if source.kind == "net" else _PER_IO * drawn.uniform(1, 2) for source in sources]
+        self._costs = [
+            _CHEAPEST * 10 ** drawn.uniform(0, 1) if source.kind == "net" else 0.0
+            for source in sources
+        ]
+        self._levels = [
+            napi.TCP if drawn.random() < 0.5 else drawn.uniform(0.4, 1.0) * napi.UDP
+            for _ in sources
+        ]
+        self._hard = [
+            _HARD if source.kind == "net" else _PER_IO * drawn.uniform(1, 2) for source in sources
+        ]
         self._groups: dict[str, list[int]] = {}
         for at, source in enumerate(sources):
             if source.kind == "net":
@@ -100,21 +114,34 @@ class Traffic:
         """What every source brings during this beat, in the order of the sources."""
         drawn = random.Random(f"{self._seed}/noise/{number}")
         factors = self._factors(number)
-        return [self._flow(at, self._weights[at] * factors[at], max(0.0, drawn.gauss(1.0, NOISE))) for at in range(len(self._sources))]
+        return [
+            self._flow(at, self._weights[at] * factors[at], max(0.0, drawn.gauss(1.0, NOISE)))
+            for at in range(len(self._sources))
+        ]
 
     def _flow(self, at: int, packets: float, noise: float) -> Flow:
         usual = self._seconds(at, packets)
         packets *= noise
-        fired = napi.interrupts(packets, self._levels[at]) if self._sources[at].kind == "net" else packets
+        fired = (
+            napi.interrupts(packets, self._levels[at])
+            if self._sources[at].kind == "net"
+            else packets
+        )
         hard, soft = self._hard[at] * fired, self._costs[at] * packets
         return Flow(packets, fired, hard, soft, usual)
 
     def _seconds(self, at: int, packets: float) -> float:
-        fired = napi.interrupts(packets, self._levels[at]) if self._sources[at].kind == "net" else packets
+        fired = (
+            napi.interrupts(packets, self._levels[at])
+            if self._sources[at].kind == "net"
+            else packets
+        )
         return self._hard[at] * fired + self._costs[at] * packets
 
     def _draw_weights(self, drawn: random.Random) -> list[float]:
-        """Packets a second of each source on average, not yet scaled to how busy the host is to be."""
+        """Packets a second of each source on average, not yet scaled to how busy the host is to
+        be.
+        """
         weights = []
         ranks: dict[str, list[int]] = {}
         for source in self._sources:
@@ -134,7 +161,9 @@ class Traffic:
         return weights
 
     def _scale(self, target: float) -> None:
-        """Scale packets so that the sources together take `target` CPUs, and no queue's peak more than one CPU can do."""
+        """Scale packets so that the sources together take `target` CPUs, and no queue's peak more
+        than one CPU can do.
+        """
         peak = {"bursts": _BURST, "hopping": _ELEPHANT, "diurnal": 1 + _TIDE}.get(self._shape, 1.0)
         wanted = target
         for kind in ("net", "disk"):
@@ -145,7 +174,9 @@ class Traffic:
             mean = sum(costs.values())
             if kind == "net" and self._shape == "hopping":
                 mean *= 1 + (_ELEPHANT - 1) / _ONE_IN
-            scale = min(wanted / mean, _HOTTEST / (max(costs.values()) * (peak if kind == "net" else 1.0)))
+            scale = min(
+                wanted / mean, _HOTTEST / (max(costs.values()) * (peak if kind == "net" else 1.0))
+            )
             for at in here:
                 self._weights[at] *= scale
             # Drives come on top of NICs, as a share of what those really reach.
@@ -159,7 +190,10 @@ class Traffic:
             factors = [tide if source.kind != "idle" else 1.0 for source in self._sources]
         elif self._shape == "bursts":
             drawn = random.Random(f"{self._seed}/bursts/{number // BURST_BEATS}")
-            factors = [_BURST if drawn.random() < _BURST_CHANCE and source.kind == "net" else 1.0 for source in self._sources]
+            factors = [
+                _BURST if drawn.random() < _BURST_CHANCE and source.kind == "net" else 1.0
+                for source in self._sources
+            ]
         elif self._shape == "hopping":
             drawn = random.Random(f"{self._seed}/hopping/{number // HOP_BEATS}")
             for places in self._groups.values():

@@ -12,11 +12,24 @@ from irqbal.model import Cpu, Interface
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.machine import Card, Line
 
-_SOFTIRQS = ("HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU")
+_SOFTIRQS = (
+    "HI",
+    "TIMER",
+    "NET_TX",
+    "NET_RX",
+    "BLOCK",
+    "IRQ_POLL",
+    "TASKLET",
+    "SCHED",
+    "HRTIMER",
+    "RCU",
+)
 
 
 def write_tree(host: SimulatedHost, folder: Path) -> None:
-    """Write the host as it is now into a new or empty folder. Raises HostError if it is not empty or cannot be written."""
+    """Write the host as it is now into a new or empty folder. Raises HostError if it is not empty
+    or cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -49,13 +62,24 @@ class _Tree:
         self._put("proc/interrupts", _interrupts(list(state.lines.values()), counts))
         self._put("proc/stat", _stat(list(state.lines.values()), counts))
         self._put("proc/softirqs", _softirqs(counts))
-        rows = (f"{count:08x}{' 00000000' * 11} {cpu:08x} 00000000 00000000" for cpu, count in counts.softnet["processed"].items())
+        rows = (
+            f"{count:08x}{' 00000000' * 11} {cpu:08x} 00000000 00000000"
+            for cpu, count in counts.softnet["processed"].items()
+        )
         self._put("proc/net/softnet_stat", "\n".join(rows))
 
     def _cpus(self, cpus: tuple[Cpu, ...]) -> None:
         base = "sys/devices/system/cpu"
-        everyone, online = CpuSet(cpu.number for cpu in cpus), CpuSet(cpu.number for cpu in cpus if cpu.online)
-        for name, numbers in (("possible", everyone), ("present", everyone), ("online", online), ("isolated", CpuSet())):
+        everyone, online = (
+            CpuSet(cpu.number for cpu in cpus),
+            CpuSet(cpu.number for cpu in cpus if cpu.online),
+        )
+        for name, numbers in (
+            ("possible", everyone),
+            ("present", everyone),
+            ("online", online),
+            ("isolated", CpuSet()),
+        ):
             self._put(f"{base}/{name}", str(numbers))
         for cpu in cpus:
             own = f"{base}/cpu{cpu.number}"
@@ -66,9 +90,15 @@ class _Tree:
                 self._put(f"{own}/topology/physical_package_id", str(cpu.package))
                 self._put(f"{own}/cache/index3/level", "3")
                 self._put(f"{own}/cache/index3/type", "Unified")
-                self._put(f"{own}/cache/index3/shared_cpu_list", str(CpuSet(other.number for other in cpus if other.l3 == cpu.l3)))
+                self._put(
+                    f"{own}/cache/index3/shared_cpu_list",
+                    str(CpuSet(other.number for other in cpus if other.l3 == cpu.l3)),
+                )
         for node in sorted({cpu.node for cpu in cpus}):
-            self._put(f"sys/devices/system/node/node{node}/cpulist", str(CpuSet(cpu.number for cpu in cpus if cpu.node == node)))
+            self._put(
+                f"sys/devices/system/node/node{node}/cpulist",
+                str(CpuSet(cpu.number for cpu in cpus if cpu.node == node)),
+            )
 
     def _card(self, card: Card, interfaces: list[Interface]) -> None:
         device = card.device
@@ -147,7 +177,9 @@ def _interrupts(lines: list[Line], counts: Counts) -> str:
     for line in lines:
         counted = counts.irqs[line.number]
         cells = "".join(f" {counted.get(cpu, 0):>10}" for cpu in cpus)
-        rows.append(f"{line.number:>4}:{cells}  {line.chip} {line.vector:>3}-edge      {line.action}")
+        rows.append(
+            f"{line.number:>4}:{cells}  {line.chip} {line.vector:>3}-edge      {line.action}"
+        )
     for name, counted in counts.rows.items():
         rows.append(f"{name:>4}:" + "".join(f" {count:>10}" for count in counted.values()))
     return "\n".join(rows)
@@ -160,11 +192,16 @@ def _stat(lines: list[Line], counts: Counts) -> str:
     def times(name: str, hard: int, soft: int) -> str:
         return f"{name} 0 0 0 0 0 {hard // 10_000} {soft // 10_000} 0 0 0"
 
-    rows = [times("cpu ", sum(irq.values()), sum(softirq.values())), *(times(f"cpu{cpu}", irq[cpu], softirq[cpu]) for cpu in irq)]
+    rows = [
+        times("cpu ", sum(irq.values()), sum(softirq.values())),
+        *(times(f"cpu{cpu}", irq[cpu], softirq[cpu]) for cpu in irq),
+    ]
     totals = [0] * (max(line.number for line in lines) + 1)
     for line in lines:
         totals[line.number] = sum(line.counts.values()) % (1 << 32)
-    return "\n".join([*rows, f"intr {sum(totals)} {' '.join(map(str, totals))}", "ctxt 0", "softirq 0 0"])
+    return "\n".join(
+        [*rows, f"intr {sum(totals)} {' '.join(map(str, totals))}", "ctxt 0", "softirq 0 0"]
+    )
 
 
 def _softirqs(counts: Counts) -> str:

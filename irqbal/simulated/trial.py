@@ -1,4 +1,6 @@
-"""A placement's record over many cycles on a made-up host: how near to the best it came, how soon, and how quietly it stays."""
+"""A placement's record over many cycles on a made-up host: how near to the best it came, how soon,
+and how quietly it stays.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,16 @@ EARLY = 3
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What one configuration came to. Ratios are the busiest CPU's true load over the bound that no placement can beat.
+    """What one configuration came to. Ratios are the busiest CPU's true load over the bound that no
+    placement can beat.
 
-    `early` is the ratio after three cycles, `mean` that of all intervals from then on, `final` of the last. `locality` is the share of
-    interrupts on their device's own node, from then on. `moves` are masks written, `settings` steering and default written, `refused`
-    what the host would not have. `converged` is the first of three cycles in a row without a move, `moves_at_rest` what was moved
-    after them; both are None where there never were three. `poor` counts intervals above 1.2 times the bound. `seconds` are those of
-    one cycle's reading, planning and writing on this machine.
+    `early` is the ratio after three cycles, `mean` that of all intervals from then on, `final` of
+    the last. `locality` is the share of interrupts on their device's own node, from then on.
+    `moves` are masks written, `settings` steering and default written, `refused` what the host
+    would not have. `converged` is the first of three cycles in a row without a move,
+    `moves_at_rest` what was moved after them; both are None where there never were three. `poor`
+    counts intervals above 1.2 times the bound. `seconds` are those of one cycle's reading, planning
+    and writing on this machine.
     """
 
     config: str
@@ -42,7 +47,9 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Trial:
-    """Adds up what happens, interval by interval: first the time that passed, then the cycle at its end."""
+    """Adds up what happens, interval by interval: first the time that passed, then the cycle at its
+    end.
+    """
 
     def __init__(self, config: str) -> None:
         self._config = config
@@ -56,7 +63,9 @@ class Trial:
         """An interval; the first is the one before any cycle."""
         self._truths.append(truth)
 
-    def cycle(self, moves: int, settings: int, refused: int, seconds: float, failures: tuple[str, ...]) -> None:
+    def cycle(
+        self, moves: int, settings: int, refused: int, seconds: float, failures: tuple[str, ...]
+    ) -> None:
         """A cycle, and what it wrote."""
         self._moves.append(moves)
         self._settings += settings
@@ -65,10 +74,14 @@ class Trial:
         self._failures |= dict.fromkeys(failures)
 
     def result(self) -> Result:
-        """What it came to; at least one interval and one cycle must have passed, and an interval must be the last."""
+        """What it came to; at least one interval and one cycle must have passed, and an interval
+        must be the last.
+        """
         truths, moves = self._truths, self._moves
         since = truths[min(EARLY, len(truths) - 1) :]
-        rest = next((at for at in range(len(moves) - QUIET + 1) if not any(moves[at : at + QUIET])), None)
+        rest = next(
+            (at for at in range(len(moves) - QUIET + 1) if not any(moves[at : at + QUIET])), None
+        )
         return Result(
             self._config,
             len(moves),

@@ -1,4 +1,6 @@
-"""What really happened on a made-up host, which no reading of a kernel tells: by this a balancer is judged."""
+"""What really happened on a made-up host, which no reading of a kernel tells: by this a balancer is
+judged.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,13 @@ from irqbal.cpuset import CpuSet
 
 
 class Truth(msgspec.Struct, frozen=True):
-    """One interval. Loads are seconds of CPU a second that interrupts needed, more than 1.0 on a CPU that could not keep up.
+    """One interval. Loads are seconds of CPU a second that interrupts needed, more than 1.0 on a
+    CPU that could not keep up.
 
-    `needed` is by IRQ with this interval's noise, `usual` without; `loads` are the CPUs', from the usual ones, so that a placement
-    is judged and not the dice. `online` are the CPUs at its end; `locality` is the share of the movable devices' interrupts that
-    fired on the device's own node (1.0 if none fired). `dropped` is the share of needed time that no CPU had.
+    `needed` is by IRQ with this interval's noise, `usual` without; `loads` are the CPUs', from the
+    usual ones, so that a placement is judged and not the dice. `online` are the CPUs at its end;
+    `locality` is the share of the movable devices' interrupts that fired on the device's own node
+    (1.0 if none fired). `dropped` is the share of needed time that no CPU had.
     """
 
     needed: dict[int, float]
@@ -30,7 +34,10 @@ class Truth(msgspec.Struct, frozen=True):
     @property
     def bound(self) -> float:
         """What no placement can beat: the mean over the online CPUs, or the hottest IRQ."""
-        return max(sum(self.usual.values()) / max(1, len(self.online)), max(self.usual.values(), default=0.0))
+        return max(
+            sum(self.usual.values()) / max(1, len(self.online)),
+            max(self.usual.values(), default=0.0),
+        )
 
     @property
     def ratio(self) -> float:
@@ -63,4 +70,11 @@ class Tally:
 
         locality = self.local / self.fired if self.fired else 1.0
         dropped = 1 - self.served / self.wanted if self.wanted else 0.0
-        return Truth(a_second(self.needed), a_second(self.usual), a_second(self.loads), online, locality, dropped)
+        return Truth(
+            a_second(self.needed),
+            a_second(self.usual),
+            a_second(self.loads),
+            online,
+            locality,
+            dropped,
+        )

@@ -1,4 +1,6 @@
-"""Which CPU serves an IRQ: the kernel's choice within a mask, and how many vectors each CPU has left (kernel/irq/matrix.c)."""
+"""Which CPU serves an IRQ: the kernel's choice within a mask, and how many vectors each CPU has
+left (kernel/irq/matrix.c).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ class Vectors:
             self._used[cpu] += 1
 
     def take(self, cpus: CpuSet, preferred: CpuSet) -> int | None:
-        """A vector on the emptiest of these CPUs, of the preferred ones if any of them has one left; None if all are full."""
+        """A vector on the emptiest of these CPUs, of the preferred ones if any of them has one
+        left; None if all are full.
+        """
         for among in (cpus & preferred, cpus):
             free = [cpu for cpu in among if self._used[cpu] < self._limit]
             if free:

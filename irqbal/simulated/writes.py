@@ -1,4 +1,6 @@
-"""Writing to a made-up host: look, save the original, write, read back, and classify the answer in the kernel's words."""
+"""Writing to a made-up host: look, save the original, write, read back, and classify the answer in
+the kernel's words.
+"""
 
 from __future__ import annotations
 
@@ -49,16 +51,25 @@ class Writer:
         save: Save,
         dry_run: bool,
     ) -> tuple[Outcome, ...]:
-        """One outcome for each. `inodes` are those that the plan was made with: an IRQ that was set up anew is not written."""
+        """One outcome for each. `inodes` are those that the plan was made with: an IRQ that was set
+        up anew is not written.
+        """
         outcomes: list[Outcome] = []
         jobs: list[_Job] = []
         for move in moves:
             line = self._state.lines.get(move.irq)
             if line is None or line.inode != inodes.get(move.irq):
-                outcomes.append(Outcome(move.identity, "gone", move.irq, "gone", "the IRQ was freed or set up anew"))
+                outcomes.append(
+                    Outcome(
+                        move.identity, "gone", move.irq, "gone", "the IRQ was freed or set up anew"
+                    )
+                )
             else:
                 jobs.append(self._mask(move.identity, move.irq, str(move.after)))
-        jobs += [self._steering(item.identity, item.setting, item.interface, item.queue, item.after) for item in steering]
+        jobs += [
+            self._steering(item.identity, item.setting, item.interface, item.queue, item.after)
+            for item in steering
+        ]
         if default is not None:
             jobs.append(self._default(str(default.after)))
         return (*outcomes, *_run(jobs, save, dry_run))
@@ -73,12 +84,18 @@ class Writer:
                 jobs.append(self._default(original.value))
             else:
                 setting, interface, queue = steering_of(original.identity)
-                jobs.append(self._steering(original.identity, setting, interface, queue, original.value))
+                jobs.append(
+                    self._steering(original.identity, setting, interface, queue, original.value)
+                )
         return tuple(_run(jobs, lambda originals: None, dry_run=False))
 
     def _mask(self, identity: str, number: int, wanted: str) -> _Job:
         return _Job(
-            identity, number, wanted, partial(self._read_mask, number), lambda text: self._state.set_mask(number, CpuSet.parse(text))
+            identity,
+            number,
+            wanted,
+            partial(self._read_mask, number),
+            lambda text: self._state.set_mask(number, CpuSet.parse(text)),
         )
 
     def _read_mask(self, number: int) -> str:
@@ -89,14 +106,25 @@ class Writer:
 
     def _default(self, wanted: str) -> _Job:
         state = self._state
-        return _Job(DEFAULT, None, wanted, lambda: str(state.default), lambda text: state.set_default(CpuSet.parse(text)))
+        return _Job(
+            DEFAULT,
+            None,
+            wanted,
+            lambda: str(state.default),
+            lambda text: state.set_default(CpuSet.parse(text)),
+        )
 
-    def _steering(self, identity: str, setting: str, interface: str, queue: int, wanted: str) -> _Job:
+    def _steering(
+        self, identity: str, setting: str, interface: str, queue: int, wanted: str
+    ) -> _Job:
         state = self._state
         return _Job(
-            identity, None, wanted,
-            lambda: state.steering(setting, interface, queue), lambda text: state.set_steering(setting, interface, queue, text),
-        )  # fmt: skip
+            identity,
+            None,
+            wanted,
+            lambda: state.steering(setting, interface, queue),
+            lambda text: state.set_steering(setting, interface, queue, text),
+        )
 
 
 def _run(jobs: list[_Job], save: Save, dry_run: bool) -> list[Outcome]:
@@ -133,15 +161,25 @@ def _write(job: _Job) -> Outcome:
         return _outcome(job, "refused", code, f"{text} ({errno.errorcode[error.errno]})")
     if found == job.wanted:
         return _outcome(job, "written", found=found)
-    return _outcome(job, "differs", "differs", f"wrote {job.wanted}, the kernel kept {found}", found)
+    return _outcome(
+        job, "differs", "differs", f"wrote {job.wanted}, the kernel kept {found}", found
+    )
 
 
 def _gone(job: _Job, error: OSError) -> Outcome:
-    return Outcome(job.identity, "gone", job.number, "gone", f"{error.strerror} ({errno.errorcode.get(error.errno or 0, '?')})")
+    return Outcome(
+        job.identity,
+        "gone",
+        job.number,
+        "gone",
+        f"{error.strerror} ({errno.errorcode.get(error.errno or 0, '?')})",
+    )
 
 
 _Result = Literal["written", "dry run", "unchanged", "differs", "refused", "unsaved"]
 
 
-def _outcome(job: _Job, result: _Result, code: str = "", detail: str = "", found: str = "") -> Outcome:
+def _outcome(
+    job: _Job, result: _Result, code: str = "", detail: str = "", found: str = ""
+) -> Outcome:
     return Outcome(job.identity, result, job.number, code, detail, found)

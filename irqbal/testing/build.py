@@ -1,8 +1,10 @@
 """Snapshots in one expression: what a policy is asked about, without a host.
 
-    snapshot = host(cpus(8, nodes=2), nic("eth0", 4, node=1), nvme("nvme0", 2), loads={"eth0-TxRx-0": 0.3})
+    snapshot = host(cpus(8, nodes=2), nic("eth0", 4, node=1), nvme("nvme0", 2),
+    loads={"eth0-TxRx-0": 0.3})
 
-Parts are functions that take the next free IRQ number and say what they add; IRQs are named as the drivers name them.
+Parts are functions that take the next free IRQ number and say what they add; IRQs are named as the
+drivers name them.
 """
 
 from __future__ import annotations
@@ -59,7 +61,8 @@ def cpus(
     isolated: str = "",
     capacity: Mapping[int, int] | None = None,
 ) -> tuple[Cpu, ...]:
-    """`count` CPUs in `nodes` nodes (a package each), numbered as x86 does: every core's first thread comes first.
+    """`count` CPUs in `nodes` nodes (a package each), numbered as x86 does: every core's first
+    thread comes first.
 
     `l3`: so many cores share a last-level cache; 0: a whole node does.
     """
@@ -96,7 +99,9 @@ def nic(
     xps: bool = True,
     extra: Sequence[str] = (),
 ) -> Maker:
-    """A network card: combined queues, or `pairs` of Rx and Tx, `active` of them in use; `extra` IRQs serve none."""
+    """A network card: combined queues, or `pairs` of Rx and Tx, `active` of them in use; `extra`
+    IRQs serve none.
+    """
     kinds: tuple[QueueKind, ...] = ("rx", "tx") if pairs else ("rxtx",)
     used = queues if active is None else active
 
@@ -110,9 +115,15 @@ def nic(
                 irqs.append(_irq(first + len(irqs), address, action, len(irqs), node, queue))
         for action in extra:
             irqs.append(_irq(first + len(irqs), address, action, len(irqs), node))
-        device = Device(address, driver, node, interfaces=(name,), irqs=tuple(irq.number for irq in irqs))
+        device = Device(
+            address, driver, node, interfaces=(name,), irqs=tuple(irq.number for irq in irqs)
+        )
         tx = tuple(TxQueue(CpuSet() if xps else None) for _ in range(used))
-        return Part(tuple(irqs), (device,), (Interface(name, address, tx=tx, rx=(RxQueue(CpuSet(), 0),) * used),))
+        return Part(
+            tuple(irqs),
+            (device,),
+            (Interface(name, address, tx=tx, rx=(RxQueue(CpuSet(), 0),) * used),),
+        )
 
     return make
 
@@ -130,7 +141,9 @@ def nvme(name: str = "nvme0", queues: int = 2, node: int = 0, managed: bool = Tr
                 home = CpuSet.of(index - 1)
                 irq = msgspec.structs.replace(irq, unmovable=MANAGED, affinity=home, effective=home)
             irqs.append(irq)
-        device = Device(address, "nvme", node, disks=(name,), irqs=tuple(irq.number for irq in irqs))
+        device = Device(
+            address, "nvme", node, disks=(name,), irqs=tuple(irq.number for irq in irqs)
+        )
         return Part(tuple(irqs), (device,))
 
     return make
@@ -140,7 +153,9 @@ def lone(*actions: str, node: int = -1) -> Maker:
     """IRQs of no PCI device."""
 
     def make(first: int) -> Part:
-        return Part(tuple(_irq(first + i, None, action, i, node) for i, action in enumerate(actions)))
+        return Part(
+            tuple(_irq(first + i, None, action, i, node) for i, action in enumerate(actions))
+        )
 
     return make
 
@@ -150,7 +165,14 @@ def over(name: str, *lowers: str) -> Maker:
     return lambda first: Part(interfaces=(Interface(name, None, lowers=lowers),))
 
 
-def _irq(number: int, address: str | None, action: str, vector: int, node: int, queue: Queue | None = None) -> Irq:
+def _irq(
+    number: int,
+    address: str | None,
+    action: str,
+    vector: int,
+    node: int,
+    queue: Queue | None = None,
+) -> Irq:
     identity = f"{address or 'platform'}/{vector}/{action}"
     return Irq(number, identity, action, "PCI-MSI", vector, address, queue, node)
 
@@ -164,9 +186,11 @@ def host(
     settling: bool = False,
     **more: Any,
 ) -> Snapshot:
-    """A host of these CPUs and devices. IRQs may fire anywhere and fire on the first CPU of their mask.
+    """A host of these CPUs and devices. IRQs may fire anywhere and fire on the first CPU of their
+    mask.
 
-    `at`: masks by action; `loads`: seconds a second by action (the rate follows). `more` are the snapshot's own fields.
+    `at`: masks by action; `loads`: seconds a second by action (the rate follows). `more` are the
+    snapshot's own fields.
     """
     of = tuple(of)
     everywhere = CpuSet(cpu.number for cpu in of)
@@ -180,13 +204,26 @@ def host(
         mask = s(at[irq.action]) if at and irq.action in at else irq.affinity or everywhere
         load = (loads or {}).get(irq.action, 0.0)
         effective = mask if not mask & online else CpuSet.of((mask & online).first)
-        irqs.append(msgspec.structs.replace(irq, affinity=mask, effective=effective, load=load, rate=load * 10_000, noise=load * 0.02))
+        irqs.append(
+            msgspec.structs.replace(
+                irq,
+                affinity=mask,
+                effective=effective,
+                load=load,
+                rate=load * 10_000,
+                noise=load * 0.02,
+            )
+        )
     more.setdefault("default_affinity", everywhere)
     return Snapshot(
-        now=now, settling=settling, cpus=of, irqs=tuple(irqs),
+        now=now,
+        settling=settling,
+        cpus=of,
+        irqs=tuple(irqs),
         devices=tuple(device for part in made for device in part.devices),
-        interfaces=tuple(interface for part in made for interface in part.interfaces), **more,
-    )  # fmt: skip
+        interfaces=tuple(interface for part in made for interface in part.interfaces),
+        **more,
+    )
 
 
 def irq_of(snapshot: Snapshot, action: str) -> Irq:
@@ -199,13 +236,20 @@ def changed(snapshot: Snapshot, action: str = "", **fields: Any) -> Snapshot:
     """The snapshot with other fields: of the IRQ of this name, or of its own."""
     if not action:
         return msgspec.structs.replace(snapshot, **fields)
-    irqs = [msgspec.structs.replace(irq, **fields) if irq.action == action else irq for irq in snapshot.irqs]
+    irqs = [
+        msgspec.structs.replace(irq, **fields) if irq.action == action else irq
+        for irq in snapshot.irqs
+    ]
     return msgspec.structs.replace(snapshot, irqs=tuple(irqs))
 
 
-def applied(snapshot: Snapshot, made: Plan, ledger: Ledger | None = None, passed: float = 10.0) -> tuple[Snapshot, Ledger]:
+def applied(
+    snapshot: Snapshot, made: Plan, ledger: Ledger | None = None, passed: float = 10.0
+) -> tuple[Snapshot, Ledger]:
     """The host and the ledger an interval after all of the plan was written."""
-    outcomes = [Outcome(move.identity, "written", move.irq, found=str(move.after)) for move in made.moves]
+    outcomes = [
+        Outcome(move.identity, "written", move.irq, found=str(move.after)) for move in made.moves
+    ]
     outcomes += [Outcome(move.identity, "written", found=move.after) for move in made.steering]
     known = after(ledger or Ledger(), made, outcomes, snapshot.now)
     moves = {move.irq: move for move in made.moves}
@@ -216,15 +260,23 @@ def applied(snapshot: Snapshot, made: Plan, ledger: Ledger | None = None, passed
             here = move.after & snapshot.online
             effective = irq.effective if irq.effective <= here else CpuSet.of(here.first)
             placed = Placed(move.policy, move.reason, move.after, 0.0)
-            irqs.append(msgspec.structs.replace(irq, affinity=move.after, effective=effective, placed=placed))
+            irqs.append(
+                msgspec.structs.replace(
+                    irq, affinity=move.after, effective=effective, placed=placed
+                )
+            )
         else:
             irqs.append(irq)
     interfaces = tuple(_steered(interface, made.steering) for interface in snapshot.interfaces)
     default = snapshot.default_affinity if made.default is None else made.default.after
     return msgspec.structs.replace(
-        snapshot, now=snapshot.now + passed, cycle=snapshot.cycle + 1, irqs=tuple(irqs), interfaces=interfaces,
+        snapshot,
+        now=snapshot.now + passed,
+        cycle=snapshot.cycle + 1,
+        irqs=tuple(irqs),
+        interfaces=interfaces,
         default_affinity=default,
-    ), known  # fmt: skip
+    ), known
 
 
 def _steered(interface: Interface, moves: Iterable[SteeringMove]) -> Interface:
@@ -248,4 +300,7 @@ def moves_of(made: Plan, snapshot: Snapshot) -> dict[str, str]:
 
 def refusals(made: Plan, snapshot: Snapshot) -> dict[str, str]:
     """Action (empty for what is about no IRQ) -> code of its last refusal."""
-    return {"" if item.irq is None else snapshot.irq_by_number[item.irq].action: item.code for item in made.refused}
+    return {
+        "" if item.irq is None else snapshot.irq_by_number[item.irq].action: item.code
+        for item in made.refused
+    }

@@ -1,4 +1,6 @@
-"""The hosts that a policy is asked about when its contract is checked: ordinary ones, odd ones, and a very large one."""
+"""The hosts that a policy is asked about when its contract is checked: ordinary ones, odd ones, and
+a very large one.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,14 @@ from irqbal.model import Failure, Limit, Outcome, Override, Plan, Record, Snapsh
 from irqbal.planner import Drafting, Ledger, Settings
 from irqbal.testing.build import changed, cpus, host, lone, nic, nvme, over
 
-SMALL_LOADS = {"eth0-TxRx-0": 0.4, "eth0-TxRx-1": 0.2, "eth0-TxRx-2": 0.05, "eth1-rx-0": 0.3, "eth1-tx-0": 0.1, "nvme0q1": 0.1}
+SMALL_LOADS = {
+    "eth0-TxRx-0": 0.4,
+    "eth0-TxRx-1": 0.2,
+    "eth0-TxRx-2": 0.05,
+    "eth1-rx-0": 0.3,
+    "eth1-tx-0": 0.1,
+    "nvme0q1": 0.1,
+}
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -33,9 +42,14 @@ class Case(msgspec.Struct, frozen=True):
 def cases() -> Iterator[Case]:
     """Every host but the large one."""
     ordinary = host(
-        cpus(8, nodes=2, threads=2), nic("eth0", 4), nic("eth1", 2, node=1, pairs=True), nvme("nvme0", 4), lone("i8042", "acpi"),
-        over("bond0", "eth0", "eth1"), loads=SMALL_LOADS,
-    )  # fmt: skip
+        cpus(8, nodes=2, threads=2),
+        nic("eth0", 4),
+        nic("eth1", 2, node=1, pairs=True),
+        nvme("nvme0", 4),
+        lone("i8042", "acpi"),
+        over("bond0", "eth0", "eth1"),
+        loads=SMALL_LOADS,
+    )
     yield Case("an ordinary host", ordinary)
     yield Case("a host that has just started", changed(ordinary, settling=True))
     yield Case("a host without load", host(cpus(4), nic("eth0", 8, active=2), lone("timer")))
@@ -45,10 +59,14 @@ def cases() -> Iterator[Case]:
     yield Case("a host with offline and isolated CPUs", host(odd, *parts, loads=SMALL_LOADS))
     taken = Override(ordinary.irqs[0].identity, CpuSet.of(3), "a test", "a person")
     yield Case(
-        "a host with limits and an override", changed(ordinary, overrides=(taken,)),
-        (Limit(CpuSet.of(0, 1), "kept free"), Limit(CpuSet.of(5), "kept free of one", irqs=(ordinary.irqs[1].number,))),
+        "a host with limits and an override",
+        changed(ordinary, overrides=(taken,)),
+        (
+            Limit(CpuSet.of(0, 1), "kept free"),
+            Limit(CpuSet.of(5), "kept free of one", irqs=(ordinary.irqs[1].number,)),
+        ),
         Settings(banned=CpuSet.of(2)),
-    )  # fmt: skip
+    )
 
 
 def large() -> Case:
@@ -56,21 +74,43 @@ def large() -> Case:
     parts = [nic(f"eth{index}", 64, node=index % 4) for index in range(32)]
     made = host(cpus(512, nodes=4, threads=2, l3=8), *parts, lone("acpi"))
     dice = random.Random(1)
-    irqs = [msgspec.structs.replace(irq, load=load, rate=load * 1e4, noise=load * 0.02)
-            for irq in made.irqs for load in [dice.paretovariate(1.5) * 0.01]]  # fmt: skip
+    irqs = [
+        msgspec.structs.replace(irq, load=load, rate=load * 1e4, noise=load * 0.02)
+        for irq in made.irqs
+        for load in [dice.paretovariate(1.5) * 0.01]
+    ]
     return Case("512 CPUs with 2049 IRQs", changed(made, irqs=tuple(irqs), settling=True))
 
 
 def noisy(snapshot: Snapshot, dice: random.Random, share: float) -> Snapshot:
-    """The same loads, each off by up to this share: what is left of a steady host's noise once it is smoothed."""
+    """The same loads, each off by up to this share: what is left of a steady host's noise once it
+    is smoothed.
+    """
     irqs = []
     for irq in snapshot.irqs:
         factor = 1 + dice.uniform(-share, share)
-        irqs.append(msgspec.structs.replace(irq, load=irq.load * factor, rate=irq.rate * factor, noise=irq.load * share))
+        irqs.append(
+            msgspec.structs.replace(
+                irq, load=irq.load * factor, rate=irq.rate * factor, noise=irq.load * share
+            )
+        )
     return changed(snapshot, irqs=tuple(irqs))
 
 
 def record() -> Record:
     """A cycle in which somebody else changed a mask and a policy failed, for observers."""
-    plan = Plan(drifted=(32,), failures=(Failure("broken", "deadline", "it did not return in time", aside=True),))
-    return Record(7, 1_700_000_000.0, 0.01, "tick", False, plan, (Outcome("a/0/x", "written", 32, found="3"),), 1.1, 0.4)
+    plan = Plan(
+        drifted=(32,),
+        failures=(Failure("broken", "deadline", "it did not return in time", aside=True),),
+    )
+    return Record(
+        7,
+        1_700_000_000.0,
+        0.01,
+        "tick",
+        False,
+        plan,
+        (Outcome("a/0/x", "written", 32, found="3"),),
+        1.1,
+        0.4,
+    )

@@ -1,4 +1,6 @@
-"""The contract of policies, checked in a process of its own, so that one that hangs or crashes is reported, not suffered."""
+"""The contract of policies, checked in a process of its own, so that one that hangs or crashes is
+reported, not suffered.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ import msgspec
 from irqbal.policies import DEADLINE, IMPORT_DEADLINE, START_DEADLINE
 
 BUDGET = 1.0
-"""Seconds of CPU that one call may take on 512 CPUs with 2049 IRQs: half of the daemon's deadline, since hosts differ."""
+"""Seconds of CPU that one call may take on 512 CPUs with 2049 IRQs: half of the daemon's deadline,
+since hosts differ.
+"""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -38,35 +42,67 @@ class BrokenPromise(AssertionError):
     """A policy does what it must not; `findings` are all of it, one line each."""
 
     def __init__(self, name: str, findings: tuple[Finding, ...]) -> None:
-        super().__init__("\n".join([f"the policy {name} breaks its contract:", *(f"  {finding}" for finding in findings)]))
+        super().__init__(
+            "\n".join(
+                [
+                    f"the policy {name} breaks its contract:",
+                    *(f"  {finding}" for finding in findings),
+                ]
+            )
+        )
         self.findings = findings
 
 
-def check_policy(module: ModuleType | str, options: Mapping[str, Any] | None = None, *, deadline: float = DEADLINE) -> None:
-    """Raise BrokenPromise unless the policy keeps the contract: pure, its options documented and wrong ones refused, no offline CPU
-    and no unmovable IRQ asked for, at rest once balanced, fast on a large host, and nothing of what it is given changed.
+def check_policy(
+    module: ModuleType | str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    deadline: float = DEADLINE,
+) -> None:
+    """Raise BrokenPromise unless the policy keeps the contract: pure, its options documented and
+    wrong ones refused, no offline CPU and no unmovable IRQ asked for, at rest once balanced, fast
+    on a large host, and nothing of what it is given changed.
 
-    `module` is the policy's module or its importable name; `options` are as the YAML would have them; `deadline` is seconds a call.
-    An observer's irqbal_cycle_done is called once, and may use files, clock and network.
+    `module` is the policy's module or its importable name; `options` are as the YAML would have
+    them; `deadline` is seconds a call. An observer's irqbal_cycle_done is called once, and may use
+    files, clock and network.
     """
     findings = examine(module, options, deadline=deadline)
     if findings:
         raise BrokenPromise(module if isinstance(module, str) else module.__name__, findings)
 
 
-def examine(module: ModuleType | str, options: Mapping[str, Any] | None = None, *, deadline: float = DEADLINE) -> tuple[Finding, ...]:
+def examine(
+    module: ModuleType | str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    deadline: float = DEADLINE,
+) -> tuple[Finding, ...]:
     """What check_policy would raise for, in the order in which it was found."""
-    name, file = (module, "") if isinstance(module, str) else (module.__name__, getattr(module, "__file__", None) or "")
+    name, file = (
+        (module, "")
+        if isinstance(module, str)
+        else (module.__name__, getattr(module, "__file__", None) or "")
+    )
     job = {"module": name, "file": str(file), "options": dict(options or {}), "budget": BUDGET}
     first = _Probe(job, deadline, hash_seed=1)
     if first.findings or first.ended:
         return first.findings
-    # Sets of text come out in another order in every process: a policy that walks one decides anew at every restart.
+    # Sets of text come out in another order in every process: a policy that walks one decides anew
+    # at every restart.
     second = _Probe({**job, "only_cases": True}, deadline, hash_seed=2)
-    differing = [case for case, digest in first.digests.items() if second.digests.get(case, digest) != digest]
+    differing = [
+        case for case, digest in first.digests.items() if second.digests.get(case, digest) != digest
+    ]
     if differing and not second.findings:
         where = ", ".join(differing)
-        return (Finding("impure", f"{where}: another process gives another answer: it walks a set, or uses hash() or id()"),)
+        return (
+            Finding(
+                "impure",
+                f"{where}: another process gives another answer: it walks a set, or uses hash() or "
+                "id()",
+            ),
+        )
     return second.findings
 
 
@@ -80,12 +116,22 @@ class _Probe:
         self._at, self._limit, self._deadline = "the start", START_DEADLINE, deadline
         read_end, write_end = os.pipe()
         paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
-        env = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": str(hash_seed), "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {
+            **os.environ,
+            "PYTHONPATH": paths,
+            "PYTHONHASHSEED": str(hash_seed),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         with tempfile.TemporaryFile() as said:
             process = subprocess.Popen(
                 [sys.executable, "-m", "irqbal.testing.probe", str(write_end), json.dumps(job)],
-                stdin=subprocess.DEVNULL, stdout=said, stderr=said, pass_fds=(write_end,), start_new_session=True, env=env,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                pass_fds=(write_end,),
+                start_new_session=True,
+                env=env,
+            )
             os.close(write_end)
             try:
                 self._watch(read_end, process)
@@ -95,7 +141,10 @@ class _Probe:
                 process.wait()
                 os.close(read_end)
                 self._last_words = _end_of(said)
-        if self.ended and (self._at == "the start" or "irqbal/testing/probe.py" in self._last_words.split("Traceback")[-1]):
+        if self.ended and (
+            self._at == "the start"
+            or "irqbal/testing/probe.py" in self._last_words.split("Traceback")[-1]
+        ):
             raise RuntimeError(f"irqbal's own check failed: {self._last_words}")
 
     @property
@@ -108,13 +157,20 @@ class _Probe:
         while True:
             ready, _, _ = select.select([read_end], [], [], max(0.0, until - time.monotonic()))
             if not ready:
-                self._end("deadline", f"{self._at} did not return within {self._limit:g} s; the daemon would set it aside")
+                self._end(
+                    "deadline",
+                    f"{self._at} did not return within {self._limit:g} s; the daemon would set it "
+                    "aside",
+                )
                 return
             piece = os.read(read_end, 1 << 16)
             if not piece:
                 status = process.wait()
                 how = f"signal {-status}" if status < 0 else f"status {status}"
-                self._end("crashed", f"{self._at} ended the process, with {how}; the daemon would set it aside")
+                self._end(
+                    "crashed",
+                    f"{self._at} ended the process, with {how}; the daemon would set it aside",
+                )
                 return
             *lines, buffer = (buffer + piece).split(b"\n")
             for line in lines:

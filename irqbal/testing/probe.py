@@ -1,4 +1,6 @@
-"""The process in which a policy's contract is checked: `python -m irqbal.testing.probe FD JOB`. It says what it is at before it does it."""
+"""The process in which a policy's contract is checked: `python -m irqbal.testing.probe FD JOB`. It
+says what it is at before it does it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,10 @@ ROUNDS, BALANCED = 16, 6
 """Cycles on a steady host, and after how many of them nothing may move any more."""
 NOISE = 0.03
 _CPU_TIME = time.process_time
-_KINDS: dict[str, tuple[type[Any], ...]] = {"irqbal_limit": (Limit, Note), "irqbal_place": (Placement, Steering, Note)}
+_KINDS: dict[str, tuple[type[Any], ...]] = {
+    "irqbal_limit": (Limit, Note),
+    "irqbal_place": (Placement, Steering, Note),
+}
 _SAYS_NO = {
     "offline": "asks for CPUs of which none is online",
     "unmovable": "asks to move an IRQ that nobody can move: look at irq.movable",
@@ -89,7 +94,10 @@ class Probe:
         """Whether it has grown so much that going on could end in irqbal's own code."""
         grown = _peak() - self._started
         if grown > HOG:
-            self.tell("memory", f"it takes {grown >> 20} MiB; all policies together have {MEMORY >> 20} MiB")
+            self.tell(
+                "memory",
+                f"it takes {grown >> 20} MiB; all policies together have {MEMORY >> 20} MiB",
+            )
         return grown > HOG
 
     def _load(self) -> Policy | None:
@@ -97,7 +105,12 @@ class Probe:
         problems: list[Problem] = []
         try:
             _importable(name, file)
-            policy = bind(Found(name.rpartition(".")[2], name, ("it",)), 0, node_of(self._job["options"]), problems)
+            policy = bind(
+                Found(name.rpartition(".")[2], name, ("it",)),
+                0,
+                node_of(self._job["options"]),
+                problems,
+            )
         except PluginError as error:
             self.tell("import", str(error).removeprefix("it: "))
             return None
@@ -116,7 +129,11 @@ class Probe:
         except Exception as error:
             self.tell("raised", f"{hook} on {where}: {describe(error)}")
         except BaseException as error:
-            self.tell("exits", f"{hook} on {where} raises {type(error).__name__}, which ends the process; the daemon would set it aside")
+            self.tell(
+                "exits",
+                f"{hook} on {where} raises {type(error).__name__}, which ends the process; the "
+                "daemon would set it aside",
+            )
         return None
 
     def _asked(self, case: Case, snapshot: Snapshot) -> tuple[Any, ...] | None:
@@ -133,11 +150,15 @@ class Probe:
         if policy.has("irqbal_place"):
             seen = read_only(draft)
             before = _state(seen)
-            places = self._call("irqbal_place", case.name, snapshot=mine, draft=seen, options=options)
+            places = self._call(
+                "irqbal_place", case.name, snapshot=mine, draft=seen, options=options
+            )
             if places is None:
                 return None
             if _state(seen) != before:
-                self.tell("mutates", f"irqbal_place on {case.name} changes the draft that it is given")
+                self.tell(
+                    "mutates", f"irqbal_place on {case.name} changes the draft that it is given"
+                )
             given.append(places)
         if policy.has("irqbal_identify"):
             given.append(self._identified(case, mine))
@@ -158,7 +179,10 @@ class Probe:
                 self.tell("raised", f"irqbal_identify on {irq.action}: {describe(error)}")
                 return ()
             if queue is not None and not is_queue(queue):
-                self.tell("raised", f"irqbal_identify on {irq.action} gives {queue!r:.80}, which is no Queue")
+                self.tell(
+                    "raised",
+                    f"irqbal_identify on {irq.action} gives {queue!r:.80}, which is no Queue",
+                )
                 return ()
             found.append(queue)
         return tuple(found)
@@ -166,7 +190,9 @@ class Probe:
     def _same(self, case: Case, snapshot: Snapshot, mine: Snapshot) -> None:
         """Whether the policy left its snapshot as it was, the look-up tables included."""
         fresh = own(snapshot)
-        tables = {key for key, value in vars(Snapshot).items() if isinstance(value, cached_property)}
+        tables = {
+            key for key, value in vars(Snapshot).items() if isinstance(value, cached_property)
+        }
         for key, value in vars(mine).items():
             if key not in tables or value != getattr(fresh, key):
                 self.tell("mutates", f"it changes snapshot.{key} on {case.name}")
@@ -196,10 +222,16 @@ class Probe:
         draft.limit(name, [item for item in items if isinstance(item, Limit)])
         draft.place(name, [item for item in items if isinstance(item, Placement | Steering)])
         left = case.snapshot.online - draft.forbidden(-1)
-        found = [(no.code, no.reason) for no in draft.refused if no.policy == name and no.code in _SAYS_NO]
+        found = [
+            (no.code, no.reason)
+            for no in draft.refused
+            if no.policy == name and no.code in _SAYS_NO
+        ]
         if not left and case.snapshot.online:
             found.append(("limited", "its limits leave no CPU at all"))
-        return [(code, f"{case.name}: it {_SAYS_NO[code]} ({reason})") for code, reason in found[:3]]
+        return [
+            (code, f"{case.name}: it {_SAYS_NO[code]} ({reason})") for code, reason in found[:3]
+        ]
 
     def _rest(self, case: Case) -> None:
         """A steady host is left alone: after a few cycles, nothing moves any more."""
@@ -208,7 +240,10 @@ class Probe:
         base, dice = {irq.action: irq.load for irq in case.snapshot.irqs}, random.Random(7)
         snapshot, ledger = changed(case.snapshot, settling=True), Ledger()
         for cycle in range(ROUNDS):
-            irqs = [msgspec.structs.replace(irq, load=base[irq.action], rate=base[irq.action] * 1e4) for irq in snapshot.irqs]
+            irqs = [
+                msgspec.structs.replace(irq, load=base[irq.action], rate=base[irq.action] * 1e4)
+                for irq in snapshot.irqs
+            ]
             snapshot = noisy(changed(snapshot, irqs=tuple(irqs), settling=cycle < 3), dice, NOISE)
             changes, ledger = find_changes(snapshot, ledger)
             given = self._asked(Case("a steady host", snapshot), snapshot)
@@ -217,12 +252,18 @@ class Probe:
             draft = Case("", snapshot).draft(snapshot)
             items = [item for group in given for item in group]
             draft.limit(self._policy.name, [item for item in items if isinstance(item, Limit)])
-            draft.place(self._policy.name, [item for item in items if isinstance(item, Placement | Steering)])
+            draft.place(
+                self._policy.name,
+                [item for item in items if isinstance(item, Placement | Steering)],
+            )
             plan = decide(draft, changes)
             if cycle >= BALANCED and (plan.moves or plan.steering):
                 count = len(plan.moves) + len(plan.steering)
                 why = plan.moves[0].reason if plan.moves else plan.steering[0].reason
-                self.tell("restless", f"in cycle {cycle + 1} on a steady host it still moves {count} ({why})")
+                self.tell(
+                    "restless",
+                    f"in cycle {cycle + 1} on a steady host it still moves {count} ({why})",
+                )
                 return
             snapshot, ledger = applied(snapshot, plan, ledger)
 
@@ -233,10 +274,16 @@ class Probe:
             snapshot = own(case.snapshot)
             draft = read_only(case.draft(case.snapshot))
             started = _CPU_TIME()
-            given = self._call(hook, case.name, snapshot=snapshot, draft=draft, options=self._policy.options)
+            given = self._call(
+                hook, case.name, snapshot=snapshot, draft=draft, options=self._policy.options
+            )
             took = _CPU_TIME() - started
             if given is not None and took > self._job["budget"]:
-                self.tell("slow", f"{hook} takes {took:.2f} s on {case.name}; more than {self._job['budget']:g} s is too near the deadline")
+                self.tell(
+                    "slow",
+                    f"{hook} takes {took:.2f} s on {case.name}; more than {self._job['budget']:g} "
+                    "s is too near the deadline",
+                )
 
     def _observer(self) -> None:
         if not self._policy.has("irqbal_cycle_done"):
@@ -251,15 +298,24 @@ class Probe:
 def _check_options(kind: type[hookspecs.Options], tell: Any) -> None:
     """Every field is described and has a default; what makes no sense is refused."""
     for field in msgspec.structs.fields(kind):
-        metas = [part for part in getattr(field.type, "__metadata__", ()) if isinstance(part, msgspec.Meta)]
+        metas = [
+            part
+            for part in getattr(field.type, "__metadata__", ())
+            if isinstance(part, msgspec.Meta)
+        ]
         if not any(meta.description for meta in metas):
-            tell("options", f"{field.encode_name} has no description: Annotated[…, Meta(description=…)]")
+            tell(
+                "options",
+                f"{field.encode_name} has no description: Annotated[…, Meta(description=…)]",
+            )
         bare = get_args(field.type)[0] if metas else field.type
         problems: list[Problem] = []
         try:
             decode(Node(1, {field.encode_name: Node(1, "\x01 no value")}), kind, "", problems)
         except NotImplementedError as error:
-            tell("options", f"{field.encode_name} has a type that cannot be read from YAML: {error}")
+            tell(
+                "options", f"{field.encode_name} has a type that cannot be read from YAML: {error}"
+            )
             continue
         if not problems and bare is not str:
             tell("options", f"{field.encode_name} takes any text for a value")
@@ -268,7 +324,10 @@ def _check_options(kind: type[hookspecs.Options], tell: Any) -> None:
     if not any("no such option" in problem.key for problem in problems):
         tell("options", "an unknown option is not refused: leave out forbid_unknown_fields=False")
     if not kind.__struct_config__.frozen:
-        tell("options", f"{kind.__name__} can be changed: class {kind.__name__}(Options, frozen=True)")
+        tell(
+            "options",
+            f"{kind.__name__} can be changed: class {kind.__name__}(Options, frozen=True)",
+        )
 
 
 def _importable(name: str, file: str) -> None:
@@ -296,7 +355,13 @@ def _peak() -> int:
 
 def _state(draft: Draft) -> str:
     """All that a draft holds, but for what it computes when it is asked."""
-    return repr([(key, value) for key, value in sorted(vars(draft).items()) if key not in ("_snapshot", "_ledger", "_settings", "_loads")])
+    return repr(
+        [
+            (key, value)
+            for key, value in sorted(vars(draft).items())
+            if key not in ("_snapshot", "_ledger", "_settings", "_loads")
+        ]
+    )
 
 
 def _digest(value: Any) -> str:

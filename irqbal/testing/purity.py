@@ -1,4 +1,6 @@
-"""What a policy touches while one of its hooks runs: files, the network, programs, threads, the clock, and what is printed."""
+"""What a policy touches while one of its hooks runs: files, the network, programs, threads, the
+clock, and what is printed.
+"""
 
 from __future__ import annotations
 
@@ -35,17 +37,45 @@ _EVENTS = {
     "mmap.": ("file", "maps memory"),
     "sqlite3.": ("file", "opens a database"),
 }
-"""Audit events (their beginnings) that no policy may cause: the code of the finding, and the verb."""
-_CHANGES = ("remove", "rename", "mkdir", "rmdir", "chmod", "chown", "link", "symlink", "truncate", "utime", "setxattr", "putenv")
+"""Audit events (their beginnings) that no policy may cause: the code of the finding, and the
+verb.
+"""
+_CHANGES = (
+    "remove",
+    "rename",
+    "mkdir",
+    "rmdir",
+    "chmod",
+    "chown",
+    "link",
+    "symlink",
+    "truncate",
+    "utime",
+    "setxattr",
+    "putenv",
+)
 _EVENTS |= {f"os.{name}": ("file", f"calls os.{name}") for name in _CHANGES}
 _TICKING = ("time", "monotonic", "perf_counter", "process_time", "thread_time", "clock_gettime")
 _CLOCKS = (*_TICKING, *(f"{name}_ns" for name in _TICKING), "localtime", "gmtime", "ctime", "sleep")
 # These raise no audit event.
-_LOOKS = ("stat", "lstat", "access", "readlink", "getloadavg", "cpu_count", "sched_getaffinity", "uname", "urandom", "getenv")
+_LOOKS = (
+    "stat",
+    "lstat",
+    "access",
+    "readlink",
+    "getloadavg",
+    "cpu_count",
+    "sched_getaffinity",
+    "uname",
+    "urandom",
+    "getenv",
+)
 
 
 class Watch:
-    """Installed once in a process, before the policy is imported; it reports what happens inside `watching`."""
+    """Installed once in a process, before the policy is imported; it reports what happens inside
+    `watching`.
+    """
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
@@ -69,13 +99,20 @@ class Watch:
             sys.stderr.flush()
             if os.fstat(1).st_size > before:
                 text = os.pread(1, 60, before).decode(errors="replace").split("\n")[0]
-                self._tell("prints", f"{hook} prints {text!r}: what a person should know is said with irqbal.Note")
+                self._tell(
+                    "prints",
+                    f"{hook} prints {text!r}: what a person should know is said with irqbal.Note",
+                )
 
     def threads(self) -> bool:
         """Report threads that are still there; whether there are any."""
-        others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+        others = [
+            thread for thread in threading.enumerate() if thread is not threading.main_thread()
+        ]
         if others:
-            self._tell("thread", f"it leaves {len(others)} threads behind, such as {others[0].name}")
+            self._tell(
+                "thread", f"it leaves {len(others)} threads behind, such as {others[0].name}"
+            )
         return bool(others)
 
     def _say(self, code: str, what: str) -> None:
@@ -88,11 +125,17 @@ class Watch:
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._on:
             return
-        found = next((known for beginning, known in _EVENTS.items() if event.startswith(beginning)), None)
+        found = next(
+            (known for beginning, known in _EVENTS.items() if event.startswith(beginning)), None
+        )
         if found is None or (event == "open" and _is_import()):
             return
         code, verb = found
-        shown = f" {arguments[0]!r:.80}" if event in ("open", "os.listdir", "os.scandir", "os.remove") else ""
+        shown = (
+            f" {arguments[0]!r:.80}"
+            if event in ("open", "os.listdir", "os.scandir", "os.remove")
+            else ""
+        )
         self._say(code, f"{verb}{shown}")
         # The daemon would not let it happen either.
         raise PermissionError(f"a policy {verb}: {event}")
@@ -104,7 +147,8 @@ class Watch:
                 setattr(time, name, self._seen(getattr(time, name), "clock", f"calls time.{name}"))
         for name in _LOOKS:
             setattr(os, name, self._seen(getattr(os, name), "file", f"calls os.{name}"))
-        threading._start_new_thread = self._seen(_thread.start_new_thread, "thread", "starts a thread")  # type: ignore[attr-defined]
+        start = self._seen(_thread.start_new_thread, "thread", "starts a thread")
+        threading._start_new_thread = start  # type: ignore[attr-defined]
         say = self._seen(lambda: None, "clock", "asks datetime for the time")
 
         class Now(datetime.datetime):
@@ -149,7 +193,9 @@ def _where() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith((_STDLIB, _OURS, "<frozen")) or "site-packages" in file.removeprefix(_OURS):
+        if not file.startswith((_STDLIB, _OURS, "<frozen")) or "site-packages" in file.removeprefix(
+            _OURS
+        ):
             return f" ({file}:{frame.f_lineno})"
         frame = frame.f_back  # type: ignore[assignment]
     return ""

@@ -1,4 +1,6 @@
-"""A made-up host that policies balance in this process, so that a debugger and a coverage tool see them."""
+"""A made-up host that policies balance in this process, so that a debugger and a coverage tool see
+them.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,17 @@ from irqbal.policyhost import Host
 from irqbal.simulated import SimulatedHost, Truth, parse_spec
 
 Wanted = ModuleType | str | tuple[ModuleType | str, Mapping[str, Any]]
-"""A policy: its module or the name it is installed under, with or without options as the YAML would have them."""
+"""A policy: its module or the name it is installed under, with or without options as the YAML would
+have them.
+"""
 
 
 def ask(snapshot: Snapshot, *policies: Wanted, **settings: Any) -> Plan:
-    """The plan that these policies lead to, in this order, with every IRQ explained; a policy that raises fails the test.
+    """The plan that these policies lead to, in this order, with every IRQ explained; a policy that
+    raises fails the test.
 
-    `settings` are the planner's, such as `banned=CpuSet.of(0)`. Raises AssertionError, or IrqbalError if a policy cannot be used.
+    `settings` are the planner's, such as `banned=CpuSet.of(0)`. Raises AssertionError, or
+    IrqbalError if a policy cannot be used.
     """
     wanted = Settings(**{"explain_all": True, **settings})
     answer, failures = _InProcess(policies).plan(snapshot, Ledger(), wanted)
@@ -35,15 +41,22 @@ def ask(snapshot: Snapshot, *policies: Wanted, **settings: Any) -> Plan:
 
 
 class Simulated:
-    """A made-up host with a clock of its own, balanced by these policies: `Simulated("1x4,nic=8,traffic=skewed", my_policy)`.
+    """A made-up host with a clock of its own, balanced by these policies:
+    `Simulated("1x4,nic=8,traffic=skewed", my_policy)`.
 
     The text is what `irqbal simulate --host` takes. Nothing happens until `balance` is called.
     """
 
-    def __init__(self, spec: str, *policies: Wanted, interval: float = 10.0, **settings: Any) -> None:
+    def __init__(
+        self, spec: str, *policies: Wanted, interval: float = 10.0, **settings: Any
+    ) -> None:
         self.host = SimulatedHost(parse_spec(spec), lambda originals: None, interval)
-        """The host; `host.state` can be changed between two calls of `balance`, as by somebody else."""
-        wanted = Settings(**{"cooldown": interval * COOLDOWN_INTERVALS, "explain_all": True, **settings})
+        """The host; `host.state` can be changed between two calls of `balance`, as by somebody
+        else.
+        """
+        wanted = Settings(
+            **{"cooldown": interval * COOLDOWN_INTERVALS, "explain_all": True, **settings}
+        )
         self._balancer = Balancer(self.host, _InProcess(policies), wanted, interval, dry_run=False)
         self._interval = interval
         self._balancer.watch.look(self._balancer.ledger)
@@ -70,7 +83,9 @@ class Simulated:
         return {irq.action: irq.affinity for irq in self.snapshot.irqs}
 
     def truth(self) -> Truth:
-        """What really happens from here on: another interval, with the loads that no policy sees."""
+        """What really happens from here on: another interval, with the loads that no policy
+        sees.
+        """
         self.host.advance(self._interval)
         return self.host.truth()
 
@@ -83,7 +98,9 @@ class _Nowhere:
 
 
 class _InProcess(Policies):
-    """Policies without a child: no deadlines, and a crash takes the test along; `check_policy` is for those."""
+    """Policies without a child: no deadlines, and a crash takes the test along; `check_policy` is
+    for those.
+    """
 
     def __init__(self, policies: Iterable[Wanted]) -> None:
         super().__init__(entry_of(index, item) for index, item in enumerate(policies))
@@ -95,15 +112,21 @@ class _InProcess(Policies):
         if said:
             raise IrqbalError("; ".join(said))
 
-    def plan(self, snapshot: Snapshot, ledger: Ledger, settings: Settings) -> tuple[frames.Answer, tuple[Failure, ...]]:
+    def plan(
+        self, snapshot: Snapshot, ledger: Ledger, settings: Settings
+    ) -> tuple[frames.Answer, tuple[Failure, ...]]:
         answer = self._host.answer(frames.Ask(snapshot, ledger, settings))
         assert isinstance(answer, frames.Answer)
         names = self.names()
-        return answer, tuple(Failure(names[item.index], item.code, item.reason) for item in answer.raised)
+        return answer, tuple(
+            Failure(names[item.index], item.code, item.reason) for item in answer.raised
+        )
 
 
 def entry_of(index: int, wanted: Wanted) -> frames.Entry:
-    """What the daemon would make of the YAML's entry. Raises IrqbalError if nothing installed has the name."""
+    """What the daemon would make of the YAML's entry. Raises IrqbalError if nothing installed has
+    the name.
+    """
     policy, options = wanted if isinstance(wanted, tuple) else (wanted, {})
     if isinstance(policy, ModuleType):
         # A module that a test made need not be importable by its name.
@@ -112,7 +135,10 @@ def entry_of(index: int, wanted: Wanted) -> frames.Entry:
     else:
         installed = find()
         if policy not in installed:
-            raise IrqbalError(f"no installed package provides the policy {policy}; installed are {', '.join(installed) or 'none'}")
+            raise IrqbalError(
+                f"no installed package provides the policy {policy}; installed are "
+                f"{', '.join(installed) or 'none'}"
+            )
         found = installed[policy]
     return frames.Entry(found, index, node_of(dict(options)))
 

@@ -13,12 +13,18 @@ class IsolateCores(Options, frozen=True, rename={"except_": "except"}):
     """Options of isolate_cores."""
 
     kernel: Annotated[
-        bool, Meta(description="isolate what the kernel isolates: isolcpus, nohz_full, cgroup partitions")
+        bool,
+        Meta(
+            description="isolate what the kernel isolates: isolcpus, nohz_full, cgroup partitions"
+        ),
     ] = True
     cpus: Annotated[CpuSet, Meta(description="CPUs to isolate besides")] = CpuSet()
     except_: Annotated[
         dict[str, CpuSet],
-        Meta(description="IRQs, by glob over name, queue, device or driver, that get isolated CPUs of their own"),
+        Meta(
+            description="IRQs, by glob over name, queue, device or driver, that get isolated CPUs "
+            "of their own"
+        ),
     ] = {}  # noqa: RUF012 - msgspec copies it
 
 
@@ -36,13 +42,20 @@ def irqbal_limit(snapshot: Snapshot, options: IsolateCores) -> Iterator[Limit | 
     if not isolated & snapshot.online:
         return
     if not snapshot.online - isolated:
-        yield Note(f"every online CPU ({snapshot.online}) is isolated: nothing is kept off them", advice="isolate fewer CPUs")
+        yield Note(
+            f"every online CPU ({snapshot.online}) is isolated: nothing is kept off them",
+            advice="isolate fewer CPUs",
+        )
         return
     own = _exceptions(snapshot, options, isolated)
     for source, cpus in sources.items():
         yield Limit(cpus, f"isolated by {source}", exempt=tuple(own))
     for number, cpus in own.items():
-        yield Limit(isolated - cpus, "isolated, and not among the CPUs that `except` gives it", irqs=(number,))
+        yield Limit(
+            isolated - cpus,
+            "isolated, and not among the CPUs that `except` gives it",
+            irqs=(number,),
+        )
     yield from _still_firing(snapshot, isolated, own)
     yield from _unmatched(snapshot, options)
 
@@ -90,7 +103,10 @@ def _matches(snapshot: Snapshot, irq: Irq, pattern: str) -> bool:
 def _unmatched(snapshot: Snapshot, options: IsolateCores) -> Iterator[Note]:
     for pattern in options.except_:
         if not any(_matches(snapshot, irq, pattern) for irq in snapshot.irqs):
-            yield Note(f"`except` {pattern!r} matches no IRQ", advice="`irqbal topology` lists the names that a glob may match")
+            yield Note(
+                f"`except` {pattern!r} matches no IRQ",
+                advice="`irqbal topology` lists the names that a glob may match",
+            )
 
 
 def _still_firing(snapshot: Snapshot, isolated: CpuSet, own: dict[int, CpuSet]) -> Iterator[Note]:
@@ -99,12 +115,17 @@ def _still_firing(snapshot: Snapshot, isolated: CpuSet, own: dict[int, CpuSet]) 
         there = irq.effective & (isolated - own.get(irq.number, CpuSet()))
         if irq.unmovable and irq.rate > 0 and there:
             yield Note(
-                f"{irq.action} fires {irq.rate:.1f} times a second on isolated CPU {there}: {irq.unmovable}", irq.number,
-                f"boot with isolcpus=managed_irq,{isolated}, which keeps managed IRQs away as long as another CPU can serve them",
-            )  # fmt: skip
+                f"{irq.action} fires {irq.rate:.1f} times a second on isolated CPU {there}: "
+                f"{irq.unmovable}",
+                irq.number,
+                f"boot with isolcpus=managed_irq,{isolated}, which keeps managed IRQs away as long "
+                "as another CPU can serve them",
+            )
     for thread in snapshot.threads:
         if thread.cpu in isolated and (thread.irq is None or thread.irq not in own):
             yield Note(
-                f"the thread {thread.name} (pid {thread.pid}, allowed on {thread.cpus}) last ran on isolated CPU {thread.cpu}",
-                thread.irq, f"taskset -pc {snapshot.online - isolated} {thread.pid}",
-            )  # fmt: skip
+                f"the thread {thread.name} (pid {thread.pid}, allowed on {thread.cpus}) last ran "
+                f"on isolated CPU {thread.cpu}",
+                thread.irq,
+                f"taskset -pc {snapshot.online - isolated} {thread.pid}",
+            )

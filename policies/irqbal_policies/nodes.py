@@ -1,4 +1,6 @@
-"""Which CPUs an IRQ may choose from: those of its own node, unless that node has so much to do that the way to another one pays."""
+"""Which CPUs an IRQ may choose from: those of its own node, unless that node has so much to do that
+the way to another one pays.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ BUSY = 0.6
 RELIEF = 0.7
 """… if the mean over all CPUs is below this share of its own mean …"""
 HOTTEST = 0.9
-"""… and its hottest IRQ below this share: else the busiest CPU would have as much to do elsewhere …"""
+"""… and its hottest IRQ below this share: else the busiest CPU would have as much to do elsewhere
+…
+"""
 FULL = 0.85
 """… unless the node is as good as full."""
 
@@ -31,7 +35,9 @@ class Nodes:
                 self._add(irq)
 
     def _add(self, irq: Irq) -> None:
-        """Count an IRQ to its own node, wherever it is now; one that cannot move, or has no node, where it fires."""
+        """Count an IRQ to its own node, wherever it is now; one that cannot move, or has no node,
+        where it fires.
+        """
         self._total += irq.load
         local = self._snapshot.local_cpus(irq)
         if irq.unmovable or local == self._snapshot.online:
@@ -49,7 +55,9 @@ class Nodes:
         return allowed
 
     def room(self, irqs: Sequence[Irq]) -> CpuSet:
-        """The allowed CPUs of the IRQs' own node; all that are allowed where it has none, or needs relief."""
+        """The allowed CPUs of the IRQs' own node; all that are allowed where it has none, or needs
+        relief.
+        """
         allowed = self.allowed(irqs)
         own = self._snapshot.local_cpus(irqs[0])
         local = own & allowed
@@ -61,9 +69,13 @@ class Nodes:
         return self._rooms[key]
 
     def _needs_relief(self, own: CpuSet, allowed: CpuSet, away: bool) -> bool:
-        """Whether a node would be too busy if all that is its own were there; who is away returns only where that is plainly wrong."""
+        """Whether a node would be too busy if all that is its own were there; who is away returns
+        only where that is plainly wrong.
+        """
         local = own & allowed
-        mean = (self._own.get(own, 0.0) + sum(self._fixed.get(cpu, 0.0) for cpu in local)) / len(local)
+        mean = (self._own.get(own, 0.0) + sum(self._fixed.get(cpu, 0.0) for cpu in local)) / len(
+            local
+        )
         overall, hottest = self._total / len(allowed), self._hottest.get(own, 0.0)
         if away:
             return mean > BUSY / 2 and (hottest < mean / HOTTEST or mean > FULL * HOTTEST)

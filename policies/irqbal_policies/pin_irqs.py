@@ -1,4 +1,6 @@
-"""Places IRQs by rules: by IRQ name, queue, device, driver or interface, to CPUs or to a node, or leaves them alone."""
+"""Places IRQs by rules: by IRQ name, queue, device, driver or interface, to CPUs or to a node, or
+leaves them alone.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,17 @@ from irqbal import CpuSet, Irq, Meta, Note, Options, Placement, Snapshot, hookim
 
 
 class Rule(Options, frozen=True):
-    """Which IRQs (all globs given must match), and what becomes of them (one of cpus, node, leave)."""
+    """Which IRQs (all globs given must match), and what becomes of them (one of cpus, node,
+    leave).
+    """
 
     irq: Annotated[str, Meta(description="glob over the IRQ's name or number")] = ""
     queue: Annotated[str, Meta(description="glob over the queue, such as eth0/rx-*")] = ""
     device: Annotated[str, Meta(description="glob over the device's PCI address")] = ""
     driver: Annotated[str, Meta(description="glob over the device's driver")] = ""
-    interface: Annotated[str, Meta(description="glob over the device's network interfaces and disks")] = ""
+    interface: Annotated[
+        str, Meta(description="glob over the device's network interfaces and disks")
+    ] = ""
     cpus: Annotated[CpuSet | None, Meta(description="the CPUs that they may use")] = None
     node: Annotated[str, Meta(description="local, or a NUMA node's number: its CPUs")] = ""
     leave: Annotated[bool, Meta(description="never touch them")] = False
@@ -40,7 +46,9 @@ class Rule(Options, frozen=True):
 class PinIrqs(Options, frozen=True):
     """Options of pin_irqs."""
 
-    rules: Annotated[tuple[Rule, ...], Meta(description="the first rule that matches an IRQ counts")] = ()
+    rules: Annotated[
+        tuple[Rule, ...], Meta(description="the first rule that matches an IRQ counts")
+    ] = ()
 
 
 @hookimpl
@@ -63,7 +71,10 @@ def irqbal_place(snapshot: Snapshot, options: PinIrqs) -> Iterator[Placement | N
         if index not in used:
             shadowed = any(matches(snapshot, irq, rule) for irq in snapshot.irqs)
             why = "earlier rules match all of its IRQs" if shadowed else "no IRQ matches it"
-            yield Note(f"rule {index + 1} ({rule.text()}) does nothing: {why}", advice="`irqbal topology` lists the names")
+            yield Note(
+                f"rule {index + 1} ({rule.text()}) does nothing: {why}",
+                advice="`irqbal topology` lists the names",
+            )
 
 
 def matches(snapshot: Snapshot, irq: Irq, rule: Rule) -> bool:
@@ -77,7 +88,9 @@ def matches(snapshot: Snapshot, irq: Irq, rule: Rule) -> bool:
         "interface": () if device is None else (*device.interfaces, *device.disks),
     }
     globs = {key: getattr(rule, key) for key in names}
-    return all(any(fnmatchcase(name, glob) for name in names[key]) for key, glob in globs.items() if glob)
+    return all(
+        any(fnmatchcase(name, glob) for name in names[key]) for key, glob in globs.items() if glob
+    )
 
 
 def place(snapshot: Snapshot, irq: Irq, index: int, rule: Rule) -> Placement:

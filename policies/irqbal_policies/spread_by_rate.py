@@ -1,4 +1,6 @@
-"""Spreads loaded IRQs over CPUs so that the busiest CPU has as little as possible, and then leaves them alone."""
+"""Spreads loaded IRQs over CPUs so that the busiest CPU has as little as possible, and then leaves
+them alone.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,13 @@ IDLE_FLOOR = 5e-5
 SIBLING = 0.25
 """What a sibling thread's load counts for on this one."""
 APART = 0.8
-"""Load of a queue's Rx and Tx together above which each goes its own way, until they have half of that to do."""
+"""Load of a queue's Rx and Tx together above which each goes its own way, until they have half of
+that to do.
+"""
 SQUEEZE = 0.01
-"""CPUs of load that each squeeze or drop a second counts for: softirqs there have too little time already …"""
+"""CPUs of load that each squeeze or drop a second counts for: softirqs there have too little time
+already …
+"""
 SQUEEZE_MOST = 0.1
 """… up to this."""
 PILE = 128
@@ -29,14 +35,17 @@ SIGMAS = 3.0
 """Standard errors by which a CPU's load must be too high before a settled placement is touched."""
 
 SMALL, SMALL_SHARE, TINY = 0.01, 0.2, 0.0025
-"""A settled host is left alone while its busiest CPU has no more than this much of a CPU too much to do, and no more than this share; or
-as little as makes no difference, whatever share that is."""
+"""A settled host is left alone while its busiest CPU has no more than this much of a CPU too much
+to do, and no more than this share; or as little as makes no difference, whatever share that is.
+"""
 
 
 class SpreadByRate(Options, frozen=True):
     """Options of spread_by_rate."""
 
-    min_gain: Annotated[Percent, Meta(description="move only if the busiest CPU gets at least this much less to do")] = Percent(0.05)
+    min_gain: Annotated[
+        Percent, Meta(description="move only if the busiest CPU gets at least this much less to do")
+    ] = Percent(0.05)
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_gain <= 1:
@@ -58,13 +67,20 @@ def irqbal_place(snapshot: Snapshot, draft: Draft, options: SpreadByRate) -> Ite
         cpu = board.home[group]
         why = f"{reason}; " if cpu != before.get(group) else ""
         number, alone = group.irqs[0].number, len(group.irqs) == 1
-        yield Placement(number, CpuSet.of(cpu), f"{why}{group.load * 100:.2f} % of a CPU, on CPU {cpu}", alone=alone)
+        yield Placement(
+            number,
+            CpuSet.of(cpu),
+            f"{why}{group.load * 100:.2f} % of a CPU, on CPU {cpu}",
+            alone=alone,
+        )
     yield from _stay(draft, idle)
     yield from _thin_piles(snapshot, draft, idle)
 
 
 class _Group:
-    """IRQs that move together: the Rx and Tx of a queue that a policy left open, or one IRQ that nobody claims."""
+    """IRQs that move together: the Rx and Tx of a queue that a policy left open, or one IRQ that
+    nobody claims.
+    """
 
     __slots__ = ("allowed", "home", "irqs", "load", "noise")
 
@@ -94,7 +110,8 @@ def _groups(snapshot: Snapshot, draft: Draft) -> tuple[list[_Group], list[Irq]]:
     nodes = Nodes(snapshot, draft)
     for irqs in [*_parted(free.values()), *([irq] for irq in singles)]:
         load, rate = sum(irq.load for irq in irqs), sum(irq.rate for irq in irqs)
-        # What irqbal has put on one CPU stays loaded until it is nearly silent, or it would come and go.
+        # What irqbal has put on one CPU stays loaded until it is nearly silent, or it would come
+        # and go.
         settled = all(irq.placed is not None and len(irq.affinity) == 1 for irq in irqs)
         claim = draft.claim(irqs[0])
         room = nodes.room(irqs) if claim is None else (claim.cpus or CpuSet()) & nodes.allowed(irqs)
@@ -108,7 +125,10 @@ def _groups(snapshot: Snapshot, draft: Draft) -> tuple[list[_Group], list[Irq]]:
 def _parted(pairs: Iterable[list[Irq]]) -> Iterator[list[Irq]]:
     """The halves of a queue go together, unless they have more to do than one CPU should."""
     for irqs in pairs:
-        apart = len({irq.affinity for irq in irqs if irq.placed is not None and len(irq.affinity) == 1}) > 1
+        apart = (
+            len({irq.affinity for irq in irqs if irq.placed is not None and len(irq.affinity) == 1})
+            > 1
+        )
         if sum(irq.load for irq in irqs) > (APART / 2 if apart else APART):
             yield from ([irq] for irq in irqs)
         else:
@@ -116,7 +136,9 @@ def _parted(pairs: Iterable[list[Irq]]) -> Iterator[list[Irq]]:
 
 
 def _home(irqs: list[Irq], room: CpuSet, draft: Draft) -> int | None:
-    """Where the group is: on the CPU that irqbal gave it, else where its owner prefers it, else where it fires now."""
+    """Where the group is: on the CPU that irqbal gave it, else where its owner prefers it, else
+    where it fires now.
+    """
     irq = irqs[0]
     claim = draft.claim(irq)
     ours = irq.placed is not None and len(irq.affinity) == 1 and irq.affinity == irq.placed.cpus
@@ -135,7 +157,10 @@ class _Board:
         self._groups = groups
         self._capacity = {cpu.number: cpu.capacity / 1024 for cpu in snapshot.cpus if cpu.online}
         squeezed = {cpu.number: cpu.squeezed for cpu in snapshot.cpus}
-        self._base = {cpu: draft.load(cpu) + min(SQUEEZE_MOST, SQUEEZE * squeezed[cpu]) for cpu in self._capacity}
+        self._base = {
+            cpu: draft.load(cpu) + min(SQUEEZE_MOST, SQUEEZE * squeezed[cpu])
+            for cpu in self._capacity
+        }
         self._siblings = {
             cpu.number: tuple(n for n in cpu.siblings if n != cpu.number and n in self._capacity)
             for cpu in snapshot.cpus
@@ -149,7 +174,9 @@ class _Board:
                 self._put(group, group.home)
 
     def improve(self, min_gain: float) -> str:
-        """Place what has no place yet, then shift groups if that is worth it. Returns what was gained, in words."""
+        """Place what has no place yet, then shift groups if that is worth it. Returns what was
+        gained, in words.
+        """
         homeless = [group for group in self._groups if group not in self.home]
         for group in sorted(homeless, key=lambda group: -group.load):
             self._put(group, self._best(group))
@@ -158,7 +185,8 @@ class _Board:
         busiest, old = self._busiest()
         level, hottest = self._bounds()
         bound = max(level, hottest.load / max(self._capacity[cpu] for cpu in hottest.allowed))
-        # What is compared wavers with the groups on the busiest CPU, and with the hottest one where that is the bound.
+        # What is compared wavers with the groups on the busiest CPU, and with the hottest one where
+        # that is the bound.
         unsure = self._on[busiest] ^ ({hottest} if bound > level else set())
         noise = math.sqrt(sum(group.noise**2 for group in unsure))
         settling = self._snapshot.settling
@@ -169,7 +197,8 @@ class _Board:
         if old - slack <= good:
             return "balanced"
         start = dict(self.home)
-        # While everything may still move, the CPUs beside the hottest IRQ's are levelled too: that leaves room for noise.
+        # While everything may still move, the CPUs beside the hottest IRQ's are levelled too: that
+        # leaves room for noise.
         self._shift((level if settling else bound) * (1 + min_gain / 5))
         new = self._busiest()[1]
         if settling and new > bound * (1 + min_gain / 3):
@@ -178,7 +207,9 @@ class _Board:
             for group, cpu in start.items():
                 self._put(group, cpu)
             return "balanced as well as it can be"
-        return f"busiest CPU from {old * 100:.1f} % to {new * 100:.1f} % (bound {bound * 100:.1f} %)"
+        return (
+            f"busiest CPU from {old * 100:.1f} % to {new * 100:.1f} % (bound {bound * 100:.1f} %)"
+        )
 
     def _put(self, group: _Group, cpu: int) -> None:
         before = self.home.get(group)
@@ -203,7 +234,10 @@ class _Board:
         return self._load[cpu] / self._capacity[cpu]
 
     def _best(self, group: _Group) -> int:
-        return min(group.allowed, key=lambda cpu: (self._score(cpu) + group.load / self._capacity[cpu], cpu))
+        return min(
+            group.allowed,
+            key=lambda cpu: (self._score(cpu) + group.load / self._capacity[cpu], cpu),
+        )
 
     def _busiest(self) -> tuple[int, float]:
         """The CPU with the most to do among those that groups can leave, and how much."""
@@ -212,8 +246,13 @@ class _Board:
         return cpu, self._own(cpu)
 
     def _bounds(self) -> tuple[float, _Group]:
-        """What no placement can beat: the mean over any set of CPUs that groups are bound to, and the hottest group."""
-        hottest = max(self._groups, key=lambda group: group.load / max(self._capacity[cpu] for cpu in group.allowed))
+        """What no placement can beat: the mean over any set of CPUs that groups are bound to, and
+        the hottest group.
+        """
+        hottest = max(
+            self._groups,
+            key=lambda group: group.load / max(self._capacity[cpu] for cpu in group.allowed),
+        )
         rooms: dict[CpuSet, float] = {}
         for group in self._groups:
             rooms[group.allowed] = rooms.get(group.allowed, 0.0) + group.load
@@ -283,7 +322,9 @@ class _Board:
         return True
 
     def _try_from_scratch(self, so_far: float) -> float:
-        """Longest first, each to the least busy CPU; kept only if it is clearly better than what shifting gave."""
+        """Longest first, each to the least busy CPU; kept only if it is clearly better than what
+        shifting gave.
+        """
         shifted = dict(self.home)
         for group in self._groups:
             self._on[self.home[group]].discard(group)
@@ -305,12 +346,18 @@ def _stay(draft: Draft, idle: list[Irq]) -> Iterator[Placement]:
         claim = draft.claim(irq)
         if claim is None or not claim.open or irq.placed is None or len(irq.affinity) != 1:
             continue
-        if irq.affinity == irq.placed.cpus and irq.affinity <= (claim.cpus or CpuSet()) and irq.affinity != claim.prefer:
+        if (
+            irq.affinity == irq.placed.cpus
+            and irq.affinity <= (claim.cpus or CpuSet())
+            and irq.affinity != claim.prefer
+        ):
             yield Placement(irq.number, irq.affinity, f"idle, stays on CPU {irq.affinity}")
 
 
 def _thin_piles(snapshot: Snapshot, draft: Draft, idle: list[Irq]) -> Iterator[Placement]:
-    """Idle IRQs that pile up on a CPU until vectors run out are kept off it; the kernel then picks the emptiest CPU."""
+    """Idle IRQs that pile up on a CPU until vectors run out are kept off it; the kernel then picks
+    the emptiest CPU.
+    """
     counts: dict[int, int] = {}
     for irq in snapshot.irqs:
         for cpu in irq.effective:
@@ -326,4 +373,8 @@ def _thin_piles(snapshot: Snapshot, draft: Draft, idle: list[Irq]) -> Iterator[P
         elsewhere = draft.allowed(irq) - full
         if excess[cpu] > 0 and elsewhere:
             excess[cpu] -= 1
-            yield Placement(irq.number, elsewhere, f"CPU {cpu} serves {counts[cpu]} vectors; idle, so it may go anywhere else")
+            yield Placement(
+                irq.number,
+                elsewhere,
+                f"CPU {cpu} serves {counts[cpu]} vectors; idle, so it may go anywhere else",
+            )

@@ -1,6 +1,8 @@
-"""How long answers take on a large host: 512 CPUs and 2049 IRQs, all active, a cycle a second. `make bench` prints it; nothing is asserted.
+"""How long answers take on a large host: 512 CPUs and 2049 IRQs, all active, a cycle a second.
+`make bench` prints it; nothing is asserted.
 
-The host is a tree of files that another process keeps moving, so that the daemon does what it does on a real one, and no more.
+The host is a tree of files that another process keeps moving, so that the daemon does what it does
+on a real one, and no more.
 """
 
 from __future__ import annotations
@@ -24,18 +26,34 @@ from balance import wait
 from served import Served, serve
 
 HOST = "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1,traffic=skewed,seed=1"
-"""16 NICs of 127 queues and a vector for everything else, as tests/trees.py has it; a drive, and the timer's and ACPI's interrupts."""
+"""16 NICs of 127 queues and a vector for everything else, as tests/trees.py has it; a drive, and
+the timer's and ACPI's interrupts.
+"""
 SECONDS = 12.0
 LEARNING = 100.0
-"""Seconds in which the daemon gets to know the host: before, it plans in many cycles, and 99 of 100 /status take 6 ms."""
+"""Seconds in which the daemon gets to know the host: before, it plans in many cycles, and 99 of 100
+/status take 6 ms.
+"""
 TARGETS = {"/api/v1/irqs": 50.0, "/api/v1/status": 5.0}
 """Milliseconds that 99 of 100 answers shall stay below."""
-PATHS = (*TARGETS, "/api/v1/cpus", "/api/v1/devices", "/api/v1/plan", "/api/v1/irqs?device=eth3", "/api/v1/irqs/100",
-         "/api/v1/irqs/100/explain", "/metrics", "/api/v1/openapi.json", "/healthz")  # fmt: skip
+PATHS = (
+    *TARGETS,
+    "/api/v1/cpus",
+    "/api/v1/devices",
+    "/api/v1/plan",
+    "/api/v1/irqs?device=eth3",
+    "/api/v1/irqs/100",
+    "/api/v1/irqs/100/explain",
+    "/metrics",
+    "/api/v1/openapi.json",
+    "/healthz",
+)
 
 
 def measure(served: Served, path: str) -> tuple[int, float, float, float, int]:
-    """(answers, median, p99, worst in milliseconds, bytes). The pauses between are random, so that every moment of a cycle is met."""
+    """(answers, median, p99, worst in milliseconds, bytes). The pauses between are random, so that
+    every moment of a cycle is met.
+    """
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
     source = random.Random(path)
     times = []
@@ -59,8 +77,11 @@ def moving() -> Iterator[Path]:
     """The tree, and its made-up kernel; ended by its own process id."""
     folder = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
     words = ["kernel", str(folder / "tree"), HOST, "0.1", str(folder / "truth"), "1000000", "light"]
-    # Only in time that nobody else wants: a real kernel does not compete with the processes that read it.
-    kernel = subprocess.Popen(["chrt", "--idle", "0", sys.executable, str(Path(__file__).with_name("balance.py")), *words])
+    # Only in time that nobody else wants: a real kernel does not compete with the processes that
+    # read it.
+    kernel = subprocess.Popen(
+        ["chrt", "--idle", "0", sys.executable, str(Path(__file__).with_name("balance.py")), *words]
+    )
     try:
         wait((folder / "truth").exists)
         yield folder / "tree"
@@ -74,17 +95,29 @@ def main() -> None:
     """Print a line a path."""
     with moving() as tree, serve(root=tree, rest="interval: 1s\n") as served:
         status = served.get("/api/v1/status")
-        print(f"Python {platform.python_version()}, Tornado {tornado.version}; {os.cpu_count()} CPUs here, load {os.getloadavg()[0]:.1f}")
+        print(
+            f"Python {platform.python_version()}, Tornado {tornado.version}; {os.cpu_count()} CPUs "
+            f"here, load {os.getloadavg()[0]:.1f}"
+        )
         print(f"A host of {status['cpus']} CPUs and {status['irqs']} IRQs, a cycle a second")
         time.sleep(LEARNING)
-        print("| path | answers | kB | median ms | p99 ms | worst ms | target | of it |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
+        print(
+            "| path | answers | kB | median ms | p99 ms | worst ms | target | of it |\n| --- | --- "
+            "| --- | --- | --- | --- | --- | --- |"
+        )
         for path in PATHS:
             count, median, p99, worst, size = measure(served, path)
             target = TARGETS.get(path)
             end = "|  |" if target is None else f"{target:.0f} | {p99 / target * 100:.0f} % |"
-            print(f"| {path} | {count} | {size / 1000:.0f} | {median:.2f} | {p99:.2f} | {worst:.2f} | {end}", flush=True)
+            print(
+                f"| {path} | {count} | {size / 1000:.0f} | {median:.2f} | {p99:.2f} | {worst:.2f} "
+                f"| {end}",
+                flush=True,
+            )
         last = served.get("/api/v1/status")["last"]
-        print(f"a cycle took {last['seconds'] * 1000:.1f} ms; {served.memory() / 1e6:.0f} MB resident")
+        print(
+            f"a cycle took {last['seconds'] * 1000:.1f} ms; {served.memory() / 1e6:.0f} MB resident"
+        )
 
 
 if __name__ == "__main__":

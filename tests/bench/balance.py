@@ -1,8 +1,11 @@
-"""irqbal beside irqbalance on the same made-up hosts: `make bench` prints the table, and writes it to RESULTS.md.
+"""irqbal beside irqbalance on the same made-up hosts: `make bench` prints the table, and writes it
+to RESULTS.md.
 
-A process plays the kernel: it lets time pass on a simulated host and writes what a balancer reads (proc/stat, proc/interrupts, masks) in
-place, once an interval; it delivers interrupts where the mask files say, and notes the true load. irqbal reads the tree by --root,
-irqbalance finds it bound over /proc and /sys in a mount namespace of its own. Both get the same intervals and the same traffic.
+A process plays the kernel: it lets time pass on a simulated host and writes what a balancer reads
+(proc/stat, proc/interrupts, masks) in place, once an interval; it delivers interrupts where the
+mask files say, and notes the true load. irqbal reads the tree by --root, irqbalance finds it bound
+over /proc and /sys in a mount namespace of its own. Both get the same intervals and the same
+traffic.
 """
 
 from __future__ import annotations
@@ -35,14 +38,24 @@ HOSTS = {
     "128 CPUs": "2x32x2,nodes=2,nic=63x2,nvme=64x4",
     "512 CPUs": "8x32x2,nodes=8,nic=63x8:mlx5_core,nvme=64x23,vectors=400",
 }
-BOUND = ("proc/irq", "proc/interrupts", "proc/stat", "proc/softirqs", "sys/devices/system/cpu", "sys/devices/system/node",
-         "sys/bus/pci/devices", "sys/kernel/irq", "sys/class/net")  # fmt: skip
+BOUND = (
+    "proc/irq",
+    "proc/interrupts",
+    "proc/stat",
+    "proc/softirqs",
+    "sys/devices/system/cpu",
+    "sys/devices/system/node",
+    "sys/bus/pci/devices",
+    "sys/kernel/irq",
+    "sys/class/net",
+)
 CYCLES = 40
 BEAT = 10.0
 """Seconds a cycle."""
 LEARNING, STEADY = 60, 180
-"""Cycles of irqbal before, and while, it is measured: half an hour, in which even the biggest host has just one census that nobody asked
-for."""
+"""Cycles of irqbal before, and while, it is measured: half an hour, in which even the biggest host
+has just one census that nobody asked for.
+"""
 SEED = int(os.environ.get("IRQBAL_BENCH_SEED", "7"))
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -50,10 +63,13 @@ TICK = os.sysconf("SC_CLK_TCK")
 class Kernel:
     """Plays the kernel of one tree. Every file keeps its inode, and none gets shorter.
 
-    `light`: masks are looked at in every tenth step, and /proc/interrupts stays as it was: for who reads /proc/stat ten times a second.
+    `light`: masks are looked at in every tenth step, and /proc/interrupts stays as it was: for who
+    reads /proc/stat ten times a second.
     """
 
-    def __init__(self, folder: Path, spec: str, interval: float, made_up: float, light: bool = False) -> None:
+    def __init__(
+        self, folder: Path, spec: str, interval: float, made_up: float, light: bool = False
+    ) -> None:
         self._light, self._steps, self.moved = light, 0, 0
         self.host = SimulatedHost(parse_spec(spec), beat=made_up)
         write_tree(self.host, folder)
@@ -77,7 +93,9 @@ class Kernel:
             mask = CpuSet(cpu.number for cpu in cpus if cpu.node == node).mask()
             (self._folder / f"sys/devices/system/node/node{node}/cpumap").write_text(mask + "\n")
         for device in (self._folder / "sys/bus/pci/devices").iterdir():
-            (device / "local_cpus").write_text(CpuSet.parse((device / "local_cpulist").read_text()).mask() + "\n")
+            (device / "local_cpus").write_text(
+                CpuSet.parse((device / "local_cpulist").read_text()).mask() + "\n"
+            )
             (device / "irq").write_text("0\n")
 
     def step(self) -> None:
@@ -108,7 +126,9 @@ class Kernel:
         for line in lines:
             row = counts.irqs[line.number]
             counted = "".join([f" {row.get(cpu, 0):>10}" for cpu in times["irq"]])
-            cells.append(f"{line.number:>4}:{counted}  {line.chip} {line.vector}-edge  {line.action}")
+            cells.append(
+                f"{line.number:>4}:{counted}  {line.chip} {line.vector}-edge  {line.action}"
+            )
         self._put("proc/interrupts", "\n".join(cells))
 
     def _put(self, path: str, text: str) -> None:
@@ -184,7 +204,9 @@ class Clock:
 
 
 def by_irqbal(spec: str) -> dict[str, float]:
-    """The balancer and its policy host on the tree, ten seconds a cycle in no time; the whole CPU time of both."""
+    """The balancer and its policy host on the tree, ten seconds a cycle in no time; the whole CPU
+    time of both.
+    """
     base = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
     folder, clock = base / "tree", Clock()
     kernel = Kernel(folder, spec, 0.0, BEAT)
@@ -245,8 +267,9 @@ def by_irqbalance(spec: str, interval: float) -> dict[str, float]:
 
 
 def figures(truth: list[tuple[float, float, int]]) -> dict[str, float]:
-    """`early`: after the third cycle that follows the first moves; `over`: share of cycles since above 1.2 times the bound; `rest`: moves
-    in the last forty cycles."""
+    """`early`: after the third cycle that follows the first moves; `over`: share of cycles since
+    above 1.2 times the bound; `rest`: moves in the last forty cycles.
+    """
     begun = next((at for at, row in enumerate(truth) if row[2]), 0)
     later = truth[begun + 3 :]
     return {
@@ -271,11 +294,15 @@ def wait(ready: object) -> None:
 
 def table(traffic: str) -> Iterator[str]:
     """A row a host and balancer."""
-    heads = "| host | balancer | CPU a cycle, ms | busiest CPU ÷ bound after 3 cycles | median since |"
+    heads = (
+        "| host | balancer | CPU a cycle, ms | busiest CPU ÷ bound after 3 cycles | median since |"
+    )
     yield f"{heads} cycles above 1.2 | own node | moves | in the last 40 |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     wanted = os.environ.get("IRQBAL_BENCH_HOSTS", "")
-    for name, shape in ((name, shape) for name, shape in HOSTS.items() if not wanted or name in wanted.split(";")):
+    for name, shape in (
+        (name, shape) for name, shape in HOSTS.items() if not wanted or name in wanted.split(";")
+    ):
         spec = f"{shape},traffic={traffic},seed={SEED}"
         irqs = len(SimulatedHost(parse_spec(spec)).state.lines)
         # A big tree takes its made-up kernel a while to write.
@@ -284,8 +311,10 @@ def table(traffic: str) -> Iterator[str]:
         for who, got in (("irqbalance", theirs), ("irqbal", ours)):
             resting = f" ({got['rest_ms']:.1f} at rest)" if "rest_ms" in got else ""
             yield (
-                f"| {name} × {irqs} IRQs | {who} | {got['cpu_ms']:.1f}{resting} | {got['early']:.2f} | {got['ratio']:.2f} | "
-                f"{got['over'] * 100:.0f} % | {got['locality']:.2f} | {got['moves']:.0f} | {got['rest']:.0f} |"
+                f"| {name} × {irqs} IRQs | {who} | {got['cpu_ms']:.1f}{resting} | "
+                f"{got['early']:.2f} | {got['ratio']:.2f} | "
+                f"{got['over'] * 100:.0f} % | {got['locality']:.2f} | {got['moves']:.0f} | "
+                f"{got['rest']:.0f} |"
             )
         # Less than a tick of the clock is not a figure.
         ratio = f"{ours['cpu_ms'] / theirs['cpu_ms']:.2f}" if theirs["cpu_ms"] >= 0.5 else "-"
@@ -296,10 +325,17 @@ def main() -> None:
     """`kernel …` plays the kernel; else the whole table."""
     if sys.argv[1:2] == ["kernel"]:
         folder, spec, interval, log, cycles, *light = sys.argv[2:]
-        Kernel(Path(folder), spec, float(interval), float(interval), bool(light)).run(Path(log), int(cycles))
+        Kernel(Path(folder), spec, float(interval), float(interval), bool(light)).run(
+            Path(log), int(cycles)
+        )
         return
-    version = subprocess.run(["irqbalance", "--version"], capture_output=True, text=True, check=False)
-    print(f"irqbal {__version__}, {(version.stdout + version.stderr).strip()}, Linux {platform.release()}, {os.cpu_count()} CPUs")
+    version = subprocess.run(
+        ["irqbalance", "--version"], capture_output=True, text=True, check=False
+    )
+    print(
+        f"irqbal {__version__}, {(version.stdout + version.stderr).strip()}, Linux "
+        f"{platform.release()}, {os.cpu_count()} CPUs"
+    )
     for traffic in sys.argv[1:] or ("skewed", "steady", "hopping"):
         print(f"\n{traffic}:")
         for row in table(traffic):

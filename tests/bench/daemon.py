@@ -1,7 +1,8 @@
-"""What the whole daemon costs, API, history and metrics included: memory, time to the first write, and a day at rest.
+"""What the whole daemon costs, API, history and metrics included: memory, time to the first write,
+and a day at rest.
 
-`make bench` prints it. irqbalance runs beside it on the same tree, in a mount namespace of its own; a second irqbal ships its history to
-a MongoDB of its own.
+`make bench` prints it. irqbalance runs beside it on the same tree, in a mount namespace of its own;
+a second irqbal ships its history to a MongoDB of its own.
 """
 
 from __future__ import annotations
@@ -23,20 +24,38 @@ from mongod import plain
 from served import UnixConnection
 from wheels import _pack, needed, wheelhouse
 
-HOSTS = {"64 CPUs": "2x16x2,nodes=2,nic=63x2,nvme=64x3", "512 CPUs": "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1"}
+HOSTS = {
+    "64 CPUs": "2x16x2,nodes=2,nic=63x2,nvme=64x3",
+    "512 CPUs": "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1",
+}
 BEAT = 10
 """Seconds a cycle."""
 SETTLING, RESTING = 300, 120
-"""Seconds before, and while, the cost at rest is measured: at rest nothing changes, and every interrupt comes as before."""
+"""Seconds before, and while, the cost at rest is measured: at rest nothing changes, and every
+interrupt comes as before.
+"""
 
 
 def installed(folder: Path) -> Path:
-    """The command in an environment with nothing but irqbal and what it needs: what tests need would be imported along by some of it."""
+    """The command in an environment with nothing but irqbal and what it needs: what tests need
+    would be imported along by some of it.
+    """
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     wheels = wheelhouse(folder / "wheels")
     for name in needed(("pymongo",)):
         _pack(importlib.metadata.distribution(name), wheels)
-    subprocess.run([folder / "venv/bin/pip", "install", "--quiet", "--no-index", "--find-links", wheels, "irqbal[mongodb]"], check=True)
+    subprocess.run(
+        [
+            folder / "venv/bin/pip",
+            "install",
+            "--quiet",
+            "--no-index",
+            "--find-links",
+            wheels,
+            "irqbal[mongodb]",
+        ],
+        check=True,
+    )
     return folder / "venv/bin/irqbal"
 
 
@@ -55,24 +74,49 @@ def spent(pids: list[int]) -> tuple[float, int]:
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").iterdir():
             seconds += int((task / "schedstat").read_text().split()[0]) / 1e9
-            switches += sum(int(line.split()[1]) for line in (task / "status").read_text().splitlines() if "ctxt_switches" in line)
+            switches += sum(
+                int(line.split()[1])
+                for line in (task / "status").read_text().splitlines()
+                if "ctxt_switches" in line
+            )
     return seconds, switches
 
 
 def memory(pid: int) -> tuple[float, float]:
     """(resident, of it private) in MB."""
-    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    lines = dict(
+        line.split(":", 1)
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    )
     kilobytes = {key: int(value.split()[0]) for key, value in lines.items()}
     return kilobytes["Rss"] / 1000, (kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]) / 1000
 
 
 class Moving:
-    """The made-up kernel of one tree: counters go on at a constant rate. irqbalance needs /proc/interrupts, which takes time to write."""
+    """The made-up kernel of one tree: counters go on at a constant rate. irqbalance needs
+    /proc/interrupts, which takes time to write.
+    """
 
     def __init__(self, base: Path, spec: str, whole: bool) -> None:
-        words = ["kernel", str(base / "tree"), spec, "2" if whole else "0.5", str(base / "truth"), "1000000"]
+        words = [
+            "kernel",
+            str(base / "tree"),
+            spec,
+            "2" if whole else "0.5",
+            str(base / "truth"),
+            "1000000",
+        ]
         words += [] if whole else ["light"]
-        self.process = subprocess.Popen(["chrt", "--idle", "0", sys.executable, str(Path(__file__).with_name("balance.py")), *words])
+        self.process = subprocess.Popen(
+            [
+                "chrt",
+                "--idle",
+                "0",
+                sys.executable,
+                str(Path(__file__).with_name("balance.py")),
+                *words,
+            ]
+        )
         wait((base / "truth").exists)
 
     def end(self) -> None:
@@ -87,9 +131,16 @@ def start(name: str, base: Path, command: Path, url: str) -> subprocess.Popen[by
         return irqbalance(base / "tree", BEAT)
     config = base / "c.yaml"
     ship = f"history: {{mongodb: {{url: '{url}', database: irqbal}}}}\n" if url else ""
-    config.write_text(f"interval: {BEAT}s\nstate_dir: {base}/state\napi: {{listen: ['unix:{base}/socket']}}\n{ship}")
+    config.write_text(
+        f"interval: {BEAT}s\nstate_dir: {base}/state\napi: {{listen: "
+        f"['unix:{base}/socket']}}\n{ship}"
+    )
     with (base / "irqbal.log").open("wb") as out:
-        return subprocess.Popen([command, "daemon", "-c", str(config), "--root", str(base / "tree")], stdout=out, stderr=out)
+        return subprocess.Popen(
+            [command, "daemon", "-c", str(config), "--root", str(base / "tree")],
+            stdout=out,
+            stderr=out,
+        )
 
 
 def scrape(path: Path) -> None:
@@ -127,7 +178,10 @@ def row(name: str, spec: str, command: Path, base: Path, url: str) -> None:
     begun = time.monotonic()
     process = start(name, base, command, url)
     try:
-        while not (first := any(path.read_bytes() != text for path, text in old.items())) and time.monotonic() < begun + 40:
+        while (
+            not (first := any(path.read_bytes() != text for path, text in old.items()))
+            and time.monotonic() < begun + 40
+        ):
             time.sleep(0.002)
         written = f"{time.monotonic() - begun:.2f}" if first else "none in 40 s"
         if name != "irqbalance":
@@ -135,7 +189,11 @@ def row(name: str, spec: str, command: Path, base: Path, url: str) -> None:
         time.sleep(SETTLING)
         if process.poll() is not None:
             said = "".join(path.read_text(errors="replace")[-300:] for path in base.glob("*log"))
-            print(f"| {name} | ended by itself with status {process.returncode}: {said.strip()} | {written} | | | |", flush=True)
+            print(
+                f"| {name} | ended by itself with status {process.returncode}: {said.strip()} | "
+                f"{written} | | | |",
+                flush=True,
+            )
             return
         pids = tree_of(process.pid)
         before = spent(pids)
@@ -144,7 +202,11 @@ def row(name: str, spec: str, command: Path, base: Path, url: str) -> None:
         resident = " + ".join(f"{whole:.1f} ({own:.1f})" for whole, own in map(memory, pids))
         day = 86400 / RESTING
         seconds, switches = (after[0] - before[0]) * day, (after[1] - before[1]) * day
-        print(f"| {name} | {resident} | {written} | {seconds:.0f} | {switches / 1000:.0f} | {os.getloadavg()[0]:.1f} |", flush=True)
+        print(
+            f"| {name} | {resident} | {written} | {seconds:.0f} | {switches / 1000:.0f} | "
+            f"{os.getloadavg()[0]:.1f} |",
+            flush=True,
+        )
     finally:
         process.terminate()
         process.wait()
@@ -159,7 +221,10 @@ def main() -> None:
             spec = f"{shape},traffic=skewed,seed=3"
             irqs = len(SimulatedHost(parse_spec(spec)).state.lines)
             print(f"\n{name} × {irqs} IRQs, a cycle in {BEAT} s")
-            print("| | resident MB (private) | start to first write, s | a day: CPU s | thousand context switches | load here |")
+            print(
+                "| | resident MB (private) | start to first write, s | a day: CPU s | thousand "
+                "context switches | load here |"
+            )
             print("| --- | --- | --- | --- | --- | --- |", flush=True)
             for who in sys.argv[1:] or ("irqbalance", "irqbal", "irqbal, MongoDB"):
                 measure(who, spec, command)

@@ -1,4 +1,6 @@
-"""What a history costs: bytes a day, CPU a sample, a chart of a day. `make bench` prints it; nothing is asserted here."""
+"""What a history costs: bytes a day, CPU a sample, a chart of a day. `make bench` prints it;
+nothing is asserted here.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +21,32 @@ T0 = 1_800_000_000.0
 
 
 def host(irqs: int, cpus: int, seed: int = 1) -> tuple[list[Series], list[int]]:
-    """Series with their typical count: each IRQ on one CPU, one in ten on two; the named rows by CPU."""
+    """Series with their typical count: each IRQ on one CPU, one in ten on two; the named rows by
+    CPU.
+    """
     source = random.Random(seed)
     cells, levels = [], []
     for number in range(irqs):
         for _ in range(2 if source.random() < 0.1 else 1):
-            cells.append(Series("irq", f"0000:{number >> 8:02x}:00.0/{number & 255}/eth-TxRx-{number}", source.randrange(cpus)))
+            cells.append(
+                Series(
+                    "irq",
+                    f"0000:{number >> 8:02x}:00.0/{number & 255}/eth-TxRx-{number}",
+                    source.randrange(cpus),
+                )
+            )
             levels.append(int(source.lognormvariate(6, 2)))
     rows: list[tuple[Kind, str, int]] = [
-        ("row", "LOC", 2500), ("row", "RES", 200), ("row", "CAL", 100), ("softirq", "TIMER", 900), ("softirq", "NET_RX", 400),
-        ("softirq", "SCHED", 700), ("softirq", "RCU", 500), ("softnet", "processed", 500), ("time", "softirq", 30_000),
-    ]  # fmt: skip
+        ("row", "LOC", 2500),
+        ("row", "RES", 200),
+        ("row", "CAL", 100),
+        ("softirq", "TIMER", 900),
+        ("softirq", "NET_RX", 400),
+        ("softirq", "SCHED", 700),
+        ("softirq", "RCU", 500),
+        ("softnet", "processed", 500),
+        ("time", "softirq", 30_000),
+    ]
     for kind, name, level in rows:
         cells += [Series(kind, name, cpu) for cpu in range(cpus)]
         levels += [level] * cpus
@@ -37,7 +54,9 @@ def host(irqs: int, cpus: int, seed: int = 1) -> tuple[list[Series], list[int]]:
 
 
 def measure(irqs: int, cpus: int, rows: bool = True) -> tuple[float, float, float, float, int]:
-    """(MB a day, ms of CPU a sample, s for a day of all CPUs, s for a day of one IRQ, values a sample)."""
+    """(MB a day, ms of CPU a sample, s for a day of all CPUs, s for a day of one IRQ, values a
+    sample).
+    """
     cells, levels = host(irqs, cpus)
     if not rows:
         count = sum(cell.kind == "irq" for cell in cells)
@@ -51,7 +70,8 @@ def measure(irqs: int, cpus: int, rows: bool = True) -> tuple[float, float, floa
         for number in range(1, SAMPLES + 1):
             shift = source.randrange(len(noise))
             values = {
-                cell: int(level * noise[(at + shift) % len(noise)]) for at, (cell, level) in enumerate(zip(cells, levels, strict=True))
+                cell: int(level * noise[(at + shift) % len(noise)])
+                for at, (cell, level) in enumerate(zip(cells, levels, strict=True))
             }
             made = Sample(number, "boot", T0 + number * 10, 10.0, values)
             started = time.process_time()
@@ -74,13 +94,28 @@ def measure(irqs: int, cpus: int, rows: bool = True) -> tuple[float, float, floa
 
 def main() -> None:
     """Print a line a host."""
-    print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.machine()}; {SAMPLES} samples (a day at 10 s)")
-    print("| IRQs × CPUs | values a sample | MB a day | CPU ms a sample | s, a day of all CPUs | s, a day of one IRQ |")
+    print(
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
+        f"{platform.machine()}; {SAMPLES} samples (a day at 10 s)"
+    )
+    print(
+        "| IRQs × CPUs | values a sample | MB a day | CPU ms a sample | s, a day of all CPUs | s, "
+        "a day of one IRQ |"
+    )
     print("| --- | --- | --- | --- | --- | --- |")
-    for irqs, cpus, rows in ((300, 64, True), (2000, 256, True), (300, 64, False), (2000, 256, False)):
+    for irqs, cpus, rows in (
+        (300, 64, True),
+        (2000, 256, True),
+        (300, 64, False),
+        (2000, 256, False),
+    ):
         size, each, all_cpus, one_irq, count = measure(irqs, cpus, rows)
         what = "" if rows else ", IRQs alone"
-        print(f"| {irqs} × {cpus}{what} | {count} | {size:.1f} | {each:.2f} | {all_cpus:.3f} | {one_irq:.3f} |", flush=True)
+        print(
+            f"| {irqs} × {cpus}{what} | {count} | {size:.1f} | {each:.2f} | {all_cpus:.3f} | "
+            f"{one_irq:.3f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

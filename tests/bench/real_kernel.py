@@ -1,7 +1,9 @@
-"""irqbal beside irqbalance on one real kernel of 64 CPUs and some 550 IRQs, under iperf3 with 8 streams: `make bench-vm` prints the table.
+"""irqbal beside irqbalance on one real kernel of 64 CPUs and some 550 IRQs, under iperf3 with 8
+streams: `make bench-vm` prints the table.
 
-QEMU emulates, so everything takes many times as long as on hardware, for both alike: what counts is the ratio. CPU is user and system
-time of all of a balancer's processes, from /proc/PID/stat, over the same number of cycles; what the kernel does to answer is part of it.
+QEMU emulates, so everything takes many times as long as on hardware, for both alike: what counts is
+the ratio. CPU is user and system time of all of a balancer's processes, from /proc/PID/stat, over
+the same number of cycles; what the kernel does to answer is part of it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ LEARNING, STEADY = 16, 6
 TICK = os.sysconf("SC_CLK_TCK")
 STEADILY = 60 + 2 * BEAT * (LEARNING + STEADY) * 3
 
-CONFIG = f"interval: {BEAT}s\nstate_dir: /run/bench\nhistory: {{every: 60s}}\napi: {{listen: ['unix:/run/bench.sock']}}\n"
+CONFIG = (
+    f"interval: {BEAT}s\nstate_dir: /run/bench\nhistory: {{every: 60s}}\napi: {{listen: "
+    f"['unix:/run/bench.sock']}}\n"
+)
 
 SPENT = r"""
 import json, os, sys
@@ -52,7 +57,7 @@ for number in os.listdir("/proc/irq"):
     try: masks[number] = open(f"/proc/irq/{number}/smp_affinity").read().strip()
     except OSError: pass
 print(json.dumps([ticks, switches, memory, times, masks]))
-"""
+"""  # noqa: E501
 
 
 class Seen:
@@ -72,13 +77,19 @@ def run(vm: Vm, name: str, command: str, ready: str) -> dict[str, float]:
     time.sleep(BEAT * STEADY)
     after = Seen(vm, pid)
     ended = f"grep -q . /proc/{pid}/cmdline 2>/dev/null || exit 0"
-    vm.run(f"kill {pid}; for i in $(seq 300); do {ended}; sleep 0.2; done; exit 1", timeout=90).check()
+    vm.run(
+        f"kill {pid}; for i in $(seq 300); do {ended}; sleep 0.2; done; exit 1", timeout=90
+    ).check()
     spent = [after.times[cpu] - before.times[cpu] for cpu in after.times]
     return {
         "ms": (after.ticks - before.ticks) / TICK / STEADY * 1000,
         "switches": (after.switches - before.switches) / STEADY,
         "mb": after.memory / 1e6,
-        "moves": sum(after.masks[number] != mask for number, mask in before.masks.items() if number in after.masks),
+        "moves": sum(
+            after.masks[number] != mask
+            for number, mask in before.masks.items()
+            if number in after.masks
+        ),
         "busiest": max(spent) / max(1, sum(spent)) * 100,
     }
 
@@ -90,22 +101,41 @@ def main() -> None:
         extra += ["-blockdev", f"driver=null-co,node-name=b{drive},size=67108864,read-zeroes=on"]
         extra += ["-device", f"nvme,serial=y{drive},drive=b{drive},bus=pcie.0"]
     with Vm(prepare(), cpus=CPUS, queues=8, extra=extra, boot_timeout=900) as vm:
-        irqs = len(re.findall(r"^ *\d+:", vm.run("cat /proc/interrupts", timeout=120).check().stdout, re.MULTILINE))
+        irqs = len(
+            re.findall(
+                r"^ *\d+:", vm.run("cat /proc/interrupts", timeout=120).check().stdout, re.MULTILINE
+            )
+        )
         other = vm.run("irqbalance --version").stdout.strip()
-        print(f"A guest of {CPUS} CPUs and {irqs} IRQs, booted in {vm.boot_seconds:.0f} s; irqbal {__version__}, {other}; ", end="")
+        print(
+            f"A guest of {CPUS} CPUs and {irqs} IRQs, booted in {vm.boot_seconds:.0f} s; irqbal "
+            f"{__version__}, {other}; ",
+            end="",
+        )
         print(f"{os.cpu_count()} CPUs here, load {os.getloadavg()[0]:.1f}", flush=True)
         vm.host_start(["iperf3", "-s", "-p", "5220"])
         time.sleep(1)
-        vm.run(f"iperf3 -c {HOST_ADDRESS} -p 5220 -P 8 -t {STEADILY} > /run/iperf 2>&1 & true").check()
-        one = run(vm, "irqbalance", f"irqbalance --foreground --interval={BEAT}", "pidof irqbalance")
+        vm.run(
+            f"iperf3 -c {HOST_ADDRESS} -p 5220 -P 8 -t {STEADILY} > /run/iperf 2>&1 & true"
+        ).check()
+        one = run(
+            vm, "irqbalance", f"irqbalance --foreground --interval={BEAT}", "pidof irqbalance"
+        )
         vm.run(f"cat > /run/bench.yaml <<'E'\n{CONFIG}E\n").check()
-        two = run(vm, "irqbal", f"{IRQBAL} daemon -c /run/bench.yaml", "grep -q ready: /run/irqbal.log")
-        assert vm.run("pidof iperf3; true").stdout.strip(), "the traffic ended before the measurement did"
+        two = run(
+            vm, "irqbal", f"{IRQBAL} daemon -c /run/bench.yaml", "grep -q ready: /run/irqbal.log"
+        )
+        assert vm.run("pidof iperf3; true").stdout.strip(), (
+            "the traffic ended before the measurement did"
+        )
         print("| | irqbalance | irqbal | ratio |\n| --- | --- | --- | --- |")
         for key, text in (
-            ("ms", "CPU a cycle, ms (user + system)"), ("switches", "context switches a cycle"), ("mb", "resident, MB, all processes"),
-            ("moves", f"masks that differ after {STEADY} steady cycles"), ("busiest", "busiest CPU's share of all interrupt time, %"),
-        ):  # fmt: skip
+            ("ms", "CPU a cycle, ms (user + system)"),
+            ("switches", "context switches a cycle"),
+            ("mb", "resident, MB, all processes"),
+            ("moves", f"masks that differ after {STEADY} steady cycles"),
+            ("busiest", "busiest CPU's share of all interrupt time, %"),
+        ):
             ratio = f"{two[key] / one[key]:.2f}" if one[key] else ""
             print(f"| {text} | {one[key]:.1f} | {two[key]:.1f} | {ratio} |", flush=True)
 

@@ -1,6 +1,8 @@
-"""The Ansible role: its linter's judgement, and its work on a bare Debian, with systemd running and without.
+"""The Ansible role: its linter's judgement, and its work on a bare Debian, with systemd running and
+without.
 
-Ansible is in an environment of its own on that Debian, and works on it as `localhost`: nothing of this machine is changed.
+Ansible is in an environment of its own on that Debian, and works on it as `localhost`: nothing of
+this machine is changed.
 """
 
 from __future__ import annotations
@@ -18,24 +20,39 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 SOURCE = "/srv/irqbal"
 ROLE = f"cd {SOURCE}/contrib/ansible; PATH=/srv/ansible/bin:$PATH;"
 CONFIG = {"dry_run": True, "interval": "1s", "api": {"listen": ["unix:/run/irqbal/dry-run.sock"]}}
-"""No mask of this machine is moved, and no port is taken; the standard socket is for daemons that balance."""
+"""No mask of this machine is moved, and no port is taken; the standard socket is for daemons that
+balance.
+"""
 
 
 @pytest.fixture(scope="module")
 def controlled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bare]:
     """With systemd installed, the source, and Ansible. Each test leaves it as it was."""
     with bare_debian(tmp_path_factory) as bare:
-        bare.install("python3", "python3-venv", "ca-certificates", "systemd", "systemd-sysv", "dbus", "procps")
+        bare.install(
+            "python3",
+            "python3-venv",
+            "ca-certificates",
+            "systemd",
+            "systemd-sysv",
+            "dbus",
+            "procps",
+        )
         bare.copy_source(SOURCE)
         pip = "/srv/ansible/bin/pip install --quiet ansible-core ansible-lint"
-        bare.run(f"python3 -m venv /srv/ansible; for try in 1 2 3; do {pip} && exit 0; sleep 5; done; exit 1")
+        bare.run(
+            f"python3 -m venv /srv/ansible; for try in 1 2 3; do {pip} && exit 0; sleep 5; done; "
+            "exit 1"
+        )
         yield bare
 
 
 def play(bare: Bare, check: int = 0, **variables: object) -> tuple[int, str]:
     """Apply the role; how many tasks changed something, and all that was said."""
     words = f"ansible-playbook -i localhost, -c local site.yml -e '{json.dumps(variables)}'"
-    said = bare.run(f"{ROLE} {words}", check=check, ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="0")
+    said = bare.run(
+        f"{ROLE} {words}", check=check, ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="0"
+    )
     found = re.search(r"changed=(\d+)", said)
     assert found is not None, said
     return int(found[1]), said
@@ -48,11 +65,15 @@ def files(bare: Bare) -> set[str]:
 
 
 def test_the_linter_finds_nothing(controlled: Bare) -> None:
-    said = controlled.run(f"{ROLE} ansible-lint --offline --profile production --nocolor --strict", HOME="/tmp")
+    said = controlled.run(
+        f"{ROLE} ansible-lint --offline --profile production --nocolor --strict", HOME="/tmp"
+    )
     assert "0 failure(s), 0 warning(s)" in said
     tasks = controlled.root / f"{SOURCE[1:]}/contrib/ansible/roles/irqbal/tasks"
     (tasks / "wrong.yml").write_text("---\n- command: rm -f /nowhere\n")
-    assert "fqcn" in controlled.run(f"{ROLE} ansible-lint --offline --profile production --nocolor", check=2, HOME="/tmp")
+    assert "fqcn" in controlled.run(
+        f"{ROLE} ansible-lint --offline --profile production --nocolor", check=2, HOME="/tmp"
+    )
     (tasks / "wrong.yml").unlink()
 
 
@@ -62,7 +83,10 @@ def test_with_systemd_it_is_installed_kept_upgraded_and_removed(controlled: Bare
         before = files(bare)
         changed, said = play(bare, irqbal_config=CONFIG)
         assert changed >= 3 and "does not run systemd" not in said
-        assert bare.run("systemctl is-active irqbal; systemctl is-enabled irqbal") == "active\nenabled\n"
+        assert (
+            bare.run("systemctl is-active irqbal; systemctl is-enabled irqbal")
+            == "active\nenabled\n"
+        )
         status = bare.run("/usr/local/bin/irqbal-client unix:/run/irqbal/dry-run.sock - status")
         assert "dry run" in status
         pid = bare.run("systemctl show -P MainPID irqbal")
@@ -76,14 +100,23 @@ def test_with_systemd_it_is_installed_kept_upgraded_and_removed(controlled: Bare
         assert play(bare, irqbal_config=CONFIG)[0] == 1
         changed, _ = play(bare, irqbal_config={**CONFIG, "interval": "7s"})
         assert changed == 2, "the file, and the restart"
-        assert "7s" in bare.run("/usr/local/bin/irqbal-client unix:/run/irqbal/dry-run.sock - -o json status")
+        assert "7s" in bare.run(
+            "/usr/local/bin/irqbal-client unix:/run/irqbal/dry-run.sock - -o json status"
+        )
 
         # Other hosts are let through, and no more; what a person wrote stays.
         drop_in = "/etc/systemd/system/irqbal.service.d/network.conf"
-        assert play(bare, irqbal_config={**CONFIG, "interval": "7s"}, irqbal_networks=["192.0.2.0/24"])[0] >= 2
+        assert (
+            play(
+                bare, irqbal_config={**CONFIG, "interval": "7s"}, irqbal_networks=["192.0.2.0/24"]
+            )[0]
+            >= 2
+        )
         assert "192.0.2.0/24" in bare.run("systemctl show -P IPAddressAllow irqbal")
         assert play(bare, irqbal_config={**CONFIG, "interval": "7s"})[0] == 2
-        assert "192.0.2.0/24" not in bare.run(f"test ! -e {drop_in}; systemctl show -P IPAddressAllow irqbal")
+        assert "192.0.2.0/24" not in bare.run(
+            f"test ! -e {drop_in}; systemctl show -P IPAddressAllow irqbal"
+        )
         bare.run(f"printf '[Service]\\nIPAddressAllow=192.0.2.1\\n' > {drop_in}")
         assert play(bare, irqbal_config={**CONFIG, "interval": "7s"})[0] == 0
         bare.run(f"rm {drop_in}")
@@ -96,13 +129,20 @@ def test_with_systemd_it_is_installed_kept_upgraded_and_removed(controlled: Bare
         text = (bare.root / f"{SOURCE[1:]}/irqbal/__init__.py").read_text()
         (bare.root / f"{SOURCE[1:]}/irqbal/__init__.py").write_text(f"{text}\nNEWER = 1\n")
         assert play(bare)[0] >= 1
-        bare.run("cd /; /opt/irqbal/bin/python -c 'import irqbal; irqbal.NEWER'; systemctl is-active irqbal")
+        bare.run(
+            "cd /; /opt/irqbal/bin/python -c 'import irqbal; irqbal.NEWER'; systemctl is-active "
+            "irqbal"
+        )
         assert play(bare)[0] == 0
 
         assert play(bare, irqbal_state="absent", irqbal_purge=True)[0] >= 2
         assert bare.run("systemctl is-active irqbal", check=None).strip() == "inactive"
         assert play(bare, irqbal_state="absent", irqbal_purge=True)[0] == 0
-        left = {name for name in files(bare) ^ before if not re.search(r"irqbal\.yaml\.\d+\..*~$|/(passwd|group|g?shadow)-?$", name)}
+        left = {
+            name
+            for name in files(bare) ^ before
+            if not re.search(r"irqbal\.yaml\.\d+\..*~$|/(passwd|group|g?shadow)-?$", name)
+        }
         # systemd's own folder for such files, which a small Debian lacks until somebody needs it.
         assert left <= {"/etc/sysusers.d"}
 
@@ -112,7 +152,9 @@ def test_without_systemd_all_but_the_service_is_done_and_that_is_said(controlled
     before = files(bare)
     changed, said = play(bare, irqbal_config=CONFIG)
     assert changed >= 2 and "This host does not run systemd" in said
-    assert "dry_run: true" in bare.run("/opt/irqbal/bin/irqbal check -c /etc/irqbal.yaml; cat /etc/irqbal.yaml")
+    assert "dry_run: true" in bare.run(
+        "/opt/irqbal/bin/irqbal check -c /etc/irqbal.yaml; cat /etc/irqbal.yaml"
+    )
     # What the message says does what it says.
     found = re.search(r"`(/opt/irqbal/bin/irqbal daemon -c /etc/irqbal.yaml)`", said)
     assert found is not None
@@ -120,5 +162,7 @@ def test_without_systemd_all_but_the_service_is_done_and_that_is_said(controlled
     assert play(bare, irqbal_config=CONFIG)[0] == 0
     assert play(bare, irqbal_state="absent", irqbal_purge=True)[0] >= 2
     assert play(bare, irqbal_state="absent", irqbal_purge=True)[0] == 0
-    left = {name for name in files(bare) ^ before if not re.search(r"irqbal\.yaml\.\d+\..*~$", name)}
+    left = {
+        name for name in files(bare) ^ before if not re.search(r"irqbal\.yaml\.\d+\..*~$", name)
+    }
     assert not left

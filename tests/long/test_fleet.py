@@ -1,7 +1,8 @@
-"""A central server over a replica set of three with 1,000 made-up hosts and a day of samples: how long the fleet and a chart take, also
-while no primary is there. The numbers are printed.
+"""A central server over a replica set of three with 1,000 made-up hosts and a day of samples: how
+long the fleet and a chart take, also while no primary is there. The numbers are printed.
 
-    IRQBAL_FLEET_HOSTS=100 IRQBAL_FLEET_EVERY=300 pytest -m long tests/long/test_fleet.py    # fewer hosts, a sample in five minutes
+    IRQBAL_FLEET_HOSTS=100 IRQBAL_FLEET_EVERY=300 pytest -m long tests/long/test_fleet.py    # fewer
+    hosts, a sample in five minutes
 """
 
 from __future__ import annotations
@@ -36,7 +37,13 @@ BIG = Made("big", cpus=64, queues=48, remote=True)
 def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
     with replica_set(tmp_path_factory.mktemp("fleet")) as found:
         hosts = [
-            Made(f"db{number:04}", remote=number % 50 == 0, isolated=number % 70 == 0, drifted=number % 9, old=number % 200 == 199)
+            Made(
+                f"db{number:04}",
+                remote=number % 50 == 0,
+                isolated=number % 70 == 0,
+                drifted=number % 9,
+                old=number % 200 == 199,
+            )
             for number in range(1, COUNT)
         ]
         began = time.monotonic()
@@ -64,7 +71,17 @@ def base(group: ReplicaSet, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     config.write_text(f"state_dir: {folder / 'state'}\n")
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [machine.IRQBAL, "serve", "-c", str(config), "--store", group.url, "127.0.0.1", str(port)], stderr=out
+            [
+                machine.IRQBAL,
+                "serve",
+                "-c",
+                str(config),
+                "--store",
+                group.url,
+                "127.0.0.1",
+                str(port),
+            ],
+            stderr=out,
         )
     try:
         machine.wait_for(lambda: f"serving {COUNT} hosts" in log.read_text(), 30, log)
@@ -82,7 +99,9 @@ def took(base: str, path: str) -> float:
 
 
 def dashboard(base: str) -> tuple[float, float]:
-    """Seconds until a fresh browser's page shows the fleet, and until it then shows a host's 24 h."""
+    """Seconds until a fresh browser's page shows the fleet, and until it then shows a host's 24
+    h.
+    """
     with browser() as chromium, watched(chromium, Site(base, Path("/"))) as shown:
         page = shown.page
         page.goto(f"{base}/api/v1/openapi.json")
@@ -102,7 +121,9 @@ def best(base: str) -> tuple[float, float]:
 
 
 def measured(base: str, seconds: float) -> tuple[list[float], list[float]]:
-    """(fleet, charts): what requests took within this time, one after the other; each chart is of another host."""
+    """(fleet, charts): what requests took within this time, one after the other; each chart is of
+    another host.
+    """
     fleet, charts, number = [], [], 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -115,12 +136,15 @@ def measured(base: str, seconds: float) -> tuple[list[float], list[float]]:
 
 def told(what: str, fleet: list[float], charts: list[float]) -> str:
     return (
-        f"{what}: GET /hosts {statistics.median(fleet):.3f} s (most {max(fleet):.3f}, {len(fleet)} times), 24 h of a host "
+        f"{what}: GET /hosts {statistics.median(fleet):.3f} s (most {max(fleet):.3f}, {len(fleet)} "
+        "times), 24 h of a host "
         f"{statistics.median(charts):.3f} s (most {max(charts):.3f})"
     )
 
 
-def test_fleet_and_charts_are_quick_also_without_a_primary(group: ReplicaSet, base: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fleet_and_charts_are_quick_also_without_a_primary(
+    group: ReplicaSet, base: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     fleet, charts = measured(base, 10)
     big = [took(base, "/hosts/big/cpus/history?start=24h") for _ in range(5)]
     one = [took(base, "/hosts/big/devices/eth0/history?start=24h&by=irq") for _ in range(3)]
@@ -128,14 +152,31 @@ def test_fleet_and_charts_are_quick_also_without_a_primary(group: ReplicaSet, ba
     pages = best(base)
     with capsys.disabled():
         print(f"\n{told('all members', fleet, charts)}")
-        print(f"64 CPUs, 48 queues: 24 h by CPU {max(big):.3f} s, of its NIC by IRQ {max(one):.3f} s; findings {max(findings):.3f} s")
-        print(f"dashboard, best of three: fleet after {pages[0]:.2f} s, a host's 24 h after {pages[1]:.2f} s")
-    assert max(fleet) < FLEET_SECONDS and statistics.median(charts) < CHART_SECONDS and max(big) < CHART_SECONDS
+        print(
+            f"64 CPUs, 48 queues: 24 h by CPU {max(big):.3f} s, of its NIC by IRQ {max(one):.3f} "
+            f"s; findings {max(findings):.3f} s"
+        )
+        print(
+            f"dashboard, best of three: fleet after {pages[0]:.2f} s, a host's 24 h after "
+            f"{pages[1]:.2f} s"
+        )
+    assert (
+        max(fleet) < FLEET_SECONDS
+        and statistics.median(charts) < CHART_SECONDS
+        and max(big) < CHART_SECONDS
+    )
     assert pages[0] < FLEET_SECONDS
     primary = group.primary()
     primary.kill()
     fleet, charts = measured(base, 10)
     fresh = best(base)
     with capsys.disabled():
-        print(f"{told('primary killed', fleet, charts)}; dashboard: fleet after {fresh[0]:.2f} s, a host's 24 h after {fresh[1]:.2f} s")
-    assert max(fleet) < FLEET_SECONDS and statistics.median(charts) < CHART_SECONDS and fresh[0] < FLEET_SECONDS
+        print(
+            f"{told('primary killed', fleet, charts)}; dashboard: fleet after {fresh[0]:.2f} s, a "
+            f"host's 24 h after {fresh[1]:.2f} s"
+        )
+    assert (
+        max(fleet) < FLEET_SECONDS
+        and statistics.median(charts) < CHART_SECONDS
+        and fresh[0] < FLEET_SECONDS
+    )

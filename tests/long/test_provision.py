@@ -1,5 +1,6 @@
-"""`etc/provision.sh` on a bare Debian that systemd runs, as in the machine that the Vagrantfile describes; MongoDB's packages are not
-Debian's, and are left out."""
+"""`etc/provision.sh` on a bare Debian that systemd runs, as in the machine that the Vagrantfile
+describes; MongoDB's packages are not Debian's, and are left out.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +38,16 @@ def test_a_machine_is_provisioned_twice_and_cleared(bare: Bare) -> None:
             bare.run(f"sh {SOURCE}/etc/provision.sh {SOURCE}")
             assert bare.run("cat /etc/irqbal.yaml") == config
             time.sleep(3)
-            assert bare.run("systemctl is-active irqbal; systemctl show -P NRestarts irqbal") == "active\n0\n"
+            assert (
+                bare.run("systemctl is-active irqbal; systemctl show -P NRestarts irqbal")
+                == "active\n0\n"
+            )
             assert not bare.run("journalctl -u irqbal -p err -q --no-pager -o cat")
 
             bare.run(f"sh {SOURCE}/etc/setup_service.sh --remove --purge")
             assert machine.masks() == before
-            assert not bare.run("ls -d /opt/irqbal /etc/irqbal.yaml /var/lib/irqbal 2>/dev/null || true")
+            assert not bare.run(
+                "ls -d /opt/irqbal /etc/irqbal.yaml /var/lib/irqbal 2>/dev/null || true"
+            )
     finally:
         machine.put_back(before)

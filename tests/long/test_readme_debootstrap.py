@@ -1,4 +1,6 @@
-"""The README followed word by word on a bare Debian 12: what it says is missing is all that is missing."""
+"""The README followed word by word on a bare Debian 12: what it says is missing is all that is
+missing.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,17 @@ README = (TOP / "README.md").read_text()
 SOURCE = "/home/person/irqbal"
 AS_PERSON = "exec setpriv --reuid person --regid person --clear-groups env HOME=/home/person"
 TRIED = (
-    "test_cpuset.py", "test_metrics.py", "test_machine.py", "test_service.py and (scripts or alerts or systemd)",
-    "test_dashboard.py and (shows or page)", "test_lab.py",
-)  # fmt: skip
-"""Of `make test`: enough to see that pytest and its plugins, the tools besides Python, this machine's IRQs, a browser and
-the kernel under QEMU are all there. The whole takes a quarter of an hour, and is the same."""
+    "test_cpuset.py",
+    "test_metrics.py",
+    "test_machine.py",
+    "test_service.py and (scripts or alerts or systemd)",
+    "test_dashboard.py and (shows or page)",
+    "test_lab.py",
+)
+"""Of `make test`: enough to see that pytest and its plugins, the tools besides Python, this
+machine's IRQs, a browser and the kernel under QEMU are all there. The whole takes a quarter of an
+hour, and is the same.
+"""
 
 
 def commands() -> list[str]:
@@ -45,9 +53,17 @@ def lacking() -> str:
 def run_for_a_while(bare: Bare, script: str, log: Path) -> str:
     """Start it, wait until it is ready, end it as Ctrl-C does, and return what it wrote."""
     with log.open("wb") as out:
-        process = subprocess.Popen(bare.words(script), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+        process = subprocess.Popen(
+            bare.words(script),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
     try:
-        machine.wait_for(lambda: "ready:" in log.read_text() or process.poll() is not None, 600, log)
+        machine.wait_for(
+            lambda: "ready:" in log.read_text() or process.poll() is not None, 600, log
+        )
         with urllib.request.urlopen("http://127.0.0.1:8080/readyz", timeout=10) as answer:
             assert answer.status == 200
         # A cycle each ten seconds: one more than the first.

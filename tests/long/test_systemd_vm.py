@@ -1,4 +1,5 @@
-"""The service under a real systemd, on a real kernel: installed by the script, killed, hung, reloaded, stopped, and taken away again.
+"""The service under a real systemd, on a real kernel: installed by the script, killed, hung,
+reloaded, stopped, and taken away again.
 
 The tests are one machine's life, in this order.
 """
@@ -25,10 +26,14 @@ TOP = Path(__file__).parent.parent.parent
 CLIENT = "/opt/irqbal/bin/irqbal-client unix:/run/irqbal/irqbal.sock -"
 DROP_IN = "/run/systemd/system/irqbal.service.d/test.conf"
 OURS = ("etc/irqbal.yaml", "var/lib/irqbal/")
-"""What differs in the root after the tests: the configuration, which they edit, and the state folder."""
+"""What differs in the root after the tests: the configuration, which they edit, and the state
+folder.
+"""
 WRITTEN = (
-    r"cd /run/lab/rw/upper && find . \( -type f -o -type l -o -type c \) -printf '%P %T@ %s\n' | sort; cd / && "
-    r"find /run /tmp /dev /opt/irqbal -xdev \( -path /run/lab -o -path /run/systemd -o -path /run/log \) -prune "
+    r"cd /run/lab/rw/upper && find . \( -type f -o -type l -o -type c \) -printf '%P %T@ %s\n' | "
+    r"sort; cd / && "
+    r"find /run /tmp /dev /opt/irqbal -xdev \( -path /run/lab -o -path /run/systemd -o -path "
+    r"/run/log \) -prune "
     r"-o -type f -printf '%p\n' | sort"
 )
 
@@ -58,18 +63,25 @@ class Service:
         return self.install(f"--from {self.script}/wheels/irqbal-*.whl")
 
     def written(self) -> set[str]:
-        """Files of the overlay's upper folder, with time and size, and of the places that are in memory."""
+        """Files of the overlay's upper folder, with time and size, and of the places that are in
+        memory.
+        """
         return set(self.sh(WRITTEN).splitlines())
 
     def show(self, name: str) -> str:
         return self.sh(f"systemctl show irqbal -p {name} --value").strip()
 
     def cursor(self) -> None:
-        self.sh("rm -f /run/lab/cursor; journalctl -u irqbal -q -n 1 --cursor-file=/run/lab/cursor > /dev/null")
+        self.sh(
+            "rm -f /run/lab/cursor; journalctl -u irqbal -q -n 1 --cursor-file=/run/lab/cursor > "
+            "/dev/null"
+        )
 
     def news(self) -> str:
         """What was logged since `cursor`."""
-        return self.sh("cp /run/lab/cursor /run/lab/c; journalctl -u irqbal -q -o cat --cursor-file=/run/lab/c")
+        return self.sh(
+            "cp /run/lab/cursor /run/lab/c; journalctl -u irqbal -q -o cat --cursor-file=/run/lab/c"
+        )
 
     def wait(self, text: str, seconds: float = 300) -> str:
         """Wait until the journal says this."""
@@ -78,7 +90,9 @@ class Service:
     def until(self, condition: Callable[[], bool], seconds: float = 300) -> str:
         end = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < end, self.sh("systemctl status irqbal --no-pager; true") + self.news()
+            assert time.monotonic() < end, (
+                self.sh("systemctl status irqbal --no-pager; true") + self.news()
+            )
             time.sleep(0.5)
         return self.news()
 
@@ -94,9 +108,17 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         wheels._pack(importlib.metadata.distribution(name), built)
     for name in ("etc", "docs"):
         shutil.copytree(TOP / name, folder / name)
-    # The environment is made out here, where Python is not emulated; the script then finds one that is there already.
+    # The environment is made out here, where Python is not emulated; the script then finds one that
+    # is there already.
     env = {**wheels.environment(built), "DESTDIR": str(folder / "made"), "PIP_NO_COMPILE": "0"}
-    made = ["sh", f"{folder}/etc/setup_service.sh", "--python", "/usr/bin/python3", "--from", str(next(built.glob("irqbal-*.whl")))]
+    made = [
+        "sh",
+        f"{folder}/etc/setup_service.sh",
+        "--python",
+        "/usr/bin/python3",
+        "--from",
+        str(next(built.glob("irqbal-*.whl"))),
+    ]
     assert "nothing was started" in wheels.run(made, folder, env)
     with Vm(prepare(), append="lab.init=systemd") as vm:
         assert vm.run("cat /proc/1/comm").stdout.strip() == "systemd"
@@ -104,12 +126,18 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def test_it_is_installed_and_becomes_ready(service: Service) -> None:
-    assert [service.show(name) for name in ("Type", "ActiveState", "NRestarts", "UnitFileState")] == ["notify", "active", "0", "enabled"]
+    assert [
+        service.show(name) for name in ("Type", "ActiveState", "NRestarts", "UnitFileState")
+    ] == ["notify", "active", "0", "enabled"]
     assert service.show("StatusText").startswith("balancing every 10s with isolate_cores")
     # The NIC is on node 1: its IRQs and, which takes CAP_NET_ADMIN, its XPS were set.
     now = state(service.vm)
-    assert [now.queue(index) for index in range(4)] == [(str(cpu), str(cpu)) for cpu in (4, 5, 6, 7)]
-    assert sum(now.xps.values()) == 0xFF and all(now.xps[index] & 0x10 << index for index in range(4)), now.xps
+    assert [now.queue(index) for index in range(4)] == [
+        (str(cpu), str(cpu)) for cpu in (4, 5, 6, 7)
+    ]
+    assert sum(now.xps.values()) == 0xFF and all(
+        now.xps[index] & 0x10 << index for index in range(4)
+    ), now.xps
     assert '"ok":true' in service.sh("curl -sS -m 20 http://127.0.0.1:8080/readyz")
     assert "balancing" in service.sh(f"{CLIENT} status")
 
@@ -125,17 +153,22 @@ cat /proc/$pid/task/*/children | sed 's/^/child /'
 hosts=$(systemctl show "irqbal-policies@*" -p MainPID --value)
 for p in $pid $hosts; do grep -H -e ^CapEff -e ^Uid -e ^NoNewPrivs -e ^Seccomp: /proc/$p/status; done
 nsenter -t $pid -m setpriv --inh-caps=-all --bounding-set=-all --no-new-privs /opt/irqbal/bin/irqbal measure --seconds 0.5
-"""
+"""  # noqa: E501
 
 
 def test_it_reaches_what_it_needs_and_no_more(service: Service) -> None:
     text = service.sh(REACH)
     assert re.findall(r"^writes (\S+)$", text, re.M) == [
-        "/proc/irq/default_smp_affinity", "/sys/class/net/eth0/queues/tx-0/xps_cpus", "/sys/kernel/tracing/tracing_on",
-        "/run/irqbal", "/var/lib/irqbal",
-    ]  # fmt: skip
+        "/proc/irq/default_smp_affinity",
+        "/sys/class/net/eth0/queues/tx-0/xps_cpus",
+        "/sys/kernel/tracing/tracing_on",
+        "/run/irqbal",
+        "/var/lib/irqbal",
+    ]
     assert len(re.findall(r"^no /", text, re.M)) == 6
-    daemon, *hosts = re.findall(r"Uid:\t(\d+)\t.*\n.*CapEff:\t(\w+)\n.*NoNewPrivs:\t(\d)\n.*Seccomp:\t(\d)", text)
+    daemon, *hosts = re.findall(
+        r"Uid:\t(\d+)\t.*\n.*CapEff:\t(\w+)\n.*NoNewPrivs:\t(\d)\n.*Seccomp:\t(\d)", text
+    )
     # CAP_NET_ADMIN 12
     assert daemon == ("0", "0000000000001000", "1", "2")
     policy = service.sh("id -u irqbal-policy").strip()
@@ -153,24 +186,34 @@ def test_killed_it_comes_back_and_nothing_has_changed(service: Service) -> None:
     text = service.wait("ready:")
     assert service.show("NRestarts") == "1" and service.show("ActiveState") == "active"
     assert "status=9/KILL" in text
-    # One that nothing had placed may just have begun to fire: the disk's, of which the start itself reads.
+    # One that nothing had placed may just have begun to fire: the disk's, of which the start itself
+    # reads.
     moved = set(re.findall(r"moved IRQ (\d+) .*: (\S+) -> ", text))
     assert {mask for _, mask in moved} <= {"0-7"}, text
     after = state(service.vm)
     begun = {name for name, irq in before.numbers.items() if str(irq) in dict(moved)}
-    assert {k: v for k, v in after.masks.items() if k not in begun} == {k: v for k, v in before.masks.items() if k not in begun}
+    assert {k: v for k, v in after.masks.items() if k not in begun} == {
+        k: v for k, v in before.masks.items() if k not in begun
+    }
     assert after.xps == before.xps and after.masks["virtio2-input.0"] == "2"
     assert "trying" in service.sh(f"{CLIENT} override list")
     service.sh(f"{CLIENT} override clear {number}")
 
 
 def test_a_cycle_that_hangs_is_ended_by_the_watchdog(service: Service) -> None:
-    service.sh(f"mkdir -p {DROP_IN.rpartition('/')[0]}; printf '[Service]\\nWatchdogSec=9\\n' > {DROP_IN}; systemctl daemon-reload")
+    service.sh(
+        f"mkdir -p {DROP_IN.rpartition('/')[0]}; printf '[Service]\\nWatchdogSec=9\\n' > "
+        f"{DROP_IN}; systemctl daemon-reload"
+    )
     service.sh("systemctl restart irqbal; mkfifo /run/lab/fifo")
     pid = service.show("MainPID")
     service.cursor()
-    # A read of /proc/interrupts that never returns, for this process alone; a reload has everything read.
-    service.sh(f"nsenter -t {pid} -m mount --bind /run/lab/fifo /proc/interrupts && systemctl reload irqbal")
+    # A read of /proc/interrupts that never returns, for this process alone; a reload has everything
+    # read.
+    service.sh(
+        f"nsenter -t {pid} -m mount --bind /run/lab/fifo /proc/interrupts && systemctl reload "
+        "irqbal"
+    )
     text = service.wait(r"Watchdog timeout[^\0]*ready:")
     assert "Watchdog timeout" in text and service.show("MainPID") != pid
     service.cursor()
@@ -193,10 +236,17 @@ def test_a_reload_takes_a_good_file_and_refuses_a_bad_one_whole(service: Service
     text = service.wait("refused whole; the old one goes on")
     assert "/etc/irqbal.yaml:1" in text and "/etc/irqbal.yaml:3" in text
     service.until(lambda: service.show("ActiveState") == "active")
-    assert service.show("StatusText") == "balancing every 3s with pin_nic_queues" and service.show("MainPID") == pid
+    assert (
+        service.show("StatusText") == "balancing every 3s with pin_nic_queues"
+        and service.show("MainPID") == pid
+    )
     # A start with it is refused, and not tried again and again.
     assert service.vm.run("systemctl restart irqbal").returncode != 0
-    assert [service.show(name) for name in ("ActiveState", "ExecMainStatus", "NRestarts")] == ["failed", "2", "0"]
+    assert [service.show(name) for name in ("ActiveState", "ExecMainStatus", "NRestarts")] == [
+        "failed",
+        "2",
+        "0",
+    ]
 
 
 def test_a_stop_keeps_the_masks_or_restores_them_as_configured(service: Service) -> None:
@@ -220,7 +270,11 @@ def test_nothing_outside_its_folders_was_written(service: Service) -> None:
     changed = {line.split(" ")[0] for line in service.written() ^ service.written_installed}
     assert any(name.startswith("var/lib/irqbal/") for name in changed)
     # Python's caches are written by the commands that the tests themselves run.
-    assert not {name for name in changed if not name.startswith((*OURS, "/run/irqbal/")) and not name.endswith(".pyc")}
+    assert not {
+        name
+        for name in changed
+        if not name.startswith((*OURS, "/run/irqbal/")) and not name.endswith(".pyc")
+    }
 
 
 HANG = """
@@ -239,14 +293,23 @@ def irqbal_place(snapshot):
 
 def hosts(service: Service) -> list[str]:
     """Policy hosts that run."""
-    return service.sh("systemctl list-units --plain --no-legend --state=active 'irqbal-policies@*' | cut -d ' ' -f 1").split()
+    return service.sh(
+        "systemctl list-units --plain --no-legend --state=active 'irqbal-policies@*' | cut -d ' ' "
+        "-f 1"
+    ).split()
 
 
 def test_a_policy_that_hangs_is_ended_by_systemd_since_the_daemon_may_not(service: Service) -> None:
     packages = service.sh("echo /opt/irqbal/lib/python3*/site-packages").strip()
-    service.sh(f"cat > {packages}/irqbal_hang.py <<'E'\n{HANG}\nE\nmkdir {packages}/irqbal_hang-1.dist-info")
+    service.sh(
+        f"cat > {packages}/irqbal_hang.py <<'E'\n{HANG}\nE\nmkdir "
+        f"{packages}/irqbal_hang-1.dist-info"
+    )
     entry = "[irqbal]\nhang = irqbal_hang\n"
-    service.sh(f"cd {packages}/irqbal_hang-1.dist-info; printf 'Metadata-Version: 2.1\nName: irqbal-hang\nVersion: 1\n' > METADATA")
+    service.sh(
+        f"cd {packages}/irqbal_hang-1.dist-info; printf 'Metadata-Version: 2.1\nName: "
+        "irqbal-hang\nVersion: 1\n' > METADATA"
+    )
     service.sh(f"printf '{entry}' > {packages}/irqbal_hang-1.dist-info/entry_points.txt")
     (before,) = hosts(service)
     service.cursor()
@@ -258,12 +321,16 @@ def test_a_policy_that_hangs_is_ended_by_systemd_since_the_daemon_may_not(servic
     assert after != before
     assert "I hang" in service.sh("journalctl -q -o cat -u 'irqbal-policies@*'")
     assert service.show("NRestarts") == "0" and service.show("ActiveState") == "active"
-    # The daemon is killed while a policy hangs: who is left behind ends, and the next daemon has one of its own.
+    # The daemon is killed while a policy hangs: who is left behind ends, and the next daemon has
+    # one of its own.
     service.cursor()
     service.sh("systemctl reload irqbal; sleep 1.5; systemctl kill -s KILL --kill-who=main irqbal")
     service.wait(r"status=9/KILL[^\0]*the policy hang is set aside")
     service.until(lambda: len(hosts(service)) == 1)
-    service.configure("interval: 3s\napi: {listen: ['10.99.0.2:8080', 'unix:/run/irqbal/irqbal.sock'], insecure: true}")
+    service.configure(
+        "interval: 3s\napi: {listen: ['10.99.0.2:8080', 'unix:/run/irqbal/irqbal.sock'], insecure: "
+        "true}"
+    )
     service.sh(f"rm -r {packages}/irqbal_hang*")
 
 
@@ -271,9 +338,14 @@ def test_what_the_unit_drops_is_said_and_the_drop_in_lets_it_through(service: Se
     asks = ["curl", "-sS", "-m", "5", "http://10.99.0.2:8080/readyz"]
     service.cursor()
     service.sh("systemctl reload irqbal")
-    service.wait("systemd drops, without a word to either side, what goes to or comes from 10.99.0.2")
+    service.wait(
+        "systemd drops, without a word to either side, what goes to or comes from 10.99.0.2"
+    )
     assert service.vm.host_run(asks).returncode == 28, "timed out"
-    service.sh(f"mkdir -p {DROP_IN.rpartition('/')[0]}; printf '[Service]\\nIPAddressAllow=10.99.0.0/24\\n' > {DROP_IN}")
+    service.sh(
+        f"mkdir -p {DROP_IN.rpartition('/')[0]}; printf "
+        f"'[Service]\\nIPAddressAllow=10.99.0.0/24\\n' > {DROP_IN}"
+    )
     service.cursor()
     service.sh("systemctl daemon-reload; systemctl restart irqbal")
     assert '"ok":true' in service.vm.host_run(asks).check().stdout
@@ -283,10 +355,15 @@ def test_what_the_unit_drops_is_said_and_the_drop_in_lets_it_through(service: Se
 
 
 def test_the_journal_reads_well(service: Service) -> None:
-    lines = [json.loads(line) for line in service.sh("journalctl -u irqbal -q -o json _COMM=irqbal").splitlines()]
+    lines = [
+        json.loads(line)
+        for line in service.sh("journalctl -u irqbal -q -o json _COMM=irqbal").splitlines()
+    ]
     entries = [(str(line["MESSAGE"]), int(line["PRIORITY"])) for line in lines]
     assert len(entries) > 20
-    assert {priority for _, priority in entries} == {3, 6} | {priority for _, priority in entries} & {4}
+    assert {priority for _, priority in entries} == {3, 6} | {
+        priority for _, priority in entries
+    } & {4}
     for message, priority in entries:
         assert not re.match(r"\d{4}-\d\d|<\d>| *File |Traceback|\w+Error:", message), message
         assert "\n" not in message and "Traceback" not in message
@@ -297,16 +374,21 @@ def test_the_journal_reads_well(service: Service) -> None:
 def test_installed_again_then_removed_and_nothing_is_left(service: Service) -> None:
     service.sh("echo '# mine' >> /etc/irqbal.yaml")
     assert "irqbal runs:" in service.installed()
-    assert "# mine" in service.sh("cat /etc/irqbal.yaml") and service.show("ActiveState") == "active"
+    assert (
+        "# mine" in service.sh("cat /etc/irqbal.yaml") and service.show("ActiveState") == "active"
+    )
     assert state(service.vm).masks["virtio2-input.0"] == "4"
     assert "Kept: /etc/irqbal.yaml" in service.install("--remove")
     assert state(service.vm).masks == service.before, "the original masks"
     assert service.vm.run("systemctl status irqbal").returncode == 4, "no such unit"
-    assert not service.sh("systemctl list-units --all --plain --no-legend 'irqbal*' 'system-irqbal*.socket'").strip()
+    assert not service.sh(
+        "systemctl list-units --all --plain --no-legend 'irqbal*' 'system-irqbal*.socket'"
+    ).strip()
     service.install("--remove --purge")
     service.install("--remove --purge")
     left = {line.split(" ")[0] for line in service.written() ^ service.written_before}
-    # What Debian's own tools changed: the users, who may own files; irqbalance, which is disabled; Python's caches.
+    # What Debian's own tools changed: the users, who may own files; irqbalance, which is disabled;
+    # Python's caches.
     expected = (
         r"etc/(passwd|group|shadow|gshadow)-?|etc/\.pwd\.lock|etc/(rc\d\.d|systemd/system)/.*irqbalance.*|/run/irqbal/.*|.*\.pyc|"
         r"var/lib/systemd/.*"

@@ -10,8 +10,13 @@ from long.bare import TOP, Bare
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
-VIRTUALBOX = "#!/bin/sh\n# All that Vagrant asks before it reads the provider's settings.\n[ \"$*\" != --version ] || echo 7.0.20r163906\n"
-"""VirtualBox is not in Debian, and its kernel module has no place in a test: Vagrant only needs to see its version."""
+VIRTUALBOX = (
+    '#!/bin/sh\n# All that Vagrant asks before it reads the provider\'s settings.\n[ "$*" '
+    "!= --version ] || echo 7.0.20r163906\n"
+)
+"""VirtualBox is not in Debian, and its kernel module has no place in a test: Vagrant only needs to
+see its version.
+"""
 
 
 def test_both_providers_take_the_file(bare: Bare) -> None:
@@ -27,7 +32,12 @@ def test_both_providers_take_the_file(bare: Bare) -> None:
 
     def validate(provider: str, changed: str, check: int, mongodb: str = "") -> str:
         (place / "Vagrantfile").write_text(changed)
-        return bare.run("cd /srv/irqbal && vagrant validate", check=check, VAGRANT_DEFAULT_PROVIDER=provider, IRQBAL_MONGODB=mongodb)
+        return bare.run(
+            "cd /srv/irqbal && vagrant validate",
+            check=check,
+            VAGRANT_DEFAULT_PROVIDER=provider,
+            IRQBAL_MONGODB=mongodb,
+        )
 
     for provider in ("libvirt", "virtualbox"):
         assert "validated successfully" in validate(provider, text, 0)

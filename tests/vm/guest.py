@@ -18,13 +18,16 @@ PYTHON = sys.executable
 INTERVAL = 2.0
 
 _SHOW = (
-    "grep -s . /proc/irq/*/smp_affinity_list /proc/irq/*/effective_affinity_list /sys/kernel/irq/*/actions "
+    "grep -s . /proc/irq/*/smp_affinity_list /proc/irq/*/effective_affinity_list "
+    "/sys/kernel/irq/*/actions "
     "/sys/class/net/eth0/queues/tx-*/xps_cpus; cat /proc/interrupts"
 )
 
 
 class State(msgspec.Struct, frozen=True):
-    """Masks and effective CPUs by action, XPS masks by queue, and the count in each CPU's column by action."""
+    """Masks and effective CPUs by action, XPS masks by queue, and the count in each CPU's column by
+    action.
+    """
 
     masks: dict[str, str]
     effective: dict[str, str]
@@ -34,14 +37,22 @@ class State(msgspec.Struct, frozen=True):
 
     def queue(self, index: int) -> tuple[str, str]:
         """The masks of a queue's Rx and Tx IRQs."""
-        found = {name.split("-")[1]: mask for name, mask in self.masks.items() if re.fullmatch(r"virtio\d+-(in|out)put\.\d+", name)}
+        found = {
+            name.split("-")[1]: mask
+            for name, mask in self.masks.items()
+            if re.fullmatch(r"virtio\d+-(in|out)put\.\d+", name)
+        }
         return found[f"input.{index}"], found[f"output.{index}"]
 
 
 def state(vm: Vm) -> State:
     """Look at the guest."""
     text = vm.run(_SHOW).check().stdout
-    files: dict[str, dict[int, str]] = {"smp_affinity_list": {}, "effective_affinity_list": {}, "actions": {}}
+    files: dict[str, dict[int, str]] = {
+        "smp_affinity_list": {},
+        "effective_affinity_list": {},
+        "actions": {},
+    }
     xps, counts = {}, {}
     for line in text.splitlines():
         path, _, value = line.partition(":")
@@ -53,10 +64,14 @@ def state(vm: Vm) -> State:
         else:
             found = re.match(r"\s*\d+:((?:\s+\d+)+)\s+\S+\s+\S+\s+(.*)", line)
             if found:
-                counts[found[2].strip().replace(", ", ",")] = [int(cell) for cell in found[1].split()]
+                counts[found[2].strip().replace(", ", ",")] = [
+                    int(cell) for cell in found[1].split()
+                ]
     names = files["actions"]
     masks = {name: files["smp_affinity_list"][number] for number, name in names.items()}
-    effective = {name: files["effective_affinity_list"].get(number, "") for number, name in names.items()}
+    effective = {
+        name: files["effective_affinity_list"].get(number, "") for number, name in names.items()
+    }
     return State(masks, effective, xps, counts, {name: number for number, name in names.items()})
 
 
@@ -67,17 +82,22 @@ def log(vm: Vm) -> str:
 
 @contextlib.contextmanager
 def daemon(vm: Vm, config: str = "", ready: float = 60) -> Iterator[Callable[[], str]]:
-    """irqbal's daemon in the guest, ready; ended by its pid. Gives a function that returns what was logged since it was ready."""
+    """irqbal's daemon in the guest, ready; ended by its pid. Gives a function that returns what was
+    logged since it was ready.
+    """
     text = f"interval: {INTERVAL:g}s\n{config}"
     start = f"mkdir -p /run/test; cat > /run/test/c.yaml <<'E'\n{text}\nE\n"
-    start += f"rm -f /run/irqbal/ledger.json; {IRQBAL} daemon -c /run/test/c.yaml --debug > /run/test/log 2>&1 & echo $!"
+    start += f"rm -f /run/irqbal/ledger.json; {IRQBAL} daemon -c /run/test/c.yaml --debug > /run/test/log 2>&1 & echo $!"  # noqa: E501
     pid = int(vm.run(start).check().stdout)
     try:
         wait(lambda: "ready:" in log(vm), ready, vm)
         begin = len(log(vm))
         yield lambda: log(vm)[begin:]
     finally:
-        vm.run(f"kill {pid}; for i in $(seq 100); do kill -0 {pid} 2>/dev/null || break; sleep 0.1; done")
+        vm.run(
+            f"kill {pid}; for i in $(seq 100); do kill -0 {pid} 2>/dev/null || break; sleep 0.1; "
+            "done"
+        )
 
 
 def wait(condition: Callable[[], bool], seconds: float, vm: Vm) -> float:
@@ -92,4 +112,7 @@ def wait(condition: Callable[[], bool], seconds: float, vm: Vm) -> float:
 
 def cycles(text: str) -> list[tuple[int, int]]:
     """(cycle, moves) of each cycle in a debug log."""
-    return [(int(cycle), int(moves)) for cycle, moves in re.findall(r"cycle (\d+) \([^)]*\): (\d+) moves", text)]
+    return [
+        (int(cycle), int(moves))
+        for cycle, moves in re.findall(r"cycle (\d+) \([^)]*\): (\d+) moves", text)
+    ]

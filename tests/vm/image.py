@@ -1,4 +1,6 @@
-"""The test machine's kernel, Debian's own package, and an initramfs with what boots it; both are made once and kept."""
+"""The test machine's kernel, Debian's own package, and an initramfs with what boots it; both are
+made once and kept.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BUSYBOX = Path("/bin/busybox")
-# Loaded by the initramfs, with what they depend on. Everything else can be had with modprobe in the guest.
+# Loaded by the initramfs, with what they depend on. Everything else can be had with modprobe in the
+# guest.
 MODULES = (
     *("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay"),
     *("virtio_net", "nvme", "virtio_blk", "e1000e", "vmxnet3"),
@@ -40,8 +43,12 @@ class Kernel:
 
 
 def prepare(cache: Path | None = None) -> Kernel:
-    """Debian's newest kernel package and an initramfs for it. What is in the cache already is not made again."""
-    cache = (cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "irqbal-vm").resolve()
+    """Debian's newest kernel package and an initramfs for it. What is in the cache already is not
+    made again.
+    """
+    cache = (
+        cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "irqbal-vm"
+    ).resolve()
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -57,12 +64,20 @@ def prepare(cache: Path | None = None) -> Kernel:
 def command(*words: str | Path, cwd: Path | None = None, timeout: float = 120) -> str:
     try:
         done = subprocess.run(
-            words, cwd=cwd, timeout=timeout, capture_output=True, text=True, errors="replace", check=False
+            words,
+            cwd=cwd,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
     except FileNotFoundError as error:
         raise VmError(f"{words[0]} is not installed (see the top of tests/vm/lab.py)") from error
     if done.returncode != 0:
-        raise VmError(f"{' '.join(map(str, words))}: status {done.returncode}\n{done.stdout}{done.stderr}")
+        raise VmError(
+            f"{' '.join(map(str, words))}: status {done.returncode}\n{done.stdout}{done.stderr}"
+        )
     return done.stdout
 
 
@@ -81,7 +96,9 @@ def _unpack(package: str, version: str, tree: Path) -> None:
     with tempfile.TemporaryDirectory(dir=tree.parent) as folder:
         for attempt in range(4):
             try:
-                command("apt-get", "download", f"{package}={version}", cwd=Path(folder), timeout=300)
+                command(
+                    "apt-get", "download", f"{package}={version}", cwd=Path(folder), timeout=300
+                )
                 break
             except (VmError, subprocess.TimeoutExpired):
                 if attempt == 3:
@@ -90,7 +107,9 @@ def _unpack(package: str, version: str, tree: Path) -> None:
         files = Path(folder) / "files"
         command("dpkg", "-x", next(Path(folder).glob("*.deb")), files)
         modules = next((files / "lib/modules").iterdir())
-        command("depmod", "-b", files, modules.name)  # the package leaves this to its install script
+        command(
+            "depmod", "-b", files, modules.name
+        )  # the package leaves this to its install script
         files.rename(tree)
 
 
@@ -111,7 +130,9 @@ def _module_files(modules: Path) -> list[Path]:
 
 def _initramfs(tree: Path, modules: Path) -> Path:
     scripts = {name: (HERE / f"{name}.sh").read_bytes() for name in ("init", "agent")}
-    key = hashlib.sha256(repr((sorted(scripts.items()), MODULES, BUSYBOX.stat().st_mtime_ns)).encode()).hexdigest()[:12]
+    key = hashlib.sha256(
+        repr((sorted(scripts.items()), MODULES, BUSYBOX.stat().st_mtime_ns)).encode()
+    ).hexdigest()[:12]
     image = tree / f"initramfs-{key}.cpio"
     if image.exists():
         return image

@@ -1,18 +1,19 @@
-"""A real Debian kernel under QEMU to try IRQ balancing on: 8 CPUs, 2 NUMA nodes, a 4-queue NIC and an NVMe drive.
+"""A real Debian kernel under QEMU to try IRQ balancing on: 8 CPUs, 2 NUMA nodes, a 4-queue NIC and
+an NVMe drive.
 
-The guest's root is this machine's root, read-only over 9p with a tmpfs overlay, so Python, the checkout and its venv
-are at the same paths. What the guest writes is lost at its end. It has its own /tmp and /run; this machine's are at
-/host/tmp and /host/run. The overlay may not notice what changes on this machine while the guest runs: read such files
-below /host.
+The guest's root is this machine's root, read-only over 9p with a tmpfs overlay, so Python, the
+checkout and its venv are at the same paths. What the guest writes is lost at its end. It has its
+own /tmp and /run; this machine's are at /host/tmp and /host/run. The overlay may not notice what
+changes on this machine while the guest runs: read such files below /host.
 
     with Vm(prepare(), append="isolcpus=7") as vm:
         print(vm.run("cat /proc/interrupts").check().stdout)
 
 From a shell: `python tests/vm/lab.py -c 'nproc'` or `python tests/vm/lab.py script.sh`.
 
-Needs root and Debian's qemu-system-x86, busybox-static, kmod, cpio, iproute2 and ethtool (and iperf3 for traffic). It
-always emulates (TCG), as nested KVM is not dependable. The emulated network is one tap device in a network namespace
-of its own.
+Needs root and Debian's qemu-system-x86, busybox-static, kmod, cpio, iproute2 and ethtool (and
+iperf3 for traffic). It always emulates (TCG), as nested KVM is not dependable. The emulated network
+is one tap device in a network namespace of its own.
 """
 
 from __future__ import annotations
@@ -39,7 +40,16 @@ from typing import IO
 
 from vm.image import HERE, Kernel, VmError, VmTimeoutError, command, prepare
 
-__all__ = ["GUEST_ADDRESS", "HOST_ADDRESS", "Kernel", "Result", "Vm", "VmError", "VmTimeoutError", "prepare"]
+__all__ = [
+    "GUEST_ADDRESS",
+    "HOST_ADDRESS",
+    "Kernel",
+    "Result",
+    "Vm",
+    "VmError",
+    "VmTimeoutError",
+    "prepare",
+]
 
 HOST_ADDRESS = "10.99.0.1"
 GUEST_ADDRESS = "10.99.0.2"
@@ -57,7 +67,9 @@ class Result:
     def check(self) -> Result:
         """Itself, or an error that shows both outputs."""
         if self.returncode != 0:
-            raise VmError(f"status {self.returncode}\n--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}")
+            raise VmError(
+                f"status {self.returncode}\n--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}"
+            )
         return self
 
 
@@ -65,19 +77,24 @@ def _qemu_words(vm: Vm, channel: int) -> list[str]:
     half, many = vm.cpus // 2, vm.cpus > 32
     values: dict[str, object] = {"vm": vm, "channel": channel, "vectors": 2 * vm.queues + 2}
     values |= {"half": half, "last0": half - 1, "last1": vm.cpus - 1}
-    values |= {"irqchip": ",kernel-irqchip=split" if many else "", "x2apic": ",+x2apic" if many else ""}
+    values |= {
+        "irqchip": ",kernel-irqchip=split" if many else "",
+        "x2apic": ",+x2apic" if many else "",
+    }
     words = shlex.split((HERE / "machine.args").read_text(), comments=True)
     return ["qemu-system-x86_64", *(word.format_map(values) for word in words), *vm.extra]
 
 
 @dataclass(eq=False)
 class Vm:
-    """A running guest. Enter it as a context; leaving ends QEMU, everything in its namespace and the namespace.
+    """A running guest. Enter it as a context; leaving ends QEMU, everything in its namespace and
+    the namespace.
 
-    cpus: an even number, two sockets and two NUMA nodes of half each. queues: of the NIC. append: for the kernel's
-    command line. extra: more words for QEMU. Another device needs its bus named: bus=pcie.0 is on no node; for a node,
-    give it a root port of its own, "-device pcie-root-port,id=rp3,bus=n1,slot=3,chassis=3" and bus=rp3 (n0: node 0).
-    QEMU ends together with the thread that entered the context, so keep that thread.
+    cpus: an even number, two sockets and two NUMA nodes of half each. queues: of the NIC. append:
+    for the kernel's command line. extra: more words for QEMU. Another device needs its bus named:
+    bus=pcie.0 is on no node; for a node, give it a root port of its own, "-device
+    pcie-root-port,id=rp3,bus=n1,slot=3,chassis=3" and bus=rp3 (n0: node 0). QEMU ends together with
+    the thread that entered the context, so keep that thread.
     """
 
     kernel: Kernel
@@ -114,7 +131,9 @@ class Vm:
         self._cleanup.close()
 
     def _start(self, stack: contextlib.ExitStack) -> None:
-        self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{self.namespace}-")))
+        self.folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{self.namespace}-"))
+        )
         self.console = self.folder / "console.log"
         with (self.folder / "nvme.img").open("wb") as image:
             image.truncate(256 << 20)
@@ -126,19 +145,27 @@ class Vm:
         stack.callback(_end, qemu)
 
     def _set_up(self) -> None:
-        """What needs the host's tools: the network, and this kernel's modules where modprobe looks for them."""
+        """What needs the host's tools: the network, and this kernel's modules where modprobe looks
+        for them.
+        """
         folder = f"/host{self.kernel.modules}"
         self.run(
-            f"hostname irqbal-vm; mkdir -p /lib/modules && ln -sfn {folder} /lib/modules/", self.boot_timeout
+            f"hostname irqbal-vm; mkdir -p /lib/modules && ln -sfn {folder} /lib/modules/",
+            self.boot_timeout,
         ).check()
-        # A checkout or venv below this machine's /tmp or /run is hidden by the guest's own: show it at the same path.
+        # A checkout or venv below this machine's /tmp or /run is hidden by the guest's own: show it
+        # at the same path.
         for path in {str(Path(__file__).resolve().parents[2]), sys.prefix}:
             shown = f"mkdir -p {path} && mount --bind /host{path} {path}"
-            self.run(f"[ -e {path}/pyproject.toml ] || [ -e {path}/bin/python ] || {{ {shown}; }}").check()
+            self.run(
+                f"[ -e {path}/pyproject.toml ] || [ -e {path}/bin/python ] || {{ {shown}; }}"
+            ).check()
         self.network_up()
 
     def network_up(self) -> None:
-        """Give the guest's NIC its address and all its queues: at the start, and again after a rebind of its driver."""
+        """Give the guest's NIC its address and all its queues: at the start, and again after a
+        rebind of its driver.
+        """
         self.run(
             f"""
             set -e
@@ -146,15 +173,16 @@ class Vm:
             ip link set {INTERFACE} up
             ip addr replace {GUEST_ADDRESS}/24 dev {INTERFACE}
             ethtool -L {INTERFACE} combined {self.queues} || [ $? = 80 ]  # 80: it has that many already
-            """,
+            """,  # noqa: E501
             self.boot_timeout,
         ).check()
 
     def run(self, script: str, timeout: float = 60) -> Result:
         """Run a bash script in the guest, as root, in /, with no input.
 
-        It returns when the script ends, whatever it left running in the background. A script that takes longer than
-        `timeout` is ended with its whole process group, and VmTimeoutError is raised.
+        It returns when the script ends, whatever it left running in the background. A script that
+        takes longer than `timeout` is ended with its whole process group, and VmTimeoutError is
+        raised.
         """
         with self._lock:
             self._last_id += 1
@@ -170,7 +198,9 @@ class Vm:
                 raise VmError(f"no answer from the guest: {error!r}\n{self.diagnosis()}") from error
         # timeout(1) answers 124, or 137 when it had to kill; a script may use these too.
         if result.returncode in (124, 137) and time.monotonic() - started >= timeout:
-            raise VmTimeoutError(f"not done in {timeout} s\n--- stdout\n{result.stdout}\n--- stderr\n{result.stderr}")
+            raise VmTimeoutError(
+                f"not done in {timeout} s\n--- stdout\n{result.stdout}\n--- stderr\n{result.stderr}"
+            )
         return result
 
     def _answer(self, number: int, deadline: float) -> Result:
@@ -183,7 +213,9 @@ class Vm:
                 self._receive(deadline)
             body, self._buffer = self._buffer[: out + err], self._buffer[out + err :]
             if answered == number:  # an older answer belongs to a call that had given up
-                return Result(status, body[:out].decode(errors="replace"), body[out:].decode(errors="replace"))
+                return Result(
+                    status, body[:out].decode(errors="replace"), body[out:].decode(errors="replace")
+                )
 
     def _receive(self, deadline: float) -> None:
         self._channel.settimeout(max(0.01, deadline - time.monotonic()))
@@ -195,35 +227,51 @@ class Vm:
     def diagnosis(self) -> str:
         """The end of the guest's console and of what QEMU said."""
         paths = (self.console, self.folder / "qemu.log")
-        return "\n--- QEMU\n".join(path.read_text(errors="replace")[-4000:] for path in paths if path.exists())
+        return "\n--- QEMU\n".join(
+            path.read_text(errors="replace")[-4000:] for path in paths if path.exists()
+        )
 
     def host_run(self, words: Sequence[str], timeout: float = 60) -> Result:
-        """Run a command of this machine in the network namespace at the other end of the guest's NIC."""
+        """Run a command of this machine in the network namespace at the other end of the guest's
+        NIC.
+        """
         done = subprocess.run(
-            self._inside(words), stdin=subprocess.DEVNULL, timeout=timeout, capture_output=True, check=False
+            self._inside(words),
+            stdin=subprocess.DEVNULL,
+            timeout=timeout,
+            capture_output=True,
+            check=False,
         )
         out, err = (data.decode(errors="replace") for data in (done.stdout, done.stderr))
         return Result(done.returncode, out, err)
 
     def host_start(self, words: Sequence[str]) -> subprocess.Popen[bytes]:
-        """Start a command there, such as ["iperf3", "-s"], that is ended with the guest. Its output is dropped."""
+        """Start a command there, such as ["iperf3", "-s"], that is ended with the guest. Its output
+        is dropped.
+        """
         process = self._popen(words, subprocess.DEVNULL, ())
         self._cleanup.callback(_end, process)
         return process
 
     def _inside(self, words: Sequence[str]) -> list[str]:
-        # `ip netns exec` and setpriv both become the command, so its pid is the one that Popen knows; and nothing
-        # outlives a harness that was killed.
+        # `ip netns exec` and setpriv both become the command, so its pid is the one that Popen
+        # knows; and nothing outlives a harness that was killed.
         return ["ip", "netns", "exec", self.namespace, "setpriv", "--pdeathsig", "KILL", *words]
 
-    def _popen(self, words: Sequence[str], output: IO[bytes] | int, keep: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    def _popen(
+        self, words: Sequence[str], output: IO[bytes] | int, keep: tuple[int, ...]
+    ) -> subprocess.Popen[bytes]:
         words = self._inside(words)
-        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=keep)
+        return subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=keep
+        )
 
 
 @contextlib.contextmanager
 def _namespace(name: str) -> Iterator[None]:
-    """A network namespace with the tap device. At the end its processes, all of them ours, are ended by their pids."""
+    """A network namespace with the tap device. At the end its processes, all of them ours, are
+    ended by their pids.
+    """
     _sweep()
     command("ip", "netns", "add", name)
     try:
@@ -241,13 +289,18 @@ def _namespace(name: str) -> Iterator[None]:
 
 def _sweep() -> None:
     """Remove the namespaces and folders of harnesses that were killed: their names hold the pid."""
-    for path in [*Path("/run/netns").glob("irqbal-vm-*"), *Path(tempfile.gettempdir()).glob("irqbal-vm-*")]:
+    for path in [
+        *Path("/run/netns").glob("irqbal-vm-*"),
+        *Path(tempfile.gettempdir()).glob("irqbal-vm-*"),
+    ]:
         if Path("/proc", path.name.split("-")[2]).exists():
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
-            subprocess.run(["ip", "netns", "delete", path.name], capture_output=True, timeout=60, check=False)
+            subprocess.run(
+                ["ip", "netns", "delete", path.name], capture_output=True, timeout=60, check=False
+            )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -264,13 +317,19 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Boot a test machine, run a shell script in it, exit with its status.")
+    parser = argparse.ArgumentParser(
+        description="Boot a test machine, run a shell script in it, exit with its status."
+    )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("script", nargs="?", type=Path, help="file with a bash script")
     what.add_argument("-c", dest="command", help="the script itself")
-    parser.add_argument("--append", default="", help="more for the kernel's command line, such as isolcpus=7")
+    parser.add_argument(
+        "--append", default="", help="more for the kernel's command line, such as isolcpus=7"
+    )
     parser.add_argument("--cpus", type=int, default=8)
-    parser.add_argument("--timeout", type=float, default=600, help="seconds for the script, without the boot")
+    parser.add_argument(
+        "--timeout", type=float, default=600, help="seconds for the script, without the boot"
+    )
     parser.add_argument("--cache", type=Path)
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _leave)

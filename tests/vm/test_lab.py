@@ -37,9 +37,14 @@ def test_machine_has_nodes_queues_and_managed_irqs(vm: Vm) -> None:
 
     assert shown("nproc; cat /sys/devices/system/node/node*/cpulist") == ["8", "0-3", "4-7"]
     # A virtio device has no numa_node of its own: its PCI parent has.
-    assert shown("cat /sys/class/net/eth0/device/../numa_node /sys/class/nvme/nvme0/device/numa_node") == ["1", "0"]
+    assert shown(
+        "cat /sys/class/net/eth0/device/../numa_node /sys/class/nvme/nvme0/device/numa_node"
+    ) == ["1", "0"]
     assert shown("grep -cE 'virtio[0-9]+-(input|output).[0-3]$' /proc/interrupts") == ["8"]
-    managed = "/proc/irq/$(sed -n 's/^ *\\([0-9]*\\):.* nvme0q3$/\\1/p' /proc/interrupts)/smp_affinity_list"
+    managed = (
+        "/proc/irq/$(sed -n 's/^ *\\([0-9]*\\):.* nvme0q3$/\\1/p' "
+        "/proc/interrupts)/smp_affinity_list"
+    )
     assert "Input/output error" in vm.run(f"echo 0 > {managed}").stderr
 
 
@@ -62,28 +67,46 @@ def test_channel_survives_the_nic_and_the_cpus(vm: Vm) -> None:
     ).check()
     vm.network_up()
     assert vm.run("nproc").stdout.strip() == "8"
-    assert "Combined:\t4" in vm.run("ethtool -L eth0 combined 2; ethtool -L eth0 combined 4; ethtool -l eth0").stdout
+    assert (
+        "Combined:\t4"
+        in vm.run("ethtool -L eth0 combined 2; ethtool -L eth0 combined 4; ethtool -l eth0").stdout
+    )
 
 
 def test_traffic_uses_the_queues(vm: Vm) -> None:
-    count = "awk '/virtio[0-9]+-input/ { for (i = 2; i <= 9; i++) n += $i } END { print n }' /proc/interrupts"
+    count = (
+        "awk '/virtio[0-9]+-input/ { for (i = 2; i <= 9; i++) n += $i } END { print n }' "
+        "/proc/interrupts"
+    )
     before = int(vm.run(count).stdout)
     vm.run("iperf3 -s -1 -D").check()
     client = vm.host_run(
-        ["sh", "-c", "for i in 1 2 3 4 5; do sleep 1; iperf3 -c 10.99.0.2 -P 4 -t 3 && exit; done; exit 1"]
+        [
+            "sh",
+            "-c",
+            "for i in 1 2 3 4 5; do sleep 1; iperf3 -c 10.99.0.2 -P 4 -t 3 && exit; done; exit 1",
+        ]
     )
     assert client.returncode == 0, client
     assert int(vm.run(count).stdout) > before + 100
 
 
-COUNT = "import json; from irqbal.kernel.packets import Packets as P; p = P(); p.learn(['eth0']); print(json.dumps(list(p.read().items())))"
+COUNT = (
+    "import json; from irqbal.kernel.packets import Packets as P; p = P(); p.learn(['eth0']); "
+    "print(json.dumps(list(p.read().items())))"
+)
 
 
-def test_packets_by_queue_come_from_ethtool_where_the_kernel_has_no_queue_statistics(vm: Vm) -> None:
+def test_packets_by_queue_come_from_ethtool_where_the_kernel_has_no_queue_statistics(
+    vm: Vm,
+) -> None:
     """Linux 6.1 lacks the netdev family; virtio_net tells by `ethtool -S`."""
 
     def counted() -> dict[tuple[str, str, int], int]:
-        return {tuple(key): count for key, count in json.loads(vm.run(f'{PYTHON} -c "{COUNT}"').check().stdout)}
+        return {
+            tuple(key): count
+            for key, count in json.loads(vm.run(f'{PYTHON} -c "{COUNT}"').check().stdout)
+        }
 
     before = counted()
     assert set(before) == {("eth0", way, queue) for way in ("rx", "tx") for queue in range(4)}

@@ -14,7 +14,11 @@ def test_it_keeps_the_contract(options: dict[str, str]) -> None:
 
 def test_queues_are_dealt_out_over_their_own_node() -> None:
     snapshot = host(cpus(4, nodes=2), nic("eth0", 3, node=1))
-    assert moves_of(ask(snapshot, irqbal_example), snapshot) == {"eth0-TxRx-0": "2", "eth0-TxRx-1": "3", "eth0-TxRx-2": "2"}
+    assert moves_of(ask(snapshot, irqbal_example), snapshot) == {
+        "eth0-TxRx-0": "2",
+        "eth0-TxRx-1": "3",
+        "eth0-TxRx-2": "2",
+    }
 
 
 def test_a_cpu_is_kept_free_on_a_made_up_host(irqbal_host: type[Simulated]) -> None:

@@ -30,7 +30,7 @@ def used(snapshot: Snapshot) -> CpuSet:
     return CpuSet(cpu for irq in snapshot.irqs for cpu in irq.affinity)
 
 
-def test_a_nearly_idle_host_is_packed_on_a_cpu_of_each_node_and_parted_when_it_is_busy_with_hysteresis_between() -> None:
+def test_an_idle_host_is_packed_on_a_cpu_of_each_node_and_parted_with_hysteresis() -> None:
     idle = host(cpus(16, nodes=2), nic("eth0", 8), nic("eth1", 8, node=1))
     packed = after(loaded(idle, 0.002))
     assert used(packed) == CpuSet.of(0, 8)
@@ -54,7 +54,10 @@ def test_no_cpu_is_overloaded_by_packing() -> None:
 def test_on_a_made_up_host(irqbal_host: type[Simulated], busy: str, count: int) -> None:
     made = irqbal_host(f"1x4,nic=8,busy={busy}", irqbal_power, "spread_by_rate")
     records = made.balance(8)
-    assert len(CpuSet(cpu for action, cpus in made.places.items() if "TxRx" in action for cpu in cpus)) == count
+    assert (
+        len(CpuSet(cpu for action, cpus in made.places.items() if "TxRx" in action for cpu in cpus))
+        == count
+    )
     assert not records[-1].plan.moves
 
 

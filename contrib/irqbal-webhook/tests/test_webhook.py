@@ -16,7 +16,14 @@ from irqbal.model import Failure, Plan
 from irqbal.testing import Simulated, check_policy
 
 QUIET = Record(6, 0.0, 0.0, "tick", False, Plan())
-DRIFT = Record(7, 1.5, 0.0, "tick", False, Plan(drifted=(32,), failures=(Failure("bad", "deadline", "too late", aside=True),)))
+DRIFT = Record(
+    7,
+    1.5,
+    0.0,
+    "tick",
+    False,
+    Plan(drifted=(32,), failures=(Failure("bad", "deadline", "too late", aside=True),)),
+)
 
 
 class Receiver(HTTPServer):
@@ -67,11 +74,15 @@ def options(url: str, **more: Any) -> irqbal_webhook.Webhook:
 
 def test_drift_and_failures_are_told_and_nothing_else(receiver: Receiver) -> None:
     irqbal_webhook.irqbal_cycle_done(QUIET, options(receiver.url))
-    irqbal_webhook.irqbal_cycle_done(DRIFT, options(receiver.url, headers={"Authorization": "Bearer x"}))
+    irqbal_webhook.irqbal_cycle_done(
+        DRIFT, options(receiver.url, headers={"Authorization": "Bearer x"})
+    )
     ((authorization, body),) = receiver.got
     assert authorization == "Bearer x"
     assert (body["cycle"], body["drifted"], body["time"]) == (7, [32], 1.5)
-    assert body["failures"] == [{"policy": "bad", "code": "deadline", "reason": "too late", "set_aside": True}]
+    assert body["failures"] == [
+        {"policy": "bad", "code": "deadline", "reason": "too late", "set_aside": True}
+    ]
 
 
 def test_a_receiver_that_is_away_is_said_and_not_raised(capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,6 +111,8 @@ def test_it_keeps_the_contract() -> None:
         ({"url": "http://x/", "timeout": "3s"}, r"at most 1\.5s"),
     ],
 )
-def test_wrong_options_are_refused(irqbal_host: type[Simulated], wrong: dict[str, str], said: str) -> None:
+def test_wrong_options_are_refused(
+    irqbal_host: type[Simulated], wrong: dict[str, str], said: str
+) -> None:
     with pytest.raises(IrqbalError, match=said):
         irqbal_host("1x2", (irqbal_webhook, wrong))

@@ -1,4 +1,6 @@
-"""The dashboard's files, as they lie in this folder: read once, served to anybody, since they hold no data."""
+"""The dashboard's files, as they lie in this folder: read once, served to anybody, since they hold
+no data.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from importlib.resources import files
 import msgspec
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "
+    "'self'; font-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Nothing from other hosts, nothing inline."""
@@ -32,7 +35,9 @@ def pages() -> dict[str, Page]:
         suffix = "." + item.name.rpartition(".")[2]
         if item.is_file() and suffix in _SHOWN:
             media = mimetypes.guess_type(item.name)[0] or "application/octet-stream"
-            charset = "; charset=utf-8" if media.startswith("text/") or "javascript" in media else ""
+            charset = (
+                "; charset=utf-8" if media.startswith("text/") or "javascript" in media else ""
+            )
             path = "/" if item.name == "index.html" else f"/dashboard/{item.name}"
             found[path] = Page(item.read_bytes(), media + charset, POLICY)
     return found

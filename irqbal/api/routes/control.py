@@ -1,4 +1,6 @@
-"""What people decide: overrides, dry runs, cycles, pause and restore; and the few routes about the server itself."""
+"""What people decide: overrides, dry runs, cycles, pause and restore; and the few routes about the
+server itself.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,10 @@ async def put_override(call: Call, body: asked.OverrideBody) -> answers.Override
     wanted = Override(irq.identity, body.cpus, body.reason, str(call.caller), expires)
     written = await call.host.set_override(wanted, irq.number, call.caller)
     assert written.affinity is not None
-    warnings = (*written.warnings, *(f"the field {name} is unknown here, and was ignored" for name in call.ignored))
+    warnings = (
+        *written.warnings,
+        *(f"the field {name} is unknown here, and was ignored" for name in call.ignored),
+    )
     shown = views.override(written.override, (await call.view()).snapshot)
     return answers.OverrideAnswer(shown, written.result, written.detail, written.affinity, warnings)
 
@@ -45,13 +50,26 @@ async def put_override(call: Call, body: asked.OverrideBody) -> answers.Override
 def check_cpus(cpus: CpuSet, irq: Irq, snapshot: Snapshot) -> None:
     """Raises ApiError unless the IRQ can be put there."""
     if irq.unmovable:
-        raise ApiError(409, "unmovable", f"IRQ {irq.number} ({irq.action}) cannot be moved: {irq.unmovable}; nothing was changed")
+        raise ApiError(
+            409,
+            "unmovable",
+            f"IRQ {irq.number} ({irq.action}) cannot be moved: {irq.unmovable}; nothing was "
+            "changed",
+        )
     online = snapshot.online
     if not cpus:
-        raise ApiError(422, "no-cpu", f"an IRQ needs at least one CPU; online are {online}; nothing was changed")
+        raise ApiError(
+            422,
+            "no-cpu",
+            f"an IRQ needs at least one CPU; online are {online}; nothing was changed",
+        )
     missing = cpus - online
     if missing:
-        raise ApiError(422, "offline", f"CPUs {_short(missing)} are not online (online are {online}); nothing was changed")
+        raise ApiError(
+            422,
+            "offline",
+            f"CPUs {_short(missing)} are not online (online are {online}); nothing was changed",
+        )
 
 
 def _short(cpus: CpuSet) -> str:
@@ -73,10 +91,14 @@ async def clear_override(call: Call) -> object:
     view = await call.view()
     name = call.path["irq"]
     mine = {item.identity: item for item in call.host.overrides()}
-    gone = [item for item in mine.values() if name in (item.identity, item.identity.rpartition("/")[2])]
+    gone = [
+        item for item in mine.values() if name in (item.identity, item.identity.rpartition("/")[2])
+    ]
     identity = gone[0].identity if len(gone) == 1 else call.irq(view.snapshot).identity
     if identity not in mine and not call.host.status().central:
-        raise ApiError(404, "no-override", f"{name[:100]} has no override; GET /api/v1/overrides lists them")
+        raise ApiError(
+            404, "no-override", f"{name[:100]} has no override; GET /api/v1/overrides lists them"
+        )
     written: Written = await call.host.clear_override(identity, call.caller)
     shown = views.override(written.override, view.snapshot)
     return answers.ClearedAnswer(shown, written.result, written.detail, written.affinity)
@@ -100,9 +122,15 @@ def _as_yaml(policies: list[asked.PolicyItem]) -> str:
     try:
         text = json.dumps({"policies": policies}, ensure_ascii=False)
     except RecursionError:
-        raise ApiError(422, "config", "the policies are nested too deeply; nothing was planned") from None
+        raise ApiError(
+            422, "config", "the policies are nested too deeply; nothing was planned"
+        ) from None
     if len(text) > asked.MAX_YAML:
-        raise ApiError(422, "config", f"the policies may be {asked.MAX_YAML} characters long; nothing was planned")
+        raise ApiError(
+            422,
+            "config",
+            f"the policies may be {asked.MAX_YAML} characters long; nothing was planned",
+        )
     return text
 
 
@@ -153,7 +181,9 @@ async def findings(call: Call) -> object:
     query = call.query
     assert isinstance(query, asked.FindingQuery)
     found = await call.backend.findings(query.code or "")
-    return tuple(item for item in found if query.host is None or query.host in item.host)[: query.limit]
+    return tuple(item for item in found if query.host is None or query.host in item.host)[
+        : query.limit
+    ]
 
 
 @handles("openapi")

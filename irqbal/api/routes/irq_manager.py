@@ -1,4 +1,6 @@
-"""irq_manager's own paths, as its clients know them. A device is an IRQ's action name, or its number."""
+"""irq_manager's own paths, as its clients know them. A device is an IRQ's action name, or its
+number.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ PAGE = 50
 @handles("legacy_devices")
 async def devices(call: Call) -> object:
     """Names of all IRQs that have an action."""
-    return LegacyDevices(tuple(dict.fromkeys(irq.action for irq in (await call.view()).snapshot.irqs)))
+    return LegacyDevices(
+        tuple(dict.fromkeys(irq.action for irq in (await call.view()).snapshot.irqs))
+    )
 
 
 @handles("legacy_cpu_count")
@@ -56,10 +60,14 @@ async def device(call: Call) -> object:
     return tuple(rows)
 
 
-async def _rows(call: Call, irq: Irq, totals: dict[int, int], start: float, end: float, before: float) -> list[LegacyRow]:
-    """The history holds differences: what /proc/interrupts had at each sample follows from the totals of the last one, backwards.
+async def _rows(
+    call: Call, irq: Irq, totals: dict[int, int], start: float, end: float, before: float
+) -> list[LegacyRow]:
+    """The history holds differences: what /proc/interrupts had at each sample follows from the
+    totals of the last one, backwards.
 
-    Totals of an earlier life, or of before a reboot, are only what was counted in it since it was first seen.
+    Totals of an earlier life, or of before a reboot, are only what was counted in it since it was
+    first seen.
     """
     found: list[LegacyRow] = []
     running = dict(totals)
@@ -95,7 +103,9 @@ async def affinity(call: Call) -> object:
 
 @handles("legacy_set_affinity")
 async def set_affinity(call: Call) -> object:
-    """An override, as a person's will: irq_manager's one-shot write would be undone by the next policy."""
+    """An override, as a person's will: irq_manager's one-shot write would be undone by the next
+    policy.
+    """
     mask = str(call.body)
     try:
         cpus = CpuSet.from_mask(mask)

@@ -22,7 +22,11 @@ async def status(call: Call) -> object:
 async def cpus(call: Call) -> object:
     """Every CPU."""
     view = await call.view()
-    return Raw(call.cache.get(call.host.name, view.version, "cpus", lambda: to_json(views.cpus(view.snapshot))))
+    return Raw(
+        call.cache.get(
+            call.host.name, view.version, "cpus", lambda: to_json(views.cpus(view.snapshot))
+        )
+    )
 
 
 @handles("devices")
@@ -45,8 +49,14 @@ async def irqs(call: Call) -> object:
 
     def make() -> bytes:
         claims, overrides = views.claims(view.record), by_identity(call)
-        shown = [views.irq(irq, view.snapshot, claims, overrides, view.totals) for irq in view.snapshot.irqs if _fits(irq, query, view)]
-        return to_json([item for item in shown if query.policy is None or query.policy == item.policy])
+        shown = [
+            views.irq(irq, view.snapshot, claims, overrides, view.totals)
+            for irq in view.snapshot.irqs
+            if _fits(irq, query, view)
+        ]
+        return to_json(
+            [item for item in shown if query.policy is None or query.policy == item.policy]
+        )
 
     return Raw(call.cache.get(call.host.name, view.version, f"irqs {query}", make))
 
@@ -80,7 +90,9 @@ async def irq(call: Call) -> object:
 
 def _shown(call: Call, view: View) -> answers.IrqView:
     found = call.irq(view.snapshot)
-    return views.irq(found, view.snapshot, views.claims(view.record), by_identity(call), view.totals)
+    return views.irq(
+        found, view.snapshot, views.claims(view.record), by_identity(call), view.totals
+    )
 
 
 @handles("explain")
@@ -90,7 +102,9 @@ async def explain(call: Call) -> object:
     shown = _shown(call, view)
     steps = await call.host.explain(shown.number)
     mine = by_identity(call).get(shown.identity)
-    return answers.Explanation(shown, steps, None if mine is None else views.override(mine, view.snapshot))
+    return answers.Explanation(
+        shown, steps, None if mine is None else views.override(mine, view.snapshot)
+    )
 
 
 @handles("policies")
@@ -103,7 +117,14 @@ def _policy(item: Listing) -> answers.PolicyView:
     schema = msgspec.json.decode(item.schema) if item.schema else None
     enabled = item.position is not None
     return answers.PolicyView(
-        item.name, item.distributions, enabled, item.about, item.options, schema, item.position, item.problem
+        item.name,
+        item.distributions,
+        enabled,
+        item.about,
+        item.options,
+        schema,
+        item.position,
+        item.problem,
     )
 
 
@@ -121,6 +142,8 @@ async def plan(call: Call) -> object:
     view = await call.view()
 
     def make() -> bytes:
-        return to_json(answers.PlanAnswer(views.cycle(view.record, view.snapshot), view.record.plan.kept))
+        return to_json(
+            answers.PlanAnswer(views.cycle(view.record, view.snapshot), view.record.plan.kept)
+        )
 
     return Raw(call.cache.get(call.host.name, view.version, "plan", make))

@@ -1,6 +1,7 @@
 """`irqbal-client HOST PORT COMMAND`: look at an irqbal daemon, ask it why, and overrule it.
 
-Exit status: 0 done; 1 the daemon refused, or the kernel did; 2 wrong usage; 3 the daemon cannot be reached.
+Exit status: 0 done; 1 the daemon refused, or the kernel did; 2 wrong usage; 3 the daemon cannot be
+reached.
 """
 
 from __future__ import annotations
@@ -31,10 +32,15 @@ Examples:
   irqbal-client central 8080 fleet --code remote-queue
   irqbal-client central 8080 irqs --host db1
 
-On the daemon's host root needs no token. Elsewhere `irqbal token add` makes one: --token-file FILE, or the variable IRQBAL_TOKEN.
+On the daemon's host root needs no token. Elsewhere `irqbal token add` makes one: --token-file
+FILE, or the variable IRQBAL_TOKEN.
 
-Exit status: 0 done; 1 the daemon refused, or the kernel did; 2 wrong usage; 3 the daemon cannot be reached; 130 Ctrl-C."""
-HINT = "Is the daemon running (`systemctl status irqbal`), and is this an address that it listens on (`api: listen:` of its YAML)?"
+Exit status: 0 done; 1 the daemon refused, or the kernel did; 2 wrong usage; 3 the daemon cannot be
+reached; 130 Ctrl-C."""
+HINT = (
+    "Is the daemon running (`systemctl status irqbal`), and is this an address that it listens "
+    "on (`api: listen:` of its YAML)?"
+)
 
 
 class PipeClosed(Exception):
@@ -46,8 +52,14 @@ class Host(click.ParamType):  # type: ignore[type-arg]
 
     name = "host"
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(text) for text in ("localhost", SOCKET, "completion") if text.startswith(incomplete)]
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [
+            CompletionItem(text)
+            for text in ("localhost", SOCKET, "completion")
+            if text.startswith(incomplete)
+        ]
 
 
 class Port(click.ParamType):  # type: ignore[type-arg]
@@ -55,7 +67,9 @@ class Port(click.ParamType):  # type: ignore[type-arg]
 
     name = "port"
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
         text = "-" if str(ctx.params.get("host") or "").startswith("unix:") else "8080"
         return [CompletionItem(text)] if text.startswith(incomplete) else []
 
@@ -81,7 +95,12 @@ class Root(Group):
             word = rest.pop(0)
             if not _is_option(word):
                 words.append(word)
-                if word == "completion" and len(words) == 1 and rest[:1] != ["-"] and not (rest and rest[0].isdecimal()):
+                if (
+                    word == "completion"
+                    and len(words) == 1
+                    and rest[:1] != ["-"]
+                    and not (rest and rest[0].isdecimal())
+                ):
                     return [*options, "", "", *words, *rest]
                 continue
             options.append(word)
@@ -101,12 +120,17 @@ def _is_option(word: str) -> bool:
     return word.startswith("-") and word not in ("-", "--")
 
 
-@click.group(cls=Root, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Root,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="irqbal", prog_name="irqbal-client")
 @click.argument("host", type=Host())
 @click.argument("port", type=Port())
 def cli(**_: object) -> None:
-    """Look at the irqbal daemon at HOST and PORT, ask it why, and overrule it. A socket is named unix:PATH, with - as PORT.
+    """Look at the irqbal daemon at HOST and PORT, ask it why, and overrule it. A socket is named
+    unix:PATH, with - as PORT.
 
     Commands may be written with dashes too.
     """
@@ -119,15 +143,39 @@ def top(session: Session) -> int:
     try:
         import irqbal.client.top as screen
     except ImportError:
-        raise click.ClickException("irqbal-client top needs Textual: pip install 'irqbal[top]'") from None
+        raise click.ClickException(
+            "irqbal-client top needs Textual: pip install 'irqbal[top]'"
+        ) from None
     return int(screen.run(session.client) or 0)
 
 
 for command in (
-    state.status, state.irqs, state.cpus, state.devices, state.explain, state.plan, state.policies, control.override, past.decisions,
-    past.history, follow.watch, top, control.pause, control.resume, control.cycle, control.restore, past.export, state.hosts,
-    state.fleet, state.metrics, legacy.list_devices, legacy.cpu_count, legacy.device_detail, legacy.cpu_affinity, completion.completion,
-):  # fmt: skip
+    state.status,
+    state.irqs,
+    state.cpus,
+    state.devices,
+    state.explain,
+    state.plan,
+    state.policies,
+    control.override,
+    past.decisions,
+    past.history,
+    follow.watch,
+    top,
+    control.pause,
+    control.resume,
+    control.cycle,
+    control.restore,
+    past.export,
+    state.hosts,
+    state.fleet,
+    state.metrics,
+    legacy.list_devices,
+    legacy.cpu_count,
+    legacy.device_detail,
+    legacy.cpu_affinity,
+    completion.completion,
+):
     cli.add_command(command)
 
 
@@ -154,7 +202,11 @@ def _run() -> int:
     except TokenError as error:
         return _fail(str(error), 2)
     except Refused as error:
-        hint = "\n--token-file FILE or the variable IRQBAL_TOKEN holds your token" if error.status == 401 else ""
+        hint = (
+            "\n--token-file FILE or the variable IRQBAL_TOKEN holds your token"
+            if error.status == 401
+            else ""
+        )
         return _fail(f"{error}{hint}", 1)
     except Unreachable as error:
         return _fail(f"{error}\n{HINT}", 3)
@@ -168,7 +220,9 @@ def _run() -> int:
 
 def _fail(text: str, status: int) -> int:
     with contextlib.suppress(OSError):
-        click.echo("irqbal-client: " + "\n  ".join(plain(line) for line in text.split("\n")), err=True)
+        click.echo(
+            "irqbal-client: " + "\n  ".join(plain(line) for line in text.split("\n")), err=True
+        )
     return status
 
 

@@ -1,11 +1,19 @@
-"""Completion in bash, zsh and fish. click makes the scripts; bash needs more, for it splits words at colons."""
+"""Completion in bash, zsh and fish. click makes the scripts; bash needs more, for it splits words
+at colons.
+"""
 
 from __future__ import annotations
 
 import os
 
 import click
-from click.shell_completion import BashComplete, CompletionItem, add_completion_class, get_completion_class, split_arg_string
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    add_completion_class,
+    get_completion_class,
+    split_arg_string,
+)
 
 PROGRAM = "irqbal-client"
 VARIABLE = "_IRQBAL_CLIENT_COMPLETE"
@@ -13,7 +21,8 @@ VARIABLE = "_IRQBAL_CLIENT_COMPLETE"
 _BASH = """\
 %(complete_func)s() {
     local IFS=$'\\n' response reply
-    response=$(env COMP_TEXT="${COMP_LINE:0:COMP_POINT}" %(complete_var)s=bash_complete "$1" 2>/dev/null)
+    local text="${COMP_LINE:0:COMP_POINT}"
+    response=$(env COMP_TEXT="$text" %(complete_var)s=bash_complete "$1" 2>/dev/null)
     COMPREPLY=()
     for reply in $response; do
         case ${reply%%%%,*} in
@@ -48,7 +57,11 @@ class _Bash(BashComplete):
         typed = value if equals and name.startswith("--") else incomplete
         cut = typed.rfind(":") + 1
         found = super().get_completions(args, incomplete)
-        return [CompletionItem(item.value[cut:], item.type, item.help) for item in found] if cut else found
+        return (
+            [CompletionItem(item.value[cut:], item.type, item.help) for item in found]
+            if cut
+            else found
+        )
 
 
 def register() -> None:

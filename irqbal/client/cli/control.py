@@ -26,7 +26,12 @@ def override() -> None:
 @override.command("set")
 @click.argument("irq", type=IRQ)
 @click.argument("cpus", type=CPUS)
-@click.option("--for", "length", type=LENGTH, help="For so long, such as 2h; until it is cleared, unless given.")
+@click.option(
+    "--for",
+    "length",
+    type=LENGTH,
+    help="For so long, such as 2h; until it is cleared, unless given.",
+)
 @click.option("--reason", default="", metavar="TEXT", help="Why, for those who read the decisions.")
 @with_session
 def set_(session: Session, irq: str, cpus: CpuSet, length: Duration | None, reason: str) -> int:
@@ -43,11 +48,21 @@ def put(session: Session, irq: str, body: asked.OverrideBody) -> int:
     def show(out: Console, item: answers.OverrideAnswer) -> None:
         mine = item.override
         old = "" if before is None else f" was on CPUs {before.affinity or '-'},"
-        until = f" until {tables.when(mine.expires)}" if mine.expires is not None else " until the override is cleared"
+        until = (
+            f" until {tables.when(mine.expires)}"
+            if mine.expires is not None
+            else " until the override is cleared"
+        )
         said = f" ({item.detail})" if item.detail else ""
-        tables.say(out, f"IRQ {tables.number(mine.irq)} ({mine.name}):{old} is on {item.affinity or '-'}: {item.result}{said};{until}")
+        tables.say(
+            out,
+            f"IRQ {tables.number(mine.irq)} ({mine.name}):{old} is on {item.affinity or '-'}: "
+            f"{item.result}{said};{until}",
+        )
 
-    session.show(data, answers.OverrideAnswer, show, lambda item: table_of(answers.OverrideAnswer, [item]))
+    session.show(
+        data, answers.OverrideAnswer, show, lambda item: table_of(answers.OverrideAnswer, [item])
+    )
     item = client.read(data, answers.OverrideAnswer)
     for warning in item.warnings:
         session.say(f"irqbal-client: warning: {warning}")
@@ -57,7 +72,10 @@ def put(session: Session, irq: str, body: asked.OverrideBody) -> int:
 def _status_of(session: Session, result: str, detail: str) -> int:
     if result not in NOT_DONE:
         return 0
-    session.say(f"irqbal-client: it is noted, but the kernel did not do it ({result}): {detail or 'no reason given'}")
+    session.say(
+        f"irqbal-client: it is noted, but the kernel did not do it ({result}): "
+        f"{detail or 'no reason given'}"
+    )
     return 1
 
 
@@ -72,9 +90,15 @@ def clear(session: Session, irq: str) -> int:
         mine = item.override
         now = "" if item.affinity is None else f"; it is on {item.affinity} now"
         said = f" ({item.detail})" if item.detail else ""
-        tables.say(out, f"IRQ {tables.number(mine.irq)} ({mine.name}): the override to {mine.cpus} is gone{now}: {item.result}{said}")
+        tables.say(
+            out,
+            f"IRQ {tables.number(mine.irq)} ({mine.name}): the override to {mine.cpus} is "
+            f"gone{now}: {item.result}{said}",
+        )
 
-    session.show(data, answers.ClearedAnswer, show, lambda item: table_of(answers.ClearedAnswer, [item]))
+    session.show(
+        data, answers.ClearedAnswer, show, lambda item: table_of(answers.ClearedAnswer, [item])
+    )
     item = session.client.read(data, answers.ClearedAnswer)
     return _status_of(session, item.result, item.detail)
 
@@ -84,7 +108,12 @@ def clear(session: Session, irq: str) -> int:
 def list_(session: Session) -> None:
     """Present overrides."""
     data = session.client.fetch("overrides")
-    session.show(data, tuple[answers.OverrideView, ...], tables.overrides, lambda items: table_of(answers.OverrideView, items))
+    session.show(
+        data,
+        tuple[answers.OverrideView, ...],
+        tables.overrides,
+        lambda items: table_of(answers.OverrideView, items),
+    )
 
 
 @click.command("pause", cls=Command)
@@ -115,7 +144,9 @@ def cycle(session: Session) -> int:
     """Run a cycle now, and show what it did."""
     data = session.client.fetch("cycle")
     session.show(data, answers.Cycle, tables.cycle, cycle_rows)
-    return int(any(move.result in NOT_DONE for move in session.client.read(data, answers.Cycle).moves))
+    return int(
+        any(move.result in NOT_DONE for move in session.client.read(data, answers.Cycle).moves)
+    )
 
 
 @click.command("restore", cls=Command)
@@ -131,7 +162,10 @@ def restore(session: Session, yes: bool) -> int:
         return 1
     data = session.client.fetch("restore")
     session.show(
-        data, answers.RestoreAnswer, tables.restored, lambda item: table_of(answers.OutcomeView, item.outcomes)
+        data,
+        answers.RestoreAnswer,
+        tables.restored,
+        lambda item: table_of(answers.OutcomeView, item.outcomes),
     )
     answer = session.client.read(data, answers.RestoreAnswer)
     return int(any(outcome.result in NOT_DONE for outcome in answer.outcomes))

@@ -25,7 +25,9 @@ def write_csv(rows: Iterable[Sequence[str]]) -> None:
         text.truncate()
 
 
-def table_of(kind: type[msgspec.Struct], items: Iterable[msgspec.Struct]) -> Iterator[Sequence[str]]:
+def table_of(
+    kind: type[msgspec.Struct], items: Iterable[msgspec.Struct]
+) -> Iterator[Sequence[str]]:
     """A header, and a row an item; the header alone if there is none."""
     yield header(kind)
     for item in items:
@@ -37,7 +39,11 @@ def header(kind: type[msgspec.Struct], prefix: str = "") -> list[str]:
     found: list[str] = []
     for field in msgspec.structs.fields(kind):
         inner = _struct_of(field.type)
-        found += header(inner, f"{prefix}{field.encode_name}.") if inner is not None else [prefix + field.encode_name]
+        found += (
+            header(inner, f"{prefix}{field.encode_name}.")
+            if inner is not None
+            else [prefix + field.encode_name]
+        )
     return found
 
 
@@ -58,7 +64,9 @@ def cell(value: Any) -> str:
         return ""
     if isinstance(plain, bool):
         return str(plain).lower()
-    if isinstance(plain, list | tuple) and all(isinstance(part, str | int | float) for part in plain):
+    if isinstance(plain, list | tuple) and all(
+        isinstance(part, str | int | float) for part in plain
+    ):
         return " ".join(str(part) for part in plain)
     return to_json(plain).decode() if isinstance(plain, dict | list | tuple) else str(plain)
 

@@ -22,8 +22,12 @@ TEMPORARY = frozenset({429, 503})
 
 
 @click.command("watch", cls=Command)
-@click.option("--json", "as_json", is_flag=True, help="The events as they come, a line each; as -o json.")
-@click.option("-n", "--cycles", type=click.IntRange(1), help="End after so many cycles; else with Ctrl-C.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="The events as they come, a line each; as -o json."
+)
+@click.option(
+    "-n", "--cycles", type=click.IntRange(1), help="End after so many cycles; else with Ctrl-C."
+)
 @with_session
 def watch(session: Session, as_json: bool, cycles: int | None) -> None:
     """Follow the daemon: a line a cycle, a line a move.
@@ -46,8 +50,13 @@ def watch(session: Session, as_json: bool, cycles: int | None) -> None:
                         return
                 said = f"the daemon at {session.client.target} ended"
             except (Unreachable, Refused) as error:
-                # Who never got through is told at once; who was connected waits for the daemon to come back.
-                if not connected or isinstance(error, Unreadable) or (isinstance(error, Refused) and error.status not in TEMPORARY):
+                # Who never got through is told at once; who was connected waits for the daemon to
+                # come back.
+                if (
+                    not connected
+                    or isinstance(error, Unreadable)
+                    or (isinstance(error, Refused) and error.status not in TEMPORARY)
+                ):
                     raise
                 said = str(error)
             if failures == 0:
@@ -85,11 +94,13 @@ def _table(session: Session, data: bytes) -> None:
     cycle = session.client.read(data, answers.Cycle)
     dry = ", dry run" if cycle.dry_run else ""
     click.echo(
-        f"{tables.when(cycle.at)}  {cycle.cycle} {plain(cycle.cause)}{dry}: {len(cycle.moves)} moves, {cycle.right} right, "
+        f"{tables.when(cycle.at)}  {cycle.cycle} {plain(cycle.cause)}{dry}: {len(cycle.moves)} "
+        f"moves, {cycle.right} right, "
         f"{len(cycle.refused)} refused, busiest {cycle.busiest * 100:.1f} %"
     )
     lines = [
-        f"IRQ {move.irq} ({move.name}): {move.before or '-'} -> {move.after} [{move.result or 'planned'}]  {move.policy}: {move.reason}"
+        f"IRQ {move.irq} ({move.name}): {move.before or '-'} -> {move.after} "
+        f"[{move.result or 'planned'}]  {move.policy}: {move.reason}"
         for move in cycle.moves
     ]
     lines += [f"{len(cycle.steering)} steering settings"] if cycle.steering else []

@@ -20,9 +20,13 @@ from irqbal.wire import When
 REASON = "cpu_affinity of irqbal-client"
 
 
-def _fetch(session: Session, name: str, device: str = "", query: dict[str, object] | None = None) -> bytes:
+def _fetch(
+    session: Session, name: str, device: str = "", query: dict[str, object] | None = None
+) -> bytes:
     if session.client.on:
-        raise click.UsageError("irq_manager's commands know one host: leave --on away, or use irqs, cpus and override")
+        raise click.UsageError(
+            "irq_manager's commands know one host: leave --on away, or use irqs, cpus and override"
+        )
     return session.client.fetch(name, {"device": device} if device else {}, query)
 
 
@@ -51,12 +55,23 @@ def cpu_count(session: Session) -> None:
     def show(out: Console, item: LegacyCpus) -> None:
         click.echo(f"Number of CPUs on {session.host} is: {item.cpu_count}")
 
-    session.show(_fetch(session, "legacy_cpu_count"), LegacyCpus, show, lambda item: table_of(LegacyCpus, [item]))
+    session.show(
+        _fetch(session, "legacy_cpu_count"),
+        LegacyCpus,
+        show,
+        lambda item: table_of(LegacyCpus, [item]),
+    )
 
 
 @click.command("device_detail", cls=Command)
 @click.argument("device", type=IRQ)
-@click.option("-s", "--start-datetime", "start", type=WHEN, help="From then on: YYYYMMDD-HHMMSS, ISO 8601, or 2h for two hours ago.")
+@click.option(
+    "-s",
+    "--start-datetime",
+    "start",
+    type=WHEN,
+    help="From then on: YYYYMMDD-HHMMSS, ISO 8601, or 2h for two hours ago.",
+)
 @click.option("-e", "--end-datetime", "end", type=WHEN, help="Until then; now, unless given.")
 @with_session
 def device_detail(session: Session, device: str, start: When | None, end: When | None) -> None:
@@ -71,13 +86,18 @@ def device_detail(session: Session, device: str, start: When | None, end: When |
 def _details(out: Console, items: Sequence[LegacyRow]) -> None:
     """CPUs that never had one are left out."""
     columns = (
-        Column("irq_no", right=True), Column("cpu_interrupts", wrap=True), Column("interrupt_type", wrap=True, drop=1),
-        Column("device", wrap=True), Column("created_at"),
-    )  # fmt: skip
+        Column("irq_no", right=True),
+        Column("cpu_interrupts", wrap=True),
+        Column("interrupt_type", wrap=True, drop=1),
+        Column("device", wrap=True),
+        Column("created_at"),
+    )
     rows = []
     for item in items:
         counts = ", ".join(f"{cpu}: {count}" for cpu, count in item.cpu_interrupts.items() if count)
-        rows.append((str(item.irq_no), counts or "none", item.interrupt_type, item.device, item.created_at))
+        rows.append(
+            (str(item.irq_no), counts or "none", item.interrupt_type, item.device, item.created_at)
+        )
     print_rows(out, columns, rows)
 
 
@@ -91,13 +111,16 @@ def _detail_rows(items: Sequence[LegacyRow]) -> Iterator[Sequence[str]]:
 
 @click.command("cpu_affinity", cls=Command)
 @click.argument("device", type=IRQ)
-@click.option("-a", "--affinity", "mask", type=MASK, help="Set it to this hex mask, such as ff or 1,00000000.")
+@click.option(
+    "-a", "--affinity", "mask", type=MASK, help="Set it to this hex mask, such as ff or 1,00000000."
+)
 @click.option("--cpus", type=CPUS, help="Set it to these CPUs, such as 0-3,8.")
 @with_session
 def cpu_affinity(session: Session, device: str, mask: CpuSet | None, cpus: CpuSet | None) -> int:
     """The mask of a device; or set it, as an override.
 
-    A device is named by its name, or its IRQ's number. The override outranks every policy until it is cleared.
+    A device is named by its name, or its IRQ's number. The override outranks every policy until it
+    is cleared.
     """
     if mask is not None and cpus is not None:
         raise click.UsageError("give either --affinity or --cpus, not both")
@@ -106,7 +129,16 @@ def cpu_affinity(session: Session, device: str, mask: CpuSet | None, cpus: CpuSe
         return put(session, device, asked.OverrideBody(wanted, None, REASON))
 
     def show(out: Console, item: LegacyAffinity) -> None:
-        tables.say(out, f"CPU affinity of '{device}' is: {item.affinity} (CPUs {CpuSet.from_mask(item.affinity) or 'none'})")
+        tables.say(
+            out,
+            f"CPU affinity of '{device}' is: {item.affinity} (CPUs "
+            f"{CpuSet.from_mask(item.affinity) or 'none'})",
+        )
 
-    session.show(_fetch(session, "legacy_affinity", device), LegacyAffinity, show, lambda item: table_of(LegacyAffinity, [item]))
+    session.show(
+        _fetch(session, "legacy_affinity", device),
+        LegacyAffinity,
+        show,
+        lambda item: table_of(LegacyAffinity, [item]),
+    )
     return 0

@@ -17,7 +17,9 @@ from irqbal.wire import Duration, When
 
 
 class Parsed(click.ParamType):  # type: ignore[type-arg]
-    """Text that one of irqbal's own types reads; what it says of wrong text is what the person sees."""
+    """Text that one of irqbal's own types reads; what it says of wrong text is what the person
+    sees.
+    """
 
     def __init__(self, name: str, parse: Callable[[str], Any], kind: type) -> None:
         self.name, self._parse, self._kind = name, parse, kind
@@ -43,13 +45,19 @@ class Known(click.ParamType):  # type: ignore[type-arg]
     def __init__(self, name: str, ask: Callable[[Client], Iterable[tuple[str, str]]]) -> None:
         self.name, self._ask = name, ask
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
         try:
             session = session_of(ctx, TAB)
             known = list(self._ask(session.client))
         except (IrqbalError, click.UsageError):
             return []
-        return [CompletionItem(value, help=about) for value, about in known if value.startswith(incomplete)]
+        return [
+            CompletionItem(value, help=about)
+            for value, about in known
+            if value.startswith(incomplete)
+        ]
 
 
 def _irqs(client: Client) -> Iterable[tuple[str, str]]:
@@ -60,7 +68,11 @@ def _irqs(client: Client) -> Iterable[tuple[str, str]]:
 
 def _devices(client: Client) -> Iterable[tuple[str, str]]:
     for device in client.ask("devices", tuple[answers.DeviceView, ...]):
-        for name in (*(interface.name for interface in device.interfaces), *device.disks, device.address):
+        for name in (
+            *(interface.name for interface in device.interfaces),
+            *device.disks,
+            device.address,
+        ):
             yield name, device.driver
 
 

@@ -20,9 +20,15 @@ from irqbal.wire import Duration, Moment, When, to_json
 KINDS = ("move", "steering", "default", "refusal", "drift", "failure", "override", "action")
 PAGE = 10_000
 """Decisions that one answer may hold."""
-_START = click.option("--start", type=WHEN, help="From then on: a time, or 2h for two hours ago; 24h ago, unless given.")
+_START = click.option(
+    "--start",
+    type=WHEN,
+    help="From then on: a time, or 2h for two hours ago; 24h ago, unless given.",
+)
 _END = click.option("--end", type=WHEN, help="Until then; now, unless given.")
-_STEP = click.option("--step", type=LENGTH, help="The length of a step; a 300th of the time, unless given.")
+_STEP = click.option(
+    "--step", type=LENGTH, help="The length of a step; a 300th of the time, unless given."
+)
 
 
 @click.command("decisions", cls=Command)
@@ -32,19 +38,39 @@ _STEP = click.option("--step", type=LENGTH, help="The length of a step; a 300th 
 @click.option("--search", metavar="TEXT", help="Only those that hold this text.")
 @_START
 @_END
-@click.option("--limit", type=click.IntRange(1, PAGE), default=1000, show_default=True, help="At most so many, the newest.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, PAGE),
+    default=1000,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 @with_session
 def decisions(
-    session: Session, irq: str | None, kind: str | None, policy: str | None, search: str | None, start: When | None, end: When | None,
+    session: Session,
+    irq: str | None,
+    kind: str | None,
+    policy: str | None,
+    search: str | None,
+    start: When | None,
+    end: When | None,
     limit: int,
-) -> None:  # fmt: skip
+) -> None:
     """What was decided, when, by whom, and why.
 
     Moves, settings, refusals, drift, failures, overrides and what people did.
 
     In the table the newest come last; in JSON and CSV, as the API has it, first.
     """
-    query = {"irq": irq, "kind": kind, "policy": policy, "search": search, "start": start, "end": end, "limit": limit}
+    query = {
+        "irq": irq,
+        "kind": kind,
+        "policy": policy,
+        "search": search,
+        "start": start,
+        "end": end,
+        "limit": limit,
+    }
     data = session.client.fetch("decisions", query=query)
     kinds = tuple[answers.DecisionView, ...]
     session.show(data, kinds, tables.decisions, lambda items: table_of(answers.DecisionView, items))
@@ -55,9 +81,22 @@ def decisions(
 @_START
 @_END
 @_STEP
-@click.option("--by", type=click.Choice(["cpu", "irq"]), default="cpu", show_default=True, help="A line a CPU, or a line an IRQ.")
+@click.option(
+    "--by",
+    type=click.Choice(["cpu", "irq"]),
+    default="cpu",
+    show_default=True,
+    help="A line a CPU, or a line an IRQ.",
+)
 @with_session
-def history(session: Session, what: str, start: When | None, end: When | None, step: Duration | None, by: str) -> None:
+def history(
+    session: Session,
+    what: str,
+    start: When | None,
+    end: When | None,
+    step: Duration | None,
+    by: str,
+) -> None:
     """Interrupts over time, with a sparkline a line.
 
     Of an IRQ (a number or a name), of a device (its address, interface or disk), or of all.
@@ -99,22 +138,35 @@ def _lines(out: Console, item: answers.SeriesAnswer) -> None:
         tables.say(out, "Nothing was recorded in that time.")
         return
     first, last = item.points[0].at, item.points[-1].at
-    tables.say(out, f"{tables.when(first)} to {tables.when(last + item.step)}, steps of {item.step}, interrupts a second", "bold")
+    tables.say(
+        out,
+        f"{tables.when(first)} to {tables.when(last + item.step)}, steps of {item.step}, "
+        "interrupts a second",
+        "bold",
+    )
     slots = round((last - first) / item.step) + 1
     places = {round((point.at - first) / item.step): point for point in item.points}
     steps = [places.get(slot) for slot in range(slots)]
     seconds = sum(point.seconds for point in item.points)
     rows, width = [], 30 if out.width < 100 else 60
     for key in _keys(item):
-        rates = [None if point is None or not point.seconds else point.counts.get(key, 0) / point.seconds for point in steps]
+        rates = [
+            None if point is None or not point.seconds else point.counts.get(key, 0) / point.seconds
+            for point in steps
+        ]
         total = sum(point.counts.get(key, 0) for point in item.points)
         mean = total / seconds if seconds else 0.0
         most = max((rate for rate in rates if rate is not None), default=0.0)
-        rows.append((_label(item, key), f"{mean:.1f}", f"{most:.1f}", str(total), sparkline(rates, width)))
+        rows.append(
+            (_label(item, key), f"{mean:.1f}", f"{most:.1f}", str(total), sparkline(rates, width))
+        )
     columns = (
-        Column("CPU" if item.by == "cpu" else "IRQ", wrap=True), Column("MEAN/S", right=True), Column("MOST/S", right=True),
-        Column("IN ALL", right=True, drop=1), Column("COURSE", drop=2),
-    )  # fmt: skip
+        Column("CPU" if item.by == "cpu" else "IRQ", wrap=True),
+        Column("MEAN/S", right=True),
+        Column("MOST/S", right=True),
+        Column("IN ALL", right=True, drop=1),
+        Column("COURSE", drop=2),
+    )
     print_rows(out, columns, rows)
 
 
@@ -128,17 +180,39 @@ def _points(item: answers.SeriesAnswer) -> Iterator[Sequence[str]]:
     keys = _keys(item)
     yield ["time", "seconds", *(f"cpu{key}" if item.by == "cpu" else key for key in keys)]
     for point in item.points:
-        yield [str(point.at), f"{point.seconds:.3f}", *(str(point.counts.get(key, 0)) for key in keys)]
+        yield [
+            str(point.at),
+            f"{point.seconds:.3f}",
+            *(str(point.counts.get(key, 0)) for key in keys),
+        ]
 
 
 @click.command("export", cls=Command)
-@click.option("--what", type=click.Choice(["irqs", "decisions", "history"]), default="history", show_default=True)
+@click.option(
+    "--what",
+    type=click.Choice(["irqs", "decisions", "history"]),
+    default="history",
+    show_default=True,
+)
 @_START
 @_END
 @_STEP
-@click.option("--by", type=click.Choice(["cpu", "irq"]), default="irq", show_default=True, help="Counts of the history by CPU, or by IRQ.")
+@click.option(
+    "--by",
+    type=click.Choice(["cpu", "irq"]),
+    default="irq",
+    show_default=True,
+    help="Counts of the history by CPU, or by IRQ.",
+)
 @with_session
-def export(session: Session, what: str, start: When | None, end: When | None, step: Duration | None, by: str) -> None:
+def export(
+    session: Session,
+    what: str,
+    start: When | None,
+    end: When | None,
+    step: Duration | None,
+    by: str,
+) -> None:
     """History, decisions or IRQs as JSON lines or CSV.
 
     JSON lines unless `-o csv` is given; the oldest first.
@@ -150,7 +224,11 @@ def export(session: Session, what: str, start: When | None, end: When | None, st
     elif what == "decisions":
         _export(session, answers.DecisionView, reversed(list(_all_decisions(client, start, end))))
     else:
-        series = client.ask("cpus_history", answers.SeriesAnswer, query={"start": start, "end": end, "step": step, "by": by})
+        series = client.ask(
+            "cpus_history",
+            answers.SeriesAnswer,
+            query={"start": start, "end": end, "step": step, "by": by},
+        )
         if session.form == "csv":
             write_csv(_long(series))
         else:
@@ -159,17 +237,27 @@ def export(session: Session, what: str, start: When | None, end: When | None, st
 
 def _export(session: Session, kind: type[msgspec.Struct], items: Iterable[msgspec.Struct]) -> None:
     if session.form == "csv":
-        write_csv(rows for part in ([header(kind)], (row(kind, item) for item in items)) for rows in part)
+        write_csv(
+            rows for part in ([header(kind)], (row(kind, item) for item in items)) for rows in part
+        )
         return
     for item in items:
         click.echo(to_json(item))
 
 
-def _all_decisions(client: Client, start: When | None, end: When | None) -> Iterator[answers.DecisionView]:
-    """Page by page, the newest first. Pages overlap by the millisecond to which moments are written."""
+def _all_decisions(
+    client: Client, start: When | None, end: When | None
+) -> Iterator[answers.DecisionView]:
+    """Page by page, the newest first. Pages overlap by the millisecond to which moments are
+    written.
+    """
     until, seen = end, set[bytes]()
     while True:
-        page = client.ask("decisions", tuple[answers.DecisionView, ...], query={"start": start, "end": until, "limit": PAGE})
+        page = client.ask(
+            "decisions",
+            tuple[answers.DecisionView, ...],
+            query={"start": start, "end": until, "limit": PAGE},
+        )
         fresh = [item for item in page if to_json(item) not in seen]
         yield from fresh
         if len(page) < PAGE or not fresh:
@@ -180,7 +268,11 @@ def _all_decisions(client: Client, start: When | None, end: When | None) -> Iter
 
 
 def _long(item: answers.SeriesAnswer) -> Iterator[Sequence[str]]:
-    yield ["time", "seconds", "cpu", "count"] if item.by == "cpu" else ["time", "seconds", "identity", "name", "count"]
+    yield (
+        ["time", "seconds", "cpu", "count"]
+        if item.by == "cpu"
+        else ["time", "seconds", "identity", "name", "count"]
+    )
     for point in item.points:
         for key, count in sorted(point.counts.items()):
             names = [key] if item.by == "cpu" else [key, item.names.get(key, "")]

@@ -1,4 +1,6 @@
-"""What all commands share: where the daemon is, the options that may stand anywhere, and the three forms of an answer."""
+"""What all commands share: where the daemon is, the options that may stand anywhere, and the three
+forms of an answer.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ _KEY = "irqbal."
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """After the command wins over before it: contexts share `meta`, and inner ones are parsed later."""
+    """After the command wins over before it: contexts share `meta`, and inner ones are parsed
+    later.
+    """
     if value is not None and value is not False:
         ctx.meta[_KEY + str(param.name)] = value
 
@@ -47,25 +51,50 @@ def shared_options() -> list[click.Option]:
     """New option objects, for one command."""
     return [
         click.Option(
-            ["-o", "--output"], type=click.Choice(["table", "json", "csv"]), expose_value=False, callback=_keep,
-            help="A table for people (the default), the API's very answer as JSON, or CSV with a header.",
+            ["-o", "--output"],
+            type=click.Choice(["table", "json", "csv"]),
+            expose_value=False,
+            callback=_keep,
+            help="A table for people (the default), the API's very answer as JSON, or CSV with a "
+            "header.",
         ),
         click.Option(
-            ["--token-file"], type=click.Path(dir_okay=False, path_type=Path), expose_value=False, callback=_keep, metavar="FILE",
+            ["--token-file"],
+            type=click.Path(dir_okay=False, path_type=Path),
+            expose_value=False,
+            callback=_keep,
+            metavar="FILE",
             help=f"The file that holds your token; else the variable {access.VARIABLE}.",
         ),
-        click.Option(["--tls"], is_flag=True, expose_value=False, callback=_keep, help="Speak HTTPS."),
         click.Option(
-            ["--ca"], type=click.Path(exists=True, dir_okay=False), expose_value=False, callback=_keep, metavar="FILE",
-            help="Who signed the daemon's certificate (PEM), if not one of the system's; implies --tls.",
+            ["--tls"], is_flag=True, expose_value=False, callback=_keep, help="Speak HTTPS."
         ),
         click.Option(
-            ["--timeout"], type=click.FloatRange(min=0, min_open=True, max=86400), expose_value=False, callback=_keep, metavar="SECONDS",
+            ["--ca"],
+            type=click.Path(exists=True, dir_okay=False),
+            expose_value=False,
+            callback=_keep,
+            metavar="FILE",
+            help="Who signed the daemon's certificate (PEM), if not one of the system's; implies "
+            "--tls.",
+        ),
+        click.Option(
+            ["--timeout"],
+            type=click.FloatRange(min=0, min_open=True, max=86400),
+            expose_value=False,
+            callback=_keep,
+            metavar="SECONDS",
             help=f"How long to wait for an answer; {TIMEOUT:g} unless given.",
         ),
-        click.Option(["--on", "--host"], expose_value=False, callback=_keep, metavar="HOST", shell_complete=_hosts,
-                     help="One of the hosts of a central server."),
-    ]  # fmt: skip
+        click.Option(
+            ["--on", "--host"],
+            expose_value=False,
+            callback=_keep,
+            metavar="HOST",
+            shell_complete=_hosts,
+            help="One of the hosts of a central server.",
+        ),
+    ]
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -81,7 +110,11 @@ class Session(msgspec.Struct, frozen=True):
         return console()
 
     def show(
-        self, data: bytes, kind: type[T], table: Callable[[Console, T], None], rows: Callable[[T], Iterable[Sequence[str]]]
+        self,
+        data: bytes,
+        kind: type[T],
+        table: Callable[[Console, T], None],
+        rows: Callable[[T], Iterable[Sequence[str]]],
     ) -> T | None:
         """Print an answer in the form that was asked for; None if it was not looked into."""
         if self.form == "json":
@@ -101,14 +134,22 @@ class Session(msgspec.Struct, frozen=True):
 
 
 def session_of(ctx: click.Context, timeout: float = TIMEOUT) -> Session:
-    """The session of this call; `timeout` unless the person named one. Raises click.UsageError, TokenError."""
+    """The session of this call; `timeout` unless the person named one. Raises click.UsageError,
+    TokenError.
+    """
     root = ctx.find_root()
     target = target_of(ctx, str(root.params["host"] or ""), root.params["port"] or "")
     token = access.token(ctx.meta.get(_KEY + "token_file"))
     if token and not target.tls and not target.loopback and not ctx.resilient_parsing:
-        click.echo(f"irqbal-client: your token goes to {target} in clear; --tls would hide it", err=True)
+        click.echo(
+            f"irqbal-client: your token goes to {target} in clear; --tls would hide it", err=True
+        )
     client = Client(
-        target, token, ctx.meta.get(_KEY + "timeout", timeout), ctx.meta.get(_KEY + "on", ""), lambda: access.local_token(target)
+        target,
+        token,
+        ctx.meta.get(_KEY + "timeout", timeout),
+        ctx.meta.get(_KEY + "on", ""),
+        lambda: access.local_token(target),
     )
     return Session(client, target.host or str(target), ctx.meta.get(_KEY + "output", "table"))
 
@@ -121,11 +162,20 @@ def target_of(ctx: click.Context, host: str, port: str) -> Target:
         return Target(path=host.removeprefix("unix:"))
     name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not name or any(char in name for char in "/@[] "):
-        raise click.UsageError(f"{host!r} is no host: a name, an address, or unix:PATH, and then the port", ctx.find_root())
+        raise click.UsageError(
+            f"{host!r} is no host: a name, an address, or unix:PATH, and then the port",
+            ctx.find_root(),
+        )
     if not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65536):
         commands = getattr(ctx.find_root().command, "commands", {})
-        hint = f" before the command: irqbal-client localhost 8080 {host} …" if host.replace("-", "_") in commands else ""
-        raise click.UsageError(f"{port!r} is no port; HOST and PORT come first{hint}", ctx.find_root())
+        hint = (
+            f" before the command: irqbal-client localhost 8080 {host} …"
+            if host.replace("-", "_") in commands
+            else ""
+        )
+        raise click.UsageError(
+            f"{port!r} is no port; HOST and PORT come first{hint}", ctx.find_root()
+        )
     ca = ctx.meta.get(_KEY + "ca", "")
     return Target(name, int(port), tls=bool(ctx.meta.get(_KEY + "tls") or ca), ca=ca)
 
@@ -155,7 +205,9 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """Commands in the order in which they were added; dashes for underscores, and the shared options."""
+    """Commands in the order in which they were added; dashes for underscores, and the shared
+    options.
+    """
 
     command_class = Command
     group_class = type
@@ -176,7 +228,9 @@ class Group(click.Group):
         if incomplete.startswith("-") or "-" not in incomplete:
             return super().shell_complete(ctx, incomplete)
         found = super().shell_complete(ctx, incomplete.replace("-", "_"))
-        return [CompletionItem(item.value.replace("_", "-"), item.type, item.help) for item in found]
+        return [
+            CompletionItem(item.value.replace("_", "-"), item.type, item.help) for item in found
+        ]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Its own first."""
@@ -184,9 +238,15 @@ class Group(click.Group):
         self.format_commands(ctx, formatter)
 
 
-def _format_options(command: Command | Group, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+def _format_options(
+    command: Command | Group, ctx: click.Context, formatter: click.HelpFormatter
+) -> None:
     shared = command.params[command.own :]
-    mine = [param for param in command.get_params(ctx) if isinstance(param, click.Option) and param not in shared]
+    mine = [
+        param
+        for param in command.get_params(ctx)
+        if isinstance(param, click.Option) and param not in shared
+    ]
     with formatter.section("Options"):
         formatter.write_dl(_help_of(mine, ctx))
     with formatter.section("Options that may stand anywhere"):

@@ -23,23 +23,43 @@ MOST_YAML = 200_000
 @with_session
 def status(session: Session) -> None:
     """The daemon in a few lines."""
-    session.show(session.client.fetch("status"), answers.Status, tables.status, lambda item: table_of(answers.Status, [item]))
+    session.show(
+        session.client.fetch("status"),
+        answers.Status,
+        tables.status,
+        lambda item: table_of(answers.Status, [item]),
+    )
 
 
 @click.command("irqs", cls=Command)
-@click.option("--device", type=DEVICE, help="Of this device: its address, driver, interface or disk.")
+@click.option(
+    "--device", type=DEVICE, help="Of this device: its address, driver, interface or disk."
+)
 @click.option("--policy", type=POLICY, help="Placed by this policy (`override`: by a person).")
-@click.option("--movable/--unmovable", default=None, help="Only those that can, or cannot, be moved.")
-@click.option("--cpu", type=click.IntRange(0, 1 << 20), help="Only those that are delivered to this CPU.")
+@click.option(
+    "--movable/--unmovable", default=None, help="Only those that can, or cannot, be moved."
+)
+@click.option(
+    "--cpu", type=click.IntRange(0, 1 << 20), help="Only those that are delivered to this CPU."
+)
 @with_session
-def irqs(session: Session, device: str | None, policy: str | None, movable: bool | None, cpu: int | None) -> None:
+def irqs(
+    session: Session, device: str | None, policy: str | None, movable: bool | None, cpu: int | None
+) -> None:
     """IRQs: where each is, how busy, and who placed it.
 
     CPUS is its mask, ON where its interrupts are delivered.
     A narrow terminal leaves columns out; JSON and CSV have all of them.
     """
-    data = session.client.fetch("irqs", query={"device": device, "policy": policy, "movable": movable, "cpu": cpu})
-    session.show(data, tuple[answers.IrqView, ...], tables.irqs, lambda items: table_of(answers.IrqView, items))
+    data = session.client.fetch(
+        "irqs", query={"device": device, "policy": policy, "movable": movable, "cpu": cpu}
+    )
+    session.show(
+        data,
+        tuple[answers.IrqView, ...],
+        tables.irqs,
+        lambda items: table_of(answers.IrqView, items),
+    )
 
 
 @click.command("cpus", cls=Command)
@@ -47,7 +67,12 @@ def irqs(session: Session, device: str | None, policy: str | None, movable: bool
 def cpus(session: Session) -> None:
     """CPUs: the place and the interrupt load of each."""
     data = session.client.fetch("cpus")
-    session.show(data, tuple[answers.CpuView, ...], tables.cpus, lambda items: table_of(answers.CpuView, items))
+    session.show(
+        data,
+        tuple[answers.CpuView, ...],
+        tables.cpus,
+        lambda items: table_of(answers.CpuView, items),
+    )
 
 
 @click.command("devices", cls=Command)
@@ -55,7 +80,12 @@ def cpus(session: Session) -> None:
 def devices(session: Session) -> None:
     """PCI devices with their interfaces, disks and IRQs."""
     data = session.client.fetch("devices")
-    session.show(data, tuple[answers.DeviceView, ...], tables.devices, lambda items: table_of(answers.DeviceView, items))
+    session.show(
+        data,
+        tuple[answers.DeviceView, ...],
+        tables.devices,
+        lambda items: table_of(answers.DeviceView, items),
+    )
 
 
 @click.command("explain", cls=Command)
@@ -70,7 +100,14 @@ def explain(session: Session, irq: str) -> None:
 def _steps(item: answers.Explanation) -> Iterator[Sequence[str]]:
     yield ["irq", "name", "policy", "what", "cpus", "reason"]
     for step in item.steps:
-        yield [str(item.irq.number), item.irq.name, step.policy, step.what, cell(step.cpus), step.reason]
+        yield [
+            str(item.irq.number),
+            item.irq.name,
+            step.policy,
+            step.what,
+            cell(step.cpus),
+            step.reason,
+        ]
 
 
 @click.command("policies", cls=Command)
@@ -78,15 +115,23 @@ def _steps(item: answers.Explanation) -> Iterator[Sequence[str]]:
 def policies(session: Session) -> None:
     """Installed policies, in order, with their options."""
     data = session.client.fetch("policies")
-    session.show(data, tuple[answers.PolicyView, ...], tables.policies, lambda items: table_of(answers.PolicyView, items))
+    session.show(
+        data,
+        tuple[answers.PolicyView, ...],
+        tables.policies,
+        lambda items: table_of(answers.PolicyView, items),
+    )
 
 
 @click.command("plan", cls=Command)
 @click.option("--now", is_flag=True, help="Not the last cycle's, but what would be done now.")
 @click.option(
-    "-c", "--config", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True),
+    "-c",
+    "--config",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True),
     help="What would be done now with the policies of this YAML file (- for standard input).",
-)  # fmt: skip
+)
 @with_session
 def plan(session: Session, now: bool, file: Path | None) -> None:
     """The last plan, or a dry run: what moves, and why.
@@ -96,8 +141,14 @@ def plan(session: Session, now: bool, file: Path | None) -> None:
     if file is not None:
         data = session.client.fetch("dry_run", body=asked.PlanBody(yaml=_text(file)))
     else:
-        data = session.client.fetch("dry_run", body=asked.PlanBody()) if now else session.client.fetch("plan")
-    session.show(data, answers.PlanAnswer, lambda out, item: tables.cycle(out, item.cycle), plan_rows)
+        data = (
+            session.client.fetch("dry_run", body=asked.PlanBody())
+            if now
+            else session.client.fetch("plan")
+        )
+    session.show(
+        data, answers.PlanAnswer, lambda out, item: tables.cycle(out, item.cycle), plan_rows
+    )
 
 
 def _text(file: Path) -> str:
@@ -119,7 +170,18 @@ def plan_rows(item: answers.PlanAnswer) -> Iterator[Sequence[str]]:
     """What a plan holds, a line each; what is right already too."""
     yield from cycle_rows(item.cycle)
     for kept in item.kept:
-        yield ["right", str(kept.irq), "", cell(kept.cpus), cell(kept.cpus), kept.policy, kept.reason, "", "", ""]
+        yield [
+            "right",
+            str(kept.irq),
+            "",
+            cell(kept.cpus),
+            cell(kept.cpus),
+            kept.policy,
+            kept.reason,
+            "",
+            "",
+            "",
+        ]
 
 
 def cycle_rows(item: answers.Cycle) -> Iterator[Sequence[str]]:
@@ -128,14 +190,58 @@ def cycle_rows(item: answers.Cycle) -> Iterator[Sequence[str]]:
     yield from move_rows(item.moves)
     for one in item.steering:
         about = f"{one.interface}/{one.queue}"
-        yield [one.setting, "", about, one.before, one.after, one.policy, one.reason, "", one.result, one.detail]
+        yield [
+            one.setting,
+            "",
+            about,
+            one.before,
+            one.after,
+            one.policy,
+            one.reason,
+            "",
+            one.result,
+            one.detail,
+        ]
     if item.default is not None:
         change = item.default
-        yield ["default", "", "", cell(change.before), cell(change.after), change.policy, change.reason, "", change.result, ""]
+        yield [
+            "default",
+            "",
+            "",
+            cell(change.before),
+            cell(change.after),
+            change.policy,
+            change.reason,
+            "",
+            change.result,
+            "",
+        ]
     for no in item.refused:
-        yield ["refused", cell(no.irq), no.name, "", "", no.policy, no.reason, no.code, "refused", no.advice]
+        yield [
+            "refused",
+            cell(no.irq),
+            no.name,
+            "",
+            "",
+            no.policy,
+            no.reason,
+            no.code,
+            "refused",
+            no.advice,
+        ]
     for failure in item.failures:
-        yield ["failure", "", "", "", "", failure.policy, failure.reason, failure.code, "set aside" if failure.aside else "", ""]
+        yield [
+            "failure",
+            "",
+            "",
+            "",
+            "",
+            failure.policy,
+            failure.reason,
+            failure.code,
+            "set aside" if failure.aside else "",
+            "",
+        ]
     for note in item.notes:
         yield ["note", cell(note.irq), "", "", "", note.policy, note.text, "", "", note.advice]
 
@@ -143,7 +249,18 @@ def cycle_rows(item: answers.Cycle) -> Iterator[Sequence[str]]:
 def move_rows(moves: Iterable[answers.MoveView]) -> Iterator[Sequence[str]]:
     """Moves, a line each."""
     for one in moves:
-        yield ["move", str(one.irq), one.name, cell(one.before), cell(one.after), one.policy, one.reason, one.code, one.result, one.detail]
+        yield [
+            "move",
+            str(one.irq),
+            one.name,
+            cell(one.before),
+            cell(one.after),
+            one.policy,
+            one.reason,
+            one.code,
+            one.result,
+            one.detail,
+        ]
 
 
 @click.command("hosts", cls=Command)
@@ -151,22 +268,42 @@ def move_rows(moves: Iterable[answers.MoveView]) -> Iterator[Sequence[str]]:
 def hosts(session: Session) -> None:
     """Hosts of a central server; --host HOST asks one.
 
-    DRIFT and FAILED are of the last 24 hours; REMOTE are queues off their NIC's node, ISOLATED IRQs that fire on isolated CPUs.
+    DRIFT and FAILED are of the last 24 hours; REMOTE are queues off their NIC's node, ISOLATED IRQs
+    that fire on isolated CPUs.
     """
     data = session.client.fetch("hosts")
-    session.show(data, tuple[answers.HostView, ...], tables.hosts, lambda items: table_of(answers.HostView, items))
+    session.show(
+        data,
+        tuple[answers.HostView, ...],
+        tables.hosts,
+        lambda items: table_of(answers.HostView, items),
+    )
 
 
 @click.command("fleet", cls=Command)
-@click.option("--code", type=click.Choice(get_args(asked.FindingCode)),
-              help="Only of this kind: NICs with remote queues, IRQs that fire on isolated CPUs, and so on.")  # fmt: skip
+@click.option(
+    "--code",
+    type=click.Choice(get_args(asked.FindingCode)),
+    help="Only of this kind: NICs with remote queues, IRQs that fire on isolated CPUs, and so on.",
+)
 @click.option("--named", metavar="TEXT", help="Only of hosts whose name holds this text.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=10_000, show_default=True, help="At most so many.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=10_000,
+    show_default=True,
+    help="At most so many.",
+)
 @with_session
 def fleet(session: Session, code: str | None, named: str | None, limit: int) -> None:
     """What is not as it should be, on all hosts that the server tells about."""
     data = session.client.fetch("findings", query={"code": code, "host": named, "limit": limit})
-    session.show(data, tuple[answers.FindingView, ...], tables.findings, lambda items: table_of(answers.FindingView, items))
+    session.show(
+        data,
+        tuple[answers.FindingView, ...],
+        tables.findings,
+        lambda items: table_of(answers.FindingView, items),
+    )
 
 
 @click.command("metrics", cls=Command)
@@ -179,9 +316,27 @@ def metrics(session: Session) -> None:
         return
     from prometheus_client.parser import text_string_to_metric_families
 
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    samples = [
+        sample for family in text_string_to_metric_families(text) for sample in family.samples
+    ]
     if session.form == "json":
-        click.echo(to_json([{"name": one.name, "labels": one.labels, "value": one.value} for one in samples]))
+        click.echo(
+            to_json(
+                [{"name": one.name, "labels": one.labels, "value": one.value} for one in samples]
+            )
+        )
         return
     header = ["name", "labels", "value"]
-    write_csv([header, *([one.name, " ".join(f"{key}={value}" for key, value in one.labels.items()), repr(one.value)] for one in samples)])
+    write_csv(
+        [
+            header,
+            *(
+                [
+                    one.name,
+                    " ".join(f"{key}={value}" for key, value in one.labels.items()),
+                    repr(one.value),
+                ]
+                for one in samples
+            ),
+        ]
+    )

@@ -1,4 +1,6 @@
-"""`irqbal-client top`: the daemon on the whole terminal, as it changes. Needs Textual: the extra `top`."""
+"""`irqbal-client top`: the daemon on the whole terminal, as it changes. Needs Textual: the extra
+`top`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ __all__ = ["Top", "run"]
 
 
 def run(client: Client) -> int:
-    """Show it until the person quits. Raises Unreachable or Refused if the daemon is not there at the start, click.UsageError."""
+    """Show it until the person quits. Raises Unreachable or Refused if the daemon is not there at
+    the start, click.UsageError.
+    """
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise click.UsageError("top needs a terminal; `watch` writes lines")
     try:

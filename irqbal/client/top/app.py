@@ -46,15 +46,26 @@ class Top(App[None]):
 
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "quit", "quit"), Binding("ctrl+c", "quit", "quit", priority=True), Binding("question_mark,f1", "help", "help"),
-        Binding("slash", "filter", "filter"), Binding("s", "sort(1)", "sort"), Binding("S", "sort(-1)"), Binding("r", "reverse"),
-        Binding("t", "tree"), Binding("o", "override"), Binding("c", "clear"), Binding("p", "pause"), Binding("escape", "unfilter"),
-    ]  # fmt: skip
+        Binding("q", "quit", "quit"),
+        Binding("ctrl+c", "quit", "quit", priority=True),
+        Binding("question_mark,f1", "help", "help"),
+        Binding("slash", "filter", "filter"),
+        Binding("s", "sort(1)", "sort"),
+        Binding("S", "sort(-1)"),
+        Binding("r", "reverse"),
+        Binding("t", "tree"),
+        Binding("o", "override"),
+        Binding("c", "clear"),
+        Binding("p", "pause"),
+        Binding("escape", "unfilter"),
+    ]
     CSS = """
     #head { height: 2; background: $panel; }
     #bars { height: 4; }
     #body { height: 1fr; }
-    IrqTable { width: 1fr; height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+    IrqTable {
+        width: 1fr; height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1;
+    }
     Nodes { width: 48; height: 1fr; padding: 0; border: none; scrollbar-size: 1 1; }
     Nodes:focus { border: none; }
     #filter { height: 1; border: none; padding: 0; display: none; }
@@ -92,7 +103,11 @@ class Top(App[None]):
         with Horizontal(id="body"):
             yield IrqTable(id="irqs")
             yield Nodes(id="nodes")
-        yield Input(id="filter", placeholder="filter: words that a row must hold, or cpu:3", select_on_focus=False)
+        yield Input(
+            id="filter",
+            placeholder="filter: words that a row must hold, or cpu:3",
+            select_on_focus=False,
+        )
         yield Static(id="said")
         yield Static(id="keys")
 
@@ -108,7 +123,9 @@ class Top(App[None]):
         self.feed.stop()
 
     def tell(self, act: Callable[[], None]) -> None:
-        """Do this in the screen's own thread; nothing, once the screen is gone. Any thread may call it."""
+        """Do this in the screen's own thread; nothing, once the screen is gone. Any thread may call
+        it.
+        """
         with self._lock:
             if self._open:
                 self.post_message(Told(act))
@@ -171,20 +188,37 @@ class Top(App[None]):
         away = ""
         if self._failed is not None:
             away = f"for {now - self._since:.0f} s: {self._why(self._failed)}"
-        elif self._last is not None and now - self._heard > max(5.0, 3 * min(float(self._last.status.interval), 10.0)):
+        elif self._last is not None and now - self._heard > max(
+            5.0, 3 * min(float(self._last.status.interval), 10.0)
+        ):
             away = f"nothing came for {now - self._heard:.0f} s"
         status = self._last.status if self._last is not None else None
-        self._static("head").update(head.head(status, away, str(self._client.on or self._client.target), self.size.width))
+        self._static("head").update(
+            head.head(status, away, str(self._client.on or self._client.target), self.size.width)
+        )
         if now - self._said_at < SHOWN:
-            self._static("said").update(Text(self._said, "bold red" if self._said_bad else "bold", no_wrap=True, overflow="ellipsis"))
+            self._static("said").update(
+                Text(
+                    self._said,
+                    "bold red" if self._said_bad else "bold",
+                    no_wrap=True,
+                    overflow="ellipsis",
+                )
+            )
         else:
             table = self.table
-            self._static("said").update(head.about(len(table.shown), table.count, table.words, table.key, table.reverse))
-        self._static("keys").update(head.keys(status is not None and status.paused, self.size.width))
+            self._static("said").update(
+                head.about(len(table.shown), table.count, table.words, table.key, table.reverse)
+            )
+        self._static("keys").update(
+            head.keys(status is not None and status.paused, self.size.width)
+        )
 
     def _why(self, error: IrqbalError) -> str:
         # Where the daemon is, everybody knows; why it is silent would not fit behind that.
-        return sentence(error).removeprefix(f"the daemon at {self._client.target} does not answer: ")
+        return sentence(error).removeprefix(
+            f"the daemon at {self._client.target} does not answer: "
+        )
 
     def _static(self, name: str) -> Static:
         return self._main.query_one(f"#{name}", Static)
@@ -194,7 +228,12 @@ class Top(App[None]):
         self._said, self._said_bad, self._said_at = head.plain(text), bad, time.monotonic()
         self._show_lines()
 
-    def _ask(self, ask: Callable[[], T], done: Callable[[T], None], failed: Callable[[str], None] | None = None) -> None:
+    def _ask(
+        self,
+        ask: Callable[[], T],
+        done: Callable[[T], None],
+        failed: Callable[[str], None] | None = None,
+    ) -> None:
         """Ask beside the screen; then go on here."""
 
         def here(said: T | IrqbalError) -> None:
@@ -252,7 +291,10 @@ class Top(App[None]):
     def action_sort(self, by: int) -> None:
         """By the next column."""
         table = self.table
-        table.key, table.reverse = rows.SORTABLE[(rows.SORTABLE.index(table.key) + by) % len(rows.SORTABLE)], False
+        table.key, table.reverse = (
+            rows.SORTABLE[(rows.SORTABLE.index(table.key) + by) % len(rows.SORTABLE)],
+            False,
+        )
         self._sorted()
 
     def action_reverse(self) -> None:
@@ -303,9 +345,15 @@ class Top(App[None]):
             detail = f": {item.detail}" if item.detail else ""
             warned = f"; {'; '.join(item.warnings)}" if item.warnings else ""
             if item.result in NOT_DONE:
-                text = f"IRQ {form.irq.number}: noted, but the kernel did not do it ({item.result}){detail}{warned}"
+                text = (
+                    f"IRQ {form.irq.number}: noted, but the kernel did not do it "
+                    f"({item.result}){detail}{warned}"
+                )
             else:
-                text = f"IRQ {form.irq.number} is on CPUs {item.affinity} by your override ({item.result}); c clears it{warned}"
+                text = (
+                    f"IRQ {form.irq.number} is on CPUs {item.affinity} by your override "
+                    f"({item.result}); c clears it{warned}"
+                )
             self.say(text, bad=item.result in NOT_DONE)
             self.feed.look()
 
@@ -316,7 +364,11 @@ class Top(App[None]):
                 self.say(text, bad=True)
 
         path = {"irq": str(form.irq.number)}
-        self._ask(lambda: self._client.ask("set_override", answers.OverrideAnswer, path, body=body), done, failed)
+        self._ask(
+            lambda: self._client.ask("set_override", answers.OverrideAnswer, path, body=body),
+            done,
+            failed,
+        )
 
     def action_clear(self) -> None:
         """The policies place it again."""
@@ -331,11 +383,19 @@ class Top(App[None]):
 
         def done(item: answers.ClearedAnswer) -> None:
             now = "" if item.affinity is None else f"; it is on CPUs {item.affinity}"
-            self.say(f"IRQ {number}: the override is gone{now} ({item.result}); o sets one again", bad=item.result in NOT_DONE)
+            self.say(
+                f"IRQ {number}: the override is gone{now} ({item.result}); o sets one again",
+                bad=item.result in NOT_DONE,
+            )
             self.feed.look()
 
         def clear() -> None:
-            self._ask(lambda: self._client.ask("clear_override", answers.ClearedAnswer, {"irq": str(number)}), done)
+            self._ask(
+                lambda: self._client.ask(
+                    "clear_override", answers.ClearedAnswer, {"irq": str(number)}
+                ),
+                done,
+            )
 
         title = f"Clear the override of IRQ {number} ({irq.name})?"
         text = f"It holds it on CPUs {irq.affinity}. The policies would place it again."
@@ -351,14 +411,25 @@ class Top(App[None]):
             if self._last is not None:
                 # Not only with the next reading: p means the opposite from now on.
                 self._last = msgspec.structs.replace(self._last, status=now)
-            self.say("paused: the daemon writes nothing; p resumes it" if now.paused else "resumed: the daemon balances again")
+            self.say(
+                "paused: the daemon writes nothing; p resumes it"
+                if now.paused
+                else "resumed: the daemon balances again"
+            )
             self.feed.look()
 
         def pause() -> None:
-            self._ask(lambda: self._client.ask("pause", answers.Status, body=asked.PauseBody()), done)
+            self._ask(
+                lambda: self._client.ask("pause", answers.Status, body=asked.PauseBody()), done
+            )
 
         if status.paused:
             self._ask(lambda: self._client.ask("resume", answers.Status), done)
         else:
-            text = "It would go on looking and planning, and write nothing until somebody resumes it. What it wrote stays."
-            self.push_screen(dialogs.Question(f"Pause irqbal on {status.host}?", text, "pauses it", pause))
+            text = (
+                "It would go on looking and planning, and write nothing until somebody resumes "
+                "it. What it wrote stays."
+            )
+            self.push_screen(
+                dialogs.Question(f"Pause irqbal on {status.host}?", text, "pauses it", pause)
+            )

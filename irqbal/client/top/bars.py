@@ -1,4 +1,6 @@
-"""CPUs as bars: the busiest one by one, and on hosts with many the rest folded, a line a group. Pure."""
+"""CPUs as bars: the busiest one by one, and on hosts with many the rest folded, a line a group.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -60,11 +62,17 @@ def panel(cpus: Sequence[Cpu], width: int, height: int) -> Text:
     return Text("\n").join([*lines, *folded][:height])
 
 
-def _folded(groups: Sequence[tuple[str, list[Cpu]]], room: int, beside: int, width: int) -> list[Text]:
-    """In `room` lines, `beside` one another; if those are too few, the busiest, and how many there are besides."""
+def _folded(
+    groups: Sequence[tuple[str, list[Cpu]]], room: int, beside: int, width: int
+) -> list[Text]:
+    """In `room` lines, `beside` one another; if those are too few, the busiest, and how many there
+    are besides.
+    """
     most = room * beside
     left = len(groups) - most + 1 if len(groups) > most else 0
-    ranked = sorted(range(len(groups)), key=lambda index: -max(cpu.load for cpu in groups[index][1]))
+    ranked = sorted(
+        range(len(groups)), key=lambda index: -max(cpu.load for cpu in groups[index][1])
+    )
     shown = sorted(ranked[: len(groups) - left])
     size = width // beside
     cells = [_group(*groups[index], size, beside == 1) for index in shown]
@@ -95,15 +103,26 @@ def _grid(ranked: Sequence[Cpu], across: int, width: int) -> list[Text]:
 
 def _one(cpu: Cpu, size: int) -> Text:
     mark = "!" if cpu.isolated else " "
-    return Text.assemble((f"{cpu.number:>4}{mark}", "bold"), bar(cpu.load, max(1, size - 14)), f"{cpu.load * 100:6.1f} %", " ")
+    return Text.assemble(
+        (f"{cpu.number:>4}{mark}", "bold"),
+        bar(cpu.load, max(1, size - 14)),
+        f"{cpu.load * 100:6.1f} %",
+        " ",
+    )
 
 
 def _group(name: str, inside: Sequence[Cpu], width: int, count: bool) -> Text:
-    """Its mean, its busiest, and every CPU in the order of numbers, several to a block where there is no room for all."""
+    """Its mean, its busiest, and every CPU in the order of numbers, several to a block where there
+    is no room for all.
+    """
     mean = sum(cpu.load for cpu in inside) / len(inside)
     most = max(cpu.load for cpu in inside)
     said = f" {len(inside)} CPUs" if count else ""
-    text = Text.assemble((f"{name:<7}", "bold"), f"{said} {mean * 100:5.1f} %, most {most * 100:5.1f} % ", no_wrap=True)
+    text = Text.assemble(
+        (f"{name:<7}", "bold"),
+        f"{said} {mean * 100:5.1f} %, most {most * 100:5.1f} % ",
+        no_wrap=True,
+    )
     room = max(1, width - text.cell_len - 1)
     each = -(-len(inside) // room)
     for start in range(0, len(inside), each):

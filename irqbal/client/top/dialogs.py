@@ -1,4 +1,6 @@
-"""What opens above the table: an explanation, the help, the form of an override, and questions before what others would notice."""
+"""What opens above the table: an explanation, the help, the form of an override, and questions
+before what others would notice.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +47,9 @@ device's node. Dim: cannot be moved. ! after a CPU: isolated."""
 
 class _Dialog(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "close", priority=True), Binding("ctrl+c", "app.quit", "quit", priority=True),
-    ]  # fmt: skip
+        Binding("escape", "dismiss", "close", priority=True),
+        Binding("ctrl+c", "app.quit", "quit", priority=True),
+    ]
     DEFAULT_CSS = """
     _Dialog { align: center middle; }
     _Dialog > * { border: round $primary; background: $surface; padding: 0 1; }
@@ -56,7 +59,11 @@ class _Dialog(ModalScreen[None]):
 class Page(_Dialog):
     """Text to read; what does not fit scrolls."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q,enter,question_mark", "dismiss"), Binding("j", "down"), Binding("k", "up")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,enter,question_mark", "dismiss"),
+        Binding("j", "down"),
+        Binding("k", "up"),
+    ]
     DEFAULT_CSS = """
     Page VerticalScroll { width: auto; max-width: 100%; height: auto; max-height: 100%; }
     Page Static { width: auto; }
@@ -87,11 +94,23 @@ def help_page() -> Page:
 def explanation(item: answers.Explanation, width: int) -> Page:
     """Why an IRQ is where it is, as the command `explain` says it."""
     # The border, its padding and a scrollbar.
-    out = Console(file=io.StringIO(), width=max(20, width - 8), force_terminal=True, color_system="standard", highlight=False,
-                  markup=False, emoji=False, legacy_windows=False)  # fmt: skip
+    out = Console(
+        file=io.StringIO(),
+        width=max(20, width - 8),
+        force_terminal=True,
+        color_system="standard",
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
     with out.capture() as captured:
         tables.explanation(out, item)
-    return Page(Text("\n").join([Text.from_ansi(line.rstrip()) for line in captured.get().rstrip("\n").split("\n")]))
+    return Page(
+        Text("\n").join(
+            [Text.from_ansi(line.rstrip()) for line in captured.get().rstrip("\n").split("\n")]
+        )
+    )
 
 
 class Question(_Dialog):
@@ -105,7 +124,14 @@ class Question(_Dialog):
 
     def __init__(self, title: str, text: str, does: str, act: Callable[[], None]) -> None:
         super().__init__()
-        self._lines, self._act = (Text(plain(title), "bold"), Text(plain(text)), Text(f"y {does}, n or escape leaves it", "dim")), act
+        self._lines, self._act = (
+            (
+                Text(plain(title), "bold"),
+                Text(plain(text)),
+                Text(f"y {does}, n or escape leaves it", "dim"),
+            ),
+            act,
+        )
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -119,9 +145,14 @@ class Question(_Dialog):
 
 
 class OverrideForm(_Dialog):
-    """CPUs, length and reason. It stays open until the daemon has taken it, so that what was wrong can be mended."""
+    """CPUs, length and reason. It stays open until the daemon has taken it, so that what was wrong
+    can be mended.
+    """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("up", "app.focus_previous"), Binding("down", "app.focus_next")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "app.focus_previous"),
+        Binding("down", "app.focus_next"),
+    ]
     DEFAULT_CSS = """
     OverrideForm Vertical { width: 72; max-width: 100%; height: auto; }
     OverrideForm Input { border: none; height: 1; padding: 0 1; background: $boost; }
@@ -130,7 +161,9 @@ class OverrideForm(_Dialog):
     OverrideForm .problem { color: $error; }
     """
 
-    def __init__(self, irq: answers.IrqView, send: Callable[[OverrideForm, asked.OverrideBody], None]) -> None:
+    def __init__(
+        self, irq: answers.IrqView, send: Callable[[OverrideForm, asked.OverrideBody], None]
+    ) -> None:
         super().__init__()
         self.irq, self._send = irq, send
         self._sent = False
@@ -152,7 +185,9 @@ class OverrideForm(_Dialog):
         event.stop()
         if self._sent:
             return
-        cpus, length, reason = (self.query_one(f"#{name}", Input).value.strip() for name in ("cpus", "length", "reason"))
+        cpus, length, reason = (
+            self.query_one(f"#{name}", Input).value.strip() for name in ("cpus", "length", "reason")
+        )
         try:
             found = CpuSet.parse(cpus)
             if not found:

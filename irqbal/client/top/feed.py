@@ -19,7 +19,9 @@ AGAIN = (0.5, 1.0, 2.0, 5.0)
 TEMPORARY = frozenset({429, 503})
 """Refusals that may pass."""
 SHORTEST, LONGEST = 0.25, 10.0
-"""Seconds between two looks, whatever the daemon's interval is: people overrule it between its cycles."""
+"""Seconds between two looks, whatever the daemon's interval is: people overrule it between its
+cycles.
+"""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -31,9 +33,11 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Feed:
-    """Looks at the daemon at its interval until it is stopped; `tell` gets what it said, or why it said nothing.
+    """Looks at the daemon at its interval until it is stopped; `tell` gets what it said, or why it
+    said nothing.
 
-    Its thread is a daemon's: whoever quits does not wait for an answer that may take half a minute not to come.
+    Its thread is a daemon's: whoever quits does not wait for an answer that may take half a minute
+    not to come.
     """
 
     def __init__(self, client: Client, tell: Callable[[Reading | IrqbalError], None]) -> None:
@@ -47,7 +51,9 @@ class Feed:
         threading.Thread(target=self._run, name="irqbal-top", daemon=True).start()
 
     def look(self) -> None:
-        """Look now: something was changed. What was asked for before, and is not there yet, may be of before: it is not told."""
+        """Look now: something was changed. What was asked for before, and is not there yet, may be
+        of before: it is not told.
+        """
         self._changes += 1
         self._wake.set()
 
@@ -79,7 +85,9 @@ class Feed:
 
 
 def beside(ask: Callable[[], T], done: Callable[[T | IrqbalError], None]) -> None:
-    """Ask the daemon something beside the screen; `done` is called there with the answer, or with why there is none."""
+    """Ask the daemon something beside the screen; `done` is called there with the answer, or with
+    why there is none.
+    """
 
     def run() -> None:
         try:

@@ -1,4 +1,6 @@
-"""The lines above and below: what the daemon does, what the table shows, which keys there are. Pure."""
+"""The lines above and below: what the daemon does, what the table shows, which keys there are.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,18 @@ __all__ = ["about", "head", "keys", "plain"]
 def head(status: answers.Status | None, away: str, target: str, width: int) -> Text:
     """Two lines. `away` says since when the daemon is silent, and why."""
     if status is None:
-        first, second = _line([(f"irqbal at {plain(target)}", "bold"), ("waiting for the daemon …", "")], width), Text()
+        first, second = (
+            _line(
+                [(f"irqbal at {plain(target)}", "bold"), ("waiting for the daemon …", "")], width
+            ),
+            Text(),
+        )
     else:
         first, second = _line(_first(status), width), _line(_second(status), width)
     if away:
-        second = Text(plain(f"DAEMON AWAY {away}"), "bold white on red", no_wrap=True, overflow="ellipsis")
+        second = Text(
+            plain(f"DAEMON AWAY {away}"), "bold white on red", no_wrap=True, overflow="ellipsis"
+        )
         second.truncate(width, overflow="ellipsis")
     return Text("\n").join([first, second])
 
@@ -41,14 +50,21 @@ def _line(parts: list[tuple[str, str]], width: int) -> Text:
 
 
 def _first(status: answers.Status) -> list[tuple[str, str]]:
-    until = f" until {when(status.paused_until)}" if status.paused and status.paused_until is not None else ""
+    until = (
+        f" until {when(status.paused_until)}"
+        if status.paused and status.paused_until is not None
+        else ""
+    )
     well = status.state == "balancing"
     overrides = f"{status.overrides} override{'' if status.overrides == 1 else 's'}"
     return [
-        (status.host, "bold"), (status.state + until, "bold green" if well else "bold black on yellow"),
-        (f"{status.cpus} CPUs, {status.irqs} IRQs", ""), (overrides, "magenta" if status.overrides else ""),
-        (f"every {status.interval}", ""), (f"policies: {', '.join(status.policies) or 'none'}", ""),
-    ]  # fmt: skip
+        (status.host, "bold"),
+        (status.state + until, "bold green" if well else "bold black on yellow"),
+        (f"{status.cpus} CPUs, {status.irqs} IRQs", ""),
+        (overrides, "magenta" if status.overrides else ""),
+        (f"every {status.interval}", ""),
+        (f"policies: {', '.join(status.policies) or 'none'}", ""),
+    ]
 
 
 def _second(status: answers.Status) -> list[tuple[str, str]]:
@@ -60,24 +76,41 @@ def _second(status: answers.Status) -> list[tuple[str, str]]:
     if last is None:
         return [*parts, ("no cycle yet", "")]
     return [
-        *parts, (f"busiest CPU {last.busiest * 100:.1f} %", ""), (f"imbalance {last.imbalance:.2f}", ""),
+        *parts,
+        (f"busiest CPU {last.busiest * 100:.1f} %", ""),
+        (f"imbalance {last.imbalance:.2f}", ""),
         (f"cycle {last.cycle}: {last.moves} to move, {last.right} right", ""),
-        (f"{last.refused} refused", "yellow" if last.refused else ""), (f"({last.cause})", ""),
-    ]  # fmt: skip
+        (f"{last.refused} refused", "yellow" if last.refused else ""),
+        (f"({last.cause})", ""),
+    ]
 
 
 def about(shown: int, count: int, words: str, key: str, reverse: bool) -> Text:
     """What the table shows."""
-    order = f"by {rows.BY_KEY[key].head}, {'largest' if rows.falls(key, reverse) else 'smallest'} first"
+    order = (
+        f"by {rows.BY_KEY[key].head}, {'largest' if rows.falls(key, reverse) else 'smallest'} first"
+    )
     if words.strip():
-        return Text(f"{shown} of {count} IRQs hold “{plain(words.strip())}” (escape: all), {order}", no_wrap=True, overflow="ellipsis")
+        return Text(
+            f"{shown} of {count} IRQs hold “{plain(words.strip())}” (escape: all), {order}",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
     return Text(f"{count} IRQs {order}", "dim", no_wrap=True, overflow="ellipsis")
 
 
 KEYS = (
-    ("?", "help"), ("/", "find"), ("s", "sort"), ("r", "turn"), ("enter", "why"), ("o", "override"), ("c", "clear"), ("p", "pause"),
-    ("t", "tree"), ("q", "quit"),
-)  # fmt: skip
+    ("?", "help"),
+    ("/", "find"),
+    ("s", "sort"),
+    ("r", "turn"),
+    ("enter", "why"),
+    ("o", "override"),
+    ("c", "clear"),
+    ("p", "pause"),
+    ("t", "tree"),
+    ("q", "quit"),
+)
 
 
 def keys(paused: bool, width: int) -> Text:

@@ -63,9 +63,14 @@ def _label(key: Key, cpus: Sequence[Cpu]) -> Text:
     online = [cpu for cpu in cpus if cpu.online]
     load = sum(cpu.load for cpu in online) / len(online) if online else 0.0
     if len(key) == 4:
-        names = ",".join(str(cpu.number) + ("" if cpu.online else " off") + ("!" if cpu.isolated else "") for cpu in cpus)
+        names = ",".join(
+            str(cpu.number) + ("" if cpu.online else " off") + ("!" if cpu.isolated else "")
+            for cpu in cpus
+        )
         loads = " ".join(f"{cpu.load * 100:.1f}" for cpu in online)
-        return Text.assemble((f"CPU {names} ", "bold"), bar(load, BAR), (f" {loads} %", style_of(load)), no_wrap=True)
+        return Text.assemble(
+            (f"CPU {names} ", "bold"), bar(load, BAR), (f" {loads} %", style_of(load)), no_wrap=True
+        )
     most = max((cpu.load for cpu in online), default=0.0)
     name = f"node {key[0]}" if len(key) == 1 else f"L3 {key[1]}"
     said = f" {load * 100:.1f} % of {len(online)}, most {most * 100:.1f} %"

@@ -1,4 +1,6 @@
-"""What the screen shows, as text: the table's columns, which rows it has, and how they fit. Pure."""
+"""What the screen shows, as text: the table's columns, which rows it has, and how they fit.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ Irq = answers.IrqView
 class Column(msgspec.Struct, frozen=True):
     """A column: what it shows, what it is sorted by, and how it yields where there is no room.
 
-    `least`: it may be cut down to that width (0: not at all), in its middle if `ends` matter; those with the highest `drop` go first
-    (0: never). `down`: who sorts by it wants the largest first.
+    `least`: it may be cut down to that width (0: not at all), in its middle if `ends` matter; those
+    with the highest `drop` go first (0: never). `down`: who sorts by it wants the largest first.
     """
 
     key: str
@@ -51,7 +53,13 @@ def policy_of(irq: Irq) -> str:
 
 def rate_text(rate: float) -> str:
     """Interrupts a second, in at most nine places."""
-    return f"{rate:.1f}" if rate < 9999.95 else f"{rate:.0f}" if rate < 9_999_999.5 else f"{rate / 1e6:.1f}M"
+    return (
+        f"{rate:.1f}"
+        if rate < 9999.95
+        else f"{rate:.0f}"
+        if rate < 9_999_999.5
+        else f"{rate / 1e6:.1f}M"
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -62,23 +70,79 @@ def cpus_text(cpus: CpuSet) -> str:
 
 COLUMNS = (
     Column("irq", "IRQ", lambda irq: str(irq.number), lambda irq: irq.number, right=True),
-    Column("name", "NAME", lambda irq: irq.name, lambda irq: irq.name, least=12, most=40, ends=True),
-    Column("queue", "QUEUE", lambda irq: queue_of(irq) or "-", _queue_order, least=9, most=30, ends=True),
-    Column("rate", "RATE/S", lambda irq: rate_text(irq.rate), lambda irq: irq.rate, right=True, down=True),
-    Column("load", "LOAD %", lambda irq: f"{irq.load * 100:.2f}", lambda irq: irq.load, right=True, down=True),
-    Column("cpus", "CPUS", lambda irq: cpus_text(irq.affinity) or "-", lambda irq: tuple(irq.affinity), least=6, most=24),
-    Column("on", "ON", lambda irq: cpus_text(irq.effective) or "-", lambda irq: tuple(irq.effective), least=3, most=12),
-    Column("device", "DEVICE", lambda irq: irq.device or "-", lambda irq: irq.device or "~", least=12, most=16, drop=1),
+    Column(
+        "name", "NAME", lambda irq: irq.name, lambda irq: irq.name, least=12, most=40, ends=True
+    ),
+    Column(
+        "queue",
+        "QUEUE",
+        lambda irq: queue_of(irq) or "-",
+        _queue_order,
+        least=9,
+        most=30,
+        ends=True,
+    ),
+    Column(
+        "rate",
+        "RATE/S",
+        lambda irq: rate_text(irq.rate),
+        lambda irq: irq.rate,
+        right=True,
+        down=True,
+    ),
+    Column(
+        "load",
+        "LOAD %",
+        lambda irq: f"{irq.load * 100:.2f}",
+        lambda irq: irq.load,
+        right=True,
+        down=True,
+    ),
+    Column(
+        "cpus",
+        "CPUS",
+        lambda irq: cpus_text(irq.affinity) or "-",
+        lambda irq: tuple(irq.affinity),
+        least=6,
+        most=24,
+    ),
+    Column(
+        "on",
+        "ON",
+        lambda irq: cpus_text(irq.effective) or "-",
+        lambda irq: tuple(irq.effective),
+        least=3,
+        most=12,
+    ),
+    Column(
+        "device",
+        "DEVICE",
+        lambda irq: irq.device or "-",
+        lambda irq: irq.device or "~",
+        least=12,
+        most=16,
+        drop=1,
+    ),
     Column("policy", "POLICY", policy_of, policy_of, least=9, most=24),
-    Column("reason", "REASON", lambda irq: irq.reason or irq.unmovable, lambda irq: irq.reason, least=16, most=120, drop=2),
-)  # fmt: skip
+    Column(
+        "reason",
+        "REASON",
+        lambda irq: irq.reason or irq.unmovable,
+        lambda irq: irq.reason,
+        least=16,
+        most=120,
+        drop=2,
+    ),
+)
 BY_KEY = {column.key: column for column in COLUMNS}
 SORTABLE = tuple(column.key for column in COLUMNS if not column.drop)
 """Columns that are always there, so that nobody sorts by what cannot be seen."""
 
 
 def matching(irqs: Iterable[Irq], words: str) -> list[Irq]:
-    """Those that hold every word, in small letters or large; `cpu:3` are those that CPU 3 handles."""
+    """Those that hold every word, in small letters or large; `cpu:3` are those that CPU 3
+    handles.
+    """
     wanted = words.lower().split()
     return [irq for irq in irqs if all(_matches(irq, word) for word in wanted)]
 
@@ -86,7 +150,17 @@ def matching(irqs: Iterable[Irq], words: str) -> list[Irq]:
 def _matches(irq: Irq, word: str) -> bool:
     if word.startswith("cpu:") and word[4:].isascii() and word[4:].isdecimal():
         return int(word[4:]) in (irq.effective or irq.affinity)
-    return any(word in text.lower() for text in (str(irq.number), irq.name, queue_of(irq), irq.device or "", policy_of(irq), irq.policy))
+    return any(
+        word in text.lower()
+        for text in (
+            str(irq.number),
+            irq.name,
+            queue_of(irq),
+            irq.device or "",
+            policy_of(irq),
+            irq.policy,
+        )
+    )
 
 
 def ordered(irqs: Iterable[Irq], key: str, reverse: bool) -> list[Irq]:
@@ -122,7 +196,10 @@ def widths(rows: Sequence[Irq], width: int) -> list[tuple[Column, int]]:
     sizes: dict[str, int] = {}
     for column in COLUMNS:
         # Room for the arrow of the order beside the head.
-        size = max(len(column.head) + 1, max((cell_len(plain(column.text(irq))) for irq in rows), default=0))
+        size = max(
+            len(column.head) + 1,
+            max((cell_len(plain(column.text(irq))) for irq in rows), default=0),
+        )
         sizes[column.key] = min(size, column.most)
     shown = list(COLUMNS)
     while any(column.drop for column in shown) and _wanted(shown, sizes) > width:
@@ -139,9 +216,21 @@ def widths(rows: Sequence[Irq], width: int) -> list[tuple[Column, int]]:
 
 
 def _spare(column: Column, sizes: dict[str, int]) -> int:
-    return -1 if not column.least else sizes[column.key] - column.least + (1000 if column.key == "reason" and sizes["reason"] > 16 else 0)
+    return (
+        -1
+        if not column.least
+        else sizes[column.key]
+        - column.least
+        + (1000 if column.key == "reason" and sizes["reason"] > 16 else 0)
+    )
 
 
 def _wanted(shown: Sequence[Column], sizes: dict[str, int]) -> int:
-    """What these need so that none is cut, but for the reason, of which a part is better than nothing."""
-    return sum(column.least if column.key == "reason" else sizes[column.key] for column in shown) + len(shown) - 1
+    """What these need so that none is cut, but for the reason, of which a part is better than
+    nothing.
+    """
+    return (
+        sum(column.least if column.key == "reason" else sizes[column.key] for column in shown)
+        + len(shown)
+        - 1
+    )

@@ -21,12 +21,19 @@ Irq = answers.IrqView
 
 
 class IrqTable(ScrollView, can_focus=True):
-    """Sorted and filtered. Until the person moves the cursor it stays on the first row; then on its IRQ, wherever that goes."""
+    """Sorted and filtered. Until the person moves the cursor it stays on the first row; then on its
+    IRQ, wherever that goes.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)"), Binding("down,j", "move(1)"), Binding("pageup", "page(-1)"), Binding("pagedown,space", "page(1)"),
-        Binding("home", "move(-1000000)"), Binding("end", "move(1000000)"), Binding("enter", "ask"),
-    ]  # fmt: skip
+        Binding("up,k", "move(-1)"),
+        Binding("down,j", "move(1)"),
+        Binding("pageup", "page(-1)"),
+        Binding("pagedown,space", "page(1)"),
+        Binding("home", "move(-1000000)"),
+        Binding("end", "move(1000000)"),
+        Binding("enter", "ask"),
+    ]
 
     class Asked(Message):
         """The person wants to know why the IRQ below the cursor is where it is."""
@@ -119,16 +126,23 @@ class IrqTable(ScrollView, can_focus=True):
         elif index < len(self.shown):
             strip = self._line(self.shown[index], index == self._row)
         else:
-            strip = Strip([Segment("no IRQ matches" if self._irqs and not self.shown and y == 1 else "")])
+            strip = Strip(
+                [Segment("no IRQ matches" if self._irqs and not self.shown and y == 1 else "")]
+            )
         return strip.adjust_cell_length(width).apply_style(base)
 
     def _head(self) -> Strip:
         arrow = "▼" if rows.falls(self.key, self.reverse) else "▲"
         parts = [
-            Segment(rows.cell(column.head + (arrow if column.key == self.key else ""), width, column.right) + " ",
-                    Style(bold=True, underline=column.key == self.key))
+            Segment(
+                rows.cell(
+                    column.head + (arrow if column.key == self.key else ""), width, column.right
+                )
+                + " ",
+                Style(bold=True, underline=column.key == self.key),
+            )
             for column, width in self._widths
-        ]  # fmt: skip
+        ]
         return Strip(parts)
 
     def _line(self, irq: Irq, chosen: bool) -> Strip:
@@ -144,5 +158,7 @@ class IrqTable(ScrollView, can_focus=True):
                 style = Style(color="magenta", bold=True)
             elif not chosen and column.key == "on" and not irq.local and irq.rate > 0:
                 style = Style(color="yellow")
-            parts.append(Segment(rows.cell(column.text(irq), width, column.right, column.ends) + " ", style))
+            parts.append(
+                Segment(rows.cell(column.text(irq), width, column.right, column.ends) + " ", style)
+            )
         return Strip(parts)
