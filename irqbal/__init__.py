@@ -8,28 +8,22 @@ from msgspec import Meta
 
 from irqbal.cpuset import CpuSet
 from irqbal.hookspecs import API_VERSION, Options, hookimpl
-from irqbal.model import (
+from irqbal.model.plan import Limit, Note, Placement, Record, Steering
+from irqbal.model.view import (
     Cpu,
     Device,
     Interface,
     Irq,
-    Limit,
-    Note,
     Placed,
-    Placement,
     Queue,
-    Record,
     RxQueue,
     Snapshot,
-    Steering,
     Thread,
     TxQueue,
 )
 from irqbal.planner import Claim, Draft
 from irqbal.planner.steering import distance
 from irqbal.wire import Duration, Percent, Words
-
-__version__ = "0.1.0"
 
 __all__ = [
     "API_VERSION",

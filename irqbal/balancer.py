@@ -10,7 +10,6 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError, JournalError, PolicyHostError
-from irqbal.host import DEFAULT, Host, Original
 from irqbal.journal import (
     Folders,
     Journal,
@@ -20,7 +19,10 @@ from irqbal.journal import (
     save_costs,
     save_overrides,
 )
-from irqbal.model import Failure, Outcome, Override, Plan, Record, Snapshot, imbalance
+from irqbal.model.host import Host
+from irqbal.model.plan import Failure, Outcome, Plan, Record, imbalance
+from irqbal.model.readings import DEFAULT, Original
+from irqbal.model.view import Override, Snapshot
 from irqbal.planner import Ledger, Settings, after, check
 from irqbal.policies import Policies
 from irqbal.watch import Watch

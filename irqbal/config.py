@@ -18,7 +18,7 @@ from msgspec import Meta
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError
 from irqbal.history.mongooptions import MongoOptions
-from irqbal.located import Node, Problem, decode
+from irqbal.problems import Node, Problem, decode
 from irqbal.wire import Duration
 
 MAX_BYTES = 1 << 20

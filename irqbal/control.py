@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from irqbal import __version__, plugins, telling
+from irqbal import plugins, telling
 from irqbal.api import answers, views
 from irqbal.api.backend import ApiError, Caller, Listing, Subscribers, Subscription, View, Written
 from irqbal.api.contract import API_VERSION
@@ -25,10 +25,12 @@ from irqbal.balancer import Balancer
 from irqbal.errors import HostError
 from irqbal.history.samples import Decision, DecisionKind
 from irqbal.history.told import Recently, Told
-from irqbal.located import plain
-from irqbal.model import Outcome, Override, Plan, Record, Snapshot, Step
+from irqbal.model.plan import Outcome, Plan, Record, Step
+from irqbal.model.view import Override, Snapshot
 from irqbal.policies import Policies
+from irqbal.problems import plain
 from irqbal.running import Past, Running
+from irqbal.version import __version__
 from irqbal.whatif import plan_with, policies_of
 from irqbal.wire import Duration, Moment, to_json
 

@@ -37,7 +37,7 @@ from irqbal.journal import Folders, Journal, Lock, load_overrides
 from irqbal.kernel.events import Events
 from irqbal.measuring import Measuring
 from irqbal.memory import frugal, lasting
-from irqbal.model import Record
+from irqbal.model.plan import Record
 from irqbal.observers import Observers
 from irqbal.policies import Policies, Stopped
 from irqbal.report import Reporter

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from irqbal.host import Measured
+from irqbal.model.readings import Measured
 
 MOST_OFTEN = 20
 """Runs in a window below which its time says too little."""

@@ -9,10 +9,11 @@ import struct
 
 import msgspec
 
-from irqbal.located import Node, Problem
-from irqbal.model import Plan, Record, Snapshot
+from irqbal.model.plan import Plan, Record
+from irqbal.model.view import Snapshot
 from irqbal.planner import Ledger, Settings
 from irqbal.plugins import Found
+from irqbal.problems import Node, Problem
 
 MAX_FRAME = 256 << 20
 PLANNER = -1

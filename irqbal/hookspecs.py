@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import pluggy
 
-from irqbal.model import Device, Irq, Limit, Note, Placement, Queue, Record, Snapshot, Steering
+from irqbal.model.plan import Limit, Note, Placement, Record, Steering
+from irqbal.model.view import Device, Irq, Queue, Snapshot
 from irqbal.planner import Draft
 
 API_VERSION = "1.0"

@@ -19,8 +19,8 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import JournalError, LockError
-from irqbal.host import Original
-from irqbal.model import Override
+from irqbal.model.readings import Original
+from irqbal.model.view import Override
 from irqbal.planner import Entry, Ledger
 from irqbal.rates import Learnt
 from irqbal.wire import from_json, to_json

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from irqbal.host import IrqFacts
-from irqbal.model import Device
+from irqbal.model.readings import IrqFacts
+from irqbal.model.view import Device
 
 MAX_PAST = 10_000
 """IRQs that are gone whose generation is remembered."""

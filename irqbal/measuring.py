@@ -14,8 +14,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from irqbal.host import Measured
 from irqbal.kernel.tracing import Tracing
+from irqbal.model.readings import Measured
 from irqbal.running import Running
 
 log = logging.getLogger(__name__)

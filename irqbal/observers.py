@@ -9,7 +9,7 @@ import logging
 from concurrent.futures import Executor
 
 from irqbal.errors import PolicyHostError
-from irqbal.model import Record
+from irqbal.model.plan import Record
 from irqbal.policies import Policies, Stopped
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ import pluggy
 
 from irqbal import hookspecs, wire
 from irqbal.errors import PluginError
-from irqbal.located import Node, Problem, decode
+from irqbal.problems import Node, Problem, decode
 
 if TYPE_CHECKING:
     import importlib.metadata

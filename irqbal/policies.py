@@ -18,9 +18,10 @@ import msgspec
 
 from irqbal import frames, hosting, wire
 from irqbal.errors import PolicyHostError
-from irqbal.located import Problem
-from irqbal.model import Failure, Record, Snapshot
+from irqbal.model.plan import Failure, Record
+from irqbal.model.view import Snapshot
 from irqbal.planner import Ledger, Settings
+from irqbal.problems import Problem
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

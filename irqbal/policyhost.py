@@ -23,10 +23,11 @@ from irqbal import frames, wire
 from irqbal.confine import confine
 from irqbal.cpuset import CpuSet
 from irqbal.errors import PluginError
-from irqbal.located import Problem
-from irqbal.model import Device, Irq, Limit, Note, Placement, Queue, Snapshot, Steering
+from irqbal.model.plan import Limit, Note, Placement, Steering
+from irqbal.model.view import Device, Irq, Queue, Snapshot
 from irqbal.planner import Draft, Drafting, decide, find_changes, holding
 from irqbal.plugins import Policy, bind, describe
+from irqbal.problems import Problem
 
 
 class Channel(Protocol):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from irqbal.model import Device, Interface, Queue, QueueKind
+from irqbal.model.view import Device, Interface, Queue, QueueKind
 
 _KINDS: dict[str, QueueKind] = {
     "txrx": "rxtx",

@@ -20,7 +20,7 @@ import msgspec
 from irqbal.costs import JIFFY, Costs
 from irqbal.cpuset import CpuSet
 from irqbal.exact import SAME, Part, costs_of
-from irqbal.host import Measured, Pulse
+from irqbal.model.readings import Measured, Pulse
 from irqbal.smoothed import Smoothed
 from irqbal.threadload import ThreadLoads
 from irqbal.unrest import Unrest

@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from irqbal.model import Irq, Outcome, Plan, Record, Snapshot, Step
+from irqbal.model.plan import Outcome, Plan, Record, Step
+from irqbal.model.view import Irq, Snapshot
 from irqbal.verify import Finding
 
 

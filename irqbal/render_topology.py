@@ -12,7 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import Cpu, Irq, Snapshot
+from irqbal.model.view import Cpu, Irq, Snapshot
 from irqbal.render import plain
 
 BRANCH = "bold"

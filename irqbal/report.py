@@ -7,7 +7,8 @@ from __future__ import annotations
 import logging
 import re
 
-from irqbal.model import Irq, Move, Outcome, Record, Snapshot
+from irqbal.model.plan import Move, Outcome, Record
+from irqbal.model.view import Irq, Snapshot
 
 log = logging.getLogger("irqbal")
 

@@ -21,7 +21,7 @@ from irqbal.history.recorder import Recorded, Recorder
 from irqbal.history.samples import Decision, Point, Sample, State
 from irqbal.history.sqlite import SqliteHistory
 from irqbal.history.store import Query
-from irqbal.model import Record
+from irqbal.model.plan import Record
 
 T = TypeVar("T")
 

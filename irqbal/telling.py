@@ -10,7 +10,8 @@ from collections import Counter
 from irqbal.api import answers
 from irqbal.api.backend import View
 from irqbal.history.told import Recently, Told
-from irqbal.model import Override, Plan
+from irqbal.model.plan import Plan
+from irqbal.model.view import Override
 from irqbal.verify import Finding, verify
 from irqbal.wire import Moment, to_json
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irqbal.host import ThreadTime
+from irqbal.model.readings import ThreadTime
 from irqbal.smoothed import ALPHA
 
 _LEAST = 1e-6

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import Irq, Plan, Snapshot
+from irqbal.model.plan import Plan
+from irqbal.model.view import Irq, Snapshot
 
 HOT_RATE = 100.0
 """Interrupts a second from which a queue counts as hot …"""

@@ -15,9 +15,18 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.host import DEFAULT, Census, Host, IrqFacts, Measured, Pulse, Topology
 from irqbal.lives import Lives
-from irqbal.model import Cpu, Device, Irq, Outcome, Override, Placed, Queue, Snapshot, steering_of
+from irqbal.model.host import Host
+from irqbal.model.plan import Outcome, steering_of
+from irqbal.model.readings import (
+    DEFAULT,
+    Census,
+    IrqFacts,
+    Measured,
+    Pulse,
+    Topology,
+)
+from irqbal.model.view import Cpu, Device, Irq, Override, Placed, Queue, Snapshot
 from irqbal.planner import Ledger
 from irqbal.queues import counters, identify, identify_platform
 from irqbal.rates import Meter, fell

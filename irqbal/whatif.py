@@ -8,7 +8,8 @@ from irqbal.api.asked import MOST_POLICIES
 from irqbal.api.backend import ApiError
 from irqbal.config import Config, parse
 from irqbal.errors import ConfigError, IrqbalError
-from irqbal.model import Plan, Snapshot
+from irqbal.model.plan import Plan
+from irqbal.model.view import Snapshot
 from irqbal.planner import Ledger, Settings
 from irqbal.policies import Stopped
 from irqbal.setup import bind

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from irqbal.model import Limit, Placement, Plan, Snapshot, Steering
+from irqbal.model.plan import Limit, Placement, Plan, Steering
+from irqbal.model.view import Snapshot
 from irqbal.planner import Draft, Drafting, Ledger, Settings, decide, find_changes
 from irqbal.testing.build import (
     MANAGED,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.host import Host, Original
-from irqbal.model import Move, Outcome
+from irqbal.model.host import Host
+from irqbal.model.plan import Move, Outcome
+from irqbal.model.readings import Original
 from irqbal.simulated import SimulatedHost, parse_spec
 
 SMALL = "1x4x2,nodes=2,l3=2,nic=4x2,nvme=8x1"

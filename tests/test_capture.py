@@ -16,7 +16,7 @@ from irqbal.errors import HostError
 from irqbal.kernel import KernelHost
 from irqbal.kernel.capture import BOOT_ID, Summary, capture, extract
 from irqbal.kernel.isolation import read_isolation
-from irqbal.model import Queue
+from irqbal.model.view import Queue
 from irqbal.planner import Ledger
 from irqbal.watch import Watch
 from trees import HOSTS, Disk, HostSpec, Nic, Other, Threaded, Upper, copy_host, make_tree

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from builders import changed, cpus, host, irq_of, limit, lone, nic, nvme, plan, s
-from irqbal.model import DefaultMove, Move, Plan, SteeringMove
+from irqbal.model.plan import DefaultMove, Move, Plan, SteeringMove
 from irqbal.planner import Settings, check
 
 HOST = host(cpus(4, offline="3"), nic("eth0", 2), nvme("nvme0", 1), lone("a", "b", "c"))

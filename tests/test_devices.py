@@ -6,7 +6,7 @@ from pathlib import Path
 
 from irqbal.cpuset import CpuSet
 from irqbal.kernel.devices import read_devices, read_interfaces
-from irqbal.model import Device, Interface, RxQueue, TxQueue
+from irqbal.model.view import Device, Interface, RxQueue, TxQueue
 from trees import Disk, HostSpec, Nic, Other, Tree, Upper, copy_host, make_tree
 
 

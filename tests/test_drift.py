@@ -25,7 +25,8 @@ from builders import (
     wants,
 )
 from irqbal.cpuset import CpuSet
-from irqbal.model import Cpu, Irq, Outcome, Override, Placement, Plan, Snapshot, TxQueue
+from irqbal.model.plan import Outcome, Placement, Plan
+from irqbal.model.view import Cpu, Irq, Override, Snapshot, TxQueue
 from irqbal.planner import Changes, Drafting, Ledger, Settings, after, decide, find_changes, holding
 
 HOST = host(cpus(8), nic("eth0", 2), lone("i8042"), default_affinity=s("0-7"))

@@ -29,7 +29,7 @@ from irqbal.kernel.interrupts import Interrupts
 from irqbal.kernel.isolation import parse_cmdline, read_isolation
 from irqbal.kernel.stat import parse_stat
 from irqbal.kernel.threads import read_threads
-from irqbal.model import Snapshot
+from irqbal.model.view import Snapshot
 from irqbal.planner import Ledger
 from irqbal.watch import Watch
 from irqbal.wire import from_msgpack, to_msgpack

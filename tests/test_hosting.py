@@ -20,10 +20,10 @@ from installed import Site, installation
 from irqbal import hosting
 from irqbal.errors import PolicyHostError
 from irqbal.frames import Entry
-from irqbal.located import Node
-from irqbal.model import Failure, Plan, Record
+from irqbal.model.plan import Failure, Plan, Record
 from irqbal.planner import Ledger, Settings
 from irqbal.policies import DEADLINE, Policies, Stopped
+from irqbal.problems import Node
 
 HOST = host(cpus(4), lone("i8042", "ttyS0"))
 GOOD = (

@@ -25,7 +25,7 @@ from irqbal.imported.irqbalance import (
     to_yaml,
 )
 from irqbal.imported.script import run
-from irqbal.located import plain
+from irqbal.problems import plain
 from machine import irqbal
 from trees import Disk, HostSpec, Nic, Tree, make_tree
 

@@ -10,12 +10,12 @@ import pytest
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.host import IrqFacts
 from irqbal.kernel import KernelHost
 from irqbal.kernel.files import lines
 from irqbal.kernel.interrupts import Interrupts
 from irqbal.kernel.irqs import MANAGED, NO_FILE, IrqReader, check_readable
-from irqbal.model import Irq
+from irqbal.model.readings import IrqFacts
+from irqbal.model.view import Irq
 from irqbal.planner import Ledger
 from irqbal.watch import Watch
 from trees import Disk, HostSpec, Nic, Platform, Tree, copy_host, make_tree

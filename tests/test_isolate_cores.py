@@ -22,7 +22,8 @@ from builders import (
     refusals,
     s,
 )
-from irqbal.model import Limit, Note, Placement, Plan, Snapshot, Thread
+from irqbal.model.plan import Limit, Note, Placement, Plan
+from irqbal.model.view import Snapshot, Thread
 from irqbal.planner import Draft, Ledger, Settings
 from irqbal_policies.isolate_cores import IsolateCores, irqbal_limit, irqbal_options, irqbal_place
 

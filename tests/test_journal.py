@@ -13,7 +13,6 @@ import pytest
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import JournalError, LockError
-from irqbal.host import Original
 from irqbal.journal import (
     LEDGER,
     ORIGINALS,
@@ -26,7 +25,8 @@ from irqbal.journal import (
     remember,
     save_overrides,
 )
-from irqbal.model import Override
+from irqbal.model.readings import Original
+from irqbal.model.view import Override
 from irqbal.planner import Entry, Ledger
 
 ROOT = Path("/")
@@ -151,7 +151,7 @@ FULL = """
 import sys
 from pathlib import Path
 from irqbal.errors import JournalError
-from irqbal.host import Original
+from irqbal.model.readings import Original
 from irqbal.journal import Journal, save_overrides, remember, load_overrides
 from irqbal.model import Override
 from irqbal.cpuset import CpuSet

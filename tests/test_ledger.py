@@ -24,7 +24,8 @@ from builders import (
     s,
     wants,
 )
-from irqbal.model import Outcome, Override, Plan, Snapshot
+from irqbal.model.plan import Outcome, Plan
+from irqbal.model.view import Override, Snapshot
 from irqbal.planner import Entry, Ledger, Settings, after
 
 MANY = tuple(f"uart{i}" for i in range(6))

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from irqbal.cpuset import CpuSet
-from irqbal.located import Node, Problem, decode
+from irqbal.problems import Node, Problem, decode
 from irqbal.wire import Duration
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from irqbal.cpuset import CpuSet
-from irqbal.host import CpuTime, Pulse
 from irqbal.kernel import genl
 from irqbal.kernel.packets import Packets, queue_of
-from irqbal.model import Queue
+from irqbal.model.readings import CpuTime, Pulse
+from irqbal.model.view import Queue
 from irqbal.queues import counters
 from irqbal.rates import Meter
 

@@ -22,8 +22,9 @@ from builders import (
     s,
 )
 from irqbal.cpuset import CpuSet
-from irqbal.located import Node, Problem, decode
-from irqbal.model import Plan, Snapshot
+from irqbal.model.plan import Plan
+from irqbal.model.view import Snapshot
+from irqbal.problems import Node, Problem, decode
 from irqbal_policies.pin_irqs import PinIrqs, Rule, irqbal_options, irqbal_place
 
 HOST = host(

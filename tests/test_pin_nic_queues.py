@@ -32,9 +32,10 @@ from builders import (
     wants,
 )
 from irqbal.cpuset import CpuSet
-from irqbal.located import Node, Problem, decode
-from irqbal.model import Plan, RxQueue, Snapshot
+from irqbal.model.plan import Plan
+from irqbal.model.view import RxQueue, Snapshot
 from irqbal.planner import Ledger, Settings
+from irqbal.problems import Node, Problem, decode
 from irqbal_policies.pin_nic_queues import PinNicQueues, Rps, Where, irqbal_options, irqbal_place
 
 

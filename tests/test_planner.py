@@ -21,7 +21,8 @@ from builders import (
     s,
     wants,
 )
-from irqbal.model import Limit, Note, Override, Placement, Plan, Snapshot
+from irqbal.model.plan import Limit, Note, Placement, Plan
+from irqbal.model.view import Override, Snapshot
 from irqbal.planner import Draft, Entry, Ledger
 
 

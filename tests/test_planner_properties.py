@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from builders import Says, applied, changed, cpus, host, lone, nic, nvme, planned
 from irqbal.cpuset import CpuSet
-from irqbal.model import Limit, Override, Placement, Plan, Snapshot
+from irqbal.model.plan import Limit, Placement, Plan
+from irqbal.model.view import Override, Snapshot
 from irqbal.planner import Ledger, Settings, check
 
 CPUS = 8

@@ -15,8 +15,8 @@ import pytest
 from installed import Site
 from irqbal import hookspecs
 from irqbal.errors import PluginError
-from irqbal.located import Node, Problem
 from irqbal.plugins import Found, Policy, bind, find, load
+from irqbal.problems import Node, Problem
 
 GOOD = """
     class Mine(Options, frozen=True):

@@ -16,10 +16,11 @@ import pytest
 from builders import changed, cpus, host, irq_of, lone, moves_of, nic, s
 from installed import Site, installation
 from irqbal.frames import Entry
-from irqbal.located import Node
-from irqbal.model import Failure, Override, Plan, Record, Snapshot
+from irqbal.model.plan import Failure, Plan, Record
+from irqbal.model.view import Override, Snapshot
 from irqbal.planner import Ledger, Settings
 from irqbal.policies import DEADLINE, RAISES_UNTIL_ASIDE, Policies, Stopped
+from irqbal.problems import Node
 
 ROOT = os.geteuid() == 0
 HOST = host(cpus(8, offline="7"), nic("eth0", 1), lone("i8042", "ttyS0"))

@@ -24,11 +24,11 @@ from irqbal import hookspecs, observers, plugins, policies, policyhost
 from irqbal.balancer import Balancer
 from irqbal.errors import PluginError
 from irqbal.frames import Entry
-from irqbal.located import Node
-from irqbal.model import Plan, Record
+from irqbal.model.plan import Plan, Record
 from irqbal.planner import Settings
 from irqbal.plugins import Found, check_api
 from irqbal.policies import Policies
+from irqbal.problems import Node
 from irqbal.simulated import SimulatedHost, parse_spec
 from public import BEGIN, DOCUMENT, END, everything, reference
 from test_testing import BAD

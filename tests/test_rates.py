@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irqbal.cpuset import CpuSet
-from irqbal.host import CpuTime, Pulse
+from irqbal.model.readings import CpuTime, Pulse
 from irqbal.rates import JIFFY, NOMINAL_COST, WRAP, Meter, fell
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from irqbal.cpuset import CpuSet
 from irqbal.history.recorder import Recorder
 from irqbal.history.samples import Series
-from irqbal.host import Counts
-from irqbal.model import Cpu, Irq, Snapshot
+from irqbal.model.readings import Counts
+from irqbal.model.view import Cpu, Irq, Snapshot
 
 WALL = 1_800_000_000.0
 

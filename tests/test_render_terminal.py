@@ -20,7 +20,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import machine
-from irqbal.model import Record, Snapshot
+from irqbal.model.plan import Record
+from irqbal.model.view import Snapshot
 from irqbal.render import print_explanation, print_plan
 from irqbal.render_topology import print_topology
 from irqbal.testing import ask, cpus, host, nic, nvme

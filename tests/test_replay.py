@@ -17,7 +17,8 @@ from irqbal.cpuset import CpuSet
 from irqbal.history.recorder import Recorder
 from irqbal.history.samples import Decision, Sample
 from irqbal.history.sqlite import FILE, SqliteHistory
-from irqbal.model import Cpu, Device, Move
+from irqbal.model.plan import Move
+from irqbal.model.view import Cpu, Device
 from irqbal.planner import Ledger
 from irqbal.simulated import SimulatedHost, parse_spec, write_tree
 from irqbal.simulated.replay import Recording, ReplayHost, Scene, Stand

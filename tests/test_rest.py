@@ -13,10 +13,11 @@ import pytest
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config import parse
 from irqbal.cpuset import CpuSet
-from irqbal.host import CpuTime, Pulse
 from irqbal.journal import COSTS, Folders, load_costs, save_costs
 from irqbal.kernel import KernelHost
-from irqbal.model import Override, Record
+from irqbal.model.plan import Record
+from irqbal.model.readings import CpuTime, Pulse
+from irqbal.model.view import Override
 from irqbal.planner import Ledger
 from irqbal.rates import Learnt, Meter
 from irqbal.setup import bind, settings

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError, JournalError
-from irqbal.host import DEFAULT, Original
 from irqbal.kernel import affinity
-from irqbal.model import DefaultMove, Move, Outcome, SteeringMove
+from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
+from irqbal.model.readings import DEFAULT, Original
 from irqbal.planner import Ledger
 from irqbal.simulated import SimulatedHost
 from irqbal.simulated.traffic import RESET_BEATS as RESET

@@ -26,7 +26,8 @@ from builders import (
     s,
     wants,
 )
-from irqbal.model import Cpu, Plan, Snapshot
+from irqbal.model.plan import Plan
+from irqbal.model.view import Cpu, Snapshot
 from irqbal.planner import Ledger, Settings
 from irqbal.verify import verify
 from irqbal.wire import Percent

@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from irqbal.host import CpuTime
 from irqbal.kernel.files import lines
 from irqbal.kernel.interrupts import Interrupts
 from irqbal.kernel.stat import Stat, parse_stat
+from irqbal.model.readings import CpuTime
 from trees import HOSTS
 
 HZ = os.sysconf("SC_CLK_TCK")

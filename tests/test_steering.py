@@ -22,7 +22,8 @@ from builders import (
     wants,
 )
 from irqbal.cpuset import CpuSet
-from irqbal.model import Plan, RxQueue, Snapshot, TxQueue
+from irqbal.model.plan import Plan
+from irqbal.model.view import RxQueue, Snapshot, TxQueue
 from irqbal.planner import distance, share_out
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import Move, Plan, Snapshot
+from irqbal.model.plan import Move, Plan
+from irqbal.model.view import Snapshot
 from irqbal.wire import (
     Duration,
     Percent,

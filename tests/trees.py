@@ -20,7 +20,7 @@ from pathlib import Path
 from irqbal.cpuset import CpuSet
 from irqbal.kernel import KernelHost
 from irqbal.kernel.capture import extract
-from irqbal.model import Queue
+from irqbal.model.view import Queue
 from treespecs import (
     DISK_DRIVERS,
     NIC_DRIVERS,

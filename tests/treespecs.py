@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from irqbal.model import Queue, QueueKind
+from irqbal.model.view import Queue, QueueKind
 
 Named = tuple[str, Queue | None]
 """An action's name, and the queue that irqbal must find in it."""

@@ -16,7 +16,7 @@ from msgspec import Meta
 from irqbal.api.answers_fleet import FindingView as FindingView
 from irqbal.api.answers_fleet import HostView as HostView
 from irqbal.cpuset import CpuSet
-from irqbal.model import Failure, Kept, Step
+from irqbal.model.plan import Failure, Kept, Step
 from irqbal.wire import Duration, Moment
 
 BEFORE_AFTER = {"before": "from", "after": "to"}

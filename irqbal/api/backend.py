@@ -18,7 +18,8 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError
 from irqbal.history.samples import Decision, Point, Sample, State
 from irqbal.history.store import Query
-from irqbal.model import Override, Record, Snapshot, Step
+from irqbal.model.plan import Record, Step
+from irqbal.model.view import Override, Snapshot
 
 
 class ApiError(IrqbalError):

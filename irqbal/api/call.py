@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from irqbal.api.backend import ApiError, Backend, Caller, Host, Subscription, View
-from irqbal.model import Irq, Snapshot
+from irqbal.model.view import Irq, Snapshot
 
 T = TypeVar("T", bound=msgspec.Struct)
 

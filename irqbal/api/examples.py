@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from irqbal.api.answers import HistoryState, Status, Summary
 from irqbal.api.backend import View
-from irqbal.model import Plan, Record, Snapshot
+from irqbal.model.plan import Plan, Record
+from irqbal.model.view import Snapshot
 from irqbal.wire import Duration, Moment
 
 _LAST = Summary(1, Moment(0), 0.0, "start", 0, 0, 0, 0, 0, 0.0, 0.0)

@@ -20,10 +20,10 @@ from prometheus_client.core import (
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from irqbal import __version__
 from irqbal.api.answers import Status
 from irqbal.api.backend import View
 from irqbal.api.tally import BUCKETS, Tally
+from irqbal.version import __version__
 
 
 class Exporter(Collector):

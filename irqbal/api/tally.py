@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irqbal.model import Record
+from irqbal.model.plan import Record
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the cycles' histogram, seconds."""

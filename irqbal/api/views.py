@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from irqbal.api import answers
 from irqbal.cpuset import CpuSet
 from irqbal.history.samples import Decision
-from irqbal.host import DEFAULT
-from irqbal.model import Device, Interface, Irq, Outcome, Override, Record, Snapshot, SteeringMove
+from irqbal.model.plan import Outcome, Record, SteeringMove
+from irqbal.model.readings import DEFAULT
+from irqbal.model.view import Device, Interface, Irq, Override, Snapshot
 from irqbal.wire import Duration, Moment
 
 

@@ -16,7 +16,8 @@ from irqbal.central.stores import FleetStore
 from irqbal.history.samples import Decision, Point, Sample, State
 from irqbal.history.store import Query
 from irqbal.history.told import Facts, Seen
-from irqbal.model import Override, Record, Snapshot, Step
+from irqbal.model.plan import Record, Step
+from irqbal.model.view import Override, Snapshot
 from irqbal.wire import Duration, Moment, dec_hook, to_json
 
 T = TypeVar("T")

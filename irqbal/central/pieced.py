@@ -11,19 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from irqbal.cpuset import CpuSet
 from irqbal.history.samples import Decision, Sample, State
 from irqbal.history.told import Seen
-from irqbal.model import (
-    Cpu,
-    Device,
-    Interface,
-    Irq,
-    Placed,
-    Plan,
-    Queue,
-    QueueKind,
-    Record,
-    Snapshot,
-    imbalance,
-)
+from irqbal.model.plan import Plan, Record, imbalance
+from irqbal.model.view import Cpu, Device, Interface, Irq, Placed, Queue, QueueKind, Snapshot
 
 KINDS: dict[str, QueueKind] = {"rx": "rx", "tx": "tx", "rxtx": "rxtx", "io": "io"}
 

@@ -19,7 +19,7 @@ from irqbal.history.samples import Decision, Point, Sample, State
 from irqbal.history.sqlite import SqliteHistory
 from irqbal.history.store import Query
 from irqbal.history.told import Facts, Seen
-from irqbal.model import Plan
+from irqbal.model.plan import Plan
 from irqbal.verify import Finding, verify
 
 UNTOLD = ("remote-queue", "queue-count")

@@ -13,9 +13,9 @@ import sys
 
 import click
 
-from irqbal import __version__
 from irqbal.cli.common import Group, common_options
 from irqbal.errors import ConfigError, IrqbalError, LockError
+from irqbal.version import __version__
 
 EXIT_STATUS = (
     "Exit status: 0 done; 1 something is not as it should be; 2 wrong usage or configuration; "

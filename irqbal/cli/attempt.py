@@ -10,7 +10,7 @@ from typing import Protocol
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.cli.common import Common
 from irqbal.config import Config
-from irqbal.host import Host
+from irqbal.model.host import Host
 from irqbal.setup import bind, settings
 from irqbal.simulated.trial import Result, Trial
 from irqbal.simulated.truth import Truth

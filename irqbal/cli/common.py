@@ -20,7 +20,7 @@ from irqbal.config import Config
 from irqbal.config import load as load_config
 from irqbal.journal import Journal
 from irqbal.kernel import KernelHost
-from irqbal.model import Record
+from irqbal.model.plan import Record
 from irqbal.setup import bind, folders, settings
 from irqbal.systemd import setup_logging
 

@@ -12,8 +12,8 @@ import msgspec
 from irqbal import plugins
 from irqbal.config import Config, PolicyEntry, format_problem
 from irqbal.frames import Entry
-from irqbal.located import Node
 from irqbal.policies import Policies
+from irqbal.problems import Node
 
 Kind = Literal["policies", "observers"]
 _CALLED: dict[Kind, frozenset[str]] = {

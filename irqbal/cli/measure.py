@@ -8,9 +8,9 @@ import click
 
 from irqbal.cli.common import command_options, common_of
 from irqbal.errors import HostError
-from irqbal.host import Measured
 from irqbal.kernel import KernelHost
 from irqbal.kernel.tracing import Tracing
+from irqbal.model.readings import Measured
 from irqbal.render import Column, console, print_rows
 
 

@@ -12,8 +12,8 @@ from irqbal import plugins
 from irqbal.cli.common import command_options, common_of
 from irqbal.cli.doctor import examine, report
 from irqbal.frames import Entry
-from irqbal.located import Node
 from irqbal.policies import Policies
+from irqbal.problems import Node
 
 
 @click.command("policies")

@@ -15,7 +15,7 @@ from irqbal.history.samples import Decision, Sample, State
 from irqbal.history.store import HistoryStore
 from irqbal.kernel import KernelHost
 from irqbal.kernel.irqs import MANAGED
-from irqbal.model import Irq, Snapshot
+from irqbal.model.view import Irq, Snapshot
 from irqbal.planner import Ledger
 from irqbal.simulated.replay import Recording, ReplayHost, Scene, Stand
 from irqbal.simulated.trial import Result, Trial

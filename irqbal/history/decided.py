@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 
 from irqbal.history.samples import Decision
-from irqbal.model import Record, Snapshot
+from irqbal.model.plan import Record
+from irqbal.model.view import Snapshot
 
 REPEAT = 3600.0
 """Seconds after which a refusal that still stands is recorded again."""

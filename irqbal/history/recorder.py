@@ -7,8 +7,8 @@ from __future__ import annotations
 import msgspec
 
 from irqbal.history.samples import Kind, Series, State
-from irqbal.host import Counts
-from irqbal.model import Irq, Snapshot
+from irqbal.model.readings import Counts
+from irqbal.model.view import Irq, Snapshot
 from irqbal.rates import WRAP, fell
 
 

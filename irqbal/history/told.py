@@ -22,7 +22,8 @@ from typing import Any
 import msgspec
 
 from irqbal.history.documents import Document, date
-from irqbal.model import Override, Plan, Record, Snapshot, imbalance
+from irqbal.model.plan import Plan, Record, imbalance
+from irqbal.model.view import Override, Snapshot
 from irqbal.verify import Finding, verify
 from irqbal.wire import from_msgpack, to_msgpack
 

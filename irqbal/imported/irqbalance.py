@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import Irq, Snapshot
+from irqbal.model.view import Irq, Snapshot
 
 ARGUMENTS = ("IRQBALANCE_ARGS", "OPTIONS", "IRQBALANCE_OPTIONS")
 """Variables that hold the command's options: Debian's and Fedora's, and those of older releases."""

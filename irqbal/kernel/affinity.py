@@ -17,9 +17,9 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError, JournalError
-from irqbal.host import DEFAULT, Original, Save
 from irqbal.kernel.files import read_text
-from irqbal.model import DefaultMove, Move, Outcome, SteeringMove, steering_of
+from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove, steering_of
+from irqbal.model.readings import DEFAULT, Original, Save
 
 _CODES = {
     errno.EPERM: ("managed", "refused by the kernel: managed, per-CPU or no-balance"),

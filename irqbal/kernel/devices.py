@@ -13,7 +13,7 @@ from pathlib import Path
 
 from irqbal.cpuset import CpuSet
 from irqbal.kernel.files import cpus_or, int_or, mask_or, names, text_or
-from irqbal.model import Device, Interface, RxQueue, TxQueue
+from irqbal.model.view import Device, Interface, RxQueue, TxQueue
 
 _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 

@@ -12,7 +12,6 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import GoneError, HostError
-from irqbal.host import Census, Counts, IrqFacts, Original, Pulse, Save, Topology
 from irqbal.kernel import writers
 from irqbal.kernel.affinity import Applier
 from irqbal.kernel.devices import read_devices, read_interfaces
@@ -26,7 +25,17 @@ from irqbal.kernel.softnet import Squeezes, parse_softnet
 from irqbal.kernel.stat import parse_stat
 from irqbal.kernel.threads import ThreadTimes, read_threads
 from irqbal.kernel.topology import read_cpus, read_online
-from irqbal.model import Cpu, DefaultMove, Move, Outcome, SteeringMove
+from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
+from irqbal.model.readings import (
+    Census,
+    Counts,
+    IrqFacts,
+    Original,
+    Pulse,
+    Save,
+    Topology,
+)
+from irqbal.model.view import Cpu
 
 
 class KernelHost:

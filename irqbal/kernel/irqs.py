@@ -14,9 +14,9 @@ from pathlib import Path
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.host import IrqFacts
 from irqbal.kernel.files import cpus_or, int_or, mask_or, names, text_or
 from irqbal.kernel.interrupts import Row
+from irqbal.model.readings import IrqFacts
 
 MANAGED = "the kernel owns its affinity (managed, per-CPU or no-balance)"
 NO_FILE = "it has no affinity file"

@@ -14,7 +14,7 @@ from operator import itemgetter
 
 import msgspec
 
-from irqbal.host import CpuTime
+from irqbal.model.readings import CpuTime
 
 _HZ = os.sysconf("SC_CLK_TCK")
 _U32 = 0xFFFFFFFF

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.host import ThreadTime
 from irqbal.kernel.files import Kept, names, text_or
-from irqbal.model import Thread
+from irqbal.model.readings import ThreadTime
+from irqbal.model.view import Thread
 
 HZ = os.sysconf("SC_CLK_TCK")
 """Of times in `/proc/PID/stat`."""

@@ -10,7 +10,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
 from irqbal.kernel.files import cpus_or, int_or, names, read_text, text_or
 from irqbal.kernel.isolation import read_isolation
-from irqbal.model import Cpu
+from irqbal.model.view import Cpu
 
 
 def read_online(root: Path) -> CpuSet:

@@ -22,8 +22,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from irqbal.host import Measured
 from irqbal.kernel.files import names, text_or
+from irqbal.model.readings import Measured
 
 PLACES = ("sys/kernel/tracing", "sys/kernel/debug/tracing")
 INSTANCE = "irqbal"

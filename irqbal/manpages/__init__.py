@@ -13,9 +13,9 @@ import click
 
 import irqbal.cli
 import irqbal.client.cli
-from irqbal import __version__
 from irqbal.manpages import commands, keys, texts
 from irqbal.manpages.roff import Page, bold, escaped, italic
+from irqbal.version import __version__
 
 SOURCE = f"irqbal {__version__}"
 Pairs = Iterable[tuple[str, str]]

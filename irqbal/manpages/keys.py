@@ -17,9 +17,9 @@ from irqbal.config import DEFAULT_POLICIES, Config
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError
 from irqbal.frames import Entry
-from irqbal.located import Node
 from irqbal.plugins import find
 from irqbal.policies import Policies
+from irqbal.problems import Node
 from irqbal.wire import Duration, builtins
 
 _ELSEWHERE = ("policies", "observers")

@@ -7,7 +7,8 @@ from __future__ import annotations
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import Move, Plan, Refusal, Snapshot, SteeringMove
+from irqbal.model.plan import Move, Plan, Refusal, SteeringMove
+from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 
 _MAX_FLOWS = 1 << 20

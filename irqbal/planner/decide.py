@@ -7,19 +7,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import (
+from irqbal.model.plan import (
     Cause,
     DefaultMove,
-    Irq,
     Kept,
     Move,
     Plan,
     Refusal,
-    Snapshot,
     Steering,
     SteeringMove,
     steering_identity,
 )
+from irqbal.model.view import Irq, Snapshot
 from irqbal.planner.draft import Claim, Drafting
 from irqbal.planner.drift import Changes
 from irqbal.planner.ledger import Ledger

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import Irq, Limit, Note, Override, Placement, Refusal, Snapshot, Steering, Step
+from irqbal.model.plan import Limit, Note, Placement, Refusal, Steering, Step
+from irqbal.model.view import Irq, Override, Snapshot
 from irqbal.planner.ledger import Ledger
 
 

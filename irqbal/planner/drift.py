@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import Irq, Snapshot, steering_identity
+from irqbal.model.plan import steering_identity
+from irqbal.model.view import Irq, Snapshot
 from irqbal.planner.ledger import DRIFT_LIMIT, DRIFT_WINDOW, RETRY_AFTER, Entry, Ledger
 
 

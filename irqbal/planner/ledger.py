@@ -9,7 +9,8 @@ from collections.abc import Iterable
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import Outcome, Plan, Snapshot
+from irqbal.model.plan import Outcome, Plan
+from irqbal.model.view import Snapshot
 
 DRIFT_WINDOW = 600.0
 """Seconds within which changes by somebody else are counted."""

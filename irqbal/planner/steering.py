@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import Cpu, Snapshot
+from irqbal.model.view import Cpu, Snapshot
 
 
 def distance(a: Cpu, b: Cpu) -> int:

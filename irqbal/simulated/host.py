@@ -10,9 +10,19 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.host import Census, Counts, CpuTime, IrqFacts, Original, Pulse, Save, Topology
 from irqbal.kernel.irqs import MANAGED
-from irqbal.model import DefaultMove, Move, Outcome, Queue, SteeringMove
+from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
+from irqbal.model.readings import (
+    Census,
+    Counts,
+    CpuTime,
+    IrqFacts,
+    Original,
+    Pulse,
+    Save,
+    Topology,
+)
+from irqbal.model.view import Queue
 from irqbal.queues import counters, identify
 from irqbal.simulated.machine import Line, build
 from irqbal.simulated.spec import HostSpec
@@ -30,9 +40,9 @@ WRAP = 1 << 32
 
 
 class SimulatedHost:
-    """Implements irqbal.host.Host. Nothing happens on it until `advance` is called; with a `clock`,
-    every pulse first lets as much time pass as that clock says has passed (seconds). The same
-    specification gives the same host, whatever the moments of reading.
+    """Implements irqbal.model.host.Host. Nothing happens on it until `advance` is called; with a
+    `clock`, every pulse first lets as much time pass as that clock says has passed (seconds). The
+    same specification gives the same host, whatever the moments of reading.
 
     It has been up for one beat when it is made: nobody meets a host on which nothing has ever
     fired.

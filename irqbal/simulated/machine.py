@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import Cpu, Device
+from irqbal.model.view import Cpu, Device
 from irqbal.simulated.drivers import NIC_DRIVERS, Naming
 from irqbal.simulated.spec import HostSpec, Nics
 from irqbal.simulated.traffic import Source

@@ -16,8 +16,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.host import Census, Counts, CpuTime, IrqFacts, Original, Pulse, Topology
-from irqbal.model import Cpu, DefaultMove, Device, Interface, Move, Outcome, SteeringMove, Thread
+from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
+from irqbal.model.readings import (
+    Census,
+    Counts,
+    CpuTime,
+    IrqFacts,
+    Original,
+    Pulse,
+    Topology,
+)
+from irqbal.model.view import Cpu, Device, Interface, Thread
 from irqbal.simulated.machine import Card, Line, Machine
 from irqbal.simulated.state import State
 from irqbal.simulated.traffic import Source
@@ -264,7 +273,7 @@ class Scene(msgspec.Struct, frozen=True):
 
 
 class ReplayHost:
-    """Implements irqbal.host.Host. Nothing happens on it until `advance` is called. IRQs that
+    """Implements irqbal.model.host.Host. Nothing happens on it until `advance` is called. IRQs that
     nobody can move fire where they did.
     """
 

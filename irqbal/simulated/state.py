@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import Interface, RxQueue, TxQueue
+from irqbal.model.view import Interface, RxQueue, TxQueue
 from irqbal.simulated.machine import Card, Line, Machine
 from irqbal.simulated.vectors import Vectors
 

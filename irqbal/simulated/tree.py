@@ -7,8 +7,8 @@ from pathlib import Path
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.host import Counts
-from irqbal.model import Cpu, Interface
+from irqbal.model.readings import Counts
+from irqbal.model.view import Cpu, Interface
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.machine import Card, Line
 

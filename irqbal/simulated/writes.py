@@ -13,8 +13,8 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import JournalError
-from irqbal.host import DEFAULT, Original, Save
-from irqbal.model import DefaultMove, Move, Outcome, SteeringMove, steering_of
+from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove, steering_of
+from irqbal.model.readings import DEFAULT, Original, Save
 from irqbal.simulated.state import State
 
 CODES = {

@@ -15,19 +15,17 @@ from typing import Any
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import (
+from irqbal.model.plan import Outcome, Plan, SteeringMove
+from irqbal.model.view import (
     Cpu,
     Device,
     Interface,
     Irq,
-    Outcome,
     Placed,
-    Plan,
     Queue,
     QueueKind,
     RxQueue,
     Snapshot,
-    SteeringMove,
     TxQueue,
 )
 from irqbal.planner import Ledger, after

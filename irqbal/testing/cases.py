@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model import Failure, Limit, Outcome, Override, Plan, Record, Snapshot
+from irqbal.model.plan import Failure, Limit, Outcome, Plan, Record
+from irqbal.model.view import Override, Snapshot
 from irqbal.planner import Drafting, Ledger, Settings
 from irqbal.testing.build import changed, cpus, host, lone, nic, nvme, over
 

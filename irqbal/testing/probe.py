@@ -21,11 +21,12 @@ import msgspec
 from irqbal import hookspecs, wire
 from irqbal.confine import MEMORY
 from irqbal.errors import PluginError
-from irqbal.located import Node, Problem, decode, node_of
-from irqbal.model import Limit, Note, Placement, Snapshot, Steering
+from irqbal.model.plan import Limit, Note, Placement, Steering
+from irqbal.model.view import Snapshot
 from irqbal.planner import Draft, Ledger, decide, find_changes
 from irqbal.plugins import Found, Policy, bind, describe
 from irqbal.policyhost import checked, is_queue, own, read_only
+from irqbal.problems import Node, Problem, decode, node_of
 from irqbal.testing.build import applied, changed
 from irqbal.testing.cases import Case, cases, large, noisy, record
 from irqbal.testing.purity import Watch

@@ -13,12 +13,13 @@ from irqbal import frames
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError
-from irqbal.located import node_of
-from irqbal.model import Failure, Plan, Record, Snapshot
+from irqbal.model.plan import Failure, Plan, Record
+from irqbal.model.view import Snapshot
 from irqbal.planner import Ledger, Settings, check
 from irqbal.plugins import Found, find
 from irqbal.policies import Policies
 from irqbal.policyhost import Host
+from irqbal.problems import node_of
 from irqbal.simulated import SimulatedHost, Truth, parse_spec
 
 Wanted = ModuleType | str | tuple[ModuleType | str, Mapping[str, Any]]

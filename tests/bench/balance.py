@@ -23,13 +23,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from irqbal import __version__
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config import parse
 from irqbal.cpuset import CpuSet
 from irqbal.kernel import KernelHost
 from irqbal.setup import bind, settings
 from irqbal.simulated import SimulatedHost, parse_spec, write_tree
+from irqbal.version import __version__
 
 HOSTS = {
     "16 CPUs, 2 nodes": "2x8,nodes=2,nic=8x2,nvme=8x1",

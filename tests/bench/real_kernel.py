@@ -13,7 +13,7 @@ import os
 import re
 import time
 
-from irqbal import __version__
+from irqbal.version import __version__
 from vm.guest import IRQBAL, PYTHON
 from vm.lab import HOST_ADDRESS, Vm, prepare
 

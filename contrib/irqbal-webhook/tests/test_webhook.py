@@ -12,7 +12,7 @@ import pytest
 
 from irqbal import Record
 from irqbal.errors import IrqbalError
-from irqbal.model import Failure, Plan
+from irqbal.model.plan import Failure, Plan
 from irqbal.testing import Simulated, check_policy
 
 QUIET = Record(6, 0.0, 0.0, "tick", False, Plan())

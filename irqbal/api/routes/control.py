@@ -13,7 +13,7 @@ from irqbal.api.backend import ApiError, Written
 from irqbal.api.call import Call, Raw, handles
 from irqbal.api.tally import CONTENT_TYPE
 from irqbal.cpuset import CpuSet
-from irqbal.model import Irq, Override, Snapshot
+from irqbal.model.view import Irq, Override, Snapshot
 from irqbal.wire import Duration
 
 SHORTEST = 1.0

@@ -13,7 +13,7 @@ from irqbal.api.contract import LegacyAffinity, LegacyCpus, LegacyDevices, Legac
 from irqbal.api.routes.control import put_override
 from irqbal.api.views import hex_mask
 from irqbal.cpuset import CpuSet
-from irqbal.model import Irq
+from irqbal.model.view import Irq
 from irqbal.wire import Moment
 
 MOST_ROWS = 10_000

@@ -8,7 +8,7 @@ from irqbal.api import answers, views
 from irqbal.api.asked import IrqQuery
 from irqbal.api.backend import Listing, View
 from irqbal.api.call import Call, Raw, handles
-from irqbal.model import Device, Irq, Override
+from irqbal.model.view import Device, Irq, Override
 from irqbal.wire import to_json
 
 
