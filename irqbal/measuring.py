@@ -14,7 +14,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from irqbal.kernel.tracing import Tracing
+from irqbal.kernel.tracefs import Tracing
 from irqbal.model.readings import Measured
 from irqbal.running import Running
 

@@ -15,8 +15,8 @@ from irqbal.errors import ConfigError, LockError
 from irqbal.frames import Entry
 from irqbal.history.sqlite import Keep
 from irqbal.journal import RUN_DIR, Folders
-from irqbal.kernel import KernelHost
-from irqbal.kernel.writers import running
+from irqbal.kernel.host import KernelHost
+from irqbal.kernel.other_writers import running
 from irqbal.planner import Settings
 from irqbal.policies import Policies
 

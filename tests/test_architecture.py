@@ -95,7 +95,10 @@ def part(module: str) -> str:
     return module.split(".")[1] if "." in module else "irqbal"
 
 
-@pytest.mark.parametrize("module", [module for module in SOURCES if part(module) in ROOMS and SOURCES[module].parent != HERE])
+@pytest.mark.parametrize(
+    "module",
+    [module for module in SOURCES if part(module) in ROOMS and SOURCES[module].parent != HERE],
+)
 def test_a_room_imports_only_what_is_below_it(module: str) -> None:
     room = part(module)
     allowed = {room, "irqbal", *VOCABULARY, *ROOMS[room]}

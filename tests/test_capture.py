@@ -13,8 +13,8 @@ import pytest
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.kernel import KernelHost
 from irqbal.kernel.capture import BOOT_ID, Summary, capture, extract
+from irqbal.kernel.host import KernelHost
 from irqbal.kernel.isolation import read_isolation
 from irqbal.model.view import Queue
 from irqbal.planner import Ledger

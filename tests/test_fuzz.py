@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from irqbal.config import Config, load, parse
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError, HostError
-from irqbal.kernel import KernelHost
 from irqbal.kernel.capture import capture
 from irqbal.kernel.events import _is_link, parse_uevent
 from irqbal.kernel.files import cpus_or, int_or, mask_or
-from irqbal.kernel.genl import attributes
+from irqbal.kernel.generic_netlink import attributes
+from irqbal.kernel.host import KernelHost
 from irqbal.kernel.interrupts import Interrupts
 from irqbal.kernel.isolation import parse_cmdline, read_isolation
 from irqbal.kernel.stat import parse_stat

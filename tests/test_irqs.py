@@ -10,8 +10,8 @@ import pytest
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.kernel import KernelHost
 from irqbal.kernel.files import lines
+from irqbal.kernel.host import KernelHost
 from irqbal.kernel.interrupts import Interrupts
 from irqbal.kernel.irqs import MANAGED, NO_FILE, IrqReader, check_readable
 from irqbal.model.readings import IrqFacts

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from irqbal.cpuset import CpuSet
-from irqbal.kernel import genl
-from irqbal.kernel.packets import Packets, queue_of
+from irqbal.kernel import generic_netlink
+from irqbal.kernel.queue_stats import Packets, queue_of
 from irqbal.model.readings import CpuTime, Pulse
 from irqbal.model.view import Queue
 from irqbal.queues import counters
@@ -93,36 +93,39 @@ def test_interfaces_that_do_not_exist_or_have_no_queues_tell_nothing() -> None:
 
 
 def test_families_are_found_by_name() -> None:
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, genl.NETLINK_GENERIC) as sock:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, generic_netlink.NETLINK_GENERIC) as sock:
         sock.settimeout(2)
         sock.bind((0, 0))
-        assert genl.family_id(sock, b"nlctrl") == 16
-        assert genl.family_id(sock, b"no-such-family") == 0
+        assert generic_netlink.family_id(sock, b"nlctrl") == 16
+        assert generic_netlink.family_id(sock, b"no-such-family") == 0
         with pytest.raises(OSError, match=r"No such file|netlink"):
-            genl.multicast_group(sock, b"no-such-family", b"monitor")
+            generic_netlink.multicast_group(sock, b"no-such-family", b"monitor")
         with pytest.raises(OSError, match="no group x"):
-            genl.multicast_group(sock, b"nlctrl", b"x")
-        assert genl.multicast_group(sock, b"nlctrl", b"notify") > 0
+            generic_netlink.multicast_group(sock, b"nlctrl", b"x")
+        assert generic_netlink.multicast_group(sock, b"nlctrl", b"notify") > 0
 
 
 def test_what_is_left_of_a_dump_that_was_given_up_is_not_taken_for_an_answer() -> None:
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, genl.NETLINK_GENERIC) as sock:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, generic_netlink.NETLINK_GENERIC) as sock:
         sock.settimeout(2)
         sock.bind((0, 0))
-        families = [dict(genl.attributes(body)) for body in genl.request(sock, 16, 3, dump=True)]
+        families = [
+            dict(generic_netlink.attributes(body))
+            for body in generic_netlink.request(sock, 16, 3, dump=True)
+        ]
         name, number = families[-1][2].rstrip(b"\0"), int.from_bytes(families[-1][1], "little")
         assert len(families) > 3 and number != 16
         for _ in range(3):
             # A dump is asked for, and nobody reads it.
             sock.send(struct.pack("=IHHIIBBH", 20, 16, 0x301, 0, 0, 3, 1, 0))
-            assert genl.family_id(sock, name) == number
+            assert generic_netlink.family_id(sock, name) == number
 
 
 def test_attributes_that_are_cut_off_end_the_reading() -> None:
     whole = struct.pack("=HH4s", 8, 1, b"abcd")
-    assert list(genl.attributes(whole + whole[:3])) == [(1, b"abcd")]
-    assert list(genl.attributes(struct.pack("=HH", 2, 1) + whole)) == []
-    assert list(genl.attributes(os.urandom(2))) == []
+    assert list(generic_netlink.attributes(whole + whole[:3])) == [(1, b"abcd")]
+    assert list(generic_netlink.attributes(struct.pack("=HH", 2, 1) + whole)) == []
+    assert list(generic_netlink.attributes(os.urandom(2))) == []
 
 
 def test_packets_tell_apart_what_interrupts_do_not() -> None:

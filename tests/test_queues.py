@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from irqbal.kernel import KernelHost
+from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Device, Interface, Queue, RxQueue, TxQueue
 from irqbal.planner import Ledger
 from irqbal.queues import NETWORK, STORAGE, identify

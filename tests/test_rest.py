@@ -14,7 +14,7 @@ from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config import parse
 from irqbal.cpuset import CpuSet
 from irqbal.journal import COSTS, Folders, load_costs, save_costs
-from irqbal.kernel import KernelHost
+from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Record
 from irqbal.model.readings import CpuTime, Pulse
 from irqbal.model.view import Override

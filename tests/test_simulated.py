@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError, HostError
-from irqbal.kernel import KernelHost
+from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import DefaultMove, SteeringMove
 from irqbal.planner import Ledger
 from irqbal.simulated import EXAMPLE, HostSpec, SimulatedHost, parse_spec, write_tree

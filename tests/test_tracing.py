@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from irqbal.kernel import tracing
-from irqbal.kernel.tracing import HANDLER, INSTANCE, SOFTIRQ, Tracing
+from irqbal.kernel import tracefs
+from irqbal.kernel.tracefs import HANDLER, INSTANCE, SOFTIRQ, Tracing
 
 BY_IRQ = """# event histogram
 #
@@ -41,7 +41,7 @@ Totals:
 
 
 @pytest.fixture
-def tracefs(tmp_path: Path) -> Path:
+def tracefs_root(tmp_path: Path) -> Path:
     """Plain files where tracefs would be; they accept everything, and keep nothing apart."""
     base = tmp_path / "sys/kernel/tracing"
     (base / "instances").mkdir(parents=True)
@@ -56,30 +56,30 @@ def test_without_tracefs_there_is_a_reason_and_no_measurement(tmp_path: Path) ->
 
 
 def test_a_kernel_without_triggers_is_named_and_nothing_stays(
-    tracefs: Path, tmp_path: Path
+    tracefs_root: Path, tmp_path: Path
 ) -> None:
     tracer = Tracing(tmp_path, lambda seconds: pytest.fail("nothing to wait for"))
     assert tracer.measure(1.0) is None
     assert "CONFIG_HIST_TRIGGERS" in tracer.reason and "trigger" in tracer.reason
-    assert not list((tracefs / "instances").iterdir())
-    (tracefs / "synthetic_events").unlink()
+    assert not list((tracefs_root / "instances").iterdir())
+    (tracefs_root / "synthetic_events").unlink()
     assert tracer.measure(1.0) is None and "CONFIG_SYNTH_EVENTS" in tracer.reason
     assert (
-        not list((tracefs / "instances").iterdir()) and not (tracefs / "synthetic_events").exists()
+        not list((tracefs_root / "instances").iterdir()) and not (tracefs_root / "synthetic_events").exists()
     )
 
 
-def test_others_events_are_never_truncated_away(tracefs: Path, tmp_path: Path) -> None:
+def test_others_events_are_never_truncated_away(tracefs_root: Path, tmp_path: Path) -> None:
     Tracing(tmp_path).measure(0.0)
-    text = (tracefs / "synthetic_events").read_text()
+    text = (tracefs_root / "synthetic_events").read_text()
     assert text.startswith("theirs\tint irq\n") and f"!{HANDLER}" in text and f"!{SOFTIRQ}" in text
 
 
 def test_histograms_are_read_as_seconds(
-    tracefs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tracefs_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The kernel's own text, seen on Linux 6.1."""
-    events = tracefs / "instances" / INSTANCE / "events/synthetic"
+    events = tracefs_root / "instances" / INSTANCE / "events/synthetic"
     rmdir, mkdir = Path.rmdir, Path.mkdir
 
     def made(self: Path, *arguments: Any) -> None:
@@ -115,7 +115,7 @@ def test_histograms_are_read_as_seconds(
         "12": {7: 0.001},
     }
     assert measured.dropped == 5
-    assert not (tracefs / "instances" / INSTANCE).exists()
+    assert not (tracefs_root / "instances" / INSTANCE).exists()
 
 
 def _own(made: Callable[..., None], mkdir: Callable[..., None]) -> Callable[..., None]:
@@ -130,7 +130,7 @@ def _own(made: Callable[..., None], mkdir: Callable[..., None]) -> Callable[...,
 
 
 def test_what_refers_to_anothers_variable_is_removed_before_it() -> None:
-    order = [event for event, _ in tracing._TRIGGERS]
+    order = [event for event, _ in tracefs._TRIGGERS]
     assert order.index("irq/irq_handler_entry") < order.index("irq/irq_handler_exit")
     assert order.index("irq/softirq_entry") < order.index("irq/softirq_exit")
-    assert "reversed" in inspect.getsource(tracing._remove)
+    assert "reversed" in inspect.getsource(tracefs._remove)

@@ -18,8 +18,8 @@ import shutil
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
-from irqbal.kernel import KernelHost
 from irqbal.kernel.capture import extract
+from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Queue
 from treespecs import (
     DISK_DRIVERS,

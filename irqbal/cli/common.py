@@ -19,7 +19,7 @@ from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config import Config
 from irqbal.config import load as load_config
 from irqbal.journal import Journal
-from irqbal.kernel import KernelHost
+from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Record
 from irqbal.setup import bind, folders, settings
 from irqbal.systemd import setup_logging

@@ -10,7 +10,7 @@ from irqbal.cli.common import command_options, common_of
 from irqbal.errors import HostError
 from irqbal.imported.irqbalance import Asked, Said, parse_environment, parse_said, read, to_yaml
 from irqbal.imported.script import TIMEOUT, run
-from irqbal.kernel import KernelHost
+from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Snapshot
 from irqbal.planner import Ledger
 from irqbal.watch import Watch

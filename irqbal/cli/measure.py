@@ -8,8 +8,8 @@ import click
 
 from irqbal.cli.common import command_options, common_of
 from irqbal.errors import HostError
-from irqbal.kernel import KernelHost
-from irqbal.kernel.tracing import Tracing
+from irqbal.kernel.host import KernelHost
+from irqbal.kernel.tracefs import Tracing
 from irqbal.model.readings import Measured
 from irqbal.render import Column, console, print_rows
 

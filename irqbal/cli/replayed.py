@@ -13,7 +13,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import HistoryError
 from irqbal.history.samples import Decision, Sample, State
 from irqbal.history.store import HistoryStore
-from irqbal.kernel import KernelHost
+from irqbal.kernel.host import KernelHost
 from irqbal.kernel.irqs import MANAGED
 from irqbal.model.view import Irq, Snapshot
 from irqbal.planner import Ledger

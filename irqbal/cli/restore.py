@@ -12,7 +12,7 @@ from irqbal.balancer import restore
 from irqbal.cli.common import command_options, common_of
 from irqbal.client.http import Client, local_socket
 from irqbal.journal import Journal, Lock, holder
-from irqbal.kernel import KernelHost
+from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Outcome
 from irqbal.setup import folders
 

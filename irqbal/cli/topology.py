@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from irqbal.cli.common import command_options, common_of
-from irqbal.kernel import KernelHost
+from irqbal.kernel.host import KernelHost
 from irqbal.planner import Ledger
 from irqbal.render import console
 from irqbal.render_topology import print_topology

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
-from irqbal.kernel import writers
+from irqbal.kernel import other_writers
 from irqbal.render import console, print_findings
 from irqbal.verify import verify
 from irqbal.wire import to_json
@@ -37,7 +37,7 @@ def command(
     common = common_of(ctx, root, config_path, debug)
     balancer = balancer_of(common, dry_run=True)
     record = one_cycle(balancer, seconds, "verify")
-    others = writers.running(common.root) + writers.configured(common.root)
+    others = other_writers.running(common.root) + other_writers.configured(common.root)
     findings = verify(balancer.snapshot, record.plan, others)
     if as_json:
         click.echo(to_json(findings).decode())

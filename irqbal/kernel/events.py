@@ -14,7 +14,7 @@ import logging
 import socket
 import struct
 
-from irqbal.kernel.genl import NETLINK_GENERIC, multicast_group
+from irqbal.kernel.generic_netlink import NETLINK_GENERIC, multicast_group
 
 log = logging.getLogger(__name__)
 

@@ -12,14 +12,14 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import GoneError, HostError
-from irqbal.kernel import writers
+from irqbal.kernel import other_writers
 from irqbal.kernel.affinity import Applier
 from irqbal.kernel.devices import read_devices, read_interfaces
 from irqbal.kernel.files import Kept, bytes_or, int_or, lines, text_or
 from irqbal.kernel.interrupts import Interrupts, Known
 from irqbal.kernel.irqs import IrqReader, check_readable
 from irqbal.kernel.isolation import read_isolation
-from irqbal.kernel.packets import Packets
+from irqbal.kernel.queue_stats import Packets
 from irqbal.kernel.softirqs import parse_softirqs
 from irqbal.kernel.softnet import Squeezes, parse_softnet
 from irqbal.kernel.stat import parse_stat
@@ -245,7 +245,7 @@ class KernelHost:
 
     def writers(self) -> tuple[str, ...]:
         """Known programs that write masks too and that run now."""
-        return writers.running(self.root)
+        return other_writers.running(self.root)
 
     def close(self) -> None:
         """Close the kept files."""

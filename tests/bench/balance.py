@@ -26,7 +26,7 @@ from pathlib import Path
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config import parse
 from irqbal.cpuset import CpuSet
-from irqbal.kernel import KernelHost
+from irqbal.kernel.host import KernelHost
 from irqbal.setup import bind, settings
 from irqbal.simulated import SimulatedHost, parse_spec, write_tree
 from irqbal.version import __version__

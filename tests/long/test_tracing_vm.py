@@ -20,7 +20,7 @@ OTHERS = "theirs\tint irq"
 
 def _python(text: str) -> str:
     return (
-        f"{PYTHON} - <<'E'\nimport json, msgspec\nfrom irqbal.kernel.tracing import "
+        f"{PYTHON} - <<'E'\nimport json, msgspec\nfrom irqbal.kernel.tracefs import "
         f"Tracing\n{text}\nE\n"
     )
 
@@ -71,7 +71,7 @@ def test_handlers_and_softirqs_are_measured_and_nothing_stays(vm: Vm) -> None:
 def test_what_a_killed_process_left_is_removed(vm: Vm) -> None:
     pid = (
         vm.run(
-            f"{PYTHON} -c 'from irqbal.kernel.tracing import Tracing; Tracing().measure(600)' & "
+            f"{PYTHON} -c 'from irqbal.kernel.tracefs import Tracing; Tracing().measure(600)' & "
             "echo $!"
         )
         .check()
@@ -95,7 +95,7 @@ def test_what_a_killed_process_left_is_removed(vm: Vm) -> None:
 def test_killed_at_any_moment_the_next_one_measures(vm: Vm) -> None:
     for pause in ("0.02", "0.1", "0.2", "0.4"):
         script = f"""
-            {PYTHON} -c 'from irqbal.kernel.tracing import Tracing; print("go", flush=True); Tracing().measure(600)' > /run/go & p=$!
+            {PYTHON} -c 'from irqbal.kernel.tracefs import Tracing; print("go", flush=True); Tracing().measure(600)' > /run/go & p=$!
             for i in $(seq 300); do grep -q go /run/go && break; sleep 0.05; done; sleep {pause}; kill -9 $p
         """  # noqa: E501
         vm.run(script).check()

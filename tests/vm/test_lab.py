@@ -92,7 +92,7 @@ def test_traffic_uses_the_queues(vm: Vm) -> None:
 
 
 COUNT = (
-    "import json; from irqbal.kernel.packets import Packets as P; p = P(); p.learn(['eth0']); "
+    "import json; from irqbal.kernel.queue_stats import Packets as P; p = P(); p.learn(['eth0']); "
     "print(json.dumps(list(p.read().items())))"
 )
 

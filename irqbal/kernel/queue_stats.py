@@ -15,7 +15,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 
-from irqbal.kernel.genl import NETLINK_GENERIC, attributes, family_id, request
+from irqbal.kernel.generic_netlink import NETLINK_GENERIC, attributes, family_id, request
 
 Key = tuple[str, str, int]
 """(interface, `rx` or `tx`, queue)."""
