@@ -57,7 +57,7 @@ from irqbal.setup import (
 
 if TYPE_CHECKING:
     from irqbal.history.mongodb import Shipper
-    from irqbal.simulated import HostSpec
+    from irqbal.simulated.spec import HostSpec
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

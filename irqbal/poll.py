@@ -16,7 +16,7 @@ from irqbal.setup import folders, is_live
 from irqbal.wire import Duration
 
 if TYPE_CHECKING:
-    from irqbal.simulated import HostSpec
+    from irqbal.simulated.spec import HostSpec
 
 WHY = "`irqbal poll` only looks and records: to write masks, stop it and start `irqbal daemon`"
 

@@ -21,7 +21,8 @@ from irqbal.planner import Settings
 from irqbal.policies import Policies
 
 if TYPE_CHECKING:
-    from irqbal.simulated import HostSpec, SimulatedHost
+    from irqbal.simulated.host import SimulatedHost
+    from irqbal.simulated.spec import HostSpec
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def host_of(root: Path, made_up: HostSpec | None, interval: float) -> KernelHost
     """
     if made_up is None:
         return KernelHost(root)
-    from irqbal.simulated import SimulatedHost
+    from irqbal.simulated.host import SimulatedHost
 
     return SimulatedHost.live(made_up, None, interval)
 

@@ -8,7 +8,8 @@ from irqbal.cpuset import CpuSet
 from irqbal.model.host import Host
 from irqbal.model.plan import Move, Outcome
 from irqbal.model.readings import Original
-from irqbal.simulated import SimulatedHost, parse_spec
+from irqbal.simulated.host import SimulatedHost
+from irqbal.simulated.spec import parse_spec
 
 SMALL = "1x4x2,nodes=2,l3=2,nic=4x2,nvme=8x1"
 

@@ -29,7 +29,8 @@ from irqbal.planner import Settings
 from irqbal.plugins import Found, check_api
 from irqbal.policies import Policies
 from irqbal.problems import Node
-from irqbal.simulated import SimulatedHost, parse_spec
+from irqbal.simulated.host import SimulatedHost
+from irqbal.simulated.spec import parse_spec
 from public import BEGIN, DOCUMENT, END, everything, reference
 from test_testing import BAD
 

@@ -20,8 +20,10 @@ from irqbal.history.sqlite import FILE, SqliteHistory
 from irqbal.model.plan import Move
 from irqbal.model.view import Cpu, Device
 from irqbal.planner import Ledger
-from irqbal.simulated import SimulatedHost, parse_spec, write_tree
+from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.replay import Recording, ReplayHost, Scene, Stand
+from irqbal.simulated.spec import parse_spec
+from irqbal.simulated.tree import write_tree
 from irqbal.watch import Watch
 from machine import daemon, irqbal, wait_for
 

@@ -21,7 +21,9 @@ from irqbal.model.view import Override
 from irqbal.planner import Ledger
 from irqbal.rates import Learnt, Meter
 from irqbal.setup import bind, settings
-from irqbal.simulated import SimulatedHost, parse_spec, write_tree
+from irqbal.simulated.host import SimulatedHost
+from irqbal.simulated.spec import parse_spec
+from irqbal.simulated.tree import write_tree
 from irqbal.watch import CENSUS_SECONDS, ISOLATION_SECONDS, SWEEP_AT_ONCE, SWEEP_SECONDS, Watch
 
 FEW = "1x4x2,nic=8x1,traffic=even"

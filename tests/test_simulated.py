@@ -18,13 +18,14 @@ from irqbal.errors import ConfigError, HostError
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import DefaultMove, SteeringMove
 from irqbal.planner import Ledger
-from irqbal.simulated import EXAMPLE, HostSpec, SimulatedHost, parse_spec, write_tree
 from irqbal.simulated.drivers import NIC_DRIVERS
+from irqbal.simulated.ground_truth import Truth
+from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.napi import TCP, UDP, interrupts
-from irqbal.simulated.spec import Drives, Nics
+from irqbal.simulated.score import Trial
+from irqbal.simulated.spec import EXAMPLE, Drives, HostSpec, Nics, parse_spec
 from irqbal.simulated.traffic import EVENTS, SHAPES, UNPLUG_BEATS, Source, Traffic
-from irqbal.simulated.trial import Trial
-from irqbal.simulated.truth import Truth
+from irqbal.simulated.tree import write_tree
 from irqbal.watch import Watch
 from made import SMALL, made, move, readings, write
 

@@ -65,7 +65,8 @@ def test_a_kernel_without_triggers_is_named_and_nothing_stays(
     (tracefs_root / "synthetic_events").unlink()
     assert tracer.measure(1.0) is None and "CONFIG_SYNTH_EVENTS" in tracer.reason
     assert (
-        not list((tracefs_root / "instances").iterdir()) and not (tracefs_root / "synthetic_events").exists()
+        not list((tracefs_root / "instances").iterdir())
+        and not (tracefs_root / "synthetic_events").exists()
     )
 
 

@@ -12,8 +12,8 @@ from irqbal.cli.common import Common
 from irqbal.config import Config
 from irqbal.model.host import Host
 from irqbal.setup import bind, settings
-from irqbal.simulated.trial import Result, Trial
-from irqbal.simulated.truth import Truth
+from irqbal.simulated.ground_truth import Truth
+from irqbal.simulated.score import Result, Trial
 
 
 class Stage(Host, Protocol):

@@ -37,7 +37,7 @@ def command(
     """
     common = common_of(ctx, root, config_path, debug)
     if simulate is not None:
-        from irqbal.simulated import parse_spec
+        from irqbal.simulated.spec import parse_spec
 
         return Daemon(
             common.config(), common.path, common.root, dry_run, force, parse_spec(simulate)

@@ -42,7 +42,7 @@ def command(
         raise click.UsageError("SECONDS must be a number from 0.1 to 3600")
     made_up = None
     if simulate is not None:
-        from irqbal.simulated import parse_spec
+        from irqbal.simulated.spec import parse_spec
 
         made_up = parse_spec(simulate)
     return Poller(common.config(), common.path, common.root, seconds, is_root(), made_up).run()

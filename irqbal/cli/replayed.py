@@ -18,7 +18,7 @@ from irqbal.kernel.irqs import MANAGED
 from irqbal.model.view import Irq, Snapshot
 from irqbal.planner import Ledger
 from irqbal.simulated.replay import Recording, ReplayHost, Scene, Stand
-from irqbal.simulated.trial import Result, Trial
+from irqbal.simulated.score import Result, Trial
 from irqbal.watch import Watch
 
 RECORDED = "(as recorded)"

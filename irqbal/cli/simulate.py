@@ -14,10 +14,12 @@ from irqbal.cli.history import When, iso
 from irqbal.config import Config
 from irqbal.render import console
 from irqbal.setup import folders
-from irqbal.simulated import SimulatedHost, parse_spec, write_tree
+from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.replay import ReplayHost
+from irqbal.simulated.score import QUIET, Result
+from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.traffic import EVENTS, SHAPES
-from irqbal.simulated.trial import QUIET, Result
+from irqbal.simulated.tree import write_tree
 from irqbal.wire import to_json
 
 SHAPE, CYCLES, DAY = "2x32x2", 60, 86400.0

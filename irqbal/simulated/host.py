@@ -24,11 +24,11 @@ from irqbal.model.readings import (
 )
 from irqbal.model.view import Queue
 from irqbal.queues import counters, identify
+from irqbal.simulated.ground_truth import Tally, Truth
 from irqbal.simulated.machine import Line, build
 from irqbal.simulated.spec import HostSpec
 from irqbal.simulated.state import State
 from irqbal.simulated.traffic import Flow, Traffic, reset_in, unplugged_in
-from irqbal.simulated.truth import Tally, Truth
 from irqbal.simulated.writes import Writer
 
 START = 1000.0

@@ -27,10 +27,10 @@ from irqbal.model.readings import (
     Topology,
 )
 from irqbal.model.view import Cpu, Device, Interface, Thread
+from irqbal.simulated.ground_truth import Tally, Truth
 from irqbal.simulated.machine import Card, Line, Machine
 from irqbal.simulated.state import State
 from irqbal.simulated.traffic import Source
-from irqbal.simulated.truth import Tally, Truth
 from irqbal.simulated.writes import Writer
 
 START = 1000.0

@@ -20,7 +20,9 @@ from irqbal.plugins import Found, find
 from irqbal.policies import Policies
 from irqbal.policyhost import Host
 from irqbal.problems import node_of
-from irqbal.simulated import SimulatedHost, Truth, parse_spec
+from irqbal.simulated.ground_truth import Truth
+from irqbal.simulated.host import SimulatedHost
+from irqbal.simulated.spec import parse_spec
 
 Wanted = ModuleType | str | tuple[ModuleType | str, Mapping[str, Any]]
 """A policy: its module or the name it is installed under, with or without options as the YAML would

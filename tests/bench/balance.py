@@ -28,7 +28,9 @@ from irqbal.config import parse
 from irqbal.cpuset import CpuSet
 from irqbal.kernel.host import KernelHost
 from irqbal.setup import bind, settings
-from irqbal.simulated import SimulatedHost, parse_spec, write_tree
+from irqbal.simulated.host import SimulatedHost
+from irqbal.simulated.spec import parse_spec
+from irqbal.simulated.tree import write_tree
 from irqbal.version import __version__
 
 HOSTS = {

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from balance import irqbalance, wait
 
-from irqbal.simulated import SimulatedHost, parse_spec
+from irqbal.simulated.host import SimulatedHost
+from irqbal.simulated.spec import parse_spec
 from mongod import plain
 from served import UnixConnection
 from wheels import _pack, needed, wheelhouse

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import msgspec
 
-from irqbal.simulated.truth import Truth
+from irqbal.simulated.ground_truth import Truth
 
 QUIET = 3
 """Cycles without a move after which a balancer counts as at rest."""
