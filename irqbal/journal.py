@@ -19,10 +19,10 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import JournalError, LockError
+from irqbal.load.estimator import Learnt
 from irqbal.model.readings import Original
 from irqbal.model.view import Override
 from irqbal.planner import Entry, Ledger
-from irqbal.rates import Learnt
 from irqbal.wire import from_json, to_json
 
 RUN_DIR = Path("/run/irqbal")

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irqbal.exact import MOST_OFTEN, Part, costs_of
 from irqbal.kernel.files import Kept
 from irqbal.kernel.threads import ThreadTimes
+from irqbal.load.measured_costs import MOST_OFTEN, Part, costs_of
+from irqbal.load.thread_load import ThreadLoads
 from irqbal.model.plan import imbalance
 from irqbal.model.readings import Measured, ThreadTime
 from irqbal.model.view import Cpu, Snapshot, Thread
 from irqbal.planner import Draft, Ledger, Settings
-from irqbal.threadload import ThreadLoads
 from test_rates import Bench, Line, near
 
 WINDOW = Measured(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irqbal.cpuset import CpuSet
+from irqbal.load.estimator import JIFFY, NOMINAL_COST, WRAP, Meter, fell
 from irqbal.model.readings import CpuTime, Pulse
-from irqbal.rates import JIFFY, NOMINAL_COST, WRAP, Meter, fell
 
 
 class Line:

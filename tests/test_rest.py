@@ -15,11 +15,11 @@ from irqbal.config import parse
 from irqbal.cpuset import CpuSet
 from irqbal.journal import COSTS, Folders, load_costs, save_costs
 from irqbal.kernel.host import KernelHost
+from irqbal.load.estimator import Learnt, Meter
 from irqbal.model.plan import Record
 from irqbal.model.readings import CpuTime, Pulse
 from irqbal.model.view import Override
 from irqbal.planner import Ledger
-from irqbal.rates import Learnt, Meter
 from irqbal.setup import bind, settings
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irqbal.smoothed import SETTLED, Smoothed
+from irqbal.load.ewma import SETTLED, Smoothed
 
 RATE = st.one_of(st.none(), st.sampled_from([0.0, 0.0, 100.0, 101.0]), st.floats(0, 1e6))
 LINE = st.lists(RATE, min_size=1, max_size=60)

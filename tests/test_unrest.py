@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from irqbal.smoothed import SETTLED
-from irqbal.unrest import CPU_FLOOR, MOVED_FLOOR, MOVED_SHARE, PATIENCE, Unrest
+from irqbal.load.ewma import SETTLED
+from irqbal.load.replan_trigger import CPU_FLOOR, MOVED_FLOOR, MOVED_SHARE, PATIENCE, Unrest
 
 COSTS = [1e-5, 1e-5, 2e-5]
 RATES = [20_000.0, 10_000.0, 5_000.0]

@@ -7,9 +7,9 @@ from __future__ import annotations
 import msgspec
 
 from irqbal.history.samples import Kind, Series, State
+from irqbal.load.estimator import WRAP, fell
 from irqbal.model.readings import Counts
 from irqbal.model.view import Irq, Snapshot
-from irqbal.rates import WRAP, fell
 
 
 class Recorded(msgspec.Struct, frozen=True):

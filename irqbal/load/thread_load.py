@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from irqbal.load.ewma import ALPHA
 from irqbal.model.readings import ThreadTime
-from irqbal.smoothed import ALPHA
 
 _LEAST = 1e-6
 """Seconds a second that are not worth remembering."""

@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from operator import mul, sub
 
-from irqbal.costs import JIFFY
-from irqbal.smoothed import ALPHA, SETTLED
+from irqbal.load.cost_model import JIFFY
+from irqbal.load.ewma import ALPHA, SETTLED
 
 MOVED_SHARE = 0.06
 """Share of all load that may have shifted between IRQs since the last plan before a new one is

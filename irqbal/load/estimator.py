@@ -17,13 +17,13 @@ from operator import add, sub, truediv
 
 import msgspec
 
-from irqbal.costs import JIFFY, Costs
 from irqbal.cpuset import CpuSet
-from irqbal.exact import SAME, Part, costs_of
+from irqbal.load.cost_model import JIFFY, Costs
+from irqbal.load.ewma import Smoothed
+from irqbal.load.measured_costs import SAME, Part, costs_of
+from irqbal.load.replan_trigger import Unrest
+from irqbal.load.thread_load import ThreadLoads
 from irqbal.model.readings import Measured, Pulse
-from irqbal.smoothed import Smoothed
-from irqbal.threadload import ThreadLoads
-from irqbal.unrest import Unrest
 
 __all__ = ["JIFFY", "NOMINAL_COST", "WRAP", "Learnt", "Meter", "fell"]
 
