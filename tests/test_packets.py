@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from irqbal.cpuset import CpuSet
+from irqbal.identify.queue_names import counters
 from irqbal.kernel import generic_netlink
 from irqbal.kernel.queue_stats import Packets, queue_of
 from irqbal.load.estimator import Meter
 from irqbal.model.readings import CpuTime, Pulse
 from irqbal.model.view import Queue
-from irqbal.queues import counters
 
 
 @pytest.mark.parametrize(

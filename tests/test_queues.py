@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from irqbal.identify.queue_names import NETWORK, STORAGE, identify
 from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Device, Interface, Queue, RxQueue, TxQueue
 from irqbal.planner import Ledger
-from irqbal.queues import NETWORK, STORAGE, identify
 from irqbal.watch import Watch
 from trees import (
     DISK_DRIVERS,

@@ -10,6 +10,7 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
+from irqbal.identify.queue_names import counters, identify
 from irqbal.kernel.irqs import MANAGED
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
 from irqbal.model.readings import (
@@ -23,7 +24,6 @@ from irqbal.model.readings import (
     Topology,
 )
 from irqbal.model.view import Queue
-from irqbal.queues import counters, identify
 from irqbal.simulated.ground_truth import Tally, Truth
 from irqbal.simulated.machine import Line, build
 from irqbal.simulated.spec import HostSpec
