@@ -25,7 +25,7 @@ from irqbal.model.readings import DEFAULT, Original
 from irqbal.model.view import Override, Snapshot
 from irqbal.planner import Ledger, Settings, after, check
 from irqbal.policies import Policies
-from irqbal.watch import Watch
+from irqbal.tracking.tracker import Watch
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from irqbal.kernel.stat import parse_stat
 from irqbal.kernel.threads import read_threads
 from irqbal.model.view import Snapshot
 from irqbal.planner import Ledger
-from irqbal.watch import Watch
+from irqbal.tracking.tracker import Watch
 from irqbal.wire import from_msgpack, to_msgpack
 from trees import HOSTS, Disk, HostSpec, Nic, Other, Threaded, Upper, make_tree
 

@@ -17,7 +17,7 @@ from irqbal.kernel.irqs import MANAGED, NO_FILE, IrqReader, check_readable
 from irqbal.model.readings import IrqFacts
 from irqbal.model.view import Irq
 from irqbal.planner import Ledger
-from irqbal.watch import Watch
+from irqbal.tracking.tracker import Watch
 from trees import Disk, HostSpec, Nic, Platform, Tree, copy_host, make_tree
 
 

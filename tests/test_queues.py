@@ -10,7 +10,7 @@ from irqbal.identify.queue_names import NETWORK, STORAGE, identify
 from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Device, Interface, Queue, RxQueue, TxQueue
 from irqbal.planner import Ledger
-from irqbal.watch import Watch
+from irqbal.tracking.tracker import Watch
 from trees import (
     DISK_DRIVERS,
     NIC_DRIVERS,

@@ -24,7 +24,7 @@ from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.replay import Recording, ReplayHost, Scene, Stand
 from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.tree import write_tree
-from irqbal.watch import Watch
+from irqbal.tracking.tracker import Watch
 from machine import daemon, irqbal, wait_for
 
 SPEC = "1x8,nodes=2,nic=6x2,nvme=4x1,traffic=skewed"

@@ -24,7 +24,13 @@ from irqbal.setup import bind, settings
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.tree import write_tree
-from irqbal.watch import CENSUS_SECONDS, ISOLATION_SECONDS, SWEEP_AT_ONCE, SWEEP_SECONDS, Watch
+from irqbal.tracking.tracker import (
+    CENSUS_SECONDS,
+    ISOLATION_SECONDS,
+    SWEEP_AT_ONCE,
+    SWEEP_SECONDS,
+    Watch,
+)
 
 FEW = "1x4x2,nic=8x1,traffic=even"
 MANY = "2x32x2,nodes=2,nic=63x2,nvme=64x4,traffic=even"

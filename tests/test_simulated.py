@@ -26,7 +26,7 @@ from irqbal.simulated.score import Trial
 from irqbal.simulated.spec import EXAMPLE, Drives, HostSpec, Nics, parse_spec
 from irqbal.simulated.traffic import EVENTS, SHAPES, UNPLUG_BEATS, Source, Traffic
 from irqbal.simulated.tree import write_tree
-from irqbal.watch import Watch
+from irqbal.tracking.tracker import Watch
 from made import SMALL, made, move, readings, write
 
 # A host from a text

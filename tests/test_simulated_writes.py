@@ -16,7 +16,7 @@ from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.traffic import RESET_BEATS as RESET
 from irqbal.simulated.traffic import UNPLUG_BEATS, UNPLUGGED_BEATS, unplugged_in
 from irqbal.simulated.writes import CODES
-from irqbal.watch import Watch
+from irqbal.tracking.tracker import Watch
 from made import SMALL, made, move, number, write
 
 # Writing

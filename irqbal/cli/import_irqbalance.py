@@ -13,7 +13,7 @@ from irqbal.imported.script import TIMEOUT, run
 from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Snapshot
 from irqbal.planner import Ledger
-from irqbal.watch import Watch
+from irqbal.tracking.tracker import Watch
 
 FILES = ("etc/default/irqbalance", "etc/sysconfig/irqbalance")
 """Where distributions keep it, below the root: Debian's family, then Fedora's and SUSE's."""

@@ -19,7 +19,7 @@ from irqbal.model.view import Irq, Snapshot
 from irqbal.planner import Ledger
 from irqbal.simulated.replay import Recording, ReplayHost, Scene, Stand
 from irqbal.simulated.score import Result, Trial
-from irqbal.watch import Watch
+from irqbal.tracking.tracker import Watch
 
 RECORDED = "(as recorded)"
 """Stands for a configuration's name where nothing was tried: what really happened."""

@@ -11,7 +11,7 @@ from irqbal.kernel.host import KernelHost
 from irqbal.planner import Ledger
 from irqbal.render import console
 from irqbal.render_topology import print_topology
-from irqbal.watch import Watch
+from irqbal.tracking.tracker import Watch
 from irqbal.wire import to_json
 
 

@@ -103,7 +103,7 @@ _THREADS = """
 import json, time
 from irqbal.kernel import KernelHost
 from irqbal.planner import Ledger
-from irqbal.watch import Watch
+from irqbal.tracking.tracker import Watch
 watch = Watch(KernelHost(), 1.0)
 for _ in range(6):
     time.sleep(1)

@@ -16,7 +16,6 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
 from irqbal.identify.queue_names import counters, identify, identify_platform
-from irqbal.lives import Lives
 from irqbal.load.estimator import Meter, fell
 from irqbal.model.host import Host
 from irqbal.model.plan import Outcome, steering_of
@@ -30,6 +29,7 @@ from irqbal.model.readings import (
 )
 from irqbal.model.view import Cpu, Device, Irq, Override, Placed, Queue, Snapshot
 from irqbal.planner import Ledger
+from irqbal.tracking.identity import Lives
 
 SETTLING_CYCLES = 3
 """Cycles after a start or a hotplug in which moves need not wait."""
