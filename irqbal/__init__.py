@@ -21,7 +21,7 @@ from irqbal.model.view import (
     Thread,
     TxQueue,
 )
-from irqbal.planner import Claim, Draft
+from irqbal.planner.draft import Claim, Draft
 from irqbal.planner.steering import distance
 from irqbal.wire import Duration, Percent, Words
 

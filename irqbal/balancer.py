@@ -23,7 +23,9 @@ from irqbal.model.host import Host
 from irqbal.model.plan import Failure, Outcome, Plan, Record, imbalance
 from irqbal.model.readings import DEFAULT, Original
 from irqbal.model.view import Override, Snapshot
-from irqbal.planner import Ledger, Settings, after, check
+from irqbal.planner.check_plan import check_plan
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Ledger, after
 from irqbal.policies import Policies
 from irqbal.tracking.tracker import Watch
 
@@ -268,7 +270,7 @@ class Balancer:
         if self.paused:
             moves = tuple(move for move in plan.moves if move.identity == only)
             plan = msgspec.structs.replace(plan, moves=moves, steering=(), default=None)
-        return check(plan, snapshot, self.settings), ""
+        return check_plan(plan, snapshot, self.settings), ""
 
     def _watch_permission(self, outcomes: tuple[Outcome, ...]) -> None:
         """Masks that may not be written at all will not be tomorrow either: observe, and say so,
@@ -373,7 +375,7 @@ class Balancer:
         snapshot = self.watch.present(self.ledger, self.overrides, sweep=True)
         settings = msgspec.structs.replace(self.settings, explain_all=True)
         answer, failures = self.policies.plan(snapshot, self.ledger, settings)
-        plan = check(
+        plan = check_plan(
             msgspec.structs.replace(answer.plan, failures=failures), snapshot, self.settings
         )
         return self.unwritten(plan, snapshot), snapshot

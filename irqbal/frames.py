@@ -11,7 +11,8 @@ import msgspec
 
 from irqbal.model.plan import Plan, Record
 from irqbal.model.view import Snapshot
-from irqbal.planner import Ledger, Settings
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Ledger
 from irqbal.plugins import Found
 from irqbal.problems import Node, Problem
 

@@ -16,7 +16,7 @@ import pluggy
 
 from irqbal.model.plan import Limit, Note, Placement, Record, Steering
 from irqbal.model.view import Device, Irq, Queue, Snapshot
-from irqbal.planner import Draft
+from irqbal.planner.draft import Draft
 
 API_VERSION = "1.0"
 """What policies can rest on. Another first number takes something away, another second one adds to

@@ -22,7 +22,7 @@ from irqbal.errors import JournalError, LockError
 from irqbal.load.estimator import Learnt
 from irqbal.model.readings import Original
 from irqbal.model.view import Override
-from irqbal.planner import Entry, Ledger
+from irqbal.planner.ledger import Entry, Ledger
 from irqbal.wire import from_json, to_json
 
 RUN_DIR = Path("/run/irqbal")

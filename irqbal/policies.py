@@ -20,7 +20,8 @@ from irqbal import frames, hosting, wire
 from irqbal.errors import PolicyHostError
 from irqbal.model.plan import Failure, Record
 from irqbal.model.view import Snapshot
-from irqbal.planner import Ledger, Settings
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Ledger
 from irqbal.problems import Problem
 
 log = logging.getLogger(__name__)

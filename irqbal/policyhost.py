@@ -25,7 +25,10 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import PluginError
 from irqbal.model.plan import Limit, Note, Placement, Steering
 from irqbal.model.view import Device, Irq, Queue, Snapshot
-from irqbal.planner import Draft, Drafting, decide, find_changes, holding
+from irqbal.planner.decide import decide
+from irqbal.planner.draft import Draft, Drafting
+from irqbal.planner.drift import find_changes
+from irqbal.planner.ledger import holding
 from irqbal.plugins import Policy, bind, describe
 from irqbal.problems import Problem
 

@@ -17,7 +17,7 @@ from irqbal.history.sqlite import Keep
 from irqbal.journal import RUN_DIR, Folders
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.other_writers import running
-from irqbal.planner import Settings
+from irqbal.planner.draft import Settings
 from irqbal.policies import Policies
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from irqbal.config import Config, parse
 from irqbal.errors import ConfigError, IrqbalError
 from irqbal.model.plan import Plan
 from irqbal.model.view import Snapshot
-from irqbal.planner import Ledger, Settings
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Ledger
 from irqbal.policies import Stopped
 from irqbal.setup import bind
 

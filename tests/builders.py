@@ -11,7 +11,10 @@ import msgspec
 
 from irqbal.model.plan import Limit, Placement, Plan, Steering
 from irqbal.model.view import Snapshot
-from irqbal.planner import Draft, Drafting, Ledger, Settings, decide, find_changes
+from irqbal.planner.decide import decide
+from irqbal.planner.draft import Draft, Drafting, Settings
+from irqbal.planner.drift import find_changes
+from irqbal.planner.ledger import Ledger
 from irqbal.testing.build import (
     MANAGED,
     Maker,

@@ -43,7 +43,9 @@ def imports(path: Path, module: str = "") -> set[str]:
 
 
 def ours(module: str) -> set[str]:
-    """The parts of irqbal that a module imports: `planner` for irqbal.planner.check, and so on."""
+    """The parts of irqbal that a module imports: `planner` for irqbal.planner.check_plan, and so
+    on.
+    """
     found = imports(SOURCES[module], module)
     return {
         name.split(".")[1] if "." in name else "irqbal"
@@ -57,9 +59,9 @@ def test_an_import_is_seen_wherever_it_stands(tmp_path: Path) -> None:
     file = tmp_path / "x.py"
     file.write_text(
         "import os.path\nfrom irqbal import wire, hookimpl\ndef f():\n    from irqbal.planner "
-        "import check\n"
+        "import check_plan\n"
     )
-    assert imports(file) == {"os.path", "irqbal.wire", "irqbal", "irqbal.planner.check"}
+    assert imports(file) == {"os.path", "irqbal.wire", "irqbal", "irqbal.planner.check_plan"}
 
 
 VOCABULARY = {"cpuset", "errors", "problems", "version", "wire"}
@@ -228,12 +230,12 @@ def test_a_write_is_seen_in_every_form(tmp_path: Path) -> None:
 
 
 def test_only_affinity_writes_to_the_kernel() -> None:
-    """`capture` writes the archive that a person asked for, `tracing` its own tracefs instance."""
+    """`capture` writes the archive that a person asked for, `tracefs` its own tracefs instance."""
     kernel = {path.name: set(writes(path)) for path in (HERE / "kernel").glob("*.py")}
     writing = {name: how for name, how in kernel.items() if how}
     assert "os.O_WRONLY" in writing.pop("affinity.py")
     assert writing.pop("capture.py", {"open"}) == {"open"}
-    writing.pop("tracing.py", None)
+    writing.pop("tracefs.py", None)
     assert writing == {}
 
 

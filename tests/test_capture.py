@@ -17,7 +17,7 @@ from irqbal.kernel.capture import BOOT_ID, Summary, capture, extract
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.isolation import read_isolation
 from irqbal.model.view import Queue
-from irqbal.planner import Ledger
+from irqbal.planner.ledger import Ledger
 from irqbal.tracking.tracker import Watch
 from trees import HOSTS, Disk, HostSpec, Nic, Other, Threaded, Upper, copy_host, make_tree
 

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from builders import changed, cpus, host, irq_of, limit, lone, nic, nvme, plan, s
 from irqbal.model.plan import DefaultMove, Move, Plan, SteeringMove
-from irqbal.planner import Settings, check
+from irqbal.planner.check_plan import check_plan
+from irqbal.planner.draft import Settings
 
 HOST = host(cpus(4, offline="3"), nic("eth0", 2), nvme("nvme0", 1), lone("a", "b", "c"))
 
@@ -21,7 +22,7 @@ def move(action: str, cpus: str = "1", **fields: Any) -> Move:
 
 def checked(*moves: Move, **settings: Any) -> tuple[list[Move], list[str]]:
     """(moves that are left, reasons of the others)."""
-    made = check(Plan(moves=moves), HOST, Settings(**settings))
+    made = check_plan(Plan(moves=moves), HOST, Settings(**settings))
     assert all(item.code == "check" and item.policy == "p" for item in made.refused)
     return list(made.moves), [item.reason for item in made.refused]
 
@@ -63,7 +64,7 @@ def test_moves_that_are_exempt_stay_over_the_budget() -> None:
 
 
 def test_a_settling_host_has_no_budget() -> None:
-    made = check(
+    made = check_plan(
         Plan(moves=(move("a"), move("b"))), changed(HOST, settling=True), Settings(max_moves=1)
     )
     assert len(made.moves) == 2
@@ -92,7 +93,7 @@ def setting(**fields: Any) -> SteeringMove:
 )
 def test_steering_that_must_not_be_written_is_taken_out_with_the_reason(bad: SteeringMove) -> None:
     good = setting(queue=1)
-    made = check(Plan(steering=(bad, good)), HOST, Settings())
+    made = check_plan(Plan(steering=(bad, good)), HOST, Settings())
     assert made.steering == (good,)
     assert [(item.policy, item.code) for item in made.refused] == [("p", "check")]
     assert bad.identity in made.refused[0].reason
@@ -100,15 +101,15 @@ def test_steering_that_must_not_be_written_is_taken_out_with_the_reason(bad: Ste
 
 def test_steering_that_is_fine_stays() -> None:
     good = (setting(), setting(setting="rps", after=""), setting(setting="flows", after="4096"))
-    assert check(Plan(steering=good), HOST, Settings()) == Plan(steering=good)
+    assert check_plan(Plan(steering=good), HOST, Settings()) == Plan(steering=good)
 
 
 def test_a_default_mask_without_online_cpu_is_taken_out() -> None:
-    made = check(Plan(default=DefaultMove(s("0-3"), s("3"), "p", "why")), HOST, Settings())
+    made = check_plan(Plan(default=DefaultMove(s("0-3"), s("3"), "p", "why")), HOST, Settings())
     assert made.default is None
     assert "no online CPU" in made.refused[0].reason
 
 
 def test_a_plan_of_the_planners_own_passes_whole() -> None:
     made = plan(HOST, limit("2"))
-    assert made.moves and check(made, HOST, Settings()) == made
+    assert made.moves and check_plan(made, HOST, Settings()) == made

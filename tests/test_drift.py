@@ -27,7 +27,10 @@ from builders import (
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Outcome, Placement, Plan
 from irqbal.model.view import Cpu, Irq, Override, Snapshot, TxQueue
-from irqbal.planner import Changes, Drafting, Ledger, Settings, after, decide, find_changes, holding
+from irqbal.planner.decide import decide
+from irqbal.planner.draft import Drafting, Settings
+from irqbal.planner.drift import Changes, find_changes
+from irqbal.planner.ledger import Ledger, after, holding
 
 HOST = host(cpus(8), nic("eth0", 2), lone("i8042"), default_affinity=s("0-7"))
 WISH = wants(HOST, "p", i8042="1")

@@ -15,7 +15,8 @@ from irqbal.load.thread_load import ThreadLoads
 from irqbal.model.plan import imbalance
 from irqbal.model.readings import Measured, ThreadTime
 from irqbal.model.view import Cpu, Snapshot, Thread
-from irqbal.planner import Draft, Ledger, Settings
+from irqbal.planner.draft import Draft, Settings
+from irqbal.planner.ledger import Ledger
 from test_rates import Bench, Line, near
 
 WINDOW = Measured(

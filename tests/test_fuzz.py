@@ -30,7 +30,7 @@ from irqbal.kernel.isolation import parse_cmdline, read_isolation
 from irqbal.kernel.stat import parse_stat
 from irqbal.kernel.threads import read_threads
 from irqbal.model.view import Snapshot
-from irqbal.planner import Ledger
+from irqbal.planner.ledger import Ledger
 from irqbal.tracking.tracker import Watch
 from irqbal.wire import from_msgpack, to_msgpack
 from trees import HOSTS, Disk, HostSpec, Nic, Other, Threaded, Upper, make_tree

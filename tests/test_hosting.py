@@ -21,7 +21,8 @@ from irqbal import hosting
 from irqbal.errors import PolicyHostError
 from irqbal.frames import Entry
 from irqbal.model.plan import Failure, Plan, Record
-from irqbal.planner import Ledger, Settings
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Ledger
 from irqbal.policies import DEADLINE, Policies, Stopped
 from irqbal.problems import Node
 

@@ -16,7 +16,7 @@ from irqbal.kernel.interrupts import Interrupts
 from irqbal.kernel.irqs import MANAGED, NO_FILE, IrqReader, check_readable
 from irqbal.model.readings import IrqFacts
 from irqbal.model.view import Irq
-from irqbal.planner import Ledger
+from irqbal.planner.ledger import Ledger
 from irqbal.tracking.tracker import Watch
 from trees import Disk, HostSpec, Nic, Platform, Tree, copy_host, make_tree
 

@@ -24,7 +24,8 @@ from builders import (
 )
 from irqbal.model.plan import Limit, Note, Placement, Plan
 from irqbal.model.view import Snapshot, Thread
-from irqbal.planner import Draft, Ledger, Settings
+from irqbal.planner.draft import Draft, Settings
+from irqbal.planner.ledger import Ledger
 from irqbal_policies.isolate_cores import IsolateCores, irqbal_limit, irqbal_options, irqbal_place
 
 

@@ -27,7 +27,7 @@ from irqbal.journal import (
 )
 from irqbal.model.readings import Original
 from irqbal.model.view import Override
-from irqbal.planner import Entry, Ledger
+from irqbal.planner.ledger import Entry, Ledger
 
 ROOT = Path("/")
 A, B = Original("a", 7, "0-3"), Original("b", None, "4096")
@@ -153,9 +153,9 @@ from pathlib import Path
 from irqbal.errors import JournalError
 from irqbal.model.readings import Original
 from irqbal.journal import Journal, save_overrides, remember, load_overrides
-from irqbal.model import Override
+from irqbal.model.view import Override
 from irqbal.cpuset import CpuSet
-from irqbal.planner import Entry, Ledger
+from irqbal.planner.ledger import Entry, Ledger
 
 folder = Path(sys.argv[1])
 journal = Journal(folder, Path("/"), "boot")

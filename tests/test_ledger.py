@@ -26,7 +26,8 @@ from builders import (
 )
 from irqbal.model.plan import Outcome, Plan
 from irqbal.model.view import Override, Snapshot
-from irqbal.planner import Entry, Ledger, Settings, after
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Entry, Ledger, after
 
 MANY = tuple(f"uart{i}" for i in range(6))
 HOST = host(cpus(8), lone(*MANY), loads={"uart4": 0.4, "uart2": 0.2})

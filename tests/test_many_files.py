@@ -13,7 +13,8 @@ import pytest
 
 from builders import changed, cpus, host, lone
 from irqbal.config import parse
-from irqbal.planner import Ledger, Settings
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Ledger
 from irqbal.setup import bind
 
 

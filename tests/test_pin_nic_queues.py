@@ -34,7 +34,8 @@ from builders import (
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Plan
 from irqbal.model.view import RxQueue, Snapshot
-from irqbal.planner import Ledger, Settings
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Ledger
 from irqbal.problems import Node, Problem, decode
 from irqbal_policies.pin_nic_queues import PinNicQueues, Rps, Where, irqbal_options, irqbal_place
 

@@ -23,7 +23,8 @@ from builders import (
 )
 from irqbal.model.plan import Limit, Note, Placement, Plan
 from irqbal.model.view import Override, Snapshot
-from irqbal.planner import Draft, Entry, Ledger
+from irqbal.planner.draft import Draft
+from irqbal.planner.ledger import Entry, Ledger
 
 
 def override(snapshot: Snapshot, action: str, cpus: str, reason: str = "") -> Snapshot:

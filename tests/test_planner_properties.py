@@ -9,7 +9,9 @@ from builders import Says, applied, changed, cpus, host, lone, nic, nvme, planne
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Limit, Placement, Plan
 from irqbal.model.view import Override, Snapshot
-from irqbal.planner import Ledger, Settings, check
+from irqbal.planner.check_plan import check_plan
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Ledger
 
 CPUS = 8
 sets = st.integers(0, (1 << CPUS) - 1).map(CpuSet.from_bits)
@@ -123,7 +125,7 @@ def test_no_plan_breaks_a_rule_that_never_bends(data: st.DataObject) -> None:
         assert made.default.after & snapshot.online
         assert not made.default.after & everywhere
     assert all(item.reason for item in made.refused)
-    assert check(made, snapshot, Settings(max_moves=5)) == made
+    assert check_plan(made, snapshot, Settings(max_moves=5)) == made
 
 
 @settings(max_examples=150, deadline=None)

@@ -18,7 +18,8 @@ from installed import Site, installation
 from irqbal.frames import Entry
 from irqbal.model.plan import Failure, Plan, Record
 from irqbal.model.view import Override, Snapshot
-from irqbal.planner import Ledger, Settings
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Ledger
 from irqbal.policies import DEADLINE, RAISES_UNTIL_ASIDE, Policies, Stopped
 from irqbal.problems import Node
 
@@ -296,8 +297,8 @@ def test_who_crashes_while_it_is_imported_is_set_aside(
 def test_who_forges_an_answer_is_found_out_in_the_next_cycle(site: Site, policies: Asking) -> None:
     forge = """
 from irqbal import frames, wire
-from irqbal.model import Plan
-from irqbal.planner import Ledger
+from irqbal.model.plan import Plan
+from irqbal.planner.ledger import Ledger
 os.write(int(sys.argv[1]), frames.pack(wire.to_msgpack(frames.Answer(Plan(), Ledger()))))"""
     site.install("good", GOOD).install("bad", bad(forge))
     asked = policies("bad", "good")

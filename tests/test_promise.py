@@ -25,7 +25,7 @@ from irqbal.balancer import Balancer
 from irqbal.errors import PluginError
 from irqbal.frames import Entry
 from irqbal.model.plan import Plan, Record
-from irqbal.planner import Settings
+from irqbal.planner.draft import Settings
 from irqbal.plugins import Found, check_api
 from irqbal.policies import Policies
 from irqbal.problems import Node

@@ -9,7 +9,7 @@ import pytest
 from irqbal.identify.queue_names import NETWORK, STORAGE, identify
 from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Device, Interface, Queue, RxQueue, TxQueue
-from irqbal.planner import Ledger
+from irqbal.planner.ledger import Ledger
 from irqbal.tracking.tracker import Watch
 from trees import (
     DISK_DRIVERS,

@@ -19,7 +19,7 @@ from irqbal.history.samples import Decision, Sample
 from irqbal.history.sqlite import FILE, SqliteHistory
 from irqbal.model.plan import Move
 from irqbal.model.view import Cpu, Device
-from irqbal.planner import Ledger
+from irqbal.planner.ledger import Ledger
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.replay import Recording, ReplayHost, Scene, Stand
 from irqbal.simulated.spec import parse_spec

@@ -19,7 +19,7 @@ from irqbal.load.estimator import Learnt, Meter
 from irqbal.model.plan import Record
 from irqbal.model.readings import CpuTime, Pulse
 from irqbal.model.view import Override
-from irqbal.planner import Ledger
+from irqbal.planner.ledger import Ledger
 from irqbal.setup import bind, settings
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec

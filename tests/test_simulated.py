@@ -17,7 +17,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError, HostError
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import DefaultMove, SteeringMove
-from irqbal.planner import Ledger
+from irqbal.planner.ledger import Ledger
 from irqbal.simulated.drivers import NIC_DRIVERS
 from irqbal.simulated.ground_truth import Truth
 from irqbal.simulated.host import SimulatedHost

@@ -11,7 +11,7 @@ from irqbal.errors import HostError, JournalError
 from irqbal.kernel import affinity
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
 from irqbal.model.readings import DEFAULT, Original
-from irqbal.planner import Ledger
+from irqbal.planner.ledger import Ledger
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.traffic import RESET_BEATS as RESET
 from irqbal.simulated.traffic import UNPLUG_BEATS, UNPLUGGED_BEATS, unplugged_in

@@ -28,7 +28,8 @@ from builders import (
 )
 from irqbal.model.plan import Plan
 from irqbal.model.view import Cpu, Snapshot
-from irqbal.planner import Ledger, Settings
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Ledger
 from irqbal.verify import verify
 from irqbal.wire import Percent
 from irqbal_policies.pin_nic_queues import PinNicQueues

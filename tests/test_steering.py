@@ -24,7 +24,7 @@ from builders import (
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Plan
 from irqbal.model.view import RxQueue, Snapshot, TxQueue
-from irqbal.planner import distance, share_out
+from irqbal.planner.steering import distance, share_out
 
 
 def follow(snapshot: Snapshot, interface: str = "eth0") -> Says:

@@ -12,7 +12,7 @@ from irqbal.imported.irqbalance import Asked, Said, parse_environment, parse_sai
 from irqbal.imported.script import TIMEOUT, run
 from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Snapshot
-from irqbal.planner import Ledger
+from irqbal.planner.ledger import Ledger
 from irqbal.tracking.tracker import Watch
 
 FILES = ("etc/default/irqbalance", "etc/sysconfig/irqbalance")

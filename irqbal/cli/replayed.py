@@ -16,7 +16,7 @@ from irqbal.history.store import HistoryStore
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.irqs import MANAGED
 from irqbal.model.view import Irq, Snapshot
-from irqbal.planner import Ledger
+from irqbal.planner.ledger import Ledger
 from irqbal.simulated.replay import Recording, ReplayHost, Scene, Stand
 from irqbal.simulated.score import Result, Trial
 from irqbal.tracking.tracker import Watch

@@ -8,7 +8,7 @@ import click
 
 from irqbal.cli.common import command_options, common_of
 from irqbal.kernel.host import KernelHost
-from irqbal.planner import Ledger
+from irqbal.planner.ledger import Ledger
 from irqbal.render import console
 from irqbal.render_topology import print_topology
 from irqbal.tracking.tracker import Watch

@@ -28,7 +28,7 @@ from irqbal.model.view import (
     Snapshot,
     TxQueue,
 )
-from irqbal.planner import Ledger, after
+from irqbal.planner.ledger import Ledger, after
 
 MANAGED = "managed by the kernel"
 

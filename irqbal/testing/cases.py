@@ -12,7 +12,8 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Failure, Limit, Outcome, Plan, Record
 from irqbal.model.view import Override, Snapshot
-from irqbal.planner import Drafting, Ledger, Settings
+from irqbal.planner.draft import Drafting, Settings
+from irqbal.planner.ledger import Ledger
 from irqbal.testing.build import changed, cpus, host, lone, nic, nvme, over
 
 SMALL_LOADS = {

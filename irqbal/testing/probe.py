@@ -23,7 +23,10 @@ from irqbal.confine import MEMORY
 from irqbal.errors import PluginError
 from irqbal.model.plan import Limit, Note, Placement, Steering
 from irqbal.model.view import Snapshot
-from irqbal.planner import Draft, Ledger, decide, find_changes
+from irqbal.planner.decide import decide
+from irqbal.planner.draft import Draft
+from irqbal.planner.drift import find_changes
+from irqbal.planner.ledger import Ledger
 from irqbal.plugins import Found, Policy, bind, describe
 from irqbal.policyhost import checked, is_queue, own, read_only
 from irqbal.problems import Node, Problem, decode, node_of

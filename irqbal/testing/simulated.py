@@ -15,7 +15,9 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError
 from irqbal.model.plan import Failure, Plan, Record
 from irqbal.model.view import Snapshot
-from irqbal.planner import Ledger, Settings, check
+from irqbal.planner.check_plan import check_plan
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Ledger
 from irqbal.plugins import Found, find
 from irqbal.policies import Policies
 from irqbal.policyhost import Host
@@ -40,7 +42,7 @@ def ask(snapshot: Snapshot, *policies: Wanted, **settings: Any) -> Plan:
     wanted = Settings(**{"explain_all": True, **settings})
     answer, failures = _InProcess(policies).plan(snapshot, Ledger(), wanted)
     assert not failures, _sentence(failures)
-    return check(answer.plan, snapshot, wanted)
+    return check_plan(answer.plan, snapshot, wanted)
 
 
 class Simulated:

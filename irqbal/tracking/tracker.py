@@ -28,7 +28,7 @@ from irqbal.model.readings import (
     Topology,
 )
 from irqbal.model.view import Cpu, Device, Irq, Override, Placed, Queue, Snapshot
-from irqbal.planner import Ledger
+from irqbal.planner.ledger import Ledger
 from irqbal.tracking.identity import Lives
 
 SETTLING_CYCLES = 3

@@ -101,8 +101,8 @@ def test_after_a_kill_in_the_window_the_next_daemon_takes_it_away_even_if_it_doe
 
 _THREADS = """
 import json, time
-from irqbal.kernel import KernelHost
-from irqbal.planner import Ledger
+from irqbal.kernel.host import KernelHost
+from irqbal.planner.ledger import Ledger
 from irqbal.tracking.tracker import Watch
 watch = Watch(KernelHost(), 1.0)
 for _ in range(6):

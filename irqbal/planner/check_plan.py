@@ -14,7 +14,7 @@ from irqbal.planner.draft import Settings
 _MAX_FLOWS = 1 << 20
 
 
-def check(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
+def check_plan(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
     """The plan without what breaks a rule that never bends; each such thing becomes a refusal."""
     refused = list(plan.refused)
     moves: list[Move] = []
