@@ -7,7 +7,6 @@ from __future__ import annotations
 from msgspec import Meta
 
 from irqbal.cpuset import CpuSet
-from irqbal.hookspecs import API_VERSION, Options, hookimpl
 from irqbal.model.plan import Limit, Note, Placement, Record, Steering
 from irqbal.model.view import (
     Cpu,
@@ -23,6 +22,7 @@ from irqbal.model.view import (
 )
 from irqbal.planner.draft import Claim, Draft
 from irqbal.planner.steering import distance
+from irqbal.plugins.hookspecs import API_VERSION, Options, hookimpl
 from irqbal.wire import Duration, Percent, Words
 
 __all__ = [

@@ -26,7 +26,7 @@ from irqbal.model.view import Override, Snapshot
 from irqbal.planner.check_plan import check_plan
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger, after
-from irqbal.policies import Policies
+from irqbal.plugins.supervisor import Policies
 from irqbal.tracking.tracker import Watch
 
 log = logging.getLogger(__name__)

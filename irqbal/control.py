@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from irqbal import plugins, telling
+from irqbal import telling
 from irqbal.api import answers, views
 from irqbal.api.backend import ApiError, Caller, Listing, Subscribers, Subscription, View, Written
 from irqbal.api.contract import API_VERSION
@@ -27,7 +27,8 @@ from irqbal.history.samples import Decision, DecisionKind
 from irqbal.history.told import Recently, Told
 from irqbal.model.plan import Outcome, Plan, Record, Step
 from irqbal.model.view import Override, Snapshot
-from irqbal.policies import Policies
+from irqbal.plugins import discovery
+from irqbal.plugins.supervisor import Policies
 from irqbal.problems import plain
 from irqbal.running import Past, Running
 from irqbal.version import __version__
@@ -259,7 +260,7 @@ class Control(Past):
             described = await self._on_kernel(bound.describe)
             self._about = (bound, described.schemas, described.about)
         _, schemas, about = self._about
-        installed = await self._daemon.on_history(plugins.find)
+        installed = await self._daemon.on_history(discovery.find)
         found = []
         for position, entry in enumerate(config.policies):
             problem = bound.aside[position].reason if position in bound.aside else ""

@@ -38,8 +38,8 @@ from irqbal.kernel.events import Events
 from irqbal.measuring import Measuring
 from irqbal.memory import frugal, lasting
 from irqbal.model.plan import Record
-from irqbal.observers import Observers
-from irqbal.policies import Policies, Stopped
+from irqbal.plugins.observers import Observers
+from irqbal.plugins.supervisor import Policies, Stopped
 from irqbal.report import Reporter
 from irqbal.running import described
 from irqbal.setup import (

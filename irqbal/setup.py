@@ -9,16 +9,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from irqbal import plugins
 from irqbal.config import Config, PolicyEntry, format_problem
 from irqbal.errors import ConfigError, LockError
-from irqbal.frames import Entry
 from irqbal.history.sqlite import Keep
 from irqbal.journal import RUN_DIR, Folders
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.other_writers import running
 from irqbal.planner.draft import Settings
-from irqbal.policies import Policies
+from irqbal.plugins import discovery
+from irqbal.plugins.protocol import Entry
+from irqbal.plugins.supervisor import Policies
 
 if TYPE_CHECKING:
     from irqbal.simulated.host import SimulatedHost
@@ -79,12 +79,12 @@ def entries(
     items: tuple[PolicyEntry, ...],
     name: str,
     key: str = "policies",
-    installed: dict[str, plugins.Found] | None = None,
+    installed: dict[str, discovery.Found] | None = None,
 ) -> list[Entry]:
     """The installed policy behind each name in the YAML. Raises ConfigError for names that nothing
     installed has.
     """
-    found = plugins.find() if installed is None else installed
+    found = discovery.find() if installed is None else installed
     problems = []
     bound = []
     for index, item in enumerate(items):

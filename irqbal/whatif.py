@@ -12,7 +12,7 @@ from irqbal.model.plan import Plan
 from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.policies import Stopped
+from irqbal.plugins.supervisor import Stopped
 from irqbal.setup import bind
 
 

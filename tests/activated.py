@@ -27,7 +27,7 @@ def hosts(folder: Path, python: Path | None = None) -> Iterator[Path]:
     try:
         for kind in ("policies", "observers"):
             # What it prints goes to the log: --inetd makes the connection its output, too.
-            script = f"exec {program} -I -m irqbal.policyhost 0 {kind} >&2"
+            script = f"exec {program} -I -m irqbal.plugins.policy_host 0 {kind} >&2"
             words = [
                 "systemd-socket-activate",
                 "--accept",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from irqbal.plugins import Found, find
+from irqbal.plugins.discovery import Found, find
 
 HEADER = """
 from irqbal import CpuSet, Draft, Irq, Limit, Meta, Note, Options, Placement, Queue, Snapshot, Steering, hookimpl

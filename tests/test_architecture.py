@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import irqbal
-from irqbal import hookspecs, plugins
+from irqbal.plugins import discovery, hookspecs
 
 HERE = Path(irqbal.__file__).parent
 POLICIES = HERE.parent / "policies/irqbal_policies"
@@ -165,14 +165,16 @@ def loaded(statement: str) -> set[str]:
 
 
 def test_the_daemons_process_imports_no_policy_even_when_it_looks_for_them() -> None:
-    modules = loaded("import irqbal.daemon, irqbal.cli, irqbal.plugins\nirqbal.plugins.find()")
+    modules = loaded(
+        "import irqbal.daemon, irqbal.cli, irqbal.plugins.discovery\nirqbal.plugins.discovery.find()"
+    )
     assert "irqbal.balancer" in modules
     assert not {name for name in modules if name.startswith("irqbal_")}
-    assert not {"irqbal.policyhost", "irqbal.confine"} & modules
+    assert not {"irqbal.plugins.policy_host", "irqbal.plugins.confinement"} & modules
 
 
 def test_the_policy_host_stays_small_without_web_framework_yaml_or_kernel() -> None:
-    modules = loaded("import irqbal.policyhost")
+    modules = loaded("import irqbal.plugins.policy_host")
     assert "irqbal.planner" in modules
     roots = {name.split(".")[0] for name in modules}
     assert not roots & {"asyncio", "click", "http", "rich", "sqlite3", "ssl", "tornado", "yaml"}
@@ -305,7 +307,7 @@ def test_everything_public_is_documented() -> None:
 
 def test_every_hook_is_documented_and_typed() -> None:
     specs = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "irqbal_spec")}
-    assert set(specs) == set(plugins.HOOKS)
+    assert set(specs) == set(discovery.HOOKS)
     for name, spec in specs.items():
         assert len(inspect.getdoc(spec) or "") > 40, name
         hints = typing.get_type_hints(spec)

@@ -216,8 +216,8 @@ class Finder:
             where = f"{folder}/hidden_policy/__init__.py"
             return importlib.util.spec_from_file_location(name, where, submodule_search_locations=[f"{folder}/hidden_policy"])
 sys.meta_path.append(Finder())
-import irqbal.confine
-irqbal.confine.confine(packages=["hidden_policy"])
+import irqbal.plugins.confinement
+irqbal.plugins.confinement.confine(packages=["hidden_policy"])
 assert os.getuid() != 0
 import hidden_policy.inner
 print(hidden_policy.inner.ANSWER)

@@ -17,13 +17,13 @@ import machine
 from activated import hosts
 from builders import cpus, host, irq_of, lone, moves_of
 from installed import Site, installation
-from irqbal import hosting
 from irqbal.errors import PolicyHostError
-from irqbal.frames import Entry
 from irqbal.model.plan import Failure, Plan, Record
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.policies import DEADLINE, Policies, Stopped
+from irqbal.plugins import process
+from irqbal.plugins.protocol import Entry
+from irqbal.plugins.supervisor import DEADLINE, Policies, Stopped
 from irqbal.problems import Node
 
 HOST = host(cpus(4), lone("i8042", "ttyS0"))
@@ -58,11 +58,11 @@ def site() -> Iterator[Site]:
 @pytest.fixture
 def sockets(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with hosts(tmp_path / "hosts", site.python) as folder:
-        monkeypatch.setenv(hosting.FOLDER, str(folder))
+        monkeypatch.setenv(process.FOLDER, str(folder))
         yield folder
 
 
-def bound(site: Site, *names: str, kind: hosting.Kind = "policies") -> Policies:
+def bound(site: Site, *names: str, kind: process.Kind = "policies") -> Policies:
     found = site.found()
     made = Policies(
         [Entry(found[name], index, Node(1, {})) for index, name in enumerate(names)], kind
@@ -145,7 +145,7 @@ def test_observers_have_a_socket_of_their_own(site: Site, sockets: Path) -> None
 def test_where_nobody_listens_the_error_says_what_to_start(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(hosting.FOLDER, str(tmp_path))
+    monkeypatch.setenv(process.FOLDER, str(tmp_path))
     with pytest.raises(PolicyHostError, match=r"systemctl start irqbal-policies.socket"):
         bound(site, "good")
 

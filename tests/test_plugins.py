@@ -13,9 +13,9 @@ import msgspec
 import pytest
 
 from installed import Site
-from irqbal import hookspecs
 from irqbal.errors import PluginError
-from irqbal.plugins import Found, Policy, bind, find, load
+from irqbal.plugins import hookspecs
+from irqbal.plugins.discovery import Found, Policy, bind, find, load
 from irqbal.problems import Node, Problem
 
 GOOD = """

@@ -15,12 +15,12 @@ import pytest
 
 from builders import changed, cpus, host, irq_of, lone, moves_of, nic, s
 from installed import Site, installation
-from irqbal.frames import Entry
 from irqbal.model.plan import Failure, Plan, Record
 from irqbal.model.view import Override, Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.policies import DEADLINE, RAISES_UNTIL_ASIDE, Policies, Stopped
+from irqbal.plugins.protocol import Entry
+from irqbal.plugins.supervisor import DEADLINE, RAISES_UNTIL_ASIDE, Policies, Stopped
 from irqbal.problems import Node
 
 ROOT = os.geteuid() == 0

@@ -20,14 +20,14 @@ import pytest
 import irqbal
 import irqbal.testing
 from installed import Site
-from irqbal import hookspecs, observers, plugins, policies, policyhost
 from irqbal.balancer import Balancer
 from irqbal.errors import PluginError
-from irqbal.frames import Entry
 from irqbal.model.plan import Plan, Record
 from irqbal.planner.draft import Settings
-from irqbal.plugins import Found, check_api
-from irqbal.policies import Policies
+from irqbal.plugins import discovery, hookspecs, observers, policy_host, supervisor
+from irqbal.plugins.discovery import Found, check_api
+from irqbal.plugins.protocol import Entry
+from irqbal.plugins.supervisor import Policies
 from irqbal.problems import Node
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
@@ -59,7 +59,7 @@ def test_the_promise_as_it_was_made_for_1_0_is_kept() -> None:
 
 
 def test_every_hook_stands_in_the_document_with_its_signature() -> None:
-    for name in plugins.HOOKS:
+    for name in discovery.HOOKS:
         spec = getattr(hookspecs, name)
         text = f"def {name}{inspect.signature(spec)}: ...".replace("'", "")
         assert text in TEXT
@@ -69,11 +69,11 @@ def test_every_hook_stands_in_the_document_with_its_signature() -> None:
 def test_every_number_in_the_document_is_the_codes() -> None:
     for name in ("DEADLINE", "IMPORT_DEADLINE", "PLANNER_DEADLINE", "START_DEADLINE"):
         (seconds,) = re.findall(rf"\| (\d+) \| `policies\.{name}` \|", TEXT)
-        assert float(seconds) == getattr(policies, name)
+        assert float(seconds) == getattr(supervisor, name)
     for number, module, name in re.findall(
         r"(\d+)\s[^(.;]*\(`(policies|policyhost|observers)\.([A-Z_]+)`\)", TEXT
     ):
-        owner = {"policies": policies, "policyhost": policyhost, "observers": observers}[module]
+        owner = {"policies": supervisor, "policyhost": policy_host, "observers": observers}[module]
         assert getattr(owner, name) == int(number), name
     assert TEXT.count("(`poli") + TEXT.count("(`observers.") == 4
 
@@ -158,7 +158,7 @@ def test_a_cycle_with_it_is_on_time_moves_what_others_want_and_names_it(
     site: Site, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     body, code = WORST[what]
-    monkeypatch.setattr(policies, "DEADLINE", 0.5)
+    monkeypatch.setattr(supervisor, "DEADLINE", 0.5)
     source = (
         "import os, re, sys, threading, time\n@hookimpl\ndef irqbal_place(snapshot):\n    "
         f"{body}\n    yield Note('still here')"

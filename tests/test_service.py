@@ -20,7 +20,7 @@ import pytest
 import machine
 from activated import hosts
 from installed import Site
-from irqbal.hosting import FOLDER
+from irqbal.plugins.process import FOLDER
 
 TOP = Path(__file__).parent.parent
 UNITS = TOP / "etc/systemd"
@@ -100,7 +100,7 @@ def test_what_starts_policy_hosts_is_root_s_and_comes_and_goes_with_the_daemon(k
         "irqbal.service"
     ]
     assert socket.name in settings("Requires")[0] and socket.name in " ".join(settings("After"))
-    assert settings("ExecStart", service)[0].endswith(f"-m irqbal.policyhost 0 {kind}")
+    assert settings("ExecStart", service)[0].endswith(f"-m irqbal.plugins.policy_host 0 {kind}")
     # With After= each would wait for the other: the daemon is not ready before its policies are.
     assert settings("After", service) == [] and settings("BindsTo", service) == ["irqbal.service"]
     assert settings("CapabilityBoundingSet", service) == [""] and settings("User", service) == [
@@ -347,7 +347,8 @@ def test_installing_below_a_folder_touches_nothing_else(tmp_path: Path, fakes: P
     assert "ExecStart=/srv/irqbal/bin/irqbal daemon -c /etc/irqbal.yaml" in unit.read_text()
     host = root / "etc/systemd/system/irqbal-policies@.service"
     assert (
-        "ExecStart=/srv/irqbal/bin/python3 -I -m irqbal.policyhost 0 policies" in host.read_text()
+        "ExecStart=/srv/irqbal/bin/python3 -I -m irqbal.plugins.policy_host 0 policies"
+        in host.read_text()
     )
     assert (root / "usr/local/bin/irqbal").readlink() == Path("/srv/irqbal/bin/irqbal")
     assert (root / "srv/irqbal/bin/irqbal").read_text().startswith("#!/srv/irqbal/bin/python")

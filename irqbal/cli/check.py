@@ -8,11 +8,11 @@ from typing import Literal
 import click
 
 from irqbal import config as configuration
-from irqbal import plugins
 from irqbal.cli.common import command_options, common_of
 from irqbal.errors import ConfigError
-from irqbal.frames import Entry
-from irqbal.policies import Policies
+from irqbal.plugins import discovery
+from irqbal.plugins.protocol import Entry
+from irqbal.plugins.supervisor import Policies
 
 Section = Literal["policies", "observers"]
 
@@ -26,7 +26,7 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
     common = common_of(ctx, root, config_path, debug)
     config = common.config()
     problems: list[str] = []
-    installed = plugins.find()
+    installed = discovery.find()
     sections: tuple[tuple[Section, tuple[configuration.PolicyEntry, ...]], ...] = (
         ("policies", config.policies),
         ("observers", config.observers),

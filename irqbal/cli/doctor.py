@@ -9,10 +9,10 @@ from typing import Literal
 import click
 import msgspec
 
-from irqbal import plugins
 from irqbal.config import Config, PolicyEntry, format_problem
-from irqbal.frames import Entry
-from irqbal.policies import Policies
+from irqbal.plugins import discovery
+from irqbal.plugins.protocol import Entry
+from irqbal.plugins.supervisor import Policies
 from irqbal.problems import Node
 
 Kind = Literal["policies", "observers"]
@@ -34,7 +34,7 @@ class Finding(msgspec.Struct, frozen=True):
     good: bool = True
 
 
-def examine(config: Config, name: str, found: dict[str, plugins.Found]) -> list[Finding]:
+def examine(config: Config, name: str, found: dict[str, discovery.Found]) -> list[Finding]:
     """First what the configuration names, in its order, then what is only installed."""
     findings = []
     for key, items in (("policies", config.policies), ("observers", config.observers)):
@@ -44,7 +44,7 @@ def examine(config: Config, name: str, found: dict[str, plugins.Found]) -> list[
 
 
 def _enabled(
-    key: Kind, items: tuple[PolicyEntry, ...], name: str, found: dict[str, plugins.Found]
+    key: Kind, items: tuple[PolicyEntry, ...], name: str, found: dict[str, discovery.Found]
 ) -> list[Finding]:
     """What the YAML names: all of it must work."""
     entries = [
@@ -88,7 +88,7 @@ def _enabled(
     return findings
 
 
-def _others(items: list[plugins.Found], name: str) -> list[Finding]:
+def _others(items: list[discovery.Found], name: str) -> list[Finding]:
     """What is installed and not named: what is wrong with it is worth a word, but nobody's
     trouble.
     """
@@ -103,7 +103,7 @@ def _others(items: list[plugins.Found], name: str) -> list[Finding]:
     return findings
 
 
-def _origin(item: plugins.Found) -> str:
+def _origin(item: discovery.Found) -> str:
     return f"{' and '.join(item.distributions)}, module {item.module}"
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from irqbal import plugins
 from irqbal.cli.common import command_options, common_of
 from irqbal.cli.doctor import examine, report
-from irqbal.frames import Entry
-from irqbal.policies import Policies
+from irqbal.plugins import discovery
+from irqbal.plugins.protocol import Entry
+from irqbal.plugins.supervisor import Policies
 from irqbal.problems import Node
 
 
@@ -33,9 +33,9 @@ def command(
     common = common_of(ctx, root, config_path, debug)
     config = common.config()
     if doctor:
-        return report(examine(config, common.name, plugins.find()))
+        return report(examine(config, common.name, discovery.find()))
     enabled = {item.name for item in (*config.policies, *config.observers)}
-    found = plugins.find()
+    found = discovery.find()
     entries = [
         Entry(item, index, Node(1, {}))
         for index, item in enumerate(found.values())

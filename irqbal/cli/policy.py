@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from irqbal import plugins
 from irqbal.cli.common import common_options
 from irqbal.errors import IrqbalError
+from irqbal.plugins import discovery
 
 FILES = {
     "pyproject.toml": "pyproject.toml.txt",
@@ -43,7 +43,7 @@ def new(name: str) -> None:
         )
     policy = name.removeprefix("irqbal-").removeprefix("irqbal_").replace("-", "_")
     module = f"irqbal_{policy}"
-    taken = plugins.find().get(policy)
+    taken = discovery.find().get(policy)
     if taken is not None:
         raise click.UsageError(
             f"the policy {policy} is installed already, by {taken.distributions[0]}: choose "

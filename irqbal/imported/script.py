@@ -22,8 +22,8 @@ from pathlib import Path
 
 import msgspec
 
-from irqbal.confine import MEMORY, drop_root
 from irqbal.errors import HostError
+from irqbal.plugins.confinement import MEMORY, drop_root
 
 TIMEOUT = 5.0
 """Seconds that a script may take for one IRQ."""

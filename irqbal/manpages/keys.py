@@ -16,9 +16,9 @@ import yaml
 from irqbal.config import DEFAULT_POLICIES, Config
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError
-from irqbal.frames import Entry
-from irqbal.plugins import find
-from irqbal.policies import Policies
+from irqbal.plugins.discovery import find
+from irqbal.plugins.protocol import Entry
+from irqbal.plugins.supervisor import Policies
 from irqbal.problems import Node
 from irqbal.wire import Duration, builtins
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from irqbal.policies import DEADLINE, IMPORT_DEADLINE, START_DEADLINE
+from irqbal.plugins.supervisor import DEADLINE, IMPORT_DEADLINE, START_DEADLINE
 
 BUDGET = 1.0
 """Seconds of CPU that one call may take on 512 CPUs with 2049 IRQs: half of the daemon's deadline,

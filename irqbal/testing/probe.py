@@ -18,8 +18,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from irqbal import hookspecs, wire
-from irqbal.confine import MEMORY
+from irqbal import wire
 from irqbal.errors import PluginError
 from irqbal.model.plan import Limit, Note, Placement, Steering
 from irqbal.model.view import Snapshot
@@ -27,8 +26,10 @@ from irqbal.planner.decide import decide
 from irqbal.planner.draft import Draft
 from irqbal.planner.drift import find_changes
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins import Found, Policy, bind, describe
-from irqbal.policyhost import checked, is_queue, own, read_only
+from irqbal.plugins import hookspecs
+from irqbal.plugins.confinement import MEMORY
+from irqbal.plugins.discovery import Found, Policy, bind, describe
+from irqbal.plugins.policy_host import checked, is_queue, own, read_only
 from irqbal.problems import Node, Problem, decode, node_of
 from irqbal.testing.build import applied, changed
 from irqbal.testing.cases import Case, cases, large, noisy, record

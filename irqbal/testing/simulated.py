@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from irqbal import frames
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError
@@ -18,9 +17,10 @@ from irqbal.model.view import Snapshot
 from irqbal.planner.check_plan import check_plan
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins import Found, find
-from irqbal.policies import Policies
-from irqbal.policyhost import Host
+from irqbal.plugins import protocol
+from irqbal.plugins.discovery import Found, find
+from irqbal.plugins.policy_host import Host
+from irqbal.plugins.supervisor import Policies
 from irqbal.problems import node_of
 from irqbal.simulated.ground_truth import Truth
 from irqbal.simulated.host import SimulatedHost
@@ -110,8 +110,8 @@ class _InProcess(Policies):
     def __init__(self, policies: Iterable[Wanted]) -> None:
         super().__init__(entry_of(index, item) for index, item in enumerate(policies))
         self._host = Host(_Nowhere())
-        bound = self._host.answer(frames.Bind(tuple(self._entries.values())))
-        assert isinstance(bound, frames.Bound)
+        bound = self._host.answer(protocol.Bind(tuple(self._entries.values())))
+        assert isinstance(bound, protocol.Bound)
         said = [refused.reason for refused in bound.refused if not refused.config]
         said += [f"{problem.key}: {problem.text}" for problem in bound.problems]
         if said:
@@ -119,16 +119,16 @@ class _InProcess(Policies):
 
     def plan(
         self, snapshot: Snapshot, ledger: Ledger, settings: Settings
-    ) -> tuple[frames.Answer, tuple[Failure, ...]]:
-        answer = self._host.answer(frames.Ask(snapshot, ledger, settings))
-        assert isinstance(answer, frames.Answer)
+    ) -> tuple[protocol.Answer, tuple[Failure, ...]]:
+        answer = self._host.answer(protocol.Ask(snapshot, ledger, settings))
+        assert isinstance(answer, protocol.Answer)
         names = self.names()
         return answer, tuple(
             Failure(names[item.index], item.code, item.reason) for item in answer.raised
         )
 
 
-def entry_of(index: int, wanted: Wanted) -> frames.Entry:
+def entry_of(index: int, wanted: Wanted) -> protocol.Entry:
     """What the daemon would make of the YAML's entry. Raises IrqbalError if nothing installed has
     the name.
     """
@@ -145,7 +145,7 @@ def entry_of(index: int, wanted: Wanted) -> frames.Entry:
                 f"{', '.join(installed) or 'none'}"
             )
         found = installed[policy]
-    return frames.Entry(found, index, node_of(dict(options)))
+    return protocol.Entry(found, index, node_of(dict(options)))
 
 
 def _sentence(failures: Iterable[Failure]) -> str:

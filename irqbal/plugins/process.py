@@ -85,7 +85,7 @@ class Child:
                     sys.executable,
                     "-I",
                     "-m",
-                    "irqbal.policyhost",
+                    "irqbal.plugins.policy_host",
                     str(theirs.fileno()),
                     kind,
                     *packages,

@@ -1,6 +1,6 @@
-"""The child in which policies run: no root, no network, no Tornado. `python -m irqbal.policyhost FD
-KIND`, as a child of the daemon's, or as a unit of its own that systemd starts with the connection
-as its standard input.
+"""The child in which policies run: no root, no network, no Tornado. `python -m
+irqbal.plugins.policy_host FD KIND`, as a child of the daemon's, or as a unit of its own that
+systemd starts with the connection as its standard input.
 
 It loads what it is told to, then answers each snapshot with a plan. Before every call of a
 stranger's code it says whose it is, so that the daemon knows whom to blame when nothing more is
@@ -19,8 +19,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from irqbal import frames, wire
-from irqbal.confine import confine
+from irqbal import wire
 from irqbal.cpuset import CpuSet
 from irqbal.errors import PluginError
 from irqbal.model.plan import Limit, Note, Placement, Steering
@@ -29,7 +28,9 @@ from irqbal.planner.decide import decide
 from irqbal.planner.draft import Draft, Drafting
 from irqbal.planner.drift import find_changes
 from irqbal.planner.ledger import holding
-from irqbal.plugins import Policy, bind, describe
+from irqbal.plugins import protocol
+from irqbal.plugins.confinement import confine
+from irqbal.plugins.discovery import Policy, bind, describe
 from irqbal.problems import Problem
 
 
@@ -48,56 +49,56 @@ class Host:
         self._sock = sock
         self._policies: list[Policy] = []
         self._queues: dict[tuple[str, int], Queue | None] = {}
-        self._raised: list[frames.Raised] = []
+        self._raised: list[protocol.Raised] = []
 
     def serve(self, sock: socket.socket) -> None:
         """Answer what comes through this socket until the daemon hangs up."""
-        decoder = msgspec.msgpack.Decoder(frames.ToChild, dec_hook=wire.dec_hook)
+        decoder = msgspec.msgpack.Decoder(protocol.ToChild, dec_hook=wire.dec_hook)
         while True:
             try:
-                (size,) = struct.unpack("<I", frames.read_exactly(sock, 4))
-                message: frames.ToChild = decoder.decode(frames.read_exactly(sock, size))
+                (size,) = struct.unpack("<I", protocol.read_exactly(sock, 4))
+                message: protocol.ToChild = decoder.decode(protocol.read_exactly(sock, size))
             except EOFError:
                 return
             self._send(self.answer(message))
 
-    def answer(self, message: frames.ToChild) -> frames.FromChild:
+    def answer(self, message: protocol.ToChild) -> protocol.FromChild:
         """Do what one message asks for."""
         self._raised = []
-        if isinstance(message, frames.Bind):
+        if isinstance(message, protocol.Bind):
             return self._bind(message)
-        if isinstance(message, frames.Ask):
+        if isinstance(message, protocol.Ask):
             return self._plan(message)
-        if isinstance(message, frames.Observe):
+        if isinstance(message, protocol.Observe):
             for policy in self._policies:
                 self._call(
                     policy, "irqbal_cycle_done", record=message.record, options=policy.options
                 )
-            return frames.Observed(tuple(self._raised))
+            return protocol.Observed(tuple(self._raised))
         return self._describe()
 
-    def _send(self, message: frames.FromChild) -> None:
-        self._sock.sendall(frames.pack(wire.to_msgpack(message)))
+    def _send(self, message: protocol.FromChild) -> None:
+        self._sock.sendall(protocol.pack(wire.to_msgpack(message)))
 
-    def _bind(self, message: frames.Bind) -> frames.Bound:
-        refused: list[frames.Refused] = []
+    def _bind(self, message: protocol.Bind) -> protocol.Bound:
+        refused: list[protocol.Refused] = []
         problems: list[Problem] = []
         for entry in message.entries:
-            self._send(frames.Running(entry.index, "import"))
+            self._send(protocol.Running(entry.index, "import"))
             try:
                 policy = bind(entry.found, entry.index, entry.options, problems, self._section)
             except PluginError as error:
-                refused.append(frames.Refused(entry.index, str(error)))
+                refused.append(protocol.Refused(entry.index, str(error)))
                 continue
             if policy is None:
-                refused.append(frames.Refused(entry.index, "its options are wrong", config=True))
+                refused.append(protocol.Refused(entry.index, "its options are wrong", config=True))
             else:
                 self._policies.append(policy)
         gc.collect()
         gc.freeze()
-        return frames.Bound(tuple(refused), tuple(problems))
+        return protocol.Bound(tuple(refused), tuple(problems))
 
-    def _describe(self) -> frames.Described:
+    def _describe(self) -> protocol.Described:
         schemas, about, hooks = {}, {}, {}
         for policy in self._policies:
             schema = wire.schema_of(type(policy.options))
@@ -105,9 +106,9 @@ class Host:
             summary = (policy.module.__doc__ or "").strip().split("\n\n")[0]
             about[policy.index] = " ".join(summary.split())
             hooks[policy.index] = tuple(policy.hooks)
-        return frames.Described(schemas, about, hooks)
+        return protocol.Described(schemas, about, hooks)
 
-    def _plan(self, message: frames.Ask) -> frames.Answer:
+    def _plan(self, message: protocol.Ask) -> protocol.Answer:
         snapshot, queues = self._identified(message.snapshot)
         changes, ledger = find_changes(snapshot, message.ledger)
         draft = Drafting(snapshot, ledger, message.settings)
@@ -132,9 +133,9 @@ class Host:
                     options=policy.options,
                 )
                 draft.place(policy.name, items)
-        self._send(frames.Running(frames.PLANNER, "decide"))
+        self._send(protocol.Running(protocol.PLANNER, "decide"))
         plan = msgspec.structs.replace(decide(draft, changes), queues=queues)
-        return frames.Answer(plan, holding(ledger, plan, snapshot), tuple(self._raised))
+        return protocol.Answer(plan, holding(ledger, plan, snapshot), tuple(self._raised))
 
     def _items(
         self, policy: Policy, hook: str, kinds: tuple[type[Any], ...], **arguments: Any
@@ -148,17 +149,21 @@ class Host:
         try:
             return tuple(checked(result, kinds))
         except Exception as error:
-            self._raised.append(frames.Raised(policy.index, "raised", f"{hook}: {describe(error)}"))
+            self._raised.append(
+                protocol.Raised(policy.index, "raised", f"{hook}: {describe(error)}")
+            )
             return ()
 
     def _call(self, policy: Policy, hook: str, **arguments: Any) -> Any:
         if not policy.has(hook):
             return None
-        self._send(frames.Running(policy.index, hook))
+        self._send(protocol.Running(policy.index, hook))
         try:
             return policy.call(hook, **arguments)
         except Exception as error:
-            self._raised.append(frames.Raised(policy.index, "raised", f"{hook}: {describe(error)}"))
+            self._raised.append(
+                protocol.Raised(policy.index, "raised", f"{hook}: {describe(error)}")
+            )
             return None
 
     def _identified(self, snapshot: Snapshot) -> tuple[Snapshot, dict[int, Queue]]:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pluggy
 
-from irqbal import hookspecs, wire
+from irqbal import wire
 from irqbal.errors import PluginError
+from irqbal.plugins import hookspecs
 from irqbal.problems import Node, Problem, decode
 
 if TYPE_CHECKING:

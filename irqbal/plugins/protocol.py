@@ -13,7 +13,7 @@ from irqbal.model.plan import Plan, Record
 from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins import Found
+from irqbal.plugins.discovery import Found
 from irqbal.problems import Node, Problem
 
 MAX_FRAME = 256 << 20

@@ -16,12 +16,13 @@ from typing import TypeVar
 
 import msgspec
 
-from irqbal import frames, hosting, wire
+from irqbal import wire
 from irqbal.errors import PolicyHostError
 from irqbal.model.plan import Failure, Record
 from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
+from irqbal.plugins import process, protocol
 from irqbal.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -56,20 +57,20 @@ class _Talk:
     made it.
     """
 
-    def __init__(self, kind: hosting.Kind, packages: Iterable[str]) -> None:
-        self._process = hosting.start(kind, packages)
+    def __init__(self, kind: process.Kind, packages: Iterable[str]) -> None:
+        self._process = process.start(kind, packages)
         self._sock = self._process.sock
         self._buffer = bytearray()
         self._answered = self._closed = False
         self._running: int | None = None
-        self._decoder = msgspec.msgpack.Decoder(frames.FromChild, dec_hook=wire.dec_hook)
+        self._decoder = msgspec.msgpack.Decoder(protocol.FromChild, dec_hook=wire.dec_hook)
 
     @property
     def pid(self) -> int | None:
         """The process that is talked to, as far as it is known."""
         return self._process.pid
 
-    def ask(self, message: frames.ToChild, wanted: type[T]) -> T:
+    def ask(self, message: protocol.ToChild, wanted: type[T]) -> T:
         """Send a message and wait for its answer. Raises _Blamed after ending the child."""
         if self._buffer or _ready([self._sock.fileno()], False, 0.0)[0]:
             last, self._running = self._running, None
@@ -80,14 +81,14 @@ class _Talk:
             raise self._end("garbage", "it wrote into the channel to the daemon")
         self._running = None
         deadline = time.monotonic() + (PLANNER_DEADLINE if self._answered else START_DEADLINE)
-        out = memoryview(frames.pack(wire.to_msgpack(message)))
+        out = memoryview(protocol.pack(wire.to_msgpack(message)))
         while True:
             out = self._step(out, deadline)
             while (answer := self._next()) is not None:
-                if isinstance(answer, frames.Running):
+                if isinstance(answer, protocol.Running):
                     self._running = answer.index
                     limit = IMPORT_DEADLINE if answer.hook == "import" else DEADLINE
-                    limit = PLANNER_DEADLINE if answer.index == frames.PLANNER else limit
+                    limit = PLANNER_DEADLINE if answer.index == protocol.PLANNER else limit
                     deadline = time.monotonic() + limit
                 elif isinstance(answer, wanted):
                     self._answered = True
@@ -126,18 +127,18 @@ class _Talk:
             return bool(data)
         return True
 
-    def _next(self) -> frames.FromChild | None:
+    def _next(self) -> protocol.FromChild | None:
         if len(self._buffer) < 4:
             return None
         (size,) = struct.unpack_from("<I", self._buffer)
-        if size > frames.MAX_FRAME:
+        if size > protocol.MAX_FRAME:
             raise self._end("garbage", "it wrote into the channel to the daemon")
         if len(self._buffer) < 4 + size:
             return None
         body = bytes(self._buffer[4 : 4 + size])
         del self._buffer[: 4 + size]
         try:
-            answer: frames.FromChild = self._decoder.decode(body)
+            answer: protocol.FromChild = self._decoder.decode(body)
         except (msgspec.DecodeError, ValueError, RecursionError):
             raise self._end("garbage", "it wrote into the channel to the daemon") from None
         return answer
@@ -187,7 +188,7 @@ class Policies:
     All methods but `stop` are called from one thread.
     """
 
-    def __init__(self, entries: Iterable[frames.Entry], kind: hosting.Kind = "policies") -> None:
+    def __init__(self, entries: Iterable[protocol.Entry], kind: process.Kind = "policies") -> None:
         self._entries = {entry.index: entry for entry in entries}
         self._kind = kind
         self._child: _Talk | None = None
@@ -222,30 +223,30 @@ class Policies:
         self._attempt(lambda: problems.extend(self._start()))
         return problems
 
-    def describe(self) -> frames.Described:
+    def describe(self) -> protocol.Described:
         """The options and one line about each policy that is bound."""
-        described: list[frames.Described] = []
+        described: list[protocol.Described] = []
 
         def ask() -> None:
-            described.append(self._running_child().ask(frames.Describe(), frames.Described))
+            described.append(self._running_child().ask(protocol.Describe(), protocol.Described))
 
         self._attempt(ask)
-        return described[-1] if described else frames.Described({}, {})
+        return described[-1] if described else protocol.Described({}, {})
 
     def plan(
         self, snapshot: Snapshot, ledger: Ledger, settings: Settings
-    ) -> tuple[frames.Answer, tuple[Failure, ...]]:
+    ) -> tuple[protocol.Answer, tuple[Failure, ...]]:
         """Ask for a plan; whoever hangs, crashes or talks garbage is set aside and the rest are
         asked again.
 
         Raises PolicyHostError if no child can be started at all, Stopped after `stop`.
         """
         failures: list[Failure] = []
-        answers: list[frames.Answer] = []
+        answers: list[protocol.Answer] = []
 
         def ask() -> None:
             answers.append(
-                self._running_child().ask(frames.Ask(snapshot, ledger, settings), frames.Answer)
+                self._running_child().ask(protocol.Ask(snapshot, ledger, settings), protocol.Answer)
             )
 
         failures += self._attempt(ask)
@@ -255,10 +256,10 @@ class Policies:
 
     def observe(self, record: Record) -> tuple[Failure, ...]:
         """Tell the observers of a cycle."""
-        observed: list[frames.Observed] = []
+        observed: list[protocol.Observed] = []
 
         def ask() -> None:
-            observed.append(self._running_child().ask(frames.Observe(record), frames.Observed))
+            observed.append(self._running_child().ask(protocol.Observe(record), protocol.Observed))
 
         failures = self._attempt(ask)
         return tuple(failures + (self._count(observed[-1].raised) if observed else []))
@@ -315,13 +316,13 @@ class Policies:
         self.spawn()
         assert self._child is not None
         wanted = tuple(entry for index, entry in self._entries.items() if index not in self.aside)
-        bound = self._child.ask(frames.Bind(wanted), frames.Bound)
+        bound = self._child.ask(protocol.Bind(wanted), protocol.Bound)
         for refused in bound.refused:
             if not refused.config:
                 self._set_aside(refused.index, "unusable", refused.reason)
         return bound.problems
 
-    def _count(self, raised: tuple[frames.Raised, ...]) -> list[Failure]:
+    def _count(self, raised: tuple[protocol.Raised, ...]) -> list[Failure]:
         """An exception costs a policy its say in this cycle; three cycles in a row, and it is set
         aside.
         """

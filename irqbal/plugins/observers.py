@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 
 from irqbal.errors import PolicyHostError
 from irqbal.model.plan import Record
-from irqbal.policies import Policies, Stopped
+from irqbal.plugins.supervisor import Policies, Stopped
 
 log = logging.getLogger(__name__)
 
