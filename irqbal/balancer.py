@@ -10,15 +10,6 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError, JournalError, PolicyHostError
-from irqbal.journal import (
-    Folders,
-    Journal,
-    load_costs,
-    recall,
-    remember,
-    save_costs,
-    save_overrides,
-)
 from irqbal.model.host import Host
 from irqbal.model.plan import Failure, Outcome, Plan, Record, imbalance
 from irqbal.model.readings import DEFAULT, Original
@@ -27,6 +18,15 @@ from irqbal.planner.check_plan import check_plan
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger, after
 from irqbal.plugins.supervisor import Policies
+from irqbal.state.originals import (
+    Folders,
+    Journal,
+    load_costs,
+    recall,
+    remember,
+    save_costs,
+    save_overrides,
+)
 from irqbal.tracking.tracker import Watch
 
 log = logging.getLogger(__name__)

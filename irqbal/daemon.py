@@ -33,7 +33,6 @@ from irqbal.history.feed import Feed
 from irqbal.history.keeper import Keeper
 from irqbal.history.mongooptions import MongoOptions
 from irqbal.history.recorder import Recorded, Recorder
-from irqbal.journal import Folders, Journal, Lock, load_overrides
 from irqbal.kernel.events import Events
 from irqbal.measuring import Measuring
 from irqbal.memory import frugal, lasting
@@ -54,6 +53,7 @@ from irqbal.setup import (
     settings,
     spawn,
 )
+from irqbal.state.originals import Folders, Journal, Lock, load_overrides
 
 if TYPE_CHECKING:
     from irqbal.history.mongodb import Shipper

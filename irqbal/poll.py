@@ -11,8 +11,8 @@ import msgspec
 
 from irqbal.config import Config
 from irqbal.daemon import Daemon
-from irqbal.journal import Folders
 from irqbal.setup import folders, is_live
+from irqbal.state.originals import Folders
 from irqbal.wire import Duration
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from irqbal.config import Config, PolicyEntry, format_problem
 from irqbal.errors import ConfigError, LockError
 from irqbal.history.sqlite import Keep
-from irqbal.journal import RUN_DIR, Folders
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.other_writers import running
 from irqbal.planner.draft import Settings
 from irqbal.plugins import discovery
 from irqbal.plugins.protocol import Entry
 from irqbal.plugins.supervisor import Policies
+from irqbal.state.originals import RUN_DIR, Folders
 
 if TYPE_CHECKING:
     from irqbal.simulated.host import SimulatedHost

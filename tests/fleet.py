@@ -32,9 +32,9 @@ from irqbal.history.mongodb import Shipper
 from irqbal.history.mongooptions import MongoOptions
 from irqbal.history.samples import Decision, Sample, Series, State
 from irqbal.history.told import Told, told_documents
-from irqbal.journal import Folders
 from irqbal.model.plan import Failure, Kept, Plan, Record
 from irqbal.model.view import Snapshot
+from irqbal.state.originals import Folders
 from irqbal.wire import Moment, to_json
 from mongod import free_port
 

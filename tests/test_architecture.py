@@ -166,7 +166,8 @@ def loaded(statement: str) -> set[str]:
 
 def test_the_daemons_process_imports_no_policy_even_when_it_looks_for_them() -> None:
     modules = loaded(
-        "import irqbal.daemon, irqbal.cli, irqbal.plugins.discovery\nirqbal.plugins.discovery.find()"
+        "import irqbal.daemon, irqbal.cli, "
+        "irqbal.plugins.discovery\nirqbal.plugins.discovery.find()"
     )
     assert "irqbal.balancer" in modules
     assert not {name for name in modules if name.startswith("irqbal_")}
@@ -181,7 +182,7 @@ def test_the_policy_host_stays_small_without_web_framework_yaml_or_kernel() -> N
     assert not {
         name
         for name in modules
-        if name.startswith(("irqbal.kernel", "irqbal.journal", "irqbal.api"))
+        if name.startswith(("irqbal.kernel", "irqbal.state.originals", "irqbal.api"))
     }
 
 

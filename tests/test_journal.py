@@ -13,7 +13,10 @@ import pytest
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import JournalError, LockError
-from irqbal.journal import (
+from irqbal.model.readings import Original
+from irqbal.model.view import Override
+from irqbal.planner.ledger import Entry, Ledger
+from irqbal.state.originals import (
     LEDGER,
     ORIGINALS,
     OVERRIDES,
@@ -25,9 +28,6 @@ from irqbal.journal import (
     remember,
     save_overrides,
 )
-from irqbal.model.readings import Original
-from irqbal.model.view import Override
-from irqbal.planner.ledger import Entry, Ledger
 
 ROOT = Path("/")
 A, B = Original("a", 7, "0-3"), Original("b", None, "4096")
@@ -152,7 +152,7 @@ import sys
 from pathlib import Path
 from irqbal.errors import JournalError
 from irqbal.model.readings import Original
-from irqbal.journal import Journal, save_overrides, remember, load_overrides
+from irqbal.state.originals import Journal, save_overrides, remember, load_overrides
 from irqbal.model.view import Override
 from irqbal.cpuset import CpuSet
 from irqbal.planner.ledger import Entry, Ledger
@@ -298,7 +298,7 @@ def test_a_ledger_of_another_boot_or_a_damaged_one_is_none(tmp_path: Path) -> No
 HOLD = """
 import sys, time
 from pathlib import Path
-from irqbal.journal import Lock
+from irqbal.state.originals import Lock
 lock = Lock(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)

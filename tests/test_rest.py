@@ -13,7 +13,6 @@ import pytest
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config import parse
 from irqbal.cpuset import CpuSet
-from irqbal.journal import COSTS, Folders, load_costs, save_costs
 from irqbal.kernel.host import KernelHost
 from irqbal.load.estimator import Learnt, Meter
 from irqbal.model.plan import Record
@@ -24,6 +23,7 @@ from irqbal.setup import bind, settings
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.tree import write_tree
+from irqbal.state.originals import COSTS, Folders, load_costs, save_costs
 from irqbal.tracking.tracker import (
     CENSUS_SECONDS,
     ISOLATION_SECONDS,

@@ -20,11 +20,11 @@ from pymongo import MongoClient, monitoring
 import machine
 from browser import Site, browser, watched
 from fleet import Made, central, fill
-from irqbal import tokens
 from irqbal.api.contract import ROUTES
 from irqbal.client.cli import cli
 from irqbal.client.http import Refused
 from irqbal.history.documents import date
+from irqbal.state import tokens
 from mongod import Mongod, plain
 
 HOSTS = [

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from irqbal import tokens
 from irqbal.errors import IrqbalError
-from irqbal.tokens import ADMIN_FILE, FILE, Tokens
+from irqbal.state import tokens
+from irqbal.state.tokens import ADMIN_FILE, FILE, Tokens
 from machine import irqbal
 
 

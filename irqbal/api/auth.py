@@ -23,7 +23,7 @@ import msgspec
 from irqbal.api.backend import ApiError, Caller
 from irqbal.api.contract import SCOPES, Scope, allows
 from irqbal.errors import IrqbalError
-from irqbal.tokens import Tokens
+from irqbal.state.tokens import Tokens
 
 log = logging.getLogger(__name__)
 

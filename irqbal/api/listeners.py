@@ -26,8 +26,8 @@ from irqbal.api.router import Router
 from irqbal.api.server import Server, Shared, tls_context
 from irqbal.config import ApiOptions, address_of
 from irqbal.errors import ConfigError, IrqbalError
-from irqbal.journal import RUN_DIR, Folders
-from irqbal.tokens import ADMIN_FILE, Tokens, ensure_admin
+from irqbal.state.originals import RUN_DIR, Folders
+from irqbal.state.tokens import ADMIN_FILE, Tokens, ensure_admin
 
 log = logging.getLogger(__name__)
 

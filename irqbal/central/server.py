@@ -14,8 +14,8 @@ from irqbal.central.fleet import Fleet
 from irqbal.central.stores import FleetStore
 from irqbal.config import ApiOptions
 from irqbal.errors import HistoryError, IrqbalError
-from irqbal.journal import Folders
-from irqbal.tokens import Token, Tokens, digest
+from irqbal.state.originals import Folders
+from irqbal.state.tokens import Token, Tokens, digest
 
 log = logging.getLogger(__name__)
 

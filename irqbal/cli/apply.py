@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
-from irqbal.journal import Lock
 from irqbal.render import console, print_plan
 from irqbal.setup import folders, refuse_irqbalance
+from irqbal.state.originals import Lock
 
 
 @click.command("apply")

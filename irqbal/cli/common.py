@@ -18,10 +18,10 @@ import msgspec
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config import Config
 from irqbal.config import load as load_config
-from irqbal.journal import Journal
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Record
 from irqbal.setup import bind, folders, settings
+from irqbal.state.originals import Journal
 from irqbal.systemd import setup_logging
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -11,10 +11,10 @@ from irqbal.api.contract import answers
 from irqbal.balancer import restore
 from irqbal.cli.common import command_options, common_of
 from irqbal.client.http import Client, local_socket
-from irqbal.journal import Journal, Lock, holder
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Outcome
 from irqbal.setup import folders
+from irqbal.state.originals import Journal, Lock, holder
 
 
 @click.command("restore")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from irqbal import tokens
 from irqbal.cli.common import command_options, common_of
 from irqbal.setup import folders
+from irqbal.state import tokens
 from irqbal.wire import Duration, Moment
 
 FORMS = ("add", "list", "revoke")
