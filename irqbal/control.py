@@ -23,8 +23,8 @@ from irqbal.api.contract import API_VERSION
 from irqbal.api.tally import Tally
 from irqbal.balancer import Balancer
 from irqbal.errors import HostError
+from irqbal.history.host_status import Recently, Told
 from irqbal.history.samples import Decision, DecisionKind
-from irqbal.history.told import Recently, Told
 from irqbal.model.plan import Outcome, Plan, Record, Step
 from irqbal.model.view import Override, Snapshot
 from irqbal.plugins import discovery

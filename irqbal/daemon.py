@@ -28,11 +28,11 @@ from irqbal.config import Config
 from irqbal.config import load as load_config
 from irqbal.control import STUCK, Control
 from irqbal.errors import ConfigError, HostError, IrqbalError
-from irqbal.history.decided import Decided
-from irqbal.history.feed import Feed
-from irqbal.history.keeper import Keeper
+from irqbal.history.decisions import Decided
 from irqbal.history.mongooptions import MongoOptions
 from irqbal.history.recorder import Recorded, Recorder
+from irqbal.history.write_queue import Feed
+from irqbal.history.writer import Keeper
 from irqbal.kernel.events import Events
 from irqbal.measuring import Measuring
 from irqbal.memory import frugal, lasting
@@ -56,7 +56,7 @@ from irqbal.setup import (
 from irqbal.state.originals import Folders, Journal, Lock, load_overrides
 
 if TYPE_CHECKING:
-    from irqbal.history.mongodb import Shipper
+    from irqbal.history.mongodb.shipper import Shipper
     from irqbal.simulated.spec import HostSpec
 
 log = logging.getLogger(__name__)
@@ -220,13 +220,13 @@ class Daemon:
         ConfigError, HistoryError.
         """
         try:
-            from irqbal.history import mongodb
+            from irqbal.history.mongodb import shipper
         except ImportError as error:
             raise ConfigError(
                 [f"history.mongodb needs pymongo ({error}): pip install 'irqbal[mongodb]'"]
             ) from error
-        mongodb.check(options)
-        self._shipper = mongodb.Shipper(options, platform.node(), keeper, self.on_history)
+        shipper.check(options)
+        self._shipper = shipper.Shipper(options, platform.node(), keeper, self.on_history)
         self._shipping = asyncio.create_task(self._shipper.serve())
 
     async def _stop_shipping(self) -> None:

@@ -15,12 +15,12 @@ from irqbal.api.backend import ApiError
 from irqbal.balancer import Balancer
 from irqbal.config import Config
 from irqbal.errors import HistoryError
-from irqbal.history.feed import Feed
-from irqbal.history.keeper import Keeper
 from irqbal.history.recorder import Recorded, Recorder
 from irqbal.history.samples import Decision, Point, Sample, State
-from irqbal.history.sqlite import SqliteHistory
+from irqbal.history.sqlite.store import SqliteHistory
 from irqbal.history.store import Query
+from irqbal.history.write_queue import Feed
+from irqbal.history.writer import Keeper
 from irqbal.model.plan import Record
 
 T = TypeVar("T")

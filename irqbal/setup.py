@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from irqbal.config import Config, PolicyEntry, format_problem
 from irqbal.errors import ConfigError, LockError
-from irqbal.history.sqlite import Keep
+from irqbal.history.sqlite.store import Keep
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.other_writers import running
 from irqbal.planner.draft import Settings

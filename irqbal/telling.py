@@ -9,7 +9,7 @@ from collections import Counter
 
 from irqbal.api import answers
 from irqbal.api.backend import View
-from irqbal.history.told import Recently, Told
+from irqbal.history.host_status import Recently, Told
 from irqbal.model.plan import Plan
 from irqbal.model.view import Override
 from irqbal.verify import Finding, verify

@@ -24,7 +24,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from irqbal.history.mongodb import MongoOptions, Shipper
+from irqbal.history.mongodb.shipper import MongoOptions, Shipper
 from irqbal.history.samples import Decision, Sample, Series, State
 from mongod import Mongod, plain
 

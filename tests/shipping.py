@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from irqbal.history import mongodb
-from irqbal.history.mongodb import MongoOptions, Shipper
+from irqbal.history.mongodb import shipper
+from irqbal.history.mongodb.shipper import MongoOptions, Shipper
 from irqbal.history.samples import Decision, Sample, Series, State
 
 BOOT = "0b1e-boot"
@@ -83,7 +83,7 @@ class Memory:
 @contextlib.asynccontextmanager
 async def shipping(
     options: MongoOptions,
-    outbox: mongodb.Outbox,
+    outbox: shipper.Outbox,
     host: str = "h",
     thread: ThreadPoolExecutor | None = None,
 ) -> AsyncIterator[Shipper]:
@@ -115,7 +115,7 @@ async def until(met: Callable[[], bool | Awaitable[bool]], seconds: float = 30.0
     raise AssertionError("it did not happen in time")
 
 
-def ship(options: MongoOptions, outbox: mongodb.Outbox, host: str = "h") -> Shipper:
+def ship(options: MongoOptions, outbox: shipper.Outbox, host: str = "h") -> Shipper:
     """Ship all that waits."""
 
     async def main() -> Shipper:

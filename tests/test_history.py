@@ -19,13 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irqbal.errors import HistoryError
-from irqbal.history import blobs, schema
-from irqbal.history.keeper import Keeper
 from irqbal.history.recorder import Recorded
-from irqbal.history.rollup import STEPS, bucket
 from irqbal.history.samples import Decision, Sample, Series, State
-from irqbal.history.sqlite import FILE, Keep, SqliteHistory
+from irqbal.history.sqlite import blobs, schema
+from irqbal.history.sqlite.rollup import STEPS, bucket
+from irqbal.history.sqlite.store import FILE, Keep, SqliteHistory
 from irqbal.history.store import Query
+from irqbal.history.writer import Keeper
 
 T0 = 1_800_000_000.0
 """A full hour."""
@@ -264,11 +264,11 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 folder = Path({folder!r})
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=True)
-from irqbal.history.keeper import Keeper
+from irqbal.history.writer import Keeper
 from irqbal.history.recorder import Recorded
 from irqbal.history.samples import Series
-from irqbal.history.sqlite import FILE, Keep, SqliteHistory
-import irqbal.history.keeper as module, os
+from irqbal.history.sqlite.store import FILE, Keep, SqliteHistory
+import irqbal.history.writer as module, os
 module.WAITING_VALUES = 400_000
 keeper = Keeper(folder, "host", Keep(), outbox=False)
 total = 600
@@ -308,10 +308,10 @@ def test_a_full_disk_of_2_mb_stops_nothing_and_what_is_lost_is_counted(tmp_path:
 _WRITER = textwrap.dedent("""
     import sys, time
     from pathlib import Path
-    from irqbal.history.keeper import Keeper
+    from irqbal.history.writer import Keeper
     from irqbal.history.recorder import Recorded
     from irqbal.history.samples import Series
-    from irqbal.history.sqlite import Keep
+    from irqbal.history.sqlite.store import Keep
     keeper = Keeper(Path(sys.argv[1]), "host", Keep(), outbox=False)
     start = int(sys.argv[2])
     cells = [Series("irq", f"irq {number}", number % 4) for number in range(300)]

@@ -18,8 +18,8 @@ import pytest
 from pymongo import MongoClient
 
 import machine
-from irqbal.history.mongodb import MongoStore
-from irqbal.history.sqlite import FILE, SqliteHistory
+from irqbal.history.mongodb.shipper import MongoStore
+from irqbal.history.sqlite.store import FILE, SqliteHistory
 from irqbal.history.store import Query
 from machine import IRQBAL, daemon, irqbal, wait_for
 from mongod import Mongod

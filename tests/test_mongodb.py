@@ -19,7 +19,7 @@ from pymongo import MongoClient
 
 from fleet import Made
 from irqbal.errors import ConfigError, HistoryError
-from irqbal.history.documents import (
+from irqbal.history.mongodb.documents import (
     Numbering,
     decision_document,
     decision_of,
@@ -28,9 +28,16 @@ from irqbal.history.documents import (
     sample_of,
     unescape,
 )
-from irqbal.history.mongodb import MAX_BATCH, MongoOptions, MongoStore, Shipper, check, prepare
+from irqbal.history.mongodb.shipper import (
+    MAX_BATCH,
+    MongoOptions,
+    MongoStore,
+    Shipper,
+    check,
+    prepare,
+)
 from irqbal.history.samples import Decision, Sample, Series, State
-from irqbal.history.sqlite import SqliteHistory
+from irqbal.history.sqlite.store import SqliteHistory
 from irqbal.history.store import Query
 from irqbal.wire import Duration
 from mongod import URI, plain, secured

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from irqbal.history import mongodb
-from irqbal.history.mongodb import MongoOptions, MongoStore, Shipper
+from irqbal.history.mongodb import shipper
+from irqbal.history.mongodb.shipper import MongoOptions, MongoStore, Shipper
 from irqbal.history.samples import Sample, Series
-from irqbal.history.sqlite import SqliteHistory
+from irqbal.history.sqlite.store import SqliteHistory
 from mongod import Mongod, ReplicaSet, replica_set
 from shipping import BOOT, NIC, Memory, decision, sample, shipping, states, until
 
@@ -105,7 +105,7 @@ def test_a_server_that_is_killed_five_times_loses_and_doubles_nothing(
         said = [
             record.message.split(",")[0].split(" after")[0]
             for record in caplog.records
-            if record.name == mongodb.__name__
+            if record.name == shipper.__name__
         ]
         away, back = said.count("MongoDB is away"), said.count("MongoDB is back")
         assert 1 <= away == back <= 6

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import machine
 from irqbal.cli import cli
-from irqbal.history.sqlite import FILE, SqliteHistory
+from irqbal.history.sqlite.store import FILE, SqliteHistory
 from served import Served, free_port
 from trees import copy_host
 

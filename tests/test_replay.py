@@ -16,7 +16,7 @@ import pytest
 from irqbal.cpuset import CpuSet
 from irqbal.history.recorder import Recorder
 from irqbal.history.samples import Decision, Sample
-from irqbal.history.sqlite import FILE, SqliteHistory
+from irqbal.history.sqlite.store import FILE, SqliteHistory
 from irqbal.model.plan import Move
 from irqbal.model.view import Cpu, Device
 from irqbal.planner.ledger import Ledger

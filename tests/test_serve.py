@@ -23,7 +23,7 @@ from fleet import Made, central, fill
 from irqbal.api.contract import ROUTES
 from irqbal.client.cli import cli
 from irqbal.client.http import Refused
-from irqbal.history.documents import date
+from irqbal.history.mongodb.documents import date
 from irqbal.state import tokens
 from mongod import Mongod, plain
 

@@ -25,7 +25,7 @@ from irqbal.cli import cli as irqbal_cli
 from irqbal.client.cli import cli as client_cli
 from irqbal.errors import ConfigError, HistoryError, IrqbalError
 from irqbal.history.samples import Decision, Sample, Series, State
-from irqbal.history.sqlite import FILE, SqliteHistory
+from irqbal.history.sqlite.store import FILE, SqliteHistory
 from mongod import free_port
 
 FIRST = State(

@@ -22,7 +22,7 @@ from irqbal.api.backend import ApiError, Subscribers, Subscription
 from irqbal.central.host import SILENT, StoredHost
 from irqbal.central.stores import FleetStore, piece_together
 from irqbal.errors import HistoryError
-from irqbal.history.told import Facts, Seen
+from irqbal.history.host_status import Facts, Seen
 from irqbal.wire import Moment
 
 log = logging.getLogger(__name__)

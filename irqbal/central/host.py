@@ -13,9 +13,9 @@ from irqbal.api import answers, views
 from irqbal.api.backend import ApiError, Caller, Listing, Subscription, View, Written
 from irqbal.api.contract import API_VERSION
 from irqbal.central.stores import FleetStore
+from irqbal.history.host_status import Facts, Seen
 from irqbal.history.samples import Decision, Point, Sample, State
 from irqbal.history.store import Query
-from irqbal.history.told import Facts, Seen
 from irqbal.model.plan import Record, Step
 from irqbal.model.view import Override, Snapshot
 from irqbal.wire import Duration, Moment, dec_hook, to_json

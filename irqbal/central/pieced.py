@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from irqbal.cpuset import CpuSet
+from irqbal.history.host_status import Seen
 from irqbal.history.samples import Decision, Sample, State
-from irqbal.history.told import Seen
 from irqbal.model.plan import Plan, Record, imbalance
 from irqbal.model.view import Cpu, Device, Interface, Irq, Placed, Queue, QueueKind, Snapshot
 

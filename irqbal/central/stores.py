@@ -13,12 +13,12 @@ import msgspec
 
 from irqbal.central.pieced import pieced
 from irqbal.errors import HistoryError
+from irqbal.history.host_status import Facts, Seen
 from irqbal.history.mongooptions import MongoOptions
 from irqbal.history.open import open_store
 from irqbal.history.samples import Decision, Point, Sample, State
-from irqbal.history.sqlite import SqliteHistory
+from irqbal.history.sqlite.store import SqliteHistory
 from irqbal.history.store import Query
-from irqbal.history.told import Facts, Seen
 from irqbal.model.plan import Plan
 from irqbal.verify import Finding, verify
 
@@ -214,7 +214,7 @@ def open_fleet(url: str, options: MongoOptions | None, state: Path, name: str) -
     if options is None:
         return OneFile(url, state, name)
     try:
-        from irqbal.history.mongofleet import MongoFleet
+        from irqbal.history.mongodb.fleet import MongoFleet
     except ImportError as error:
         raise HistoryError(
             f"MongoDB needs pymongo ({error}): pip install 'irqbal[mongodb]'"

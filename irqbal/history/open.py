@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from irqbal.errors import HistoryError
-from irqbal.history.sqlite import FILE, SqliteHistory
+from irqbal.history.sqlite.store import FILE, SqliteHistory
 from irqbal.history.store import HistoryStore
 
 
@@ -13,7 +13,7 @@ def open_store(url: str, state: Path, option: str = "--store") -> HistoryStore:
     """Open for reading; `option` is what named the URL. Raises HistoryError with a sentence."""
     if url.startswith(("mongodb://", "mongodb+srv://")):
         try:
-            from irqbal.history.mongodb import MongoStore
+            from irqbal.history.mongodb.shipper import MongoStore
         except ImportError as error:
             raise HistoryError(
                 f"MongoDB needs pymongo ({error}): pip install 'irqbal[mongodb]'"

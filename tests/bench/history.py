@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from irqbal.history.samples import Kind, Sample, Series
-from irqbal.history.sqlite import FILE, SqliteHistory
+from irqbal.history.sqlite.store import FILE, SqliteHistory
 from irqbal.history.store import Query
 
 SAMPLES = 8640

@@ -9,9 +9,9 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
-from irqbal.history.keeper import Keeper
 from irqbal.history.recorder import Recorded
 from irqbal.history.samples import Decision
+from irqbal.history.writer import Keeper
 
 log = logging.getLogger(__name__)
 

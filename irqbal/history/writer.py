@@ -18,7 +18,7 @@ import msgspec
 from irqbal.errors import HistoryError
 from irqbal.history.recorder import Recorded
 from irqbal.history.samples import Decision, Sample, State
-from irqbal.history.sqlite import FILE, Keep, SqliteHistory
+from irqbal.history.sqlite.store import FILE, Keep, SqliteHistory
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from irqbal.history import blobs
+from irqbal.history.sqlite import blobs
 
 STEPS = (300, 3600)
 """Seconds of each roll-up."""

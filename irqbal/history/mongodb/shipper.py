@@ -33,7 +33,8 @@ from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
 from irqbal.errors import ConfigError
-from irqbal.history.documents import (
+from irqbal.history.host_status import Told, told_documents
+from irqbal.history.mongodb.documents import (
     Document,
     Layout,
     Numbering,
@@ -43,10 +44,9 @@ from irqbal.history.documents import (
     layout_document,
     sample_document,
 )
+from irqbal.history.mongodb.store import MongoStore
 from irqbal.history.mongooptions import MongoOptions, settings
-from irqbal.history.mongostore import MongoStore
 from irqbal.history.samples import Decision, Sample, State
-from irqbal.history.told import Told, told_documents
 
 __all__ = ["MongoOptions", "MongoStore", "Outbox", "Shipper", "Status", "check"]
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import msgspec
 
 from irqbal.errors import HistoryError
-from irqbal.history import blobs, schema
-from irqbal.history.rollup import Roller
 from irqbal.history.samples import Decision, Point, Sample, Series, State
-from irqbal.history.series import Reader
+from irqbal.history.sqlite import blobs, schema
+from irqbal.history.sqlite.rollup import Roller
+from irqbal.history.sqlite.series import Reader
 from irqbal.history.store import Query
 from irqbal.wire import from_json, to_json
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from irqbal.history.documents import Document, date
+from irqbal.history.mongodb.documents import Document, date
 from irqbal.model.plan import Plan, Record, imbalance
 from irqbal.model.view import Override, Snapshot
 from irqbal.verify import Finding, verify

@@ -14,11 +14,11 @@ from typing import Any
 from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
-from irqbal.history.documents import date, sample_of
+from irqbal.history.host_status import Facts, Seen, facts_of, findings_of, seen_of
+from irqbal.history.mongodb.documents import date, sample_of
+from irqbal.history.mongodb.store import MongoStore
 from irqbal.history.mongooptions import MongoOptions
-from irqbal.history.mongostore import MongoStore
 from irqbal.history.samples import Sample
-from irqbal.history.told import Facts, Seen, facts_of, findings_of, seen_of
 from irqbal.verify import Finding
 
 POOL = 8

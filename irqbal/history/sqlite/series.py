@@ -7,9 +7,9 @@ from array import array
 from collections.abc import Mapping
 from operator import itemgetter
 
-from irqbal.history import blobs
-from irqbal.history.rollup import STEPS, bucket
 from irqbal.history.samples import Point, Series
+from irqbal.history.sqlite import blobs
+from irqbal.history.sqlite.rollup import STEPS, bucket
 from irqbal.history.store import Query
 
 
