@@ -24,12 +24,12 @@ from tornado.ioloop import IOLoop
 from irqbal import fence, systemd
 from irqbal.api.listeners import Listeners
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
-from irqbal.config import Config
-from irqbal.config import load as load_config
+from irqbal.config.mongodb_options import MongoOptions
+from irqbal.config.reader import Config
+from irqbal.config.reader import load as load_config
 from irqbal.control import STUCK, Control
 from irqbal.errors import ConfigError, HostError, IrqbalError
 from irqbal.history.decisions import Decided
-from irqbal.history.mongooptions import MongoOptions
 from irqbal.history.recorder import Recorded, Recorder
 from irqbal.history.write_queue import Feed
 from irqbal.history.writer import Keeper

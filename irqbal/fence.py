@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from irqbal.config import Config, address_of
+from irqbal.config.reader import Config, address_of
 from irqbal.systemd import unit_of
 
 log = logging.getLogger(__name__)

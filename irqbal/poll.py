@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from irqbal.config import Config
+from irqbal.config.reader import Config
 from irqbal.daemon import Daemon
 from irqbal.setup import folders, is_live
 from irqbal.state.originals import Folders

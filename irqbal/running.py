@@ -13,7 +13,7 @@ import msgspec
 
 from irqbal.api.backend import ApiError
 from irqbal.balancer import Balancer
-from irqbal.config import Config
+from irqbal.config.reader import Config
 from irqbal.errors import HistoryError
 from irqbal.history.recorder import Recorded, Recorder
 from irqbal.history.samples import Decision, Point, Sample, State

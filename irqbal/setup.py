@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from irqbal.config import Config, PolicyEntry, format_problem
+from irqbal.config.reader import Config, PolicyEntry, format_problem
 from irqbal.errors import ConfigError, LockError
 from irqbal.history.sqlite.store import Keep
 from irqbal.kernel.host import KernelHost

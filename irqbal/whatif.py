@@ -6,7 +6,7 @@ import msgspec
 
 from irqbal.api.asked import MOST_POLICIES
 from irqbal.api.backend import ApiError
-from irqbal.config import Config, parse
+from irqbal.config.reader import Config, parse
 from irqbal.errors import ConfigError, IrqbalError
 from irqbal.model.plan import Plan
 from irqbal.model.view import Snapshot

@@ -26,11 +26,11 @@ from irqbal.api.examples import STATUS
 from irqbal.api.views import summary
 from irqbal.central.server import Central
 from irqbal.central.stores import open_fleet
-from irqbal.config import ApiOptions
+from irqbal.config.mongodb_options import MongoOptions
+from irqbal.config.reader import ApiOptions
 from irqbal.history.host_status import Told, told_documents
 from irqbal.history.mongodb import documents
 from irqbal.history.mongodb.shipper import Shipper
-from irqbal.history.mongooptions import MongoOptions
 from irqbal.history.samples import Decision, Sample, Series, State
 from irqbal.model.plan import Failure, Kept, Plan, Record
 from irqbal.model.view import Snapshot

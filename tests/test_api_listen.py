@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from irqbal.api import listeners
-from irqbal.config import address_of, parse
+from irqbal.config.reader import address_of, parse
 from irqbal.errors import ConfigError
 from machine import IRQBAL, irqbal, wait_for
 from served import Served, free_port, serve

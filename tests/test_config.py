@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from irqbal.config import DEFAULT_POLICIES, MAX_BYTES, Config, load, parse
+from irqbal.config.reader import DEFAULT_POLICIES, MAX_BYTES, Config, load, parse
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError
 from irqbal.wire import Duration

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from irqbal import fence
-from irqbal.config import parse
+from irqbal.config.reader import parse
 from irqbal.systemd import unit_of
 
 SHUT = "IPAddressDeny=::/0 0.0.0.0/0\nIPAddressAllow=::1/128 127.0.0.0/8"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from builders import cpus, host, lone, nic
-from irqbal.config import parse
+from irqbal.config.reader import parse
 from irqbal.cpuset import CpuSet
 from irqbal.imported.irqbalance import (
     Asked,

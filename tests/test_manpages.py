@@ -16,7 +16,7 @@ import pytest
 import irqbal
 import irqbal.cli
 import irqbal.client.cli
-from irqbal.config import DEFAULT_POLICIES, parse
+from irqbal.config.reader import DEFAULT_POLICIES, parse
 from irqbal.manpages import commands, keys, pages, roff
 
 ROOT = Path(irqbal.__file__).parent.parent

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from builders import changed, cpus, host, lone
-from irqbal.config import parse
+from irqbal.config.reader import parse
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.setup import bind

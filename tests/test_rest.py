@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
-from irqbal.config import parse
+from irqbal.config.reader import parse
 from irqbal.cpuset import CpuSet
 from irqbal.kernel.host import KernelHost
 from irqbal.load.estimator import Learnt, Meter

@@ -24,7 +24,7 @@ from irqbal.api.call import Cache
 from irqbal.api.limits import Door, Turns
 from irqbal.api.router import Router
 from irqbal.api.server import Server, Shared, tls_context
-from irqbal.config import ApiOptions, address_of
+from irqbal.config.reader import ApiOptions, address_of
 from irqbal.errors import ConfigError, IrqbalError
 from irqbal.state.originals import RUN_DIR, Folders
 from irqbal.state.tokens import ADMIN_FILE, Tokens, ensure_admin

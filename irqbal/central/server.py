@@ -12,7 +12,7 @@ from irqbal import systemd
 from irqbal.api.listeners import Listeners
 from irqbal.central.fleet import Fleet
 from irqbal.central.stores import FleetStore
-from irqbal.config import ApiOptions
+from irqbal.config.reader import ApiOptions
 from irqbal.errors import HistoryError, IrqbalError
 from irqbal.state.originals import Folders
 from irqbal.state.tokens import Token, Tokens, digest

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import msgspec
 
 from irqbal.central.pieced import pieced
+from irqbal.config.mongodb_options import MongoOptions
 from irqbal.errors import HistoryError
 from irqbal.history.host_status import Facts, Seen
-from irqbal.history.mongooptions import MongoOptions
 from irqbal.history.open import open_store
 from irqbal.history.samples import Decision, Point, Sample, State
 from irqbal.history.sqlite.store import SqliteHistory

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.cli.common import Common
-from irqbal.config import Config
+from irqbal.config.reader import Config
 from irqbal.model.host import Host
 from irqbal.setup import bind, settings
 from irqbal.simulated.ground_truth import Truth

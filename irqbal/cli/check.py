@@ -7,8 +7,8 @@ from typing import Literal
 
 import click
 
-from irqbal import config as configuration
 from irqbal.cli.common import command_options, common_of
+from irqbal.config import reader as configuration
 from irqbal.errors import ConfigError
 from irqbal.plugins import discovery
 from irqbal.plugins.protocol import Entry

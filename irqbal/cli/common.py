@@ -16,8 +16,8 @@ import click
 import msgspec
 
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
-from irqbal.config import Config
-from irqbal.config import load as load_config
+from irqbal.config.reader import Config
+from irqbal.config.reader import load as load_config
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Record
 from irqbal.setup import bind, folders, settings
@@ -71,7 +71,7 @@ class Common(msgspec.Struct, frozen=True):
 
 
 def _default_policies() -> Any:
-    from irqbal.config import parse
+    from irqbal.config.reader import parse
 
     return parse("", "(defaults)").policies
 

@@ -9,7 +9,7 @@ from typing import Literal
 import click
 import msgspec
 
-from irqbal.config import Config, PolicyEntry, format_problem
+from irqbal.config.reader import Config, PolicyEntry, format_problem
 from irqbal.plugins import discovery
 from irqbal.plugins.protocol import Entry
 from irqbal.plugins.supervisor import Policies

@@ -11,7 +11,7 @@ from rich.table import Table
 from irqbal.cli.attempt import attempt
 from irqbal.cli.common import DEFAULT_CONFIG, Common, common_of
 from irqbal.cli.history import When, iso
-from irqbal.config import Config
+from irqbal.config.reader import Config
 from irqbal.render import console
 from irqbal.setup import folders
 from irqbal.simulated.host import SimulatedHost

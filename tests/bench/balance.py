@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
-from irqbal.config import parse
+from irqbal.config.reader import parse
 from irqbal.cpuset import CpuSet
 from irqbal.kernel.host import KernelHost
 from irqbal.setup import bind, settings

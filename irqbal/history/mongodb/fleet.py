@@ -14,10 +14,10 @@ from typing import Any
 from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
+from irqbal.config.mongodb_options import MongoOptions
 from irqbal.history.host_status import Facts, Seen, facts_of, findings_of, seen_of
 from irqbal.history.mongodb.documents import date, sample_of
 from irqbal.history.mongodb.store import MongoStore
-from irqbal.history.mongooptions import MongoOptions
 from irqbal.history.samples import Sample
 from irqbal.verify import Finding
 

@@ -32,6 +32,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
+from irqbal.config.mongodb_options import MongoOptions, settings
 from irqbal.errors import ConfigError
 from irqbal.history.host_status import Told, told_documents
 from irqbal.history.mongodb.documents import (
@@ -45,7 +46,6 @@ from irqbal.history.mongodb.documents import (
     sample_document,
 )
 from irqbal.history.mongodb.store import MongoStore
-from irqbal.history.mongooptions import MongoOptions, settings
 from irqbal.history.samples import Decision, Sample, State
 
 __all__ = ["MongoOptions", "MongoStore", "Outbox", "Shipper", "Status", "check"]

@@ -15,9 +15,9 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from irqbal.config.mongodb_options import MongoOptions, settings
 from irqbal.errors import HistoryError
 from irqbal.history.mongodb.documents import date, decision_of, irqs_of, sample_of, states_of
-from irqbal.history.mongooptions import MongoOptions, settings
 from irqbal.history.samples import Decision, Point, Sample, State
 from irqbal.history.store import Query
 

@@ -15,9 +15,9 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from irqbal.config.mongodb_options import MongoOptions
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError
-from irqbal.history.mongooptions import MongoOptions
 from irqbal.problems import Node, Problem, decode
 from irqbal.wire import Duration
 
