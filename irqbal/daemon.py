@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tornado.ioloop import IOLoop
 
-from irqbal import fence, systemd
+from irqbal import fence
 from irqbal.api.listeners import Listeners
 from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config.mongodb_options import MongoOptions
@@ -35,10 +35,11 @@ from irqbal.history.write_queue import Feed
 from irqbal.history.writer import Keeper
 from irqbal.kernel.events import Events
 from irqbal.measuring import Measuring
-from irqbal.memory import frugal, lasting
 from irqbal.model.plan import Record
 from irqbal.plugins.observers import Observers
 from irqbal.plugins.supervisor import Policies, Stopped
+from irqbal.process import systemd
+from irqbal.process.malloc import frugal, lasting
 from irqbal.report import Reporter
 from irqbal.running import described
 from irqbal.setup import (

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from irqbal.config.reader import Config, address_of
-from irqbal.systemd import unit_of
+from irqbal.process.systemd import unit_of
 
 log = logging.getLogger(__name__)
 

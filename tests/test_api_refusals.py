@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from irqbal import systemd
 from irqbal.api.server import MAX_BODY, MAX_HEADER
+from irqbal.process import systemd
 from machine import irqbal
 from served import Served, drain, serve
 

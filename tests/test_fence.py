@@ -8,7 +8,7 @@ import pytest
 
 from irqbal import fence
 from irqbal.config.reader import parse
-from irqbal.systemd import unit_of
+from irqbal.process.systemd import unit_of
 
 SHUT = "IPAddressDeny=::/0 0.0.0.0/0\nIPAddressAllow=::1/128 127.0.0.0/8"
 

@@ -20,9 +20,9 @@ from irqbal.config.reader import Config
 from irqbal.config.reader import load as load_config
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Record
+from irqbal.process.systemd import setup_logging
 from irqbal.setup import bind, folders, settings
 from irqbal.state.originals import Journal
-from irqbal.systemd import setup_logging
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from irqbal.errors import PolicyHostError
-from irqbal.systemd import unit_of
+from irqbal.process.systemd import unit_of
 
 log = logging.getLogger(__name__)
 
