@@ -166,10 +166,10 @@ def loaded(statement: str) -> set[str]:
 
 def test_the_daemons_process_imports_no_policy_even_when_it_looks_for_them() -> None:
     modules = loaded(
-        "import irqbal.daemon, irqbal.cli, "
+        "import irqbal.service.daemon, irqbal.cli, "
         "irqbal.plugins.discovery\nirqbal.plugins.discovery.find()"
     )
-    assert "irqbal.balancer" in modules
+    assert "irqbal.service.cycle" in modules
     assert not {name for name in modules if name.startswith("irqbal_")}
     assert not {"irqbal.plugins.policy_host", "irqbal.plugins.confinement"} & modules
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from irqbal import fence
 from irqbal.config.reader import parse
 from irqbal.process.systemd import unit_of
+from irqbal.service import ip_filter_check
 
 SHUT = "IPAddressDeny=::/0 0.0.0.0/0\nIPAddressAllow=::1/128 127.0.0.0/8"
 
@@ -36,7 +36,7 @@ SHUT = "IPAddressDeny=::/0 0.0.0.0/0\nIPAddressAllow=::1/128 127.0.0.0/8"
     ],
 )
 def test_addresses_beyond_this_host_are_found(text: str, names: list[str]) -> None:
-    assert fence.named(parse(text, "x")) == names
+    assert ip_filter_check.named(parse(text, "x")) == names
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,10 @@ def test_addresses_beyond_this_host_are_found(text: str, names: list[str]) -> No
     ],
 )
 def test_what_the_rules_shut_out_is_named(rules: str, shut: list[str]) -> None:
-    assert fence.shut_out(["0.0.0.0", "10.0.0.5", "10.9.0.1", "fd00::7", "db1"], rules) == shut
+    assert (
+        ip_filter_check.shut_out(["0.0.0.0", "10.0.0.5", "10.9.0.1", "fd00::7", "db1"], rules)
+        == shut
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from builders import changed, cpus, host, lone
 from irqbal.config.reader import parse
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.setup import bind
+from irqbal.service.assembly import bind
 
 
 @pytest.fixture

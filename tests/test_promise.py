@@ -20,7 +20,6 @@ import pytest
 import irqbal
 import irqbal.testing
 from installed import Site
-from irqbal.balancer import Balancer
 from irqbal.errors import PluginError
 from irqbal.model.plan import Plan, Record
 from irqbal.planner.draft import Settings
@@ -29,6 +28,7 @@ from irqbal.plugins.discovery import Found, check_api
 from irqbal.plugins.protocol import Entry
 from irqbal.plugins.supervisor import Policies
 from irqbal.problems import Node
+from irqbal.service.cycle import Balancer
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 from public import BEGIN, DOCUMENT, END, everything, reference

@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config.reader import parse
 from irqbal.cpuset import CpuSet
 from irqbal.kernel.host import KernelHost
@@ -19,7 +18,8 @@ from irqbal.model.plan import Record
 from irqbal.model.readings import CpuTime, Pulse
 from irqbal.model.view import Override
 from irqbal.planner.ledger import Ledger
-from irqbal.setup import bind, settings
+from irqbal.service.assembly import bind, settings
+from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.tree import write_tree

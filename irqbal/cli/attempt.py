@@ -7,11 +7,11 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.cli.common import Common
 from irqbal.config.reader import Config
 from irqbal.model.host import Host
-from irqbal.setup import bind, settings
+from irqbal.service.assembly import bind, settings
+from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
 from irqbal.simulated.ground_truth import Truth
 from irqbal.simulated.score import Result, Trial
 

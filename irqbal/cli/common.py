@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config.reader import Config
 from irqbal.config.reader import load as load_config
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Record
 from irqbal.process.systemd import setup_logging
-from irqbal.setup import bind, folders, settings
+from irqbal.service.assembly import bind, folders, settings
+from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
 from irqbal.state.originals import Journal
 
 F = TypeVar("F", bound=Callable[..., Any])

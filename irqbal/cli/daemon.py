@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from irqbal.cli.common import command_options, common_of, is_root
-from irqbal.daemon import Daemon
-from irqbal.setup import is_live
+from irqbal.service.assembly import is_live
+from irqbal.service.daemon import Daemon
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from irqbal.errors import HistoryError
 from irqbal.history.open import open_store
 from irqbal.history.samples import Decision, Point, Sample, State
 from irqbal.history.store import HistoryStore, Query
-from irqbal.setup import folders
+from irqbal.service.assembly import folders
 from irqbal.wire import Duration, builtins, to_json
 
 _COMPACT = re.compile(r"\d{8}-\d{6}")

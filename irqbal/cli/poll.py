@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from irqbal.cli.common import command_options, common_of, is_root
-from irqbal.poll import Poller
+from irqbal.service.poll import Poller
 
 
 @click.command("poll")

@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from irqbal.api.contract import answers
-from irqbal.balancer import restore
 from irqbal.cli.common import command_options, common_of
 from irqbal.client.http import Client, local_socket
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Outcome
-from irqbal.setup import folders
+from irqbal.service.assembly import folders
+from irqbal.service.cycle import restore
 from irqbal.state.originals import Journal, Lock, holder
 
 

@@ -12,7 +12,7 @@ import msgspec
 from irqbal.cli.common import command_options, common_of
 from irqbal.config.reader import ApiOptions, TlsOptions
 from irqbal.errors import ConfigError
-from irqbal.setup import folders
+from irqbal.service.assembly import folders
 from irqbal.wire import Duration
 
 

@@ -13,7 +13,7 @@ from irqbal.cli.common import DEFAULT_CONFIG, Common, common_of
 from irqbal.cli.history import When, iso
 from irqbal.config.reader import Config
 from irqbal.render import console
-from irqbal.setup import folders
+from irqbal.service.assembly import folders
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.replay import ReplayHost
 from irqbal.simulated.score import QUIET, Result

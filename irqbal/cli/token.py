@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from irqbal.cli.common import command_options, common_of
-from irqbal.setup import folders
+from irqbal.service.assembly import folders
 from irqbal.state import tokens
 from irqbal.wire import Duration, Moment
 

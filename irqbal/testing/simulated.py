@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError
 from irqbal.model.plan import Failure, Plan, Record
@@ -22,6 +21,7 @@ from irqbal.plugins.discovery import Found, find
 from irqbal.plugins.policy_host import Host
 from irqbal.plugins.supervisor import Policies
 from irqbal.problems import node_of
+from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
 from irqbal.simulated.ground_truth import Truth
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec

@@ -23,11 +23,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config.reader import parse
 from irqbal.cpuset import CpuSet
 from irqbal.kernel.host import KernelHost
-from irqbal.setup import bind, settings
+from irqbal.service.assembly import bind, settings
+from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.tree import write_tree

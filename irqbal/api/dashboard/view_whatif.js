@@ -25,7 +25,7 @@ export async function mount(root, context) {
     const lines = area.value.split("\n");
     numbers.textContent = lines.map((_, index) => index + 1).join("\n");
     area.rows = Math.max(8, Math.min(24, lines.length + 1));
-    sessionStorage.setItem("irqbal.whatif", area.value);
+    sessionStorage.setItem("irqbal.service.what_if", area.value);
   };
   area.addEventListener("input", count);
   area.addEventListener("scroll", () => { numbers.scrollTop = area.scrollTop; });
@@ -43,7 +43,7 @@ export async function mount(root, context) {
     return asYaml(policies);
   };
   const today = await present();
-  area.value = sessionStorage.getItem("irqbal.whatif") || today;
+  area.value = sessionStorage.getItem("irqbal.service.what_if") || today;
   count();
 
   async function plan() {

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from irqbal.kernel.tracefs import Tracing
 from irqbal.model.readings import Measured
-from irqbal.running import Running
+from irqbal.service.running import Running
 
 log = logging.getLogger(__name__)
 

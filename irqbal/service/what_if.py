@@ -13,7 +13,7 @@ from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins.supervisor import Stopped
-from irqbal.setup import bind
+from irqbal.service.assembly import bind
 
 
 def policies_of(text: str) -> Config:

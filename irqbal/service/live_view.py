@@ -16,12 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from irqbal import telling
 from irqbal.api import answers, views
 from irqbal.api.backend import ApiError, Caller, Listing, Subscribers, Subscription, View, Written
 from irqbal.api.contract import API_VERSION
 from irqbal.api.tally import Tally
-from irqbal.balancer import Balancer
 from irqbal.errors import HostError
 from irqbal.history.host_status import Recently, Told
 from irqbal.history.samples import Decision, DecisionKind
@@ -30,9 +28,11 @@ from irqbal.model.view import Override, Snapshot
 from irqbal.plugins import discovery
 from irqbal.plugins.supervisor import Policies
 from irqbal.problems import plain
-from irqbal.running import Past, Running
+from irqbal.service import fleet_status
+from irqbal.service.cycle import Balancer
+from irqbal.service.running import Past, Running
+from irqbal.service.what_if import plan_with, policies_of
 from irqbal.version import __version__
-from irqbal.whatif import plan_with, policies_of
 from irqbal.wire import Duration, Moment, to_json
 
 if TYPE_CHECKING:
@@ -124,18 +124,18 @@ class Control(Past):
 
     async def hosts(self) -> list[answers.HostView]:
         """This one."""
-        return [telling.host_view(self.status(), await self.view(), self._recently)]
+        return [fleet_status.host_view(self.status(), await self.view(), self._recently)]
 
     async def findings(self, code: str) -> list[answers.FindingView]:
         """What is not as it should be here."""
-        return telling.finding_views(self.name, await self.view(), code)
+        return fleet_status.finding_views(self.name, await self.view(), code)
 
     def told(self) -> Told | None:
         """How this host is now, for those who look at many."""
         return (
             None
             if self._view is None
-            else telling.told(self.status(), self._view, self.overrides(), self._recently)
+            else fleet_status.told(self.status(), self._view, self.overrides(), self._recently)
         )
 
     async def host(self, name: str | None) -> Control:

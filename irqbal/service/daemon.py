@@ -21,28 +21,23 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tornado.ioloop import IOLoop
 
-from irqbal import fence
 from irqbal.api.listeners import Listeners
-from irqbal.balancer import COOLDOWN_INTERVALS, Balancer
 from irqbal.config.mongodb_options import MongoOptions
 from irqbal.config.reader import Config
 from irqbal.config.reader import load as load_config
-from irqbal.control import STUCK, Control
 from irqbal.errors import ConfigError, HostError, IrqbalError
 from irqbal.history.decisions import Decided
 from irqbal.history.recorder import Recorded, Recorder
 from irqbal.history.write_queue import Feed
 from irqbal.history.writer import Keeper
 from irqbal.kernel.events import Events
-from irqbal.measuring import Measuring
 from irqbal.model.plan import Record
 from irqbal.plugins.observers import Observers
 from irqbal.plugins.supervisor import Policies, Stopped
 from irqbal.process import systemd
 from irqbal.process.malloc import frugal, lasting
-from irqbal.report import Reporter
-from irqbal.running import described
-from irqbal.setup import (
+from irqbal.service import ip_filter_check
+from irqbal.service.assembly import (
     bind,
     bind_observers,
     bound,
@@ -54,6 +49,11 @@ from irqbal.setup import (
     settings,
     spawn,
 )
+from irqbal.service.cost_sampler import Measuring
+from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
+from irqbal.service.cycle_log import Reporter
+from irqbal.service.live_view import STUCK, Control
+from irqbal.service.running import described
 from irqbal.state.originals import Folders, Journal, Lock, load_overrides
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Daemon:
         )
         self._control.auth_failures = self._listeners.auth_failures
         await self._listeners.open()
-        await self.on_history(fence.check, self.config)
+        await self.on_history(ip_filter_check.check, self.config)
         tasks = [
             asyncio.create_task(self._feed_watchdog()),
             asyncio.create_task(self._beat()),
@@ -392,7 +392,7 @@ class Daemon:
             await self.on_kernel(
                 self.balancer.reconfigure, policies, planner, float(config.interval), dry_run
             )
-            await self.on_history(fence.check, config)
+            await self.on_history(ip_filter_check.check, config)
             log.info("reload: %s", self._status())
         systemd.notify("READY=1")
 

@@ -12,7 +12,6 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from irqbal.api.backend import ApiError
-from irqbal.balancer import Balancer
 from irqbal.config.reader import Config
 from irqbal.errors import HistoryError
 from irqbal.history.recorder import Recorded, Recorder
@@ -22,6 +21,7 @@ from irqbal.history.store import Query
 from irqbal.history.write_queue import Feed
 from irqbal.history.writer import Keeper
 from irqbal.model.plan import Record
+from irqbal.service.cycle import Balancer
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from irqbal.config.reader import Config
-from irqbal.daemon import Daemon
-from irqbal.setup import folders, is_live
+from irqbal.service.assembly import folders, is_live
+from irqbal.service.daemon import Daemon
 from irqbal.state.originals import Folders
 from irqbal.wire import Duration
 
