@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from irqbal.findings.verify import Finding
 from irqbal.model.plan import Outcome, Plan, Record, Step
 from irqbal.model.view import Irq, Snapshot
-from irqbal.verify import Finding
 
 
 def console() -> Console:

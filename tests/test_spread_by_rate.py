@@ -26,11 +26,11 @@ from builders import (
     s,
     wants,
 )
+from irqbal.findings.verify import verify
 from irqbal.model.plan import Plan
 from irqbal.model.view import Cpu, Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.verify import verify
 from irqbal.wire import Percent
 from irqbal_policies.pin_nic_queues import PinNicQueues
 from irqbal_policies.pin_nic_queues import irqbal_place as pin_place

@@ -14,13 +14,13 @@ import msgspec
 from irqbal.central.pieced import pieced
 from irqbal.config.mongodb_options import MongoOptions
 from irqbal.errors import HistoryError
+from irqbal.findings.verify import Finding, verify
 from irqbal.history.host_status import Facts, Seen
 from irqbal.history.open import open_store
 from irqbal.history.samples import Decision, Point, Sample, State
 from irqbal.history.sqlite.store import SqliteHistory
 from irqbal.history.store import Query
 from irqbal.model.plan import Plan
-from irqbal.verify import Finding, verify
 
 UNTOLD = ("remote-queue", "queue-count")
 """Findings about nodes, of which a history file says nothing."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
+from irqbal.findings.verify import verify
 from irqbal.kernel import other_writers
 from irqbal.render import console, print_findings
-from irqbal.verify import verify
 from irqbal.wire import to_json
 
 

@@ -21,10 +21,10 @@ from typing import Any
 
 import msgspec
 
+from irqbal.findings.verify import Finding, verify
 from irqbal.history.mongodb.documents import Document, date
 from irqbal.model.plan import Plan, Record, imbalance
 from irqbal.model.view import Override, Snapshot
-from irqbal.verify import Finding, verify
 from irqbal.wire import from_msgpack, to_msgpack
 
 DAY = 86400.0

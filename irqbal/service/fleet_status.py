@@ -9,10 +9,10 @@ from collections import Counter
 
 from irqbal.api import answers
 from irqbal.api.backend import View
+from irqbal.findings.verify import Finding, verify
 from irqbal.history.host_status import Recently, Told
 from irqbal.model.plan import Plan
 from irqbal.model.view import Override
-from irqbal.verify import Finding, verify
 from irqbal.wire import Moment, to_json
 
 

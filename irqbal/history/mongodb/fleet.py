@@ -15,11 +15,11 @@ from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
 from irqbal.config.mongodb_options import MongoOptions
+from irqbal.findings.verify import Finding
 from irqbal.history.host_status import Facts, Seen, facts_of, findings_of, seen_of
 from irqbal.history.mongodb.documents import date, sample_of
 from irqbal.history.mongodb.store import MongoStore
 from irqbal.history.samples import Sample
-from irqbal.verify import Finding
 
 POOL = 8
 """Connections: one a thread that reads."""
