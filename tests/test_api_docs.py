@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 import irqbal
-from irqbal.api import call, docs, openapi, routes, server
+from irqbal.api import context, docs, openapi, routes, server
 from irqbal.api.contract import ALL, API_VERSION, CODES, COMMON_ERRORS, PREFIX
 from irqbal.api.metrics import families
 
@@ -28,7 +28,7 @@ def test_the_documents_are_those_of_the_contract(path: Path) -> None:
 
 
 def test_every_route_has_one_handler_and_every_handler_a_route() -> None:
-    assert {route.name for route in ALL} == set(call.HANDLERS)
+    assert {route.name for route in ALL} == set(context.HANDLERS)
     assert (
         len({(route.method, route.path) for route in ALL})
         == len(ALL)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 import api_load
+from irqbal.api.admission import MOST_OF_ONE
 from irqbal.api.backend import Subscribers
-from irqbal.api.limits import MOST_OF_ONE
 from machine import wait_for
 from served import Served, drain, serve
 

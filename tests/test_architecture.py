@@ -77,7 +77,7 @@ ROOMS = {
     "kernel": {"identify", "model"},
     "simulated": {"history", "identify", "kernel", "model"},
     "tracking": {"identify", "load", "model", "planner"},
-    "plugins": {"model", "planner"},
+    "plugins": {"model", "planner", "process"},
     "state": {"load", "model", "planner"},
     "config": set[str](),
     "history": {"config", "findings", "load", "model"},

@@ -394,8 +394,8 @@ def test_ctrl_c_while_waiting_for_an_answer(watching: Watching) -> None:
 
 
 def test_a_client_in_code_is_what_the_command_uses(daemon: served.Served) -> None:
-    from irqbal.api.contract import answers
+    from irqbal.api.contract import responses
 
     client = Client(Target(path=str(daemon.socket)))
-    assert client.ask("status", answers.Status).irqs == 28
+    assert client.ask("status", responses.Status).irqs == 28
     assert next(client.events()).startswith(b'{"cycle":')

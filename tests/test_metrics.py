@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from irqbal.api.counters import BUCKETS
 from irqbal.api.metrics import families
-from irqbal.api.tally import BUCKETS
 from served import Served, serve
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]

@@ -18,7 +18,7 @@ from textual import events
 
 import machine
 import served
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.client.http import Client, Target
 from irqbal.cpuset import CpuSet
 
@@ -398,7 +398,7 @@ def test_the_daemon_goes_and_comes_back(tmp_path: Path) -> None:
 
 def _answers(client: Client) -> bool:
     with contextlib.suppress(Exception):
-        return client.ask("status", answers.Status).last is not None
+        return client.ask("status", responses.Status).last is not None
     return False
 
 
@@ -412,10 +412,10 @@ class Made:
     def __init__(self, daemon: served.Served) -> None:
         client = Client(Target(path=str(daemon.socket)))
         self._status = msgspec.structs.replace(
-            client.ask("status", answers.Status), cpus=512, irqs=3000
+            client.ask("status", responses.Status), cpus=512, irqs=3000
         )
-        irq = client.ask("irqs", tuple[answers.IrqView, ...])[2]
-        cpu = client.ask("cpus", tuple[answers.CpuView, ...])[0]
+        irq = client.ask("irqs", tuple[responses.IrqView, ...])[2]
+        cpu = client.ask("cpus", tuple[responses.CpuView, ...])[0]
         change = msgspec.structs.replace
         self._irqs = tuple(
             change(

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from irqbal.api import answers
+from irqbal.api import responses
 from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError
 from irqbal.history.samples import Decision, Point, Sample, State
@@ -36,8 +36,8 @@ class ApiError(IrqbalError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.body = answers.ErrorBody(
-            answers.Problem(code, message, tuple(candidates), tuple(problems))
+        self.body = responses.ErrorBody(
+            responses.Problem(code, message, tuple(candidates), tuple(problems))
         )
         self.headers = dict(headers or {})
 
@@ -105,7 +105,7 @@ class Host(Protocol):
 
     name: str
 
-    def status(self) -> answers.Status:
+    def status(self) -> responses.Status:
         """In a few lines."""
 
     async def view(self) -> View | None:
@@ -157,7 +157,7 @@ class Host(Protocol):
     def resume(self, caller: Caller) -> None:
         """Go on."""
 
-    async def restore(self, caller: Caller) -> answers.RestoreAnswer:
+    async def restore(self, caller: Caller) -> responses.RestoreAnswer:
         """Put originals back and pause."""
 
     def subscribe(self) -> Subscription:
@@ -167,16 +167,16 @@ class Host(Protocol):
 class Backend(Protocol):
     """Whoever answers."""
 
-    async def hosts(self) -> list[answers.HostView]:
+    async def hosts(self) -> list[responses.HostView]:
         """Every host that can be asked."""
 
     async def host(self, name: str | None) -> Host:
         """This one; None: the only one. Raises ApiError."""
 
-    async def findings(self, code: str) -> list[answers.FindingView]:
+    async def findings(self, code: str) -> list[responses.FindingView]:
         """What is not as it should be on any of them; with a code, of this kind."""
 
-    async def health(self, ready: bool) -> answers.Health:
+    async def health(self, ready: bool) -> responses.Health:
         """Alive, or ready."""
 
     async def metrics(self) -> bytes:

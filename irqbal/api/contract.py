@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from irqbal.api import answers, asked
-from irqbal.api.answers import ErrorBody, Problem
+from irqbal.api import requests, responses
+from irqbal.api.responses import ErrorBody, Problem
 
 API_VERSION = "1.0"
 """Major and minor: a minor version adds, a major one may take away (and moves the paths)."""
@@ -86,7 +86,7 @@ def _get(
     )
 
 
-_A = answers
+_A = responses
 ROUTES: tuple[Route, ...] = (
     _get("status", "/status", "The daemon in a few lines", _A.Status),
     _get(
@@ -103,7 +103,7 @@ ROUTES: tuple[Route, ...] = (
         "/irqs",
         "IRQs: where each is, how busy, and who placed it",
         tuple[_A.IrqView, ...],
-        query=asked.IrqQuery,
+        query=requests.IrqQuery,
     ),
     _get("irq", "/irqs/{irq}", "One IRQ, by number or name", _A.IrqView, 409),
     _get("explain", "/irqs/{irq}/explain", "Why an IRQ is where it is", _A.Explanation, 409),
@@ -114,7 +114,7 @@ ROUTES: tuple[Route, ...] = (
         _A.SeriesAnswer,
         409,
         422,
-        query=asked.Window,
+        query=requests.Window,
         heavy=True,
     ),
     _get(
@@ -123,7 +123,7 @@ ROUTES: tuple[Route, ...] = (
         "Interrupts of one device over time",
         _A.SeriesAnswer,
         422,
-        query=asked.Window,
+        query=requests.Window,
         heavy=True,
     ),
     _get(
@@ -132,7 +132,7 @@ ROUTES: tuple[Route, ...] = (
         "Interrupts of all IRQs over time",
         _A.SeriesAnswer,
         422,
-        query=asked.Window,
+        query=requests.Window,
         heavy=True,
     ),
     _get(
@@ -151,7 +151,7 @@ ROUTES: tuple[Route, ...] = (
         404,
         409,
         422,
-        query=asked.DecisionQuery,
+        query=requests.DecisionQuery,
         heavy=True,
     ),
     _get("plan", "/plan", "The last cycle's plan, whole", _A.PlanAnswer),
@@ -171,7 +171,7 @@ ROUTES: tuple[Route, ...] = (
         "override",
         "Put an IRQ on these CPUs, over every policy",
         _A.OverrideAnswer,
-        body=asked.OverrideBody,
+        body=requests.OverrideBody,
         body_required=True,
         errors=(409, 415, 422),
     ),
@@ -191,7 +191,7 @@ ROUTES: tuple[Route, ...] = (
         "override",
         "What would be done now, with these policies or other ones",
         _A.PlanAnswer,
-        body=asked.PlanBody,
+        body=requests.PlanBody,
         errors=(415, 422),
     ),
     Route("cycle", "POST", f"{PREFIX}/cycle", "override", "Run a cycle now", _A.Cycle),
@@ -202,8 +202,8 @@ ROUTES: tuple[Route, ...] = (
         "admin",
         "Write nothing until told to resume",
         _A.Status,
-        asked.PauseQuery,
-        asked.PauseBody,
+        requests.PauseQuery,
+        requests.PauseBody,
         errors=(415, 422),
     ),
     Route("resume", "POST", f"{PREFIX}/resume", "admin", "Go on after a pause", _A.Status),
@@ -233,7 +233,7 @@ ROUTES: tuple[Route, ...] = (
         "read",
         "What is not as it should be, on all hosts",
         tuple[_A.FindingView, ...],
-        asked.FindingQuery,
+        requests.FindingQuery,
         fleet=False,
         heavy=True,
         hostless=True,
@@ -339,7 +339,7 @@ LEGACY: tuple[Route, ...] = (
         "read",
         "irq_manager: a device's totals over time",
         tuple[LegacyRow, ...],
-        asked.LegacyWindow,
+        requests.LegacyWindow,
         errors=(409,),
         fleet=False,
         heavy=True,
@@ -481,6 +481,6 @@ __all__ = [
     "Scope",
     "access_table",
     "allows",
-    "answers",
-    "asked",
+    "requests",
+    "responses",
 ]

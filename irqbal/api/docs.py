@@ -214,7 +214,7 @@ def _inner(kind: Any) -> Iterator[type[msgspec.Struct]]:
 
 def _types() -> list[type[msgspec.Struct]]:
     """Every type that an answer holds, by name."""
-    from irqbal.api.answers import ErrorBody
+    from irqbal.api.responses import ErrorBody
 
     found = {kind for route in ALL for kind in _inner(route.answer)} | set(_inner(ErrorBody))
     return sorted(found, key=lambda kind: kind.__name__)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from irqbal.api.answers import HistoryState, Status, Summary
 from irqbal.api.backend import View
+from irqbal.api.responses import HistoryState, Status, Summary
 from irqbal.model.plan import Plan, Record
 from irqbal.model.view import Snapshot
 from irqbal.wire import Duration, Moment

@@ -18,10 +18,10 @@ from pathlib import Path
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
 
+from irqbal.api.admission import Door, Turns
 from irqbal.api.auth import GROUP, Access, Gate
 from irqbal.api.backend import Backend
-from irqbal.api.call import Cache
-from irqbal.api.limits import Door, Turns
+from irqbal.api.context import Cache
 from irqbal.api.router import Router
 from irqbal.api.server import Server, Shared, tls_context
 from irqbal.config.reader import ApiOptions, address_of

@@ -20,9 +20,9 @@ from prometheus_client.core import (
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from irqbal.api.answers import Status
 from irqbal.api.backend import View
-from irqbal.api.tally import BUCKETS, Tally
+from irqbal.api.counters import BUCKETS, Tally
+from irqbal.api.responses import Status
 from irqbal.version import __version__
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from irqbal.api import answers
+from irqbal.api import responses
 from irqbal.api.contract import ALL, API_VERSION, COMMON_ERRORS, Route
 from irqbal.wire import Duration, builtins, schema_hook
 
@@ -70,7 +70,7 @@ def document() -> dict[str, Any]:
 
 
 def _answers() -> list[Any]:
-    types: list[Any] = [answers.ErrorBody]
+    types: list[Any] = [responses.ErrorBody]
     for route in ALL:
         if route.answer is not None and route.answer not in types:
             types.append(route.answer)
@@ -162,8 +162,8 @@ def _responses(route: Route, types: dict[Any, Any], path: str) -> dict[str, Any]
     content = {
         route.media: {"schema": {"type": "string"} if route.answer is None else types[route.answer]}
     }
-    responses: dict[str, Any] = {"200": {"description": route.summary, "content": content}}
-    problem = {"application/json": {"schema": types[answers.ErrorBody]}}
+    by_status: dict[str, Any] = {"200": {"description": route.summary, "content": content}}
+    problem = {"application/json": {"schema": types[responses.ErrorBody]}}
     for status in route.statuses(path)[1:]:
-        responses[str(status)] = {"description": COMMON_ERRORS[status], "content": problem}
-    return responses
+        by_status[str(status)] = {"description": COMMON_ERRORS[status], "content": problem}
+    return by_status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irqbal.api import answers
+from irqbal.api import responses
 from irqbal.cpuset import CpuSet
 from irqbal.history.samples import Decision
 from irqbal.model.plan import Outcome, Record, SteeringMove
@@ -13,11 +13,11 @@ from irqbal.model.view import Device, Interface, Irq, Override, Snapshot
 from irqbal.wire import Duration, Moment
 
 
-def cycle(record: Record, snapshot: Snapshot) -> answers.Cycle:
+def cycle(record: Record, snapshot: Snapshot) -> responses.Cycle:
     """A cycle's record, with names for people and the kernel's answers beside the moves."""
     plan = record.plan
     outcomes = {outcome.identity: outcome for outcome in record.outcomes}
-    return answers.Cycle(
+    return responses.Cycle(
         cycle=record.cycle,
         at=Moment(record.wall),
         seconds=record.seconds,
@@ -30,7 +30,7 @@ def cycle(record: Record, snapshot: Snapshot) -> answers.Cycle:
         steering=tuple(_steering(setting, outcomes) for setting in plan.steering),
         default=_default(record, outcomes),
         refused=tuple(
-            answers.RefusalView(
+            responses.RefusalView(
                 item.irq,
                 name_of(snapshot, item.irq),
                 item.policy,
@@ -42,7 +42,7 @@ def cycle(record: Record, snapshot: Snapshot) -> answers.Cycle:
         ),
         drifted=plan.drifted,
         notes=tuple(
-            answers.NoteView(policy, note.text, note.irq, note.advice)
+            responses.NoteView(policy, note.text, note.irq, note.advice)
             for policy, note in plan.notes
         ),
         failures=plan.failures,
@@ -52,7 +52,7 @@ def cycle(record: Record, snapshot: Snapshot) -> answers.Cycle:
 
 def _moves(
     record: Record, snapshot: Snapshot, outcomes: Mapping[str, Outcome]
-) -> tuple[answers.MoveView, ...]:
+) -> tuple[responses.MoveView, ...]:
     moves = []
     for move in record.plan.moves:
         outcome = outcomes.get(move.identity)
@@ -62,7 +62,7 @@ def _moves(
             else (outcome.result, outcome.code, outcome.detail, outcome.found)
         )
         moves.append(
-            answers.MoveView(
+            responses.MoveView(
                 move.irq,
                 move.identity,
                 name_of(snapshot, move.irq),
@@ -77,10 +77,10 @@ def _moves(
     return tuple(moves)
 
 
-def _steering(setting: SteeringMove, outcomes: Mapping[str, Outcome]) -> answers.SteeringView:
+def _steering(setting: SteeringMove, outcomes: Mapping[str, Outcome]) -> responses.SteeringView:
     outcome = outcomes.get(setting.identity)
     said = ("", "") if outcome is None else (outcome.result, outcome.detail)
-    return answers.SteeringView(
+    return responses.SteeringView(
         setting.interface,
         setting.setting,
         setting.queue,
@@ -92,21 +92,21 @@ def _steering(setting: SteeringMove, outcomes: Mapping[str, Outcome]) -> answers
     )
 
 
-def _default(record: Record, outcomes: Mapping[str, Outcome]) -> answers.DefaultView | None:
+def _default(record: Record, outcomes: Mapping[str, Outcome]) -> responses.DefaultView | None:
     default = record.plan.default
     if default is None:
         return None
     outcome = outcomes.get(DEFAULT)
     result = "" if outcome is None else outcome.result
-    return answers.DefaultView(
+    return responses.DefaultView(
         default.before, default.after, default.policy, default.reason, result
     )
 
 
-def summary(record: Record) -> answers.Summary:
+def summary(record: Record) -> responses.Summary:
     """A cycle in numbers."""
     plan = record.plan
-    return answers.Summary(
+    return responses.Summary(
         record.cycle,
         Moment(record.wall),
         record.seconds,
@@ -134,13 +134,13 @@ def irq(
     policies: Mapping[int, tuple[str, str]],
     overrides: Mapping[str, Override],
     totals: Mapping[int, int],
-) -> answers.IrqView:
+) -> responses.IrqView:
     """One IRQ. `policies`: (policy, reason) by IRQ number, of what the last plan claims."""
     queue, placed = found.queue, found.placed
     policy, reason = policies.get(found.number) or (
         ("", "") if placed is None else (placed.policy, placed.reason)
     )
-    return answers.IrqView(
+    return responses.IrqView(
         number=found.number,
         identity=found.identity,
         name=found.action,
@@ -149,7 +149,7 @@ def irq(
         device=found.device,
         queue=None
         if queue is None
-        else answers.QueueView(queue.name, queue.index, queue.kind, queue.active),
+        else responses.QueueView(queue.name, queue.index, queue.kind, queue.active),
         node=found.node,
         generation=found.generation,
         movable=found.movable,
@@ -175,7 +175,7 @@ def claims(record: Record) -> dict[int, tuple[str, str]]:
     return found
 
 
-def override(item: Override, snapshot: Snapshot | None) -> answers.OverrideView:
+def override(item: Override, snapshot: Snapshot | None) -> responses.OverrideView:
     """An override, with its IRQ's present number."""
     found = (
         None
@@ -186,12 +186,12 @@ def override(item: Override, snapshot: Snapshot | None) -> answers.OverrideView:
         (None, item.identity.rpartition("/")[2]) if found is None else (found.number, found.action)
     )
     expires = None if item.expires is None else Moment(item.expires)
-    return answers.OverrideView(
+    return responses.OverrideView(
         item.identity, number, name, item.cpus, item.reason, item.who, expires
     )
 
 
-def cpus(snapshot: Snapshot) -> tuple[answers.CpuView, ...]:
+def cpus(snapshot: Snapshot) -> tuple[responses.CpuView, ...]:
     """Every CPU with what is delivered to it; an IRQ with several effective CPUs counts on each in
     part.
     """
@@ -204,7 +204,7 @@ def cpus(snapshot: Snapshot) -> tuple[answers.CpuView, ...]:
             rates[number] = rates.get(number, 0.0) + one.rate / len(one.effective)
             counts[number] = counts.get(number, 0) + 1
     return tuple(
-        answers.CpuView(
+        responses.CpuView(
             cpu.number,
             cpu.node,
             cpu.package,
@@ -224,7 +224,7 @@ def cpus(snapshot: Snapshot) -> tuple[answers.CpuView, ...]:
     )
 
 
-def device(found: Device, snapshot: Snapshot) -> answers.DeviceView:
+def device(found: Device, snapshot: Snapshot) -> responses.DeviceView:
     """One device, with the sums of its IRQs."""
     numbers = tuple(number for number in found.irqs if number in snapshot.irq_by_number)
     mine = [snapshot.irq_by_number[number] for number in numbers]
@@ -233,7 +233,7 @@ def device(found: Device, snapshot: Snapshot) -> answers.DeviceView:
         for name in found.interfaces
         if name in snapshot.interface_by_name
     )
-    return answers.DeviceView(
+    return responses.DeviceView(
         found.address,
         found.driver,
         found.node,
@@ -246,16 +246,16 @@ def device(found: Device, snapshot: Snapshot) -> answers.DeviceView:
     )
 
 
-def interface(found: Interface) -> answers.InterfaceView:
+def interface(found: Interface) -> responses.InterfaceView:
     """An interface with its queues' settings."""
-    tx = tuple(answers.TxView(queue.xps, queue.by_rxqs) for queue in found.tx)
-    rx = tuple(answers.RxView(queue.rps, queue.flows) for queue in found.rx)
-    return answers.InterfaceView(found.name, found.up, tx, rx)
+    tx = tuple(responses.TxView(queue.xps, queue.by_rxqs) for queue in found.tx)
+    rx = tuple(responses.RxView(queue.rps, queue.flows) for queue in found.rx)
+    return responses.InterfaceView(found.name, found.up, tx, rx)
 
 
-def decision(item: Decision) -> answers.DecisionView:
+def decision(item: Decision) -> responses.DecisionView:
     """One decision."""
-    return answers.DecisionView(
+    return responses.DecisionView(
         Moment(item.wall),
         item.cycle,
         item.kind,

@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
-from irqbal.api import answers
+from irqbal.api import responses
 from irqbal.api.backend import ApiError, Subscribers, Subscription
 from irqbal.central.host import SILENT, StoredHost
 from irqbal.central.stores import FleetStore, piece_together
@@ -97,7 +97,7 @@ class Fleet:
                 self._listed = (time.monotonic(), found)
             return found
 
-    async def hosts(self) -> list[answers.HostView]:
+    async def hosts(self) -> list[responses.HostView]:
         """Every host in a line."""
         now = time.time()
         return [host_view(facts, now) for facts in await self.facts()]
@@ -127,29 +127,29 @@ class Fleet:
             )
         return StoredHost(self, *found, time.time())
 
-    async def findings(self, code: str) -> list[answers.FindingView]:
+    async def findings(self, code: str) -> list[responses.FindingView]:
         """What is not as it should be, on every host that was heard of."""
         found = await self.read(lambda store: store.findings(time.time() - self._since, code))
         return [
-            answers.FindingView(
+            responses.FindingView(
                 facts.host, Moment(facts.wall), item.code, item.irq, item.text, item.advice
             )
             for facts, items in found
             for item in items
         ]
 
-    async def health(self, ready: bool) -> answers.Health:
+    async def health(self, ready: bool) -> responses.Health:
         """Alive: always. Ready: the store can be read, as of a moment ago at most."""
         if not ready:
-            return answers.Health(True)
+            return responses.Health(True)
         if time.monotonic() - self._asked > PROBED:
             # One at a time, whoever asks: a thread that waits for the store cannot be called back.
             if self._probing is None or self._probing.done():
                 self._probing = asyncio.create_task(self._probe())
             done, _ = await asyncio.wait([self._probing], timeout=PATIENCE)
             if not done:
-                return answers.Health(False, f"the store has not answered for {PATIENCE:.0f} s")
-        return answers.Health(not self._trouble, self._trouble)
+                return responses.Health(False, f"the store has not answered for {PATIENCE:.0f} s")
+        return responses.Health(not self._trouble, self._trouble)
 
     async def _probe(self) -> None:
         with contextlib.suppress(HistoryError):
@@ -244,11 +244,11 @@ class _Fixed:
         return self._families
 
 
-def host_view(facts: Facts, now: float) -> answers.HostView:
+def host_view(facts: Facts, now: float) -> responses.HostView:
     """A host in a line."""
     counts = facts.counts or {}
     known = facts.counts is not None
-    return answers.HostView(
+    return responses.HostView(
         facts.host,
         Moment(facts.wall),
         facts.version,

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 import msgspec
 
-from irqbal.api import answers, views
+from irqbal.api import responses, views
 from irqbal.api.backend import ApiError, Caller, Listing, Subscription, View, Written
 from irqbal.api.contract import API_VERSION
 from irqbal.central.stores import FleetStore
@@ -50,24 +50,24 @@ class StoredHost:
         self._server, self._status, self._now = server, status, now
         self._seen: Seen | None = None
 
-    def status(self) -> answers.Status:
+    def status(self) -> responses.Status:
         """What its daemon said of itself, unless it has been silent since."""
         told = self._told()
         silent = self._now - self.facts.wall > max(SILENT, 10 * float(told.interval))
         state = ("silent" if silent else told.state) if self._status else "unknown"
         return msgspec.structs.replace(told, host=self.name, state=state, central=True)
 
-    def _told(self) -> answers.Status:
+    def _told(self) -> responses.Status:
         if self._status:
             try:
                 return msgspec.convert(
-                    self._status, answers.Status, strict=False, dec_hook=dec_hook
+                    self._status, responses.Status, strict=False, dec_hook=dec_hook
                 )
             except msgspec.ValidationError:
                 # Of another major version.
                 self._status = {}
         facts = self.facts
-        return answers.Status(
+        return responses.Status(
             self.name,
             facts.version,
             API_VERSION,
@@ -82,7 +82,7 @@ class StoredHost:
             facts.overrides or 0,
             (),
             (),
-            answers.HistoryState(True),
+            responses.HistoryState(True),
             None,
         )
 
@@ -188,7 +188,7 @@ class StoredHost:
         """Refused."""
         self._refuse("resume the daemon")
 
-    async def restore(self, caller: Caller) -> answers.RestoreAnswer:
+    async def restore(self, caller: Caller) -> responses.RestoreAnswer:
         """Refused."""
         self._refuse("restore masks")
 

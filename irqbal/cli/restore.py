@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.cli.common import command_options, common_of
 from irqbal.client.http import Client, local_socket
 from irqbal.kernel.host import KernelHost
@@ -28,8 +28,8 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
     common = common_of(ctx, root, config_path, debug)
     places = folders(common.config(), common.root)
     if holder(places.run) is not None:
-        answer = Client(local_socket(places.run)).ask("restore", answers.RestoreAnswer)
-        outcomes: Sequence[Outcome | answers.OutcomeView] = answer.outcomes
+        answer = Client(local_socket(places.run)).ask("restore", responses.RestoreAnswer)
+        outcomes: Sequence[Outcome | responses.OutcomeView] = answer.outcomes
         click.echo(
             "The running daemon restored, and is paused until it is resumed or restarted.", err=True
         )
@@ -43,7 +43,7 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
     return _report(outcomes)
 
 
-def _report(outcomes: Sequence[Outcome | answers.OutcomeView]) -> int:
+def _report(outcomes: Sequence[Outcome | responses.OutcomeView]) -> int:
     for outcome in outcomes:
         about = (
             outcome.identity if outcome.irq is None else f"IRQ {outcome.irq} ({outcome.identity})"

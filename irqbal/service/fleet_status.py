@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from irqbal.api import answers
+from irqbal.api import responses
 from irqbal.api.backend import View
 from irqbal.findings.verify import Finding, verify
 from irqbal.history.host_status import Recently, Told
@@ -21,13 +21,15 @@ def _findings(view: View) -> list[Finding]:
     return verify(view.snapshot, Plan(), ())
 
 
-def host_view(status: answers.Status, view: View | None, recently: Recently) -> answers.HostView:
+def host_view(
+    status: responses.Status, view: View | None, recently: Recently
+) -> responses.HostView:
     """The host in a line."""
     if view is None:
-        return answers.HostView(status.host, None, status.version, status.state)
+        return responses.HostView(status.host, None, status.version, status.state)
     counts, record = Counter(item.code for item in _findings(view)), view.record
     drifted, failures = recently.counts(time.time())
-    return answers.HostView(
+    return responses.HostView(
         status.host,
         Moment(record.wall),
         status.version,
@@ -46,20 +48,20 @@ def host_view(status: answers.Status, view: View | None, recently: Recently) -> 
     )
 
 
-def finding_views(host: str, view: View | None, code: str) -> list[answers.FindingView]:
+def finding_views(host: str, view: View | None, code: str) -> list[responses.FindingView]:
     """What is not as it should be; with a code, of this kind."""
     if view is None:
         return []
     found = [item for item in _findings(view) if code in ("", item.code)]
     seen = Moment(view.record.wall)
     return [
-        answers.FindingView(host, seen, item.code, item.irq, item.text, item.advice)
+        responses.FindingView(host, seen, item.code, item.irq, item.text, item.advice)
         for item in found
     ]
 
 
 def told(
-    status: answers.Status, view: View, overrides: tuple[Override, ...], recently: Recently
+    status: responses.Status, view: View, overrides: tuple[Override, ...], recently: Recently
 ) -> Told:
     """What goes to MongoDB."""
     drifted, failures = recently.counts(view.record.wall)

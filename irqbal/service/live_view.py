@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from irqbal.api import answers, views
+from irqbal.api import responses, views
 from irqbal.api.backend import ApiError, Caller, Listing, Subscribers, Subscription, View, Written
 from irqbal.api.contract import API_VERSION
-from irqbal.api.tally import Tally
+from irqbal.api.counters import Tally
 from irqbal.errors import HostError
 from irqbal.history.host_status import Recently, Told
 from irqbal.history.samples import Decision, DecisionKind
@@ -122,11 +122,11 @@ class Control(Past):
 
     # Backend
 
-    async def hosts(self) -> list[answers.HostView]:
+    async def hosts(self) -> list[responses.HostView]:
         """This one."""
         return [fleet_status.host_view(self.status(), await self.view(), self._recently)]
 
-    async def findings(self, code: str) -> list[answers.FindingView]:
+    async def findings(self, code: str) -> list[responses.FindingView]:
         """What is not as it should be here."""
         return fleet_status.finding_views(self.name, await self.view(), code)
 
@@ -146,19 +146,19 @@ class Control(Past):
             404, "no-such-host", f"this daemon answers for {self.name} alone", [self.name]
         )
 
-    async def health(self, ready: bool) -> answers.Health:
+    async def health(self, ready: bool) -> responses.Health:
         """Alive: no cycle hangs. Ready: a cycle was run, and not long ago."""
         busy = self._daemon.busy_seconds()
         if busy > STUCK:
-            return answers.Health(False, f"the kernel's thread has been stuck for {busy:.0f} s")
+            return responses.Health(False, f"the kernel's thread has been stuck for {busy:.0f} s")
         if not ready:
-            return answers.Health(True)
+            return responses.Health(True)
         if self._view is None:
-            return answers.Health(False, "no cycle has been run yet")
+            return responses.Health(False, "no cycle has been run yet")
         old = time.time() - self._view.record.wall
         if old > 3 * float(self._daemon.config.interval) + STUCK:
-            return answers.Health(False, f"the last cycle was {old:.0f} s ago")
-        return answers.Health(True)
+            return responses.Health(False, f"the last cycle was {old:.0f} s ago")
+        return responses.Health(True)
 
     async def metrics(self) -> bytes:
         """Prometheus' text format."""
@@ -173,18 +173,18 @@ class Control(Past):
 
     # Host: what is
 
-    def status(self) -> answers.Status:
+    def status(self) -> responses.Status:
         """In a few lines."""
         daemon, balancer, view = self._daemon, self._daemon.balancer, self._view
         names, aside = balancer.policies.names(), balancer.policies.aside
         keeper, feed = daemon.keeper, daemon.feed
-        history = answers.HistoryState(False)
+        history = responses.HistoryState(False)
         if keeper is not None and feed is not None:
-            history = answers.HistoryState(
+            history = responses.HistoryState(
                 True, keeper.waiting(), keeper.dropped + feed.dropped, self._outbox
             )
         snapshot = None if view is None else view.snapshot
-        return answers.Status(
+        return responses.Status(
             host=self.name,
             version=__version__,
             api=API_VERSION,
@@ -438,7 +438,7 @@ class Control(Past):
             self._resume.cancel()
         self._resume = self._paused_until = None
 
-    async def restore(self, caller: Caller) -> answers.RestoreAnswer:
+    async def restore(self, caller: Caller) -> responses.RestoreAnswer:
         """Put originals back and pause."""
         self._refuse()
         outcomes: tuple[Outcome, ...] = await self._daemon.on_kernel(self._daemon.balancer.restore)
@@ -455,12 +455,12 @@ class Control(Past):
         with contextlib.suppress(HostError):
             await self._daemon.ask("restore")
         shown = tuple(
-            answers.OutcomeView(
+            responses.OutcomeView(
                 item.identity, item.irq, item.result, item.code, item.detail, item.found
             )
             for item in outcomes
         )
-        return answers.RestoreAnswer(True, shown)
+        return responses.RestoreAnswer(True, shown)
 
     def subscribe(self) -> Subscription:
         """Listen to cycles."""

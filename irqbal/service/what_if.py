@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from irqbal.api.asked import MOST_POLICIES
 from irqbal.api.backend import ApiError
+from irqbal.api.requests import MOST_POLICIES
 from irqbal.config.reader import Config, parse
 from irqbal.errors import ConfigError, IrqbalError
 from irqbal.model.plan import Plan

@@ -7,11 +7,11 @@ from __future__ import annotations
 import json
 import time
 
-from irqbal.api import answers, asked, openapi, views
-from irqbal.api.asked import PauseQuery
+from irqbal.api import openapi, requests, responses, views
 from irqbal.api.backend import ApiError, Written
-from irqbal.api.call import Call, Raw, handles
-from irqbal.api.tally import CONTENT_TYPE
+from irqbal.api.context import Call, Raw, handles
+from irqbal.api.counters import CONTENT_TYPE
+from irqbal.api.requests import PauseQuery
 from irqbal.cpuset import CpuSet
 from irqbal.model.view import Irq, Override, Snapshot
 from irqbal.wire import Duration
@@ -26,11 +26,11 @@ LONGEST = 10 * 365 * 86400.0
 async def set_override(call: Call) -> object:
     """Put an IRQ where a person wants it."""
     body = call.body
-    assert isinstance(body, asked.OverrideBody)
+    assert isinstance(body, requests.OverrideBody)
     return await put_override(call, body)
 
 
-async def put_override(call: Call, body: asked.OverrideBody) -> answers.OverrideAnswer:
+async def put_override(call: Call, body: requests.OverrideBody) -> responses.OverrideAnswer:
     """Check, write, and say what the kernel did. Raises ApiError."""
     snapshot = (await call.view()).snapshot
     irq = call.irq(snapshot)
@@ -44,7 +44,9 @@ async def put_override(call: Call, body: asked.OverrideBody) -> answers.Override
         *(f"the field {name} is unknown here, and was ignored" for name in call.ignored),
     )
     shown = views.override(written.override, (await call.view()).snapshot)
-    return answers.OverrideAnswer(shown, written.result, written.detail, written.affinity, warnings)
+    return responses.OverrideAnswer(
+        shown, written.result, written.detail, written.affinity, warnings
+    )
 
 
 def check_cpus(cpus: CpuSet, irq: Irq, snapshot: Snapshot) -> None:
@@ -101,7 +103,7 @@ async def clear_override(call: Call) -> object:
         )
     written: Written = await call.host.clear_override(identity, call.caller)
     shown = views.override(written.override, view.snapshot)
-    return answers.ClearedAnswer(shown, written.result, written.detail, written.affinity)
+    return responses.ClearedAnswer(shown, written.result, written.detail, written.affinity)
 
 
 @handles("dry_run")
@@ -109,15 +111,15 @@ async def dry_run(call: Call) -> object:
     """What would be done now."""
     body = call.body
     text = None
-    if isinstance(body, asked.PlanBody):
+    if isinstance(body, requests.PlanBody):
         if body.policies is not None and body.yaml is not None:
             raise ApiError(422, "body", "give either `policies` or `yaml`, not both")
         text = body.yaml if body.policies is None else _as_yaml(body.policies)
     record, snapshot = await call.host.dry_run(text)
-    return answers.PlanAnswer(views.cycle(record, snapshot), record.plan.kept)
+    return responses.PlanAnswer(views.cycle(record, snapshot), record.plan.kept)
 
 
-def _as_yaml(policies: list[asked.PolicyItem]) -> str:
+def _as_yaml(policies: list[requests.PolicyItem]) -> str:
     """A JSON document is a YAML document."""
     try:
         text = json.dumps({"policies": policies}, ensure_ascii=False)
@@ -125,11 +127,11 @@ def _as_yaml(policies: list[asked.PolicyItem]) -> str:
         raise ApiError(
             422, "config", "the policies are nested too deeply; nothing was planned"
         ) from None
-    if len(text) > asked.MAX_YAML:
+    if len(text) > requests.MAX_YAML:
         raise ApiError(
             422,
             "config",
-            f"the policies may be {asked.MAX_YAML} characters long; nothing was planned",
+            f"the policies may be {requests.MAX_YAML} characters long; nothing was planned",
         )
     return text
 
@@ -145,7 +147,7 @@ async def cycle(call: Call) -> object:
 async def pause(call: Call) -> object:
     """Write nothing for a while."""
     query = call.query
-    length = call.body.length if isinstance(call.body, asked.PauseBody) else None
+    length = call.body.length if isinstance(call.body, requests.PauseBody) else None
     if isinstance(query, PauseQuery) and query.length is not None:
         if length is not None:
             raise ApiError(422, "for", "give `for` in the query or in the body, not in both")
@@ -179,7 +181,7 @@ async def hosts(call: Call) -> object:
 async def findings(call: Call) -> object:
     """What is not as it should be, on any host."""
     query = call.query
-    assert isinstance(query, asked.FindingQuery)
+    assert isinstance(query, requests.FindingQuery)
     found = await call.backend.findings(query.code or "")
     return tuple(item for item in found if query.host is None or query.host in item.host)[
         : query.limit
@@ -204,7 +206,7 @@ async def readyz(call: Call) -> object:
     return _health(await call.backend.health(ready=True))
 
 
-def _health(health: answers.Health) -> answers.Health:
+def _health(health: responses.Health) -> responses.Health:
     if not health.ok:
         raise ApiError(503, "unhealthy", health.problem)
     return health

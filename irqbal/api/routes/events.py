@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irqbal.api.call import Call, Stream, handles
+from irqbal.api.context import Call, Stream, handles
 
 
 @handles("events")

@@ -6,10 +6,10 @@ import math
 import time
 from collections.abc import Iterable
 
-from irqbal.api import answers, views
-from irqbal.api.asked import DecisionQuery, Window
+from irqbal.api import responses, views
 from irqbal.api.backend import ApiError
-from irqbal.api.call import Call, find_irq, handles
+from irqbal.api.context import Call, find_irq, handles
+from irqbal.api.requests import DecisionQuery, Window
 from irqbal.history.samples import Decision, State
 from irqbal.history.store import Query
 from irqbal.wire import Duration, Moment, When
@@ -37,7 +37,7 @@ def window(start: When | None, end: When | None) -> tuple[float, float]:
     return begin, until
 
 
-async def _series(call: Call, states: list[State] | None) -> answers.SeriesAnswer:
+async def _series(call: Call, states: list[State] | None) -> responses.SeriesAnswer:
     query = call.query
     assert isinstance(query, Window)
     start, end = window(query.start, query.end)
@@ -68,9 +68,11 @@ async def _series(call: Call, states: list[State] | None) -> answers.SeriesAnswe
     points = await call.host.series(Query(start, end, step, identities, query.by, call.host.name))
     names = {state.identity: state.action for state in known}
     shown = tuple(
-        answers.PointView(Moment(point.start), point.seconds, point.counts) for point in points
+        responses.PointView(Moment(point.start), point.seconds, point.counts) for point in points
     )
-    return answers.SeriesAnswer(Moment(start), Moment(end), Duration(step), query.by, names, shown)
+    return responses.SeriesAnswer(
+        Moment(start), Moment(end), Duration(step), query.by, names, shown
+    )
 
 
 @handles("irq_history")

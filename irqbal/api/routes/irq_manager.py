@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import time
 
-from irqbal.api.asked import LegacyWindow, OverrideBody
 from irqbal.api.backend import ApiError
-from irqbal.api.call import Call, find_irq, handles
+from irqbal.api.context import Call, find_irq, handles
 from irqbal.api.contract import LegacyAffinity, LegacyCpus, LegacyDevices, LegacyRow
+from irqbal.api.requests import LegacyWindow, OverrideBody
 from irqbal.api.routes.control import put_override
 from irqbal.api.views import hex_mask
 from irqbal.cpuset import CpuSet

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from irqbal.api import answers, views
-from irqbal.api.asked import IrqQuery
+from irqbal.api import responses, views
 from irqbal.api.backend import Listing, View
-from irqbal.api.call import Call, Raw, handles
+from irqbal.api.context import Call, Raw, handles
+from irqbal.api.requests import IrqQuery
 from irqbal.model.view import Device, Irq, Override
 from irqbal.wire import to_json
 
@@ -88,7 +88,7 @@ async def irq(call: Call) -> object:
     return _shown(call, await call.view())
 
 
-def _shown(call: Call, view: View) -> answers.IrqView:
+def _shown(call: Call, view: View) -> responses.IrqView:
     found = call.irq(view.snapshot)
     return views.irq(
         found, view.snapshot, views.claims(view.record), by_identity(call), view.totals
@@ -102,7 +102,7 @@ async def explain(call: Call) -> object:
     shown = _shown(call, view)
     steps = await call.host.explain(shown.number)
     mine = by_identity(call).get(shown.identity)
-    return answers.Explanation(
+    return responses.Explanation(
         shown, steps, None if mine is None else views.override(mine, view.snapshot)
     )
 
@@ -113,10 +113,10 @@ async def policies(call: Call) -> object:
     return tuple(_policy(item) for item in await call.host.policies())
 
 
-def _policy(item: Listing) -> answers.PolicyView:
+def _policy(item: Listing) -> responses.PolicyView:
     schema = msgspec.json.decode(item.schema) if item.schema else None
     enabled = item.position is not None
-    return answers.PolicyView(
+    return responses.PolicyView(
         item.name,
         item.distributions,
         enabled,
@@ -143,7 +143,7 @@ async def plan(call: Call) -> object:
 
     def make() -> bytes:
         return to_json(
-            answers.PlanAnswer(views.cycle(view.record, view.snapshot), view.record.plan.kept)
+            responses.PlanAnswer(views.cycle(view.record, view.snapshot), view.record.plan.kept)
         )
 
     return Raw(call.cache.get(call.host.name, view.version, "plan", make))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from rich.console import Console
 
-from irqbal.api.contract import answers, asked
+from irqbal.api.contract import requests, responses
 from irqbal.client.cli import tables
 from irqbal.client.cli.flat import table_of
 from irqbal.client.cli.params import CPUS, IRQ, LENGTH
@@ -36,16 +36,16 @@ def override() -> None:
 @with_session
 def set_(session: Session, irq: str, cpus: CpuSet, length: Duration | None, reason: str) -> int:
     """Put an IRQ (a number or a name) on these CPUs, such as 0-3,8, over every policy."""
-    return put(session, irq, asked.OverrideBody(cpus, length, reason))
+    return put(session, irq, requests.OverrideBody(cpus, length, reason))
 
 
-def put(session: Session, irq: str, body: asked.OverrideBody) -> int:
+def put(session: Session, irq: str, body: requests.OverrideBody) -> int:
     """Set an override and say what was, and what is."""
     client = session.client
-    before = client.ask("irq", answers.IrqView, {"irq": irq}) if session.form == "table" else None
+    before = client.ask("irq", responses.IrqView, {"irq": irq}) if session.form == "table" else None
     data = client.fetch("set_override", {"irq": irq}, body=body)
 
-    def show(out: Console, item: answers.OverrideAnswer) -> None:
+    def show(out: Console, item: responses.OverrideAnswer) -> None:
         mine = item.override
         old = "" if before is None else f" was on CPUs {before.affinity or '-'},"
         until = (
@@ -61,9 +61,12 @@ def put(session: Session, irq: str, body: asked.OverrideBody) -> int:
         )
 
     session.show(
-        data, answers.OverrideAnswer, show, lambda item: table_of(answers.OverrideAnswer, [item])
+        data,
+        responses.OverrideAnswer,
+        show,
+        lambda item: table_of(responses.OverrideAnswer, [item]),
     )
-    item = client.read(data, answers.OverrideAnswer)
+    item = client.read(data, responses.OverrideAnswer)
     for warning in item.warnings:
         session.say(f"irqbal-client: warning: {warning}")
     return _status_of(session, item.result, item.detail)
@@ -86,7 +89,7 @@ def clear(session: Session, irq: str) -> int:
     """Take an override away: the policies place the IRQ again."""
     data = session.client.fetch("clear_override", {"irq": irq})
 
-    def show(out: Console, item: answers.ClearedAnswer) -> None:
+    def show(out: Console, item: responses.ClearedAnswer) -> None:
         mine = item.override
         now = "" if item.affinity is None else f"; it is on {item.affinity} now"
         said = f" ({item.detail})" if item.detail else ""
@@ -97,9 +100,9 @@ def clear(session: Session, irq: str) -> int:
         )
 
     session.show(
-        data, answers.ClearedAnswer, show, lambda item: table_of(answers.ClearedAnswer, [item])
+        data, responses.ClearedAnswer, show, lambda item: table_of(responses.ClearedAnswer, [item])
     )
-    item = session.client.read(data, answers.ClearedAnswer)
+    item = session.client.read(data, responses.ClearedAnswer)
     return _status_of(session, item.result, item.detail)
 
 
@@ -110,9 +113,9 @@ def list_(session: Session) -> None:
     data = session.client.fetch("overrides")
     session.show(
         data,
-        tuple[answers.OverrideView, ...],
+        tuple[responses.OverrideView, ...],
         tables.overrides,
-        lambda items: table_of(answers.OverrideView, items),
+        lambda items: table_of(responses.OverrideView, items),
     )
 
 
@@ -124,7 +127,7 @@ def pause(session: Session, length: Duration | None) -> None:
 
     What is measured goes on.
     """
-    _show_status(session, session.client.fetch("pause", body=asked.PauseBody(length)))
+    _show_status(session, session.client.fetch("pause", body=requests.PauseBody(length)))
 
 
 @click.command("resume", cls=Command)
@@ -135,7 +138,9 @@ def resume(session: Session) -> None:
 
 
 def _show_status(session: Session, data: bytes) -> None:
-    session.show(data, answers.Status, tables.status, lambda item: table_of(answers.Status, [item]))
+    session.show(
+        data, responses.Status, tables.status, lambda item: table_of(responses.Status, [item])
+    )
 
 
 @click.command("cycle", cls=Command)
@@ -143,9 +148,9 @@ def _show_status(session: Session, data: bytes) -> None:
 def cycle(session: Session) -> int:
     """Run a cycle now, and show what it did."""
     data = session.client.fetch("cycle")
-    session.show(data, answers.Cycle, tables.cycle, cycle_rows)
+    session.show(data, responses.Cycle, tables.cycle, cycle_rows)
     return int(
-        any(move.result in NOT_DONE for move in session.client.read(data, answers.Cycle).moves)
+        any(move.result in NOT_DONE for move in session.client.read(data, responses.Cycle).moves)
     )
 
 
@@ -163,11 +168,11 @@ def restore(session: Session, yes: bool) -> int:
     data = session.client.fetch("restore")
     session.show(
         data,
-        answers.RestoreAnswer,
+        responses.RestoreAnswer,
         tables.restored,
-        lambda item: table_of(answers.OutcomeView, item.outcomes),
+        lambda item: table_of(responses.OutcomeView, item.outcomes),
     )
-    answer = session.client.read(data, answers.RestoreAnswer)
+    answer = session.client.read(data, responses.RestoreAnswer)
     return int(any(outcome.result in NOT_DONE for outcome in answer.outcomes))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import click
 
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.client.cli import tables
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.client.cli.state import PLAN_HEADER, move_rows
@@ -77,7 +77,7 @@ def _csv() -> Callable[[Session, bytes], None]:
 
     def show(session: Session, data: bytes) -> None:
         nonlocal begun
-        cycle = session.client.read(data, answers.Cycle)
+        cycle = session.client.read(data, responses.Cycle)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         if not begun:
@@ -91,7 +91,7 @@ def _csv() -> Callable[[Session, bytes], None]:
 
 
 def _table(session: Session, data: bytes) -> None:
-    cycle = session.client.read(data, answers.Cycle)
+    cycle = session.client.read(data, responses.Cycle)
     dry = ", dry run" if cycle.dry_run else ""
     click.echo(
         f"{tables.when(cycle.at)}  {cycle.cycle} {plain(cycle.cause)}{dry}: {len(cycle.moves)} "

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import click
 from rich.console import Console
 
-from irqbal.api.contract import LegacyAffinity, LegacyCpus, LegacyDevices, LegacyRow, asked
+from irqbal.api.contract import LegacyAffinity, LegacyCpus, LegacyDevices, LegacyRow, requests
 from irqbal.client.cli import tables
 from irqbal.client.cli.control import put
 from irqbal.client.cli.flat import table_of
@@ -126,7 +126,7 @@ def cpu_affinity(session: Session, device: str, mask: CpuSet | None, cpus: CpuSe
         raise click.UsageError("give either --affinity or --cpus, not both")
     wanted = mask if mask is not None else cpus
     if wanted is not None:
-        return put(session, device, asked.OverrideBody(wanted, None, REASON))
+        return put(session, device, requests.OverrideBody(wanted, None, REASON))
 
     def show(out: Console, item: LegacyAffinity) -> None:
         tables.say(

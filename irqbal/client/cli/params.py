@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.client.cli.session import TAB, session_of
 from irqbal.client.http import Client
 from irqbal.cpuset import CpuSet
@@ -61,13 +61,13 @@ class Known(click.ParamType):  # type: ignore[type-arg]
 
 
 def _irqs(client: Client) -> Iterable[tuple[str, str]]:
-    for irq in client.ask("irqs", tuple[answers.IrqView, ...]):
+    for irq in client.ask("irqs", tuple[responses.IrqView, ...]):
         yield str(irq.number), irq.name
         yield irq.name, f"IRQ {irq.number}"
 
 
 def _devices(client: Client) -> Iterable[tuple[str, str]]:
-    for device in client.ask("devices", tuple[answers.DeviceView, ...]):
+    for device in client.ask("devices", tuple[responses.DeviceView, ...]):
         for name in (
             *(interface.name for interface in device.interfaces),
             *device.disks,
@@ -83,7 +83,7 @@ def _irqs_and_devices(client: Client) -> Iterable[tuple[str, str]]:
 
 
 def _policies(client: Client) -> Iterable[tuple[str, str]]:
-    for policy in client.ask("policies", tuple[answers.PolicyView, ...]):
+    for policy in client.ask("policies", tuple[responses.PolicyView, ...]):
         yield policy.name, policy.about
 
 

@@ -8,7 +8,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.client.cli import tables
 from irqbal.client.cli.flat import cell, header, row, table_of, write_csv
 from irqbal.client.cli.params import IRQ, IRQ_OR_DEVICE, LENGTH, POLICY, WHEN
@@ -72,8 +72,10 @@ def decisions(
         "limit": limit,
     }
     data = session.client.fetch("decisions", query=query)
-    kinds = tuple[answers.DecisionView, ...]
-    session.show(data, kinds, tables.decisions, lambda items: table_of(answers.DecisionView, items))
+    kinds = tuple[responses.DecisionView, ...]
+    session.show(
+        data, kinds, tables.decisions, lambda items: table_of(responses.DecisionView, items)
+    )
 
 
 @click.command("history", cls=Command)
@@ -102,7 +104,7 @@ def history(
     Of an IRQ (a number or a name), of a device (its address, interface or disk), or of all.
     """
     query = {"start": start, "end": end, "step": step, "by": by}
-    session.show(_series(session.client, what, query), answers.SeriesAnswer, _lines, _points)
+    session.show(_series(session.client, what, query), responses.SeriesAnswer, _lines, _points)
 
 
 def _series(client: Client, what: str, query: Mapping[str, object]) -> bytes:
@@ -127,12 +129,12 @@ def _of_irq(client: Client, what: str, query: Mapping[str, object], no_device: R
         raise no_device if error.status == 409 else error from None
 
 
-def _keys(item: answers.SeriesAnswer) -> list[str]:
+def _keys(item: responses.SeriesAnswer) -> list[str]:
     found = {key for point in item.points for key in point.counts}
     return sorted(found, key=lambda key: (0, int(key), key) if key.isdecimal() else (1, 0, key))
 
 
-def _lines(out: Console, item: answers.SeriesAnswer) -> None:
+def _lines(out: Console, item: responses.SeriesAnswer) -> None:
     """A line a CPU or IRQ: what it had on average, at most, in all, and its course."""
     if not item.points:
         tables.say(out, "Nothing was recorded in that time.")
@@ -170,12 +172,12 @@ def _lines(out: Console, item: answers.SeriesAnswer) -> None:
     print_rows(out, columns, rows)
 
 
-def _label(item: answers.SeriesAnswer, key: str) -> str:
+def _label(item: responses.SeriesAnswer, key: str) -> str:
     """A CPU's number (-1: not known which), an IRQ's name."""
     return key if item.by == "cpu" else item.names.get(key) or key
 
 
-def _points(item: answers.SeriesAnswer) -> Iterator[Sequence[str]]:
+def _points(item: responses.SeriesAnswer) -> Iterator[Sequence[str]]:
     """A line a step; IRQs are named by their identity, which is unique."""
     keys = _keys(item)
     yield ["time", "seconds", *(f"cpu{key}" if item.by == "cpu" else key for key in keys)]
@@ -220,19 +222,19 @@ def export(
     """
     client = session.client
     if what == "irqs":
-        _export(session, answers.IrqView, client.ask("irqs", tuple[answers.IrqView, ...]))
+        _export(session, responses.IrqView, client.ask("irqs", tuple[responses.IrqView, ...]))
     elif what == "decisions":
-        _export(session, answers.DecisionView, reversed(list(_all_decisions(client, start, end))))
+        _export(session, responses.DecisionView, reversed(list(_all_decisions(client, start, end))))
     else:
         series = client.ask(
             "cpus_history",
-            answers.SeriesAnswer,
+            responses.SeriesAnswer,
             query={"start": start, "end": end, "step": step, "by": by},
         )
         if session.form == "csv":
             write_csv(_long(series))
         else:
-            _export(session, answers.PointView, series.points)
+            _export(session, responses.PointView, series.points)
 
 
 def _export(session: Session, kind: type[msgspec.Struct], items: Iterable[msgspec.Struct]) -> None:
@@ -247,7 +249,7 @@ def _export(session: Session, kind: type[msgspec.Struct], items: Iterable[msgspe
 
 def _all_decisions(
     client: Client, start: When | None, end: When | None
-) -> Iterator[answers.DecisionView]:
+) -> Iterator[responses.DecisionView]:
     """Page by page, the newest first. Pages overlap by the millisecond to which moments are
     written.
     """
@@ -255,7 +257,7 @@ def _all_decisions(
     while True:
         page = client.ask(
             "decisions",
-            tuple[answers.DecisionView, ...],
+            tuple[responses.DecisionView, ...],
             query={"start": start, "end": until, "limit": PAGE},
         )
         fresh = [item for item in page if to_json(item) not in seen]
@@ -267,7 +269,7 @@ def _all_decisions(
         until = When(Moment(oldest + 0.001))
 
 
-def _long(item: answers.SeriesAnswer) -> Iterator[Sequence[str]]:
+def _long(item: responses.SeriesAnswer) -> Iterator[Sequence[str]]:
     yield (
         ["time", "seconds", "cpu", "count"]
         if item.by == "cpu"

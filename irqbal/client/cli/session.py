@@ -14,7 +14,7 @@ import msgspec
 from click.shell_completion import CompletionItem
 from rich.console import Console
 
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.client import access
 from irqbal.client.cli.flat import write_csv
 from irqbal.client.http import TIMEOUT, Client, Target
@@ -41,7 +41,7 @@ def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 def _hosts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """The hosts that a central server knows, for Tab."""
     try:
-        known = session_of(ctx, TAB).client.ask("hosts", tuple[answers.HostView, ...])
+        known = session_of(ctx, TAB).client.ask("hosts", tuple[responses.HostView, ...])
     except (IrqbalError, click.UsageError):
         return []
     return [item.host for item in known if item.host.startswith(incomplete)]

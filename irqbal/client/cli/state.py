@@ -8,7 +8,7 @@ from typing import get_args
 
 import click
 
-from irqbal.api.contract import answers, asked
+from irqbal.api.contract import requests, responses
 from irqbal.client.cli import tables
 from irqbal.client.cli.flat import cell, table_of, write_csv
 from irqbal.client.cli.params import DEVICE, IRQ, POLICY
@@ -25,9 +25,9 @@ def status(session: Session) -> None:
     """The daemon in a few lines."""
     session.show(
         session.client.fetch("status"),
-        answers.Status,
+        responses.Status,
         tables.status,
-        lambda item: table_of(answers.Status, [item]),
+        lambda item: table_of(responses.Status, [item]),
     )
 
 
@@ -56,9 +56,9 @@ def irqs(
     )
     session.show(
         data,
-        tuple[answers.IrqView, ...],
+        tuple[responses.IrqView, ...],
         tables.irqs,
-        lambda items: table_of(answers.IrqView, items),
+        lambda items: table_of(responses.IrqView, items),
     )
 
 
@@ -69,9 +69,9 @@ def cpus(session: Session) -> None:
     data = session.client.fetch("cpus")
     session.show(
         data,
-        tuple[answers.CpuView, ...],
+        tuple[responses.CpuView, ...],
         tables.cpus,
-        lambda items: table_of(answers.CpuView, items),
+        lambda items: table_of(responses.CpuView, items),
     )
 
 
@@ -82,9 +82,9 @@ def devices(session: Session) -> None:
     data = session.client.fetch("devices")
     session.show(
         data,
-        tuple[answers.DeviceView, ...],
+        tuple[responses.DeviceView, ...],
         tables.devices,
-        lambda items: table_of(answers.DeviceView, items),
+        lambda items: table_of(responses.DeviceView, items),
     )
 
 
@@ -94,10 +94,10 @@ def devices(session: Session) -> None:
 def explain(session: Session, irq: str) -> None:
     """Why an IRQ is where it is: limits, claims, refusals."""
     data = session.client.fetch("explain", {"irq": irq})
-    session.show(data, answers.Explanation, tables.explanation, _steps)
+    session.show(data, responses.Explanation, tables.explanation, _steps)
 
 
-def _steps(item: answers.Explanation) -> Iterator[Sequence[str]]:
+def _steps(item: responses.Explanation) -> Iterator[Sequence[str]]:
     yield ["irq", "name", "policy", "what", "cpus", "reason"]
     for step in item.steps:
         yield [
@@ -117,9 +117,9 @@ def policies(session: Session) -> None:
     data = session.client.fetch("policies")
     session.show(
         data,
-        tuple[answers.PolicyView, ...],
+        tuple[responses.PolicyView, ...],
         tables.policies,
-        lambda items: table_of(answers.PolicyView, items),
+        lambda items: table_of(responses.PolicyView, items),
     )
 
 
@@ -139,15 +139,15 @@ def plan(session: Session, now: bool, file: Path | None) -> None:
     Nothing is written.
     """
     if file is not None:
-        data = session.client.fetch("dry_run", body=asked.PlanBody(yaml=_text(file)))
+        data = session.client.fetch("dry_run", body=requests.PlanBody(yaml=_text(file)))
     else:
         data = (
-            session.client.fetch("dry_run", body=asked.PlanBody())
+            session.client.fetch("dry_run", body=requests.PlanBody())
             if now
             else session.client.fetch("plan")
         )
     session.show(
-        data, answers.PlanAnswer, lambda out, item: tables.cycle(out, item.cycle), plan_rows
+        data, responses.PlanAnswer, lambda out, item: tables.cycle(out, item.cycle), plan_rows
     )
 
 
@@ -166,7 +166,7 @@ def _text(file: Path) -> str:
 PLAN_HEADER = ("what", "irq", "name", "from", "to", "policy", "reason", "code", "result", "detail")
 
 
-def plan_rows(item: answers.PlanAnswer) -> Iterator[Sequence[str]]:
+def plan_rows(item: responses.PlanAnswer) -> Iterator[Sequence[str]]:
     """What a plan holds, a line each; what is right already too."""
     yield from cycle_rows(item.cycle)
     for kept in item.kept:
@@ -184,7 +184,7 @@ def plan_rows(item: answers.PlanAnswer) -> Iterator[Sequence[str]]:
         ]
 
 
-def cycle_rows(item: answers.Cycle) -> Iterator[Sequence[str]]:
+def cycle_rows(item: responses.Cycle) -> Iterator[Sequence[str]]:
     """What a cycle did and refused, a line each."""
     yield PLAN_HEADER
     yield from move_rows(item.moves)
@@ -246,7 +246,7 @@ def cycle_rows(item: answers.Cycle) -> Iterator[Sequence[str]]:
         yield ["note", cell(note.irq), "", "", "", note.policy, note.text, "", "", note.advice]
 
 
-def move_rows(moves: Iterable[answers.MoveView]) -> Iterator[Sequence[str]]:
+def move_rows(moves: Iterable[responses.MoveView]) -> Iterator[Sequence[str]]:
     """Moves, a line each."""
     for one in moves:
         yield [
@@ -274,16 +274,16 @@ def hosts(session: Session) -> None:
     data = session.client.fetch("hosts")
     session.show(
         data,
-        tuple[answers.HostView, ...],
+        tuple[responses.HostView, ...],
         tables.hosts,
-        lambda items: table_of(answers.HostView, items),
+        lambda items: table_of(responses.HostView, items),
     )
 
 
 @click.command("fleet", cls=Command)
 @click.option(
     "--code",
-    type=click.Choice(get_args(asked.FindingCode)),
+    type=click.Choice(get_args(requests.FindingCode)),
     help="Only of this kind: NICs with remote queues, IRQs that fire on isolated CPUs, and so on.",
 )
 @click.option("--named", metavar="TEXT", help="Only of hosts whose name holds this text.")
@@ -300,9 +300,9 @@ def fleet(session: Session, code: str | None, named: str | None, limit: int) -> 
     data = session.client.fetch("findings", query={"code": code, "host": named, "limit": limit})
     session.show(
         data,
-        tuple[answers.FindingView, ...],
+        tuple[responses.FindingView, ...],
         tables.findings,
-        lambda items: table_of(answers.FindingView, items),
+        lambda items: table_of(responses.FindingView, items),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.render import Column, plain, print_rows
 from irqbal.wire import Moment
 
@@ -29,7 +29,7 @@ def number(irq: int | None) -> str:
     return "-" if irq is None else str(irq)
 
 
-def status(out: Console, item: answers.Status) -> None:
+def status(out: Console, item: responses.Status) -> None:
     """The daemon in a few lines."""
     until = (
         f" until {when(item.paused_until)}" if item.paused and item.paused_until is not None else ""
@@ -59,7 +59,7 @@ def status(out: Console, item: answers.Status) -> None:
         say(out, f"  {name:<11} {text}")
 
 
-def _summary(last: answers.Summary) -> str:
+def _summary(last: responses.Summary) -> str:
     return (
         f"{last.cycle} ({last.cause}) at {when(last.at)}: {last.moves} to move, {last.right} "
         f"right, {last.refused} refused; "
@@ -67,7 +67,7 @@ def _summary(last: answers.Summary) -> str:
     )
 
 
-def irqs(out: Console, items: Sequence[answers.IrqView]) -> None:
+def irqs(out: Console, items: Sequence[responses.IrqView]) -> None:
     """IRQs: where each is, how busy, and who placed it."""
     columns = (
         _NUMBER,
@@ -99,7 +99,7 @@ def irqs(out: Console, items: Sequence[answers.IrqView]) -> None:
     print_rows(out, columns, rows)
 
 
-def cpus(out: Console, items: Sequence[answers.CpuView]) -> None:
+def cpus(out: Console, items: Sequence[responses.CpuView]) -> None:
     """CPUs with their places and loads."""
     columns = (
         Column("CPU", right=True),
@@ -132,7 +132,7 @@ def cpus(out: Console, items: Sequence[answers.CpuView]) -> None:
     print_rows(out, columns, rows)
 
 
-def devices(out: Console, items: Sequence[answers.DeviceView]) -> None:
+def devices(out: Console, items: Sequence[responses.DeviceView]) -> None:
     """PCI devices, and what hangs below them."""
     columns = (
         Column("DEVICE"),
@@ -160,7 +160,7 @@ def devices(out: Console, items: Sequence[answers.DeviceView]) -> None:
     print_rows(out, columns, rows)
 
 
-def explanation(out: Console, item: answers.Explanation) -> None:
+def explanation(out: Console, item: responses.Explanation) -> None:
     """Why one IRQ is where it is."""
     irq = item.irq
     queue = "" if irq.queue is None else f" ({irq.queue.name}/{irq.queue.kind}/{irq.queue.index})"
@@ -203,7 +203,7 @@ def explanation(out: Console, item: answers.Explanation) -> None:
     )
 
 
-def cycle(out: Console, item: answers.Cycle) -> None:
+def cycle(out: Console, item: responses.Cycle) -> None:
     """Moves, steering, refusals and notes of a cycle or a dry run."""
     kind = "dry run" if item.dry_run else "cycle"
     say(
@@ -272,7 +272,7 @@ def cycle(out: Console, item: answers.Cycle) -> None:
     _rest(out, item)
 
 
-def _rest(out: Console, item: answers.Cycle) -> None:
+def _rest(out: Console, item: responses.Cycle) -> None:
     if item.refused:
         columns = (
             _NUMBER,
@@ -304,7 +304,7 @@ def _rest(out: Console, item: answers.Cycle) -> None:
     )
 
 
-def overrides(out: Console, items: Sequence[answers.OverrideView]) -> None:
+def overrides(out: Console, items: Sequence[responses.OverrideView]) -> None:
     """What people decided."""
     if not items:
         say(out, "There are no overrides.")
@@ -331,7 +331,7 @@ def overrides(out: Console, items: Sequence[answers.OverrideView]) -> None:
     print_rows(out, columns, rows)
 
 
-def decisions(out: Console, items: Sequence[answers.DecisionView]) -> None:
+def decisions(out: Console, items: Sequence[responses.DecisionView]) -> None:
     """What was decided, the oldest first, so that the newest stands above the prompt."""
     if not items:
         say(out, "Nothing was decided in that time.")
@@ -362,7 +362,7 @@ def decisions(out: Console, items: Sequence[answers.DecisionView]) -> None:
     print_rows(out, columns, rows)
 
 
-def policies(out: Console, items: Sequence[answers.PolicyView]) -> None:
+def policies(out: Console, items: Sequence[responses.PolicyView]) -> None:
     """Installed policies, the enabled ones first and in order."""
     from irqbal.client.cli.flat import cell
 
@@ -386,7 +386,7 @@ def policies(out: Console, items: Sequence[answers.PolicyView]) -> None:
     print_rows(out, columns, rows)
 
 
-def hosts(out: Console, items: Sequence[answers.HostView]) -> None:
+def hosts(out: Console, items: Sequence[responses.HostView]) -> None:
     """Hosts that this server can tell about."""
     columns = (
         Column("HOST"),
@@ -425,7 +425,7 @@ def hosts(out: Console, items: Sequence[answers.HostView]) -> None:
     )
 
 
-def findings(out: Console, items: Sequence[answers.FindingView]) -> None:
+def findings(out: Console, items: Sequence[responses.FindingView]) -> None:
     """What is not as it should be, host by host."""
     if not items:
         say(out, "No findings of that kind.")
@@ -445,7 +445,7 @@ def findings(out: Console, items: Sequence[answers.FindingView]) -> None:
     say(out, f"{len(items)} findings on {len({item.host for item in items})} hosts.")
 
 
-def restored(out: Console, item: answers.RestoreAnswer) -> None:
+def restored(out: Console, item: responses.RestoreAnswer) -> None:
     """What was put back."""
     if not item.outcomes:
         say(out, "Nothing to restore: irqbal has changed nothing since boot. It is paused now.")

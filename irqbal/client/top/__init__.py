@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.client.http import Client, Refused
 from irqbal.client.top.app import Top
 from irqbal.client.top.feed import TEMPORARY
@@ -24,7 +24,7 @@ def run(client: Client) -> int:
         raise click.UsageError("top needs a terminal; `watch` writes lines")
     try:
         # Whoever mistyped the address sees that as of every command, not an empty screen.
-        client.ask("status", answers.Status)
+        client.ask("status", responses.Status)
     except Refused as error:
         if error.status not in TEMPORARY:
             raise

@@ -17,7 +17,7 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from irqbal.api.contract import answers, asked
+from irqbal.api.contract import requests, responses
 from irqbal.client.cli.control import NOT_DONE
 from irqbal.client.http import Client
 from irqbal.client.top import bars, dialogs, head, rows
@@ -244,7 +244,7 @@ class Top(App[None]):
 
         beside(ask, lambda said: self.tell(lambda: here(said)))
 
-    def _current(self) -> answers.IrqView | None:
+    def _current(self) -> responses.IrqView | None:
         irq = self.table.current
         if irq is None:
             self.say("there is no IRQ to choose")
@@ -319,7 +319,9 @@ class Top(App[None]):
         irq = self._current()
         if irq is not None:
             self._ask(
-                lambda: self._client.ask("explain", answers.Explanation, {"irq": str(irq.number)}),
+                lambda: self._client.ask(
+                    "explain", responses.Explanation, {"irq": str(irq.number)}
+                ),
                 lambda item: self._open_once(dialogs.explanation(item, self.size.width)),
             )
 
@@ -338,8 +340,8 @@ class Top(App[None]):
             return
         self.push_screen(dialogs.OverrideForm(irq, self._send_override))
 
-    def _send_override(self, form: dialogs.OverrideForm, body: asked.OverrideBody) -> None:
-        def done(item: answers.OverrideAnswer) -> None:
+    def _send_override(self, form: dialogs.OverrideForm, body: requests.OverrideBody) -> None:
+        def done(item: responses.OverrideAnswer) -> None:
             if form.is_current:
                 form.dismiss()
             detail = f": {item.detail}" if item.detail else ""
@@ -365,7 +367,7 @@ class Top(App[None]):
 
         path = {"irq": str(form.irq.number)}
         self._ask(
-            lambda: self._client.ask("set_override", answers.OverrideAnswer, path, body=body),
+            lambda: self._client.ask("set_override", responses.OverrideAnswer, path, body=body),
             done,
             failed,
         )
@@ -381,7 +383,7 @@ class Top(App[None]):
 
         number = irq.number
 
-        def done(item: answers.ClearedAnswer) -> None:
+        def done(item: responses.ClearedAnswer) -> None:
             now = "" if item.affinity is None else f"; it is on CPUs {item.affinity}"
             self.say(
                 f"IRQ {number}: the override is gone{now} ({item.result}); o sets one again",
@@ -392,7 +394,7 @@ class Top(App[None]):
         def clear() -> None:
             self._ask(
                 lambda: self._client.ask(
-                    "clear_override", answers.ClearedAnswer, {"irq": str(number)}
+                    "clear_override", responses.ClearedAnswer, {"irq": str(number)}
                 ),
                 done,
             )
@@ -407,7 +409,7 @@ class Top(App[None]):
             return
         status = self._last.status
 
-        def done(now: answers.Status) -> None:
+        def done(now: responses.Status) -> None:
             if self._last is not None:
                 # Not only with the next reading: p means the opposite from now on.
                 self._last = msgspec.structs.replace(self._last, status=now)
@@ -420,11 +422,11 @@ class Top(App[None]):
 
         def pause() -> None:
             self._ask(
-                lambda: self._client.ask("pause", answers.Status, body=asked.PauseBody()), done
+                lambda: self._client.ask("pause", responses.Status, body=requests.PauseBody()), done
             )
 
         if status.paused:
-            self._ask(lambda: self._client.ask("resume", answers.Status), done)
+            self._ask(lambda: self._client.ask("resume", responses.Status), done)
         else:
             text = (
                 "It would go on looking and planning, and write nothing until somebody resumes "

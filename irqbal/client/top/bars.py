@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.render import BLOCKS
 
-Cpu = answers.CpuView
+Cpu = responses.CpuView
 CELL = 26
 """A bar with its number, and the gap after it."""
 GROUP = 40

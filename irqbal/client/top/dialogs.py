@@ -16,7 +16,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from irqbal.api.contract import answers, asked
+from irqbal.api.contract import requests, responses
 from irqbal.client.cli import tables
 from irqbal.cpuset import CpuSet
 from irqbal.render import plain
@@ -91,7 +91,7 @@ def help_page() -> Page:
     return Page(Text(HELP))
 
 
-def explanation(item: answers.Explanation, width: int) -> Page:
+def explanation(item: responses.Explanation, width: int) -> Page:
     """Why an IRQ is where it is, as the command `explain` says it."""
     # The border, its padding and a scrollbar.
     out = Console(
@@ -162,7 +162,7 @@ class OverrideForm(_Dialog):
     """
 
     def __init__(
-        self, irq: answers.IrqView, send: Callable[[OverrideForm, asked.OverrideBody], None]
+        self, irq: responses.IrqView, send: Callable[[OverrideForm, requests.OverrideBody], None]
     ) -> None:
         super().__init__()
         self.irq, self._send = irq, send
@@ -192,7 +192,7 @@ class OverrideForm(_Dialog):
             found = CpuSet.parse(cpus)
             if not found:
                 raise ValueError("an IRQ needs at least one CPU")
-            body = asked.OverrideBody(found, Duration.parse(length) if length else None, reason)
+            body = requests.OverrideBody(found, Duration.parse(length) if length else None, reason)
         except ValueError as error:
             self.problem(str(error))
             return

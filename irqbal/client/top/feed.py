@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.client.http import Client, Refused
 from irqbal.errors import IrqbalError
 
@@ -27,9 +27,9 @@ cycles.
 class Reading(msgspec.Struct, frozen=True):
     """What the daemon said, at one time."""
 
-    status: answers.Status
-    irqs: tuple[answers.IrqView, ...]
-    cpus: tuple[answers.CpuView, ...]
+    status: responses.Status
+    irqs: tuple[responses.IrqView, ...]
+    cpus: tuple[responses.CpuView, ...]
 
 
 class Feed:
@@ -68,9 +68,9 @@ class Feed:
             self._wake.clear()
             changes = self._changes
             try:
-                status = self._client.ask("status", answers.Status)
-                irqs = self._client.ask("irqs", tuple[answers.IrqView, ...])
-                cpus = self._client.ask("cpus", tuple[answers.CpuView, ...])
+                status = self._client.ask("status", responses.Status)
+                irqs = self._client.ask("irqs", tuple[responses.IrqView, ...])
+                cpus = self._client.ask("cpus", tuple[responses.CpuView, ...])
                 said: Reading | IrqbalError = Reading(status, irqs, cpus)
                 failures, pause = 0, min(max(float(status.interval), SHORTEST), LONGEST)
             except IrqbalError as error:

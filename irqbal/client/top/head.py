@@ -7,7 +7,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 from rich.text import Text
 
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.client.cli.tables import when
 from irqbal.client.top import rows
 from irqbal.render import plain
@@ -16,7 +16,7 @@ GAP = "   "
 __all__ = ["about", "head", "keys", "plain"]
 
 
-def head(status: answers.Status | None, away: str, target: str, width: int) -> Text:
+def head(status: responses.Status | None, away: str, target: str, width: int) -> Text:
     """Two lines. `away` says since when the daemon is silent, and why."""
     if status is None:
         first, second = (
@@ -49,7 +49,7 @@ def _line(parts: list[tuple[str, str]], width: int) -> Text:
     return text
 
 
-def _first(status: answers.Status) -> list[tuple[str, str]]:
+def _first(status: responses.Status) -> list[tuple[str, str]]:
     until = (
         f" until {when(status.paused_until)}"
         if status.paused and status.paused_until is not None
@@ -67,7 +67,7 @@ def _first(status: answers.Status) -> list[tuple[str, str]]:
     ]
 
 
-def _second(status: answers.Status) -> list[tuple[str, str]]:
+def _second(status: responses.Status) -> list[tuple[str, str]]:
     last = status.last
     parts: list[tuple[str, str]] = []
     if last is not None and last.problem:

@@ -8,10 +8,10 @@ from rich.text import Text
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.client.top.bars import bar, style_of
 
-Cpu = answers.CpuView
+Cpu = responses.CpuView
 Key = tuple[int, ...]
 UNFOLDED = 32
 """Hosts with no more CPUs than that show every core at once."""

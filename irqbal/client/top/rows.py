@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 from rich.cells import cell_len, set_cell_size
 
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.cpuset import CpuSet
 from irqbal.render import plain
 
-Irq = answers.IrqView
+Irq = responses.IrqView
 
 
 class Column(msgspec.Struct, frozen=True):

@@ -13,11 +13,11 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from irqbal.api.contract import answers
+from irqbal.api.contract import responses
 from irqbal.client.top import rows
 from irqbal.client.top.bars import style_of
 
-Irq = answers.IrqView
+Irq = responses.IrqView
 
 
 class IrqTable(ScrollView, can_focus=True):

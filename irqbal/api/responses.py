@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from irqbal.api.answers_fleet import FindingView as FindingView
-from irqbal.api.answers_fleet import HostView as HostView
+from irqbal.api.fleet_responses import FindingView as FindingView
+from irqbal.api.fleet_responses import HostView as HostView
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Failure, Kept, Step
 from irqbal.wire import Duration, Moment
