@@ -350,7 +350,7 @@ def test_export_turns_pages_without_loss_or_doubles(
     # A page must hold more than one moment's decisions.
     size = max(moments.count(moment) for moment in moments) + 2
     assert size < len(moments)
-    monkeypatch.setattr(cli.past, "PAGE", size)
+    monkeypatch.setattr(cli.history, "PAGE", size)
     paged = unix(
         daemon, "export", "--what", "decisions", "--start", "1h", "--end", "2099-01-01"
     ).out

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from irqbal.render import Column, console, plain, print_rows, sparkline
+from irqbal.render.text import Column, console, plain, print_rows, sparkline
 
 
 def printed(width: int, columns: list[Column], rows: list[list[str]]) -> list[str]:

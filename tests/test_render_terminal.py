@@ -22,8 +22,8 @@ from rich.console import Console
 import machine
 from irqbal.model.plan import Record
 from irqbal.model.view import Snapshot
-from irqbal.render import print_explanation, print_plan
-from irqbal.render_topology import print_topology
+from irqbal.render.text import print_explanation, print_plan
+from irqbal.render.topology import print_topology
 from irqbal.testing import ask, cpus, host, nic, nvme
 from trees import Disk, HostSpec, Nic, make_tree
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from irqbal.central.pieced import pieced
+from irqbal.central.reconstruct import pieced
 from irqbal.config.mongodb_options import MongoOptions
 from irqbal.errors import HistoryError
 from irqbal.findings.verify import Finding, verify

@@ -9,7 +9,7 @@ import click
 from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
 from irqbal.errors import HostError
 from irqbal.model.view import Irq, Snapshot
-from irqbal.render import console, print_explanation
+from irqbal.render.text import console, print_explanation
 
 
 @click.command("explain")

@@ -11,7 +11,7 @@ from irqbal.errors import HostError
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.tracefs import Tracing
 from irqbal.model.readings import Measured
-from irqbal.render import Column, console, print_rows
+from irqbal.render.text import Column, console, print_rows
 
 
 @click.command("measure")

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from irqbal.cli.attempt import attempt
 from irqbal.cli.common import DEFAULT_CONFIG, Common, common_of
 from irqbal.cli.history import When, iso
+from irqbal.cli.runner import attempt
 from irqbal.config.reader import Config
-from irqbal.render import console
+from irqbal.render.text import console
 from irqbal.service.assembly import folders
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.replay import ReplayHost

@@ -9,8 +9,8 @@ import click
 from irqbal.cli.common import command_options, common_of
 from irqbal.kernel.host import KernelHost
 from irqbal.planner.ledger import Ledger
-from irqbal.render import console
-from irqbal.render_topology import print_topology
+from irqbal.render.text import console
+from irqbal.render.topology import print_topology
 from irqbal.tracking.tracker import Watch
 from irqbal.wire import to_json
 

@@ -9,7 +9,7 @@ import click
 from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
 from irqbal.findings.verify import verify
 from irqbal.kernel import other_writers
-from irqbal.render import console, print_findings
+from irqbal.render.text import console, print_findings
 from irqbal.wire import to_json
 
 

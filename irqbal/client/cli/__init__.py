@@ -16,10 +16,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from irqbal.client.access import TokenError
-from irqbal.client.cli import completion, control, follow, legacy, past, state
+from irqbal.client.cli import completion, control, history, legacy, state, watch
 from irqbal.client.cli.session import Command, Group, Session, with_session
 from irqbal.client.http import Refused, Unreachable
-from irqbal.render import plain
+from irqbal.render.text import plain
 
 SOCKET = "unix:/run/irqbal/irqbal.sock"
 EPILOG = """\b
@@ -158,15 +158,15 @@ for command in (
     state.plan,
     state.policies,
     control.override,
-    past.decisions,
-    past.history,
-    follow.watch,
+    history.decisions,
+    history.history,
+    watch.watch,
     top,
     control.pause,
     control.resume,
     control.cycle,
     control.restore,
-    past.export,
+    history.export,
     state.hosts,
     state.fleet,
     state.metrics,

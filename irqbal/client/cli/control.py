@@ -7,7 +7,7 @@ from rich.console import Console
 
 from irqbal.api.contract import requests, responses
 from irqbal.client.cli import tables
-from irqbal.client.cli.flat import table_of
+from irqbal.client.cli.csv_table import table_of
 from irqbal.client.cli.params import CPUS, IRQ, LENGTH
 from irqbal.client.cli.session import Command, Group, Session, is_terminal, with_session
 from irqbal.client.cli.state import cycle_rows

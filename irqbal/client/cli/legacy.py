@@ -10,11 +10,11 @@ from rich.console import Console
 from irqbal.api.contract import LegacyAffinity, LegacyCpus, LegacyDevices, LegacyRow, requests
 from irqbal.client.cli import tables
 from irqbal.client.cli.control import put
-from irqbal.client.cli.flat import table_of
+from irqbal.client.cli.csv_table import table_of
 from irqbal.client.cli.params import CPUS, IRQ, MASK, WHEN
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.cpuset import CpuSet
-from irqbal.render import Column, plain, print_rows
+from irqbal.render.text import Column, plain, print_rows
 from irqbal.wire import When
 
 REASON = "cpu_affinity of irqbal-client"

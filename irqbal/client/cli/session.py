@@ -16,10 +16,10 @@ from rich.console import Console
 
 from irqbal.api.contract import responses
 from irqbal.client import access
-from irqbal.client.cli.flat import write_csv
+from irqbal.client.cli.csv_table import write_csv
 from irqbal.client.http import TIMEOUT, Client, Target
 from irqbal.errors import IrqbalError
-from irqbal.render import console
+from irqbal.render.text import console
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -10,7 +10,7 @@ import click
 
 from irqbal.api.contract import requests, responses
 from irqbal.client.cli import tables
-from irqbal.client.cli.flat import cell, table_of, write_csv
+from irqbal.client.cli.csv_table import cell, table_of, write_csv
 from irqbal.client.cli.params import DEVICE, IRQ, POLICY
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.wire import to_json

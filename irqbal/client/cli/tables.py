@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from irqbal.api.contract import responses
-from irqbal.render import Column, plain, print_rows
+from irqbal.render.text import Column, plain, print_rows
 from irqbal.wire import Moment
 
 _NUMBER = Column("IRQ", right=True)
@@ -364,7 +364,7 @@ def decisions(out: Console, items: Sequence[responses.DecisionView]) -> None:
 
 def policies(out: Console, items: Sequence[responses.PolicyView]) -> None:
     """Installed policies, the enabled ones first and in order."""
-    from irqbal.client.cli.flat import cell
+    from irqbal.client.cli.csv_table import cell
 
     columns = (
         Column("#", right=True),

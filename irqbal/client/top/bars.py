@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from irqbal.api.contract import responses
-from irqbal.render import BLOCKS
+from irqbal.render.text import BLOCKS
 
 Cpu = responses.CpuView
 CELL = 26

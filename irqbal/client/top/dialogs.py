@@ -19,7 +19,7 @@ from textual.widgets import Input, Static
 from irqbal.api.contract import requests, responses
 from irqbal.client.cli import tables
 from irqbal.cpuset import CpuSet
-from irqbal.render import plain
+from irqbal.render.text import plain
 from irqbal.wire import Duration
 
 HELP = """\

@@ -10,7 +10,7 @@ from rich.text import Text
 from irqbal.api.contract import responses
 from irqbal.client.cli.tables import when
 from irqbal.client.top import rows
-from irqbal.render import plain
+from irqbal.render.text import plain
 
 GAP = "   "
 __all__ = ["about", "head", "keys", "plain"]

@@ -13,7 +13,7 @@ from rich.cells import cell_len, set_cell_size
 
 from irqbal.api.contract import responses
 from irqbal.cpuset import CpuSet
-from irqbal.render import plain
+from irqbal.render.text import plain
 
 Irq = responses.IrqView
 

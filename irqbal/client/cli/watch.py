@@ -14,7 +14,7 @@ from irqbal.client.cli import tables
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.client.cli.state import PLAN_HEADER, move_rows
 from irqbal.client.http import Refused, Unreachable, Unreadable
-from irqbal.render import plain
+from irqbal.render.text import plain
 
 AGAIN = (0.5, 1.0, 2.0, 5.0)
 """Seconds until the daemon is tried again; the last ones go on."""

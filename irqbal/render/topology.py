@@ -13,7 +13,7 @@ from rich.tree import Tree
 
 from irqbal.cpuset import CpuSet
 from irqbal.model.view import Cpu, Irq, Snapshot
-from irqbal.render import plain
+from irqbal.render.text import plain
 
 BRANCH = "bold"
 MOST = 32

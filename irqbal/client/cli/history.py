@@ -10,11 +10,11 @@ from rich.console import Console
 
 from irqbal.api.contract import responses
 from irqbal.client.cli import tables
-from irqbal.client.cli.flat import cell, header, row, table_of, write_csv
+from irqbal.client.cli.csv_table import cell, header, row, table_of, write_csv
 from irqbal.client.cli.params import IRQ, IRQ_OR_DEVICE, LENGTH, POLICY, WHEN
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.client.http import Client, Refused
-from irqbal.render import Column, print_rows, sparkline
+from irqbal.render.text import Column, print_rows, sparkline
 from irqbal.wire import Duration, Moment, When, to_json
 
 KINDS = ("move", "steering", "default", "refusal", "drift", "failure", "override", "action")
