@@ -1,5 +1,5 @@
 """`python -m irqbal`."""
 
-from irqbal.cli import main
+from irqbal.cli.main import main
 
 main()

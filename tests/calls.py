@@ -17,7 +17,7 @@ from unittest import mock
 
 import msgspec
 
-from irqbal.client import cli
+from irqbal.client.cli import main as cli
 
 CLIENT = str(Path(sys.executable).with_name("irqbal-client"))
 

@@ -19,7 +19,8 @@ from served import Served, serve
 
 HERE = Path(__file__).resolve().parent
 PATIENT = (
-    "import irqbal.api.auth as auth; auth.FAILURES = 10**9; from irqbal.cli import main; main()"
+    "import irqbal.api.auth as auth; auth.FAILURES = 10**9; from irqbal.cli.main import main; "
+    "main()"
 )
 """A daemon that does not tell who guesses tokens to wait: Schemathesis guesses many, and expects
 401 each time.

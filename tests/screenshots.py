@@ -25,7 +25,7 @@ from rich.text import Text
 import machine
 from browser import Site, browser, site, watched
 from irqbal.client.http import Client, Target
-from irqbal.client.top import Top
+from irqbal.client.top.app import Top
 from trees import Disk, HostSpec, Nic, Tree, make_tree
 
 SPEC = "2x16x2,nodes=2,nic=16x2,nvme=32x2,traffic=skewed"

@@ -11,12 +11,13 @@ import msgspec
 import pytest
 
 import irqbal
-from irqbal.api import context, docs, openapi, routes, server
+from irqbal.api import context, docs, openapi, server
 from irqbal.api.contract import ALL, API_VERSION, CODES, COMMON_ERRORS, PREFIX
 from irqbal.api.metrics import families
+from irqbal.api.routes import every
 
 ROOT = Path(irqbal.__file__).parent.parent
-assert routes and server
+assert every and server
 
 
 @pytest.mark.parametrize("path", docs.made(ROOT))

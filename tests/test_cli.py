@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from irqbal.cli import COMMANDS, cli
+from irqbal.cli.main import COMMANDS, cli
 from irqbal.kernel.capture import extract
 from machine import irqbal
 from trees import Disk, HostSpec, Nic, Tree, make_tree

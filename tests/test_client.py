@@ -20,7 +20,8 @@ import machine
 import served
 from calls import CLIENT, Done, call, process
 from irqbal.api.contract import PREFIX, ROUTES
-from irqbal.client import cli
+from irqbal.client.cli import history
+from irqbal.client.cli import main as cli
 from irqbal.wire import Moment
 
 
@@ -350,7 +351,7 @@ def test_export_turns_pages_without_loss_or_doubles(
     # A page must hold more than one moment's decisions.
     size = max(moments.count(moment) for moment in moments) + 2
     assert size < len(moments)
-    monkeypatch.setattr(cli.history, "PAGE", size)
+    monkeypatch.setattr(history, "PAGE", size)
     paged = unix(
         daemon, "export", "--what", "decisions", "--start", "1h", "--end", "2099-01-01"
     ).out

@@ -14,14 +14,15 @@ import click
 import pytest
 
 import irqbal
-import irqbal.cli
-import irqbal.client.cli
+import irqbal.cli.main
+import irqbal.client.cli.main
 from irqbal.config.reader import DEFAULT_POLICIES, parse
-from irqbal.manpages import commands, keys, pages, roff
+from irqbal.manpages import commands, keys, roff
+from irqbal.manpages.pages import pages
 
 ROOT = Path(irqbal.__file__).parent.parent
 NAMES = ("irqbal.8", "irqbal-client.1", "irqbal.yaml.5")
-GROUPS = {"irqbal.8": irqbal.cli.cli, "irqbal-client.1": irqbal.client.cli.cli}
+GROUPS = {"irqbal.8": irqbal.cli.main.cli, "irqbal-client.1": irqbal.client.cli.main.cli}
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +138,7 @@ def test_the_defaults_that_are_written_out_are_the_defaults_and_the_examples_are
 
 @pytest.mark.parametrize("name", GROUPS)
 def test_every_exit_status_is_explained(name: str, rendered: dict[str, str]) -> None:
-    module = irqbal.cli if name == "irqbal.8" else irqbal.client.cli
+    module = irqbal.cli.main if name == "irqbal.8" else irqbal.client.cli.main
     tree = ast.parse(Path(str(module.__file__)).read_text())
     found = {0}
     for node in ast.walk(tree):

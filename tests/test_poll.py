@@ -12,7 +12,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 import machine
-from irqbal.cli import cli
+from irqbal.cli.main import cli
 from irqbal.history.sqlite.store import FILE, SqliteHistory
 from served import Served, free_port
 from trees import copy_host

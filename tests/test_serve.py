@@ -21,7 +21,7 @@ import machine
 from browser import Site, browser, watched
 from fleet import Made, central, fill
 from irqbal.api.contract import ROUTES
-from irqbal.client.cli import cli
+from irqbal.client.cli.main import cli
 from irqbal.client.http import Refused
 from irqbal.history.mongodb.documents import date
 from irqbal.state import tokens

@@ -21,8 +21,8 @@ from click.testing import CliRunner
 
 import machine
 from fleet import BOOT
-from irqbal.cli import cli as irqbal_cli
-from irqbal.client.cli import cli as client_cli
+from irqbal.cli.main import cli as irqbal_cli
+from irqbal.client.cli.main import cli as client_cli
 from irqbal.errors import ConfigError, HistoryError, IrqbalError
 from irqbal.history.samples import Decision, Sample, Series, State
 from irqbal.history.sqlite.store import FILE, SqliteHistory

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     # Not at once: other tests look at a client without Textual.
     from textual.pilot import Pilot
 
-    from irqbal.client.top import Top
+    from irqbal.client.top.app import Top
 
 NARROW, WIDE = (80, 24), (200, 60)
 CHARACTERS = {
@@ -105,7 +105,7 @@ class Seen:
 
 @contextlib.asynccontextmanager
 async def opened(client: Client, size: tuple[int, int]) -> AsyncIterator[Seen]:
-    from irqbal.client.top import Top
+    from irqbal.client.top.app import Top
 
     app = Top(client)
     async with app.run_test(size=size) as pilot:

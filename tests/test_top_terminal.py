@@ -25,7 +25,7 @@ NAMES = {"question_mark": "?", "slash": "/", "pageup": "page up", "pagedown": "p
 def test_the_help_has_every_key() -> None:
     from textual.binding import Binding
 
-    from irqbal.client.top import Top
+    from irqbal.client.top.app import Top
     from irqbal.client.top.dialogs import HELP
     from irqbal.client.top.table import IrqTable
 

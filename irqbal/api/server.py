@@ -15,18 +15,18 @@ from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
-from irqbal.api import routes as _routes
 from irqbal.api.admission import Door, Turns
 from irqbal.api.auth import Gate, Peer, peer_of
 from irqbal.api.backend import ApiError, Backend, Caller, Subscription
 from irqbal.api.context import HANDLERS, Cache, Call, Raw, Stream
 from irqbal.api.contract import Route, Scope
-from irqbal.api.dashboard import Page, page
+from irqbal.api.dashboard.pages import Page, page
 from irqbal.api.router import Router
+from irqbal.api.routes import every as _every
 from irqbal.errors import HistoryError, HostError, IrqbalError, JournalError, PolicyHostError
 from irqbal.wire import dec_hook, to_json
 
-assert _routes, "importing the routes declares their handlers"
+assert _every, "importing the routes declares their handlers"
 
 log = logging.getLogger(__name__)
 

@@ -1,1 +1,0 @@
-"""Taking over from other balancers: their configuration, as irqbal's."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from irqbal.manpages import pages
+from irqbal.manpages.pages import pages
 
 
 def main() -> None:

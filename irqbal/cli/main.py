@@ -1,0 +1,94 @@
+"""`irqbal`: the command for administrators. One module a command; this one puts them together.
+
+Exit status: 0 done; 1 something is not as it should be (verify found something, a move or restore
+was refused); 2 wrong usage or configuration, nothing was done; 3 the host cannot be read or
+written; 4 another balancer is at work here.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+import click
+
+from irqbal.cli.common import Group, common_options
+from irqbal.errors import ConfigError, IrqbalError, LockError
+from irqbal.version import __version__
+
+EXIT_STATUS = (
+    "Exit status: 0 done; 1 something is not as it should be; 2 wrong usage or configuration; "
+    "3 the host cannot be read or written; 4 another balancer is at work here."
+)
+
+
+COMMANDS = {
+    "daemon": "daemon",
+    "plan": "plan",
+    "apply": "apply",
+    "explain": "explain",
+    "restore": "restore",
+    "check": "check",
+    "policies": "policies",
+    "topology": "topology",
+    "verify": "verify",
+    "simulate": "simulate",
+    "capture": "capture",
+    "token": "token",
+    "history": "history:history",
+    "decisions": "history:decisions",
+    "export": "history:export",
+    "import-irqbalance": "import_irqbalance",
+    "policy": "policy",
+    "measure": "measure",
+    "poll": "poll",
+    "serve": "serve",
+    "completion": "completion",
+}
+"""Each command's module below irqbal.cli, and what it is called there (`command` unless told)."""
+
+
+@click.group(
+    cls=Group,
+    modules=COMMANDS,
+    epilog=EXIT_STATUS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="irqbal")
+@common_options
+def cli(**_: object) -> None:
+    """Keep this host's interrupts on the right CPUs."""
+
+
+def main() -> None:
+    """Entry point: errors are sentences, not tracebacks."""
+    try:
+        status = cli(standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        sys.exit(2)
+    except LockError as error:
+        click.echo(f"irqbal: {error}", err=True)
+        sys.exit(4)
+    except IrqbalError as error:
+        click.echo(f"irqbal: {error}", err=True)
+        sys.exit(3)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.filename is not None:
+            raise
+        click.echo(f"irqbal: the output cannot be written: {error.strerror}", err=True)
+        # What is left of it must not fail once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(3)
+    sys.exit(status if isinstance(status, int) else 0)

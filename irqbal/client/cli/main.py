@@ -1,0 +1,232 @@
+"""`irqbal-client HOST PORT COMMAND`: look at an irqbal daemon, ask it why, and overrule it.
+
+Exit status: 0 done; 1 the daemon refused, or the kernel did; 2 wrong usage; 3 the daemon cannot be
+reached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from irqbal.client.access import TokenError
+from irqbal.client.cli import completion, control, history, legacy, state, watch
+from irqbal.client.cli.session import Command, Group, Session, with_session
+from irqbal.client.http import Refused, Unreachable
+from irqbal.render.text import plain
+
+SOCKET = "unix:/run/irqbal/irqbal.sock"
+EPILOG = """\b
+Examples:
+  irqbal-client localhost 8080 status
+  irqbal-client localhost 8080 explain eth0-TxRx-3
+  irqbal-client unix:/run/irqbal/irqbal.sock - override set 24 0-3 --for 2h --reason "trying"
+  irqbal-client db1 8080 --tls -o csv irqs --device eth0
+  irqbal-client localhost 8080 history all --start 2h
+  irqbal-client central 8080 fleet --code remote-queue
+  irqbal-client central 8080 irqs --host db1
+
+On the daemon's host root needs no token. Elsewhere `irqbal token add` makes one: --token-file
+FILE, or the variable IRQBAL_TOKEN.
+
+Exit status: 0 done; 1 the daemon refused, or the kernel did; 2 wrong usage; 3 the daemon cannot be
+reached; 130 Ctrl-C."""
+HINT = (
+    "Is the daemon running (`systemctl status irqbal`), and is this an address that it listens "
+    "on (`api: listen:` of its YAML)?"
+)
+
+
+class PipeClosed(Exception):
+    """Whoever read our output has left."""
+
+
+class Host(click.ParamType):  # type: ignore[type-arg]
+    """A host, or unix:PATH."""
+
+    name = "host"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [
+            CompletionItem(text)
+            for text in ("localhost", SOCKET, "completion")
+            if text.startswith(incomplete)
+        ]
+
+
+class Port(click.ParamType):  # type: ignore[type-arg]
+    """A port, or a dash."""
+
+    name = "port"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        text = "-" if str(ctx.params.get("host") or "").startswith("unix:") else "8080"
+        return [CompletionItem(text)] if text.startswith(incomplete) else []
+
+
+class Root(Group):
+    """Options may stand before HOST, between HOST and PORT, and after them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self._in_order(ctx, args))
+
+    def _in_order(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Options first, then HOST and PORT, then the command with all that follows it."""
+        valued = {
+            name
+            for param in self.get_params(ctx)
+            if isinstance(param, click.Option) and not param.is_flag and not param.count
+            for name in param.opts
+        }
+        options: list[str] = []
+        words: list[str] = []
+        rest = list(args)
+        while rest and (len(words) < 2 or _is_option(rest[0])):
+            word = rest.pop(0)
+            if not _is_option(word):
+                words.append(word)
+                if (
+                    word == "completion"
+                    and len(words) == 1
+                    and rest[:1] != ["-"]
+                    and not (rest and rest[0].isdecimal())
+                ):
+                    return [*options, "", "", *words, *rest]
+                continue
+            options.append(word)
+            if word in valued and rest:
+                options.append(rest.pop(0))
+        return [*options, *words, *rest]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # click would call this status 1, which means something else here.
+            raise PipeClosed from error
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word not in ("-", "--")
+
+
+@click.group(
+    cls=Root,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="irqbal", prog_name="irqbal-client")
+@click.argument("host", type=Host())
+@click.argument("port", type=Port())
+def cli(**_: object) -> None:
+    """Look at the irqbal daemon at HOST and PORT, ask it why, and overrule it. A socket is named
+    unix:PATH, with - as PORT.
+
+    Commands may be written with dashes too.
+    """
+
+
+@click.command("top", cls=Command)
+@with_session
+def top(session: Session) -> int:
+    """The same on the whole terminal, as it changes."""
+    try:
+        import irqbal.client.top.main as screen
+    except ImportError:
+        raise click.ClickException(
+            "irqbal-client top needs Textual: pip install 'irqbal[top]'"
+        ) from None
+    return int(screen.run(session.client) or 0)
+
+
+for command in (
+    state.status,
+    state.irqs,
+    state.cpus,
+    state.devices,
+    state.explain,
+    state.plan,
+    state.policies,
+    control.override,
+    history.decisions,
+    history.history,
+    watch.watch,
+    top,
+    control.pause,
+    control.resume,
+    control.cycle,
+    control.restore,
+    history.export,
+    state.hosts,
+    state.fleet,
+    state.metrics,
+    legacy.list_devices,
+    legacy.cpu_count,
+    legacy.device_detail,
+    legacy.cpu_affinity,
+    completion.completion,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point: errors are sentences, not tracebacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if completion.VARIABLE in os.environ:
+        completion.register()
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        status = cli(standalone_mode=False, prog_name=completion.PROGRAM)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except TokenError as error:
+        return _fail(str(error), 2)
+    except Refused as error:
+        hint = (
+            "\n--token-file FILE or the variable IRQBAL_TOKEN holds your token"
+            if error.status == 401
+            else ""
+        )
+        return _fail(f"{error}{hint}", 1)
+    except Unreachable as error:
+        return _fail(f"{error}\n{HINT}", 3)
+    except (PipeClosed, BrokenPipeError):
+        _let_go_of_stdout()
+        return 141
+    except OSError as error:
+        _let_go_of_stdout()
+        return _fail(f"the output cannot be written: {error.strerror or error}", 1)
+
+
+def _fail(text: str, status: int) -> int:
+    with contextlib.suppress(OSError):
+        click.echo(
+            "irqbal-client: " + "\n  ".join(plain(line) for line in text.split("\n")), err=True
+        )
+    return status
+
+
+def _let_go_of_stdout() -> None:
+    """Python would try to write what is left at its end, and complain."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
