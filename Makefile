@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+TEST_PATHS = .:fakes:tools:bench
 
 .PHONY: run test check wheel clean needs
 
@@ -16,7 +17,7 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	for each in contrib/*/pyproject.toml; do (cd $$(dirname $$each) && MYPYPATH=../..:../../policies ../../$(BIN)/mypy --strict --explicit-package-bases *.py) || exit 1; done
-	cd tests && MYPYPATH=.:bench ../$(BIN)/mypy --config-file ../pyproject.toml *.py vm/*.py bench/*.py long/*.py
+	cd tests && MYPYPATH=$(TEST_PATHS) ../$(BIN)/mypy --config-file ../pyproject.toml $$(git ls-files "*.py")
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
@@ -52,34 +53,34 @@ clean:
 .PHONY: bench
 bench: $(VENV)/.installed-test
 	$(BIN)/python tests/bench/history.py
-	PYTHONPATH=tests $(BIN)/python tests/bench_mongodb.py
-	PYTHONPATH=tests $(BIN)/python tests/bench/api.py
+	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/bench/mongodb.py
+	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/bench/api.py
 	$(BIN)/python tests/bench/balance.py
-	PYTHONPATH=tests $(BIN)/python tests/bench/daemon.py
+	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/bench/daemon.py
 
 # The same on a real kernel of 64 CPUs under QEMU, with traffic; a quarter of an hour.
 .PHONY: bench-vm
 bench-vm: needs $(VENV)/.installed-test
-	PYTHONPATH=tests $(BIN)/python tests/bench/real_kernel.py
+	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/bench/real_kernel.py
 
 # Minutes rather than seconds: a hundred kills of the daemon, a minute of kills of MongoDB.
 .PHONY: long
 long: needs $(VENV)/.installed-test
-	IRQBAL_LONG=1 $(BIN)/python -m pytest tests/test_history_daemon.py tests/test_mongodb_kills.py -k killed
+	IRQBAL_LONG=1 $(BIN)/python -m pytest tests/process/test_history_daemon.py tests/process/test_mongodb_kills.py -k killed
 	$(BIN)/python -m pytest -m '' tests/long
 	$(BIN)/python -m pytest -m long
 
 # Thousands of made-up requests that the OpenAPI document allows, or does not, with a token and without; minutes.
 .PHONY: schemathesis
 schemathesis: needs $(VENV)/.installed-test
-	$(BIN)/python tests/schemathesis_run.py 60
+	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/tools/schemathesis_run.py 60
 
 # 200 slow clients and 1,000 requests a second for half a minute: what becomes of the cycles.
 .PHONY: load
 load: needs $(VENV)/.installed-test
-	$(BIN)/python tests/api_load.py 30
+	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/tools/api_load.py 30
 
 # Pictures of the dashboard for the documents, from a made-up host.
 .PHONY: screenshots
 screenshots: needs $(VENV)/.installed-test
-	$(BIN)/python tests/screenshots.py
+	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/tools/screenshots.py

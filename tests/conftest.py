@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-import browser as browsers
+import chromium as browsers
 
 
 @pytest.fixture(scope="module")

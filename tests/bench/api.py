@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tornado
-from balance import wait
 
+from balance import wait
 from served import Served, serve
 
 HOST = "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1,traffic=skewed,seed=1"

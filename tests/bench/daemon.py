@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 from balance import irqbalance, wait
-
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 from mongod import plain

@@ -22,7 +22,7 @@ from playwright.sync_api import expect
 from pymongo import MongoClient
 
 import machine
-from browser import Site, browser, watched
+from chromium import Site, browser, watched
 from fleet import DAY, Made, fill
 from mongod import ReplicaSet, free_port, replica_set
 
