@@ -29,7 +29,7 @@ class Node(msgspec.Struct, frozen=True):
     value: str | list[Node] | dict[str, Node] | None = None
 
 
-class Problem(msgspec.Struct, frozen=True):
+class LocatedProblem(msgspec.Struct, frozen=True):
     """What is wrong with a value: its line, the path of keys that leads to it, and a sentence."""
 
     line: int
@@ -63,7 +63,7 @@ _BOOLS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 """What YAML 1.1 also takes for a bool, and people write; `true`, `false`, 1 and 0 are msgspec's."""
 
 
-def decode(node: Node, kind: type[T], key: str, problems: list[Problem]) -> T | None:
+def decode(node: Node, kind: type[T], key: str, problems: list[LocatedProblem]) -> T | None:
     """Convert a tree; returns None after adding at least one problem."""
     before = len(problems)
     value = _decode(node, kind, key, problems)
@@ -72,7 +72,7 @@ def decode(node: Node, kind: type[T], key: str, problems: list[Problem]) -> T | 
     return typing.cast(T, value)
 
 
-def _decode(node: Node, kind: Any, key: str, problems: list[Problem]) -> Any:
+def _decode(node: Node, kind: Any, key: str, problems: list[LocatedProblem]) -> Any:
     base = _bare(kind)
     if isinstance(base, type) and issubclass(base, msgspec.Struct):
         return _decode_struct(node, base, key, problems)
@@ -102,12 +102,14 @@ def _optional(kind: Any) -> bool:
 
 
 def _decode_struct(
-    node: Node, kind: type[msgspec.Struct], key: str, problems: list[Problem]
+    node: Node, kind: type[msgspec.Struct], key: str, problems: list[LocatedProblem]
 ) -> Any:
     if node.value is None:
         node = Node(node.line, {})
     if not isinstance(node.value, dict):
-        problems.append(Problem(node.line, key, f"expected keys and values, got {_shape(node)}"))
+        problems.append(
+            LocatedProblem(node.line, key, f"expected keys and values, got {_shape(node)}")
+        )
         return _BAD
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     values: dict[str, Any] = {}
@@ -116,7 +118,7 @@ def _decode_struct(
         field = fields.get(name)
         path = f"{key}.{name}" if key else name
         if field is None:
-            problems.append(Problem(child.line, path, _unknown(name, fields)))
+            problems.append(LocatedProblem(child.line, path, _unknown(name, fields)))
             bad = True
             continue
         if child.value is None and not field.required and not _optional(field.type):
@@ -130,24 +132,26 @@ def _decode_struct(
     missing = [name for name, field in fields.items() if field.required and name not in node.value]
     for name in missing:
         problems.append(
-            Problem(node.line, f"{key}.{name}" if key else name, "is missing: it has no default")
+            LocatedProblem(
+                node.line, f"{key}.{name}" if key else name, "is missing: it has no default"
+            )
         )
     if bad or missing:
         return _BAD
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
-        problems.append(Problem(node.line, key, str(error)))
+        problems.append(LocatedProblem(node.line, key, str(error)))
         return _BAD
 
 
 def _decode_list(
-    node: Node, origin: Any, args: tuple[Any, ...], key: str, problems: list[Problem]
+    node: Node, origin: Any, args: tuple[Any, ...], key: str, problems: list[LocatedProblem]
 ) -> Any:
     if node.value is None:
         return origin() if origin is not Sequence else ()
     if not isinstance(node.value, list):
-        problems.append(Problem(node.line, key, f"expected a list, got {_shape(node)}"))
+        problems.append(LocatedProblem(node.line, key, f"expected a list, got {_shape(node)}"))
         return _BAD
     values = [
         _decode(child, args[0], f"{key}[{i}]", problems) for i, child in enumerate(node.value)
@@ -157,11 +161,13 @@ def _decode_list(
     return tuple(values) if origin in (tuple, Sequence) else origin(values)
 
 
-def _decode_dict(node: Node, kind: Any, key: str, problems: list[Problem]) -> Any:
+def _decode_dict(node: Node, kind: Any, key: str, problems: list[LocatedProblem]) -> Any:
     if node.value is None:
         return {}
     if not isinstance(node.value, dict):
-        problems.append(Problem(node.line, key, f"expected keys and values, got {_shape(node)}"))
+        problems.append(
+            LocatedProblem(node.line, key, f"expected keys and values, got {_shape(node)}")
+        )
         return _BAD
     values = {
         name: _decode(child, kind, f"{key}.{name}", problems) for name, child in node.value.items()
@@ -169,9 +175,9 @@ def _decode_dict(node: Node, kind: Any, key: str, problems: list[Problem]) -> An
     return _BAD if any(value is _BAD for value in values.values()) else values
 
 
-def _decode_leaf(node: Node, kind: Any, key: str, problems: list[Problem]) -> Any:
+def _decode_leaf(node: Node, kind: Any, key: str, problems: list[LocatedProblem]) -> Any:
     if isinstance(node.value, list | dict):
-        problems.append(Problem(node.line, key, f"expected one value, got {_shape(node)}"))
+        problems.append(LocatedProblem(node.line, key, f"expected one value, got {_shape(node)}"))
         return _BAD
     text = "" if node.value is None else node.value
     words = _BOOLS if _bare(kind) is bool else {}
@@ -180,7 +186,7 @@ def _decode_leaf(node: Node, kind: Any, key: str, problems: list[Problem]) -> An
     except msgspec.ValidationError as error:
         wanted = str(error).split(" - at ")[0].replace(", got `str`", "")
         shown = f"{text[:60]!r}: " if text[:20] not in wanted else ""
-        problems.append(Problem(node.line, key, f"{shown}{wanted}"))
+        problems.append(LocatedProblem(node.line, key, f"{shown}{wanted}"))
         return _BAD
 
 

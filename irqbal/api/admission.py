@@ -20,7 +20,7 @@ MOST_WAITING = 32
 """… and how many may wait for their turn."""
 
 
-class Turns:
+class HeavyRequests:
     """Lets a few requests in at a time, and some wait: what they hold in memory is bounded."""
 
     def __init__(self, at_once: int = MOST_HEAVY, waiting: int = MOST_WAITING) -> None:
@@ -47,7 +47,7 @@ class Turns:
         self._turns.release()
 
 
-class Door:
+class ConnectionLimit:
     """Who may connect: so many in all and of one address or user. Root, on the Unix socket, always
     gets in.
     """

@@ -85,7 +85,7 @@ def _is_loopback(address: str) -> bool:
     return (mapped or found).is_loopback
 
 
-class Gate:
+class AccessControl:
     """Decides for each request who asks and whether he may."""
 
     def __init__(self, access: Access, tokens: Tokens) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from irqbal.api import responses
 from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError
-from irqbal.history.samples import Decision, Point, Sample, State
+from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
 from irqbal.model.plan import Record, Step
 from irqbal.model.view import Override, Snapshot
@@ -100,7 +100,7 @@ class Subscription(Protocol):
         """Let `next` return None, now."""
 
 
-class Host(Protocol):
+class ControlHost(Protocol):
     """One host that can be asked."""
 
     name: str
@@ -122,7 +122,7 @@ class Host(Protocol):
     async def policies(self) -> list[Listing]:
         """Installed policies, the enabled ones first and in order."""
 
-    async def states(self) -> list[State]:
+    async def states(self) -> list[IrqState]:
         """IRQs that the history knows."""
 
     async def series(self, query: Query) -> list[Point]:
@@ -170,7 +170,7 @@ class Backend(Protocol):
     async def hosts(self) -> list[responses.HostView]:
         """Every host that can be asked."""
 
-    async def host(self, name: str | None) -> Host:
+    async def host(self, name: str | None) -> ControlHost:
         """This one; None: the only one. Raises ApiError."""
 
     async def findings(self, code: str) -> list[responses.FindingView]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from irqbal.api.backend import ApiError, Backend, Caller, Host, Subscription, View
+from irqbal.api.backend import ApiError, Backend, Caller, ControlHost, Subscription, View
 from irqbal.model.view import Irq, Snapshot
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -26,13 +26,13 @@ class Stream(msgspec.Struct, frozen=True):
     events: Subscription
 
 
-class Call(msgspec.Struct, frozen=True):
+class RequestContext(msgspec.Struct, frozen=True):
     """A request that was let in. `path` holds the path's parameters, `query` and `body` are of the
     route's types; `ignored` names fields of the body that this version does not know.
     """
 
     backend: Backend
-    asked: Host | None
+    asked: ControlHost | None
     caller: Caller
     path: Mapping[str, str]
     query: Any
@@ -41,7 +41,7 @@ class Call(msgspec.Struct, frozen=True):
     ignored: tuple[str, ...] = ()
 
     @property
-    def host(self) -> Host:
+    def host(self) -> ControlHost:
         """The host that is asked about; routes about the server itself have none."""
         assert self.asked is not None
         return self.asked
@@ -83,7 +83,7 @@ class Cache:
         return found
 
 
-Handler = Callable[[Call], Awaitable[object]]
+Handler = Callable[[RequestContext], Awaitable[object]]
 HANDLERS: dict[str, Handler] = {}
 """Handlers by their route's name."""
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
 
-from irqbal.api.admission import Door, Turns
-from irqbal.api.auth import GROUP, Access, Gate
+from irqbal.api.admission import ConnectionLimit, HeavyRequests
+from irqbal.api.auth import GROUP, Access, AccessControl
 from irqbal.api.backend import Backend
 from irqbal.api.context import Cache
 from irqbal.api.router import Router
@@ -59,7 +59,7 @@ class Listeners:
         self._owns_socket, self._needed = owns_socket, needed
         self._tokens = tokens or Tokens(places.state)
         self._failures = 0
-        self._gate = Gate(_access(options), self._tokens)
+        self._gate = AccessControl(_access(options), self._tokens)
         self._server: HTTPServer | None = None
         self._plain: HTTPServer | None = None
         self._paths: list[Path] = []
@@ -81,7 +81,10 @@ class Listeners:
             else:
                 log.info("an admin's token is in %s", self._places.state / ADMIN_FILE)
         tls = self._tls()
-        shared, door = Shared(self._backend, self._gate, Router(), Cache(), Turns()), Door()
+        shared, door = (
+            Shared(self._backend, self._gate, Router(), Cache(), HeavyRequests()),
+            ConnectionLimit(),
+        )
         self._plain = Server(shared, door)
         self._server = self._plain if tls is None else Server(shared, door, tls)
         addresses = self._addresses()
@@ -133,7 +136,7 @@ class Listeners:
             return
         await self.close()
         self._failures += self._gate.failures
-        self._gate = Gate(_access(options), self._tokens)
+        self._gate = AccessControl(_access(options), self._tokens)
         await self.open()
 
     def _tls(self) -> ssl.SSLContext | None:

@@ -21,7 +21,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from irqbal.api.backend import View
-from irqbal.api.counters import BUCKETS, Tally
+from irqbal.api.counters import BUCKETS, CycleCounters
 from irqbal.api.responses import Status
 from irqbal.version import __version__
 
@@ -31,7 +31,9 @@ class Exporter(Collector):
     first cycle) and failed logins.
     """
 
-    def __init__(self, tally: Tally, look: Callable[[], tuple[Status, View | None, int]]) -> None:
+    def __init__(
+        self, tally: CycleCounters, look: Callable[[], tuple[Status, View | None, int]]
+    ) -> None:
         self._tally, self._look = tally, look
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -189,7 +191,7 @@ def families() -> list[tuple[str, str, str]]:
     """(name, type, help) of every metric, for the documents."""
     from irqbal.api.examples import STATUS, VIEW
 
-    exporter = Exporter(Tally(), lambda: (STATUS, VIEW, 0))
+    exporter = Exporter(CycleCounters(), lambda: (STATUS, VIEW, 0))
     found = []
     for metric in exporter.collect():
         name = f"{metric.name}_total" if metric.type == "counter" else metric.name

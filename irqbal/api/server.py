@@ -15,12 +15,12 @@ from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
-from irqbal.api.admission import Door, Turns
-from irqbal.api.auth import Gate, Peer, peer_of
+from irqbal.api.admission import ConnectionLimit, HeavyRequests
+from irqbal.api.auth import AccessControl, Peer, peer_of
 from irqbal.api.backend import ApiError, Backend, Caller, Subscription
-from irqbal.api.context import HANDLERS, Cache, Call, Raw, Stream
+from irqbal.api.context import HANDLERS, Cache, Raw, RequestContext, Stream
 from irqbal.api.contract import Route, Scope
-from irqbal.api.dashboard.pages import Page, page
+from irqbal.api.dashboard.pages import DashboardFile, page
 from irqbal.api.router import Router
 from irqbal.api.routes import every as _every
 from irqbal.errors import HistoryError, HostError, IrqbalError, JournalError, PolicyHostError
@@ -53,10 +53,10 @@ class Shared(msgspec.Struct, frozen=True):
     """What all requests share."""
 
     backend: Backend
-    gate: Gate
+    gate: AccessControl
     router: Router
     cache: Cache
-    heavy: Turns
+    heavy: HeavyRequests
 
 
 class Server(HTTPServer):
@@ -64,7 +64,9 @@ class Server(HTTPServer):
     once.
     """
 
-    def initialize(self, shared: Shared, door: Door, tls: ssl.SSLContext | None = None) -> None:  # type: ignore[override]
+    def initialize(  # type: ignore[override]
+        self, shared: Shared, door: ConnectionLimit, tls: ssl.SSLContext | None = None
+    ) -> None:
         """One server a kind of listener: with TLS or without."""
         application = Application(
             [(r".*", _Handler, {"shared": shared})],
@@ -116,7 +118,7 @@ class _Handler(RequestHandler):
         self._body = bytearray()
         self._parameters: dict[str, str] = {}
         self._caller = Caller("anonymous", "?")
-        self._page: Page | None = None
+        self._page: DashboardFile | None = None
         self._events: Subscription | None = None
 
     def set_default_headers(self) -> None:
@@ -248,7 +250,7 @@ class _Handler(RequestHandler):
         query = _query(self.request.query, route)
         body = _decoded(bytes(self._body), self.request.headers.get("Content-Type", ""), route)
         ignored = _unknown(bytes(self._body), route) if body is not None else ()
-        call = Call(
+        call = RequestContext(
             self._shared.backend,
             host,
             self._caller,

@@ -22,7 +22,7 @@ from irqbal.api.backend import ApiError, Subscribers, Subscription
 from irqbal.central.host import SILENT, StoredHost
 from irqbal.central.stores import FleetStore, piece_together
 from irqbal.errors import HistoryError
-from irqbal.history.host_status import Facts, Seen
+from irqbal.history.host_status import HostFacts, LastSeen
 from irqbal.wire import Moment
 
 log = logging.getLogger(__name__)
@@ -56,9 +56,9 @@ class Fleet:
     def __init__(self, store: FleetStore, since: float) -> None:
         self._store, self._since = store, since
         self._threads = ThreadPoolExecutor(store.threads, "store")
-        self._listed: tuple[float, list[Facts]] = (-FRESH, [])
+        self._listed: tuple[float, list[HostFacts]] = (-FRESH, [])
         self._listing = asyncio.Lock()
-        self._last: OrderedDict[str, tuple[float, float, Seen]] = OrderedDict()
+        self._last: OrderedDict[str, tuple[float, float, LastSeen]] = OrderedDict()
         self._listeners: dict[str, Subscribers] = {}
         self._following: asyncio.Task[None] | None = None
         self._trouble = ""
@@ -86,7 +86,7 @@ class Fleet:
 
     # Backend
 
-    async def facts(self) -> list[Facts]:
+    async def facts(self) -> list[HostFacts]:
         """All hosts, as of a second ago at most; those who ask at the same time wait for one
         answer.
         """
@@ -171,7 +171,7 @@ class Fleet:
 
     # What hosts ask
 
-    async def last(self, host: StoredHost) -> Seen:
+    async def last(self, host: StoredHost) -> LastSeen:
         """The last cycle: as the daemon told it, or pieced together."""
         wall, now = host.facts.wall, time.monotonic()
         known = self._last.get(host.name)
@@ -244,7 +244,7 @@ class _Fixed:
         return self._families
 
 
-def host_view(facts: Facts, now: float) -> responses.HostView:
+def host_view(facts: HostFacts, now: float) -> responses.HostView:
     """A host in a line."""
     counts = facts.counts or {}
     known = facts.counts is not None

@@ -13,8 +13,8 @@ from irqbal.api import responses, views
 from irqbal.api.backend import ApiError, Caller, Listing, Subscription, View, Written
 from irqbal.api.contract import API_VERSION
 from irqbal.central.stores import FleetStore
-from irqbal.history.host_status import Facts, Seen
-from irqbal.history.samples import Decision, Point, Sample, State
+from irqbal.history.host_status import HostFacts, LastSeen
+from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
 from irqbal.model.plan import Record, Step
 from irqbal.model.view import Override, Snapshot
@@ -35,7 +35,7 @@ class Read(Protocol):
     async def read(self, work: Callable[[FleetStore], T]) -> T:
         """Off the loop. Raises HistoryError."""
 
-    def last(self, host: StoredHost) -> Awaitable[Seen]:
+    def last(self, host: StoredHost) -> Awaitable[LastSeen]:
         """The last cycle."""
 
     def follow(self, host: str) -> Subscription:
@@ -45,10 +45,10 @@ class Read(Protocol):
 class StoredHost:
     """One host, as it was when it was looked up."""
 
-    def __init__(self, server: Read, facts: Facts, status: dict[str, Any], now: float) -> None:
+    def __init__(self, server: Read, facts: HostFacts, status: dict[str, Any], now: float) -> None:
         self.name, self.facts = facts.host, facts
         self._server, self._status, self._now = server, status, now
-        self._seen: Seen | None = None
+        self._seen: LastSeen | None = None
 
     def status(self) -> responses.Status:
         """What its daemon said of itself, unless it has been silent since."""
@@ -128,7 +128,7 @@ class StoredHost:
             for failure in status.aside
         ]
 
-    async def states(self) -> list[State]:
+    async def states(self) -> list[IrqState]:
         """IRQs that the history knows."""
         return await self._server.read(lambda store: store.irqs(self.name))
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from irqbal.cpuset import CpuSet
-from irqbal.history.host_status import Seen
-from irqbal.history.samples import Decision, Sample, State
+from irqbal.history.host_status import LastSeen
+from irqbal.history.samples import Decision, IrqState, Sample
 from irqbal.model.plan import Plan, Record, imbalance
 from irqbal.model.view import Cpu, Device, Interface, Irq, Placed, Queue, QueueKind, Snapshot
 
@@ -18,8 +18,8 @@ KINDS: dict[str, QueueKind] = {"rx": "rx", "tx": "tx", "rxtx": "rxtx", "io": "io
 
 
 def pieced(
-    states: Iterable[State], sample: Sample | None, decisions: Sequence[Decision], wall: float
-) -> Seen:
+    states: Iterable[IrqState], sample: Sample | None, decisions: Sequence[Decision], wall: float
+) -> LastSeen:
     """`decisions`: those of the last day, the newest first; `wall` when the host was last heard of,
     if there is no sample.
     """
@@ -37,12 +37,12 @@ def pieced(
     )
     over, busiest = imbalance(snapshot)
     cycle = decisions[0].cycle if decisions else 0
-    return Seen(
+    return LastSeen(
         end, snapshot, Record(cycle, end, 0.0, "history", False, Plan(), (), over, busiest), {}
     )
 
 
-def _cpus(states: Iterable[State], sample: Sample | None) -> tuple[Cpu, ...]:
+def _cpus(states: Iterable[IrqState], sample: Sample | None) -> tuple[Cpu, ...]:
     numbers: set[int] = set()
     times: dict[int, dict[str, float]] = {}
     for state in states:
@@ -67,7 +67,7 @@ def _cpus(states: Iterable[State], sample: Sample | None) -> tuple[Cpu, ...]:
 
 
 def _irqs(
-    states: Iterable[State],
+    states: Iterable[IrqState],
     sample: Sample | None,
     loads: Mapping[int, float],
     placed: Mapping[str, Placed],

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 import msgspec
 
 from irqbal.central.reconstruct import pieced
-from irqbal.config.mongodb_options import MongoOptions
+from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.errors import HistoryError
 from irqbal.findings.verify import Finding, verify
-from irqbal.history.host_status import Facts, Seen
+from irqbal.history.host_status import HostFacts, LastSeen
 from irqbal.history.open import open_store
-from irqbal.history.samples import Decision, Point, Sample, State
+from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.sqlite.store import SqliteHistory
 from irqbal.history.store import Query
 from irqbal.model.plan import Plan
@@ -36,16 +36,16 @@ class FleetStore(Protocol):
     def ping(self) -> None:
         """Do nothing but see that questions are answered."""
 
-    def facts(self, since: float) -> list[Facts]:
+    def facts(self, since: float) -> list[HostFacts]:
         """Every host that was heard of since then, by name."""
 
-    def line(self, host: str) -> tuple[Facts, dict[str, Any]] | None:
+    def line(self, host: str) -> tuple[HostFacts, dict[str, Any]] | None:
         """One host, and its daemon's own status (empty: it tells none); None: nobody knows it."""
 
-    def findings(self, since: float, code: str) -> list[tuple[Facts, list[Finding]]]:
+    def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[Finding]]]:
         """Hosts on which something is not as it should be; with a code, of this kind."""
 
-    def seen(self, host: str) -> Seen | None:
+    def seen(self, host: str) -> LastSeen | None:
         """A host's last cycle, if its daemon told it."""
 
     def heard(self, hosts: Iterable[str]) -> dict[str, float]:
@@ -62,7 +62,7 @@ class FleetStore(Protocol):
     ) -> list[Decision]:
         """The newest decisions first."""
 
-    def irqs(self, host: str = "") -> list[State]:
+    def irqs(self, host: str = "") -> list[IrqState]:
         """Every IRQ that the history knows, as it was last seen."""
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class OneFile:
         self._url, self._state, self._name = url, state, name
         self._store = self._open()
         self._opened = _which(self._store.path)
-        self._facts: Facts | None = None
+        self._facts: HostFacts | None = None
 
     def _open(self) -> SqliteHistory:
         store = open_store(self._url, self._state)
@@ -104,16 +104,16 @@ class OneFile:
         with self._file() as store:
             store.span()
 
-    def facts(self, since: float) -> list[Facts]:
+    def facts(self, since: float) -> list[HostFacts]:
         """The one host, if its file holds anything."""
         with self._file() as store:
             span = store.span()
             if span is None or span[1] < since:
                 return []
             if self._facts is None or self._facts.wall != span[1]:
-                seen = piece_together(self, Facts(self._name, span[1]))
+                seen = piece_together(self, HostFacts(self._name, span[1]))
                 record = seen.record
-                self._facts = Facts(
+                self._facts = HostFacts(
                     self._name,
                     span[1],
                     imbalance=record.imbalance,
@@ -123,12 +123,12 @@ class OneFile:
                 )
             return [self._facts]
 
-    def line(self, host: str) -> tuple[Facts, dict[str, Any]] | None:
+    def line(self, host: str) -> tuple[HostFacts, dict[str, Any]] | None:
         """The one host."""
-        found = self.facts(0.0) or [Facts(self._name, 0.0)]
+        found = self.facts(0.0) or [HostFacts(self._name, 0.0)]
         return (found[0], {}) if host == self._name else None
 
-    def findings(self, since: float, code: str) -> list[tuple[Facts, list[Finding]]]:
+    def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[Finding]]]:
         """What follows from the newest sample."""
         found = []
         for facts in self.facts(since):
@@ -141,7 +141,7 @@ class OneFile:
             found += [(facts, items)] if items else []
         return found
 
-    def seen(self, host: str) -> Seen | None:
+    def seen(self, host: str) -> LastSeen | None:
         """The file holds samples and decisions alone."""
         return None
 
@@ -166,7 +166,7 @@ class OneFile:
         with self._file() as store:
             return store.decisions(start, end, identity, limit)
 
-    def irqs(self, host: str = "") -> list[State]:
+    def irqs(self, host: str = "") -> list[IrqState]:
         """As they were last seen."""
         with self._file() as store:
             return store.irqs()
@@ -185,7 +185,7 @@ def _which(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def piece_together(store: FleetStore, facts: Facts) -> Seen:
+def piece_together(store: FleetStore, facts: HostFacts) -> LastSeen:
     """A host's last cycle as far as it follows from its newest sample, states and decisions."""
     states = store.irqs(facts.host)
     until = max(facts.wall, time.time() if facts.version == "" else 0.0) + 1.0
@@ -199,14 +199,14 @@ def piece_together(store: FleetStore, facts: Facts) -> Seen:
     )
 
 
-def open_fleet(url: str, options: MongoOptions | None, state: Path, name: str) -> FleetStore:
+def open_fleet(url: str, options: MongodbOptions | None, state: Path, name: str) -> FleetStore:
     """`url`: mongodb://…, sqlite:///PATH or a file; empty: what the configuration ships to
     (`options`), else this host's own history. Raises ConfigError or HistoryError with a
     sentence.
     """
     if url.startswith(("mongodb://", "mongodb+srv://")):
         try:
-            options = MongoOptions.of_url(url)
+            options = MongodbOptions.of_url(url)
         except ValueError as error:
             raise HistoryError(f"not a history's URL: {error}") from error
     elif url:
@@ -214,9 +214,9 @@ def open_fleet(url: str, options: MongoOptions | None, state: Path, name: str) -
     if options is None:
         return OneFile(url, state, name)
     try:
-        from irqbal.history.mongodb.fleet import MongoFleet
+        from irqbal.history.mongodb.fleet import MongodbFleet
     except ImportError as error:
         raise HistoryError(
             f"MongoDB needs pymongo ({error}): pip install 'irqbal[mongodb]'"
         ) from error
-    return MongoFleet(options)
+    return MongodbFleet(options)

@@ -11,8 +11,8 @@ from irqbal.cli.common import command_options, common_of
 from irqbal.config import reader as configuration
 from irqbal.errors import ConfigError
 from irqbal.plugins import discovery
-from irqbal.plugins.protocol import Entry
-from irqbal.plugins.supervisor import Policies
+from irqbal.plugins.protocol import PolicyEntry
+from irqbal.plugins.supervisor import PolicySupervisor
 
 Section = Literal["policies", "observers"]
 
@@ -27,7 +27,7 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
     config = common.config()
     problems: list[str] = []
     installed = discovery.find()
-    sections: tuple[tuple[Section, tuple[configuration.PolicyEntry, ...]], ...] = (
+    sections: tuple[tuple[Section, tuple[configuration.ConfiguredPolicy, ...]], ...] = (
         ("policies", config.policies),
         ("observers", config.observers),
     )
@@ -44,7 +44,7 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
             elif found.clash:
                 problems.append(f"{where}: {found.clash}")
             else:
-                entries.append(Entry(found, index, item.options))
+                entries.append(PolicyEntry(found, index, item.options))
         problems += _bound(entries, common.name, key, items)
     if problems:
         raise ConfigError(problems)
@@ -55,12 +55,15 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
 
 
 def _bound(
-    entries: list[Entry], name: str, key: Section, items: tuple[configuration.PolicyEntry, ...]
+    entries: list[PolicyEntry],
+    name: str,
+    key: Section,
+    items: tuple[configuration.ConfiguredPolicy, ...],
 ) -> list[str]:
     """What is wrong with these policies' options, and with their packages."""
     if not entries:
         return []
-    policies = Policies(entries, key)
+    policies = PolicySupervisor(entries, key)
     try:
         found = [configuration.format_problem(name, problem) for problem in policies.bind()]
         for index, failure in policies.aside.items():

@@ -22,14 +22,14 @@ from irqbal.model.plan import Record
 from irqbal.process.systemd import setup_logging
 from irqbal.service.assembly import bind, folders, settings
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
-from irqbal.state.originals import Journal
+from irqbal.state.originals import OriginalsFile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_CONFIG = Path("/etc/irqbal.yaml")
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """Commands in the order of `modules`, each imported when it is asked for: what a daemon never
     calls need not lie in its memory.
     """
@@ -128,7 +128,7 @@ def balancer_of(
     config = common.config()
     places = folders(config, common.root)
     host = KernelHost(common.root)
-    journal = Journal(places.run, common.root, host.boot_id)
+    journal = OriginalsFile(places.run, common.root, host.boot_id)
     if not dry_run:
         host = KernelHost(common.root, journal.save)
     base = settings(config, COOLDOWN_INTERVALS)

@@ -9,10 +9,10 @@ from typing import Literal
 import click
 import msgspec
 
-from irqbal.config.reader import Config, PolicyEntry, format_problem
+from irqbal.config.reader import Config, ConfiguredPolicy, format_problem
 from irqbal.plugins import discovery
-from irqbal.plugins.protocol import Entry
-from irqbal.plugins.supervisor import Policies
+from irqbal.plugins.protocol import PolicyEntry
+from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.problems import Node
 
 Kind = Literal["policies", "observers"]
@@ -23,7 +23,7 @@ _CALLED: dict[Kind, frozenset[str]] = {
 """The hooks that are called at all in each child."""
 
 
-class Finding(msgspec.Struct, frozen=True):
+class PluginProblem(msgspec.Struct, frozen=True):
     """One policy: where it comes from, what it is to irqbal, and whether that is as it should
     be.
     """
@@ -34,7 +34,7 @@ class Finding(msgspec.Struct, frozen=True):
     good: bool = True
 
 
-def examine(config: Config, name: str, found: dict[str, discovery.Found]) -> list[Finding]:
+def examine(config: Config, name: str, found: dict[str, discovery.Found]) -> list[PluginProblem]:
     """First what the configuration names, in its order, then what is only installed."""
     findings = []
     for key, items in (("policies", config.policies), ("observers", config.observers)):
@@ -44,11 +44,11 @@ def examine(config: Config, name: str, found: dict[str, discovery.Found]) -> lis
 
 
 def _enabled(
-    key: Kind, items: tuple[PolicyEntry, ...], name: str, found: dict[str, discovery.Found]
-) -> list[Finding]:
+    key: Kind, items: tuple[ConfiguredPolicy, ...], name: str, found: dict[str, discovery.Found]
+) -> list[PluginProblem]:
     """What the YAML names: all of it must work."""
     entries = [
-        Entry(found[item.name], index, item.options)
+        PolicyEntry(found[item.name], index, item.options)
         for index, item in enumerate(items)
         if item.name in found
     ]
@@ -59,7 +59,7 @@ def _enabled(
         if item.name not in found:
             close = f"installed are {', '.join(found) or 'none'}"
             findings.append(
-                Finding(
+                PluginProblem(
                     item.name,
                     "not installed",
                     f"BROKEN ({where}): no installed package provides it; {close}",
@@ -68,7 +68,7 @@ def _enabled(
             )
         elif index in troubles:
             findings.append(
-                Finding(
+                PluginProblem(
                     item.name,
                     _origin(found[item.name]),
                     f"BROKEN ({where}): {troubles[index]}",
@@ -82,24 +82,24 @@ def _enabled(
                 f"BROKEN ({where}): none of its hooks ({own}) is called there; name it under "
                 f"`{other}`"
             )
-            findings.append(Finding(item.name, _origin(found[item.name]), said, False))
+            findings.append(PluginProblem(item.name, _origin(found[item.name]), said, False))
         else:
-            findings.append(Finding(item.name, _origin(found[item.name]), f"used ({where})"))
+            findings.append(PluginProblem(item.name, _origin(found[item.name]), f"used ({where})"))
     return findings
 
 
-def _others(items: list[discovery.Found], name: str) -> list[Finding]:
+def _others(items: list[discovery.Found], name: str) -> list[PluginProblem]:
     """What is installed and not named: what is wrong with it is worth a word, but nobody's
     trouble.
     """
-    entries = [Entry(item, index, Node(1, {})) for index, item in enumerate(items)]
+    entries = [PolicyEntry(item, index, Node(1, {})) for index, item in enumerate(items)]
     troubles, _ = _bind(entries, "policies", name, lenient=True)
     findings = []
     for index, item in enumerate(items):
         state = f"not used: {name} does not name it"
         if index in troubles:
             state += f"; and it could not be: {troubles[index]}"
-        findings.append(Finding(item.name, _origin(item), state))
+        findings.append(PluginProblem(item.name, _origin(item), state))
     return findings
 
 
@@ -108,14 +108,14 @@ def _origin(item: discovery.Found) -> str:
 
 
 def _bind(
-    entries: list[Entry], key: Kind, name: str, lenient: bool = False
+    entries: list[PolicyEntry], key: Kind, name: str, lenient: bool = False
 ) -> tuple[dict[int, str], dict[int, tuple[str, ...]]]:
     """(what is wrong, by index; the hooks of what is not). `lenient`: options are not given, so
     what they lack is no trouble.
     """
     if not entries:
         return {}, {}
-    policies = Policies(entries, key)
+    policies = PolicySupervisor(entries, key)
     try:
         troubles: dict[int, str] = {}
         for problem in policies.bind():
@@ -132,7 +132,7 @@ def _bind(
         policies.close()
 
 
-def report(findings: list[Finding]) -> int:
+def report(findings: list[PluginProblem]) -> int:
     """Print it; 1 if something that is enabled is broken."""
     for finding in findings:
         click.echo(f"{finding.name} ({finding.origin}): {finding.state}")

@@ -20,7 +20,7 @@ from rich.progress import Progress
 from irqbal.cli.common import command_options, common_of
 from irqbal.errors import HistoryError
 from irqbal.history.open import open_store
-from irqbal.history.samples import Decision, Point, Sample, State
+from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import HistoryStore, Query
 from irqbal.service.assembly import folders
 from irqbal.wire import Duration, builtins, to_json
@@ -28,7 +28,7 @@ from irqbal.wire import Duration, builtins, to_json
 _COMPACT = re.compile(r"\d{8}-\d{6}")
 
 
-class When(click.ParamType):  # type: ignore[type-arg]
+class MomentParameter(click.ParamType):  # type: ignore[type-arg]
     """A time: ISO 8601 (UTC unless it says otherwise), `YYYYMMDD-HHMMSS`, or a length such as `2h`
     for so long ago.
     """
@@ -80,9 +80,15 @@ def _window(function: Any) -> Any:
             default="",
             help="Another history: a file, or mongodb://…; else this host's own.",
         ),
-        click.option("--end", type=When(), default=None, help="Until then; now, unless given."),
         click.option(
-            "--start", type=When(), default="24h", show_default=True, help="From then on."
+            "--end", type=MomentParameter(), default=None, help="Until then; now, unless given."
+        ),
+        click.option(
+            "--start",
+            type=MomentParameter(),
+            default="24h",
+            show_default=True,
+            help="From then on.",
         ),
     ):
         function = option(function)
@@ -142,7 +148,7 @@ def history(
         _print_points(points)
 
 
-def find(states: Iterable[State], what: str) -> list[State]:
+def find(states: Iterable[IrqState], what: str) -> list[IrqState]:
     """IRQs by number, action, queue, device address, interface or disk; the latest owner of a
     number comes first.
 

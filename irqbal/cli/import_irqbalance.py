@@ -8,12 +8,19 @@ import click
 
 from irqbal.cli.common import command_options, common_of
 from irqbal.errors import HostError
-from irqbal.imported.irqbalance import Asked, Said, parse_environment, parse_said, read, to_yaml
+from irqbal.imported.irqbalance import (
+    IrqbalanceSettings,
+    Said,
+    parse_environment,
+    parse_said,
+    read,
+    to_yaml,
+)
 from irqbal.imported.script import TIMEOUT, run
 from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Snapshot
 from irqbal.planner.ledger import Ledger
-from irqbal.tracking.tracker import Watch
+from irqbal.tracking.tracker import HostTracker
 
 FILES = ("etc/default/irqbalance", "etc/sysconfig/irqbalance")
 """Where distributions keep it, below the root: Debian's family, then Fedora's and SUSE's."""
@@ -50,7 +57,7 @@ def command(
     asked = read(parse_environment(_text(source)))
     snapshot: Snapshot | None = None
     try:
-        snapshot = Watch(KernelHost(common.root), 10.0).look(Ledger())
+        snapshot = HostTracker(KernelHost(common.root), 10.0).look(Ledger())
     except HostError as error:
         asked.remarks.append(f"IRQs are named by number, since the host cannot be read: {error}")
     said, good = _ask_scripts(asked, snapshot, common.root, timeout)
@@ -79,7 +86,7 @@ def _text(path: Path) -> str:
 
 
 def _ask_scripts(
-    asked: Asked, snapshot: Snapshot | None, root: Path, timeout: float
+    asked: IrqbalanceSettings, snapshot: Snapshot | None, root: Path, timeout: float
 ) -> tuple[dict[int, Said], bool]:
     """What the policy script says of each IRQ, by number; and whether it could be asked about all
     of them.

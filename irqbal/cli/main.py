@@ -13,7 +13,7 @@ import sys
 
 import click
 
-from irqbal.cli.common import Group, common_options
+from irqbal.cli.common import CommandGroup, common_options
 from irqbal.errors import ConfigError, IrqbalError, LockError
 from irqbal.version import __version__
 
@@ -50,7 +50,7 @@ COMMANDS = {
 
 
 @click.group(
-    cls=Group,
+    cls=CommandGroup,
     modules=COMMANDS,
     epilog=EXIT_STATUS,
     context_settings={"help_option_names": ["-h", "--help"]},

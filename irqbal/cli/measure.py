@@ -9,7 +9,7 @@ import click
 from irqbal.cli.common import command_options, common_of
 from irqbal.errors import HostError
 from irqbal.kernel.host import KernelHost
-from irqbal.kernel.tracefs import Tracing
+from irqbal.kernel.tracefs import TracefsMeasurement
 from irqbal.model.readings import Measured
 from irqbal.render.text import Column, console, print_rows
 
@@ -33,7 +33,7 @@ def command(
     away again.
     """
     common = common_of(ctx, root, config_path, debug)
-    tracing = Tracing(common.root)
+    tracing = TracefsMeasurement(common.root)
     measured = tracing.measure(seconds)
     if measured is None:
         raise HostError(f"nothing was measured: {tracing.reason}")

@@ -11,8 +11,8 @@ import click
 from irqbal.cli.common import command_options, common_of
 from irqbal.cli.doctor import examine, report
 from irqbal.plugins import discovery
-from irqbal.plugins.protocol import Entry
-from irqbal.plugins.supervisor import Policies
+from irqbal.plugins.protocol import PolicyEntry
+from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.problems import Node
 
 
@@ -37,11 +37,11 @@ def command(
     enabled = {item.name for item in (*config.policies, *config.observers)}
     found = discovery.find()
     entries = [
-        Entry(item, index, Node(1, {}))
+        PolicyEntry(item, index, Node(1, {}))
         for index, item in enumerate(found.values())
         if not item.clash
     ]
-    policies = Policies(entries)
+    policies = PolicySupervisor(entries)
     try:
         problems = {problem.key.split("]")[0]: problem for problem in policies.bind()}
         described = policies.describe()

@@ -11,15 +11,15 @@ import msgspec
 from irqbal.cli.history import iso
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HistoryError
-from irqbal.history.samples import Decision, Sample, State
+from irqbal.history.samples import Decision, IrqState, Sample
 from irqbal.history.store import HistoryStore
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.irqs import MANAGED
 from irqbal.model.view import Irq, Snapshot
 from irqbal.planner.ledger import Ledger
 from irqbal.simulated.replay import Recording, ReplayHost, Scene, Stand
-from irqbal.simulated.score import Result, Trial
-from irqbal.tracking.tracker import Watch
+from irqbal.simulated.score import TrialResult, TrialRun
+from irqbal.tracking.tracker import HostTracker
 
 RECORDED = "(as recorded)"
 """Stands for a configuration's name where nothing was tried: what really happened."""
@@ -71,7 +71,7 @@ def read(store: HistoryStore, start: float, end: float, root: Path, host: str = 
     }
     live = KernelHost(root)
     try:
-        snapshot = Watch(live, 10.0).look(Ledger())
+        snapshot = HostTracker(live, 10.0).look(Ledger())
     finally:
         live.close()
     foreign = recording.cpus - CpuSet(cpu.number for cpu in snapshot.cpus)
@@ -101,10 +101,10 @@ def read(store: HistoryStore, start: float, end: float, root: Path, host: str = 
     )
 
 
-def _record(samples: Iterable[Sample]) -> tuple[Recording, dict[str, State]]:
+def _record(samples: Iterable[Sample]) -> tuple[Recording, dict[str, IrqState]]:
     """The samples, and the first state of every IRQ that they tell of."""
     recording = Recording()
-    states: dict[str, State] = {}
+    states: dict[str, IrqState] = {}
     for sample in samples:
         for state in sample.states:
             if not state.gone:
@@ -122,7 +122,7 @@ def _record(samples: Iterable[Sample]) -> tuple[Recording, dict[str, State]]:
 
 
 def _scene(
-    snapshot: Snapshot, recording: Recording, known: dict[str, State], managed: set[str]
+    snapshot: Snapshot, recording: Recording, known: dict[str, IrqState], managed: set[str]
 ) -> tuple[Scene, list[str]]:
     """The host as it is now, with the recorded IRQs on it where they were when the window began."""
     began = _began(recording)
@@ -209,7 +209,7 @@ def _began(recording: Recording) -> dict[str, CpuSet]:
     return {recording.names[at]: CpuSet.of(cpu) for at, cpu in found.items()}
 
 
-def _present(irq: Irq, state: State | None, began: CpuSet | None, managed: bool) -> Stand:
+def _present(irq: Irq, state: IrqState | None, began: CpuSet | None, managed: bool) -> Stand:
     """An IRQ that is still there, with the mask that it had."""
     affinity = (
         CpuSet.parse(state.affinity) if state is not None and state.affinity else irq.affinity
@@ -243,9 +243,9 @@ def cycles_in(replay: Replay, interval: float, most: int | None) -> int:
     return cycles if most is None else min(cycles, most)
 
 
-def recorded(replay: Replay, interval: float, cycles: int) -> Result:
+def recorded(replay: Replay, interval: float, cycles: int) -> TrialResult:
     """What was really done in that time."""
-    host, trial = ReplayHost(replay.scene, replay.recording), Trial(RECORDED)
+    host, trial = ReplayHost(replay.scene, replay.recording), TrialRun(RECORDED)
     left = sorted(replay.decisions, key=lambda item: item.wall, reverse=True)
     for _ in range(cycles):
         host.advance(interval)

@@ -14,7 +14,7 @@ from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Outcome
 from irqbal.service.assembly import folders
 from irqbal.service.cycle import restore
-from irqbal.state.originals import Journal, Lock, holder
+from irqbal.state.originals import Lock, OriginalsFile, holder
 
 
 @click.command("restore")
@@ -37,7 +37,9 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
         lock = Lock(places.run)
         try:
             boot_id = KernelHost(common.root).boot_id
-            outcomes = restore(KernelHost(common.root), Journal(places.run, common.root, boot_id))
+            outcomes = restore(
+                KernelHost(common.root), OriginalsFile(places.run, common.root, boot_id)
+            )
         finally:
             lock.release()
     return _report(outcomes)

@@ -12,8 +12,8 @@ from irqbal.config.reader import Config
 from irqbal.model.host import Host
 from irqbal.service.assembly import bind, settings
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
-from irqbal.simulated.ground_truth import Truth
-from irqbal.simulated.score import Result, Trial
+from irqbal.simulated.ground_truth import GroundTruth
+from irqbal.simulated.score import TrialResult, TrialRun
 
 
 class Stage(Host, Protocol):
@@ -22,13 +22,13 @@ class Stage(Host, Protocol):
     def advance(self, seconds: float) -> None:
         """Let so much time pass."""
 
-    def truth(self) -> Truth:
+    def truth(self) -> GroundTruth:
         """What happened in the time of the last `advance`."""
 
 
-def attempt(host: Stage, config: Config, common: Common, cycles: int) -> Result:
+def attempt(host: Stage, config: Config, common: Common, cycles: int) -> TrialResult:
     """Run this configuration for so many cycles."""
-    trial = Trial(common.name)
+    trial = TrialRun(common.name)
     interval = float(config.interval)
     policies = bind(config, common.name)
     try:

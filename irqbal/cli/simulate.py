@@ -9,14 +9,14 @@ import click
 from rich.table import Table
 
 from irqbal.cli.common import DEFAULT_CONFIG, Common, common_of
-from irqbal.cli.history import When, iso
+from irqbal.cli.history import MomentParameter, iso
 from irqbal.cli.runner import attempt
 from irqbal.config.reader import Config
 from irqbal.render.text import console
 from irqbal.service.assembly import folders
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.replay import ReplayHost
-from irqbal.simulated.score import QUIET, Result
+from irqbal.simulated.score import QUIET, TrialResult
 from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.traffic import EVENTS, SHAPES
 from irqbal.simulated.tree import write_tree
@@ -48,11 +48,13 @@ TRAFFIC = ", ".join([*SHAPES, *EVENTS])
 )
 @click.option(
     "--start",
-    type=When(),
+    type=MomentParameter(),
     default=None,
     help="Replay from then on; a day before the end, unless given.",
 )
-@click.option("--end", type=When(), default=None, help="Replay until then; now, unless given.")
+@click.option(
+    "--end", type=MomentParameter(), default=None, help="Replay until then; now, unless given."
+)
 @click.option(
     "--recorded-by",
     "recorder",
@@ -195,7 +197,7 @@ def _replay(
     configs: list[Config],
     commons: list[Common],
     cycles: int | None,
-) -> tuple[list[Result], str, tuple[str, ...]]:
+) -> tuple[list[TrialResult], str, tuple[str, ...]]:
     """What was recorded, first as it was and then with each configuration; what it was, and what is
     to be said of it.
     """
@@ -217,7 +219,7 @@ def _replay(
     return results, str(replay), replay.said
 
 
-def _print(results: list[Result], of: str, said: tuple[str, ...] = ()) -> None:
+def _print(results: list[TrialResult], of: str, said: tuple[str, ...] = ()) -> None:
     out = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
@@ -250,7 +252,7 @@ _ROWS = (
 )
 
 
-def _texts(result: Result) -> tuple[str, ...]:
+def _texts(result: TrialResult) -> tuple[str, ...]:
     """A column of the table, row by row."""
     never = "never at rest" if result.cycles >= QUIET else "too few cycles"
     return (

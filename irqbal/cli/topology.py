@@ -11,7 +11,7 @@ from irqbal.kernel.host import KernelHost
 from irqbal.planner.ledger import Ledger
 from irqbal.render.text import console
 from irqbal.render.topology import print_topology
-from irqbal.tracking.tracker import Watch
+from irqbal.tracking.tracker import HostTracker
 from irqbal.wire import to_json
 
 
@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """Show CPUs, nodes, devices, queues and IRQs as a tree."""
     common = common_of(ctx, root, config_path, debug)
-    snapshot = Watch(KernelHost(common.root), 10.0).look(Ledger())
+    snapshot = HostTracker(KernelHost(common.root), 10.0).look(Ledger())
     if as_json:
         click.echo(to_json(snapshot).decode())
     else:

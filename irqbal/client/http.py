@@ -28,15 +28,15 @@ TIMEOUT = 30.0
 _ROUTES = {route.name: route for route in ALL}
 
 
-class Unreachable(IrqbalError):
+class DaemonUnreachable(IrqbalError):
     """The daemon does not answer, or what answers is not irqbal."""
 
 
-class Unreadable(Unreachable):
+class Unreadable(DaemonUnreachable):
     """It answers, with something that is not of the contract."""
 
 
-class Refused(IrqbalError):
+class RequestRefused(IrqbalError):
     """The daemon said no; `status` is HTTP's, `problem` says why."""
 
     def __init__(self, status: int, problem: Problem) -> None:
@@ -230,15 +230,17 @@ class Client:
         try:
             context = ssl.create_default_context(cafile=target.ca or None)
         except (OSError, ssl.SSLError) as error:
-            raise Unreachable(
+            raise DaemonUnreachable(
                 f"the file {target.ca} cannot be used to check the server: {error}"
             ) from error
         return http.client.HTTPSConnection(
             target.host, target.port, timeout=timeout, context=context
         )
 
-    def _unreachable(self, error: Exception) -> Unreachable:
-        return Unreachable(f"the daemon at {self.target} does not answer: {self._said(error)}")
+    def _unreachable(self, error: Exception) -> DaemonUnreachable:
+        return DaemonUnreachable(
+            f"the daemon at {self.target} does not answer: {self._said(error)}"
+        )
 
     def _said(self, error: Exception) -> str:
         """What went wrong, and what it mostly means."""
@@ -259,12 +261,12 @@ class Client:
 
     def _refusal(self, status: int, data: bytes) -> IrqbalError:
         try:
-            return Refused(status, from_json(data, ErrorBody).error)
+            return RequestRefused(status, from_json(data, ErrorBody).error)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             said = data[:200].decode("utf-8", "replace").strip() or http.client.responses.get(
                 status, ""
             )
-            return Unreachable(
+            return DaemonUnreachable(
                 f"what answers at {self.target} is not irqbal: it said {status}: {said}"
             )
 

@@ -18,7 +18,7 @@ FORBIDDEN = frozenset('/\\. "$\0')
 HOUR = 3600.0
 
 
-class MongoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MongodbOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the history is shipped to."""
 
     url: Annotated[
@@ -65,7 +65,7 @@ class MongoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [("url", self.shown()), ("database", self.database)]
 
     @classmethod
-    def of_url(cls, url: str) -> MongoOptions:
+    def of_url(cls, url: str) -> MongodbOptions:
         """What a URL alone says; its path is the database. Raises ValueError with a sentence."""
         path = url.partition("://")[2].partition("?")[0].partition("/")[2]
         return cls(url, path) if path else cls(url)
@@ -76,7 +76,7 @@ class MongoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{scheme}://{rest.rsplit('@', 1)[-1].split('/')[0].split('?')[0]}"
 
 
-def settings(options: MongoOptions) -> dict[str, Any]:
+def settings(options: MongodbOptions) -> dict[str, Any]:
     """The driver's arguments. Raises ConfigError if a file that is named cannot be read."""
     found: dict[str, Any] = {
         "host": options.url,

@@ -15,10 +15,10 @@ import msgspec
 import yaml
 from msgspec import Meta
 
-from irqbal.config.mongodb_options import MongoOptions
+from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError
-from irqbal.problems import Node, Problem, decode
+from irqbal.problems import LocatedProblem, Node, decode
 from irqbal.wire import Duration
 
 MAX_BYTES = 1 << 20
@@ -26,7 +26,7 @@ MAX_DEPTH = 32
 MAX_NODES = 100_000
 
 
-class Keep(
+class KeepOptions(
     msgspec.Struct,
     frozen=True,
     forbid_unknown_fields=True,
@@ -49,9 +49,9 @@ class HistoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     every: Annotated[Duration, Meta(description="time between two samples; 100 ms to 1 h")] = (
         Duration(60)
     )
-    keep: Annotated[Keep, Meta(description="how long it is kept")] = Keep()
+    keep: Annotated[KeepOptions, Meta(description="how long it is kept")] = KeepOptions()
     mongodb: Annotated[
-        MongoOptions | None, Meta(description="where it is shipped to besides; null: nowhere")
+        MongodbOptions | None, Meta(description="where it is shipped to besides; null: nowhere")
     ] = None
 
     def __post_init__(self) -> None:
@@ -163,7 +163,7 @@ def _loopback(host: str) -> bool:
         return False
 
 
-class PolicyEntry(msgspec.Struct, frozen=True):
+class ConfiguredPolicy(msgspec.Struct, frozen=True):
     """One item of `policies` or `observers`: a name and its options as written."""
 
     name: str
@@ -217,8 +217,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Config(_File, frozen=True, forbid_unknown_fields=True):
     """The whole configuration, frozen."""
 
-    policies: tuple[PolicyEntry, ...] = ()
-    observers: tuple[PolicyEntry, ...] = ()
+    policies: tuple[ConfiguredPolicy, ...] = ()
+    observers: tuple[ConfiguredPolicy, ...] = ()
 
 
 DEFAULT_POLICIES = ("isolate_cores", "pin_irqs", "pin_nic_queues", "spread_by_rate")
@@ -245,14 +245,16 @@ def parse(text: str, name: str) -> Config:
     """Check a configuration's text; `name` stands for the file in messages. Raises ConfigError with
     every problem.
     """
-    problems: list[Problem] = []
+    problems: list[LocatedProblem] = []
     tree = _tree(text, name, problems)
     if tree.value is None:
         tree = Node(1, {})
     config = None
     if not isinstance(tree.value, dict):
         problems.append(
-            Problem(tree.line, "", "expected keys and values at the top, such as `interval: 10s`")
+            LocatedProblem(
+                tree.line, "", "expected keys and values at the top, such as `interval: 10s`"
+            )
         )
     else:
         config = _config(tree.value, tree.line, problems)
@@ -263,52 +265,56 @@ def parse(text: str, name: str) -> Config:
     return config
 
 
-def _config(keys: dict[str, Node], line: int, problems: list[Problem]) -> Config | None:
+def _config(keys: dict[str, Node], line: int, problems: list[LocatedProblem]) -> Config | None:
     rest = {key: node for key, node in keys.items() if key not in ("policies", "observers")}
     file = decode(Node(line, rest), _File, "", problems)
     if "policies" in keys and keys["policies"].value is not None:
         policies = _entries(keys["policies"], "policies", problems)
     else:
-        policies = tuple(PolicyEntry(policy, Node(line, {})) for policy in DEFAULT_POLICIES)
+        policies = tuple(ConfiguredPolicy(policy, Node(line, {})) for policy in DEFAULT_POLICIES)
     observers = _entries(keys["observers"], "observers", problems) if "observers" in keys else ()
     if file is None:
         return None
     if not 0.1 <= file.interval <= 3600:
         where = keys["interval"].line if "interval" in keys else line
-        problems.append(Problem(where, "interval", f"{file.interval} is out of range: 100ms to 1h"))
+        problems.append(
+            LocatedProblem(where, "interval", f"{file.interval} is out of range: 100ms to 1h")
+        )
     values: dict[str, Any] = {field: getattr(file, field) for field in file.__struct_fields__}
     return Config(**values, policies=policies, observers=observers)
 
 
-def format_problem(name: str, problem: Problem) -> str:
+def format_problem(name: str, problem: LocatedProblem) -> str:
     """`file:line: key: what is wrong`."""
     key = f"{problem.key}: " if problem.key else ""
     return f"{name}:{problem.line}: {key}{problem.text}"
 
 
-def _entries(node: Node, key: str, problems: list[Problem]) -> tuple[PolicyEntry, ...]:
+def _entries(node: Node, key: str, problems: list[LocatedProblem]) -> tuple[ConfiguredPolicy, ...]:
     if node.value is None:
         return ()
     if not isinstance(node.value, list):
         text = "expected a list, one policy an item: `- spread_by_rate: {min_gain: 5%}`"
-        problems.append(Problem(node.line, key, text))
+        problems.append(LocatedProblem(node.line, key, text))
         return ()
     entries = []
     for index, item in enumerate(node.value):
         where = f"{key}[{index}]"
         if isinstance(item.value, str) and item.value:
-            entries.append(PolicyEntry(item.value, Node(item.line, {})))
+            entries.append(ConfiguredPolicy(item.value, Node(item.line, {})))
         elif isinstance(item.value, dict) and len(item.value) == 1:
             ((name, options),) = item.value.items()
-            entries.append(PolicyEntry(name, options))
+            entries.append(ConfiguredPolicy(name, options))
         else:
             problems.append(
-                Problem(item.line, where, "expected one policy's name, with its options below it")
+                LocatedProblem(
+                    item.line, where, "expected one policy's name, with its options below it"
+                )
             )
     return tuple(entries)
 
 
-def _tree(text: str, name: str, problems: list[Problem]) -> Node:
+def _tree(text: str, name: str, problems: list[LocatedProblem]) -> Node:
     """YAML text as a tree of text scalars. Syntax errors are ConfigErrors at once: nothing after
     them can be trusted.
     """
@@ -343,7 +349,7 @@ def _whole(text: str, line: int) -> str:
 class _Reader:
     """yaml nodes -> our nodes. Aliases are written out, so what they multiply is counted."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[LocatedProblem]) -> None:
         self._problems = problems
         self._count = 0
 
@@ -369,12 +375,12 @@ class _Reader:
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                self._problems.append(Problem(line, key, "a key must be a word"))
+                self._problems.append(LocatedProblem(line, key, "a key must be a word"))
                 continue
             name = _whole(key_node.value, line)
             path = f"{key}.{name}" if key else name
             if name in values:
-                self._problems.append(Problem(line, path, "stands twice; keep one"))
+                self._problems.append(LocatedProblem(line, path, "stands twice; keep one"))
                 continue
             value = self.node(value_node, path, depth + 1)
             # An empty value's own mark may be on the next line.

@@ -17,7 +17,7 @@ _NUMBERS = re.compile(r"\d+(?:\.\d+)?(?= (?:s|times|minutes|%))")
 _PASSING = frozenset({"cooldown", "budget"})
 
 
-class Decided:
+class DecisionMaker:
     """A refusal is recorded when it begins, and hourly while it stands: not in each of 8640 cycles
     a day.
     """

@@ -36,7 +36,7 @@ MOST_INFLATED = 256 << 20
 MOST_EVENTS = 10_000
 
 
-class Told(msgspec.Struct, frozen=True):
+class HostStatus(msgspec.Struct, frozen=True):
     """How a host is now. `status` is the API's answer as JSON; `drifted` and `failures` count the
     last 24 hours, as far as the daemon has run; `totals` are by IRQ number.
     """
@@ -51,7 +51,7 @@ class Told(msgspec.Struct, frozen=True):
     failures: int = 0
 
 
-class Facts(msgspec.Struct, frozen=True):
+class HostFacts(msgspec.Struct, frozen=True):
     """A host in a line, as its last word had it; None: not known. `counts` are findings by code,
     `failed` names policies set aside.
     """
@@ -72,7 +72,7 @@ class Facts(msgspec.Struct, frozen=True):
     failed: tuple[str, ...] = ()
 
 
-class Seen(msgspec.Struct, frozen=True):
+class LastSeen(msgspec.Struct, frozen=True):
     """A host's last cycle, whole."""
 
     wall: float
@@ -82,7 +82,7 @@ class Seen(msgspec.Struct, frozen=True):
     overrides: tuple[Override, ...] = ()
 
 
-class Recently:
+class RecentEvents:
     """Counts what happened within the last 24 hours."""
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class Recently:
         return sum(item[1] for item in self._moments), sum(item[2] for item in self._moments)
 
 
-def told_documents(host: str, told: Told) -> dict[str, Document]:
+def told_documents(host: str, told: HostStatus) -> dict[str, Document]:
     """The documents of a host's last word, by collection."""
     status: Document = msgspec.json.decode(told.status)
     # The plan was carried out: what it moved is no finding any more.
@@ -126,7 +126,7 @@ def told_documents(host: str, told: Told) -> dict[str, Document]:
         "status": status,
     }
     body = zlib.compress(
-        to_msgpack(Seen(told.wall, told.snapshot, told.record, told.totals, told.overrides)), 1
+        to_msgpack(LastSeen(told.wall, told.snapshot, told.record, told.totals, told.overrides)), 1
     )
     found = {"fleet": head | summary}
     if len(body) <= MOST_BYTES:
@@ -134,14 +134,14 @@ def told_documents(host: str, told: Told) -> dict[str, Document]:
     return found
 
 
-def facts_of(document: Mapping[str, Any]) -> Facts:
+def facts_of(document: Mapping[str, Any]) -> HostFacts:
     """A host in a line; documents of later versions may hold more, and of earlier ones less."""
     known = {
         key: value
         for key, value in document.items()
-        if key in Facts.__struct_fields__ and key != "host"
+        if key in HostFacts.__struct_fields__ and key != "host"
     }
-    return msgspec.convert({**known, "host": document["_id"]}, Facts, strict=False)
+    return msgspec.convert({**known, "host": document["_id"]}, HostFacts, strict=False)
 
 
 def findings_of(document: Mapping[str, Any]) -> list[Finding]:
@@ -149,21 +149,23 @@ def findings_of(document: Mapping[str, Any]) -> list[Finding]:
     return [msgspec.convert(item, Finding, strict=False) for item in document.get("findings", ())]
 
 
-def seen_of(document: Mapping[str, Any]) -> Seen | None:
+def seen_of(document: Mapping[str, Any]) -> LastSeen | None:
     """The last cycle, or None if this version cannot read it."""
     try:
-        return from_msgpack(zlib.decompressobj().decompress(document["body"], MOST_INFLATED), Seen)
+        return from_msgpack(
+            zlib.decompressobj().decompress(document["body"], MOST_INFLATED), LastSeen
+        )
     except (KeyError, zlib.error, msgspec.DecodeError, ValueError):
         return None
 
 
 __all__ = [
     "DAY",
-    "Facts",
     "Finding",
-    "Recently",
-    "Seen",
-    "Told",
+    "HostFacts",
+    "HostStatus",
+    "LastSeen",
+    "RecentEvents",
     "facts_of",
     "findings_of",
     "seen_of",

@@ -13,12 +13,12 @@ def open_store(url: str, state: Path, option: str = "--store") -> HistoryStore:
     """Open for reading; `option` is what named the URL. Raises HistoryError with a sentence."""
     if url.startswith(("mongodb://", "mongodb+srv://")):
         try:
-            from irqbal.history.mongodb.shipper import MongoStore
+            from irqbal.history.mongodb.store import MongodbHistory
         except ImportError as error:
             raise HistoryError(
                 f"MongoDB needs pymongo ({error}): pip install 'irqbal[mongodb]'"
             ) from error
-        return MongoStore(url)
+        return MongodbHistory(url)
     if "://" in url and not url.startswith("sqlite://"):
         raise HistoryError(
             f"{url} is no history's URL: {option} takes mongodb://…, sqlite:///PATH or a file"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import msgspec
 
-from irqbal.history.samples import Kind, Series, State
+from irqbal.history.samples import IrqState, Kind, Series
 from irqbal.load.estimator import WRAP, fell
 from irqbal.model.readings import Counts
 from irqbal.model.view import Irq, Snapshot
@@ -18,7 +18,7 @@ class Recorded(msgspec.Struct, frozen=True):
     wall: float
     seconds: float
     values: dict[Series, int]
-    states: tuple[State, ...]
+    states: tuple[IrqState, ...]
 
 
 class Recorder:
@@ -33,7 +33,7 @@ class Recorder:
         self._snapshot: Snapshot | None = None
         self._numbers: dict[int, str] = {}
         self._lives: dict[str, int] = {}
-        self._states: dict[str, State] = {}
+        self._states: dict[str, IrqState] = {}
         self._series: dict[tuple[Kind, str, int], Series] = {}
         self._cpus: frozenset[int] = frozenset()
 
@@ -155,7 +155,7 @@ class Recorder:
             found = self._series[key] = Series(kind, name, cpu)
         return found
 
-    def _changed(self, snapshot: Snapshot) -> tuple[State, ...]:
+    def _changed(self, snapshot: Snapshot) -> tuple[IrqState, ...]:
         states = {irq.identity: _state(irq) for irq in snapshot.irqs}
         changed = [
             state for identity, state in states.items() if self._states.get(identity) != state
@@ -180,9 +180,9 @@ def _difference(series: Series, then: int, total: int, seconds: float) -> int:
     return total if fell(then, total, seconds) else (total - then) % WRAP
 
 
-def _state(irq: Irq) -> State:
+def _state(irq: Irq) -> IrqState:
     queue = "" if irq.queue is None else str(irq.queue)
-    return State(
+    return IrqState(
         irq.identity,
         irq.number,
         irq.action,

@@ -26,7 +26,7 @@ class Series(NamedTuple):
     cpu: int
 
 
-class State(msgspec.Struct, frozen=True):
+class IrqState(msgspec.Struct, frozen=True):
     """An IRQ as it is from this sample on: recorded when anything of it changed, and once at the
     start of each run.
 
@@ -56,7 +56,7 @@ class Sample(msgspec.Struct, frozen=True):
     wall: float
     seconds: float
     values: dict[Series, int]
-    states: tuple[State, ...] = ()
+    states: tuple[IrqState, ...] = ()
 
 
 DecisionKind = Literal[

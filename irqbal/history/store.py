@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from irqbal.history.samples import Decision, Point, Sample, State
+from irqbal.history.samples import Decision, IrqState, Point, Sample
 
 By = Literal["cpu", "irq"]
 
@@ -38,7 +38,7 @@ class HistoryStore(Protocol):
     ) -> list[Decision]:
         """The newest decisions first."""
 
-    def irqs(self, host: str = "") -> list[State]:
+    def irqs(self, host: str = "") -> list[IrqState]:
         """Every IRQ that the history knows, as it was last seen."""
 
     def samples(self, start: float, end: float, host: str = "") -> Iterator[Sample]:

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 
 from irqbal.history.recorder import Recorded
 from irqbal.history.samples import Decision
-from irqbal.history.writer import Keeper
+from irqbal.history.writer import HistoryWriter
 
 log = logging.getLogger(__name__)
 
@@ -19,10 +19,10 @@ WAITING = 1000
 """Cycles whose samples and decisions may wait for a history thread that is stuck in a write."""
 
 
-class Feed:
+class WriteQueue:
     """A bounded queue before a Keeper. Its methods belong to the loop."""
 
-    def __init__(self, keeper: Keeper, thread: Executor) -> None:
+    def __init__(self, keeper: HistoryWriter, thread: Executor) -> None:
         self._keeper, self._thread = keeper, thread
         self._waiting: list[tuple[str, Recorded | None, Sequence[Decision]]] = []
         self._task: asyncio.Task[None] | None = None

@@ -17,8 +17,8 @@ import msgspec
 
 from irqbal.errors import HistoryError
 from irqbal.history.recorder import Recorded
-from irqbal.history.samples import Decision, Sample, State
-from irqbal.history.sqlite.store import FILE, Keep, SqliteHistory
+from irqbal.history.samples import Decision, IrqState, Sample
+from irqbal.history.sqlite.store import FILE, Retention, SqliteHistory
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +30,10 @@ PRUNE_EVERY = 600.0
 """Seconds between two looks for what is too old."""
 
 
-class Keeper:
+class HistoryWriter:
     """Stores what it is given in `folder`, or keeps it until it can."""
 
-    def __init__(self, folder: Path, host: str, keep: Keep, outbox: bool) -> None:
+    def __init__(self, folder: Path, host: str, keep: Retention, outbox: bool) -> None:
         self._path, self._host, self._keep, self._outbox = folder / FILE, host, keep, outbox
         self._store: SqliteHistory | None = None
         self._samples: deque[tuple[str, Recorded]] = deque()
@@ -91,7 +91,7 @@ class Keeper:
         if self._store is not None:
             self._store.mark_shipped(sequences)
 
-    def states(self) -> list[State]:
+    def states(self) -> list[IrqState]:
         """Every IRQ as it was last seen."""
         return [] if self._store is None else self._store.states()
 

@@ -56,7 +56,7 @@ _NAMES = {f"-{name[0]}": name.rstrip("=") for name in _LONG} | {
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)", re.ASCII | re.DOTALL)
 
 
-class Line(msgspec.Struct, frozen=True):
+class ConvertedLine(msgspec.Struct, frozen=True):
     """A variable that the file sets."""
 
     number: int
@@ -72,7 +72,7 @@ class Said(msgspec.Struct, frozen=True):
     node: int | None = None
 
 
-class Asked(msgspec.Struct):
+class IrqbalanceSettings(msgspec.Struct):
     """What the file asks for, in irqbalance's words; `remarks` are comments for the YAML, `scripts`
     are to be run for each IRQ.
     """
@@ -86,7 +86,7 @@ class Asked(msgspec.Struct):
     remarks: list[str] = []
 
 
-def parse_environment(text: str) -> list[Line]:
+def parse_environment(text: str) -> list[ConvertedLine]:
     """The variables that an EnvironmentFile sets; lines that end in a backslash go on, one layer of
     quotes is taken off.
     """
@@ -108,14 +108,14 @@ def parse_environment(text: str) -> list[Line]:
                 value = value[1 : value.index(value[0], 1)]
             else:
                 value = re.split(r"\s#", value, maxsplit=1)[0].strip()
-            found.append(Line(start, match[1], value))
+            found.append(ConvertedLine(start, match[1], value))
     return found
 
 
-def read(lines: Iterable[Line]) -> Asked:
+def read(lines: Iterable[ConvertedLine]) -> IrqbalanceSettings:
     """What these variables ask for; of one that stands twice the last one counts."""
-    asked = Asked()
-    last: dict[str, Line] = {}
+    asked = IrqbalanceSettings()
+    last: dict[str, ConvertedLine] = {}
     for line in lines:
         if line.key in last:
             asked.remarks.append(
@@ -127,11 +127,13 @@ def read(lines: Iterable[Line]) -> Asked:
     return asked
 
 
-def _remark(line: Line, text: str) -> str:
+def _remark(line: ConvertedLine, text: str) -> str:
     return f"line {line.number}: {line.key}={line.value}: {text}"
 
 
-def _variable(line: Line, asked: Asked, all_of_them: Mapping[str, Line]) -> None:
+def _variable(
+    line: ConvertedLine, asked: IrqbalanceSettings, all_of_them: Mapping[str, ConvertedLine]
+) -> None:
     key, value = line.key, line.value
     if key in ARGUMENTS:
         _arguments(line, asked)
@@ -172,7 +174,7 @@ def _variable(line: Line, asked: Asked, all_of_them: Mapping[str, Line]) -> None
         asked.remarks.append(_remark(line, "irqbalance does not know it either; left out"))
 
 
-def _arguments(line: Line, asked: Asked) -> None:
+def _arguments(line: ConvertedLine, asked: IrqbalanceSettings) -> None:
     try:
         options, rest = getopt.gnu_getopt(shlex.split(line.value), _SHORT, list(_LONG))
     except (getopt.GetoptError, ValueError) as error:
@@ -208,7 +210,7 @@ _NEEDLESS = {
 _NUMBERS = {"banirq": (0, 1 << 31), "interval": (1, 3600), "migrateval": (0, 1 << 31)}
 
 
-def _option(name: str, value: str, asked: Asked) -> str:
+def _option(name: str, value: str, asked: IrqbalanceSettings) -> str:
     """Take one option; a comment if something is to be said of it."""
     if name in _NUMBERS:
         low, high = _NUMBERS[name]
@@ -236,7 +238,9 @@ def _option(name: str, value: str, asked: Asked) -> str:
     return ""
 
 
-def to_yaml(source: str, asked: Asked, said: Mapping[int, Said], snapshot: Snapshot | None) -> str:
+def to_yaml(
+    source: str, asked: IrqbalanceSettings, said: Mapping[int, Said], snapshot: Snapshot | None
+) -> str:
     """The equivalent configuration. `said` is by IRQ number; without a snapshot IRQs are named by
     number.
     """
@@ -274,7 +278,7 @@ def _comment(text: str) -> str:
 
 
 def _rules(
-    asked: Asked, said: Mapping[int, Said], snapshot: Snapshot | None
+    asked: IrqbalanceSettings, said: Mapping[int, Said], snapshot: Snapshot | None
 ) -> list[tuple[str, str]]:
     """Rules of pin_irqs, each with a comment."""
     found: list[tuple[str, str]] = []

@@ -32,7 +32,7 @@ TIMEOUTS = 3
 OUTPUT = 1 << 16
 
 
-class Answer(msgspec.Struct, frozen=True):
+class ScriptAnswer(msgspec.Struct, frozen=True):
     """What became of one IRQ: the scripts' output, or why there is none."""
 
     irq: int
@@ -40,7 +40,7 @@ class Answer(msgspec.Struct, frozen=True):
     trouble: str = ""
 
 
-def run(script: Path, irqs: Mapping[int, str], timeout: float = TIMEOUT) -> Iterator[Answer]:
+def run(script: Path, irqs: Mapping[int, str], timeout: float = TIMEOUT) -> Iterator[ScriptAnswer]:
     """Ask the script (or all executable files of a folder, in order of their names) about each IRQ:
     number -> device path.
 
@@ -71,7 +71,7 @@ def run(script: Path, irqs: Mapping[int, str], timeout: float = TIMEOUT) -> Iter
             child.stdin.write(json.dumps({**job, "folder": folder}))
             child.stdin.close()
             for line in child.stdout:
-                yield msgspec.json.decode(line, type=Answer)
+                yield msgspec.json.decode(line, type=ScriptAnswer)
         if child.returncode:
             raise HostError(f"the process that runs {script} ended with status {child.returncode}")
 
@@ -95,7 +95,7 @@ def _reachable(path: Path, copies: Path) -> Path:
     return copy
 
 
-def _ask(scripts: list[str], folder: bool, device: str, irq: int, timeout: float) -> Answer:
+def _ask(scripts: list[str], folder: bool, device: str, irq: int, timeout: float) -> ScriptAnswer:
     """One IRQ. A lone script must end with 0; in a folder 0 ends the search, 1 has no opinion,
     anything else is an error.
     """
@@ -113,21 +113,21 @@ def _ask(scripts: list[str], folder: bool, device: str, irq: int, timeout: float
                     cwd="/",
                 )
             except OSError as error:
-                return Answer(irq, trouble=f"it cannot be run: {error.strerror}")
+                return ScriptAnswer(irq, trouble=f"it cannot be run: {error.strerror}")
             try:
                 status = child.wait(timeout)
             except subprocess.TimeoutExpired:
-                return Answer(irq, trouble=f"it took longer than {timeout:g} s")
+                return ScriptAnswer(irq, trouble=f"it took longer than {timeout:g} s")
             finally:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
             output = os.pread(out.fileno(), OUTPUT, 0).decode(errors="replace")
         if status == 0:
-            return Answer(irq, output)
+            return ScriptAnswer(irq, output)
         if not (folder and status == 1):
             troubles.append(f"it ended with status {status}, so what it said is ignored")
-    return Answer(irq, trouble="; ".join(troubles))
+    return ScriptAnswer(irq, trouble="; ".join(troubles))
 
 
 def main() -> None:
@@ -148,7 +148,7 @@ def main() -> None:
             answer = _ask(job["scripts"], job["folder"], device, irq, job["timeout"])
             late += "took longer" in answer.trouble
         else:
-            answer = Answer(irq, trouble=f"not asked: it took too long for {TIMEOUTS} IRQs")
+            answer = ScriptAnswer(irq, trouble=f"not asked: it took too long for {TIMEOUTS} IRQs")
         print(msgspec.json.encode(answer).decode(), flush=True)
 
 

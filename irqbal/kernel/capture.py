@@ -94,7 +94,7 @@ _PARTITION = (
 _MAX_CGROUPS = 20_000
 
 
-class Summary(msgspec.Struct, frozen=True):
+class CaptureSummary(msgspec.Struct, frozen=True):
     """What an archive holds. `unreadable`: files that are there but could not be read, and links
     that lead out of the root.
     """
@@ -113,7 +113,7 @@ class _Entry(msgspec.Struct, frozen=True):
     target: str = ""
 
 
-def capture(root: Path, out: Path) -> Summary:
+def capture(root: Path, out: Path) -> CaptureSummary:
     """Write `out`, a tar.gz of what irqbal reads under a root. Raises HostError if that is no host,
     OSError if `out` cannot be written.
     """
@@ -124,7 +124,7 @@ def capture(root: Path, out: Path) -> Summary:
     entries = taker.entries.values()
     sizes = [len(entry.data) for entry in entries if entry.data is not None]
     links = sum(1 for entry in entries if entry.target)
-    return Summary(len(sizes), links, sum(sizes), tuple(sorted(taker.unreadable)))
+    return CaptureSummary(len(sizes), links, sum(sizes), tuple(sorted(taker.unreadable)))
 
 
 def extract(archive: Path, folder: Path) -> None:

@@ -91,7 +91,7 @@ def names(path: Path | str) -> list[str]:
         return []
 
 
-class Kept:
+class OpenFiles:
     """Files that are read again and again stay open; `pread` from 0 makes the kernel produce them
     anew.
     """

@@ -15,7 +15,7 @@ from irqbal.errors import GoneError, HostError
 from irqbal.kernel import other_writers
 from irqbal.kernel.affinity import Applier
 from irqbal.kernel.devices import read_devices, read_interfaces
-from irqbal.kernel.files import Kept, bytes_or, int_or, lines, text_or
+from irqbal.kernel.files import OpenFiles, bytes_or, int_or, lines, text_or
 from irqbal.kernel.interrupts import Interrupts, Known
 from irqbal.kernel.irqs import IrqReader, check_readable
 from irqbal.kernel.isolation import read_isolation
@@ -55,7 +55,7 @@ class KernelHost:
         self.save = save
         self._irqs = IrqReader(root)
         self._applier = Applier(root, self._irqs.inode)
-        self._kept = Kept()
+        self._kept = OpenFiles()
         self._threads = ThreadTimes(root, self._kept)
         self._known: dict[int, IrqFacts] = {}
         self._totals: dict[int, int] = {}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.kernel.files import Kept, names, text_or
+from irqbal.kernel.files import OpenFiles, names, text_or
 from irqbal.model.readings import ThreadTime
 from irqbal.model.view import Thread
 
@@ -88,7 +88,7 @@ class ThreadTimes:
     `/proc/PID/stat`.
     """
 
-    def __init__(self, root: Path, kept: Kept) -> None:
+    def __init__(self, root: Path, kept: OpenFiles) -> None:
         self._folder, self._kept = str(root).rstrip("/"), kept
         self._threads: dict[int, int | None] = {}
 

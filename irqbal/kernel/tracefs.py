@@ -78,7 +78,7 @@ _PAUSE = 0.05
 """
 
 
-class Tracing:
+class TracefsMeasurement:
     """Measures on the live host, or under another root. `wait` lets the window pass (seconds). One
     thread at a time may use it.
     """

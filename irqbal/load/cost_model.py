@@ -48,7 +48,7 @@ class _Seen:
         self.seconds = self.time = 0.0
 
 
-class Costs:
+class CostModel:
     """Seconds a unit (an interrupt, or a packet) of each IRQ, learnt from what CPUs spent in one
     kind of time.
     """

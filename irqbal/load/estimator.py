@@ -18,14 +18,14 @@ from operator import add, sub, truediv
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.load.cost_model import JIFFY, Costs
-from irqbal.load.ewma import Smoothed
-from irqbal.load.measured_costs import SAME, Part, costs_of
-from irqbal.load.replan_trigger import Unrest
-from irqbal.load.thread_load import ThreadLoads
+from irqbal.load.cost_model import JIFFY, CostModel
+from irqbal.load.ewma import SmoothedRates
+from irqbal.load.measured_costs import SAME, MeasuredIrq, costs_of
+from irqbal.load.replan_trigger import ReplanTrigger
+from irqbal.load.thread_load import ThreadLoad
 from irqbal.model.readings import Measured, Pulse
 
-__all__ = ["JIFFY", "NOMINAL_COST", "WRAP", "Learnt", "Meter", "fell"]
+__all__ = ["JIFFY", "NOMINAL_COST", "WRAP", "LearntCosts", "LoadEstimator", "fell"]
 
 NOMINAL_COST = 5e-6
 """Seconds that an interrupt is taken to cost until time says otherwise."""
@@ -47,7 +47,7 @@ def fell(before: int, after: int, seconds: float) -> bool:
     return (after - before) % WRAP > PLAUSIBLE_RATE * max(seconds, 0.001)
 
 
-class Learnt(msgspec.Struct, frozen=True):
+class LearntCosts(msgspec.Struct, frozen=True):
     """Costs as they are kept over a restart: seconds a unit by group, and factors by the IRQ's key,
     hard and soft.
     """
@@ -57,16 +57,16 @@ class Learnt(msgspec.Struct, frozen=True):
     factors: dict[str, tuple[float, float]] = {}
 
 
-class Meter:
+class LoadEstimator:
     """Rates, costs and loads of all IRQs, carried from one interval to the next."""
 
     def __init__(self) -> None:
-        self._hard, self._soft = Costs(NOMINAL_COST), Costs(NOMINAL_COST)
+        self._hard, self._soft = CostModel(NOMINAL_COST), CostModel(NOMINAL_COST)
         self._keys: Mapping[int, tuple[str, str]] = {}
         self._numbers: list[int] = []
         self._listed: tuple[dict[int, int], list[int]] = ({}, [])
         self._at: dict[int, int] = {}
-        self._rates, self._work_rates = Smoothed(0), Smoothed(0)
+        self._rates, self._work_rates = SmoothedRates(0), SmoothedRates(0)
         self._counted: list[int] = []
         self._worked: list[float] = []
         self._works: set[int] = set()
@@ -78,8 +78,8 @@ class Meter:
         self._time = 0.0
         self._factors: dict[str, tuple[float, float]] = {}
         self._measured = False
-        self.threads = ThreadLoads()
-        self._unrest = Unrest()
+        self.threads = ThreadLoad()
+        self._unrest = ReplanTrigger()
         self.calm = False
         """Whether in the last interval every IRQ was known, and stayed where it was."""
         self.cpu_times: dict[int, tuple[float, float]] = {}
@@ -114,7 +114,7 @@ class Meter:
             at
         ) * hard + work.noise(at) * soft
 
-    def learnt(self) -> Learnt:
+    def learnt(self) -> LearntCosts:
         """What is worth keeping over a restart."""
         hard, hard_factors = self._hard.learnt()
         soft, soft_factors = self._soft.learnt()
@@ -126,9 +126,9 @@ class Meter:
             for number in hard_factors.keys() | soft_factors.keys()
             if number in self._keys
         }
-        return Learnt(hard, soft, {**self._factors, **factors})
+        return LearntCosts(hard, soft, {**self._factors, **factors})
 
-    def start_from(self, learnt: Learnt) -> None:
+    def start_from(self, learnt: LearntCosts) -> None:
         """Begin with what an irqbal before this one knew."""
         self._hard.start_from(learnt.hard)
         self._soft.start_from(learnt.soft)
@@ -151,7 +151,7 @@ class Meter:
                 if rate > 0
                 else 0.0
             )
-            parts.append(Part(number, actions, cpu, kind, units, self._soft.cost(number)))
+            parts.append(MeasuredIrq(number, actions, cpu, kind, units, self._soft.cost(number)))
         hard, soft = costs_of(window, parts)
         if self._hard.teach(hard, SAME) | self._soft.teach(soft, SAME):
             self._unrest.forget()
@@ -225,7 +225,7 @@ class Meter:
             if self._keys.get(number) != key:
                 self._forget(number)
                 fresh.append(number)
-        rates, works = Smoothed(len(keys)), Smoothed(len(keys))
+        rates, works = SmoothedRates(len(keys)), SmoothedRates(len(keys))
         for at, number in enumerate(keys):
             there = self._at.get(number)
             if there is not None and self._keys.get(number) == keys[number]:

@@ -15,7 +15,7 @@ SETTLED = 12
 """Intervals after which smoothed values are good enough to rest on."""
 
 
-class Smoothed:
+class SmoothedRates:
     """Smoothed rates of many lines, with their spread; after a change of level (two readings in a
     row far off) a line starts anew.
     """
@@ -76,7 +76,7 @@ class Smoothed:
         alpha = max(ALPHA, 1 / max(self.count[at], 1))
         return math.sqrt(self.variance[at] * alpha / (2 - alpha)) if self.count[at] > 1 else 0.0
 
-    def copy_line(self, at: int, other: Smoothed, there: int) -> None:
+    def copy_line(self, at: int, other: SmoothedRates, there: int) -> None:
         """Go on from another table's line."""
         self.mean[at], self.variance[at] = other.mean[there], other.variance[there]
         self.count[at], self._off[at] = other.count[there], other._off[there]

@@ -24,7 +24,7 @@ SOFTIRQS = {"net": ("NET_RX", "NET_TX"), "block": ("BLOCK", "IRQ_POLL"), "": ("H
 _LEAST = 1e-9
 
 
-class Part(msgspec.Struct, frozen=True):
+class MeasuredIrq(msgspec.Struct, frozen=True):
     """One IRQ: how many handlers share it, the CPU it is delivered to, its kind, units (packets, or
     1) an interrupt, and the seconds of softirq that a unit was believed to cost.
     """
@@ -38,14 +38,14 @@ class Part(msgspec.Struct, frozen=True):
 
 
 def costs_of(
-    measured: Measured, parts: Iterable[Part]
+    measured: Measured, parts: Iterable[MeasuredIrq]
 ) -> tuple[dict[int, float], dict[int, float]]:
     """(seconds an interrupt in handlers, seconds a unit in softirqs) of each IRQ that ran often
     enough.
     """
     hard: dict[int, float] = {}
     soft: dict[int, float] = {}
-    sharers: dict[tuple[int, str], list[tuple[Part, float]]] = {}
+    sharers: dict[tuple[int, str], list[tuple[MeasuredIrq, float]]] = {}
     for part in parts:
         runs = measured.hits.get(part.number, 0) / max(1, part.actions)
         if not runs:

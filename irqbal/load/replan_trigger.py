@@ -30,7 +30,7 @@ PATIENCE = 2.0
 """By how much all of these grow once a plan found nothing to do."""
 
 
-class Unrest:
+class ReplanTrigger:
     """Smoothed times of all CPUs, and what they and the IRQs' rates were when the last plan was
     made.
     """

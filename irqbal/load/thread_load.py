@@ -16,7 +16,7 @@ _LEAST = 1e-6
 """Seconds a second that are not worth remembering."""
 
 
-class ThreadLoads:
+class ThreadLoad:
     """Seconds a second, smoothed: `of_irq` by IRQ number, `of_cpu` of threaded NAPI by CPU."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from irqbal.manpages.roff import Page, bold, italic
+from irqbal.manpages.roff import ManualPage, bold, italic
 
 _STATUS = re.compile(r"(\d+) ([^;]+?)(?:[;.]|$)", re.S)
 
@@ -36,7 +36,9 @@ def commands(command: click.Command, path: str = "") -> Iterator[tuple[str, clic
             yield from commands(below, f"{path}{name} ")
 
 
-def describe(page: Page, name: str, command: click.Command, known: Sequence[click.Option]) -> None:
+def describe(
+    page: ManualPage, name: str, command: click.Command, known: Sequence[click.Option]
+) -> None:
     """A subheading with what must be given, the help, and the command's own options."""
     words = [bold(name), *(italic(word) for word in arguments(command))]
     page.subheading(" ".join(words))
@@ -45,7 +47,7 @@ def describe(page: Page, name: str, command: click.Command, known: Sequence[clic
         describe_option(page, option)
 
 
-def explain(page: Page, text: str) -> None:
+def explain(page: ManualPage, text: str) -> None:
     """Help in click's form: paragraphs, and what follows a \\b as it stands."""
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         first, _, rest = paragraph.partition("\n")
@@ -65,7 +67,7 @@ def arguments(command: click.Command) -> list[str]:
     return [*found, "COMMAND"] if isinstance(command, click.Group) else found
 
 
-def describe_option(page: Page, option: click.Option) -> None:
+def describe_option(page: ManualPage, option: click.Option) -> None:
     """Its names, its value, its help, and what it is unless given."""
     names = ", ".join(bold(name) for name in sorted(option.opts, key=len))
     names += "".join(f", {bold(name)}" for name in option.secondary_opts)

@@ -17,8 +17,8 @@ from irqbal.config.reader import DEFAULT_POLICIES, Config
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError
 from irqbal.plugins.discovery import find
-from irqbal.plugins.protocol import Entry
-from irqbal.plugins.supervisor import Policies
+from irqbal.plugins.protocol import PolicyEntry
+from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.problems import Node
 from irqbal.wire import Duration, builtins
 
@@ -38,7 +38,7 @@ class Key(msgspec.Struct, frozen=True):
     default: str | None
 
 
-class Policy(msgspec.Struct, frozen=True):
+class DocumentedPolicy(msgspec.Struct, frozen=True):
     """A bundled policy: its sentence, its options, and the options of what those hold."""
 
     name: str
@@ -93,13 +93,16 @@ def _takes(kind: Any) -> str:
     return _WORDS[kind]
 
 
-def policies() -> list[Policy]:
+def policies() -> list[DocumentedPolicy]:
     """The bundled ones in their order, as their child describes them. Raises ConfigError if one
     cannot be used.
     """
     found = find()
-    asked = Policies(
-        [Entry(found[name], index, Node(1, {})) for index, name in enumerate(DEFAULT_POLICIES)]
+    asked = PolicySupervisor(
+        [
+            PolicyEntry(found[name], index, Node(1, {}))
+            for index, name in enumerate(DEFAULT_POLICIES)
+        ]
     )
     try:
         problems = asked.bind()
@@ -118,7 +121,7 @@ def policies() -> list[Policy]:
         schema = json.loads(described.schemas[index])
         defaults = {key: part["default"] for key, part in schema["properties"].items()}
         made.append(
-            Policy(
+            DocumentedPolicy(
                 name,
                 described.about[index],
                 tuple(_options(schema, schema.get("$defs", {}))),
@@ -181,7 +184,7 @@ def sentence(text: str) -> str:
     return f"{text}." if text else ""
 
 
-def defaults(described: list[Policy]) -> str:
+def defaults(described: list[DocumentedPolicy]) -> str:
     """The whole configuration, each key at its default, as YAML."""
     values = {key: value for key, value in builtins(Config()).items() if key not in _ELSEWHERE}
     # Empty stands for a folder that depends on who runs it.

@@ -14,7 +14,7 @@ import click
 import irqbal.cli.main
 import irqbal.client.cli.main
 from irqbal.manpages import commands, keys, texts
-from irqbal.manpages.roff import Page, bold, escaped, italic
+from irqbal.manpages.roff import ManualPage, bold, escaped, italic
 from irqbal.version import __version__
 
 SOURCE = f"irqbal {__version__}"
@@ -26,7 +26,7 @@ def pages() -> dict[str, str]:
     return {"irqbal.8": _irqbal(), "irqbal-client.1": _client(), "irqbal.yaml.5": _yaml()}
 
 
-def _commands(page: Page, cli: click.Group, common: str) -> None:
+def _commands(page: ManualPage, cli: click.Group, common: str) -> None:
     """The options that all commands share, introduced by `common`, and the commands."""
     shared = commands.options(cli)
     page.heading("OPTIONS")
@@ -42,7 +42,7 @@ def _commands(page: Page, cli: click.Group, common: str) -> None:
 
 def _irqbal() -> str:
     cli = irqbal.cli.main.cli
-    page = Page(
+    page = ManualPage(
         "irqbal", 8, "keep a host's interrupts on the right CPUs", SOURCE, "System administration"
     )
     page.heading("SYNOPSIS")
@@ -72,7 +72,7 @@ def _irqbal() -> str:
 
 def _client() -> str:
     cli = irqbal.client.cli.main.cli
-    page = Page(
+    page = ManualPage(
         "irqbal-client",
         1,
         "look at an irqbal daemon, ask it why, and overrule it",
@@ -99,7 +99,7 @@ def _client() -> str:
 
 
 def _yaml() -> str:
-    page = Page("irqbal.yaml", 5, "configuration of irqbal", SOURCE, "File formats")
+    page = ManualPage("irqbal.yaml", 5, "configuration of irqbal", SOURCE, "File formats")
     page.heading("SYNOPSIS")
     page.add(italic("/etc/irqbal.yaml"))
     page.heading("DESCRIPTION")
@@ -133,7 +133,7 @@ def _yaml() -> str:
     return page.render()
 
 
-def _key(page: Page, key: keys.Key) -> None:
+def _key(page: ManualPage, key: keys.Key) -> None:
     note = texts.NOTES.get(key.name, "")
     default = (
         "Must be given."
@@ -145,13 +145,13 @@ def _key(page: Page, key: keys.Key) -> None:
     page.item(f"{bold(key.name)}: {italic(key.takes)}", f"{key.about} {note} {default}")
 
 
-def _pairs(page: Page, heading: str, pairs: Pairs) -> None:
+def _pairs(page: ManualPage, heading: str, pairs: Pairs) -> None:
     page.heading(heading)
     for tag, about in pairs:
         page.item(bold(tag), keys.sentence(about))
 
 
-def _examples(page: Page, pairs: Pairs) -> None:
+def _examples(page: ManualPage, pairs: Pairs) -> None:
     page.heading("EXAMPLES")
     for about, lines in pairs:
         page.text(about)

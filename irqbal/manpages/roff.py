@@ -36,7 +36,7 @@ def inline(text: str) -> str:
     return "".join([*parts, escaped(text[end:])])
 
 
-class Page:
+class ManualPage:
     """A manual page in the making."""
 
     def __init__(self, name: str, section: int, about: str, source: str, manual: str) -> None:

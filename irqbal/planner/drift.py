@@ -7,7 +7,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import steering_identity
 from irqbal.model.view import Irq, Snapshot
-from irqbal.planner.ledger import DRIFT_LIMIT, DRIFT_WINDOW, RETRY_AFTER, Entry, Ledger
+from irqbal.planner.ledger import DRIFT_LIMIT, DRIFT_WINDOW, RETRY_AFTER, Ledger, LedgerEntry
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ def find_changes(snapshot: Snapshot, ledger: Ledger) -> tuple[Changes, Ledger]:
     it, and a mask that is back at the driver's hint or at default_smp_affinity: put back, and not
     counted as somebody's.
     """
-    changed: dict[str, Entry] = {}
+    changed: dict[str, LedgerEntry] = {}
     drifted: set[int] = set()
     reset: set[int] = set()
     given_up: set[int] = set()
@@ -50,7 +50,7 @@ def find_changes(snapshot: Snapshot, ledger: Ledger) -> tuple[Changes, Ledger]:
     return changes, ledger.having(changed)
 
 
-def _look(snapshot: Snapshot, irq: Irq, entry: Entry) -> Entry:
+def _look(snapshot: Snapshot, irq: Irq, entry: LedgerEntry) -> LedgerEntry:
     if entry.generation != irq.generation:
         # A new generation starts with a new mask, and what the kernel refused before it may grant
         # now.
@@ -74,14 +74,14 @@ def _look(snapshot: Snapshot, irq: Irq, entry: Entry) -> Entry:
     return _count(entry, snapshot.now)
 
 
-def _count(entry: Entry, now: float) -> Entry:
+def _count(entry: LedgerEntry, now: float) -> LedgerEntry:
     times = (*(time for time in entry.drift if now - time < DRIFT_WINDOW), now)
     until = now + RETRY_AFTER if len(times) >= DRIFT_LIMIT else entry.given_up_until
     return msgspec.structs.replace(entry, written=None, drift=times, given_up_until=until)
 
 
 def _settings(
-    snapshot: Snapshot, ledger: Ledger, changed: dict[str, Entry], reset: set[int]
+    snapshot: Snapshot, ledger: Ledger, changed: dict[str, LedgerEntry], reset: set[int]
 ) -> set[str]:
     """The same watch over XPS, RPS and RFS. Returns the settings that are given up.
 

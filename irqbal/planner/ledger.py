@@ -20,7 +20,7 @@ RETRY_AFTER = 3600.0
 """Seconds until an IRQ that was given up is tried again."""
 
 
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+class LedgerEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is remembered of one IRQ (by identity) or one steering setting.
 
     `written` is the mask that irqbal set and read back (for a setting, the file's text), `barred`
@@ -46,13 +46,13 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 class Ledger(msgspec.Struct, frozen=True):
     """Entries by identity. A new one is made each cycle; unchanged entries are shared."""
 
-    entries: dict[str, Entry] = {}
+    entries: dict[str, LedgerEntry] = {}
 
-    def entry(self, identity: str) -> Entry:
+    def entry(self, identity: str) -> LedgerEntry:
         """The entry of this identity, or an empty one."""
         return self.entries.get(identity, _NOTHING)
 
-    def having(self, changed: dict[str, Entry]) -> Ledger:
+    def having(self, changed: dict[str, LedgerEntry]) -> Ledger:
         """A ledger with these entries in place of the old ones."""
         return Ledger({**self.entries, **changed}) if changed else self
 
@@ -63,14 +63,14 @@ class Ledger(msgspec.Struct, frozen=True):
         return self if len(kept) == len(self.entries) else Ledger(kept)
 
 
-_NOTHING = Entry()
+_NOTHING = LedgerEntry()
 
 
 def holding(ledger: Ledger, plan: Plan, snapshot: Snapshot) -> Ledger:
     """The ledger with the masks that were right before irqbal had to write them: who changes one of
     those now changes irqbal's.
     """
-    changed: dict[str, Entry] = {}
+    changed: dict[str, LedgerEntry] = {}
     for kept in plan.kept:
         irq = snapshot.irq_by_number[kept.irq]
         entry = ledger.entry(irq.identity)
@@ -97,7 +97,7 @@ def after(ledger: Ledger, plan: Plan, outcomes: Iterable[Outcome], now: float) -
         for move in plan.moves
     }
     asked |= {move.identity: (move.after, 0, move.policy, move.reason) for move in plan.steering}
-    changed: dict[str, Entry] = {}
+    changed: dict[str, LedgerEntry] = {}
     for outcome in outcomes:
         if outcome.identity not in asked:
             continue
@@ -122,7 +122,7 @@ def after(ledger: Ledger, plan: Plan, outcomes: Iterable[Outcome], now: float) -
     return ledger.having(changed)
 
 
-def _twice(entry: Entry, wanted: str) -> Entry:
+def _twice(entry: LedgerEntry, wanted: str) -> LedgerEntry:
     """The first time may be a race with a hotplug; what is refused or altered twice is out for this
     IRQ or setting.
     """

@@ -18,7 +18,7 @@ import pluggy
 from irqbal import wire
 from irqbal.errors import PluginError
 from irqbal.plugins import hookspecs
-from irqbal.problems import Node, Problem, decode
+from irqbal.problems import LocatedProblem, Node, decode
 
 if TYPE_CHECKING:
     import importlib.metadata
@@ -72,7 +72,7 @@ def find(entry_points: Iterable[importlib.metadata.EntryPoint] | None = None) ->
     return dict(sorted(found.items()))
 
 
-class Policy:
+class BoundPolicy:
     """One entry of the YAML's `policies` (or `observers`), bound: its hooks, its options, and a
     name for messages.
     """
@@ -190,8 +190,12 @@ def check_hooks(found: Found, module: ModuleType) -> None:
 
 
 def bind(
-    found: Found, index: int, options: Node, problems: list[Problem], section: str = "policies"
-) -> Policy | None:
+    found: Found,
+    index: int,
+    options: Node,
+    problems: list[LocatedProblem],
+    section: str = "policies",
+) -> BoundPolicy | None:
     """Load what a section of the configuration names, and read its options. Raises PluginError;
     returns None after adding problems with the options.
     """
@@ -212,7 +216,7 @@ def bind(
             f"{found.distributions[0]}: {found.module}: an option's type cannot be read from YAML: "
             f"{error}"
         ) from error
-    return None if value is None else Policy(found.name, index, module, value, hooks)
+    return None if value is None else BoundPolicy(found.name, index, module, value, hooks)
 
 
 def options_type(found: Found, hooks: dict[str, Callable[..., Any]]) -> type[hookspecs.Options]:

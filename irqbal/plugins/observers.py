@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 
 from irqbal.errors import PolicyHostError
 from irqbal.model.plan import Record
-from irqbal.plugins.supervisor import Policies, Stopped
+from irqbal.plugins.supervisor import PolicySupervisor, SupervisorStopped
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class Observers:
     the loop.
     """
 
-    def __init__(self, policies: Policies, thread: Executor) -> None:
+    def __init__(self, policies: PolicySupervisor, thread: Executor) -> None:
         self._policies = policies
         self._thread = thread
         self._waiting: list[Record] = []
@@ -53,7 +53,7 @@ class Observers:
                 failures = await asyncio.get_running_loop().run_in_executor(
                     self._thread, self._policies.observe, record
                 )
-            except Stopped:
+            except SupervisorStopped:
                 return
             except PolicyHostError as error:
                 log.error("%s; observers are not told of this cycle", error)

@@ -30,8 +30,8 @@ from irqbal.planner.drift import find_changes
 from irqbal.planner.ledger import holding
 from irqbal.plugins import protocol
 from irqbal.plugins.confinement import confine
-from irqbal.plugins.discovery import Policy, bind, describe
-from irqbal.problems import Problem
+from irqbal.plugins.discovery import BoundPolicy, bind, describe
+from irqbal.problems import LocatedProblem
 
 
 class Channel(Protocol):
@@ -41,15 +41,15 @@ class Channel(Protocol):
         """Send all of it."""
 
 
-class Host:
+class PolicyHost:
     """The bound policies and what is remembered of IRQs that they identified."""
 
     def __init__(self, sock: Channel, section: str = "policies") -> None:
         self._section = section
         self._sock = sock
-        self._policies: list[Policy] = []
+        self._policies: list[BoundPolicy] = []
         self._queues: dict[tuple[str, int], Queue | None] = {}
-        self._raised: list[protocol.Raised] = []
+        self._raised: list[protocol.HookRaised] = []
 
     def serve(self, sock: socket.socket) -> None:
         """Answer what comes through this socket until the daemon hangs up."""
@@ -81,17 +81,19 @@ class Host:
         self._sock.sendall(protocol.pack(wire.to_msgpack(message)))
 
     def _bind(self, message: protocol.Bind) -> protocol.Bound:
-        refused: list[protocol.Refused] = []
-        problems: list[Problem] = []
+        refused: list[protocol.BindRefused] = []
+        problems: list[LocatedProblem] = []
         for entry in message.entries:
-            self._send(protocol.Running(entry.index, "import"))
+            self._send(protocol.HookStarted(entry.index, "import"))
             try:
                 policy = bind(entry.found, entry.index, entry.options, problems, self._section)
             except PluginError as error:
-                refused.append(protocol.Refused(entry.index, str(error)))
+                refused.append(protocol.BindRefused(entry.index, str(error)))
                 continue
             if policy is None:
-                refused.append(protocol.Refused(entry.index, "its options are wrong", config=True))
+                refused.append(
+                    protocol.BindRefused(entry.index, "its options are wrong", config=True)
+                )
             else:
                 self._policies.append(policy)
         gc.collect()
@@ -133,12 +135,12 @@ class Host:
                     options=policy.options,
                 )
                 draft.place(policy.name, items)
-        self._send(protocol.Running(protocol.PLANNER, "decide"))
+        self._send(protocol.HookStarted(protocol.PLANNER, "decide"))
         plan = msgspec.structs.replace(decide(draft, changes), queues=queues)
         return protocol.Answer(plan, holding(ledger, plan, snapshot), tuple(self._raised))
 
     def _items(
-        self, policy: Policy, hook: str, kinds: tuple[type[Any], ...], **arguments: Any
+        self, policy: BoundPolicy, hook: str, kinds: tuple[type[Any], ...], **arguments: Any
     ) -> tuple[Any, ...]:
         """What a hook yields, checked whole: one bad item and nothing of this policy counts in this
         cycle.
@@ -150,19 +152,19 @@ class Host:
             return tuple(checked(result, kinds))
         except Exception as error:
             self._raised.append(
-                protocol.Raised(policy.index, "raised", f"{hook}: {describe(error)}")
+                protocol.HookRaised(policy.index, "raised", f"{hook}: {describe(error)}")
             )
             return ()
 
-    def _call(self, policy: Policy, hook: str, **arguments: Any) -> Any:
+    def _call(self, policy: BoundPolicy, hook: str, **arguments: Any) -> Any:
         if not policy.has(hook):
             return None
-        self._send(protocol.Running(policy.index, hook))
+        self._send(protocol.HookStarted(policy.index, hook))
         try:
             return policy.call(hook, **arguments)
         except Exception as error:
             self._raised.append(
-                protocol.Raised(policy.index, "raised", f"{hook}: {describe(error)}")
+                protocol.HookRaised(policy.index, "raised", f"{hook}: {describe(error)}")
             )
             return None
 
@@ -185,7 +187,7 @@ class Host:
             irqs.append(irq if queue is None else msgspec.structs.replace(irq, queue=queue))
         return (msgspec.structs.replace(snapshot, irqs=tuple(irqs)) if queues else snapshot), queues
 
-    def _identify(self, teachers: list[Policy], irq: Irq, device: Device) -> Queue | None:
+    def _identify(self, teachers: list[BoundPolicy], irq: Irq, device: Device) -> Queue | None:
         key = (irq.identity, irq.generation)
         if key not in self._queues:
             found = None
@@ -308,7 +310,7 @@ def main() -> None:
     sock = socket.socket(fileno=fd)
     os.chdir("/")
     confine(network=sys.argv[2] == "observers", packages=sys.argv[3:])
-    Host(sock, sys.argv[2]).serve(sock)
+    PolicyHost(sock, sys.argv[2]).serve(sock)
 
 
 if __name__ == "__main__":

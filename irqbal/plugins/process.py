@@ -43,7 +43,7 @@ class Process(Protocol):
     """One policy host, and the two ends that the daemon has of it."""
 
     sock: socket.socket
-    said: int
+    output_fd: int
     """Descriptor of what it prints, not blocking; -1: somebody else has that."""
 
     @property
@@ -56,7 +56,7 @@ class Process(Protocol):
     def kill(self) -> None:
         """End it; safe from any thread, and more than once."""
 
-    def how(self, grace: float = 0.0) -> str:
+    def exit_reason(self, grace: float = 0.0) -> str:
         """After `kill`, or when it ended by itself: how it did. `grace`: seconds in which it may
         still do so by itself.
         """
@@ -106,7 +106,7 @@ class Child:
             os.close(write_end)
         os.set_blocking(read_end, False)
         ours.setblocking(False)
-        self.sock, self.said = ours, read_end
+        self.sock, self.output_fd = ours, read_end
 
     @property
     def pid(self) -> int | None:
@@ -122,7 +122,7 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def how(self, grace: float = 0.0) -> str:
+    def exit_reason(self, grace: float = 0.0) -> str:
         """See Process."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace)
@@ -134,7 +134,7 @@ class Child:
         """See Process."""
         self._process.wait()
         self.sock.close()
-        os.close(self.said)
+        os.close(self.output_fd)
 
 
 class Unit:
@@ -142,7 +142,7 @@ class Unit:
     sent before it loads anything.
     """
 
-    said = -1
+    output_fd = -1
 
     def __init__(self, kind: Kind, folder: Path) -> None:
         path = folder / kind
@@ -236,7 +236,7 @@ class Unit:
         poll.register(self._pidfd, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
 
-    def how(self, grace: float = 0.0) -> str:
+    def exit_reason(self, grace: float = 0.0) -> str:
         """See Process."""
         self._gone(grace)
         self.kill()

@@ -14,7 +14,7 @@ from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins.discovery import Found
-from irqbal.problems import Node, Problem
+from irqbal.problems import LocatedProblem, Node
 
 MAX_FRAME = 256 << 20
 PLANNER = -1
@@ -23,7 +23,7 @@ irqbal's.
 """
 
 
-class Entry(msgspec.Struct, frozen=True):
+class PolicyEntry(msgspec.Struct, frozen=True):
     """A policy that the YAML names: what was found under its name, and its options as written."""
 
     found: Found
@@ -34,7 +34,7 @@ class Entry(msgspec.Struct, frozen=True):
 class Bind(msgspec.Struct, frozen=True, tag=True):
     """To the child: load these and read their options."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[PolicyEntry, ...]
 
 
 class Ask(msgspec.Struct, frozen=True, tag=True):
@@ -55,7 +55,7 @@ class Describe(msgspec.Struct, frozen=True, tag=True):
     """To the child: the options of what is bound, as JSON schemas."""
 
 
-class Running(msgspec.Struct, frozen=True, tag=True):
+class HookStarted(msgspec.Struct, frozen=True, tag=True):
     """From the child, before each call of a stranger's code: whose it is. The deadline starts
     again.
     """
@@ -64,7 +64,7 @@ class Running(msgspec.Struct, frozen=True, tag=True):
     hook: str
 
 
-class Refused(msgspec.Struct, frozen=True):
+class BindRefused(msgspec.Struct, frozen=True):
     """A policy that could not be bound. `config`: the YAML is wrong, not the package."""
 
     index: int
@@ -75,11 +75,11 @@ class Refused(msgspec.Struct, frozen=True):
 class Bound(msgspec.Struct, frozen=True, tag=True):
     """From the child: what could not be bound, and every problem with options."""
 
-    refused: tuple[Refused, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    refused: tuple[BindRefused, ...] = ()
+    problems: tuple[LocatedProblem, ...] = ()
 
 
-class Raised(msgspec.Struct, frozen=True):
+class HookRaised(msgspec.Struct, frozen=True):
     """A policy's code raised, or gave what it must not."""
 
     index: int
@@ -94,13 +94,13 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
 
     plan: Plan
     ledger: Ledger
-    raised: tuple[Raised, ...] = ()
+    raised: tuple[HookRaised, ...] = ()
 
 
 class Observed(msgspec.Struct, frozen=True, tag=True):
     """From the observers' child: all were told."""
 
-    raised: tuple[Raised, ...] = ()
+    raised: tuple[HookRaised, ...] = ()
 
 
 class Described(msgspec.Struct, frozen=True, tag=True):
@@ -114,7 +114,7 @@ class Described(msgspec.Struct, frozen=True, tag=True):
 
 
 ToChild = Bind | Ask | Observe | Describe
-FromChild = Running | Bound | Answer | Observed | Described
+FromChild = HookStarted | Bound | Answer | Observed | Described
 
 
 def pack(body: bytes) -> bytes:

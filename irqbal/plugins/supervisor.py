@@ -23,7 +23,7 @@ from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import process, protocol
-from irqbal.problems import Problem
+from irqbal.problems import LocatedProblem
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -40,7 +40,7 @@ RAISES_UNTIL_ASIDE = 3
 """Cycles in a row in which a policy may raise before it is set aside."""
 
 
-class _Blamed(Exception):
+class HostBlamed(Exception):
     """The child was ended; `index` is the policy that was running, or None."""
 
     def __init__(self, index: int | None, code: str, reason: str) -> None:
@@ -48,11 +48,11 @@ class _Blamed(Exception):
         self.index, self.code, self.reason = index, code, reason
 
 
-class Stopped(Exception):
+class SupervisorStopped(Exception):
     """The daemon is ending and took the child away."""
 
 
-class _Talk:
+class HostChannel:
     """The conversation with one policy host. All its methods but `kill` belong to the thread that
     made it.
     """
@@ -85,7 +85,7 @@ class _Talk:
         while True:
             out = self._step(out, deadline)
             while (answer := self._next()) is not None:
-                if isinstance(answer, protocol.Running):
+                if isinstance(answer, protocol.HookStarted):
                     self._running = answer.index
                     limit = IMPORT_DEADLINE if answer.hook == "import" else DEADLINE
                     limit = PLANNER_DEADLINE if answer.index == protocol.PLANNER else limit
@@ -101,7 +101,7 @@ class _Talk:
         wait = deadline - time.monotonic()
         if wait <= 0:
             raise self._end("deadline", "it did not return in time")
-        watched = [fd for fd in (self._sock.fileno(), self._process.said) if fd >= 0]
+        watched = [fd for fd in (self._sock.fileno(), self._process.output_fd) if fd >= 0]
         readable, writable = _ready(watched, bool(out), wait)
         try:
             if writable:
@@ -113,7 +113,7 @@ class _Talk:
                 self._buffer += piece
         except OSError:
             raise self._end("crashed", "the process that ran it ended") from None
-        if self._process.said in readable and not self._relay():
+        if self._process.output_fd in readable and not self._relay():
             # The child closed its output; the socket tells when it is gone, until then do not spin.
             time.sleep(0.01)
         return out
@@ -121,7 +121,7 @@ class _Talk:
     def _relay(self) -> bool:
         """Log what the child printed: a few lines, the rest is dropped."""
         with contextlib.suppress(BlockingIOError):
-            data = os.read(self._process.said, 1 << 16)
+            data = os.read(self._process.output_fd, 1 << 16)
             for line in data.decode(errors="replace").splitlines()[:20]:
                 log.info("a policy host printed: %s", line[:300])
             return bool(data)
@@ -143,15 +143,15 @@ class _Talk:
             raise self._end("garbage", "it wrote into the channel to the daemon") from None
         return answer
 
-    def _end(self, code: str, reason: str) -> _Blamed:
+    def _end(self, code: str, reason: str) -> HostBlamed:
         self._drain()
         if code == "crashed":
-            reason = f"{reason} {self._process.how(1.0)}"
+            reason = f"{reason} {self._process.exit_reason(1.0)}"
         self.close()
-        return _Blamed(self._running, code, reason)
+        return HostBlamed(self._running, code, reason)
 
     def _drain(self) -> None:
-        if self._process.said >= 0:
+        if self._process.output_fd >= 0:
             with contextlib.suppress(OSError):
                 self._relay()
 
@@ -181,17 +181,19 @@ def _ready(watched: list[int], writing: bool, wait: float) -> tuple[set[int], bo
     )
 
 
-class Policies:
+class PolicySupervisor:
     """The policies that the YAML names, run in a child that is started anew whenever one of them
     spoils it.
 
     All methods but `stop` are called from one thread.
     """
 
-    def __init__(self, entries: Iterable[protocol.Entry], kind: process.Kind = "policies") -> None:
+    def __init__(
+        self, entries: Iterable[protocol.PolicyEntry], kind: process.Kind = "policies"
+    ) -> None:
         self._entries = {entry.index: entry for entry in entries}
         self._kind = kind
-        self._child: _Talk | None = None
+        self._child: HostChannel | None = None
         self._lock = threading.Lock()
         self._stopped = False
         self._raises: dict[int, int] = {}
@@ -208,18 +210,18 @@ class Policies:
         """
         with self._lock:
             if self._stopped:
-                raise Stopped
+                raise SupervisorStopped
             if self._child is None:
                 packages = {
                     entry.found.module.partition(".")[0] for entry in self._entries.values()
                 }
-                self._child = _Talk(self._kind, sorted(packages))
+                self._child = HostChannel(self._kind, sorted(packages))
 
-    def bind(self) -> list[Problem]:
+    def bind(self) -> list[LocatedProblem]:
         """Load all policies. Problems with their options are returned; a policy that does not load
         is set aside.
         """
-        problems: list[Problem] = []
+        problems: list[LocatedProblem] = []
         self._attempt(lambda: problems.extend(self._start()))
         return problems
 
@@ -291,10 +293,10 @@ class Policies:
         while True:
             try:
                 work()
-            except _Blamed as blamed:
+            except HostBlamed as blamed:
                 self.close()
                 if self._stopped:
-                    raise Stopped from None
+                    raise SupervisorStopped from None
                 if blamed.index is None or blamed.index not in self._entries:
                     unblamed += 1
                     if unblamed > 1:
@@ -306,13 +308,13 @@ class Policies:
             else:
                 return failures
 
-    def _running_child(self) -> _Talk:
+    def _running_child(self) -> HostChannel:
         if self._child is None:
             self._start()
         assert self._child is not None
         return self._child
 
-    def _start(self) -> tuple[Problem, ...]:
+    def _start(self) -> tuple[LocatedProblem, ...]:
         self.spawn()
         assert self._child is not None
         wanted = tuple(entry for index, entry in self._entries.items() if index not in self.aside)
@@ -322,7 +324,7 @@ class Policies:
                 self._set_aside(refused.index, "unusable", refused.reason)
         return bound.problems
 
-    def _count(self, raised: tuple[protocol.Raised, ...]) -> list[Failure]:
+    def _count(self, raised: tuple[protocol.HookRaised, ...]) -> list[Failure]:
         """An exception costs a policy its say in this cycle; three cycles in a row, and it is set
         aside.
         """

@@ -18,7 +18,7 @@ answer. glibc's own limit starts there too, but rises with every such piece.
 """
 
 
-def frugal() -> None:
+def limit_arenas() -> None:
     """To be called before the first thread is started; without effect on other C libraries."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -26,7 +26,7 @@ def frugal() -> None:
         mallopt(_M_MMAP_THRESHOLD, LARGE)
 
 
-def lasting() -> None:
+def freeze_heap() -> None:
     """What lives now lives as long as the daemon: it need not be looked through for garbage again
     and again.
     """

@@ -9,15 +9,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from irqbal.config.reader import Config, PolicyEntry, format_problem
+from irqbal.config.reader import Config, ConfiguredPolicy, format_problem
 from irqbal.errors import ConfigError, LockError
-from irqbal.history.sqlite.store import Keep
+from irqbal.history.sqlite.store import Retention
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.other_writers import running
 from irqbal.planner.draft import Settings
 from irqbal.plugins import discovery
-from irqbal.plugins.protocol import Entry
-from irqbal.plugins.supervisor import Policies
+from irqbal.plugins.protocol import PolicyEntry
+from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.state.originals import RUN_DIR, Folders
 
 if TYPE_CHECKING:
@@ -76,11 +76,11 @@ def settings(config: Config, cooldown_intervals: int) -> Settings:
 
 
 def entries(
-    items: tuple[PolicyEntry, ...],
+    items: tuple[ConfiguredPolicy, ...],
     name: str,
     key: str = "policies",
     installed: dict[str, discovery.Found] | None = None,
-) -> list[Entry]:
+) -> list[PolicyEntry]:
     """The installed policy behind each name in the YAML. Raises ConfigError for names that nothing
     installed has.
     """
@@ -89,7 +89,7 @@ def entries(
     bound = []
     for index, item in enumerate(items):
         if item.name in found:
-            bound.append(Entry(found[item.name], index, item.options))
+            bound.append(PolicyEntry(found[item.name], index, item.options))
             continue
         known = ", ".join(found) or "none"
         problems.append(
@@ -102,16 +102,16 @@ def entries(
     return bound
 
 
-def spawn(config: Config, name: str) -> Policies:
+def spawn(config: Config, name: str) -> PolicySupervisor:
     """Start the policy host, which is to be bound by `bound` when it had time to get ready. Raises
     ConfigError for unknown names.
     """
-    policies = Policies(entries(config.policies, name))
+    policies = PolicySupervisor(entries(config.policies, name))
     policies.spawn()
     return policies
 
 
-def bind(config: Config, name: str) -> Policies:
+def bind(config: Config, name: str) -> PolicySupervisor:
     """The policy host with what the configuration names. Raises ConfigError if names or options are
     wrong.
 
@@ -120,7 +120,7 @@ def bind(config: Config, name: str) -> Policies:
     return bound(spawn(config, name), name)
 
 
-def bound(policies: Policies, name: str) -> Policies:
+def bound(policies: PolicySupervisor, name: str) -> PolicySupervisor:
     """The second half of `bind`."""
     problems = policies.bind()
     if problems:
@@ -129,9 +129,9 @@ def bound(policies: Policies, name: str) -> Policies:
     return policies
 
 
-def bind_observers(config: Config, name: str) -> Policies:
+def bind_observers(config: Config, name: str) -> PolicySupervisor:
     """The same for observers, in a child of their own, with the network."""
-    observers = Policies(entries(config.observers, name, "observers"), "observers")
+    observers = PolicySupervisor(entries(config.observers, name, "observers"), "observers")
     problems = observers.bind() if config.observers else []
     if problems:
         observers.close()
@@ -139,10 +139,10 @@ def bind_observers(config: Config, name: str) -> Policies:
     return observers
 
 
-def keep(config: Config) -> Keep:
+def keep(config: Config) -> Retention:
     """How long the history is kept, in seconds."""
     kept = config.history.keep
-    return Keep(float(kept.raw), float(kept.five_minutes), float(kept.hour))
+    return Retention(float(kept.raw), float(kept.five_minutes), float(kept.hour))
 
 
 def refuse_irqbalance(root: Path, force: bool) -> None:

@@ -14,7 +14,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from irqbal.kernel.tracefs import Tracing
+from irqbal.kernel.tracefs import TracefsMeasurement
 from irqbal.model.readings import Measured
 from irqbal.service.running import Running
 
@@ -28,13 +28,13 @@ FIRST = 2.5
 """Intervals after the start in which rates become known."""
 
 
-class Measuring:
+class CostSampler:
     """Runs as long as the daemon does; `run` is its task."""
 
     def __init__(self, daemon: Running, root: Path, live: bool) -> None:
         self._daemon, self._live = daemon, live
         self._ending = threading.Event()
-        self._tracing = Tracing(root, self._ending.wait)
+        self._tracing = TracefsMeasurement(root, self._ending.wait)
         self._thread = ThreadPoolExecutor(1, "measuring")
         self._told = ""
 

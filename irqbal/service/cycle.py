@@ -17,17 +17,17 @@ from irqbal.model.view import Override, Snapshot
 from irqbal.planner.check_plan import check_plan
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger, after
-from irqbal.plugins.supervisor import Policies
+from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.state.originals import (
     Folders,
-    Journal,
+    OriginalsFile,
     load_costs,
     recall,
     remember,
     save_costs,
     save_overrides,
 )
-from irqbal.tracking.tracker import Watch
+from irqbal.tracking.tracker import HostTracker
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +53,11 @@ class Balancer:
     def __init__(
         self,
         host: Host,
-        policies: Policies,
+        policies: PolicySupervisor,
         settings: Settings,
         interval: float,
         dry_run: bool,
-        journal: Journal | None = None,
+        journal: OriginalsFile | None = None,
         overrides: Iterable[Override] = (),
         places: Folders | None = None,
     ) -> None:
@@ -70,7 +70,7 @@ class Balancer:
         self.expired: list[Override] = []
         """Overrides that ended by themselves, until somebody takes note."""
         self.paused = False
-        self.watch = Watch(host, interval)
+        self.watch = HostTracker(host, interval)
         self.ledger = Ledger()
         self.snapshot = Snapshot()
         """What the last plan was made of …"""
@@ -86,7 +86,7 @@ class Balancer:
         self._costs_kept = time.monotonic()
 
     def reconfigure(
-        self, policies: Policies, settings: Settings, interval: float, dry_run: bool
+        self, policies: PolicySupervisor, settings: Settings, interval: float, dry_run: bool
     ) -> None:
         """Go on with other policies; what was learnt of the host stays. IRQs that were given up or
         respected get a new chance.
@@ -145,10 +145,10 @@ class Balancer:
         wall = time.time()
         self._cycles += 1
         self._expire(wall)
-        quiet = self.watch.glance(full)
-        if quiet and self._at_rest(cause):
+        quiet = self.watch.sample(full)
+        if quiet and self._can_reuse_plan(cause):
             return self._rest(started, wall, cause)
-        snapshot = self.snapshot = self.watch.present(self.ledger, self.overrides)
+        snapshot = self.snapshot = self.watch.snapshot(self.ledger, self.overrides)
         self.watch.meter.rest()
         plan, problem = self._plan(snapshot, only)
         outcomes: tuple[Outcome, ...] = ()
@@ -157,11 +157,11 @@ class Balancer:
             self.ledger = after(self.ledger, plan, outcomes, snapshot.now)
             self._watch_permission(outcomes)
             if not self.dry_run:
-                self.watch.rebase(outcomes)
+                self.watch.restart_interval(outcomes)
         self._forget_gone(snapshot)
         self._remember()
         over, busiest = imbalance(snapshot)
-        self.shown = self.watch.present(self.ledger, self.overrides) if outcomes else snapshot
+        self.shown = self.watch.snapshot(self.ledger, self.overrides) if outcomes else snapshot
         self.fresh = True
         record = Record(
             self._cycles,
@@ -204,7 +204,7 @@ class Balancer:
             self.keep_costs()
         self._planned_at = time.monotonic()
 
-    def _at_rest(self, cause: str) -> bool:
+    def _can_reuse_plan(self, cause: str) -> bool:
         """Whether a plan would be the last one again: nothing was asked for, and nothing has
         changed since.
         """
@@ -236,7 +236,7 @@ class Balancer:
 
     def refresh(self) -> None:
         """Make `shown` of what is known now, after cycles that rested."""
-        self.shown = self.watch.present(self.ledger, self.overrides)
+        self.shown = self.watch.snapshot(self.ledger, self.overrides)
         self.fresh = True
 
     def keep_costs(self) -> None:
@@ -265,7 +265,7 @@ class Balancer:
             log.error("%s; nothing is moved in this cycle", error)
             return Plan(failures=(Failure("policyhost", "unavailable", str(error)),)), str(error)
         self.ledger = answer.ledger
-        self.watch.teach(answer.plan.queues)
+        self.watch.set_queues(answer.plan.queues)
         plan = msgspec.structs.replace(answer.plan, failures=failures)
         if self.paused:
             moves = tuple(move for move in plan.moves if move.identity == only)
@@ -372,7 +372,7 @@ class Balancer:
         """What a cycle would do now, with every IRQ explained; nothing is written, no interval
         ends. Raises HostError, PolicyHostError.
         """
-        snapshot = self.watch.present(self.ledger, self.overrides, sweep=True)
+        snapshot = self.watch.snapshot(self.ledger, self.overrides, sweep=True)
         settings = msgspec.structs.replace(self.settings, explain_all=True)
         answer, failures = self.policies.plan(snapshot, self.ledger, settings)
         plan = check_plan(
@@ -408,13 +408,13 @@ class Balancer:
             self.ledger = self.ledger.only(alive)
 
 
-def restore(host: Host, journal: Journal) -> tuple[Outcome, ...]:
+def restore(host: Host, journal: OriginalsFile) -> tuple[Outcome, ...]:
     """Put every original of this boot back where its IRQ still exists; what was restored, or is
     gone, is forgotten.
 
     Raises HostError or JournalError.
     """
-    watch = Watch(host, 10.0)
+    watch = HostTracker(host, 10.0)
     watch.look(Ledger())
     numbers = watch.facts()
     due: list[tuple[Original, int | None]] = []

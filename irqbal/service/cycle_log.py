@@ -17,7 +17,7 @@ _MOST_SAID = 10_000
 _QUIET = frozenset({"cooldown", "budget"})
 
 
-class Reporter:
+class CycleLog:
     """Logs records; what was said of an IRQ before is not said again until it changes."""
 
     def __init__(self) -> None:

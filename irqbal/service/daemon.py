@@ -22,20 +22,20 @@ from typing import TYPE_CHECKING, TypeVar
 from tornado.ioloop import IOLoop
 
 from irqbal.api.listeners import Listeners
-from irqbal.config.mongodb_options import MongoOptions
+from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.config.reader import Config
 from irqbal.config.reader import load as load_config
 from irqbal.errors import ConfigError, HostError, IrqbalError
-from irqbal.history.decisions import Decided
+from irqbal.history.decisions import DecisionMaker
 from irqbal.history.recorder import Recorded, Recorder
-from irqbal.history.write_queue import Feed
-from irqbal.history.writer import Keeper
+from irqbal.history.write_queue import WriteQueue
+from irqbal.history.writer import HistoryWriter
 from irqbal.kernel.events import Events
 from irqbal.model.plan import Record
 from irqbal.plugins.observers import Observers
-from irqbal.plugins.supervisor import Policies, Stopped
+from irqbal.plugins.supervisor import PolicySupervisor, SupervisorStopped
 from irqbal.process import systemd
-from irqbal.process.malloc import frugal, lasting
+from irqbal.process.malloc import freeze_heap, limit_arenas
 from irqbal.service import ip_filter_check
 from irqbal.service.assembly import (
     bind,
@@ -49,12 +49,12 @@ from irqbal.service.assembly import (
     settings,
     spawn,
 )
-from irqbal.service.cost_sampler import Measuring
+from irqbal.service.cost_sampler import CostSampler
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
-from irqbal.service.cycle_log import Reporter
+from irqbal.service.cycle_log import CycleLog
 from irqbal.service.live_view import STUCK, Control
 from irqbal.service.running import described
-from irqbal.state.originals import Folders, Journal, Lock, load_overrides
+from irqbal.state.originals import Folders, Lock, OriginalsFile, load_overrides
 
 if TYPE_CHECKING:
     from irqbal.history.mongodb.shipper import Shipper
@@ -89,7 +89,7 @@ class Daemon:
         self._asked_dry_run, self._force, self._made_up = dry_run, force, made_up
         self._live = made_up is None and is_live(root)
         self.dry_run = dry_run or config.dry_run
-        self.observes = ""  # Why nobody may have anything written; empty where they may.
+        self.read_only_reason = ""  # Why nobody may have anything written; empty where they may.
         self.simulated = "" if made_up is None else str(made_up)
         self._records = not self.dry_run
         self._kernel = ThreadPoolExecutor(1, "kernel")
@@ -98,16 +98,16 @@ class Daemon:
         self._causes: set[str] = set()
         self._stopping = False
         self._busy_since: float | None = None
-        self._reporter = Reporter()
+        self._reporter = CycleLog()
         self._waiters: list[asyncio.Future[Record]] = []
         self._control: Control | None = None
         self._listeners: Listeners | None = None
-        self.keeper: Keeper | None = None
+        self.keeper: HistoryWriter | None = None
         self._balancer: Balancer | None = None
         self._events: Events | None = None
         self._observers: Observers | None = None
-        self.feed: Feed | None = None
-        self._decided: Decided | None = None
+        self.feed: WriteQueue | None = None
+        self._decided: DecisionMaker | None = None
         self._shipper: Shipper | None = None
         self._shipping: asyncio.Task[None] | None = None
         self.recorder = Recorder()
@@ -117,7 +117,7 @@ class Daemon:
     def run(self) -> int:
         """Run until SIGTERM or SIGINT. Raises IrqbalError if it cannot start."""
         sys.setswitchinterval(SWITCH)
-        frugal()
+        limit_arenas()
         with contextlib.ExitStack() as stack:
             places = self._places()
             if not self.dry_run and self._made_up is None:
@@ -142,7 +142,7 @@ class Daemon:
         try:
             host = host_of(self._root, self._made_up, float(self.config.interval))
             if not self.dry_run:
-                journal = Journal(places.run, self._root, host.boot_id)
+                journal = OriginalsFile(places.run, self._root, host.boot_id)
                 host.save = journal.save
             overrides = load_overrides(places.state)
             planner = settings(self.config, COOLDOWN_INTERVALS)
@@ -174,12 +174,12 @@ class Daemon:
         self._watch_events()
         if self._records:
             self._boot = self.balancer.host.boot_id
-            self._decided = Decided(self._boot)
+            self._decided = DecisionMaker(self._boot)
             mongodb = self.config.history.mongodb
-            keeper = self.keeper = Keeper(
+            keeper = self.keeper = HistoryWriter(
                 places.state, platform.node(), keep(self.config), outbox=mongodb is not None
             )
-            self.feed = Feed(keeper, self._history)
+            self.feed = WriteQueue(keeper, self._history)
             if mongodb is not None:
                 self._ship(mongodb, keeper)
         self._control = Control(self)
@@ -192,10 +192,12 @@ class Daemon:
         tasks = [
             asyncio.create_task(self._feed_watchdog()),
             asyncio.create_task(self._beat()),
-            asyncio.create_task(Measuring(self, self._root, self._live and not self.dry_run).run()),
+            asyncio.create_task(
+                CostSampler(self, self._root, self._live and not self.dry_run).run()
+            ),
         ]
         try:
-            with contextlib.suppress(Stopped):
+            with contextlib.suppress(SupervisorStopped):
                 await self._cycles()
         finally:
             systemd.notify("STOPPING=1", "STATUS=stopping")
@@ -216,7 +218,7 @@ class Daemon:
             self._kernel.shutdown()
             self._history.shutdown()
 
-    def _ship(self, options: MongoOptions, keeper: Keeper) -> None:
+    def _ship(self, options: MongodbOptions, keeper: HistoryWriter) -> None:
         """Start shipping the history. The driver costs memory, so it is imported only here. Raises
         ConfigError, HistoryError.
         """
@@ -265,7 +267,7 @@ class Daemon:
                 first = False
                 systemd.notify("READY=1", f"STATUS={self._status()}")
                 log.info("ready: %s", self._status())
-                lasting()
+                freeze_heap()
             else:
                 systemd.notify(f"STATUS={self._status()}")
             cause, full = await self._next()
@@ -359,7 +361,7 @@ class Daemon:
                 await self.on_history(bind_observers, config, self._name()), self._history
             )
             try:
-                policies: Policies = await self.on_kernel(bind, config, self._name())
+                policies: PolicySupervisor = await self.on_kernel(bind, config, self._name())
             except IrqbalError:
                 observers.stop()
                 raise

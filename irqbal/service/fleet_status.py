@@ -10,7 +10,7 @@ from collections import Counter
 from irqbal.api import responses
 from irqbal.api.backend import View
 from irqbal.findings.verify import Finding, verify
-from irqbal.history.host_status import Recently, Told
+from irqbal.history.host_status import HostStatus, RecentEvents
 from irqbal.model.plan import Plan
 from irqbal.model.view import Override
 from irqbal.wire import Moment, to_json
@@ -22,7 +22,7 @@ def _findings(view: View) -> list[Finding]:
 
 
 def host_view(
-    status: responses.Status, view: View | None, recently: Recently
+    status: responses.Status, view: View | None, recently: RecentEvents
 ) -> responses.HostView:
     """The host in a line."""
     if view is None:
@@ -61,11 +61,11 @@ def finding_views(host: str, view: View | None, code: str) -> list[responses.Fin
 
 
 def told(
-    status: responses.Status, view: View, overrides: tuple[Override, ...], recently: Recently
-) -> Told:
+    status: responses.Status, view: View, overrides: tuple[Override, ...], recently: RecentEvents
+) -> HostStatus:
     """What goes to MongoDB."""
     drifted, failures = recently.counts(view.record.wall)
-    return Told(
+    return HostStatus(
         view.record.wall,
         to_json(status),
         view.snapshot,

@@ -19,14 +19,14 @@ import msgspec
 from irqbal.api import responses, views
 from irqbal.api.backend import ApiError, Caller, Listing, Subscribers, Subscription, View, Written
 from irqbal.api.contract import API_VERSION
-from irqbal.api.counters import Tally
+from irqbal.api.counters import CycleCounters
 from irqbal.errors import HostError
-from irqbal.history.host_status import Recently, Told
+from irqbal.history.host_status import HostStatus, RecentEvents
 from irqbal.history.samples import Decision, DecisionKind
 from irqbal.model.plan import Outcome, Plan, Record, Step
 from irqbal.model.view import Override, Snapshot
 from irqbal.plugins import discovery
-from irqbal.plugins.supervisor import Policies
+from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.problems import plain
 from irqbal.service import fleet_status
 from irqbal.service.cycle import Balancer
@@ -52,8 +52,8 @@ class Control(Past):
         super().__init__(daemon)
         self._started = time.time()
         self._subscribers = Subscribers()
-        self._tally = Tally()
-        self._recently = Recently()
+        self._tally = CycleCounters()
+        self._recently = RecentEvents()
         self._view: View | None = None
         self._version = 0
         self._fresh = False
@@ -66,7 +66,7 @@ class Control(Past):
         self._explained: tuple[int, dict[int, tuple[Step, ...]]] | None = None
         self._explaining = asyncio.Lock()
         self._planning = asyncio.Lock()
-        self._about: tuple[Policies, dict[int, str], dict[int, str]] | None = None
+        self._about: tuple[PolicySupervisor, dict[int, str], dict[int, str]] | None = None
         self.auth_failures: Callable[[], int] = lambda: 0
         self._exporter: Exporter | None = None
 
@@ -130,7 +130,7 @@ class Control(Past):
         """What is not as it should be here."""
         return fleet_status.finding_views(self.name, await self.view(), code)
 
-    def told(self) -> Told | None:
+    def told(self) -> HostStatus | None:
         """How this host is now, for those who look at many."""
         return (
             None
@@ -387,7 +387,7 @@ class Control(Past):
             # Much text takes long to read.
             config = await self._daemon.on_history(policies_of, text)
             snapshot = await self._on_kernel(
-                lambda: balancer.watch.present(balancer.ledger, balancer.overrides, sweep=True)
+                lambda: balancer.watch.snapshot(balancer.ledger, balancer.overrides, sweep=True)
             )
             snapshot = msgspec.structs.replace(snapshot, settling=True)
             plan: Plan = await self._daemon.on_history(
@@ -430,8 +430,10 @@ class Control(Past):
 
     def _refuse(self) -> None:
         """Raises ApiError where this daemon may only look."""
-        if self._daemon.observes:
-            raise ApiError(409, "observing", f"{self._daemon.observes}; nothing was changed")
+        if self._daemon.read_only_reason:
+            raise ApiError(
+                409, "observing", f"{self._daemon.read_only_reason}; nothing was changed"
+            )
 
     def _cancel_resume(self) -> None:
         if self._resume is not None:

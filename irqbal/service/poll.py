@@ -43,7 +43,7 @@ class Poller(Daemon):
         """
         self._every, self._owner = every, owner
         super().__init__(config, path, root, True, True, made_up)
-        self.observes, self._records = WHY, True
+        self.read_only_reason, self._records = WHY, True
 
     def _adapted(self, config: Config) -> Config:
         if self._every is None:

@@ -15,11 +15,11 @@ from irqbal.api.backend import ApiError
 from irqbal.config.reader import Config
 from irqbal.errors import HistoryError
 from irqbal.history.recorder import Recorded, Recorder
-from irqbal.history.samples import Decision, Point, Sample, State
+from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.sqlite.store import SqliteHistory
 from irqbal.history.store import Query
-from irqbal.history.write_queue import Feed
-from irqbal.history.writer import Keeper
+from irqbal.history.write_queue import WriteQueue
+from irqbal.history.writer import HistoryWriter
 from irqbal.model.plan import Record
 from irqbal.service.cycle import Balancer
 
@@ -31,11 +31,11 @@ class Running(Protocol):
 
     config: Config
     dry_run: bool
-    observes: str
+    read_only_reason: str
     simulated: str
     recorder: Recorder
-    keeper: Keeper | None
-    feed: Feed | None
+    keeper: HistoryWriter | None
+    feed: WriteQueue | None
 
     @property
     def balancer(self) -> Balancer:
@@ -101,7 +101,7 @@ class Past:
         finally:
             self._waiting -= 1
 
-    def _keeper(self) -> Keeper:
+    def _keeper(self) -> HistoryWriter:
         if self._daemon.keeper is None:
             raise ApiError(503, "no-history", "a dry run records no history")
         return self._daemon.keeper
@@ -124,7 +124,7 @@ class Past:
 
         return await self._daemon.on_history(read)
 
-    async def states(self) -> list[State]:
+    async def states(self) -> list[IrqState]:
         """IRQs that the history knows."""
         return await self._read(lambda store: store.irqs())
 

@@ -12,7 +12,7 @@ from irqbal.model.plan import Plan
 from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins.supervisor import Stopped
+from irqbal.plugins.supervisor import SupervisorStopped
 from irqbal.service.assembly import bind
 
 
@@ -55,7 +55,7 @@ def plan_with(config: Config, snapshot: Snapshot, ledger: Ledger, settings: Sett
             msgspec.structs.replace(settings, banned=config.banned_cpus or settings.banned),
         )
         return msgspec.structs.replace(answer.plan, failures=(*policies.aside.values(), *failures))
-    except Stopped as error:
+    except SupervisorStopped as error:
         raise IrqbalError("the daemon is ending") from error
     finally:
         policies.close()

@@ -9,7 +9,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 
 
-class Truth(msgspec.Struct, frozen=True):
+class GroundTruth(msgspec.Struct, frozen=True):
     """One interval. Loads are seconds of CPU a second that interrupts needed, more than 1.0 on a
     CPU that could not keep up.
 
@@ -45,7 +45,7 @@ class Truth(msgspec.Struct, frozen=True):
         return self.busiest / self.bound if self.bound > 0 else 1.0
 
 
-class Tally:
+class TruthTally:
     """Adds up one interval's seconds."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Tally:
         self.usual[number] = self.usual.get(number, 0.0) + usual * seconds
         self.loads[cpu] = self.loads.get(cpu, 0.0) + usual * seconds
 
-    def truth(self, online: CpuSet) -> Truth:
+    def truth(self, online: CpuSet) -> GroundTruth:
         """What it comes to, a second."""
         seconds = self.seconds or 1.0
 
@@ -70,7 +70,7 @@ class Tally:
 
         locality = self.local / self.fired if self.fired else 1.0
         dropped = 1 - self.served / self.wanted if self.wanted else 0.0
-        return Truth(
+        return GroundTruth(
             a_second(self.needed),
             a_second(self.usual),
             a_second(self.loads),

@@ -24,10 +24,10 @@ from irqbal.model.readings import (
     Topology,
 )
 from irqbal.model.view import Queue
-from irqbal.simulated.ground_truth import Tally, Truth
-from irqbal.simulated.machine import Line, build
+from irqbal.simulated.ground_truth import GroundTruth, TruthTally
+from irqbal.simulated.machine import SimulatedIrq, build
 from irqbal.simulated.spec import HostSpec
-from irqbal.simulated.state import State
+from irqbal.simulated.state import SimulatedState
 from irqbal.simulated.traffic import Flow, Traffic, reset_in, unplugged_in
 from irqbal.simulated.writes import Writer
 
@@ -58,12 +58,12 @@ class SimulatedHost:
         self.spec = spec
         self.save = save
         """Puts originals on disk before a write; without it only dry runs are possible."""
-        self.state = State(build(spec), spec.vectors)
+        self.state = SimulatedState(build(spec), spec.vectors)
         self._beat_seconds, self._clock = beat, clock
         self._origin = (START if clock is None else clock()) - beat
         self._elapsed = 0.0
         self._beat, self._left = -1, 0.0
-        self._lines: tuple[Line, ...] = tuple(self.state.lines.values())
+        self._lines: tuple[SimulatedIrq, ...] = tuple(self.state.lines.values())
         self._sources = Traffic(
             [line.source for line in self._lines], spec.traffic[0], spec.seed, spec.cpus, spec.busy
         )
@@ -77,7 +77,7 @@ class SimulatedHost:
             "NET_RX": dict.fromkeys(self.state.possible, 0),
             "BLOCK": dict.fromkeys(self.state.possible, 0),
         }
-        self._tally = Tally()
+        self._tally = TruthTally()
         self._writer = Writer(self.state)
         self._known: dict[int, int] = {}
         self._totals: dict[int, int] = {}
@@ -108,7 +108,7 @@ class SimulatedHost:
         """Let so much time pass. `truth` then speaks of this time."""
         if seconds <= 0:
             return
-        self._tally = Tally()
+        self._tally = TruthTally()
         while seconds > 1e-9:
             if self._left <= 1e-9:
                 self._begin_beat()
@@ -118,7 +118,7 @@ class SimulatedHost:
             self._left -= step
             self._elapsed += step
 
-    def truth(self) -> Truth:
+    def truth(self) -> GroundTruth:
         """What happened in the time of the last `advance`."""
         return self._tally.truth(self.state.online)
 

@@ -16,7 +16,7 @@ FIRST_IRQ = 24
 ACPI_IRQ = 9
 
 
-class Line(msgspec.Struct):
+class SimulatedIrq(msgspec.Struct):
     """One IRQ as it is now. `counts` are interrupts by CPU since it was set up; `inode` is new with
     every life.
 
@@ -54,7 +54,7 @@ class Machine(msgspec.Struct, frozen=True):
 
     cpus: tuple[Cpu, ...]
     cards: tuple[Card, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[SimulatedIrq, ...]
 
 
 def build(spec: HostSpec) -> Machine:
@@ -66,7 +66,7 @@ def build(spec: HostSpec) -> Machine:
         node: CpuSet(cpu.number for cpu in cpus if cpu.node == node) for node in range(spec.nodes)
     }
     by_core = tuple(number for cpu in cpus if cpu.core == cpu.number for number in cpu.siblings)
-    lines = [Line(ACPI_IRQ, "acpi", "IO-APIC", 9, Source("idle"), counts={})]
+    lines = [SimulatedIrq(ACPI_IRQ, "acpi", "IO-APIC", 9, Source("idle"), counts={})]
     cards: list[Card] = []
     for index, kind in enumerate(_nics(spec)):
         cards.append(_nic(kind, index, len(cards), spec, local, lines))
@@ -114,7 +114,12 @@ def _address(index: int) -> str:
 
 
 def _nic(
-    kind: Nics, index: int, rank: int, spec: HostSpec, local: dict[int, CpuSet], lines: list[Line]
+    kind: Nics,
+    index: int,
+    rank: int,
+    spec: HostSpec,
+    local: dict[int, CpuSet],
+    lines: list[SimulatedIrq],
 ) -> Card:
     naming, address, node, interface = (
         NIC_DRIVERS[kind.driver],
@@ -143,7 +148,7 @@ def _drive(
     rank: int,
     local: dict[int, CpuSet],
     by_core: tuple[int, ...],
-    lines: list[Line],
+    lines: list[SimulatedIrq],
 ) -> Card:
     name, address, node = f"nvme{index}", _address(rank), index % len(local)
     actions = [(f"{name}q0", Source("idle"))]
@@ -159,12 +164,16 @@ def _drive(
 
 
 def _add(
-    lines: list[Line], actions: list[tuple[str, Source]], address: str, node: int, interface: str
+    lines: list[SimulatedIrq],
+    actions: list[tuple[str, Source]],
+    address: str,
+    node: int,
+    interface: str,
 ) -> tuple[int, ...]:
     first = max(FIRST_IRQ, lines[-1].number + 1)
     for index, (action, source) in enumerate(actions):
         lines.append(
-            Line(
+            SimulatedIrq(
                 first + index,
                 action,
                 f"PCI-MSIX-{address}",

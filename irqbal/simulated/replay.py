@@ -27,9 +27,9 @@ from irqbal.model.readings import (
     Topology,
 )
 from irqbal.model.view import Cpu, Device, Interface, Thread
-from irqbal.simulated.ground_truth import Tally, Truth
-from irqbal.simulated.machine import Card, Line, Machine
-from irqbal.simulated.state import State
+from irqbal.simulated.ground_truth import GroundTruth, TruthTally
+from irqbal.simulated.machine import Card, Machine, SimulatedIrq
+from irqbal.simulated.state import SimulatedState
 from irqbal.simulated.traffic import Source
 from irqbal.simulated.writes import Writer
 
@@ -284,14 +284,14 @@ class ReplayHost:
         self.state = _state(scene)
         self._writer = Writer(self.state)
         by_identity = {stand.identity: self.state.lines[stand.number] for stand in scene.irqs}
-        self._lines: list[Line | None] = [by_identity.get(name) for name in recording.names]
+        self._lines: list[SimulatedIrq | None] = [by_identity.get(name) for name in recording.names]
         self._fired = dict.fromkeys(self.state.lines, 0.0)
         self._counts: dict[int, dict[int, float]] = {number: {} for number in self.state.lines}
         self._times = {cpu.number: [0.0, 0.0] for cpu in scene.cpus}
         self._frames = iter(recording.frames)
         self._frame: Frame | None = None
         self._left = self._elapsed = 0.0
-        self._tally, self._recorded = Tally(), Tally()
+        self._tally, self._recorded = TruthTally(), TruthTally()
         self._known: dict[int, int] = {}
         self._totals: dict[int, int] = {}
 
@@ -301,7 +301,7 @@ class ReplayHost:
         """Let so much of the recorded time pass, as far as there is any. `truth` and `recorded`
         then speak of this time.
         """
-        self._tally, self._recorded = Tally(), Tally()
+        self._tally, self._recorded = TruthTally(), TruthTally()
         while seconds > 1e-9:
             if self._left <= 1e-9:
                 self._frame = next(self._frames, None)
@@ -320,11 +320,11 @@ class ReplayHost:
         """When what happened last was recorded (seconds since the epoch)."""
         return 0.0 if self._frame is None else self._frame.wall - self._left
 
-    def truth(self) -> Truth:
+    def truth(self) -> GroundTruth:
         """What happened in the time of the last `advance`."""
         return self._tally.truth(self.state.online)
 
-    def recorded(self) -> Truth:
+    def recorded(self) -> GroundTruth:
         """The same time as it was recorded: on the CPUs where everything fired."""
         return self._recorded.truth(self.state.online)
 
@@ -384,7 +384,7 @@ class ReplayHost:
             self.state.default,
         )
 
-    def _facts(self, line: Line) -> IrqFacts:
+    def _facts(self, line: SimulatedIrq) -> IrqFacts:
         stand = self._stands[line.number]
         return IrqFacts(
             line.number,
@@ -465,12 +465,12 @@ class ReplayHost:
         """There is nothing to give back."""
 
 
-def _state(scene: Scene) -> State:
+def _state(scene: Scene) -> SimulatedState:
     """Masks and CPUs, with every IRQ where the scene has it."""
     possible = CpuSet(cpu.number for cpu in scene.cpus)
     nodes = {device.address: device.node for device in scene.devices}
     lines = tuple(_line(stand, possible, nodes.get(stand.address, -1)) for stand in scene.irqs)
-    state = State(
+    state = SimulatedState(
         Machine(scene.cpus, tuple(Card(device) for device in scene.devices), lines), _UNLIMITED
     )
     state.interfaces = {interface.name: interface for interface in scene.interfaces}
@@ -495,11 +495,11 @@ def _first(*sets: CpuSet) -> CpuSet:
     return CpuSet.of(next(cpus.first for cpus in found if cpus))
 
 
-def _line(stand: Stand, possible: CpuSet, node: int) -> Line:
+def _line(stand: Stand, possible: CpuSet, node: int) -> SimulatedIrq:
     """`node` is the device's, which counts before the one that the kernel says of the IRQ."""
     managed = bool(stand.unmovable)
     mask = stand.affinity & possible or possible
-    return Line(
+    return SimulatedIrq(
         stand.number,
         stand.action,
         stand.chip,

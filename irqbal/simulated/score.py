@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import msgspec
 
-from irqbal.simulated.ground_truth import Truth
+from irqbal.simulated.ground_truth import GroundTruth
 
 QUIET = 3
 """Cycles without a move after which a balancer counts as at rest."""
@@ -16,7 +16,7 @@ EARLY = 3
 """The first judgement is of the interval after so many cycles."""
 
 
-class Result(msgspec.Struct, frozen=True):
+class TrialResult(msgspec.Struct, frozen=True):
     """What one configuration came to. Ratios are the busiest CPU's true load over the bound that no
     placement can beat.
 
@@ -46,20 +46,20 @@ class Result(msgspec.Struct, frozen=True):
     failures: tuple[str, ...] = ()
 
 
-class Trial:
+class TrialRun:
     """Adds up what happens, interval by interval: first the time that passed, then the cycle at its
     end.
     """
 
     def __init__(self, config: str) -> None:
         self._config = config
-        self._truths: list[Truth] = []
+        self._truths: list[GroundTruth] = []
         self._moves: list[int] = []
         self._settings = self._refused = 0
         self._seconds = 0.0
         self._failures: dict[str, None] = {}
 
-    def passed(self, truth: Truth) -> None:
+    def passed(self, truth: GroundTruth) -> None:
         """An interval; the first is the one before any cycle."""
         self._truths.append(truth)
 
@@ -73,7 +73,7 @@ class Trial:
         self._seconds += seconds
         self._failures |= dict.fromkeys(failures)
 
-    def result(self) -> Result:
+    def result(self) -> TrialResult:
         """What it came to; at least one interval and one cycle must have passed, and an interval
         must be the last.
         """
@@ -82,7 +82,7 @@ class Trial:
         rest = next(
             (at for at in range(len(moves) - QUIET + 1) if not any(moves[at : at + QUIET])), None
         )
-        return Result(
+        return TrialResult(
             self._config,
             len(moves),
             truths[0].ratio,

@@ -11,11 +11,11 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.model.view import Interface, RxQueue, TxQueue
-from irqbal.simulated.machine import Card, Line, Machine
+from irqbal.simulated.machine import Card, Machine, SimulatedIrq
 from irqbal.simulated.vectors import Vectors
 
 
-class State:
+class SimulatedState:
     """Masks and CPUs as the kernel keeps them. Every IRQ is delivered to one CPU."""
 
     def __init__(self, machine: Machine, limit: int) -> None:
@@ -49,7 +49,7 @@ class State:
             else:
                 self._set_up(line)
 
-    def local(self, line: Line) -> CpuSet:
+    def local(self, line: SimulatedIrq) -> CpuSet:
         """The CPUs of the node that the IRQ's device stands on; all of them where it has none."""
         return self._local.get(line.node, self.possible)
 
@@ -175,7 +175,7 @@ class State:
             )
             self._steer_anew(names)
 
-    def _renew(self, concerned: Callable[[Line], bool], anew: bool) -> None:
+    def _renew(self, concerned: Callable[[SimulatedIrq], bool], anew: bool) -> None:
         for line in self.lines.values():
             if concerned(line):
                 self._vectors.give(line.effective)
@@ -191,13 +191,13 @@ class State:
         }
         self.interfaces |= {name: fresh[name] for name in names}
 
-    def _set_up(self, line: Line) -> None:
+    def _set_up(self, line: SimulatedIrq) -> None:
         """A new IRQ has the default mask and starts on a CPU of its own node."""
         line.mask = self.default
         cpu = self._vectors.take(self.default & self.online, self.local(line))
         line.effective = CpuSet.of(self._overfull(line) if cpu is None else cpu)
 
-    def _overfull(self, line: Line) -> int:
+    def _overfull(self, line: SimulatedIrq) -> int:
         """No vector anywhere in the mask: a real driver would fail; here it goes on, one too many
         on its CPU.
         """

@@ -10,7 +10,7 @@ from irqbal.errors import HostError
 from irqbal.model.readings import Counts
 from irqbal.model.view import Cpu, Interface
 from irqbal.simulated.host import SimulatedHost
-from irqbal.simulated.machine import Card, Line
+from irqbal.simulated.machine import Card, SimulatedIrq
 
 _SOFTIRQS = (
     "HI",
@@ -137,7 +137,7 @@ class _Tree:
                 self._put(f"{real}/queues/tx-{index}/xps_cpus", tx.xps.mask())
                 self._put(f"{real}/queues/tx-{index}/xps_rxqs", "0")
 
-    def _irq(self, line: Line) -> None:
+    def _irq(self, line: SimulatedIrq) -> None:
         base, facts = f"proc/irq/{line.number}", f"sys/kernel/irq/{line.number}"
         mode = 0o444 if line.managed else 0o644
         self._put(f"{base}/smp_affinity", line.mask.mask(), mode)
@@ -171,7 +171,7 @@ class _Tree:
         os.symlink(os.path.relpath(target, parent), f"{self._root}/{path}")  # noqa: PTH211
 
 
-def _interrupts(lines: list[Line], counts: Counts) -> str:
+def _interrupts(lines: list[SimulatedIrq], counts: Counts) -> str:
     cpus = list(counts.times["irq"])
     rows = ["           " + "".join(f"CPU{cpu:<8}" for cpu in cpus)]
     for line in lines:
@@ -185,7 +185,7 @@ def _interrupts(lines: list[Line], counts: Counts) -> str:
     return "\n".join(rows)
 
 
-def _stat(lines: list[Line], counts: Counts) -> str:
+def _stat(lines: list[SimulatedIrq], counts: Counts) -> str:
     """Times are jiffies; totals keep what CPUs counted that are offline now."""
     irq, softirq = counts.times["irq"], counts.times["softirq"]
 

@@ -15,7 +15,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import JournalError
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove, steering_of
 from irqbal.model.readings import DEFAULT, Original, Save
-from irqbal.simulated.state import State
+from irqbal.simulated.state import SimulatedState
 
 CODES = {
     errno.EPERM: ("managed", "refused by the kernel: managed, per-CPU or no-balance"),
@@ -26,7 +26,7 @@ CODES = {
 """What an errno means: the same classes and words as for a real kernel."""
 
 
-class _Job(msgspec.Struct):
+class _PendingWrite(msgspec.Struct):
     """One value to write, as text: a CPU list, or a number."""
 
     identity: str
@@ -39,7 +39,7 @@ class _Job(msgspec.Struct):
 class Writer:
     """Writes what a plan says to one host's state."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: SimulatedState) -> None:
         self._state = state
 
     def apply(
@@ -55,7 +55,7 @@ class Writer:
         up anew is not written.
         """
         outcomes: list[Outcome] = []
-        jobs: list[_Job] = []
+        jobs: list[_PendingWrite] = []
         for move in moves:
             line = self._state.lines.get(move.irq)
             if line is None or line.inode != inodes.get(move.irq):
@@ -89,8 +89,8 @@ class Writer:
                 )
         return tuple(_run(jobs, lambda originals: None, dry_run=False))
 
-    def _mask(self, identity: str, number: int, wanted: str) -> _Job:
-        return _Job(
+    def _mask(self, identity: str, number: int, wanted: str) -> _PendingWrite:
+        return _PendingWrite(
             identity,
             number,
             wanted,
@@ -104,9 +104,9 @@ class Writer:
             raise OSError(errno.ENOENT, "no such IRQ")
         return str(line.mask)
 
-    def _default(self, wanted: str) -> _Job:
+    def _default(self, wanted: str) -> _PendingWrite:
         state = self._state
-        return _Job(
+        return _PendingWrite(
             DEFAULT,
             None,
             wanted,
@@ -116,9 +116,9 @@ class Writer:
 
     def _steering(
         self, identity: str, setting: str, interface: str, queue: int, wanted: str
-    ) -> _Job:
+    ) -> _PendingWrite:
         state = self._state
-        return _Job(
+        return _PendingWrite(
             identity,
             None,
             wanted,
@@ -127,9 +127,9 @@ class Writer:
         )
 
 
-def _run(jobs: list[_Job], save: Save, dry_run: bool) -> list[Outcome]:
+def _run(jobs: list[_PendingWrite], save: Save, dry_run: bool) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    due: list[tuple[_Job, str]] = []
+    due: list[tuple[_PendingWrite, str]] = []
     for job in jobs:
         try:
             before = job.read()
@@ -150,7 +150,7 @@ def _run(jobs: list[_Job], save: Save, dry_run: bool) -> list[Outcome]:
     return outcomes + [_write(job) for job, _ in due]
 
 
-def _write(job: _Job) -> Outcome:
+def _write(job: _PendingWrite) -> Outcome:
     try:
         job.write(job.wanted)
         found = job.read()
@@ -166,7 +166,7 @@ def _write(job: _Job) -> Outcome:
     )
 
 
-def _gone(job: _Job, error: OSError) -> Outcome:
+def _gone(job: _PendingWrite, error: OSError) -> Outcome:
     return Outcome(
         job.identity,
         "gone",
@@ -180,6 +180,6 @@ _Result = Literal["written", "dry run", "unchanged", "differs", "refused", "unsa
 
 
 def _outcome(
-    job: _Job, result: _Result, code: str = "", detail: str = "", found: str = ""
+    job: _PendingWrite, result: _Result, code: str = "", detail: str = "", found: str = ""
 ) -> Outcome:
     return Outcome(job.identity, result, job.number, code, detail, found)

@@ -19,10 +19,10 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import JournalError, LockError
-from irqbal.load.estimator import Learnt
+from irqbal.load.estimator import LearntCosts
 from irqbal.model.readings import Original
 from irqbal.model.view import Override
-from irqbal.planner.ledger import Entry, Ledger
+from irqbal.planner.ledger import Ledger, LedgerEntry
 from irqbal.wire import from_json, to_json
 
 RUN_DIR = Path("/run/irqbal")
@@ -51,7 +51,7 @@ class _Line(msgspec.Struct, frozen=True):
     value: str
 
 
-class Journal:
+class OriginalsFile:
     """The originals of one host and one boot."""
 
     def __init__(self, folder: Path, root: Path, boot_id: str) -> None:
@@ -148,17 +148,17 @@ def save_overrides(folder: Path, overrides: Iterable[Override]) -> None:
         raise JournalError(f"{folder / OVERRIDES} could not be saved: {error.strerror}") from error
 
 
-def load_costs(folder: Path) -> Learnt:
+def load_costs(folder: Path) -> LearntCosts:
     """What was learnt of costs before; nothing, if that cannot be read: it is learnt again in a few
     minutes.
     """
     try:
-        return from_json((folder / COSTS).read_bytes(), Learnt)
+        return from_json((folder / COSTS).read_bytes(), LearntCosts)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return Learnt()
+        return LearntCosts()
 
 
-def save_costs(folder: Path, learnt: Learnt) -> None:
+def save_costs(folder: Path, learnt: LearntCosts) -> None:
     """Keep it for the next start. Raises JournalError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -200,7 +200,7 @@ def recall(folder: Path, boot_id: str, masks: Mapping[str, tuple[CpuSet, int]]) 
         return Ledger()
     if memory.boot != boot_id:
         return Ledger()
-    kept: dict[str, Entry] = {}
+    kept: dict[str, LedgerEntry] = {}
     for identity, entry in memory.ledger.entries.items():
         mask, inode = masks.get(identity, (CpuSet(), 0))
         if not inode or memory.inodes.get(identity) != inode:

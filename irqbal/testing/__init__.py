@@ -11,8 +11,8 @@ Installed with irqbal, it is a pytest plugin too: the fixture `irqbal_host` make
 from __future__ import annotations
 
 from irqbal.testing.build import (
+    HostPart,
     Maker,
-    Part,
     applied,
     changed,
     cpus,
@@ -25,14 +25,14 @@ from irqbal.testing.build import (
     over,
     refusals,
 )
-from irqbal.testing.contract import BrokenPromise, Finding, check_policy, examine
+from irqbal.testing.contract import BrokenPromise, ContractFinding, check_policy, examine
 from irqbal.testing.simulated import Simulated, ask
 
 __all__ = [
     "BrokenPromise",
-    "Finding",
+    "ContractFinding",
+    "HostPart",
     "Maker",
-    "Part",
     "Simulated",
     "applied",
     "ask",

@@ -33,7 +33,7 @@ from irqbal.planner.ledger import Ledger, after
 MANAGED = "managed by the kernel"
 
 
-class Part(msgspec.Struct, frozen=True):
+class HostPart(msgspec.Struct, frozen=True):
     """What one device adds to a host."""
 
     irqs: tuple[Irq, ...] = ()
@@ -41,7 +41,7 @@ class Part(msgspec.Struct, frozen=True):
     interfaces: tuple[Interface, ...] = ()
 
 
-Maker = Callable[[int], Part]
+Maker = Callable[[int], HostPart]
 """The next free IRQ number -> what the device adds."""
 
 
@@ -103,7 +103,7 @@ def nic(
     kinds: tuple[QueueKind, ...] = ("rx", "tx") if pairs else ("rxtx",)
     used = queues if active is None else active
 
-    def make(first: int) -> Part:
+    def make(first: int) -> HostPart:
         address = f"0000:{first:02x}:00.0"
         irqs: list[Irq] = []
         for index in range(queues):
@@ -117,7 +117,7 @@ def nic(
             address, driver, node, interfaces=(name,), irqs=tuple(irq.number for irq in irqs)
         )
         tx = tuple(TxQueue(CpuSet() if xps else None) for _ in range(used))
-        return Part(
+        return HostPart(
             tuple(irqs),
             (device,),
             (Interface(name, address, tx=tx, rx=(RxQueue(CpuSet(), 0),) * used),),
@@ -129,7 +129,7 @@ def nic(
 def nvme(name: str = "nvme0", queues: int = 2, node: int = 0, managed: bool = True) -> Maker:
     """A disk, whose queue i the kernel keeps on CPU i - 1 (`managed`)."""
 
-    def make(first: int) -> Part:
+    def make(first: int) -> HostPart:
         address = f"0000:{first:02x}:00.0"
         irqs = []
         for index in range(queues + 1):
@@ -142,7 +142,7 @@ def nvme(name: str = "nvme0", queues: int = 2, node: int = 0, managed: bool = Tr
         device = Device(
             address, "nvme", node, disks=(name,), irqs=tuple(irq.number for irq in irqs)
         )
-        return Part(tuple(irqs), (device,))
+        return HostPart(tuple(irqs), (device,))
 
     return make
 
@@ -150,8 +150,8 @@ def nvme(name: str = "nvme0", queues: int = 2, node: int = 0, managed: bool = Tr
 def lone(*actions: str, node: int = -1) -> Maker:
     """IRQs of no PCI device."""
 
-    def make(first: int) -> Part:
-        return Part(
+    def make(first: int) -> HostPart:
+        return HostPart(
             tuple(_irq(first + i, None, action, i, node) for i, action in enumerate(actions))
         )
 
@@ -160,7 +160,7 @@ def lone(*actions: str, node: int = -1) -> Maker:
 
 def over(name: str, *lowers: str) -> Maker:
     """A bond or a VLAN on top of other interfaces."""
-    return lambda first: Part(interfaces=(Interface(name, None, lowers=lowers),))
+    return lambda first: HostPart(interfaces=(Interface(name, None, lowers=lowers),))
 
 
 def _irq(

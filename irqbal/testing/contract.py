@@ -28,7 +28,7 @@ since hosts differ.
 """
 
 
-class Finding(msgspec.Struct, frozen=True):
+class ContractFinding(msgspec.Struct, frozen=True):
     """One way in which a policy breaks the contract: `code` for machines, `text` for people."""
 
     code: str
@@ -41,7 +41,7 @@ class Finding(msgspec.Struct, frozen=True):
 class BrokenPromise(AssertionError):
     """A policy does what it must not; `findings` are all of it, one line each."""
 
-    def __init__(self, name: str, findings: tuple[Finding, ...]) -> None:
+    def __init__(self, name: str, findings: tuple[ContractFinding, ...]) -> None:
         super().__init__(
             "\n".join(
                 [
@@ -77,7 +77,7 @@ def examine(
     options: Mapping[str, Any] | None = None,
     *,
     deadline: float = DEADLINE,
-) -> tuple[Finding, ...]:
+) -> tuple[ContractFinding, ...]:
     """What check_policy would raise for, in the order in which it was found."""
     name, file = (
         (module, "")
@@ -97,7 +97,7 @@ def examine(
     if differing and not second.findings:
         where = ", ".join(differing)
         return (
-            Finding(
+            ContractFinding(
                 "impure",
                 f"{where}: another process gives another answer: it walks a set, or uses hash() or "
                 "id()",
@@ -112,7 +112,7 @@ class _Probe:
     def __init__(self, job: dict[str, Any], deadline: float, hash_seed: int) -> None:
         self.digests: dict[str, str] = {}
         self.ended = False
-        self._found: dict[Finding, None] = {}
+        self._found: dict[ContractFinding, None] = {}
         self._at, self._limit, self._deadline = "the start", START_DEADLINE, deadline
         read_end, write_end = os.pipe()
         paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
@@ -148,7 +148,7 @@ class _Probe:
             raise RuntimeError(f"irqbal's own check failed: {self._last_words}")
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[ContractFinding, ...]:
         """What was found, each once."""
         return tuple(self._found)
 
@@ -185,13 +185,13 @@ class _Probe:
             self._at = message["at"]
             self._limit = IMPORT_DEADLINE if self._at == "its import" else self._deadline
         elif "code" in message:
-            self._found[Finding(message["code"], message["text"])] = None
+            self._found[ContractFinding(message["code"], message["text"])] = None
         else:
             self.digests[message["case"]] = message["digest"]
 
     def _end(self, code: str, text: str) -> None:
         self.ended = True
-        self._found[Finding(code, text)] = None
+        self._found[ContractFinding(code, text)] = None
 
 
 def _end_of(said: Any) -> str:

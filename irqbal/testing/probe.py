@@ -28,12 +28,12 @@ from irqbal.planner.drift import find_changes
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import hookspecs
 from irqbal.plugins.confinement import MEMORY
-from irqbal.plugins.discovery import Found, Policy, bind, describe
+from irqbal.plugins.discovery import BoundPolicy, Found, bind, describe
 from irqbal.plugins.policy_host import checked, is_queue, own, read_only
-from irqbal.problems import Node, Problem, decode, node_of
+from irqbal.problems import LocatedProblem, Node, decode, node_of
 from irqbal.testing.build import applied, changed
 from irqbal.testing.cases import Case, cases, large, noisy, record
-from irqbal.testing.purity import Watch
+from irqbal.testing.purity import PurityWatch
 
 HOG = 256 << 20
 """Bytes that a policy may grow the process by."""
@@ -59,8 +59,8 @@ class Probe:
 
     def __init__(self, pipe: int, job: dict[str, Any]) -> None:
         self._pipe, self._job = pipe, job
-        self._watch = Watch(self.tell)
-        self._policy: Policy
+        self._watch = PurityWatch(self.tell)
+        self._policy: BoundPolicy
         self._started = 0
 
     def send(self, **message: str) -> None:
@@ -105,9 +105,9 @@ class Probe:
             )
         return grown > HOG
 
-    def _load(self) -> Policy | None:
+    def _load(self) -> BoundPolicy | None:
         name, file = self._job["module"], self._job["file"]
-        problems: list[Problem] = []
+        problems: list[LocatedProblem] = []
         try:
             _importable(name, file)
             policy = bind(
@@ -314,7 +314,7 @@ def _check_options(kind: type[hookspecs.Options], tell: Any) -> None:
                 f"{field.encode_name} has no description: Annotated[…, Meta(description=…)]",
             )
         bare = get_args(field.type)[0] if metas else field.type
-        problems: list[Problem] = []
+        problems: list[LocatedProblem] = []
         try:
             decode(Node(1, {field.encode_name: Node(1, "\x01 no value")}), kind, "", problems)
         except NotImplementedError as error:

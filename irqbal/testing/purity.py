@@ -72,7 +72,7 @@ _LOOKS = (
 )
 
 
-class Watch:
+class PurityWatch:
     """Installed once in a process, before the policy is imported; it reports what happens inside
     `watching`.
     """

@@ -18,11 +18,11 @@ from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import protocol
 from irqbal.plugins.discovery import Found, find
-from irqbal.plugins.policy_host import Host
-from irqbal.plugins.supervisor import Policies
+from irqbal.plugins.policy_host import PolicyHost
+from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.problems import node_of
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
-from irqbal.simulated.ground_truth import Truth
+from irqbal.simulated.ground_truth import GroundTruth
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 
@@ -87,7 +87,7 @@ class Simulated:
         """Each IRQ's mask by its name."""
         return {irq.action: irq.affinity for irq in self.snapshot.irqs}
 
-    def truth(self) -> Truth:
+    def truth(self) -> GroundTruth:
         """What really happens from here on: another interval, with the loads that no policy
         sees.
         """
@@ -102,14 +102,14 @@ class _Nowhere:
         """Nobody listens."""
 
 
-class _InProcess(Policies):
+class _InProcess(PolicySupervisor):
     """Policies without a child: no deadlines, and a crash takes the test along; `check_policy` is
     for those.
     """
 
     def __init__(self, policies: Iterable[Wanted]) -> None:
         super().__init__(entry_of(index, item) for index, item in enumerate(policies))
-        self._host = Host(_Nowhere())
+        self._host = PolicyHost(_Nowhere())
         bound = self._host.answer(protocol.Bind(tuple(self._entries.values())))
         assert isinstance(bound, protocol.Bound)
         said = [refused.reason for refused in bound.refused if not refused.config]
@@ -128,7 +128,7 @@ class _InProcess(Policies):
         )
 
 
-def entry_of(index: int, wanted: Wanted) -> protocol.Entry:
+def entry_of(index: int, wanted: Wanted) -> protocol.PolicyEntry:
     """What the daemon would make of the YAML's entry. Raises IrqbalError if nothing installed has
     the name.
     """
@@ -145,7 +145,7 @@ def entry_of(index: int, wanted: Wanted) -> protocol.Entry:
                 f"{', '.join(installed) or 'none'}"
             )
         found = installed[policy]
-    return protocol.Entry(found, index, node_of(dict(options)))
+    return protocol.PolicyEntry(found, index, node_of(dict(options)))
 
 
 def _sentence(failures: Iterable[Failure]) -> str:

@@ -17,7 +17,7 @@ MAX_PAST = 10_000
 """IRQs that are gone whose generation is remembered."""
 
 
-class Life(msgspec.Struct, frozen=True):
+class IrqLife(msgspec.Struct, frozen=True):
     """One IRQ by identity: its present number, the inode of its folder, and which generation this
     is.
     """
@@ -27,11 +27,11 @@ class Life(msgspec.Struct, frozen=True):
     generation: int
 
 
-class Lives:
+class IrqIdentities:
     """The IRQs of the last census by identity, and the generations of those before."""
 
     def __init__(self) -> None:
-        self.by_identity: dict[str, Life] = {}
+        self.by_identity: dict[str, IrqLife] = {}
         self.identities: dict[int, str] = {}
         """Identity by present number."""
         self._past: dict[str, int] = {}
@@ -42,7 +42,7 @@ class Lives:
         """Take a census in. `renewed` are numbers that began anew although nothing else tells.
         Returns whether anything is not as it was, and the numbers of IRQs that live anew.
         """
-        lives: dict[str, Life] = {}
+        lives: dict[str, IrqLife] = {}
         anew: set[int] = set()
         for facts in irqs:
             identity = _identity(facts, devices.get(facts.number), lives)
@@ -58,7 +58,7 @@ class Lives:
                 generation = before.generation + (not same)
                 if not same:
                     anew.add(facts.number)
-            lives[identity] = Life(facts.number, facts.inode, generation)
+            lives[identity] = IrqLife(facts.number, facts.inode, generation)
         changed = _told(lives) != _told(self.by_identity)
         gone = {key: life.generation for key, life in self.by_identity.items() if key not in lives}
         self._past = dict([*self._past.items(), *gone.items()][-MAX_PAST:])
@@ -67,11 +67,11 @@ class Lives:
         return changed, anew
 
 
-def _told(lives: Mapping[str, Life]) -> dict[str, tuple[int, int]]:
+def _told(lives: Mapping[str, IrqLife]) -> dict[str, tuple[int, int]]:
     return {identity: (life.number, life.generation) for identity, life in lives.items()}
 
 
-def _identity(facts: IrqFacts, device: Device | None, taken: Mapping[str, Life]) -> str:
+def _identity(facts: IrqFacts, device: Device | None, taken: Mapping[str, IrqLife]) -> str:
     where = device.address if device is not None else facts.chip or "platform"
     vector = "-" if facts.vector is None else str(facts.vector)
     identity = f"{where}/{vector}/{facts.action}"

@@ -16,7 +16,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
 from irqbal.identify.queue_names import counters, identify, identify_platform
-from irqbal.load.estimator import Meter, fell
+from irqbal.load.estimator import LoadEstimator, fell
 from irqbal.model.host import Host
 from irqbal.model.plan import Outcome, steering_of
 from irqbal.model.readings import (
@@ -29,7 +29,7 @@ from irqbal.model.readings import (
 )
 from irqbal.model.view import Cpu, Device, Irq, Override, Placed, Queue, Snapshot
 from irqbal.planner.ledger import Ledger
-from irqbal.tracking.identity import Lives
+from irqbal.tracking.identity import IrqIdentities
 
 SETTLING_CYCLES = 3
 """Cycles after a start or a hotplug in which moves need not wait."""
@@ -50,20 +50,20 @@ SQUEEZE_ALPHA = 0.05
 _DIGITS = re.compile(r"\d+")
 
 
-class Watch:
+class HostTracker:
     """Holds the last readings of one host and makes snapshots of them."""
 
     def __init__(self, host: Host, interval: float) -> None:
         self._host = host
         self.interval = interval
-        self.meter = Meter()
+        self.meter = LoadEstimator()
         self.skipped_rows = 0
         self.took_census = False
         self._topology: Topology | None = None
         self._census: Census | None = None
         self._pulse: Pulse | None = None
         self._population = -1
-        self._lives = Lives()
+        self._lives = IrqIdentities()
         self._devices: dict[int, Device] = {}
         self._queues: dict[int, Queue] = {}
         self._numbers: list[int] = []
@@ -91,10 +91,10 @@ class Watch:
         """Read the host and see what changed. `full` asks for a census whatever the pulse says.
         Raises HostError.
         """
-        self.glance(full)
-        return self.present(ledger, overrides)
+        self.sample(full)
+        return self.snapshot(ledger, overrides)
 
-    def glance(self, full: bool = False) -> bool:
+    def sample(self, full: bool = False) -> bool:
         """The cheap part of a look: the pulse, a slice of the masks, and a census if one is due.
         Raises HostError.
 
@@ -194,7 +194,7 @@ class Watch:
                 fresh[cpu] = smooth
         self._squeezed = fresh
 
-    def present(
+    def snapshot(
         self, ledger: Ledger, overrides: Iterable[Override], sweep: bool = False
     ) -> Snapshot:
         """The host as it is known now, without ending an interval. `sweep`: every mask is read
@@ -242,7 +242,7 @@ class Watch:
         """Interrupts since each IRQ was set up, modulo 2**32, by number, as of the last pulse."""
         return {} if self._pulse is None else self._pulse.totals
 
-    def rebase(self, outcomes: Iterable[Outcome]) -> None:
+    def restart_interval(self, outcomes: Iterable[Outcome]) -> None:
         """Begin the next interval after these writes, so that it holds no move."""
         assert self._census is not None
         masks: dict[int, CpuSet] = {}
@@ -272,7 +272,7 @@ class Watch:
             )
         self._advance(pulse)
 
-    def teach(self, queues: dict[int, Queue]) -> None:
+    def set_queues(self, queues: dict[int, Queue]) -> None:
         """Queues that policies identified, for the next snapshot and for everybody who looks."""
         self._taught.update(queues)
 

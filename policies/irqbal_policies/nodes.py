@@ -20,7 +20,7 @@ FULL = 0.85
 """… unless the node is as good as full."""
 
 
-class Nodes:
+class NodeLoads:
     """How busy the CPUs around each device are, asked many times in one plan."""
 
     def __init__(self, snapshot: Snapshot, draft: Draft) -> None:

@@ -23,10 +23,10 @@ from irqbal import (
     Words,
     hookimpl,
 )
-from irqbal_policies.nodes import Nodes
+from irqbal_policies.nodes import NodeLoads
 
 
-class Where(Words):
+class QueueCpus(Words):
     """`local`, `all`, or a CPU set."""
 
     words = ("local", "all")
@@ -46,12 +46,12 @@ class PinNicQueues(Options, frozen=True):
     ] = ("*",)
     exclude: Annotated[tuple[str, ...], Meta(description="globs of interfaces to leave out")] = ()
     cpus: Annotated[
-        Where,
+        QueueCpus,
         Meta(
             description="local (the NIC's node, which later policies may leave where it is "
             "overloaded), all, or a CPU set"
         ),
-    ] = Where("local")
+    ] = QueueCpus("local")
     smt: Annotated[
         Literal["avoid", "use"],
         Meta(description="avoid: one queue a physical core before any sibling thread"),
@@ -88,7 +88,7 @@ def irqbal_options() -> type[PinNicQueues]:
 def irqbal_place(
     snapshot: Snapshot, draft: Draft, options: PinNicQueues
 ) -> Iterator[Placement | Steering | Note]:
-    crowd, nodes = _Crowd(snapshot, options), Nodes(snapshot, draft)
+    crowd, nodes = _Crowd(snapshot, options), NodeLoads(snapshot, draft)
     for interface in _chosen(snapshot, options):
         queues = _queues(snapshot, interface)
         homes = crowd.place(interface, queues, nodes)
@@ -167,7 +167,7 @@ class _Crowd:
         self._on_core: dict[tuple[int, int], int] = {}
 
     def place(
-        self, interface: Interface, queues: dict[int, tuple[Irq, ...]], nodes: Nodes
+        self, interface: Interface, queues: dict[int, tuple[Irq, ...]], nodes: NodeLoads
     ) -> dict[int, tuple[int, CpuSet]]:
         """(CPU, the set it was chosen from) for each queue that has any CPU left."""
         rooms = {index: room for index, irqs in queues.items() if (room := self._room(irqs, nodes))}
@@ -196,7 +196,7 @@ class _Crowd:
             homes[index] = (cpu.number, rooms[index])
         return homes
 
-    def _room(self, irqs: tuple[Irq, ...], nodes: Nodes) -> CpuSet:
+    def _room(self, irqs: tuple[Irq, ...], nodes: NodeLoads) -> CpuSet:
         """The CPUs that a queue may use: of those asked for what limits leave, else whatever they
         leave at all.
         """

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 from irqbal import CpuSet, Draft, Irq, Meta, Options, Percent, Placement, Snapshot, hookimpl
-from irqbal_policies.nodes import Nodes
+from irqbal_policies.nodes import NodeLoads
 
 IDLE_LOAD = 2e-4
 """Seconds of CPU a second below which an IRQ counts as idle (about twenty interrupts a second)."""
@@ -107,7 +107,7 @@ def _groups(snapshot: Snapshot, draft: Draft) -> tuple[list[_Group], list[Irq]]:
     threshold = max(IDLE_FLOOR, min(IDLE_LOAD, IDLE_SHARE * mean))
     groups: list[_Group] = []
     idle: list[Irq] = []
-    nodes = Nodes(snapshot, draft)
+    nodes = NodeLoads(snapshot, draft)
     for irqs in [*_parted(free.values()), *([irq] for irq in singles)]:
         load, rate = sum(irq.load for irq in irqs), sum(irq.rate for irq in irqs)
         # What irqbal has put on one CPU stays loaded until it is nearly silent, or it would come

@@ -62,7 +62,7 @@ SEED = int(os.environ.get("IRQBAL_BENCH_SEED", "7"))
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-class Kernel:
+class MadeUpKernel:
     """Plays the kernel of one tree. Every file keeps its inode, and none gets shorter.
 
     `light`: masks are looked at in every tenth step, and /proc/interrupts stays as it was: for who
@@ -211,7 +211,7 @@ def by_irqbal(spec: str) -> dict[str, float]:
     """
     base = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
     folder, clock = base / "tree", Clock()
-    kernel = Kernel(folder, spec, 0.0, BEAT)
+    kernel = MadeUpKernel(folder, spec, 0.0, BEAT)
     config = parse("", "(defaults)")
     policies = bind(config, "(defaults)")
     host = KernelHost(folder, lambda originals: None, clock)
@@ -327,7 +327,7 @@ def main() -> None:
     """`kernel …` plays the kernel; else the whole table."""
     if sys.argv[1:2] == ["kernel"]:
         folder, spec, interval, log, cycles, *light = sys.argv[2:]
-        Kernel(Path(folder), spec, float(interval), float(interval), bool(light)).run(
+        MadeUpKernel(Path(folder), spec, float(interval), float(interval), bool(light)).run(
             Path(log), int(cycles)
         )
         return

@@ -92,7 +92,7 @@ def memory(pid: int) -> tuple[float, float]:
     return kilobytes["Rss"] / 1000, (kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]) / 1000
 
 
-class Moving:
+class MovingCounters:
     """The made-up kernel of one tree: counters go on at a constant rate. irqbalance needs
     /proc/interrupts, which takes time to write.
     """
@@ -172,7 +172,7 @@ def measure(name: str, spec: str, command: Path) -> None:
 
 def row(name: str, spec: str, command: Path, base: Path, url: str) -> None:
     """The same, in this folder."""
-    kernel = Moving(base, spec, name == "irqbalance")
+    kernel = MovingCounters(base, spec, name == "irqbalance")
     masks = list((base / "tree/proc/irq").glob("[0-9]*/smp_affinity*"))
     old = {path: path.read_bytes() for path in masks}
     begun = time.monotonic()

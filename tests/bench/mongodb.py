@@ -24,8 +24,9 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from irqbal.history.mongodb.shipper import MongoOptions, Shipper
-from irqbal.history.samples import Decision, Sample, Series, State
+from irqbal.config.mongodb_options import MongodbOptions
+from irqbal.history.mongodb.shipper import Shipper
+from irqbal.history.samples import Decision, IrqState, Sample, Series
 from mongod import Mongod, plain
 
 
@@ -38,7 +39,7 @@ class MadeUp:
         self.dice = random.Random(number)
         self.boot = f"{number:08x}-boot"
         self.known = [
-            State(
+            IrqState(
                 f"0000:3b:00.0/vector {irq}/eth0-TxRx-{irq}", 24 + irq, f"eth0-TxRx-{irq}", "eth0"
             )
             for irq in range(irqs)
@@ -75,14 +76,14 @@ class MadeUp:
         self.waits.append(time.monotonic() - self.asked)
         self.next = None
 
-    def states(self) -> list[State]:
+    def states(self) -> list[IrqState]:
         return self.known
 
     def backlog(self) -> int:
         return 1
 
 
-async def measure(options: MongoOptions, hosts: list[MadeUp], seconds: float) -> dict[str, float]:
+async def measure(options: MongodbOptions, hosts: list[MadeUp], seconds: float) -> dict[str, float]:
     pool = ThreadPoolExecutor(1)
 
     async def run(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -158,7 +159,7 @@ def main() -> None:
     hosts = [MadeUp(number, given.irqs, given.cpus) for number in range(given.hosts)]
     with tempfile.TemporaryDirectory() as folder, plain(Path(folder)) as server:
         found = asyncio.run(
-            measure(MongoOptions(f"mongodb://127.0.0.1:{server.port}"), hosts, given.seconds)
+            measure(MongodbOptions(f"mongodb://127.0.0.1:{server.port}"), hosts, given.seconds)
         )
         cpu, resident = server_cpu(server)
         with MongoClient[Any]("127.0.0.1", server.port) as client:

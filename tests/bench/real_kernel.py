@@ -60,7 +60,7 @@ print(json.dumps([ticks, switches, memory, times, masks]))
 """  # noqa: E501
 
 
-class Seen:
+class GuestSample:
     """One reading of a balancer's processes and of the CPUs, in the guest."""
 
     def __init__(self, vm: Vm, pid: str) -> None:
@@ -73,9 +73,9 @@ def run(vm: Vm, name: str, command: str, ready: str) -> dict[str, float]:
     pid = vm.run(f"{command} > /run/{name}.log 2>&1 & echo $!", timeout=120).check().stdout.strip()
     vm.run(f"for i in $(seq 600); do {ready} && break; sleep 0.5; done", timeout=320).check()
     time.sleep(BEAT * LEARNING)
-    before = Seen(vm, pid)
+    before = GuestSample(vm, pid)
     time.sleep(BEAT * STEADY)
-    after = Seen(vm, pid)
+    after = GuestSample(vm, pid)
     ended = f"grep -q . /proc/{pid}/cmdline 2>/dev/null || exit 0"
     vm.run(
         f"kill {pid}; for i in $(seq 300); do {ended}; sleep 0.2; done; exit 1", timeout=90

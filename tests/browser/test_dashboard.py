@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 import machine
-from chromium import VIEWS, Site, Watched, configure, site, watched
+from chromium import VIEWS, DashboardSite, WatchedPage, configure, site, watched
 
 SPEC = "2x8x2,nodes=2,nic=8x2,nvme=8x1,traffic=skewed"
 """32 CPUs; IRQ 34 is a queue of eth1 or of eth0."""
@@ -41,14 +41,14 @@ SHOWS = {
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardSite]:
     with site(tmp_path_factory.mktemp("dashboard"), SPEC) as found:
         time.sleep(2.5)
         yield found
 
 
 @pytest.fixture
-def shown(chromium: Browser, host: Site) -> Iterator[Watched]:
+def shown(chromium: Browser, host: DashboardSite) -> Iterator[WatchedPage]:
     """A page without a token; nothing may go wrong in it."""
     with watched(chromium, host) as found:
         yield found
@@ -56,24 +56,24 @@ def shown(chromium: Browser, host: Site) -> Iterator[Watched]:
 
 
 @pytest.fixture
-def admin(chromium: Browser, host: Site) -> Iterator[Watched]:
+def admin(chromium: Browser, host: DashboardSite) -> Iterator[WatchedPage]:
     """A page with root's token."""
     with watched(chromium, host, token=host.token) as found:
         yield found
         assert found.problems == []
 
 
-def get(host: Site, path: str) -> Any:
+def get(host: DashboardSite, path: str) -> Any:
     with urllib.request.urlopen(f"{host.base}/api/v1{path}", timeout=10) as answer:
         return json.load(answer)
 
 
-def override_of(host: Site, irq: int) -> str:
+def override_of(host: DashboardSite, irq: int) -> str:
     """The CPUs of this IRQ's override; empty if it has none."""
     return next((item["cpus"] for item in get(host, "/overrides") if item["irq"] == irq), "")
 
 
-def test_every_view_shows_data(shown: Watched) -> None:
+def test_every_view_shows_data(shown: WatchedPage) -> None:
     for view in VIEWS:
         shown.open(view)
         expect(shown.page.locator("h1")).to_contain_text(HEADINGS[view])
@@ -83,7 +83,7 @@ def test_every_view_shows_data(shown: Watched) -> None:
     expect(shown.page.locator("h1")).to_contain_text("Now")
 
 
-def test_now_tells_how_good_it_is_and_lives(shown: Watched) -> None:
+def test_now_tells_how_good_it_is_and_lives(shown: WatchedPage) -> None:
     page = shown.page
     shown.open("now")
     expect(page.locator(".verdict")).to_contain_text("busiest CPU spends")
@@ -107,7 +107,7 @@ def test_now_tells_how_good_it_is_and_lives(shown: Watched) -> None:
     expect(page.get_by_text("No IRQ fits the filter.")).to_be_visible()
 
 
-def test_the_matrix_by_mouse_and_keyboard(shown: Watched) -> None:
+def test_the_matrix_by_mouse_and_keyboard(shown: WatchedPage) -> None:
     page = shown.page
     shown.open("now")
     page.get_by_label("Filter IRQs by device, policy or name").fill("eth0")
@@ -127,7 +127,9 @@ def test_the_matrix_by_mouse_and_keyboard(shown: Watched) -> None:
     expect(page.locator(".tip")).to_contain_text("eth0")
 
 
-def test_an_override_reaches_the_kernel_and_goes_again(admin: Watched, host: Site) -> None:
+def test_an_override_reaches_the_kernel_and_goes_again(
+    admin: WatchedPage, host: DashboardSite
+) -> None:
     page = admin.page
     irq = get(host, "/irqs?device=eth0&movable=true")[-1]["number"]
     admin.open(f"irq/{irq}")
@@ -148,7 +150,7 @@ def test_an_override_reaches_the_kernel_and_goes_again(admin: Watched, host: Sit
     assert override_of(host, irq) == ""
 
 
-def test_what_cannot_be_overridden_says_why(admin: Watched, host: Site) -> None:
+def test_what_cannot_be_overridden_says_why(admin: WatchedPage, host: DashboardSite) -> None:
     page = admin.page
     irq = get(host, "/irqs?movable=false")[0]["number"]
     admin.open(f"irq/{irq}")
@@ -164,7 +166,7 @@ def test_what_cannot_be_overridden_says_why(admin: Watched, host: Site) -> None:
 
 
 def test_keyboard_alone_sets_an_override_and_the_token_is_asked_once(
-    shown: Watched, host: Site
+    shown: WatchedPage, host: DashboardSite
 ) -> None:
     page = shown.page
     shown.open("now")
@@ -209,7 +211,7 @@ def test_keyboard_alone_sets_an_override_and_the_token_is_asked_once(
     shown.problems[:] = [text for text in shown.problems if "401" not in text]
 
 
-def test_what_if_beside_today(admin: Watched) -> None:
+def test_what_if_beside_today(admin: WatchedPage) -> None:
     page = admin.page
     admin.open("whatif")
     area = page.get_by_label("Policies (YAML)")
@@ -229,7 +231,7 @@ def test_what_if_beside_today(admin: Watched) -> None:
     admin.problems[:] = [text for text in admin.problems if "422" not in text]
 
 
-def test_history_zooms_and_downloads_and_decisions_are_found(shown: Watched) -> None:
+def test_history_zooms_and_downloads_and_decisions_are_found(shown: WatchedPage) -> None:
     page = shown.page
     shown.open("history?for=300")
     with page.expect_download() as waiting:
@@ -256,7 +258,7 @@ def test_history_zooms_and_downloads_and_decisions_are_found(shown: Watched) -> 
     expect(page.get_by_text("No decision fits.")).to_be_visible()
 
 
-def test_pause_and_resume_are_seen(admin: Watched, host: Site) -> None:
+def test_pause_and_resume_are_seen(admin: WatchedPage, host: DashboardSite) -> None:
     page = admin.page
     admin.open("now")
     page.get_by_role("button", name="Pause…").click()
@@ -290,7 +292,7 @@ def test_a_daemon_that_is_killed_and_comes_back(chromium: Browser, tmp_path: Pat
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(
-    chromium: Browser, host: Site, scheme: Literal["light", "dark"]
+    chromium: Browser, host: DashboardSite, scheme: Literal["light", "dark"]
 ) -> None:
     # Only the colours differ between the two.
     rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
@@ -319,14 +321,14 @@ def test_axe_finds_nothing_serious(
 
 
 @pytest.mark.parametrize("width", [360, 3840])
-def test_no_width_scrolls_sideways(chromium: Browser, host: Site, width: int) -> None:
+def test_no_width_scrolls_sideways(chromium: Browser, host: DashboardSite, width: int) -> None:
     with watched(chromium, host, width=width) as shown:
         for view in VIEWS:
             shown.open(view)
             assert shown.page.evaluate("document.documentElement.scrollWidth") <= width, view
 
 
-def test_the_theme_is_kept(shown: Watched) -> None:
+def test_the_theme_is_kept(shown: WatchedPage) -> None:
     page = shown.page
     shown.open("now")
     ground = "getComputedStyle(document.body).backgroundColor"
@@ -343,7 +345,7 @@ def test_the_theme_is_kept(shown: Watched) -> None:
 
 
 def test_isolated_and_offline_cpus_remote_queues_and_hostile_names(
-    chromium: Browser, host: Site
+    chromium: Browser, host: DashboardSite
 ) -> None:
     """Marks that a made-up host does not have at rest, put into the API's answers on their way."""
     with watched(chromium, host) as shown:
@@ -394,7 +396,9 @@ def test_isolated_and_offline_cpus_remote_queues_and_hostile_names(
         assert page.locator("main img").count() == 0 and shown.problems == []
 
 
-def test_a_fleet_when_the_server_tells_about_several(chromium: Browser, host: Site) -> None:
+def test_a_fleet_when_the_server_tells_about_several(
+    chromium: Browser, host: DashboardSite
+) -> None:
     with watched(chromium, host) as shown:
         page, mine = shown.page, get(host, "/hosts")[0]
         name, listed = (

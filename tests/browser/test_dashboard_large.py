@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser
 
-from chromium import VIEWS, Site, Watched, site, watched
+from chromium import VIEWS, DashboardSite, WatchedPage, site, watched
 
 pytestmark = pytest.mark.long
 SPEC = "8x32x2,nodes=8,l3=8,nic=63x8,nvme=128x12,traffic=skewed"
@@ -60,7 +60,7 @@ STOP = """() => {
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardSite]:
     with site(
         tmp_path_factory.mktemp("large"), SPEC, "interval: 2s\nhistory: {every: 2s}\n"
     ) as found:
@@ -68,7 +68,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield found
 
 
-def opened(shown: Watched, view: str) -> None:
+def opened(shown: WatchedPage, view: str) -> None:
     shown.open(view, 60)
     if view == "whatif":
         area = shown.page.get_by_label("Policies (YAML)")
@@ -79,7 +79,7 @@ def opened(shown: Watched, view: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(
-    chromium: Browser, host: Site, scheme: Literal["light", "dark"]
+    chromium: Browser, host: DashboardSite, scheme: Literal["light", "dark"]
 ) -> None:
     with watched(chromium, host, scheme=scheme, token=host.token) as shown:
         for view in VIEWS:
@@ -104,7 +104,7 @@ def test_axe_finds_nothing_serious(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280, 3840])
 def test_nothing_overlaps_or_runs_out_of_the_window(
-    chromium: Browser, host: Site, width: int, scheme: Literal["light", "dark"]
+    chromium: Browser, host: DashboardSite, width: int, scheme: Literal["light", "dark"]
 ) -> None:
     with watched(chromium, host, width=width, scheme=scheme, token=host.token) as shown:
         for view in VIEWS:
@@ -114,7 +114,9 @@ def test_nothing_overlaps_or_runs_out_of_the_window(
         assert shown.problems == []
 
 
-def test_tab_comes_to_every_control_and_shows_where_it_is(chromium: Browser, host: Site) -> None:
+def test_tab_comes_to_every_control_and_shows_where_it_is(
+    chromium: Browser, host: DashboardSite
+) -> None:
     with watched(chromium, host) as shown:
         for view in VIEWS:
             shown.open(view, 60)

@@ -18,19 +18,19 @@ from playwright.sync_api import Route, expect
 from pymongo import MongoClient, monitoring
 
 import machine
-from chromium import Site, browser, watched
-from fleet import Made, central, fill
+from chromium import DashboardSite, browser, watched
+from fleet import MadeUpHost, central, fill
 from irqbal.api.contract import ROUTES
 from irqbal.client.cli.main import cli
-from irqbal.client.http import Refused
+from irqbal.client.http import RequestRefused
 from irqbal.history.mongodb.documents import date
 from irqbal.state import tokens
 from mongod import Mongod, plain
 
 HOSTS = [
-    Made("db1"),
-    Made("db2", remote=True, isolated=True, drifted=3, aside="spread_by_rate"),
-    Made("old", old=True),
+    MadeUpHost("db1"),
+    MadeUpHost("db2", remote=True, isolated=True, drifted=3, aside="spread_by_rate"),
+    MadeUpHost("old", old=True),
 ]
 WRITES = {
     "set_override": "/irqs/32/override",
@@ -182,7 +182,7 @@ def test_sums_are_the_same_for_samples_that_are_too_old_to_have_them(
 
 def test_what_needs_a_kernel_is_refused_with_whom_to_ask(mongo: Mongod, tmp_path: Path) -> None:
     url = f"mongodb://127.0.0.1:{mongo.port}"
-    fill(url, "one", [Made("db1")], time.time())
+    fill(url, "one", [MadeUpHost("db1")], time.time())
     token = tokens.add(tmp_path / "state", "me", "admin", None)
     with central(url, "one", tmp_path / "state") as base:
         for route in ROUTES:
@@ -216,7 +216,7 @@ def test_what_needs_a_kernel_is_refused_with_whom_to_ask(mongo: Mongod, tmp_path
 def test_readiness_follows_the_store_though_nobody_asks_for_anything_else(tmp_path: Path) -> None:
     with plain(tmp_path / "mongod") as server:
         url = f"mongodb://127.0.0.1:{server.port}/?serverSelectionTimeoutMS=500"
-        fill(url, "ready", [Made("db1")], time.time())
+        fill(url, "ready", [MadeUpHost("db1")], time.time())
         with central(url, "ready", tmp_path / "state") as base:
             assert ask(base, "/readyz")[0] == 200
             server.kill()
@@ -311,7 +311,7 @@ def test_the_client_asks_any_host_and_all_of_them(base: str) -> None:
     } == {"db2"}
     assert "eth0-TxRx-0" in client("irqs", "--host", "db1")
     assert "8 CPUs" in client("--host", "db2", "status")
-    with pytest.raises(Refused, match="tells about 3 hosts"):
+    with pytest.raises(RequestRefused, match="tells about 3 hosts"):
         cli(["127.0.0.1", port, "status"], standalone_mode=False)
 
 
@@ -322,7 +322,7 @@ def late(route: Route) -> None:
 
 
 def test_the_dashboard_shows_the_fleet_and_goes_into_a_host(base: str, tmp_path: Path) -> None:
-    with browser() as chromium, watched(chromium, Site(base, tmp_path)) as shown:
+    with browser() as chromium, watched(chromium, DashboardSite(base, tmp_path)) as shown:
         page = shown.page
         page.goto(base)
         shown.wait()

@@ -15,10 +15,10 @@ from irqbal.planner.decide import decide
 from irqbal.planner.draft import Draft, Drafting, Settings
 from irqbal.planner.drift import find_changes
 from irqbal.planner.ledger import Ledger
+from irqbal.testing import HostPart
 from irqbal.testing.build import (
     MANAGED,
     Maker,
-    Part,
     applied,
     changed,
     cpus,
@@ -94,9 +94,9 @@ def planned(
 
 __all__ = [
     "MANAGED",
+    "HostPart",
     "Limit",
     "Maker",
-    "Part",
     "Placement",
     "Says",
     "Steering",

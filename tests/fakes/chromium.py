@@ -31,7 +31,7 @@ ARGUMENTS = (
 VIEWS = ("now", "irq", "irq/34", "nics", "history", "whatif", "decisions")
 
 
-class Site(msgspec.Struct):
+class DashboardSite(msgspec.Struct):
     """A daemon's page: where it is, and root's token."""
 
     base: str
@@ -43,7 +43,7 @@ class Site(msgspec.Struct):
         return (self.state / "admin.token").read_text().strip()
 
 
-class Watched(msgspec.Struct):
+class WatchedPage(msgspec.Struct):
     """A page, and what it complained about: its errors, and requests to other hosts."""
 
     page: Page
@@ -83,16 +83,16 @@ def browser() -> Iterator[Browser]:
 @contextlib.contextmanager
 def watched(
     chromium: Browser,
-    site: Site,
+    site: DashboardSite,
     width: int = 1280,
     height: int = 900,
     scheme: Literal["light", "dark"] = "light",
     token: str = "",
-) -> Iterator[Watched]:
+) -> Iterator[WatchedPage]:
     """A page in a context of its own."""
     context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     page = context.new_page()
-    mine = Watched(page, site.base, [])
+    mine = WatchedPage(page, site.base, [])
 
     def said(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -123,19 +123,19 @@ def watched(
 
 def configure(
     folder: Path, rest: str = "interval: 1s\nhistory: {every: 1s}\n"
-) -> tuple[Path, Site]:
+) -> tuple[Path, DashboardSite]:
     """A configuration with a port of its own."""
     port, config = free_port(), folder / "irqbal.yaml"
     config.write_text(
         f'state_dir: {folder / "state"}\n{rest}api: {{listen: ["127.0.0.1:{port}"]}}\n'
     )
-    return config, Site(f"http://127.0.0.1:{port}", folder / "state")
+    return config, DashboardSite(f"http://127.0.0.1:{port}", folder / "state")
 
 
 @contextlib.contextmanager
 def site(
     folder: Path, spec: str, rest: str = "interval: 1s\nhistory: {every: 1s}\n"
-) -> Iterator[Site]:
+) -> Iterator[DashboardSite]:
     """A daemon on a made-up host, and its page."""
     config, found = configure(folder, rest)
     with machine.daemon("--simulate", spec, "-c", str(config), log=folder / "log"):

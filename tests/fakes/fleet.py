@@ -26,12 +26,12 @@ from irqbal.api.examples import STATUS
 from irqbal.api.views import summary
 from irqbal.central.server import Central
 from irqbal.central.stores import open_fleet
-from irqbal.config.mongodb_options import MongoOptions
+from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.config.reader import ApiOptions
-from irqbal.history.host_status import Told, told_documents
+from irqbal.history.host_status import HostStatus, told_documents
 from irqbal.history.mongodb import documents
 from irqbal.history.mongodb.shipper import Shipper
-from irqbal.history.samples import Decision, Sample, Series, State
+from irqbal.history.samples import Decision, IrqState, Sample, Series
 from irqbal.model.plan import Failure, Kept, Plan, Record
 from irqbal.model.view import Snapshot
 from irqbal.state.originals import Folders
@@ -42,7 +42,7 @@ BOOT = "11111111-2222-3333-4444-555555555555"
 DAY = 86400
 
 
-class Made(msgspec.Struct, frozen=True):
+class MadeUpHost(msgspec.Struct, frozen=True):
     """A host: `remote`: its NIC's queues are handled on the other node; `isolated`: its disk fires
     on an isolated CPU; `old`: its daemon tells nothing of itself.
     """
@@ -82,7 +82,7 @@ class Made(msgspec.Struct, frozen=True):
         )
         return changed(made, time_visible=True, cpus=shown)
 
-    def told(self, now: float) -> Told:
+    def told(self, now: float) -> HostStatus:
         """What its daemon says of itself."""
         snapshot = self.snapshot()
         kept = tuple(
@@ -104,7 +104,7 @@ class Made(msgspec.Struct, frozen=True):
             started=Moment(now - DAY),
             last=summary(record),
         )
-        return Told(
+        return HostStatus(
             now,
             to_json(status),
             snapshot,
@@ -115,10 +115,10 @@ class Made(msgspec.Struct, frozen=True):
             len(aside),
         )
 
-    def states(self) -> tuple[State, ...]:
+    def states(self) -> tuple[IrqState, ...]:
         """Its IRQs, as recorders write them."""
         return tuple(
-            State(
+            IrqState(
                 irq.identity,
                 irq.number,
                 irq.action,
@@ -143,7 +143,7 @@ class Made(msgspec.Struct, frozen=True):
 
 
 def fill(
-    url: str, database: str, hosts: list[Made], now: float, every: int = 60, length: int = 600
+    url: str, database: str, hosts: list[MadeUpHost], now: float, every: int = 60, length: int = 600
 ) -> int:
     """Samples of the last `length` seconds of every host, a decision an hour, and how each is now.
     Returns the number of samples.
@@ -153,7 +153,7 @@ def fill(
         place = client.get_database(database, write_concern=WriteConcern(w=1))
         asyncio.run(_ensure(url, database))
         for made in hosts:
-            layout = documents.Numbering(made.name, made.states()).layout
+            layout = documents.CellNumbering(made.name, made.states()).layout
             place["layouts"].insert_one(
                 {"_id": layout.id, "time": documents.date(now)}
                 | documents.layout_document(made.name, layout)
@@ -197,7 +197,7 @@ def fill(
 
 
 def _samples(
-    made: Made, layout: documents.Layout, now: float, every: int, length: int
+    made: MadeUpHost, layout: documents.Layout, now: float, every: int, length: int
 ) -> Iterator[bytes]:
     """Built by the shipper's builder; of a few that differ in their counts, the rest are copies at
     other times.
@@ -225,7 +225,7 @@ async def _ensure(url: str, database: str) -> None:
     """The indexes that a shipper makes."""
     from pymongo import AsyncMongoClient
 
-    options = MongoOptions(url, database)
+    options = MongodbOptions(url, database)
 
     async def run(function: Any, *arguments: Any) -> Any:
         return function(*arguments)
@@ -242,7 +242,7 @@ def central(url: str, database: str, folder: Path, since: float = 30 * DAY) -> I
     address.
     """
     port, stop, ready = free_port(), asyncio.Event(), threading.Event()
-    store = open_fleet("", MongoOptions(url, database), folder, "")
+    store = open_fleet("", MongodbOptions(url, database), folder, "")
     server = Central(
         store,
         since,

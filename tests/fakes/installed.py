@@ -23,7 +23,7 @@ from irqbal import CpuSet, Draft, Irq, Limit, Meta, Note, Options, Placement, Qu
 """  # noqa: E501
 
 
-class Site:
+class InstalledSite:
     """A virtual environment made by hand: `python` runs in it, `install` puts distributions into
     it.
 
@@ -52,7 +52,7 @@ class Site:
         version: str = "0.1",
         value: str = "",
         header: bool = True,
-    ) -> Site:
+    ) -> InstalledSite:
         """Install a distribution `irqbal-POLICY` with a module of this source, and the policy as
         its entry point.
 
@@ -81,14 +81,14 @@ class Site:
 
 
 @contextlib.contextmanager
-def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[InstalledSite]:
     """An installation that anybody may read, as a system's is; policy hosts are started with its
     Python.
     """
     folder = Path(tempfile.mkdtemp(prefix="irqbal-test-"))
     folder.chmod(0o755)
     try:
-        made = Site(folder)
+        made = InstalledSite(folder)
         monkeypatch.setattr(sys, "executable", str(made.python))
         yield made
     finally:

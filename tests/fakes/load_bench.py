@@ -8,11 +8,11 @@ import random
 import pytest
 
 from irqbal.cpuset import CpuSet
-from irqbal.load.estimator import JIFFY, WRAP, Meter
+from irqbal.load.estimator import JIFFY, WRAP, LoadEstimator
 from irqbal.model.readings import CpuTime, Pulse
 
 
-class Line:
+class TrueIrq:
     """One IRQ: interrupts a second, seconds an interrupt costs, and the CPUs it is delivered to."""
 
     def __init__(self, rate: float, cost: float, cpus: str, group: str = "g") -> None:
@@ -27,10 +27,10 @@ class Bench:
     """
 
     def __init__(
-        self, lines: dict[int, Line], cpus: int = 4, noise: float = 0.0, visible: bool = True
+        self, lines: dict[int, TrueIrq], cpus: int = 4, noise: float = 0.0, visible: bool = True
     ) -> None:
         self.lines, self.noise, self.visible = lines, noise, visible
-        self.meter = Meter()
+        self.meter = LoadEstimator()
         self.online = CpuSet(range(cpus))
         self.spent = dict.fromkeys(range(cpus), 0.0)
         self.now = 0.0

@@ -10,24 +10,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.history.mongodb import shipper
-from irqbal.history.mongodb.shipper import MongoOptions, Shipper
-from irqbal.history.samples import Decision, Sample, Series, State
+from irqbal.history.mongodb.shipper import Shipper
+from irqbal.history.samples import Decision, IrqState, Sample, Series
 
 BOOT = "0b1e-boot"
 NIC = "0000:3b:00.0/vector 1/eth0-TxRx-0"
 DISK = "0000:01:00.0/vector 0/nvme0q1"
 
 
-def states(*more: State) -> tuple[State, ...]:
+def states(*more: IrqState) -> tuple[IrqState, ...]:
     return (
-        State(NIC, 24, "eth0-TxRx-0", "eth0", "rx 0", "0-3", "2"),
-        State(DISK, 25, "nvme0q1", affinity="1", effective="1"),
+        IrqState(NIC, 24, "eth0-TxRx-0", "eth0", "rx 0", "0-3", "2"),
+        IrqState(DISK, 25, "nvme0q1", affinity="1", effective="1"),
         *more,
     )
 
 
-def sample(sequence: int, wall: float, of: Sequence[State] = (), **more: int) -> Sample:
+def sample(sequence: int, wall: float, of: Sequence[IrqState] = (), **more: int) -> Sample:
     dice = random.Random(sequence)
     values = {
         Series("irq", NIC, 2): dice.randrange(1, 5000),
@@ -73,7 +74,7 @@ class Memory:
         for sequence in sequences:
             del self.records[sequence]
 
-    def states(self) -> list[State]:
+    def states(self) -> list[IrqState]:
         return list(states())
 
     def backlog(self) -> int:
@@ -82,7 +83,7 @@ class Memory:
 
 @contextlib.asynccontextmanager
 async def shipping(
-    options: MongoOptions,
+    options: MongodbOptions,
     outbox: shipper.Outbox,
     host: str = "h",
     thread: ThreadPoolExecutor | None = None,
@@ -115,7 +116,7 @@ async def until(met: Callable[[], bool | Awaitable[bool]], seconds: float = 30.0
     raise AssertionError("it did not happen in time")
 
 
-def ship(options: MongoOptions, outbox: shipper.Outbox, host: str = "h") -> Shipper:
+def ship(options: MongodbOptions, outbox: shipper.Outbox, host: str = "h") -> Shipper:
     """Ship all that waits."""
 
     async def main() -> Shipper:

@@ -26,13 +26,13 @@ from treespecs import (
     DISK_DRIVERS,
     NIC_DRIVERS,
     Disk,
-    HostSpec,
-    Line,
+    IrqLine,
     Named,
     Nic,
     Other,
     Platform,
     Threaded,
+    TreeSpec,
     Upper,
     all_drivers,
     big_host,
@@ -45,12 +45,12 @@ __all__ = [
     "HOSTS",
     "NIC_DRIVERS",
     "Disk",
-    "HostSpec",
     "Nic",
     "Other",
     "Platform",
     "Threaded",
     "Tree",
+    "TreeSpec",
     "Upper",
     "all_drivers",
     "big_host",
@@ -62,7 +62,7 @@ __all__ = [
 """Captured trees: `<name>/{proc,sys}`, `<name>/MODES`, `<name>/ORIGIN.md`."""
 
 
-def make_tree(folder: Path, spec: HostSpec) -> Tree:
+def make_tree(folder: Path, spec: TreeSpec) -> Tree:
     """Write the host to an empty (or new) folder."""
     return Tree(folder, spec)
 
@@ -108,9 +108,9 @@ class Tree(CpuFiles):
     show after `flush`.
     """
 
-    def __init__(self, folder: Path, spec: HostSpec) -> None:
+    def __init__(self, folder: Path, spec: TreeSpec) -> None:
         super().__init__(folder, spec)
-        self.lines: dict[int, Line] = {}
+        self.lines: dict[int, IrqLine] = {}
         self._next = spec.first_irq
         self._virtio = 0
         self._bus = 0
@@ -118,7 +118,7 @@ class Tree(CpuFiles):
         for platform in spec.platform:
             number = self._number() if platform.number is None else platform.number
             self._add(
-                Line(
+                IrqLine(
                     number,
                     platform.action,
                     platform.chip,
@@ -327,7 +327,7 @@ class Tree(CpuFiles):
                 queue = Queue(child, named.index, named.kind, named.active)
             chip, hwirq = self._msi(address, index)
             managed = isinstance(device, Disk) and device.managed and queue is not None
-            line = Line(
+            line = IrqLine(
                 self._number(),
                 action.format(virtio=child),
                 chip,
@@ -368,7 +368,7 @@ class Tree(CpuFiles):
         assert isinstance(device, Nic)
         self._folder("sys/devices/vif-0")
         for index, (action, queue) in enumerate(xen(device, "")):
-            self._add(Line(self._number(), action, "xen-dyn", index, queue=queue, counts={}))
+            self._add(IrqLine(self._number(), action, "xen-dyn", index, queue=queue, counts={}))
         self._write_interface(device, device.interface, "sys/devices/vif-0")
 
     def _write_interface(self, nic: Nic, interface: str, device: str) -> None:
@@ -426,12 +426,12 @@ class Tree(CpuFiles):
         pids = " ".join(str(thread.pid) for thread in self.spec.threads_running)
         self._write("proc/2/task/2/children", f"{pids} \n")
 
-    def _add(self, line: Line) -> None:
+    def _add(self, line: IrqLine) -> None:
         assert line.number not in self.lines, f"IRQ {line.number} is there twice"
         self.lines[line.number] = line
         self._write_irq(line)
 
-    def _write_irq(self, line: Line) -> None:
+    def _write_irq(self, line: IrqLine) -> None:
         base, sysfs = f"proc/irq/{line.number}", f"sys/kernel/irq/{line.number}"
         # A managed IRQ has one CPU here; every other may go anywhere, and starts on a CPU of its
         # node by turns.

@@ -89,7 +89,7 @@ class Threaded(msgspec.Struct, frozen=True):
     pid: int
 
 
-class HostSpec(msgspec.Struct, frozen=True):
+class TreeSpec(msgspec.Struct, frozen=True):
     """A made-up host. CPU lists are text, `0-3,8`; empty means all for `online`, none elsewhere.
 
     `cores` are those of a socket, `l3_cores` share one L3 (0: all of a socket), `nodes` split all
@@ -123,7 +123,7 @@ class HostSpec(msgspec.Struct, frozen=True):
         return self.sockets * self.cores * self.threads
 
 
-class Line(msgspec.Struct):
+class IrqLine(msgspec.Struct):
     """One IRQ of a tree as it is now; `queue` is what irqbal must find, `counts` are by CPU."""
 
     number: int
@@ -266,7 +266,7 @@ DISK_DRIVERS: dict[str, Callable[[Disk], list[Named]]] = {
 """Every storage driver's actions. A virtio disk's own name (vda) is not in them."""
 
 
-def big_host(irqs: int = 2049, cpus: int = 512) -> HostSpec:
+def big_host(irqs: int = 2049, cpus: int = 512) -> TreeSpec:
     """A large server: two sockets, eight nodes, SMT, one L3 for each eight cores; NICs and drives
     with `irqs` vectors in all.
     """
@@ -277,7 +277,7 @@ def big_host(irqs: int = 2049, cpus: int = 512) -> HostSpec:
             Nic("mlx5_core", f"eth{len(nics)}", queues=min(128, left) - 1, node=len(nics) % 8)
         )
         left -= min(128, left)
-    return HostSpec(sockets=2, cores=cpus // 4, threads=2, nodes=8, l3_cores=8, devices=tuple(nics))
+    return TreeSpec(sockets=2, cores=cpus // 4, threads=2, nodes=8, l3_cores=8, devices=tuple(nics))
 
 
 def all_drivers() -> Iterable[Nic | Disk]:

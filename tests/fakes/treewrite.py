@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
-from treespecs import HostSpec
+from treespecs import TreeSpec
 
 
 class Files:
@@ -46,7 +46,7 @@ class Files:
 class CpuFiles(Files):
     """CPUs, nodes and isolation."""
 
-    def __init__(self, folder: Path, spec: HostSpec) -> None:
+    def __init__(self, folder: Path, spec: TreeSpec) -> None:
         super().__init__(folder)
         self.spec = spec
         self.online = CpuSet.parse(spec.online) or CpuSet(range(spec.cpus))

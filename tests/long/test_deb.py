@@ -174,7 +174,7 @@ rm -r /usr/local/lib/irqbal
 '''  # noqa: E501
 
 
-class Host:
+class DebianHost:
     """A copy of this host to install on: `sh` runs a script in it."""
 
     def __init__(self, base: Path, pid: int) -> None:
@@ -222,7 +222,7 @@ class Host:
 
 
 @pytest.fixture
-def host(deb: Path, tmp_path: Path) -> Iterator[Host]:
+def host(deb: Path, tmp_path: Path) -> Iterator[DebianHost]:
     base = tmp_path / "base"
     base.mkdir()
     process = subprocess.Popen(
@@ -237,12 +237,12 @@ def host(deb: Path, tmp_path: Path) -> Iterator[Host]:
             process.stdin.write(SYSTEMCTL)
             process.stdin.close()
             assert process.stdout.readline() == "ready\n"
-            yield Host(base, process.pid)
+            yield DebianHost(base, process.pid)
         finally:
             process.kill()
 
 
-def test_it_is_installed_used_upgraded_removed_and_purged_without_systemd(host: Host) -> None:
+def test_it_is_installed_used_upgraded_removed_and_purged_without_systemd(host: DebianHost) -> None:
     assert "conflict" in host.sh("dpkg -i /tmp/irqbal.deb", check=1) and "irqbalance" in host.sh(
         "dpkg -s irqbalance"
     )
@@ -304,7 +304,7 @@ def test_it_is_installed_used_upgraded_removed_and_purged_without_systemd(host: 
 
 
 def test_where_systemd_runs_the_service_is_enabled_started_stopped_and_originals_go_back(
-    host: Host,
+    host: DebianHost,
 ) -> None:
     host.sh("dpkg --purge irqbalance; mkdir -p /run/systemd/system")
     before = host.changed()

@@ -22,22 +22,22 @@ from playwright.sync_api import expect
 from pymongo import MongoClient
 
 import machine
-from chromium import Site, browser, watched
-from fleet import DAY, Made, fill
+from chromium import DashboardSite, browser, watched
+from fleet import DAY, MadeUpHost, fill
 from mongod import ReplicaSet, free_port, replica_set
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 COUNT = int(os.environ.get("IRQBAL_FLEET_HOSTS", "1000"))
 EVERY = int(os.environ.get("IRQBAL_FLEET_EVERY", "60"))
 FLEET_SECONDS, CHART_SECONDS = 1.0, 0.3
-BIG = Made("big", cpus=64, queues=48, remote=True)
+BIG = MadeUpHost("big", cpus=64, queues=48, remote=True)
 
 
 @pytest.fixture(scope="module")
 def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
     with replica_set(tmp_path_factory.mktemp("fleet")) as found:
         hosts = [
-            Made(
+            MadeUpHost(
                 f"db{number:04}",
                 remote=number % 50 == 0,
                 isolated=number % 70 == 0,
@@ -102,7 +102,7 @@ def dashboard(base: str) -> tuple[float, float]:
     """Seconds until a fresh browser's page shows the fleet, and until it then shows a host's 24
     h.
     """
-    with browser() as chromium, watched(chromium, Site(base, Path("/"))) as shown:
+    with browser() as chromium, watched(chromium, DashboardSite(base, Path("/"))) as shown:
         page = shown.page
         page.goto(f"{base}/api/v1/openapi.json")
         began = time.monotonic()

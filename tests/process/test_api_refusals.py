@@ -24,7 +24,7 @@ from served import Served, drain, serve
 JSON = {"Content-Type": "application/json"}
 
 
-class Asked(msgspec.Struct, frozen=True):
+class RefusedRequest(msgspec.Struct, frozen=True):
     """A request that is to be refused. `path` may hold {irq} (one that moves), {managed} and
     {device} (one with several IRQs).
     """
@@ -44,117 +44,137 @@ LAUGHS += "".join(
     f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
 REFUSED = {
-    "no token": Asked(401, "unauthorized", token=""),
-    "no token, another method": Asked(
+    "no token": RefusedRequest(401, "unauthorized", token=""),
+    "no token, another method": RefusedRequest(
         401, "unauthorized", "/api/v1/restore", None, method="POST", token=""
     ),
-    "a token that reads": Asked(403, "forbidden", token="read"),
-    "a token that overrides may not pause": Asked(
+    "a token that reads": RefusedRequest(403, "forbidden", token="read"),
+    "a token that overrides may not pause": RefusedRequest(
         403, "forbidden", "/api/v1/pause", None, method="POST", token="override"
     ),
-    "a token that overrides may not restore": Asked(
+    "a token that overrides may not restore": RefusedRequest(
         403, "forbidden", "/api/v1/restore", None, method="POST", token="override"
     ),
-    "another host's name": Asked(403, "host", headers={"Host": "evil.example"}),
-    "another host's name with our address in it": Asked(
+    "another host's name": RefusedRequest(403, "host", headers={"Host": "evil.example"}),
+    "another host's name with our address in it": RefusedRequest(
         403, "host", headers={"Host": "127.0.0.1.evil.example"}
     ),
-    "another site's page": Asked(403, "origin", headers={"Origin": "https://evil.example"}),
-    "our address, another port": Asked(403, "origin", headers={"Origin": "http://127.0.0.1:1"}),
-    "a page without a site": Asked(403, "origin", headers={"Origin": "null"}),
-    "an Origin that is none": Asked(403, "origin", headers={"Origin": "http://["}),
-    "another site, says the browser": Asked(
+    "another site's page": RefusedRequest(
+        403, "origin", headers={"Origin": "https://evil.example"}
+    ),
+    "our address, another port": RefusedRequest(
+        403, "origin", headers={"Origin": "http://127.0.0.1:1"}
+    ),
+    "a page without a site": RefusedRequest(403, "origin", headers={"Origin": "null"}),
+    "an Origin that is none": RefusedRequest(403, "origin", headers={"Origin": "http://["}),
+    "another site, says the browser": RefusedRequest(
         403, "origin", headers={"Sec-Fetch-Site": "cross-site"}
     ),
-    "another name of our site, says the browser": Asked(
+    "another name of our site, says the browser": RefusedRequest(
         403, "origin", headers={"Sec-Fetch-Site": "same-site"}
     ),
-    "offline CPUs": Asked(422, "offline", body={"cpus": "16-31"}),
-    "some CPUs offline": Asked(422, "offline", body={"cpus": "3,4000"}),
-    "no CPU": Asked(422, "no-cpu", body={"cpus": ""}),
-    "text for a CPU set": Asked(400, "body", body={"cpus": "the third one"}),
-    "a mask for a CPU set": Asked(400, "body", body={"cpus": "0x8"}),
-    "a number for a CPU set": Asked(400, "body", body={"cpus": 3}),
-    "a list for a CPU set": Asked(400, "body", body={"cpus": [3]}),
-    "a CPU beyond all": Asked(400, "body", body={"cpus": "8192"}),
-    "a CPU set that takes long to read": Asked(400, "body", body={"cpus": "0-8191:1/2," * 80_000}),
-    "nothing for a CPU set": Asked(400, "body", body={"cpus": None}),
-    "no CPU set": Asked(400, "body", body={"reason": "none"}),
-    "no body": Asked(400, "body", body=None, headers=JSON),
-    "an empty body": Asked(400, "body", body=b"", headers=JSON),
-    "a list": Asked(400, "body", body=["3"]),
-    "half a body": Asked(400, "body", body=b'{"cpus": "3"', headers=JSON),
-    "two bodies": Asked(400, "body", body=b'{"cpus": "3"}{"cpus": "3"}', headers=JSON),
-    "not a number": Asked(400, "body", body=b'{"cpus": "3", "expires_in": NaN}', headers=JSON),
-    "no number there is": Asked(
+    "offline CPUs": RefusedRequest(422, "offline", body={"cpus": "16-31"}),
+    "some CPUs offline": RefusedRequest(422, "offline", body={"cpus": "3,4000"}),
+    "no CPU": RefusedRequest(422, "no-cpu", body={"cpus": ""}),
+    "text for a CPU set": RefusedRequest(400, "body", body={"cpus": "the third one"}),
+    "a mask for a CPU set": RefusedRequest(400, "body", body={"cpus": "0x8"}),
+    "a number for a CPU set": RefusedRequest(400, "body", body={"cpus": 3}),
+    "a list for a CPU set": RefusedRequest(400, "body", body={"cpus": [3]}),
+    "a CPU beyond all": RefusedRequest(400, "body", body={"cpus": "8192"}),
+    "a CPU set that takes long to read": RefusedRequest(
+        400, "body", body={"cpus": "0-8191:1/2," * 80_000}
+    ),
+    "nothing for a CPU set": RefusedRequest(400, "body", body={"cpus": None}),
+    "no CPU set": RefusedRequest(400, "body", body={"reason": "none"}),
+    "no body": RefusedRequest(400, "body", body=None, headers=JSON),
+    "an empty body": RefusedRequest(400, "body", body=b"", headers=JSON),
+    "a list": RefusedRequest(400, "body", body=["3"]),
+    "half a body": RefusedRequest(400, "body", body=b'{"cpus": "3"', headers=JSON),
+    "two bodies": RefusedRequest(400, "body", body=b'{"cpus": "3"}{"cpus": "3"}', headers=JSON),
+    "not a number": RefusedRequest(
+        400, "body", body=b'{"cpus": "3", "expires_in": NaN}', headers=JSON
+    ),
+    "no number there is": RefusedRequest(
         400, "body", body=b'{"cpus": "3", "expires_in": 1e999}', headers=JSON
     ),
-    "a time that ends at once": Asked(422, "expires_in", body={"cpus": "3", "expires_in": "0s"}),
-    "a time that ended": Asked(400, "body", body={"cpus": "3", "expires_in": -1}),
-    "a time that never ends": Asked(422, "expires_in", body={"cpus": "3", "expires_in": "999y"}),
-    "bytes that are no text": Asked(
+    "a time that ends at once": RefusedRequest(
+        422, "expires_in", body={"cpus": "3", "expires_in": "0s"}
+    ),
+    "a time that ended": RefusedRequest(400, "body", body={"cpus": "3", "expires_in": -1}),
+    "a time that never ends": RefusedRequest(
+        422, "expires_in", body={"cpus": "3", "expires_in": "999y"}
+    ),
+    "bytes that are no text": RefusedRequest(
         400, "body", body=b'{"cpus": "3", "reason": "\xff\xfe"}', headers=JSON
     ),
-    "half of a character": Asked(
+    "half of a character": RefusedRequest(
         400, "body", body=b'{"cpus": "3", "reason": "\\ud800 "}', headers=JSON
     ),
-    "a reason of two lines": Asked(
+    "a reason of two lines": RefusedRequest(
         400, "body", body={"cpus": "3", "reason": "fine\n2026-01-01 ERROR forged"}
     ),
-    "a reason that ends in a new line": Asked(400, "body", body={"cpus": "3", "reason": "fine\n"}),
-    "a reason that moves the cursor": Asked(400, "body", body={"cpus": "3", "reason": "\x1b[2J"}),
-    "a long reason": Asked(400, "body", body={"cpus": "3", "reason": "x" * 1001}),
-    "deep nesting": Asked(400, "body", body=b'{"cpus": "3", "x": ' + NEST + b"}", headers=JSON),
-    "a deep plan": Asked(
+    "a reason that ends in a new line": RefusedRequest(
+        400, "body", body={"cpus": "3", "reason": "fine\n"}
+    ),
+    "a reason that moves the cursor": RefusedRequest(
+        400, "body", body={"cpus": "3", "reason": "\x1b[2J"}
+    ),
+    "a long reason": RefusedRequest(400, "body", body={"cpus": "3", "reason": "x" * 1001}),
+    "deep nesting": RefusedRequest(
+        400, "body", body=b'{"cpus": "3", "x": ' + NEST + b"}", headers=JSON
+    ),
+    "a deep plan": RefusedRequest(
         400, "body", "/api/v1/plan", b'{"policies": [{"a": {"b": ' + NEST + b"}}]}", JSON, "POST"
     ),
-    "a deep plan in YAML": Asked(
+    "a deep plan in YAML": RefusedRequest(
         422, "config", "/api/v1/plan", {"yaml": "policies: " + "[" * 5000}, method="POST"
     ),
-    "a plan of many values": Asked(
+    "a plan of many values": RefusedRequest(
         422, "config", "/api/v1/plan", {"policies": [{"a": {"b": [1] * 200_000}}]}, method="POST"
     ),
-    "a plan of aliases": Asked(
+    "a plan of aliases": RefusedRequest(
         422,
         "config",
         "/api/v1/plan",
         {"yaml": LAUGHS},
         method="POST",
     ),
-    "a plan of an unknown policy": Asked(
+    "a plan of an unknown policy": RefusedRequest(
         422, "config", "/api/v1/plan", {"policies": ["../../etc/passwd"]}, method="POST"
     ),
-    "a plan of very many policies": Asked(
+    "a plan of very many policies": RefusedRequest(
         422,
         "config",
         "/api/v1/plan",
         {"yaml": "policies: [" + "pin_irqs," * 101 + "]"},
         method="POST",
     ),
-    "a plan of a policy beyond the first plane": Asked(
+    "a plan of a policy beyond the first plane": RefusedRequest(
         422, "config", "/api/v1/plan", {"policies": ["\U0001f600"]}, method="POST"
     ),
-    "a plan with half of a character": Asked(
+    "a plan with half of a character": RefusedRequest(
         422, "config", "/api/v1/plan", {"yaml": 'policies: ["\\ud83d"]'}, method="POST"
     ),
-    "a plan with half of a character for a key": Asked(
+    "a plan with half of a character for a key": RefusedRequest(
         422, "config", "/api/v1/plan", {"yaml": '"\\udc80": 1'}, method="POST"
     ),
-    "a body of nothing but white space": Asked(400, "body", "/api/v1/plan", b" \x0b", JSON, "POST"),
-    "a plan that is two": Asked(
+    "a body of nothing but white space": RefusedRequest(
+        400, "body", "/api/v1/plan", b" \x0b", JSON, "POST"
+    ),
+    "a plan that is two": RefusedRequest(
         422, "body", "/api/v1/plan", {"policies": [], "yaml": ""}, method="POST"
     ),
-    "text": Asked(415, "media-type", headers={"Content-Type": "text/plain"}),
-    "a form": Asked(
+    "text": RefusedRequest(415, "media-type", headers={"Content-Type": "text/plain"}),
+    "a form": RefusedRequest(
         415,
         "media-type",
         body=b"cpus=3",
         headers={"Content-Type": "application/x-www-form-urlencoded"},
     ),
-    "JSON for irq_manager": Asked(
+    "JSON for irq_manager": RefusedRequest(
         415, "media-type", "/devices/{irq}/affinity/", {"affinity": "8"}, method="POST"
     ),
-    "a form without a mask": Asked(
+    "a form without a mask": RefusedRequest(
         400,
         "body",
         "/devices/{irq}/affinity/",
@@ -162,7 +182,7 @@ REFUSED = {
         {"Content-Type": "application/x-www-form-urlencoded"},
         "POST",
     ),
-    "a form with two masks": Asked(
+    "a form with two masks": RefusedRequest(
         400,
         "body",
         "/devices/{irq}/affinity/",
@@ -170,7 +190,7 @@ REFUSED = {
         {"Content-Type": "application/x-www-form-urlencoded"},
         "POST",
     ),
-    "a form with no mask in it": Asked(
+    "a form with no mask in it": RefusedRequest(
         422,
         "affinity",
         "/devices/{irq}/affinity/",
@@ -178,7 +198,7 @@ REFUSED = {
         {"Content-Type": "application/x-www-form-urlencoded"},
         "POST",
     ),
-    "a form with an empty mask": Asked(
+    "a form with an empty mask": RefusedRequest(
         422,
         "no-cpu",
         "/devices/{irq}/affinity/",
@@ -186,28 +206,44 @@ REFUSED = {
         {"Content-Type": "application/x-www-form-urlencoded"},
         "POST",
     ),
-    "an IRQ that is not there": Asked(404, "no-such-irq", "/api/v1/irqs/9999/override"),
-    "a number that is none": Asked(404, "no-such-irq", "/api/v1/irqs/-1/override"),
-    "a number of another script": Asked(404, "no-such-irq", "/api/v1/irqs/%D9%A3/override"),
-    "a path for an IRQ": Asked(404, "no-such-irq", "/api/v1/irqs/..%2F..%2Fetc%2Fpasswd/override"),
-    "an IRQ that the kernel owns": Asked(409, "unmovable", "/api/v1/irqs/{managed}/override"),
-    "a name of several": Asked(409, "ambiguous", "/api/v1/irqs/{device}/override"),
-    "another host": Asked(404, "no-such-host", "/api/v1/hosts/elsewhere/irqs/{irq}/override"),
-    "no override": Asked(404, "no-override", body=None, method="DELETE"),
-    "another method": Asked(405, "method", method="PATCH"),
-    "a method of nobody": Asked(405, "method", method="BREW"),
-    "a trace": Asked(405, "method", body=None, method="TRACE"),
-    "options": Asked(405, "method", body=None, method="OPTIONS"),
-    "a parameter twice": Asked(400, "query", "/api/v1/pause?for=1h&for=2h", None, method="POST"),
-    "a parameter that is not known": Asked(
+    "an IRQ that is not there": RefusedRequest(404, "no-such-irq", "/api/v1/irqs/9999/override"),
+    "a number that is none": RefusedRequest(404, "no-such-irq", "/api/v1/irqs/-1/override"),
+    "a number of another script": RefusedRequest(
+        404, "no-such-irq", "/api/v1/irqs/%D9%A3/override"
+    ),
+    "a path for an IRQ": RefusedRequest(
+        404, "no-such-irq", "/api/v1/irqs/..%2F..%2Fetc%2Fpasswd/override"
+    ),
+    "an IRQ that the kernel owns": RefusedRequest(
+        409, "unmovable", "/api/v1/irqs/{managed}/override"
+    ),
+    "a name of several": RefusedRequest(409, "ambiguous", "/api/v1/irqs/{device}/override"),
+    "another host": RefusedRequest(
+        404, "no-such-host", "/api/v1/hosts/elsewhere/irqs/{irq}/override"
+    ),
+    "no override": RefusedRequest(404, "no-override", body=None, method="DELETE"),
+    "another method": RefusedRequest(405, "method", method="PATCH"),
+    "a method of nobody": RefusedRequest(405, "method", method="BREW"),
+    "a trace": RefusedRequest(405, "method", body=None, method="TRACE"),
+    "options": RefusedRequest(405, "method", body=None, method="OPTIONS"),
+    "a parameter twice": RefusedRequest(
+        400, "query", "/api/v1/pause?for=1h&for=2h", None, method="POST"
+    ),
+    "a parameter that is not known": RefusedRequest(
         400, "query", "/api/v1/pause?fro=1h", None, method="POST"
     ),
-    "a parameter of nothing": Asked(400, "query", "/api/v1/pause?for=null", None, method="POST"),
-    "a time twice": Asked(422, "for", "/api/v1/pause?for=1h", {"for": "2h"}, method="POST"),
-    "many parameters": Asked(
+    "a parameter of nothing": RefusedRequest(
+        400, "query", "/api/v1/pause?for=null", None, method="POST"
+    ),
+    "a time twice": RefusedRequest(
+        422, "for", "/api/v1/pause?for=1h", {"for": "2h"}, method="POST"
+    ),
+    "many parameters": RefusedRequest(
         400, "query", "/api/v1/pause?" + "&".join(f"a{n}=1" for n in range(99)), None, method="POST"
     ),
-    "bytes in a parameter": Asked(400, "query", "/api/v1/pause?for=%ff", None, method="POST"),
+    "bytes in a parameter": RefusedRequest(
+        400, "query", "/api/v1/pause?for=%ff", None, method="POST"
+    ),
 }
 
 

@@ -16,7 +16,7 @@ from irqbal.cli.main import COMMANDS, cli
 from irqbal.kernel.capture import extract
 from machine import irqbal
 from places import TOP
-from trees import Disk, HostSpec, Nic, Tree, make_tree
+from trees import Disk, Nic, Tree, TreeSpec, make_tree
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def tree(tmp_path: Path) -> Tree:
     """Two nodes, CPU 7 isolated, a NIC of four queues on node 1, managed NVMe queues on node 0."""
     nic, disk = Nic("ice", "eth0", queues=4, node=1), Disk("nvme", "nvme0", queues=4, node=0)
     return make_tree(
-        tmp_path / "tree", HostSpec(sockets=2, cores=4, nodes=2, isolated="7", devices=(nic, disk))
+        tmp_path / "tree", TreeSpec(sockets=2, cores=4, nodes=2, isolated="7", devices=(nic, disk))
     )
 
 
@@ -132,7 +132,7 @@ def test_verify_lists_what_is_wrong_and_is_content_once_it_is_right(
     path = Path(config)
     path.write_text(path.read_text() + "policies: []\n")
     calm = make_tree(
-        tree.folder.parent / "calm", HostSpec(cores=2, devices=(Nic("ice", "eth0", queues=2),))
+        tree.folder.parent / "calm", TreeSpec(cores=2, devices=(Nic("ice", "eth0", queues=2),))
     )
     assert (
         "All as it should be."

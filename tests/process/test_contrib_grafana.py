@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 import machine
-from installed import Site
+from installed import InstalledSite
 from irqbal.central.fleet import FAMILIES
 from places import TOP
 from served import free_port, serve
@@ -76,7 +76,7 @@ class Prometheus:
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Prometheus over a daemon that moved, was refused, and has a policy that fails."""
     folder = tmp_path_factory.mktemp("prometheus")
-    site = Site(folder / "site").install("broken", CRASH)
+    site = InstalledSite(folder / "site").install("broken", CRASH)
     with serve(rest=CONFIG, command=(str(site.python), "-m", "irqbal")) as served:
         config = folder / "prometheus.yml"
         targets = [{"targets": [f"127.0.0.1:{served.port}"]}]

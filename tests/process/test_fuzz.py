@@ -31,9 +31,9 @@ from irqbal.kernel.stat import parse_stat
 from irqbal.kernel.threads import read_threads
 from irqbal.model.view import Snapshot
 from irqbal.planner.ledger import Ledger
-from irqbal.tracking.tracker import Watch
+from irqbal.tracking.tracker import HostTracker
 from irqbal.wire import from_msgpack, to_msgpack
-from trees import HOSTS, Disk, HostSpec, Nic, Other, Threaded, Upper, make_tree
+from trees import HOSTS, Disk, Nic, Other, Threaded, TreeSpec, Upper, make_tree
 
 
 def fuzz(examples: int) -> settings:
@@ -247,7 +247,7 @@ def test_command_line(data: bytes) -> None:
 
 def _host(root: Path) -> Path:
     """A small host with everything in it."""
-    spec = HostSpec(
+    spec = TreeSpec(
         nodes=2,
         isolated="3",
         nohz_full="3",
@@ -335,7 +335,7 @@ def test_whole_host_with_one_file_damaged(folder: Path, choice: int, seed: int, 
     def use(path: Path) -> None:
         host = KernelHost(folder)
         try:
-            watch = Watch(host, 1.0)
+            watch = HostTracker(host, 1.0)
             for _ in range(2):
                 try:
                     snapshot = watch.look(Ledger())

@@ -18,7 +18,7 @@ import pytest
 from pymongo import MongoClient
 
 import machine
-from irqbal.history.mongodb.shipper import MongoStore
+from irqbal.history.mongodb.store import MongodbHistory
 from irqbal.history.sqlite.store import FILE, SqliteHistory
 from irqbal.history.store import Query
 from machine import IRQBAL, daemon, irqbal, wait_for
@@ -177,7 +177,7 @@ def test_the_daemon_starts_without_mongodb_ships_when_it_comes_and_cycles_on_tim
         history = SqliteHistory(tmp_path / FILE, read_only=True)
         here = [item.sequence for item in history.samples(0, 1e12)]
         assert len(here) > 10
-        remote = MongoStore(f"{address}/fleet")
+        remote = MongodbHistory(f"{address}/fleet")
         there = [item.sequence for item in remote.samples(0, time.time() + 10)]
         assert len(there) == len(set(there)) > 10
         assert set(there) <= set(here)

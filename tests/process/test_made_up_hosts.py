@@ -19,7 +19,7 @@ import pytest
 
 from machine import daemon, irqbal, wait_for
 from places import TESTS
-from trees import HostSpec, Nic, Tree, big_host, make_tree
+from trees import Nic, Tree, TreeSpec, big_host, make_tree
 
 CPUS, NICS, QUEUES = 64, 5, 64
 INTERVAL = 2.0
@@ -34,7 +34,7 @@ REST = 40
 DRIVERS = ("mlx5_core", "ice", "ena", "igb", "bnxt_en")
 
 
-class Traffic(msgspec.Struct, frozen=True):
+class MovingTraffic(msgspec.Struct, frozen=True):
     """How much each IRQ brings, and what an interrupt of each costs (relative; both are scaled to
     keep CPUs 40 % busy).
     """
@@ -65,18 +65,18 @@ def _each(source: random.Random, index: int) -> float:
 
 
 TRAFFIC = (
-    Traffic("even", _even, _same),
-    Traffic("skewed", _skewed, _same),
-    Traffic("even, costs differ tenfold between drivers", _even, _by_driver),
-    Traffic("skewed, costs differ tenfold between IRQs", _skewed, _each),
+    MovingTraffic("even", _even, _same),
+    MovingTraffic("skewed", _skewed, _same),
+    MovingTraffic("even, costs differ tenfold between drivers", _even, _by_driver),
+    MovingTraffic("skewed, costs differ tenfold between IRQs", _skewed, _each),
 )
 
 
-class Moving:
+class MovingHost:
     """A tree, the process that moves it, and the daemon on it."""
 
     def __init__(
-        self, folder: Path, traffic: Traffic, seed: int, stack: contextlib.ExitStack
+        self, folder: Path, traffic: MovingTraffic, seed: int, stack: contextlib.ExitStack
     ) -> None:
         self.traffic = traffic
         source = random.Random(seed)
@@ -85,7 +85,7 @@ class Moving:
             for index, driver in enumerate(DRIVERS)
         )
         self.tree: Tree = make_tree(
-            folder / "tree", HostSpec(sockets=2, cores=CPUS // 2, l3_cores=8, devices=nics)
+            folder / "tree", TreeSpec(sockets=2, cores=CPUS // 2, l3_cores=8, devices=nics)
         )
         numbers = sorted(self.tree.queues())
         assert len(numbers) == NICS * QUEUES
@@ -154,7 +154,7 @@ def _balances_and_rests(tmp_path: Path, last: bool) -> bool:
         for index, traffic in enumerate(TRAFFIC):
             folder = tmp_path / str(index)
             folder.mkdir(parents=True)
-            hosts.append(Moving(folder, traffic, seed + index, stack))
+            hosts.append(MovingHost(folder, traffic, seed + index, stack))
         for host in hosts:
             wait_for(lambda host=host: len(host.cycles()) >= 3 and _after(host, 3), 60, host.log)
         found = {host.traffic.name: host.ratio() for host in hosts}
@@ -172,7 +172,7 @@ def _balances_and_rests(tmp_path: Path, last: bool) -> bool:
         return True
 
 
-def _after(host: Moving, cycles: int) -> bool:
+def _after(host: MovingHost, cycles: int) -> bool:
     """The mover needs a tick to follow the last cycle's masks."""
     time.sleep(0.3)
     return True

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from fleet import Made
+from fleet import MadeUpHost
+from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.errors import ConfigError, HistoryError
 from irqbal.history.mongodb.documents import (
-    Numbering,
+    CellNumbering,
     decision_document,
     decision_of,
     escape,
@@ -28,15 +29,9 @@ from irqbal.history.mongodb.documents import (
     sample_of,
     unescape,
 )
-from irqbal.history.mongodb.shipper import (
-    MAX_BATCH,
-    MongoOptions,
-    MongoStore,
-    Shipper,
-    check,
-    prepare,
-)
-from irqbal.history.samples import Decision, Sample, Series, State
+from irqbal.history.mongodb.shipper import MAX_BATCH, Shipper, check, prepare
+from irqbal.history.mongodb.store import MongodbHistory
+from irqbal.history.samples import Decision, IrqState, Sample, Series
 from irqbal.history.sqlite.store import SqliteHistory
 from irqbal.history.store import Query
 from irqbal.wire import Duration
@@ -47,14 +42,14 @@ from shipping import BOOT, DISK, NIC, Memory, decision, sample, ship, shipping, 
 
 
 def test_a_sample_comes_back_from_its_document_as_it_was() -> None:
-    freed, heir = State("old/0/x", 26, "x", gone=True), State("new.$one/0/y", 26, "y")
+    freed, heir = IrqState("old/0/x", 26, "x", gone=True), IrqState("new.$one/0/y", 26, "y")
     given = sample(
         5,
         1700000000.123456,
         states(freed, heir),
         **{"old/0/x": 3, "new.$one/0/y": 4, "never seen": 5},
     )
-    numbering = Numbering("h", [State("old/0/x", 26, "x")])
+    numbering = CellNumbering("h", [IrqState("old/0/x", 26, "x")])
     numbering.appear(given.states)
     layout = numbering.layout
     document = sample_document("h", given, layout)
@@ -65,23 +60,23 @@ def test_a_sample_comes_back_from_its_document_as_it_was() -> None:
 
 
 def test_a_number_that_is_handed_on_changes_the_layout_and_a_steady_host_keeps_it() -> None:
-    numbering = Numbering("h", states())
+    numbering = CellNumbering("h", states())
     first = numbering.layout.id
     numbering.appear(states())
     assert numbering.layout.id == first
     other = numbering.copy()
-    other.appear([State("another", 24, "z")])
+    other.appear([IrqState("another", 24, "z")])
     assert other.layout.names["24"] == "another"
     assert numbering.layout.id == first != other.layout.id
-    numbering.vanish([State(NIC, 24, "eth0-TxRx-0", gone=True)])
+    numbering.vanish([IrqState(NIC, 24, "eth0-TxRx-0", gone=True)])
     assert numbering.layout.names == {"25": DISK}
     # A freed IRQ keeps its number for samples that still wait, unless a living one has it.
-    assert Numbering("h", [State("a", 1, "a"), State("b", 1, "b", gone=True)]).layout.names[
-        "1"
-    ] in ("a", "b")
-    assert Numbering("h", [State("b", 1, "b", gone=True), State("a", 1, "a")]).layout.names == {
-        "1": "a"
-    }
+    assert CellNumbering(
+        "h", [IrqState("a", 1, "a"), IrqState("b", 1, "b", gone=True)]
+    ).layout.names["1"] in ("a", "b")
+    assert CellNumbering(
+        "h", [IrqState("b", 1, "b", gone=True), IrqState("a", 1, "a")]
+    ).layout.names == {"1": "a"}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +132,7 @@ def test_options_that_cannot_work_are_refused_with_a_sentence(
     options: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
-        MongoOptions(**options)
+        MongodbOptions(**options)
 
 
 @pytest.mark.parametrize(
@@ -155,11 +150,11 @@ def test_files_and_urls_are_checked_before_anything_starts(
     options: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):
-        check(MongoOptions(**options))
+        check(MongodbOptions(**options))
 
 
 def test_a_password_is_not_shown() -> None:
-    options = MongoOptions("mongodb://me:secret@db1,db2/?replicaSet=x")
+    options = MongodbOptions("mongodb://me:secret@db1,db2/?replicaSet=x")
     assert "secret" not in repr(options)
     assert options.shown() == "mongodb://db1,db2"
 
@@ -178,21 +173,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def options(server: str) -> Iterator[MongoOptions]:
+def options(server: str) -> Iterator[MongodbOptions]:
     """A database of one's own."""
     name = f"irqbal_test_{random.getrandbits(48):x}"
-    yield MongoOptions(server, name)
+    yield MongodbOptions(server, name)
     with MongoClient[Any](server) as client:
         client.drop_database(name)
 
 
-def test_what_is_read_back_equals_what_sqlite_holds(options: MongoOptions, tmp_path: Path) -> None:
+def test_what_is_read_back_equals_what_sqlite_holds(
+    options: MongodbOptions, tmp_path: Path
+) -> None:
     history = SqliteHistory(tmp_path / "history.sqlite", host="h", outbox=True)
     for number in range(40):
         of = (
             states()
             if number == 0
-            else (State(NIC, 30, "eth0-TxRx-0", "eth0"),)
+            else (IrqState(NIC, 30, "eth0-TxRx-0", "eth0"),)
             if number == 20
             else ()
         )
@@ -205,7 +202,7 @@ def test_what_is_read_back_equals_what_sqlite_holds(options: MongoOptions, tmp_p
     with pool:
         asyncio.run(_drain(options, history, pool))
         store, local = (
-            MongoStore(options),
+            MongodbHistory(options),
             SqliteHistory(tmp_path / "history.sqlite", host="h", read_only=True),
         )
         everything = (1699999999.0, 1700009999.0)
@@ -231,12 +228,12 @@ def test_what_is_read_back_equals_what_sqlite_holds(options: MongoOptions, tmp_p
         pool.submit(history.close).result()
 
 
-async def _drain(options: MongoOptions, history: SqliteHistory, pool: ThreadPoolExecutor) -> None:
+async def _drain(options: MongodbOptions, history: SqliteHistory, pool: ThreadPoolExecutor) -> None:
     async with shipping(options, history, thread=pool) as shipper:
         await until(lambda: shipper.status.connected and shipper.status.backlog == 0)
 
 
-def test_people_can_query_the_counts_of_an_irq_and_a_cpu(options: MongoOptions) -> None:
+def test_people_can_query_the_counts_of_an_irq_and_a_cpu(options: MongodbOptions) -> None:
     ship(options, Memory(sample(1, time.time(), states())))
     with MongoClient[Any](options.url) as client:
         found = client[options.database].samples.find_one({"host": "h", "irqs.24.2": {"$gt": 0}})
@@ -246,10 +243,11 @@ def test_people_can_query_the_counts_of_an_irq_and_a_cpu(options: MongoOptions) 
         assert layout["names"]["24"] == NIC
 
 
-def test_indexes_serve_host_and_time_and_keep_can_be_changed(options: MongoOptions) -> None:
+def test_indexes_serve_host_and_time_and_keep_can_be_changed(options: MongodbOptions) -> None:
     ship(options, Memory(sample(1, time.time(), states())))
     ship(
-        MongoOptions(options.url, options.database, Duration(7200)), Memory(sample(2, time.time()))
+        MongodbOptions(options.url, options.database, Duration(7200)),
+        Memory(sample(2, time.time())),
     )
     with MongoClient[Any](options.url) as client:
         for name in ("samples", "decisions"):
@@ -260,7 +258,7 @@ def test_indexes_serve_host_and_time_and_keep_can_be_changed(options: MongoOptio
             ] == [7200]
 
 
-def test_shipping_again_doubles_nothing(options: MongoOptions) -> None:
+def test_shipping_again_doubles_nothing(options: MongodbOptions) -> None:
     records: list[Sample | Decision] = [
         *(sample(number, time.time(), states()) for number in range(1, 6)),
         decision(6, time.time()),
@@ -272,7 +270,7 @@ def test_shipping_again_doubles_nothing(options: MongoOptions) -> None:
         assert client[options.database].decisions.count_documents({}) == 1
 
 
-def test_a_local_history_that_was_begun_anew_loses_nothing(options: MongoOptions) -> None:
+def test_a_local_history_that_was_begun_anew_loses_nothing(options: MongodbOptions) -> None:
     """Its numbers begin at 1 again, in the same boot."""
     now = time.time()
     ship(options, Memory(sample(1, now), decision(2, now)))
@@ -283,9 +281,9 @@ def test_a_local_history_that_was_begun_anew_loses_nothing(options: MongoOptions
         assert client[options.database].decisions.count_documents({}) == 2
 
 
-def test_hosts_share_a_database_and_a_query_must_say_which(options: MongoOptions) -> None:
+def test_hosts_share_a_database_and_a_query_must_say_which(options: MongodbOptions) -> None:
     now = time.time()
-    store = MongoStore(options)
+    store = MongodbHistory(options)
     with pytest.raises(HistoryError, match="no host yet"):
         store.irqs()
     for host in ("a", "b"):
@@ -297,9 +295,9 @@ def test_hosts_share_a_database_and_a_query_must_say_which(options: MongoOptions
 
 
 def test_two_hosts_of_one_name_are_told_and_a_restart_is_not_taken_for_them(
-    options: MongoOptions, caplog: pytest.LogCaptureFixture
+    options: MongodbOptions, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made, moments = Made("h"), itertools.count(round(time.time()))
+    made, moments = MadeUpHost("h"), itertools.count(round(time.time()))
 
     async def tell(shipper: Shipper, outbox: Memory) -> None:
         wall = next(moments)
@@ -329,13 +327,13 @@ def test_two_hosts_of_one_name_are_told_and_a_restart_is_not_taken_for_them(
     assert len(said) == 2, "each of the two says it, once"
 
 
-def test_no_query_scans_the_collection(options: MongoOptions) -> None:
+def test_no_query_scans_the_collection(options: MongodbOptions) -> None:
     now = time.time()
     ship(options, Memory(sample(1, now, states()), decision(2, now)))
     with MongoClient[Any](options.url) as client:
         database = client[options.database]
         database.command("profile", 2)
-        store = MongoStore(options, "h")
+        store = MongodbHistory(options, "h")
         assert list(store.samples(now - 1, now + 1)) and store.decisions(now - 1, now + 1)
         assert store.series(Query(now - 1, now + 1, 1.0)) and store.irqs()
         plans = [one["planSummary"] for one in database["system.profile"].find({"op": "query"})]
@@ -349,17 +347,17 @@ def test_with_a_password_and_tls_and_without_the_right_to_change_expiry(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with secured(tmp_path / "mongod") as reach:
-        options = MongoOptions(**reach)
+        options = MongodbOptions(**reach)
         ship(options, Memory(sample(1, time.time(), states())))
         # readWrite may make indexes, but not run collMod.
-        other = MongoOptions(**reach, keep=Duration(3600))
+        other = MongodbOptions(**reach, keep=Duration(3600))
         with caplog.at_level(logging.WARNING):
             ship(other, Memory(sample(2, time.time())))
         assert "no permission" in caplog.text
-        store = MongoStore(options)
+        store = MongodbHistory(options)
         assert [one.sequence for one in store.samples(0, time.time() + 1)] == [1, 2]
         store.close()
-        stranger = MongoStore(MongoOptions(**reach | {"password_file": "", "username": ""}))
+        stranger = MongodbHistory(MongodbOptions(**reach | {"password_file": "", "username": ""}))
         with pytest.raises(HistoryError, match="cannot be read"):
             stranger.hosts()
         stranger.close()

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
+from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.history.mongodb import shipper
-from irqbal.history.mongodb.shipper import MongoOptions, MongoStore, Shipper
+from irqbal.history.mongodb.shipper import Shipper
+from irqbal.history.mongodb.store import MongodbHistory
 from irqbal.history.samples import Sample, Series
 from irqbal.history.sqlite.store import SqliteHistory
 from mongod import Mongod, ReplicaSet, replica_set
@@ -30,7 +32,7 @@ LONG = bool(os.environ.get("IRQBAL_LONG"))
 class Killed:
     """A history that is written ten times a second while its servers are killed."""
 
-    def __init__(self, options: MongoOptions, path: Path) -> None:
+    def __init__(self, options: MongodbOptions, path: Path) -> None:
         self.options, self.path = options, path
         self.thread = ThreadPoolExecutor(1)
         self.worst = 0.0
@@ -63,7 +65,10 @@ class Killed:
             history.add_decision(decision(history.next_sequence(), time.time()))
 
     def assert_all_there(self, seconds: float) -> None:
-        local, store = SqliteHistory(self.path, host="h", read_only=True), MongoStore(self.options)
+        local, store = (
+            SqliteHistory(self.path, host="h", read_only=True),
+            MongodbHistory(self.options),
+        )
         everything = (0.0, time.time() + 1)
         ours, theirs = list(local.samples(*everything)), list(store.samples(*everything))
         assert len(ours) == round(10 * seconds)
@@ -95,7 +100,7 @@ def test_a_server_that_is_killed_five_times_loses_and_doubles_nothing(
 
     try:
         killed = Killed(
-            MongoOptions(f"mongodb://127.0.0.1:{server.port}"), tmp_path / "history.sqlite"
+            MongodbOptions(f"mongodb://127.0.0.1:{server.port}"), tmp_path / "history.sqlite"
         )
         with caplog.at_level(logging.INFO, "irqbal"):
             asyncio.run(killed.run(seconds, killer))
@@ -119,7 +124,9 @@ def test_a_backlog_drains_through_a_server_that_is_killed_in_mid_batch(tmp_path:
     server = Mongod(tmp_path / "mongod")
 
     async def main() -> None:
-        async with shipping(MongoOptions(f"mongodb://127.0.0.1:{server.port}"), outbox) as shipper:
+        async with shipping(
+            MongodbOptions(f"mongodb://127.0.0.1:{server.port}"), outbox
+        ) as shipper:
             for left in (2500, 1800, 1000):
                 await until(lambda left=left: outbox.backlog() < left)  # type: ignore[misc]
                 server.kill()
@@ -154,7 +161,7 @@ def test_a_primary_that_is_killed_twice_loses_and_doubles_nothing(tmp_path: Path
             await asyncio.to_thread(victim.start)
 
     with replica_set(tmp_path / "set") as group:
-        killed = Killed(MongoOptions(group.url), tmp_path / "history.sqlite")
+        killed = Killed(MongodbOptions(group.url), tmp_path / "history.sqlite")
         asyncio.run(killed.run(seconds, lambda: killer(group)))
         killed.assert_all_there(seconds)
         assert killed.worst < 0.5

@@ -20,14 +20,14 @@ import pytest
 import irqbal
 import irqbal.testing
 from bad_policies import BAD
-from installed import Site
+from installed import InstalledSite
 from irqbal.errors import PluginError
 from irqbal.model.plan import Plan, Record
 from irqbal.planner.draft import Settings
 from irqbal.plugins import discovery, hookspecs, observers, policy_host, supervisor
 from irqbal.plugins.discovery import Found, check_api
-from irqbal.plugins.protocol import Entry
-from irqbal.plugins.supervisor import Policies
+from irqbal.plugins.protocol import PolicyEntry
+from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.problems import Node
 from irqbal.service.cycle import Balancer
 from irqbal.simulated.host import SimulatedHost
@@ -127,10 +127,10 @@ def test_another_version_is_refused_and_the_side_to_upgrade_is_named(
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[InstalledSite]:
     folder = Path(tempfile.mkdtemp(prefix="irqbal-test-"))
     folder.chmod(0o755)
-    made = Site(folder)
+    made = InstalledSite(folder)
     monkeypatch.setattr(sys, "executable", str(made.python))
     yield made
     shutil.rmtree(folder)
@@ -155,7 +155,7 @@ WORST = {
 
 @pytest.mark.parametrize("what", WORST)
 def test_a_cycle_with_it_is_on_time_moves_what_others_want_and_names_it(
-    site: Site, monkeypatch: pytest.MonkeyPatch, what: str
+    site: InstalledSite, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     body, code = WORST[what]
     monkeypatch.setattr(supervisor, "DEADLINE", 0.5)
@@ -165,8 +165,8 @@ def test_a_cycle_with_it_is_on_time_moves_what_others_want_and_names_it(
     )
     site.install("worst", source, version="6.6").install("good", GOOD)
     found = site.found()
-    asked = Policies(
-        Entry(found[name], index, Node(1, {})) for index, name in enumerate(("worst", "good"))
+    asked = PolicySupervisor(
+        PolicyEntry(found[name], index, Node(1, {})) for index, name in enumerate(("worst", "good"))
     )
     host = SimulatedHost(parse_spec("1x4,nic=4"), lambda originals: None)
     balancer = Balancer(host, asked, Settings(), 10.0, dry_run=False)
@@ -194,7 +194,7 @@ def test_a_cycle_with_it_is_on_time_moves_what_others_want_and_names_it(
     assert not code or code == "raised" or "(irqbal-worst 6.6)" in record.plan.failures[0].reason
 
 
-def test_an_observer_is_given_its_options(site: Site) -> None:
+def test_an_observer_is_given_its_options(site: InstalledSite) -> None:
     source = """
     class Told(Options, frozen=True):
         word: str = ""
@@ -208,7 +208,9 @@ def test_an_observer_is_given_its_options(site: Site) -> None:
         raise ValueError(f"{options.word} {record.cycle}")
     """
     found = site.install("told", source).found()["told"]
-    asked = Policies([Entry(found, 0, Node(1, {"word": Node(1, "cycle")}))], "observers")
+    asked = PolicySupervisor(
+        [PolicyEntry(found, 0, Node(1, {"word": Node(1, "cycle")}))], "observers"
+    )
     assert asked.bind() == []
     (failure,) = asked.observe(Record(7, 0.0, 0.0, "test", False, Plan()))
     asked.close()
@@ -218,7 +220,7 @@ def test_an_observer_is_given_its_options(site: Site) -> None:
 # irqbal policies --doctor
 
 
-def doctor(site: Site, yaml: str, status: int) -> dict[str, str]:
+def doctor(site: InstalledSite, yaml: str, status: int) -> dict[str, str]:
     """What the doctor says of each plugin."""
     path = site.packages / "irqbal.yaml"
     path.write_text(yaml)
@@ -233,7 +235,7 @@ def doctor(site: Site, yaml: str, status: int) -> dict[str, str]:
     return dict(line.split(" (", 1) for line in done.stdout.splitlines())
 
 
-def test_the_doctor_says_of_every_plugin_why_it_is_or_is_not_used(site: Site) -> None:
+def test_the_doctor_says_of_every_plugin_why_it_is_or_is_not_used(site: InstalledSite) -> None:
     site.install("good", GOOD, version="2").install("idle", GOOD)
     site.install("raises", "x = 1\nraise RuntimeError('no licence')").install(
         "misspelt", "@hookimpl\ndef irqbal_plase(): ..."
@@ -275,7 +277,7 @@ def test_the_doctor_says_of_every_plugin_why_it_is_or_is_not_used(site: Site) ->
     assert "not used: " in said["pin_irqs"] and "does not name it" in said["pin_irqs"]
 
 
-def test_what_is_broken_but_not_enabled_is_said_and_is_nobodys_trouble(site: Site) -> None:
+def test_what_is_broken_but_not_enabled_is_said_and_is_nobodys_trouble(site: InstalledSite) -> None:
     site.install("raises", "raise RuntimeError('no licence')")
     said = doctor(site, "policies: [spread_by_rate]\n", 0)
     assert (

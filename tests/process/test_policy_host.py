@@ -14,13 +14,18 @@ from pathlib import Path
 import pytest
 
 from builders import changed, cpus, host, irq_of, lone, moves_of, nic, s
-from installed import Site, installation
+from installed import InstalledSite, installation
 from irqbal.model.plan import Failure, Plan, Record
 from irqbal.model.view import Override, Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins.protocol import Entry
-from irqbal.plugins.supervisor import DEADLINE, RAISES_UNTIL_ASIDE, Policies, Stopped
+from irqbal.plugins.protocol import PolicyEntry
+from irqbal.plugins.supervisor import (
+    DEADLINE,
+    RAISES_UNTIL_ASIDE,
+    PolicySupervisor,
+    SupervisorStopped,
+)
 from irqbal.problems import Node
 
 ROOT = os.geteuid() == 0
@@ -33,26 +38,26 @@ GOOD = f"""
         yield Placement({I8042}, CpuSet.of(1), "good")
 """
 
-Asking = Callable[..., Policies]
+Asking = Callable[..., PolicySupervisor]
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[InstalledSite]:
     with installation(monkeypatch) as made:
         yield made
 
 
 @pytest.fixture
-def policies(site: Site) -> Iterator[Asking]:
+def policies(site: InstalledSite) -> Iterator[Asking]:
     """Policies of these names, in this order, of what is installed; their child is ended
     afterwards.
     """
-    made: list[Policies] = []
+    made: list[PolicySupervisor] = []
 
-    def start(*names: str, kind: str = "policies") -> Policies:
+    def start(*names: str, kind: str = "policies") -> PolicySupervisor:
         found = site.found()
-        entries = [Entry(found[name], index, Node(1, {})) for index, name in enumerate(names)]
-        made.append(Policies(entries, kind))  # type: ignore[arg-type]
+        entries = [PolicyEntry(found[name], index, Node(1, {})) for index, name in enumerate(names)]
+        made.append(PolicySupervisor(entries, kind))  # type: ignore[arg-type]
         assert made[-1].bind() == []
         return made[-1]
 
@@ -61,7 +66,7 @@ def policies(site: Site) -> Iterator[Asking]:
         item.close()
 
 
-def ask(policies: Policies, snapshot: Snapshot = HOST) -> tuple[Plan, tuple[Failure, ...]]:
+def ask(policies: PolicySupervisor, snapshot: Snapshot = HOST) -> tuple[Plan, tuple[Failure, ...]]:
     answer, failures = policies.plan(snapshot, Ledger(), Settings())
     return answer.plan, failures
 
@@ -178,7 +183,7 @@ ORDERS += [
 
 @pytest.mark.parametrize(("what", "order"), ORDERS)
 def test_who_hangs_crashes_or_talks_garbage_is_set_aside_and_the_others_go_on(
-    site: Site, policies: Asking, what: str, order: str
+    site: InstalledSite, policies: Asking, what: str, order: str
 ) -> None:
     body, code = ASIDE[what]
     site.install("good", GOOD).install("bad", bad(body), version="6.6")
@@ -199,7 +204,7 @@ def test_who_hangs_crashes_or_talks_garbage_is_set_aside_and_the_others_go_on(
     assert time.monotonic() - started < 1
 
 
-def test_how_a_policy_crashed_is_told(site: Site, policies: Asking) -> None:
+def test_how_a_policy_crashed_is_told(site: InstalledSite, policies: Asking) -> None:
     site.install("exits", bad("os._exit(3)")).install("segfaults", bad("ctypes.string_at(0)"))
     _, failures = ask(policies("exits", "segfaults"))
     assert ["with status 3" in failures[0].reason, "by signal 11" in failures[1].reason] == [
@@ -209,7 +214,7 @@ def test_how_a_policy_crashed_is_told(site: Site, policies: Asking) -> None:
 
 
 @pytest.fixture(scope="module")
-def raised() -> Iterator[tuple[Plan, dict[str, Failure], Policies]]:
+def raised() -> Iterator[tuple[Plan, dict[str, Failure], PolicySupervisor]]:
     """One cycle of all that raise, before and after a good policy, in one real child: the plan, and
     who failed how.
     """
@@ -221,7 +226,9 @@ def raised() -> Iterator[tuple[Plan, dict[str, Failure], Policies]]:
         found = site.found()
         half = len(names) // 2
         order = [*names[:half], "good", *names[half:]]
-        asked = Policies(Entry(found[name], index, Node(1, {})) for index, name in enumerate(order))
+        asked = PolicySupervisor(
+            PolicyEntry(found[name], index, Node(1, {})) for index, name in enumerate(order)
+        )
         assert asked.bind() == []
         made, failures = ask(asked)
         yield made, {failure.policy: failure for failure in failures}, asked
@@ -231,7 +238,7 @@ def raised() -> Iterator[tuple[Plan, dict[str, Failure], Policies]]:
 @pytest.mark.skipif(not ROOT, reason="only root has something to drop")
 @pytest.mark.parametrize("what", RAISED)
 def test_who_raises_or_gives_what_it_must_not_loses_its_say_in_this_cycle(
-    raised: tuple[Plan, dict[str, Failure], Policies], what: str
+    raised: tuple[Plan, dict[str, Failure], PolicySupervisor], what: str
 ) -> None:
     made, failures, asked = raised
     name = f"bad{list(RAISED).index(what)}"
@@ -245,7 +252,7 @@ def test_who_raises_or_gives_what_it_must_not_loses_its_say_in_this_cycle(
     assert not asked.aside
 
 
-def test_where_a_policy_raised_is_told(site: Site, policies: Asking) -> None:
+def test_where_a_policy_raised_is_told(site: InstalledSite, policies: Asking) -> None:
     site.install("bad", bad("raise ValueError('my\\nfault')"))
     _, (failure,) = ask(policies("bad"))
     assert (
@@ -254,7 +261,9 @@ def test_where_a_policy_raised_is_told(site: Site, policies: Asking) -> None:
     )
 
 
-def test_who_raises_three_cycles_in_a_row_is_set_aside(site: Site, policies: Asking) -> None:
+def test_who_raises_three_cycles_in_a_row_is_set_aside(
+    site: InstalledSite, policies: Asking
+) -> None:
     site.install("good", GOOD).install("bad", bad("raise ValueError('x')"))
     asked = policies("bad", "good")
     asides = [ask(asked)[1][0].aside for _ in range(RAISES_UNTIL_ASIDE)]
@@ -264,7 +273,7 @@ def test_who_raises_three_cycles_in_a_row_is_set_aside(site: Site, policies: Ask
     assert asked.aside[0].reason.endswith("(irqbal-bad 0.1)")
 
 
-def test_who_raises_now_and_then_keeps_his_place(site: Site, policies: Asking) -> None:
+def test_who_raises_now_and_then_keeps_his_place(site: InstalledSite, policies: Asking) -> None:
     site.install("bad", bad("if snapshot.cycle % 3: raise ValueError('x')"))
     asked = policies("bad")
     for cycle in range(1, 8):
@@ -275,7 +284,7 @@ def test_who_raises_now_and_then_keeps_his_place(site: Site, policies: Asking) -
 
 @pytest.mark.parametrize("source", ["raise RuntimeError('no licence')", "import sys\nsys.exit(1)"])
 def test_who_does_not_import_is_set_aside_and_the_others_go_on(
-    site: Site, policies: Asking, source: str
+    site: InstalledSite, policies: Asking, source: str
 ) -> None:
     site.install("good", GOOD).install("bad", source)
     asked = policies("bad", "good")
@@ -286,7 +295,7 @@ def test_who_does_not_import_is_set_aside_and_the_others_go_on(
 
 @pytest.mark.parametrize("source", ["import os\nos._exit(1)", "import ctypes\nctypes.string_at(0)"])
 def test_who_crashes_while_it_is_imported_is_set_aside(
-    site: Site, policies: Asking, source: str
+    site: InstalledSite, policies: Asking, source: str
 ) -> None:
     site.install("good", GOOD).install("bad", source)
     asked = policies("good", "bad")
@@ -294,7 +303,9 @@ def test_who_crashes_while_it_is_imported_is_set_aside(
     assert moves_of(ask(asked)[0], HOST) == {"i8042": "1"}
 
 
-def test_who_forges_an_answer_is_found_out_in_the_next_cycle(site: Site, policies: Asking) -> None:
+def test_who_forges_an_answer_is_found_out_in_the_next_cycle(
+    site: InstalledSite, policies: Asking
+) -> None:
     forge = """
 from irqbal import frames, wire
 from irqbal.model.plan import Plan
@@ -311,7 +322,7 @@ os.write(int(sys.argv[1]), frames.pack(wire.to_msgpack(frames.Answer(Plan(), Led
 
 @pytest.mark.skipif(not ROOT, reason="only root may end another user's process")
 def test_a_child_that_was_killed_between_two_cycles_is_nobodys_fault(
-    site: Site, policies: Asking
+    site: InstalledSite, policies: Asking
 ) -> None:
     site.install("good", GOOD)
     asked = policies("good")
@@ -321,7 +332,9 @@ def test_a_child_that_was_killed_between_two_cycles_is_nobodys_fault(
     assert (moves_of(made, HOST), failures, asked.aside) == ({"i8042": "1"}, (), {})
 
 
-def test_two_bad_policies_are_both_set_aside_in_one_cycle(site: Site, policies: Asking) -> None:
+def test_two_bad_policies_are_both_set_aside_in_one_cycle(
+    site: InstalledSite, policies: Asking
+) -> None:
     site.install("worse", bad("os._exit(1)")).install("bad", bad("ctypes.string_at(0)")).install(
         "good", GOOD
     )
@@ -330,7 +343,7 @@ def test_two_bad_policies_are_both_set_aside_in_one_cycle(site: Site, policies: 
     assert moves_of(made, HOST) == {"i8042": "1"}
 
 
-def test_a_limit_that_hangs_is_its_policys_fault(site: Site, policies: Asking) -> None:
+def test_a_limit_that_hangs_is_its_policys_fault(site: InstalledSite, policies: Asking) -> None:
     site.install("good", GOOD)
     site.install("bad", "@hookimpl\ndef irqbal_limit(snapshot):\n    import os\n    os._exit(1)")
     _, (failure,) = ask(policies("good", "bad"))
@@ -338,7 +351,7 @@ def test_a_limit_that_hangs_is_its_policys_fault(site: Site, policies: Asking) -
 
 
 def test_an_offline_cpu_is_refused_with_the_reason_and_is_no_crime(
-    site: Site, policies: Asking
+    site: InstalledSite, policies: Asking
 ) -> None:
     place = f"@hookimpl\ndef irqbal_place():\n    return [Placement({TTY}, CpuSet.of(7), 'there')]"
     site.install("good", GOOD).install("bad", place)
@@ -357,7 +370,7 @@ MUTATIONS = {
 
 @pytest.mark.parametrize("what", MUTATIONS)
 def test_what_a_policy_does_to_its_snapshot_reaches_nobody_else(
-    site: Site, policies: Asking, what: str
+    site: InstalledSite, policies: Asking, what: str
 ) -> None:
     site.install(
         "good",
@@ -371,7 +384,7 @@ def test_what_a_policy_does_to_its_snapshot_reaches_nobody_else(
 
 
 def test_a_queue_of_garbage_is_no_queue_and_nobody_is_blamed_for_it(
-    site: Site, policies: Asking
+    site: InstalledSite, policies: Asking
 ) -> None:
     teach = "@hookimpl\ndef irqbal_identify(irq):\n    return Queue(7, 'x', 'sideways')"
     site.install("bad", teach).install("good", GOOD)
@@ -381,7 +394,7 @@ def test_a_queue_of_garbage_is_no_queue_and_nobody_is_blamed_for_it(
 
 
 def test_a_policy_teaches_a_drivers_queue_naming_to_the_others(
-    site: Site, policies: Asking
+    site: InstalledSite, policies: Asking
 ) -> None:
     teach = (
         "@hookimpl\ndef irqbal_identify(irq, device):\n    return Queue(device.interfaces[0], "
@@ -404,7 +417,7 @@ def test_a_policy_teaches_a_drivers_queue_naming_to_the_others(
 @pytest.mark.skipif(not ROOT, reason="only root has something to drop")
 @pytest.mark.parametrize("kind", ["policies", "observers"])
 def test_the_child_has_another_user_no_capability_and_no_way_back(
-    site: Site, policies: Asking, kind: str
+    site: InstalledSite, policies: Asking, kind: str
 ) -> None:
     site.install("good", GOOD)
     before = os.getgroups()
@@ -430,7 +443,7 @@ def test_the_child_has_another_user_no_capability_and_no_way_back(
 
 
 def test_the_child_imports_no_web_framework_and_no_more_policies_than_named(
-    site: Site, policies: Asking
+    site: InstalledSite, policies: Asking
 ) -> None:
     names = (
         "sorted(name for name in sys.modules if name.split('.')[0] in ('tornado', 'rich', "
@@ -445,7 +458,7 @@ def test_the_child_imports_no_web_framework_and_no_more_policies_than_named(
 
 @pytest.mark.skipif(not ROOT, reason="needs a folder that another user may not enter")
 def test_policies_below_a_folder_that_only_root_may_enter_are_still_found(
-    site: Site, policies: Asking
+    site: InstalledSite, policies: Asking
 ) -> None:
     site.python.parent.parent.chmod(0o700)
     site.install("good", GOOD)
@@ -453,7 +466,7 @@ def test_policies_below_a_folder_that_only_root_may_enter_are_still_found(
 
 
 def test_what_a_policy_prints_is_logged_and_breaks_nothing(
-    site: Site, policies: Asking, caplog: pytest.LogCaptureFixture
+    site: InstalledSite, policies: Asking, caplog: pytest.LogCaptureFixture
 ) -> None:
     site.install(
         "loud", bad("print('hello from a policy', flush=True)\nprint('x' * (1 << 20), flush=True)")
@@ -464,7 +477,9 @@ def test_what_a_policy_prints_is_logged_and_breaks_nothing(
     assert "hello from a policy" in caplog.text
 
 
-def test_overrides_and_the_ledger_travel_with_the_question(site: Site, policies: Asking) -> None:
+def test_overrides_and_the_ledger_travel_with_the_question(
+    site: InstalledSite, policies: Asking
+) -> None:
     site.install("good", GOOD)
     snapshot = changed(HOST, overrides=(Override(irq_of(HOST, "ttyS0").identity, s("3")),))
     assert moves_of(ask(policies("good"), snapshot)[0], HOST) == {"i8042": "1", "ttyS0": "3"}
@@ -475,18 +490,20 @@ def test_without_any_policy_there_is_still_a_plan(policies: Asking) -> None:
     assert moves_of(ask(policies(), snapshot)[0], HOST) == {"ttyS0": "3"}
 
 
-def test_a_stopped_host_says_so_and_its_child_is_gone(site: Site, policies: Asking) -> None:
+def test_a_stopped_host_says_so_and_its_child_is_gone(
+    site: InstalledSite, policies: Asking
+) -> None:
     site.install("bad", bad("time.sleep(3600)"))
     asked = policies("bad")
     pid = asked.pid
     asked.stop()
-    with pytest.raises(Stopped):
+    with pytest.raises(SupervisorStopped):
         ask(asked)
     assert not Path(f"/proc/{pid}").exists()
 
 
 def test_an_observer_that_hangs_is_set_aside_and_the_others_are_told(
-    site: Site, policies: Asking
+    site: InstalledSite, policies: Asking
 ) -> None:
     site.install("bad", "@hookimpl\ndef irqbal_cycle_done(record):\n    import os\n    os._exit(1)")
     site.install(

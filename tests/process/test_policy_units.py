@@ -16,14 +16,14 @@ import pytest
 import machine
 from activated import hosts
 from builders import cpus, host, irq_of, lone, moves_of
-from installed import Site, installation
+from installed import InstalledSite, installation
 from irqbal.errors import PolicyHostError
 from irqbal.model.plan import Failure, Plan, Record
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import process
-from irqbal.plugins.protocol import Entry
-from irqbal.plugins.supervisor import DEADLINE, Policies, Stopped
+from irqbal.plugins.protocol import PolicyEntry
+from irqbal.plugins.supervisor import DEADLINE, PolicySupervisor, SupervisorStopped
 from irqbal.problems import Node
 
 HOST = host(cpus(4), lone("i8042", "ttyS0"))
@@ -34,7 +34,7 @@ GOOD = (
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
+def site() -> Iterator[InstalledSite]:
     with pytest.MonkeyPatch.context() as patch, installation(patch) as made:
         made.install("good", GOOD)
         for name, body in {
@@ -56,22 +56,22 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def sockets(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def sockets(site: InstalledSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with hosts(tmp_path / "hosts", site.python) as folder:
         monkeypatch.setenv(process.FOLDER, str(folder))
         yield folder
 
 
-def bound(site: Site, *names: str, kind: process.Kind = "policies") -> Policies:
+def bound(site: InstalledSite, *names: str, kind: process.Kind = "policies") -> PolicySupervisor:
     found = site.found()
-    made = Policies(
-        [Entry(found[name], index, Node(1, {})) for index, name in enumerate(names)], kind
+    made = PolicySupervisor(
+        [PolicyEntry(found[name], index, Node(1, {})) for index, name in enumerate(names)], kind
     )
     assert made.bind() == []
     return made
 
 
-def ask(policies: Policies) -> tuple[Plan, tuple[Failure, ...]]:
+def ask(policies: PolicySupervisor) -> tuple[Plan, tuple[Failure, ...]]:
     answer, failures = policies.plan(HOST, Ledger(), Settings())
     return answer.plan, failures
 
@@ -84,7 +84,7 @@ def gone(pid: int) -> bool:
 
 
 def test_a_connection_starts_a_host_which_is_nobody_and_no_child_of_ours(
-    site: Site, sockets: Path
+    site: InstalledSite, sockets: Path
 ) -> None:
     policies = bound(site, "good")
     made, failures = ask(policies)
@@ -107,7 +107,7 @@ def test_a_connection_starts_a_host_which_is_nobody_and_no_child_of_ours(
     [("hang", "deadline"), ("exits", "crashed"), ("reads", "crashed"), ("forges", "garbage")],
 )
 def test_who_misbehaves_is_ended_and_set_aside_and_the_others_go_on(
-    site: Site, sockets: Path, bad: str, code: str
+    site: InstalledSite, sockets: Path, bad: str, code: str
 ) -> None:
     policies = bound(site, bad, "good")
     first = policies.pid
@@ -124,18 +124,20 @@ def test_who_misbehaves_is_ended_and_set_aside_and_the_others_go_on(
     policies.close()
 
 
-def test_a_stop_from_another_thread_ends_a_call_under_way(site: Site, sockets: Path) -> None:
+def test_a_stop_from_another_thread_ends_a_call_under_way(
+    site: InstalledSite, sockets: Path
+) -> None:
     policies = bound(site, "hang")
     pid = policies.pid
     assert pid is not None
     threading.Timer(0.3, policies.stop).start()
-    with pytest.raises(Stopped):
+    with pytest.raises(SupervisorStopped):
         ask(policies)
     machine.wait_for(lambda: gone(pid), 5)
     policies.close()
 
 
-def test_observers_have_a_socket_of_their_own(site: Site, sockets: Path) -> None:
+def test_observers_have_a_socket_of_their_own(site: InstalledSite, sockets: Path) -> None:
     observers = bound(site, "watches", kind="observers")
     (failure,) = observers.observe(Record(41, 0.0, 0.1, "tick", False, Plan()))
     assert "seen 41" in failure.reason
@@ -143,17 +145,17 @@ def test_observers_have_a_socket_of_their_own(site: Site, sockets: Path) -> None
 
 
 def test_where_nobody_listens_the_error_says_what_to_start(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: InstalledSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(process.FOLDER, str(tmp_path))
     with pytest.raises(PolicyHostError, match=r"systemctl start irqbal-policies.socket"):
         bound(site, "good")
 
 
-def test_closed_before_it_was_ready_it_ends_by_itself(site: Site, sockets: Path) -> None:
+def test_closed_before_it_was_ready_it_ends_by_itself(site: InstalledSite, sockets: Path) -> None:
     found = site.found()
     for _ in range(3):
-        policies = Policies([Entry(found["good"], 0, Node(1, {}))])
+        policies = PolicySupervisor([PolicyEntry(found["good"], 0, Node(1, {}))])
         policies.spawn()
         assert policies.pid is None
         policies.close()

@@ -24,19 +24,19 @@ from fleet import BOOT
 from irqbal.cli.main import cli as irqbal_cli
 from irqbal.client.cli.main import cli as client_cli
 from irqbal.errors import ConfigError, HistoryError, IrqbalError
-from irqbal.history.samples import Decision, Sample, Series, State
+from irqbal.history.samples import Decision, IrqState, Sample, Series
 from irqbal.history.sqlite.store import FILE, SqliteHistory
 from mongod import free_port
 
-FIRST = State(
+FIRST = IrqState(
     "0000:3b:00.0/1/eth0-TxRx-0", 24, "eth0-TxRx-0", "0000:3b:00.0", "eth0/rxtx-0", "0-3", "2"
 )
-SECOND = State(
+SECOND = IrqState(
     "0000:3b:00.0/2/eth0-TxRx-1", 25, "eth0-TxRx-1", "0000:3b:00.0", "eth0/rxtx-1", "2", "2"
 )
 
 
-def write(path: Path, *states: State) -> None:
+def write(path: Path, *states: IrqState) -> None:
     """A history of three minutes in which each of these IRQs fired 600 times a minute, and took the
     first a move.
     """
@@ -67,7 +67,7 @@ def write(path: Path, *states: State) -> None:
     store.close()
 
 
-class Served:
+class ServedFile:
     """A central server over a file, in a process of its own."""
 
     def __init__(self, folder: Path, path: Path, *more: str) -> None:
@@ -127,9 +127,9 @@ class Served:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Served:
+def served(tmp_path: Path) -> ServedFile:
     write(tmp_path / FILE, FIRST, SECOND)
-    return Served(tmp_path, tmp_path / FILE)
+    return ServedFile(tmp_path, tmp_path / FILE)
 
 
 @pytest.fixture
@@ -143,7 +143,9 @@ def own_logging() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("own_logging")
-def test_what_cannot_be_served_is_refused_with_what_to_do(served: Served, tmp_path: Path) -> None:
+def test_what_cannot_be_served_is_refused_with_what_to_do(
+    served: ServedFile, tmp_path: Path
+) -> None:
     empty = tmp_path / "empty"
     empty.write_text("\n")
     for error, said, more in (
@@ -173,7 +175,7 @@ def test_what_cannot_be_served_is_refused_with_what_to_do(served: Served, tmp_pa
     assert "balancing" not in done.stderr and "serving" not in done.stderr
 
 
-def test_a_history_file_is_served_as_a_host_of_its_own(served: Served, tmp_path: Path) -> None:
+def test_a_history_file_is_served_as_a_host_of_its_own(served: ServedFile, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("a secret\n")
     served.words += ["--token-file", str(tmp_path / "token")]
     with served.running():
@@ -204,7 +206,7 @@ def test_a_history_file_is_served_as_a_host_of_its_own(served: Served, tmp_path:
 
 
 def test_another_file_in_its_place_is_noticed_and_a_missing_one_told(
-    served: Served, tmp_path: Path
+    served: ServedFile, tmp_path: Path
 ) -> None:
     path, other = tmp_path / FILE, tmp_path / "other.sqlite"
     write(other, FIRST)

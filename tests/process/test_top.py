@@ -50,7 +50,7 @@ def daemon() -> Iterator[served.Served]:
         yield found
 
 
-class Seen:
+class DrawnScreen:
     """A screen that runs, and what can be read on it."""
 
     def __init__(self, app: Top, pilot: Pilot[None]) -> None:
@@ -104,12 +104,12 @@ class Seen:
 
 
 @contextlib.asynccontextmanager
-async def opened(client: Client, size: tuple[int, int]) -> AsyncIterator[Seen]:
+async def opened(client: Client, size: tuple[int, int]) -> AsyncIterator[DrawnScreen]:
     from irqbal.client.top.app import Top
 
     app = Top(client)
     async with app.run_test(size=size) as pilot:
-        seen = Seen(app, pilot)
+        seen = DrawnScreen(app, pilot)
         await seen.until(lambda: app.table.shown)
         yield seen
 
@@ -117,7 +117,7 @@ async def opened(client: Client, size: tuple[int, int]) -> AsyncIterator[Seen]:
 def screen(
     where: served.Served | Client,
     size: tuple[int, int],
-    act: Callable[[Seen], Coroutine[Any, Any, None]],
+    act: Callable[[DrawnScreen], Coroutine[Any, Any, None]],
 ) -> None:
     """Open the screen, over the socket where this user may do everything, and act."""
 
@@ -138,7 +138,7 @@ def irq_of(daemon: served.Served, number: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "200x60"])
 def test_all_at_a_glance(daemon: served.Served, size: tuple[int, int]) -> None:
-    async def act(seen: Seen) -> None:
+    async def act(seen: DrawnScreen) -> None:
         await seen.has(
             "balancing",
             "16 CPUs, 28 IRQs",
@@ -176,7 +176,7 @@ def test_all_at_a_glance(daemon: served.Served, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "200x60"])
 def test_filter_and_sort(daemon: served.Served, size: tuple[int, int]) -> None:
-    async def act(seen: Seen) -> None:
+    async def act(seen: DrawnScreen) -> None:
         await seen.press("slash")
         await seen.write("eth1 rxtx")
         assert len(seen.numbers()) == 8
@@ -215,7 +215,7 @@ def test_filter_and_sort(daemon: served.Served, size: tuple[int, int]) -> None:
 
 
 def test_the_cursor_stays_on_its_irq(daemon: served.Served) -> None:
-    async def act(seen: Seen) -> None:
+    async def act(seen: DrawnScreen) -> None:
         await seen.press("down", "j", "down", "up", "k", "down")
         chosen = seen.app.table.current
         assert chosen is not None and chosen.number == seen.numbers()[2]
@@ -233,7 +233,7 @@ def test_the_cursor_stays_on_its_irq(daemon: served.Served) -> None:
 
 
 def test_tree_help_and_why(daemon: served.Served) -> None:
-    async def act(seen: Seen) -> None:
+    async def act(seen: DrawnScreen) -> None:
         await seen.press("t")
         await seen.has("▼ node 0", "▼ L3 0", "CPU 5 ")
         assert "POLICY" not in seen.text()
@@ -257,7 +257,7 @@ def test_tree_help_and_why(daemon: served.Served) -> None:
 def test_an_override_is_set_and_cleared(daemon: served.Served, size: tuple[int, int]) -> None:
     number = daemon.irq(index=4)["number"]
 
-    async def act(seen: Seen) -> None:
+    async def act(seen: DrawnScreen) -> None:
         await seen.choose(number)
         await seen.press("c")
         await seen.has(f"IRQ {number} has no override")
@@ -311,7 +311,7 @@ def test_an_override_is_set_and_cleared(daemon: served.Served, size: tuple[int, 
 def test_what_cannot_be_moved_is_said(daemon: served.Served) -> None:
     number = daemon.irq(movable=False)["number"]
 
-    async def act(seen: Seen) -> None:
+    async def act(seen: DrawnScreen) -> None:
         await seen.choose(number)
         await seen.press("o")
         await seen.has(f"IRQ {number} cannot be moved")
@@ -320,7 +320,7 @@ def test_what_cannot_be_moved_is_said(daemon: served.Served) -> None:
 
 
 def test_pause_and_resume(daemon: served.Served) -> None:
-    async def act(seen: Seen) -> None:
+    async def act(seen: DrawnScreen) -> None:
         await seen.press("p")
         await seen.has("Pause irqbal on ", "somebody resumes it.", "y pauses it")
         await seen.press("n")
@@ -337,7 +337,7 @@ def test_pause_and_resume(daemon: served.Served) -> None:
 
 
 def test_p_means_resume_as_soon_as_the_daemon_said_that_it_is_paused(daemon: served.Served) -> None:
-    async def act(seen: Seen) -> None:
+    async def act(seen: DrawnScreen) -> None:
         # No reading comes any more that could tell.
         seen.app.feed.stop()
         await seen.press("p", "y")
@@ -350,7 +350,7 @@ def test_p_means_resume_as_soon_as_the_daemon_said_that_it_is_paused(daemon: ser
 
 
 def test_who_may_only_read_is_told(daemon: served.Served) -> None:
-    async def act(seen: Seen) -> None:
+    async def act(seen: DrawnScreen) -> None:
         await seen.press("p", "y")
         await seen.has("this needs a token with the scope admin")
 
@@ -360,7 +360,7 @@ def test_who_may_only_read_is_told(daemon: served.Served) -> None:
 def test_quit(daemon: served.Served) -> None:
     for key in ("q", "ctrl+c"):
 
-        async def act(seen: Seen, key: str = key) -> None:
+        async def act(seen: DrawnScreen, key: str = key) -> None:
             await seen.press(key)
             await seen.until(lambda: not seen.app.is_running)
             # What comes late is nobody's.
@@ -380,7 +380,7 @@ def test_the_daemon_goes_and_comes_back(tmp_path: Path) -> None:
 
     first = contextlib.ExitStack()
 
-    async def act(seen: Seen) -> None:
+    async def act(seen: DrawnScreen) -> None:
         await seen.has("balancing")
         first.close()
         await seen.has("DAEMON AWAY for", "No such file", "ice-eth1-TxRx-3")
@@ -402,7 +402,7 @@ def _answers(client: Client) -> bool:
     return False
 
 
-class Made:
+class MadeUpDaemon:
     """Answers of a host that no machine here has: 512 CPUs, names that look like markup and
     commands to a terminal.
     """
@@ -449,7 +449,7 @@ class Made:
 def test_a_host_of_512_cpus_fits_and_nothing_is_markup(
     daemon: served.Served, size: tuple[int, int]
 ) -> None:
-    async def act(seen: Seen) -> None:
+    async def act(seen: DrawnScreen) -> None:
         await seen.has("512" if size != (30, 8) else "[red]")
         text = seen.text()
         assert "\x1b" not in text and "\u202e" not in text and text.count("\n") == size[1] - 1
@@ -461,4 +461,4 @@ def test_a_host_of_512_cpus_fits_and_nothing_is_markup(
         await seen.press("t", "s", "end", "home")
         assert time.monotonic() - begun < 20
 
-    screen(cast(Client, Made(daemon)), size, act)
+    screen(cast(Client, MadeUpDaemon(daemon)), size, act)

@@ -55,7 +55,7 @@ def daemon() -> Iterator[served.Served]:
         yield found
 
 
-class Session:
+class TerminalSession:
     """A tmux server of its own with one window."""
 
     def __init__(self, folder: Path, width: int, height: int, *words: str) -> None:
@@ -107,7 +107,7 @@ class Session:
 @pytest.mark.parametrize("way", ["tcp", "unix"])
 def test_in_tmux(daemon: served.Served, tmp_path: Path, way: str) -> None:
     where = ("127.0.0.1", str(daemon.port)) if way == "tcp" else (f"unix:{daemon.socket}", "-")
-    session = Session(tmp_path, 80, 24, CLIENT, *where, "top")
+    session = TerminalSession(tmp_path, 80, 24, CLIENT, *where, "top")
     try:
         text = session.has("balancing", "LOAD %▼", "? help", "q quit")
         # As many lines as there are, all full to the bottom: keys stand on the last one.

@@ -19,7 +19,7 @@ import pytest
 
 import machine
 from activated import hosts
-from installed import Site
+from installed import InstalledSite
 from irqbal.plugins.process import FOLDER
 from places import TOP
 
@@ -193,7 +193,7 @@ def test_the_unit_s_capabilities_are_enough_for_a_daemon_whose_policies_systemd_
     and said.
     """
     hang = "import os\n@hookimpl\ndef irqbal_place(snapshot):\n    while True:\n        pass\n"
-    site = Site(tmp_path / "site").install("hang", hang)
+    site = InstalledSite(tmp_path / "site").install("hang", hang)
     keep = ",".join(
         f"+{name.removeprefix('CAP_').lower()}"
         for name in settings("CapabilityBoundingSet")[0].split()

@@ -27,7 +27,7 @@ PATIENT = (
 """
 
 
-class Result(msgspec.Struct, frozen=True):
+class RunResult(msgspec.Struct, frozen=True):
     """What Schemathesis said: requests that it sent, its exit status, all of its output."""
 
     cases: int
@@ -37,7 +37,7 @@ class Result(msgspec.Struct, frozen=True):
 
 def run(
     served: Served, most: int, token: str, without: str = "/events$", fixed: bool = False
-) -> Result:
+) -> RunResult:
     """Every check on every operation but the events, which do not end; `without` is a pattern of
     paths. `fixed`: the same requests each time.
     """
@@ -73,7 +73,7 @@ def run(
         timeout=1800,
     )
     found = re.search(r"(\d+) generated", done.stdout)
-    return Result(int(found[1]) if found else 0, done.returncode, done.stdout + done.stderr)
+    return RunResult(int(found[1]) if found else 0, done.returncode, done.stdout + done.stderr)
 
 
 def patient() -> tuple[str, ...]:

@@ -23,11 +23,11 @@ from rich.console import Console
 from rich.text import Text
 
 import machine
-from chromium import Site, browser, site, watched
+from chromium import DashboardSite, browser, site, watched
 from irqbal.client.http import Client, Target
 from irqbal.client.top.app import Top
 from places import TOP
-from trees import Disk, HostSpec, Nic, Tree, make_tree
+from trees import Disk, Nic, Tree, TreeSpec, make_tree
 
 SPEC = "2x16x2,nodes=2,nic=16x2,nvme=32x2,traffic=skewed"
 LARGE = "8x32x2,nodes=8,l3=8,nic=63x8,nvme=128x12,traffic=skewed"
@@ -45,7 +45,7 @@ PLAN = """policies:
 
 def take(
     chromium: Browser,
-    host: Site,
+    host: DashboardSite,
     view: str,
     name: str,
     width: int = 1280,
@@ -122,7 +122,7 @@ def save(name: str, svg: str) -> None:
     print(path)
 
 
-def top(host: Site) -> None:
+def top(host: DashboardSite) -> None:
     """`irqbal-client top`, with the reason of the busiest IRQ not yet asked for."""
 
     async def run() -> None:
@@ -140,7 +140,7 @@ def top(host: Site) -> None:
 def command(folder: Path, name: str, width: int, *words: str) -> None:
     """A command on a terminal. The host's files change while it looks, as a kernel's do."""
     nics = (Nic("ice", "eth0", queues=4, node=0), Nic("ice", "eth1", queues=4, node=1))
-    spec = HostSpec(
+    spec = TreeSpec(
         sockets=2,
         cores=4,
         nodes=2,

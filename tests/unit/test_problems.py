@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from irqbal.cpuset import CpuSet
-from irqbal.problems import Node, Problem, decode
+from irqbal.problems import LocatedProblem, Node, decode
 from irqbal.wire import Duration
 
 
@@ -19,7 +19,7 @@ class Inner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cpus: CpuSet = CpuSet()
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SampleOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of every form that options take."""
 
     gain: Annotated[int, Meta(ge=1, description="gain")] = 5
@@ -32,9 +32,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     table: dict[str, CpuSet] = {}
 
 
-def _read(tree: Node) -> tuple[Options | None, list[Problem]]:
-    problems: list[Problem] = []
-    return decode(tree, Options, "", problems), problems
+def _read(tree: Node) -> tuple[SampleOptions | None, list[LocatedProblem]]:
+    problems: list[LocatedProblem] = []
+    return decode(tree, SampleOptions, "", problems), problems
 
 
 def _map(**values: str | list[Node] | dict[str, Node] | None) -> Node:
@@ -44,11 +44,11 @@ def _map(**values: str | list[Node] | dict[str, Node] | None) -> Node:
 
 
 def test_defaults() -> None:
-    assert _read(Node(1, {})) == (Options(), [])
+    assert _read(Node(1, {})) == (SampleOptions(), [])
 
 
 def test_empty_section_means_its_defaults() -> None:
-    assert _read(Node(1, None)) == (Options(), [])
+    assert _read(Node(1, None)) == (SampleOptions(), [])
 
 
 def test_every_form() -> None:
@@ -65,7 +65,7 @@ def test_every_form() -> None:
     value, problems = _read(tree)
     assert problems == []
     inner = Inner("x", CpuSet.of(8))
-    assert value == Options(
+    assert value == SampleOptions(
         7, True, "on", Duration(120), None, ("a", "b"), [inner], {"k": CpuSet.parse("0-3")}
     )
 
@@ -140,15 +140,15 @@ def test_struct_that_refuses_in_its_own_words() -> None:
             if self.low > self.high:
                 raise ValueError("low is above high")
 
-    problems: list[Problem] = []
+    problems: list[LocatedProblem] = []
     assert decode(Node(1, {"low": Node(2, "5")}), Checked, "here", problems) is None
-    assert problems == [Problem(1, "here", "low is above high")]
+    assert problems == [LocatedProblem(1, "here", "low is above high")]
 
 
 def test_empty_value_means_the_default_but_where_none_is_a_value() -> None:
     value, problems = _read(_map(gain=None, every=None, names=None, table=None, maybe=None))
     assert problems == []
-    assert value == Options()
+    assert value == SampleOptions()
 
 
 def test_ways_to_say_yes() -> None:

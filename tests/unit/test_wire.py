@@ -26,7 +26,7 @@ from irqbal.wire import (
 )
 
 
-class Where(Words):
+class SampleWords(Words):
     """For these tests."""
 
     words = ("local", "all")
@@ -38,7 +38,7 @@ class All(msgspec.Struct, frozen=True):
     cpus: CpuSet
     every: Duration
     gain: Percent
-    where: Where
+    where: SampleWords
     many: tuple[CpuSet, ...] = ()
 
 
@@ -60,9 +60,9 @@ def test_everything_comes_back(cpus: frozenset[int], seconds: int, tenths: int, 
     assert from_msgpack(to_msgpack(value), All) == value
 
 
-def _where(text: str) -> Where:
-    made = Where.parse(text)
-    assert isinstance(made, Where)
+def _where(text: str) -> SampleWords:
+    made = SampleWords.parse(text)
+    assert isinstance(made, SampleWords)
     return made
 
 
@@ -138,13 +138,13 @@ def test_number_that_is_no_time_is_refused(number: float) -> None:
 
 
 def test_words_or_cpus() -> None:
-    assert str(Where.parse("local")) == "local"
-    assert Where.parse("0-3").cpus == CpuSet.parse("0-3")
-    assert Where.parse("local") != Where.parse("all")
-    assert hash(Where.parse("local")) == hash(Where("local"))
-    assert repr(Where.parse("0,1")) == "Where.parse('0-1')"
+    assert str(SampleWords.parse("local")) == "local"
+    assert SampleWords.parse("0-3").cpus == CpuSet.parse("0-3")
+    assert SampleWords.parse("local") != SampleWords.parse("all")
+    assert hash(SampleWords.parse("local")) == hash(SampleWords("local"))
+    assert repr(SampleWords.parse("0,1")) == "Where.parse('0-1')"
     with pytest.raises(ValueError, match="neither one of local, all nor a CPU set"):
-        Where.parse("near")
+        SampleWords.parse("near")
 
 
 def test_error_names_the_place() -> None:

@@ -24,7 +24,7 @@ _SHOW = (
 )
 
 
-class State(msgspec.Struct, frozen=True):
+class GuestState(msgspec.Struct, frozen=True):
     """Masks and effective CPUs by action, XPS masks by queue, and the count in each CPU's column by
     action.
     """
@@ -45,7 +45,7 @@ class State(msgspec.Struct, frozen=True):
         return found[f"input.{index}"], found[f"output.{index}"]
 
 
-def state(vm: Vm) -> State:
+def state(vm: Vm) -> GuestState:
     """Look at the guest."""
     text = vm.run(_SHOW).check().stdout
     files: dict[str, dict[int, str]] = {
@@ -72,7 +72,9 @@ def state(vm: Vm) -> State:
     effective = {
         name: files["effective_affinity_list"].get(number, "") for number, name in names.items()
     }
-    return State(masks, effective, xps, counts, {name: number for number, name in names.items()})
+    return GuestState(
+        masks, effective, xps, counts, {name: number for number, name in names.items()}
+    )
 
 
 def log(vm: Vm) -> str:

@@ -35,14 +35,14 @@ class VmTimeoutError(VmError):
 
 
 @dataclass(frozen=True)
-class Kernel:
+class KernelPackage:
     version: str
     image: Path
     initramfs: Path
     modules: Path  # the folder lib/modules/<version>, with modules.dep
 
 
-def prepare(cache: Path | None = None) -> Kernel:
+def prepare(cache: Path | None = None) -> KernelPackage:
     """Debian's newest kernel package and an initramfs for it. What is in the cache already is not
     made again.
     """
@@ -58,7 +58,9 @@ def prepare(cache: Path | None = None) -> Kernel:
             _unpack(package, package_version, tree)
         version = next((tree / "lib/modules").iterdir()).name
         modules = tree / "lib/modules" / version
-        return Kernel(version, tree / f"boot/vmlinuz-{version}", _initramfs(tree, modules), modules)
+        return KernelPackage(
+            version, tree / f"boot/vmlinuz-{version}", _initramfs(tree, modules), modules
+        )
 
 
 def command(*words: str | Path, cwd: Path | None = None, timeout: float = 120) -> str:

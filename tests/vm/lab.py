@@ -38,13 +38,13 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from vm.image import HERE, Kernel, VmError, VmTimeoutError, command, prepare
+from vm.image import HERE, KernelPackage, VmError, VmTimeoutError, command, prepare
 
 __all__ = [
     "GUEST_ADDRESS",
     "HOST_ADDRESS",
-    "Kernel",
-    "Result",
+    "GuestResult",
+    "KernelPackage",
     "Vm",
     "VmError",
     "VmTimeoutError",
@@ -59,12 +59,12 @@ _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
-class Result:
+class GuestResult:
     returncode: int
     stdout: str
     stderr: str
 
-    def check(self) -> Result:
+    def check(self) -> GuestResult:
         """Itself, or an error that shows both outputs."""
         if self.returncode != 0:
             raise VmError(
@@ -97,7 +97,7 @@ class Vm:
     the thread that entered the context, so keep that thread.
     """
 
-    kernel: Kernel
+    kernel: KernelPackage
     append: str = ""
     cpus: int = 8
     queues: int = 4
@@ -177,7 +177,7 @@ class Vm:
             self.boot_timeout,
         ).check()
 
-    def run(self, script: str, timeout: float = 60) -> Result:
+    def run(self, script: str, timeout: float = 60) -> GuestResult:
         """Run a bash script in the guest, as root, in /, with no input.
 
         It returns when the script ends, whatever it left running in the background. A script that
@@ -203,7 +203,7 @@ class Vm:
             )
         return result
 
-    def _answer(self, number: int, deadline: float) -> Result:
+    def _answer(self, number: int, deadline: float) -> GuestResult:
         while True:
             while b"\n" not in self._buffer:
                 self._receive(deadline)
@@ -213,7 +213,7 @@ class Vm:
                 self._receive(deadline)
             body, self._buffer = self._buffer[: out + err], self._buffer[out + err :]
             if answered == number:  # an older answer belongs to a call that had given up
-                return Result(
+                return GuestResult(
                     status, body[:out].decode(errors="replace"), body[out:].decode(errors="replace")
                 )
 
@@ -231,7 +231,7 @@ class Vm:
             path.read_text(errors="replace")[-4000:] for path in paths if path.exists()
         )
 
-    def host_run(self, words: Sequence[str], timeout: float = 60) -> Result:
+    def host_run(self, words: Sequence[str], timeout: float = 60) -> GuestResult:
         """Run a command of this machine in the network namespace at the other end of the guest's
         NIC.
         """
@@ -243,7 +243,7 @@ class Vm:
             check=False,
         )
         out, err = (data.decode(errors="replace") for data in (done.stdout, done.stderr))
-        return Result(done.returncode, out, err)
+        return GuestResult(done.returncode, out, err)
 
     def host_start(self, words: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a command there, such as ["iperf3", "-s"], that is ended with the guest. Its output

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vm.guest import INTERVAL, IRQBAL, PYTHON, State, cycles, daemon, log, state, wait
+from vm.guest import INTERVAL, IRQBAL, PYTHON, GuestState, cycles, daemon, log, state, wait
 from vm.lab import GUEST_ADDRESS, HOST_ADDRESS, Vm, prepare
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
@@ -25,7 +25,7 @@ def guest() -> Iterator[Vm]:
         yield machine
 
 
-def _settled(seen: State) -> bool:
+def _settled(seen: GuestState) -> bool:
     """Queue pairs are together on single CPUs of node 1's housekeeping CPUs, all three in use, and
     XPS covers every online CPU.
     """
@@ -38,7 +38,7 @@ def _settled(seen: State) -> bool:
     return _partition(seen, 0xFF)
 
 
-def _partition(seen: State, online: int) -> bool:
+def _partition(seen: GuestState, online: int) -> bool:
     """Whether the XPS sets cover these CPUs, each once."""
     union = 0
     for mask in seen.xps.values():
@@ -48,7 +48,7 @@ def _partition(seen: State, online: int) -> bool:
     return union & online == online
 
 
-def _movable(seen: State) -> set[str]:
+def _movable(seen: GuestState) -> set[str]:
     """Everything but NVMe's queues and the timer, which are the kernel's."""
     return {name for name in seen.masks if not re.fullmatch(r"nvme0q[1-9]\d*|timer", name)}
 
@@ -112,7 +112,7 @@ def test_after_cpu_5_goes_and_comes_back_all_is_as_before(guest: Vm) -> None:
         assert "(cpu" in said(), "the uevent must have run a cycle at once"
 
 
-def _nothing_on_7(name: str, before: State, after: State) -> None:
+def _nothing_on_7(name: str, before: GuestState, after: GuestState) -> None:
     """Its mask forbids CPU 7; and once it fired, so does its effective affinity: a change waits for
     the IRQ's next interrupt, which is still raised where the IRQ was.
     """
@@ -285,7 +285,7 @@ def _low(mask: int) -> int:
     return (mask & -mask).bit_length() - 1
 
 
-def _busiest(begin: State, end: State) -> tuple[int, int]:
+def _busiest(begin: GuestState, end: GuestState) -> tuple[int, int]:
     """The two queues that fired most between two looks."""
     fired: dict[int, int] = {}
     for name, cells in end.counts.items():

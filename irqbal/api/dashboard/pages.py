@@ -19,7 +19,7 @@ POLICY = (
 _SHOWN = {".css", ".html", ".js", ".svg"}
 
 
-class Page(msgspec.Struct, frozen=True):
+class DashboardFile(msgspec.Struct, frozen=True):
     """One file, its type, and what its page may load."""
 
     body: bytes
@@ -28,7 +28,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 @functools.cache
-def pages() -> dict[str, Page]:
+def pages() -> dict[str, DashboardFile]:
     """Files by path: `/` and `/dashboard/NAME`."""
     found = {}
     for item in files(__package__).iterdir():
@@ -39,10 +39,10 @@ def pages() -> dict[str, Page]:
                 "; charset=utf-8" if media.startswith("text/") or "javascript" in media else ""
             )
             path = "/" if item.name == "index.html" else f"/dashboard/{item.name}"
-            found[path] = Page(item.read_bytes(), media + charset, POLICY)
+            found[path] = DashboardFile(item.read_bytes(), media + charset, POLICY)
     return found
 
 
-def page(path: str) -> Page | None:
+def page(path: str) -> DashboardFile | None:
     """The file at this path, or None."""
     return pages().get(path)

@@ -9,7 +9,7 @@ import time
 
 from irqbal.api import openapi, requests, responses, views
 from irqbal.api.backend import ApiError, Written
-from irqbal.api.context import Call, Raw, handles
+from irqbal.api.context import Raw, RequestContext, handles
 from irqbal.api.counters import CONTENT_TYPE
 from irqbal.api.requests import PauseQuery
 from irqbal.cpuset import CpuSet
@@ -23,14 +23,16 @@ LONGEST = 10 * 365 * 86400.0
 
 
 @handles("set_override")
-async def set_override(call: Call) -> object:
+async def set_override(call: RequestContext) -> object:
     """Put an IRQ where a person wants it."""
     body = call.body
     assert isinstance(body, requests.OverrideBody)
     return await put_override(call, body)
 
 
-async def put_override(call: Call, body: requests.OverrideBody) -> responses.OverrideAnswer:
+async def put_override(
+    call: RequestContext, body: requests.OverrideBody
+) -> responses.OverrideAnswer:
     """Check, write, and say what the kernel did. Raises ApiError."""
     snapshot = (await call.view()).snapshot
     irq = call.irq(snapshot)
@@ -88,7 +90,7 @@ def _expiry(length: Duration | None) -> float | None:
 
 
 @handles("clear_override")
-async def clear_override(call: Call) -> object:
+async def clear_override(call: RequestContext) -> object:
     """Take an override away, also of an IRQ that is gone."""
     view = await call.view()
     name = call.path["irq"]
@@ -107,7 +109,7 @@ async def clear_override(call: Call) -> object:
 
 
 @handles("dry_run")
-async def dry_run(call: Call) -> object:
+async def dry_run(call: RequestContext) -> object:
     """What would be done now."""
     body = call.body
     text = None
@@ -137,14 +139,14 @@ def _as_yaml(policies: list[requests.PolicyItem]) -> str:
 
 
 @handles("cycle")
-async def cycle(call: Call) -> object:
+async def cycle(call: RequestContext) -> object:
     """Run one now."""
     record, snapshot = await call.host.cycle(call.caller)
     return views.cycle(record, snapshot)
 
 
 @handles("pause")
-async def pause(call: Call) -> object:
+async def pause(call: RequestContext) -> object:
     """Write nothing for a while."""
     query = call.query
     length = call.body.length if isinstance(call.body, requests.PauseBody) else None
@@ -159,26 +161,26 @@ async def pause(call: Call) -> object:
 
 
 @handles("resume")
-async def resume(call: Call) -> object:
+async def resume(call: RequestContext) -> object:
     """Go on."""
     call.host.resume(call.caller)
     return call.host.status()
 
 
 @handles("restore")
-async def restore(call: Call) -> object:
+async def restore(call: RequestContext) -> object:
     """Put originals back and pause."""
     return await call.host.restore(call.caller)
 
 
 @handles("hosts")
-async def hosts(call: Call) -> object:
+async def hosts(call: RequestContext) -> object:
     """Hosts that can be asked."""
     return tuple(await call.backend.hosts())
 
 
 @handles("findings")
-async def findings(call: Call) -> object:
+async def findings(call: RequestContext) -> object:
     """What is not as it should be, on any host."""
     query = call.query
     assert isinstance(query, requests.FindingQuery)
@@ -189,19 +191,19 @@ async def findings(call: Call) -> object:
 
 
 @handles("openapi")
-async def openapi_json(call: Call) -> object:
+async def openapi_json(call: RequestContext) -> object:
     """The contract."""
     return Raw(openapi.text())
 
 
 @handles("healthz")
-async def healthz(call: Call) -> object:
+async def healthz(call: RequestContext) -> object:
     """Alive?"""
     return _health(await call.backend.health(ready=False))
 
 
 @handles("readyz")
-async def readyz(call: Call) -> object:
+async def readyz(call: RequestContext) -> object:
     """Ready?"""
     return _health(await call.backend.health(ready=True))
 
@@ -213,6 +215,6 @@ def _health(health: responses.Health) -> responses.Health:
 
 
 @handles("metrics")
-async def metrics(call: Call) -> object:
+async def metrics(call: RequestContext) -> object:
     """For Prometheus."""
     return Raw(await call.backend.metrics(), CONTENT_TYPE)

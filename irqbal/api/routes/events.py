@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from irqbal.api.context import Call, Stream, handles
+from irqbal.api.context import RequestContext, Stream, handles
 
 
 @handles("events")
-async def events(call: Call) -> object:
+async def events(call: RequestContext) -> object:
     """Listen."""
     return Stream(call.host.subscribe())

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from irqbal.api import responses, views
 from irqbal.api.backend import ApiError
-from irqbal.api.context import Call, find_irq, handles
+from irqbal.api.context import RequestContext, find_irq, handles
 from irqbal.api.requests import DecisionQuery, Window
-from irqbal.history.samples import Decision, State
+from irqbal.history.samples import Decision, IrqState
 from irqbal.history.store import Query
 from irqbal.wire import Duration, Moment, When
 
@@ -37,7 +37,7 @@ def window(start: When | None, end: When | None) -> tuple[float, float]:
     return begin, until
 
 
-async def _series(call: Call, states: list[State] | None) -> responses.SeriesAnswer:
+async def _series(call: RequestContext, states: list[IrqState] | None) -> responses.SeriesAnswer:
     query = call.query
     assert isinstance(query, Window)
     start, end = window(query.start, query.end)
@@ -76,7 +76,7 @@ async def _series(call: Call, states: list[State] | None) -> responses.SeriesAns
 
 
 @handles("irq_history")
-async def irq_history(call: Call) -> object:
+async def irq_history(call: RequestContext) -> object:
     """One IRQ's, also of one that is gone but known to the history."""
     return await _series(
         call, await _states_of_irq(await call.host.states(), call, call.path["irq"])
@@ -84,7 +84,7 @@ async def irq_history(call: Call) -> object:
 
 
 @handles("device_history")
-async def device_history(call: Call) -> object:
+async def device_history(call: RequestContext) -> object:
     """A device's."""
     name = call.path["device"]
     states = await call.host.states()
@@ -114,12 +114,14 @@ async def device_history(call: Call) -> object:
 
 
 @handles("cpus_history")
-async def cpus_history(call: Call) -> object:
+async def cpus_history(call: RequestContext) -> object:
     """All IRQs'."""
     return await _series(call, None)
 
 
-async def _states_of_irq(states: Iterable[State], call: Call, text: str) -> list[State]:
+async def _states_of_irq(
+    states: Iterable[IrqState], call: RequestContext, text: str
+) -> list[IrqState]:
     """The IRQ of now if there is one, else what the history knows under this number or name."""
     known = list(states)
     view = await call.host.view()
@@ -131,7 +133,7 @@ async def _states_of_irq(states: Iterable[State], call: Call, text: str) -> list
                 raise
         else:
             return [state for state in known if state.identity == identity] or [
-                State(identity, -1, text)
+                IrqState(identity, -1, text)
             ]
     found = [
         state
@@ -146,7 +148,7 @@ async def _states_of_irq(states: Iterable[State], call: Call, text: str) -> list
 
 
 @handles("decisions")
-async def decisions(call: Call) -> object:
+async def decisions(call: RequestContext) -> object:
     """Decisions that fit, the newest first."""
     query = call.query
     assert isinstance(query, DecisionQuery)
@@ -166,7 +168,7 @@ async def decisions(call: Call) -> object:
 
 
 async def _newest(
-    call: Call, query: DecisionQuery, start: float, end: float, identity: str
+    call: RequestContext, query: DecisionQuery, start: float, end: float, identity: str
 ) -> list[Decision]:
     """Decisions that fit, the newest first, a page at a time. Those of one cycle share their
     moment, so a page begins where the one before ended, and what was seen is passed over.

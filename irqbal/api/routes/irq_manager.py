@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 
 from irqbal.api.backend import ApiError
-from irqbal.api.context import Call, find_irq, handles
+from irqbal.api.context import RequestContext, find_irq, handles
 from irqbal.api.contract import LegacyAffinity, LegacyCpus, LegacyDevices, LegacyRow
 from irqbal.api.requests import LegacyWindow, OverrideBody
 from irqbal.api.routes.control import put_override
@@ -25,7 +25,7 @@ PAGE = 50
 
 
 @handles("legacy_devices")
-async def devices(call: Call) -> object:
+async def devices(call: RequestContext) -> object:
     """Names of all IRQs that have an action."""
     return LegacyDevices(
         tuple(dict.fromkeys(irq.action for irq in (await call.view()).snapshot.irqs))
@@ -33,12 +33,12 @@ async def devices(call: Call) -> object:
 
 
 @handles("legacy_cpu_count")
-async def cpu_count(call: Call) -> object:
+async def cpu_count(call: RequestContext) -> object:
     """Online CPUs."""
     return LegacyCpus(len((await call.view()).snapshot.online))
 
 
-async def _device(call: Call) -> Irq:
+async def _device(call: RequestContext) -> Irq:
     """The IRQ of this name; irq_manager took the first where there are several."""
     name, snapshot = call.path["device"], (await call.view()).snapshot
     first = next((irq for irq in snapshot.irqs if irq.action == name), None)
@@ -46,7 +46,7 @@ async def _device(call: Call) -> Irq:
 
 
 @handles("legacy_device")
-async def device(call: Call) -> object:
+async def device(call: RequestContext) -> object:
     """Totals over time, oldest first, the present ones last."""
     irq, query, now = await _device(call), call.query, time.time()
     assert isinstance(query, LegacyWindow)
@@ -61,7 +61,7 @@ async def device(call: Call) -> object:
 
 
 async def _rows(
-    call: Call, irq: Irq, totals: dict[int, int], start: float, end: float, before: float
+    call: RequestContext, irq: Irq, totals: dict[int, int], start: float, end: float, before: float
 ) -> list[LegacyRow]:
     """The history holds differences: what /proc/interrupts had at each sample follows from the
     totals of the last one, backwards.
@@ -96,13 +96,13 @@ def _row(irq: Irq, totals: dict[int, int], wall: float) -> LegacyRow:
 
 
 @handles("legacy_affinity")
-async def affinity(call: Call) -> object:
+async def affinity(call: RequestContext) -> object:
     """The mask."""
     return LegacyAffinity(hex_mask((await _device(call)).affinity))
 
 
 @handles("legacy_set_affinity")
-async def set_affinity(call: Call) -> object:
+async def set_affinity(call: RequestContext) -> object:
     """An override, as a person's will: irq_manager's one-shot write would be undone by the next
     policy.
     """
@@ -113,6 +113,6 @@ async def set_affinity(call: Call) -> object:
         raise ApiError(422, "affinity", f"{error}; nothing was changed") from error
     irq = await _device(call)
     path = {**call.path, "irq": str(irq.number)}
-    changed = Call(call.backend, call.host, call.caller, path, None, None, call.cache)
+    changed = RequestContext(call.backend, call.host, call.caller, path, None, None, call.cache)
     written = await put_override(changed, OverrideBody(cpus, reason="set over irq_manager's path"))
     return LegacyAffinity(hex_mask(written.affinity))

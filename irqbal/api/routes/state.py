@@ -6,20 +6,20 @@ import msgspec
 
 from irqbal.api import responses, views
 from irqbal.api.backend import Listing, View
-from irqbal.api.context import Call, Raw, handles
+from irqbal.api.context import Raw, RequestContext, handles
 from irqbal.api.requests import IrqQuery
 from irqbal.model.view import Device, Irq, Override
 from irqbal.wire import to_json
 
 
 @handles("status")
-async def status(call: Call) -> object:
+async def status(call: RequestContext) -> object:
     """The daemon in a few lines."""
     return call.host.status()
 
 
 @handles("cpus")
-async def cpus(call: Call) -> object:
+async def cpus(call: RequestContext) -> object:
     """Every CPU."""
     view = await call.view()
     return Raw(
@@ -30,7 +30,7 @@ async def cpus(call: Call) -> object:
 
 
 @handles("devices")
-async def devices(call: Call) -> object:
+async def devices(call: RequestContext) -> object:
     """Every device."""
     view = await call.view()
     snapshot = view.snapshot
@@ -42,7 +42,7 @@ async def devices(call: Call) -> object:
 
 
 @handles("irqs")
-async def irqs(call: Call) -> object:
+async def irqs(call: RequestContext) -> object:
     """IRQs that fit the filters."""
     view, query = await call.view(), call.query
     assert isinstance(query, IrqQuery)
@@ -77,18 +77,18 @@ def _is(device: Device, name: str) -> bool:
     return name in (device.address, device.driver, *device.interfaces, *device.disks)
 
 
-def by_identity(call: Call) -> dict[str, Override]:
+def by_identity(call: RequestContext) -> dict[str, Override]:
     """Present overrides by their IRQ's identity."""
     return {item.identity: item for item in call.host.overrides()}
 
 
 @handles("irq")
-async def irq(call: Call) -> object:
+async def irq(call: RequestContext) -> object:
     """One IRQ."""
     return _shown(call, await call.view())
 
 
-def _shown(call: Call, view: View) -> responses.IrqView:
+def _shown(call: RequestContext, view: View) -> responses.IrqView:
     found = call.irq(view.snapshot)
     return views.irq(
         found, view.snapshot, views.claims(view.record), by_identity(call), view.totals
@@ -96,7 +96,7 @@ def _shown(call: Call, view: View) -> responses.IrqView:
 
 
 @handles("explain")
-async def explain(call: Call) -> object:
+async def explain(call: RequestContext) -> object:
     """Why it is where it is."""
     view = await call.view()
     shown = _shown(call, view)
@@ -108,7 +108,7 @@ async def explain(call: Call) -> object:
 
 
 @handles("policies")
-async def policies(call: Call) -> object:
+async def policies(call: RequestContext) -> object:
     """Installed policies, the enabled ones first."""
     return tuple(_policy(item) for item in await call.host.policies())
 
@@ -129,7 +129,7 @@ def _policy(item: Listing) -> responses.PolicyView:
 
 
 @handles("overrides")
-async def overrides(call: Call) -> object:
+async def overrides(call: RequestContext) -> object:
     """What people decided."""
     view = await call.host.view()
     snapshot = None if view is None else view.snapshot
@@ -137,7 +137,7 @@ async def overrides(call: Call) -> object:
 
 
 @handles("plan")
-async def plan(call: Call) -> object:
+async def plan(call: RequestContext) -> object:
     """The last cycle's plan."""
     view = await call.view()
 

@@ -9,7 +9,7 @@ from irqbal.api.contract import requests, responses
 from irqbal.client.cli import tables
 from irqbal.client.cli.csv_table import table_of
 from irqbal.client.cli.params import CPUS, IRQ, LENGTH
-from irqbal.client.cli.session import Command, Group, Session, is_terminal, with_session
+from irqbal.client.cli.session import ClientGroup, Command, Session, is_terminal, with_session
 from irqbal.client.cli.state import cycle_rows
 from irqbal.cpuset import CpuSet
 from irqbal.wire import Duration
@@ -18,7 +18,7 @@ NOT_DONE = frozenset({"refused", "transient", "differs", "unsaved"})
 """Outcomes that leave something as it should not be: exit status 1."""
 
 
-@click.group("override", cls=Group)
+@click.group("override", cls=ClientGroup)
 def override() -> None:
     """Place an IRQ over every policy, until cleared."""
 

@@ -13,7 +13,7 @@ from irqbal.client.cli import tables
 from irqbal.client.cli.csv_table import cell, header, row, table_of, write_csv
 from irqbal.client.cli.params import IRQ, IRQ_OR_DEVICE, LENGTH, POLICY, WHEN
 from irqbal.client.cli.session import Command, Session, with_session
-from irqbal.client.http import Client, Refused
+from irqbal.client.http import Client, RequestRefused
 from irqbal.render.text import Column, print_rows, sparkline
 from irqbal.wire import Duration, Moment, When, to_json
 
@@ -114,17 +114,19 @@ def _series(client: Client, what: str, query: Mapping[str, object]) -> bytes:
     if not (what.isascii() and what.isdecimal()):
         try:
             return client.fetch("device_history", {"device": what}, query)
-        except Refused as error:
+        except RequestRefused as error:
             if error.status != 404:
                 raise
             return _of_irq(client, what, query, error)
     return client.fetch("irq_history", {"irq": what}, query)
 
 
-def _of_irq(client: Client, what: str, query: Mapping[str, object], no_device: Refused) -> bytes:
+def _of_irq(
+    client: Client, what: str, query: Mapping[str, object], no_device: RequestRefused
+) -> bytes:
     try:
         return client.fetch("irq_history", {"irq": what}, query)
-    except Refused as error:
+    except RequestRefused as error:
         # Several IRQs have that name: it is a device's, of which the history holds nothing yet.
         raise no_device if error.status == 409 else error from None
 

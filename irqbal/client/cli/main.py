@@ -17,8 +17,8 @@ from click.shell_completion import CompletionItem
 
 from irqbal.client.access import TokenError
 from irqbal.client.cli import completion, control, history, legacy, state, watch
-from irqbal.client.cli.session import Command, Group, Session, with_session
-from irqbal.client.http import Refused, Unreachable
+from irqbal.client.cli.session import ClientGroup, Command, Session, with_session
+from irqbal.client.http import DaemonUnreachable, RequestRefused
 from irqbal.render.text import plain
 
 SOCKET = "unix:/run/irqbal/irqbal.sock"
@@ -47,7 +47,7 @@ class PipeClosed(Exception):
     """Whoever read our output has left."""
 
 
-class Host(click.ParamType):  # type: ignore[type-arg]
+class HostParameter(click.ParamType):  # type: ignore[type-arg]
     """A host, or unix:PATH."""
 
     name = "host"
@@ -62,7 +62,7 @@ class Host(click.ParamType):  # type: ignore[type-arg]
         ]
 
 
-class Port(click.ParamType):  # type: ignore[type-arg]
+class PortParameter(click.ParamType):  # type: ignore[type-arg]
     """A port, or a dash."""
 
     name = "port"
@@ -74,7 +74,7 @@ class Port(click.ParamType):  # type: ignore[type-arg]
         return [CompletionItem(text)] if text.startswith(incomplete) else []
 
 
-class Root(Group):
+class RootGroup(ClientGroup):
     """Options may stand before HOST, between HOST and PORT, and after them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -121,13 +121,13 @@ def _is_option(word: str) -> bool:
 
 
 @click.group(
-    cls=Root,
+    cls=RootGroup,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="irqbal", prog_name="irqbal-client")
-@click.argument("host", type=Host())
-@click.argument("port", type=Port())
+@click.argument("host", type=HostParameter())
+@click.argument("port", type=PortParameter())
 def cli(**_: object) -> None:
     """Look at the irqbal daemon at HOST and PORT, ask it why, and overrule it. A socket is named
     unix:PATH, with - as PORT.
@@ -201,14 +201,14 @@ def _run() -> int:
         return 2
     except TokenError as error:
         return _fail(str(error), 2)
-    except Refused as error:
+    except RequestRefused as error:
         hint = (
             "\n--token-file FILE or the variable IRQBAL_TOKEN holds your token"
             if error.status == 401
             else ""
         )
         return _fail(f"{error}{hint}", 1)
-    except Unreachable as error:
+    except DaemonUnreachable as error:
         return _fail(f"{error}\n{HINT}", 3)
     except (PipeClosed, BrokenPipeError):
         _let_go_of_stdout()

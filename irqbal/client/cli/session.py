@@ -204,7 +204,7 @@ class Command(click.Command):
         _format_options(self, ctx, formatter)
 
 
-class Group(click.Group):
+class ClientGroup(click.Group):
     """Commands in the order in which they were added; dashes for underscores, and the shared
     options.
     """
@@ -239,7 +239,7 @@ class Group(click.Group):
 
 
 def _format_options(
-    command: Command | Group, ctx: click.Context, formatter: click.HelpFormatter
+    command: Command | ClientGroup, ctx: click.Context, formatter: click.HelpFormatter
 ) -> None:
     shared = command.params[command.own :]
     mine = [

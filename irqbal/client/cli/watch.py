@@ -13,7 +13,7 @@ from irqbal.api.contract import responses
 from irqbal.client.cli import tables
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.client.cli.state import PLAN_HEADER, move_rows
-from irqbal.client.http import Refused, Unreachable, Unreadable
+from irqbal.client.http import DaemonUnreachable, RequestRefused, Unreadable
 from irqbal.render.text import plain
 
 AGAIN = (0.5, 1.0, 2.0, 5.0)
@@ -49,13 +49,13 @@ def watch(session: Session, as_json: bool, cycles: int | None) -> None:
                     if left == 0:
                         return
                 said = f"the daemon at {session.client.target} ended"
-            except (Unreachable, Refused) as error:
+            except (DaemonUnreachable, RequestRefused) as error:
                 # Who never got through is told at once; who was connected waits for the daemon to
                 # come back.
                 if (
                     not connected
                     or isinstance(error, Unreadable)
-                    or (isinstance(error, Refused) and error.status not in TEMPORARY)
+                    or (isinstance(error, RequestRefused) and error.status not in TEMPORARY)
                 ):
                     raise
                 said = str(error)

@@ -21,8 +21,8 @@ from irqbal.api.contract import requests, responses
 from irqbal.client.cli.control import NOT_DONE
 from irqbal.client.http import Client
 from irqbal.client.top import bars, dialogs, head, rows
-from irqbal.client.top.feed import Feed, Reading, beside, sentence
-from irqbal.client.top.nodes import Nodes
+from irqbal.client.top.feed import EventFeed, Reading, beside, sentence
+from irqbal.client.top.nodes import NodeTree
 from irqbal.client.top.table import IrqTable
 from irqbal.errors import IrqbalError
 
@@ -33,7 +33,7 @@ SHOWN = 10.0
 """Seconds that what a key did stays on the line above the keys."""
 
 
-class Told(Message):
+class EventArrived(Message):
     """Something that another thread wants done here."""
 
     def __init__(self, act: Callable[[], None]) -> None:
@@ -85,7 +85,7 @@ class Top(App[None]):
         self._tree_asked: bool | None = None
         self._lock = threading.Lock()
         self._open = True
-        self.feed = Feed(client, lambda said: self.tell(lambda: self._hear(said)))
+        self.feed = EventFeed(client, lambda said: self.tell(lambda: self._hear(said)))
 
     @property
     def table(self) -> IrqTable:
@@ -102,7 +102,7 @@ class Top(App[None]):
         yield Static(id="bars")
         with Horizontal(id="body"):
             yield IrqTable(id="irqs")
-            yield Nodes(id="nodes")
+            yield NodeTree(id="nodes")
         yield Input(
             id="filter",
             placeholder="filter: words that a row must hold, or cpu:3",
@@ -128,9 +128,9 @@ class Top(App[None]):
         """
         with self._lock:
             if self._open:
-                self.post_message(Told(act))
+                self.post_message(EventArrived(act))
 
-    def on_told(self, message: Told) -> None:
+    def on_told(self, message: EventArrived) -> None:
         """What another thread wanted."""
         message.act()
 
@@ -142,7 +142,7 @@ class Top(App[None]):
         """Rooms by the terminal's size."""
         wide, tall = self.size.width >= WIDE, self.size.height
         tree = wide if self._tree_asked is None else self._tree_asked
-        nodes = self._main.query_one(Nodes)
+        nodes = self._main.query_one(NodeTree)
         nodes.display, self.table.display = tree, wide or not tree
         nodes.styles.width = 48 if wide else "1fr"
         self._main.query_one("#bars").styles.height = self._bars_height(tall)
@@ -170,7 +170,7 @@ class Top(App[None]):
                 self.say("the daemon answers again")
             self._last, self._failed, self._heard = said, None, time.monotonic()
             self.table.fill(said.irqs)
-            self._main.query_one(Nodes).fill(said.cpus)
+            self._main.query_one(NodeTree).fill(said.cpus)
         self._show()
 
     def _tick(self) -> None:
@@ -309,7 +309,7 @@ class Top(App[None]):
 
     def action_tree(self) -> None:
         """Show the tree, or hide it."""
-        self._tree_asked = not self._main.query_one(Nodes).display
+        self._tree_asked = not self._main.query_one(NodeTree).display
         if not self._tree_asked:
             self.table.focus()
         self._settle()
@@ -325,7 +325,7 @@ class Top(App[None]):
                 lambda item: self._open_once(dialogs.explanation(item, self.size.width)),
             )
 
-    def _open_once(self, page: dialogs.Page) -> None:
+    def _open_once(self, page: dialogs.PageDialog) -> None:
         # Who pressed twice, or went on meanwhile, gets nothing over what is open.
         if len(self.screen_stack) == 1:
             self.push_screen(page)

@@ -56,7 +56,7 @@ class _Dialog(ModalScreen[None]):
     """
 
 
-class Page(_Dialog):
+class PageDialog(_Dialog):
     """Text to read; what does not fit scrolls."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -86,12 +86,12 @@ class Page(_Dialog):
         self.query_one(VerticalScroll).scroll_up(animate=False)
 
 
-def help_page() -> Page:
+def help_page() -> PageDialog:
     """Every key."""
-    return Page(Text(HELP))
+    return PageDialog(Text(HELP))
 
 
-def explanation(item: responses.Explanation, width: int) -> Page:
+def explanation(item: responses.Explanation, width: int) -> PageDialog:
     """Why an IRQ is where it is, as the command `explain` says it."""
     # The border, its padding and a scrollbar.
     out = Console(
@@ -106,7 +106,7 @@ def explanation(item: responses.Explanation, width: int) -> Page:
     )
     with out.capture() as captured:
         tables.explanation(out, item)
-    return Page(
+    return PageDialog(
         Text("\n").join(
             [Text.from_ansi(line.rstrip()) for line in captured.get().rstrip("\n").split("\n")]
         )

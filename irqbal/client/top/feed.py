@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from irqbal.api.contract import responses
-from irqbal.client.http import Client, Refused
+from irqbal.client.http import Client, RequestRefused
 from irqbal.errors import IrqbalError
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class Reading(msgspec.Struct, frozen=True):
     cpus: tuple[responses.CpuView, ...]
 
 
-class Feed:
+class EventFeed:
     """Looks at the daemon at its interval until it is stopped; `tell` gets what it said, or why it
     said nothing.
 
@@ -102,6 +102,6 @@ def beside(ask: Callable[[], T], done: Callable[[T | IrqbalError], None]) -> Non
 def sentence(error: IrqbalError) -> str:
     """Why it failed, and for those who lack a token, what to do."""
     text = "; ".join(str(error).split("\n"))
-    if isinstance(error, Refused) and error.status in (401, 403):
+    if isinstance(error, RequestRefused) and error.status in (401, 403):
         text += " (--token-file FILE or IRQBAL_TOKEN holds your token)"
     return text

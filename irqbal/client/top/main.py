@@ -9,7 +9,7 @@ import sys
 import click
 
 from irqbal.api.contract import responses
-from irqbal.client.http import Client, Refused
+from irqbal.client.http import Client, RequestRefused
 from irqbal.client.top.app import Top
 from irqbal.client.top.feed import TEMPORARY
 
@@ -25,7 +25,7 @@ def run(client: Client) -> int:
     try:
         # Whoever mistyped the address sees that as of every command, not an empty screen.
         client.ask("status", responses.Status)
-    except Refused as error:
+    except RequestRefused as error:
         if error.status not in TEMPORARY:
             raise
     screen = Top(client)

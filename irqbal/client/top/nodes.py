@@ -18,7 +18,7 @@ UNFOLDED = 32
 BAR = 8
 
 
-class Nodes(Tree[Key]):
+class NodeTree(Tree[Key]):
     """Made anew only when the host has other CPUs: what the person folded stays folded."""
 
     def __init__(self, id: str) -> None:

@@ -18,7 +18,7 @@ from irqbal.render.text import plain
 Irq = responses.IrqView
 
 
-class Column(msgspec.Struct, frozen=True):
+class TopColumn(msgspec.Struct, frozen=True):
     """A column: what it shows, what it is sorted by, and how it yields where there is no room.
 
     `least`: it may be cut down to that width (0: not at all), in its middle if `ends` matter; those
@@ -69,11 +69,11 @@ def cpus_text(cpus: CpuSet) -> str:
 
 
 COLUMNS = (
-    Column("irq", "IRQ", lambda irq: str(irq.number), lambda irq: irq.number, right=True),
-    Column(
+    TopColumn("irq", "IRQ", lambda irq: str(irq.number), lambda irq: irq.number, right=True),
+    TopColumn(
         "name", "NAME", lambda irq: irq.name, lambda irq: irq.name, least=12, most=40, ends=True
     ),
-    Column(
+    TopColumn(
         "queue",
         "QUEUE",
         lambda irq: queue_of(irq) or "-",
@@ -82,7 +82,7 @@ COLUMNS = (
         most=30,
         ends=True,
     ),
-    Column(
+    TopColumn(
         "rate",
         "RATE/S",
         lambda irq: rate_text(irq.rate),
@@ -90,7 +90,7 @@ COLUMNS = (
         right=True,
         down=True,
     ),
-    Column(
+    TopColumn(
         "load",
         "LOAD %",
         lambda irq: f"{irq.load * 100:.2f}",
@@ -98,7 +98,7 @@ COLUMNS = (
         right=True,
         down=True,
     ),
-    Column(
+    TopColumn(
         "cpus",
         "CPUS",
         lambda irq: cpus_text(irq.affinity) or "-",
@@ -106,7 +106,7 @@ COLUMNS = (
         least=6,
         most=24,
     ),
-    Column(
+    TopColumn(
         "on",
         "ON",
         lambda irq: cpus_text(irq.effective) or "-",
@@ -114,7 +114,7 @@ COLUMNS = (
         least=3,
         most=12,
     ),
-    Column(
+    TopColumn(
         "device",
         "DEVICE",
         lambda irq: irq.device or "-",
@@ -123,8 +123,8 @@ COLUMNS = (
         most=16,
         drop=1,
     ),
-    Column("policy", "POLICY", policy_of, policy_of, least=9, most=24),
-    Column(
+    TopColumn("policy", "POLICY", policy_of, policy_of, least=9, most=24),
+    TopColumn(
         "reason",
         "REASON",
         lambda irq: irq.reason or irq.unmovable,
@@ -191,7 +191,7 @@ def cell(text: str, width: int, right: bool = False, ends: bool = False) -> str:
     return " " * (width - size) + text if right else text + " " * (width - size)
 
 
-def widths(rows: Sequence[Irq], width: int) -> list[tuple[Column, int]]:
+def widths(rows: Sequence[Irq], width: int) -> list[tuple[TopColumn, int]]:
     """The columns that fit, each with its width; a space stands between two."""
     sizes: dict[str, int] = {}
     for column in COLUMNS:
@@ -215,7 +215,7 @@ def widths(rows: Sequence[Irq], width: int) -> list[tuple[Column, int]]:
     return [(column, sizes[column.key]) for column in shown]
 
 
-def _spare(column: Column, sizes: dict[str, int]) -> int:
+def _spare(column: TopColumn, sizes: dict[str, int]) -> int:
     return (
         -1
         if not column.least
@@ -225,7 +225,7 @@ def _spare(column: Column, sizes: dict[str, int]) -> int:
     )
 
 
-def _wanted(shown: Sequence[Column], sizes: dict[str, int]) -> int:
+def _wanted(shown: Sequence[TopColumn], sizes: dict[str, int]) -> int:
     """What these need so that none is cut, but for the reason, of which a part is better than
     nothing.
     """

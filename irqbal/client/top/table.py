@@ -43,7 +43,7 @@ class IrqTable(ScrollView, can_focus=True):
         self.key, self.reverse, self.words = "load", False, ""
         self.shown: list[Irq] = []
         self._irqs: tuple[Irq, ...] = ()
-        self._widths: list[tuple[rows.Column, int]] = []
+        self._widths: list[tuple[rows.TopColumn, int]] = []
         self._row, self._number = 0, -1
 
     @property

@@ -26,7 +26,7 @@ from typing import Any
 
 import msgspec
 
-from irqbal.history.samples import Decision, Kind, Sample, Series, State
+from irqbal.history.samples import Decision, IrqState, Kind, Sample, Series
 
 FIELDS: dict[Kind, str] = {
     "irq": "irqs",
@@ -47,7 +47,7 @@ _DEFAULTS: dict[type, Document] = {
         for field in msgspec.structs.fields(kind)
         if field.default is not msgspec.NODEFAULT
     }
-    for kind in (State, Decision)
+    for kind in (IrqState, Decision)
 }
 
 
@@ -59,12 +59,12 @@ class Layout(msgspec.Struct, frozen=True):
     keys: dict[str, str]
 
 
-class Numbering:
+class CellNumbering:
     """Follows the IRQs' numbers through the states that samples carry. `layout` is what holds for
     the next sample.
     """
 
-    def __init__(self, host: str, states: Iterable[State] = ()) -> None:
+    def __init__(self, host: str, states: Iterable[IrqState] = ()) -> None:
         self._host = host
         self._names: dict[str, str] = {}
         self._layout: Layout | None = None
@@ -73,20 +73,20 @@ class Numbering:
         for state in sorted(states, key=lambda state: not state.gone):
             self._names[str(state.number)] = state.identity
 
-    def copy(self) -> Numbering:
+    def copy(self) -> CellNumbering:
         """A numbering that can go on by itself."""
-        other = Numbering(self._host)
+        other = CellNumbering(self._host)
         other._names, other._layout = dict(self._names), self._layout
         return other
 
-    def appear(self, states: Iterable[State]) -> None:
+    def appear(self, states: Iterable[IrqState]) -> None:
         """IRQs that are there from this sample on."""
         for state in states:
             if not state.gone and self._names.get(str(state.number)) != state.identity:
                 self._names[str(state.number)] = state.identity
                 self._layout = None
 
-    def vanish(self, states: Iterable[State]) -> None:
+    def vanish(self, states: Iterable[IrqState]) -> None:
         """IRQs that were freed within the sample that was just written."""
         for state in states:
             if state.gone and self._names.get(str(state.number)) == state.identity:
@@ -195,14 +195,14 @@ def layout_document(host: str, layout: Layout) -> Document:
     return {"host": host, "names": layout.names}
 
 
-def host_document(host: str, states: Iterable[State], now: float) -> Document:
+def host_document(host: str, states: Iterable[IrqState], now: float) -> Document:
     """All IRQs of a host as they were last seen."""
     return {"_id": host, "time": date(now), "states": [_filled(state) for state in states]}
 
 
-def states_of(document: Mapping[str, Any]) -> tuple[State, ...]:
+def states_of(document: Mapping[str, Any]) -> tuple[IrqState, ...]:
     """The states in a sample's or a host's document."""
-    return tuple(msgspec.convert(_plain(state), State) for state in document.get("states", ()))
+    return tuple(msgspec.convert(_plain(state), IrqState) for state in document.get("states", ()))
 
 
 def decision_document(host: str, decision: Decision) -> Document:
@@ -237,7 +237,7 @@ def unescape(key: str) -> str:
     return key.replace("%2E", ".").replace("%00", "\0").replace("%24", "$").replace("%25", "%")
 
 
-def _filled(record: State | Decision) -> Document:
+def _filled(record: IrqState | Decision) -> Document:
     """The fields that differ from their defaults."""
     defaults = _DEFAULTS[type(record)]
     return {

@@ -14,19 +14,19 @@ from typing import Any
 from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
-from irqbal.config.mongodb_options import MongoOptions
+from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.findings.verify import Finding
-from irqbal.history.host_status import Facts, Seen, facts_of, findings_of, seen_of
+from irqbal.history.host_status import HostFacts, LastSeen, facts_of, findings_of, seen_of
 from irqbal.history.mongodb.documents import date, sample_of
-from irqbal.history.mongodb.store import MongoStore
+from irqbal.history.mongodb.store import MongodbHistory
 from irqbal.history.samples import Sample
 
 POOL = 8
 """Connections: one a thread that reads."""
-LINE = {name: 1 for name in Facts.__struct_fields__ if name != "host"}
+LINE = {name: 1 for name in HostFacts.__struct_fields__ if name != "host"}
 
 
-class MongoFleet(MongoStore):
+class MongodbFleet(MongodbHistory):
     """Reads any host's history, and lists them. Unless the URL names another `readPreference`,
     members that are not primary answer, so that people's questions neither burden the one that
     takes the samples, nor wait until another is elected.
@@ -34,7 +34,7 @@ class MongoFleet(MongoStore):
 
     threads = POOL
 
-    def __init__(self, options: MongoOptions) -> None:
+    def __init__(self, options: MongodbOptions) -> None:
         """Raises ConfigError or HistoryError with a sentence."""
         super().__init__(options, pool=POOL)
         if "readpreference=" not in options.url.lower():
@@ -49,7 +49,7 @@ class MongoFleet(MongoStore):
         with self._told():
             self._database.command("ping", read_preference=self._database.read_preference)
 
-    def facts(self, since: float) -> list[Facts]:
+    def facts(self, since: float) -> list[HostFacts]:
         """Every host that was heard of since then, by name; of one whose daemon tells nothing of
         itself, only when that was.
         """
@@ -61,13 +61,13 @@ class MongoFleet(MongoStore):
             # Answered from the index alone: these documents are long.
             others = self._database["hosts"].find(recent, {"_id": 1, "time": 1})
             found |= {
-                one["_id"]: Facts(one["_id"], one["time"].timestamp())
+                one["_id"]: HostFacts(one["_id"], one["time"].timestamp())
                 for one in others
                 if one["_id"] not in found
             }
         return [found[name] for name in sorted(found)]
 
-    def line(self, host: str) -> tuple[Facts, dict[str, Any]] | None:
+    def line(self, host: str) -> tuple[HostFacts, dict[str, Any]] | None:
         """One host in a line, and its daemon's own status (empty: it tells none). None: nobody
         knows it.
         """
@@ -76,9 +76,9 @@ class MongoFleet(MongoStore):
             if one is not None:
                 return facts_of(one), one.get("status", {})
             old = self._database["hosts"].find_one({"_id": host}, {"time": 1})
-        return None if old is None else (Facts(host, old["time"].timestamp()), {})
+        return None if old is None else (HostFacts(host, old["time"].timestamp()), {})
 
-    def findings(self, since: float, code: str) -> list[tuple[Facts, list[Finding]]]:
+    def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[Finding]]]:
         """Hosts heard of since then on which something is not as it should be, with what that is;
         with a code, of this kind.
         """
@@ -95,7 +95,7 @@ class MongoFleet(MongoStore):
         ]
         return sorted(wanted, key=lambda pair: pair[0].host)
 
-    def seen(self, host: str) -> Seen | None:
+    def seen(self, host: str) -> LastSeen | None:
         """A host's last cycle, whole, if its daemon told it in a way that this version reads."""
         with self._told():
             found = self._database["views"].find_one({"_id": host}, {"body": 1})

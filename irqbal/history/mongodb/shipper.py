@@ -32,23 +32,22 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
-from irqbal.config.mongodb_options import MongoOptions, settings
+from irqbal.config.mongodb_options import MongodbOptions, settings
 from irqbal.errors import ConfigError
-from irqbal.history.host_status import Told, told_documents
+from irqbal.history.host_status import HostStatus, told_documents
 from irqbal.history.mongodb.documents import (
+    CellNumbering,
     Document,
     Layout,
-    Numbering,
     date,
     decision_document,
     host_document,
     layout_document,
     sample_document,
 )
-from irqbal.history.mongodb.store import MongoStore
-from irqbal.history.samples import Decision, Sample, State
+from irqbal.history.samples import Decision, IrqState, Sample
 
-__all__ = ["MongoOptions", "MongoStore", "Outbox", "Shipper", "Status", "check"]
+__all__ = ["Outbox", "Shipper", "ShipperStatus", "check"]
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +75,7 @@ class Outbox(Protocol):
     def mark_shipped(self, sequences: Sequence[int]) -> None:
         """These arrived for good."""
 
-    def states(self) -> list[State]:
+    def states(self) -> list[IrqState]:
         """Every IRQ as it was last seen."""
 
     def backlog(self) -> int:
@@ -87,7 +86,7 @@ Run = Callable[..., Awaitable[Any]]
 """`run(function, *arguments)` awaits a blocking call on the history thread."""
 
 
-class Status(msgspec.Struct):
+class ShipperStatus(msgspec.Struct):
     """How shipping goes. `shipped` and `refused` count since the start; a refused record stays in
     the local history alone.
     """
@@ -105,7 +104,7 @@ class Batch(msgspec.Struct):
     sequences: list[int]
     documents: dict[str, list[bytes]]
     layouts: dict[str, Layout]
-    numbering: Numbering
+    numbering: CellNumbering
     host: bytes
     refused: list[str]
     told: dict[str, bytes]
@@ -113,13 +112,17 @@ class Batch(msgspec.Struct):
 
 
 def prepare(
-    outbox: Outbox, host: str, known: Numbering | None, with_host: bool, told: Told | None = None
+    outbox: Outbox,
+    host: str,
+    known: CellNumbering | None,
+    with_host: bool,
+    told: HostStatus | None = None,
 ) -> Batch | None:
     """The next batch; None if nothing waits. Blocks; to be called on the history thread."""
     items = outbox.pending(MAX_BATCH, MAX_ITEMS)
     if not items:
         return None
-    numbering = Numbering(host, outbox.states()) if known is None else known.copy()
+    numbering = CellNumbering(host, outbox.states()) if known is None else known.copy()
     batch = Batch([], {"samples": [], "decisions": []}, {}, numbering, b"", [], _told(host, told))
     for item in items:
         with_host = with_host or (isinstance(item, Sample) and bool(item.states))
@@ -165,7 +168,7 @@ def _add(batch: Batch, host: str, item: Sample | Decision) -> bool:
     return True
 
 
-def _told(host: str, told: Told | None) -> dict[str, bytes]:
+def _told(host: str, told: HostStatus | None) -> dict[str, bytes]:
     """What the host tells of itself, by collection; nothing where it cannot be said: records must
     not wait for it.
     """
@@ -188,27 +191,27 @@ def _decision(host: str, item: Sample | Decision) -> Document:
 class Shipper:
     """Empties the outbox into MongoDB for as long as `serve` runs. Belongs to the loop."""
 
-    def __init__(self, options: MongoOptions, host: str, outbox: Outbox, run: Run) -> None:
+    def __init__(self, options: MongodbOptions, host: str, outbox: Outbox, run: Run) -> None:
         self._options, self._host, self._outbox, self._run = options, host, outbox, run
         self._wake = asyncio.Event()
-        self._numbering: Numbering | None = None
+        self._numbering: CellNumbering | None = None
         self._written: dict[str, int] = {}
         """Layout -> the day on which it was last written."""
         self._host_day = 0
-        self._told: Told | None = None
+        self._told: HostStatus | None = None
         self._walls: tuple[float, ...] = ()
         self._doubled = False
         self._ensured = False
         self._away = False
         self._since = 0.0
         self._caught_up = 0
-        self.status = Status()
+        self.status = ShipperStatus()
 
     def wake(self) -> None:
         """Something new waits."""
         self._wake.set()
 
-    def tell(self, told: Told) -> None:
+    def tell(self, told: HostStatus) -> None:
         """How the host is now: goes with the next batch, in place of what was told before."""
         self._told = told
 
@@ -414,7 +417,7 @@ class Shipper:
             await self._look()
 
 
-def check(options: MongoOptions) -> None:
+def check(options: MongodbOptions) -> None:
     """Whether the driver will take these. Connects to nothing. Raises ConfigError with a
     sentence.
     """

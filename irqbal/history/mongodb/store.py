@@ -15,10 +15,10 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from irqbal.config.mongodb_options import MongoOptions, settings
+from irqbal.config.mongodb_options import MongodbOptions, settings
 from irqbal.errors import HistoryError
 from irqbal.history.mongodb.documents import date, decision_of, irqs_of, sample_of, states_of
-from irqbal.history.samples import Decision, Point, Sample, State
+from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
 
 MAX_PROJECTED = 100
@@ -40,18 +40,18 @@ EDGE = 0.001
 """Dates hold milliseconds; what is found with this much more is then compared exactly."""
 
 
-class MongoStore:
+class MongodbHistory:
     """The histories of many hosts. `host` is meant where a query names none; empty: the only host
     that there is.
     """
 
-    def __init__(self, options: MongoOptions | str, host: str = "", pool: int = 2) -> None:
+    def __init__(self, options: MongodbOptions | str, host: str = "", pool: int = 2) -> None:
         """From the configuration, or a URL whose path names the database; `pool` connections at
         most. Raises ConfigError or HistoryError with a sentence.
         """
         if isinstance(options, str):
             try:
-                options = MongoOptions.of_url(options)
+                options = MongodbOptions.of_url(options)
             except ValueError as error:
                 raise HistoryError(f"not a history's URL: {error}") from error
         self._shown = options.shown()
@@ -116,7 +116,7 @@ class MongoStore:
             )
             return [decision_of(document) for document in found]
 
-    def irqs(self, host: str = "") -> list[State]:
+    def irqs(self, host: str = "") -> list[IrqState]:
         """Every IRQ that the history knows, as it was last seen. Raises HistoryError."""
         with self._told():
             found = self._database["hosts"].find_one({"_id": self._named(host)})

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from irqbal.errors import HistoryError
-from irqbal.history.samples import Decision, Point, Sample, Series, State
+from irqbal.history.samples import Decision, IrqState, Point, Sample, Series
 from irqbal.history.sqlite import blobs, schema
 from irqbal.history.sqlite.rollup import Roller
 from irqbal.history.sqlite.series import Reader
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 FILE = "history.sqlite"
 
 
-class Keep(msgspec.Struct, frozen=True):
+class Retention(msgspec.Struct, frozen=True):
     """Seconds that samples and roll-ups are kept."""
 
     raw: float = 48 * 3600.0
@@ -46,7 +46,7 @@ class SqliteHistory:
         self,
         path: Path,
         host: str = "",
-        keep: Keep | None = None,
+        keep: Retention | None = None,
         outbox: bool = False,
         read_only: bool = False,
     ) -> None:
@@ -54,7 +54,7 @@ class SqliteHistory:
         `read_only`), and a new one begun.
         """
         self.path, self.host = path, host
-        self._keep, self._outbox = keep or Keep(), outbox
+        self._keep, self._outbox = keep or Retention(), outbox
         self._read_only = read_only
         self._next = 1
         self._roller = Roller()
@@ -178,18 +178,18 @@ class SqliteHistory:
             + self._db.execute("SELECT count(*) FROM decision WHERE shipped = 0").fetchone()[0]
         )
 
-    def states(self) -> list[State]:
+    def states(self) -> list[IrqState]:
         """Every IRQ as it was last seen."""
         rows = self._db.execute(
             "SELECT body FROM state WHERE sequence = (SELECT max(s.sequence) FROM state AS s WHERE "
             "s.identity = state.identity) "
             "ORDER BY identity"
         )
-        return [from_json(body, State) for (body,) in rows]
+        return [from_json(body, IrqState) for (body,) in rows]
 
     # Reading back
 
-    def irqs(self, host: str = "") -> list[State]:
+    def irqs(self, host: str = "") -> list[IrqState]:
         """Every IRQ that the history knows, as it was last seen."""
         return self.states()
 
@@ -397,7 +397,12 @@ class SqliteHistory:
             "SELECT body FROM state WHERE sequence = ? ORDER BY rowid", (sequence,)
         )
         return Sample(
-            sequence, boot, wall, seconds, values, tuple(from_json(body, State) for (body,) in rows)
+            sequence,
+            boot,
+            wall,
+            seconds,
+            values,
+            tuple(from_json(body, IrqState) for (body,) in rows),
         )
 
     def _decision(self, sequence: int) -> Decision:

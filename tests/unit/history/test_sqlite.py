@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 
 from irqbal.errors import HistoryError
 from irqbal.history.recorder import Recorded
-from irqbal.history.samples import Decision, Sample, Series, State
+from irqbal.history.samples import Decision, IrqState, Sample, Series
 from irqbal.history.sqlite import blobs, schema
 from irqbal.history.sqlite.rollup import STEPS, bucket
-from irqbal.history.sqlite.store import FILE, Keep, SqliteHistory
+from irqbal.history.sqlite.store import FILE, Retention, SqliteHistory
 from irqbal.history.store import Query
-from irqbal.history.writer import Keeper
+from irqbal.history.writer import HistoryWriter
 from places import TESTS
 
 T0 = 1_800_000_000.0
@@ -35,7 +35,11 @@ A, B = "0000:00:03.0/1/eth0-TxRx-0", "0000:00:04.0/1/nvme0q1"
 
 
 def sample(
-    sequence: int, wall: float, seconds: float = 60.0, states: tuple[State, ...] = (), **values: int
+    sequence: int,
+    wall: float,
+    seconds: float = 60.0,
+    states: tuple[IrqState, ...] = (),
+    **values: int,
 ) -> Sample:
     """Values as `a0=5`: IRQ A on CPU 0."""
     names = {"a": A, "b": B}
@@ -70,7 +74,7 @@ def test_what_is_no_blob_is_a_value_error(data: bytes) -> None:
 
 
 def test_samples_and_decisions_come_back_as_they_went_in(tmp_path: Path) -> None:
-    state = State(A, 24, "eth0-TxRx-0", "0000:00:03.0", "eth0/rxtx-0", "0-3", "2")
+    state = IrqState(A, 24, "eth0-TxRx-0", "0000:00:03.0", "eth0/rxtx-0", "0-3", "2")
     first = sample(1, T0 + 60, states=(state,), a0=10, b1=3)
     second = Sample(
         2,
@@ -175,7 +179,9 @@ def test_a_clock_that_is_stepped_makes_no_spike(tmp_path: Path, step: float) -> 
 
 def test_what_is_old_goes_and_coarser_sums_stay(tmp_path: Path) -> None:
     path = tmp_path / FILE
-    store = SqliteHistory(path, keep=Keep(raw=3600.0, five_minutes=2 * 3600.0, hour=100 * 3600.0))
+    store = SqliteHistory(
+        path, keep=Retention(raw=3600.0, five_minutes=2 * 3600.0, hour=100 * 3600.0)
+    )
     for minute in range(1, 6 * 60 + 1):
         store.add_sample(sample(store.next_sequence(), T0 + minute * 60, a0=10))
     now = T0 + 6 * 3600
@@ -191,7 +197,7 @@ def test_what_is_old_goes_and_coarser_sums_stay(tmp_path: Path) -> None:
 
 
 def test_what_is_not_shipped_yet_is_not_deleted(tmp_path: Path) -> None:
-    store = SqliteHistory(tmp_path / FILE, keep=Keep(raw=60.0), outbox=True)
+    store = SqliteHistory(tmp_path / FILE, keep=Retention(raw=60.0), outbox=True)
     for minute in range(1, 11):
         store.add_sample(sample(store.next_sequence(), T0 + minute * 60, a0=10))
     store.add_decision(Decision(store.next_sequence(), "boot-1", T0, 1, "drift"))
@@ -231,7 +237,7 @@ def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(
 
 
 def test_a_file_that_is_damaged_under_the_daemon_is_replaced(tmp_path: Path) -> None:
-    keeper = Keeper(tmp_path, "host", Keep(), outbox=False)
+    keeper = HistoryWriter(tmp_path, "host", Retention(), outbox=False)
     for minute in range(200):
         keeper.record(
             "boot", Recorded(T0 + minute * 60, 60.0, {Series("irq", A, 0): minute + 1}, ()), []

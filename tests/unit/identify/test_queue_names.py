@@ -10,14 +10,14 @@ from irqbal.identify.queue_names import NETWORK, STORAGE, identify
 from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Device, Interface, Queue, RxQueue, TxQueue
 from irqbal.planner.ledger import Ledger
-from irqbal.tracking.tracker import Watch
+from irqbal.tracking.tracker import HostTracker
 from trees import (
     DISK_DRIVERS,
     NIC_DRIVERS,
     Disk,
-    HostSpec,
     Nic,
     Other,
+    TreeSpec,
     all_drivers,
     copy_host,
     make_tree,
@@ -28,7 +28,7 @@ def _found(folder: Path) -> dict[int, Queue]:
     """What the whole way from the files to the snapshot finds."""
     host = KernelHost(folder)
     try:
-        snapshot = Watch(host, 1.0).look(Ledger())
+        snapshot = HostTracker(host, 1.0).look(Ledger())
     finally:
         host.close()
     return {irq.number: irq.queue for irq in snapshot.irqs if irq.queue is not None}
@@ -46,7 +46,7 @@ IN_SYSFS = [device for device in all_drivers() if device.driver != "xen-netfront
 
 @pytest.mark.parametrize("device", IN_SYSFS, ids=_name)
 def test_queues_of_every_driver(device: Nic | Disk, tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(device,)))
+    tree = make_tree(tmp_path, TreeSpec(devices=(device,)))
     assert tree.queues()
     assert _found(tmp_path) == tree.queues()
 
@@ -79,7 +79,7 @@ def test_xen_netfront() -> None:
 
 def test_kernel_before_6_8_finds_the_same(tmp_path: Path) -> None:
     tree = make_tree(
-        tmp_path, HostSpec(kernel=(6, 1), devices=(Nic("ice", "eth0"), Disk("nvme", "nvme0")))
+        tmp_path, TreeSpec(kernel=(6, 1), devices=(Nic("ice", "eth0"), Disk("nvme", "nvme0")))
     )
     assert _found(tmp_path) == tree.queues()
 
@@ -89,7 +89,7 @@ def test_entropy_device_whose_vector_is_named_input(tmp_path: Path) -> None:
         Other("virtio_rng", ("{virtio}-config", "{virtio}-input"), virtio=True),
         Nic("virtio_net", "eth0"),
     )
-    tree = make_tree(tmp_path, HostSpec(devices=devices))
+    tree = make_tree(tmp_path, TreeSpec(devices=devices))
     assert _found(tmp_path) == tree.queues()
     assert tree.number("virtio0-input") not in _found(tmp_path)
 
@@ -103,7 +103,7 @@ def test_vsock_whose_vectors_are_named_rx_and_tx(tmp_path: Path) -> None:
         "{virtio}-rx-0",
         "{virtio}-input.0",
     )
-    tree = make_tree(tmp_path, HostSpec(devices=(Other("vsock", actions, virtio=True),)))
+    tree = make_tree(tmp_path, TreeSpec(devices=(Other("vsock", actions, virtio=True),)))
     found = _found(tmp_path)
     assert tree.number("virtio0-rx") not in found
     assert tree.number("virtio0-tx") not in found
@@ -113,7 +113,7 @@ def test_vsock_whose_vectors_are_named_rx_and_tx(tmp_path: Path) -> None:
 
 def test_eth1_is_a_prefix_of_eth10(tmp_path: Path) -> None:
     devices = (Nic("igb", "eth1"), Nic("igb", "eth10"), Nic("igb", "eth100"))
-    tree = make_tree(tmp_path, HostSpec(devices=devices))
+    tree = make_tree(tmp_path, TreeSpec(devices=devices))
     found = _found(tmp_path)
     assert found == tree.queues()
     assert found[tree.number("eth10-TxRx-0")].name == "eth10"
@@ -137,7 +137,7 @@ def test_eth1_is_a_prefix_of_eth10(tmp_path: Path) -> None:
     ],
 )
 def test_vectors_that_are_no_queues(driver: str, action: str, tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Nic(driver),)))
+    tree = make_tree(tmp_path, TreeSpec(devices=(Nic(driver),)))
     assert tree.number(action) not in _found(tmp_path)
 
 
@@ -148,12 +148,12 @@ def test_subfunctions_queues_are_not_the_ports() -> None:
 
 
 def test_nvme_admin_queue_is_none(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Disk("nvme", "nvme0"),)))
+    tree = make_tree(tmp_path, TreeSpec(devices=(Disk("nvme", "nvme0"),)))
     assert tree.number("nvme0q0") not in _found(tmp_path)
 
 
 def test_nic_that_was_renamed_after_its_irqs_were_requested(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Nic("ixgbe", "ens1f0", renamed_from="eth0"),)))
+    tree = make_tree(tmp_path, TreeSpec(devices=(Nic("ixgbe", "ens1f0", renamed_from="eth0"),)))
     assert "eth0-TxRx-0" in {line.action for line in tree.lines.values()}
     assert {queue.name for queue in _found(tmp_path).values()} == {"ens1f0"}
     assert _found(tmp_path) == tree.queues()
@@ -161,13 +161,13 @@ def test_nic_that_was_renamed_after_its_irqs_were_requested(tmp_path: Path) -> N
 
 def test_two_nics_that_swapped_their_names(tmp_path: Path) -> None:
     devices = (Nic("igb", "eth0", renamed_from="eth1"), Nic("igb", "eth1", renamed_from="eth0"))
-    tree = make_tree(tmp_path, HostSpec(devices=devices))
+    tree = make_tree(tmp_path, TreeSpec(devices=devices))
     assert _found(tmp_path) == tree.queues()
 
 
 def test_nic_in_another_network_namespace_keeps_its_queues(tmp_path: Path) -> None:
     tree = make_tree(
-        tmp_path, HostSpec(devices=(Nic("igb", "eth0", hidden=True), Nic("igb", "eth5")))
+        tmp_path, TreeSpec(devices=(Nic("igb", "eth0", hidden=True), Nic("igb", "eth5")))
     )
     assert _found(tmp_path) == tree.queues()
 
@@ -177,7 +177,7 @@ def test_nic_in_another_namespace_does_not_take_over_a_name(tmp_path: Path) -> N
     that is seen.
     """
     tree = make_tree(
-        tmp_path, HostSpec(devices=(Nic("igb", "eth0", hidden=True), Nic("ice", "eth0")))
+        tmp_path, TreeSpec(devices=(Nic("igb", "eth0", hidden=True), Nic("ice", "eth0")))
     )
     found = _found(tmp_path)
     assert tree.number("eth0-TxRx-0") not in found
@@ -185,12 +185,12 @@ def test_nic_in_another_namespace_does_not_take_over_a_name(tmp_path: Path) -> N
 
 
 def test_hidden_nic_whose_vectors_bear_no_interface_is_unnamed(tmp_path: Path) -> None:
-    make_tree(tmp_path, HostSpec(devices=(Nic("mlx5_core", "eth0", hidden=True),)))
+    make_tree(tmp_path, TreeSpec(devices=(Nic("mlx5_core", "eth0", hidden=True),)))
     assert _found(tmp_path) == {}
 
 
 def test_queue_beyond_ethtool_is_inactive(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Nic("virtio_net", "eth0", queues=4, active=2),)))
+    tree = make_tree(tmp_path, TreeSpec(devices=(Nic("virtio_net", "eth0", queues=4, active=2),)))
     found = _found(tmp_path)
     assert found == tree.queues()
     assert found[tree.number("virtio0-input.1")].active
@@ -231,7 +231,7 @@ def test_mlx4_counts_from_wherever_its_first_vector_is() -> None:
 def test_gve_has_tx_in_the_first_half_and_rx_in_the_second(
     style: str, name: str, tmp_path: Path
 ) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Nic("gve", "eth0", queues=3, style=style),)))
+    tree = make_tree(tmp_path, TreeSpec(devices=(Nic("gve", "eth0", queues=3, style=style),)))
     found = _found(tmp_path)
     kinds = [
         (found[tree.number(name.format(i))].kind, found[tree.number(name.format(i))].index)

@@ -16,8 +16,8 @@ from builders import cpus, host, lone, nic
 from irqbal.config.reader import parse
 from irqbal.cpuset import CpuSet
 from irqbal.imported.irqbalance import (
-    Asked,
-    Line,
+    ConvertedLine,
+    IrqbalanceSettings,
     Said,
     parse_environment,
     parse_said,
@@ -27,7 +27,7 @@ from irqbal.imported.irqbalance import (
 from irqbal.imported.script import run
 from irqbal.problems import plain
 from machine import irqbal
-from trees import Disk, HostSpec, Nic, Tree, make_tree
+from trees import Disk, Nic, Tree, TreeSpec, make_tree
 
 FILES = Path(__file__).parent / "irqbalance"
 ROOT = os.geteuid() == 0
@@ -36,7 +36,7 @@ ROOT = os.geteuid() == 0
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     nic, disk = Nic("igb", "eth0", queues=2, node=1), Disk("nvme", "nvme0", queues=2, node=0)
-    return make_tree(tmp_path / "tree", HostSpec(sockets=2, cores=4, nodes=2, devices=(nic, disk)))
+    return make_tree(tmp_path / "tree", TreeSpec(sockets=2, cores=4, nodes=2, devices=(nic, disk)))
 
 
 def imported(tree: Tree, file: Path, check: int = 0) -> str:
@@ -138,14 +138,14 @@ def test_every_option_has_an_equivalent_or_a_comment(tree: Tree) -> None:
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        ("A=1\n#B=2\n ;C=3\nD", [Line(1, "A", "1")]),
-        ("export A = 'x y' # z", [Line(1, "A", "x y")]),
-        ('A="x \\\n y"\nB=1', [Line(1, "A", "x  y"), Line(3, "B", "1")]),
-        ("A=x y  # z", [Line(1, "A", "x y")]),
-        ("A=\nA='", [Line(1, "A", ""), Line(2, "A", "'")]),
+        ("A=1\n#B=2\n ;C=3\nD", [ConvertedLine(1, "A", "1")]),
+        ("export A = 'x y' # z", [ConvertedLine(1, "A", "x y")]),
+        ('A="x \\\n y"\nB=1', [ConvertedLine(1, "A", "x  y"), ConvertedLine(3, "B", "1")]),
+        ("A=x y  # z", [ConvertedLine(1, "A", "x y")]),
+        ("A=\nA='", [ConvertedLine(1, "A", ""), ConvertedLine(2, "A", "'")]),
     ],
 )
-def test_an_environment_file_is_read_as_systemd_does(text: str, lines: list[Line]) -> None:
+def test_an_environment_file_is_read_as_systemd_does(text: str, lines: list[ConvertedLine]) -> None:
     assert parse_environment(text) == lines
 
 
@@ -243,7 +243,7 @@ def test_names_that_are_not_alone_are_told_apart_by_device_or_number() -> None:
     numbers = {irq.action: irq.number for irq in snapshot.irqs}
     text = to_yaml(
         "x",
-        Asked(irqs=[numbers["two"], numbers["o[n]e"]]),
+        IrqbalanceSettings(irqs=[numbers["two"], numbers["o[n]e"]]),
         {numbers["eth0-TxRx-0"]: Said(node=1)},
         snapshot,
     )

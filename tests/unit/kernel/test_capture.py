@@ -13,16 +13,16 @@ import pytest
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.kernel.capture import BOOT_ID, Summary, capture, extract
+from irqbal.kernel.capture import BOOT_ID, CaptureSummary, capture, extract
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.isolation import read_isolation
 from irqbal.model.view import Queue
 from irqbal.planner.ledger import Ledger
-from irqbal.tracking.tracker import Watch
-from trees import HOSTS, Disk, HostSpec, Nic, Other, Threaded, Upper, copy_host, make_tree
+from irqbal.tracking.tracker import HostTracker
+from trees import HOSTS, Disk, Nic, Other, Threaded, TreeSpec, Upper, copy_host, make_tree
 
 
-def _taken(root: Path, folder: Path) -> tuple[Path, Summary]:
+def _taken(root: Path, folder: Path) -> tuple[Path, CaptureSummary]:
     folder.mkdir()
     summary = capture(root, folder / "host.tar.gz")
     tree = folder / "tree"
@@ -40,7 +40,7 @@ def _view(root: Path) -> tuple[object, ...]:
         facts = [msgspec.structs.replace(one, inode=0, effective=CpuSet()) for one in census.irqs]
         threads = [msgspec.structs.replace(thread, cpu=0) for thread in topology.threads]
         queues: dict[int, Queue | None] = {
-            irq.number: irq.queue for irq in Watch(host, 1.0).look(Ledger()).irqs
+            irq.number: irq.queue for irq in HostTracker(host, 1.0).look(Ledger()).irqs
         }
     finally:
         host.close()
@@ -88,7 +88,7 @@ def test_captured_hosts_come_back(name: str, tmp_path: Path) -> None:
 
 
 def test_made_up_host_comes_back(tmp_path: Path) -> None:
-    spec = HostSpec(
+    spec = TreeSpec(
         sockets=2,
         cores=4,
         threads=2,
@@ -140,7 +140,7 @@ def test_capture_of_a_capture_is_the_same_file(tmp_path: Path) -> None:
 
 
 def test_read_only_masks_stay_read_only(tmp_path: Path) -> None:
-    made = make_tree(tmp_path / "root", HostSpec(devices=(Disk("nvme", "nvme0"),)))
+    made = make_tree(tmp_path / "root", TreeSpec(devices=(Disk("nvme", "nvme0"),)))
     tree, _ = _taken(tmp_path / "root", tmp_path / "a")
     for action, mode in (("nvme0q0", 0o644), ("nvme0q1", 0o444)):
         path = tree / f"proc/irq/{made.number(action)}/smp_affinity_list"
@@ -161,7 +161,7 @@ def test_no_secrets(tmp_path: Path) -> None:
     mac, guid = "0a1b2c3d4e5f", "7870298b-8daa-4d51-84fc-1234567890ab"
     made = make_tree(
         tmp_path / "root",
-        HostSpec(
+        TreeSpec(
             cmdline=f"isolcpus=3 root=UUID={guid} secret=abc nr_cpus=8 isolcpus=$(x) -- threadirqs",
             partitions={f"kubepods/pod{guid}": ("isolated", "2"), "member": ("member", "1")},
             devices=(Nic("igb", f"enx{mac}"), Other("x", (f"dev@{guid}", "at 0A:1B:2C:3D:4E:5F"))),
@@ -182,7 +182,9 @@ def test_no_secrets(tmp_path: Path) -> None:
     # What was replaced is still one name everywhere, so that the NIC is found by its vectors'
     # names.
     host = KernelHost(tree)
-    found = {irq.number: irq.queue for irq in Watch(host, 1.0).look(Ledger()).irqs if irq.queue}
+    found = {
+        irq.number: irq.queue for irq in HostTracker(host, 1.0).look(Ledger()).irqs if irq.queue
+    }
     host.close()
     assert found.keys() == made.queues().keys()
     (name,) = {queue.name for queue in found.values()}
@@ -208,7 +210,7 @@ def test_this_machines_secrets_stay_behind(tmp_path: Path) -> None:
 
 def test_uuid_in_a_devices_path_becomes_a_number(tmp_path: Path) -> None:
     """Hyper-V's devices are named so."""
-    make_tree(tmp_path / "root", HostSpec())
+    make_tree(tmp_path / "root", TreeSpec())
     real = tmp_path / "root/sys/devices/LNXSYSTM:00/7870298b-8daa-4d51-84fc-1234567890ab/net/eth0"
     real.mkdir(parents=True)
     (real / "operstate").write_text("up\n")
@@ -220,7 +222,7 @@ def test_uuid_in_a_devices_path_becomes_a_number(tmp_path: Path) -> None:
 
 
 def test_unreadable_files_are_left_out_and_counted(tmp_path: Path) -> None:
-    make_tree(tmp_path / "root", HostSpec(devices=(Nic("igb"),)))
+    make_tree(tmp_path / "root", TreeSpec(devices=(Nic("igb"),)))
     (tmp_path / "root/proc/softirqs").unlink()
     (tmp_path / "root/proc/softirqs").mkdir()
     tree, summary = _taken(tmp_path / "root", tmp_path / "a")
@@ -229,7 +231,7 @@ def test_unreadable_files_are_left_out_and_counted(tmp_path: Path) -> None:
 
 
 def test_link_that_leads_out_of_the_root_is_left_out(tmp_path: Path) -> None:
-    make_tree(tmp_path / "root", HostSpec(devices=(Nic("igb"),)))
+    make_tree(tmp_path / "root", TreeSpec(devices=(Nic("igb"),)))
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/operstate").write_text("secret\n")
     (tmp_path / "root/sys/class/net/evil").symlink_to(tmp_path / "outside")
@@ -240,7 +242,7 @@ def test_link_that_leads_out_of_the_root_is_left_out(tmp_path: Path) -> None:
 
 def test_folder_in_place_of_a_link(tmp_path: Path) -> None:
     """Trees made by hand, or copied without links."""
-    make_tree(tmp_path / "root", HostSpec(devices=(Nic("igb"),)))
+    make_tree(tmp_path / "root", TreeSpec(devices=(Nic("igb"),)))
     net = tmp_path / "root/sys/class/net/veth0"
     (net / "queues/rx-0").mkdir(parents=True)
     (net / "queues/rx-0/rps_cpus").write_text("1\n")
@@ -249,7 +251,7 @@ def test_folder_in_place_of_a_link(tmp_path: Path) -> None:
 
 
 def test_root_may_be_a_link(tmp_path: Path) -> None:
-    make_tree(tmp_path / "root", HostSpec(devices=(Nic("igb"),)))
+    make_tree(tmp_path / "root", TreeSpec(devices=(Nic("igb"),)))
     (tmp_path / "link").symlink_to("root")
     tree, _ = _taken(tmp_path / "link", tmp_path / "a")
     assert _view(tree) == _view(tmp_path / "root")

@@ -17,8 +17,8 @@ from irqbal.kernel.irqs import MANAGED, NO_FILE, IrqReader, check_readable
 from irqbal.model.readings import IrqFacts
 from irqbal.model.view import Irq
 from irqbal.planner.ledger import Ledger
-from irqbal.tracking.tracker import Watch
-from trees import Disk, HostSpec, Nic, Platform, Tree, copy_host, make_tree
+from irqbal.tracking.tracker import HostTracker
+from trees import Disk, Nic, Platform, Tree, TreeSpec, copy_host, make_tree
 
 
 def _facts(root: Path) -> dict[str, IrqFacts]:
@@ -29,13 +29,13 @@ def _facts(root: Path) -> dict[str, IrqFacts]:
         host.close()
 
 
-class Watched:
+class WatchedReader:
     """A tree and one who looks at it over time."""
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.host = tree.host()
-        self.watch = Watch(self.host, 1.0)
+        self.watch = HostTracker(self.host, 1.0)
 
     def irqs(self) -> dict[str, Irq]:
         """By action."""
@@ -43,9 +43,9 @@ class Watched:
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Iterator[Watched]:
-    made = Watched(
-        make_tree(tmp_path, HostSpec(devices=(Nic("igb", "eth0"), Disk("nvme", "nvme0"))))
+def watched(tmp_path: Path) -> Iterator[WatchedReader]:
+    made = WatchedReader(
+        make_tree(tmp_path, TreeSpec(devices=(Nic("igb", "eth0"), Disk("nvme", "nvme0"))))
     )
     yield made
     made.host.close()
@@ -53,14 +53,14 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
 
 def test_managed_irq_has_a_read_only_mask(tmp_path: Path) -> None:
     """Linux 6.12 and later. Root may write any file, so only the mode tells."""
-    make_tree(tmp_path, HostSpec(devices=(Disk("nvme", "nvme0"),)))
+    make_tree(tmp_path, TreeSpec(devices=(Disk("nvme", "nvme0"),)))
     facts = _facts(tmp_path)
     assert facts["nvme0q1"].unmovable == MANAGED
     assert facts["nvme0q0"].unmovable == ""
 
 
 def test_managed_irq_before_6_12_shows_only_at_the_write(tmp_path: Path) -> None:
-    make_tree(tmp_path, HostSpec(kernel=(6, 1), devices=(Disk("nvme", "nvme0"),)))
+    make_tree(tmp_path, TreeSpec(kernel=(6, 1), devices=(Disk("nvme", "nvme0"),)))
     assert _facts(tmp_path)["nvme0q1"].unmovable == ""
 
 
@@ -71,7 +71,7 @@ def test_managed_irq_of_a_real_kernel(tmp_path: Path) -> None:
 
 def test_irq_without_an_affinity_file(tmp_path: Path) -> None:
     """Per-CPU interrupts of some architectures."""
-    tree = make_tree(tmp_path, HostSpec(devices=(Nic("igb"),)))
+    tree = make_tree(tmp_path, TreeSpec(devices=(Nic("igb"),)))
     number = tree.number("eth0-TxRx-0")
     for name in ("smp_affinity", "smp_affinity_list"):
         (tmp_path / f"proc/irq/{number}/{name}").unlink()
@@ -91,13 +91,13 @@ def test_number_without_an_action_is_no_irq(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["\n", "(null)\n"])
 def test_sysfs_without_actions_falls_back_to_the_row(tmp_path: Path, text: str) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Nic("igb"),)))
+    tree = make_tree(tmp_path, TreeSpec(devices=(Nic("igb"),)))
     (tmp_path / f"sys/kernel/irq/{tree.number('eth0-TxRx-0')}/actions").write_text(text)
     assert "eth0-TxRx-0" in _facts(tmp_path)
 
 
 def test_kernel_without_sparse_irqs_in_sysfs(tmp_path: Path) -> None:
-    make_tree(tmp_path, HostSpec(devices=(Nic("igb"),)))
+    make_tree(tmp_path, TreeSpec(devices=(Nic("igb"),)))
     with_sysfs = _facts(tmp_path)
     shutil.rmtree(tmp_path / "sys/kernel")
     assert _facts(tmp_path) == with_sysfs
@@ -115,7 +115,7 @@ def test_msi_index_before_and_after_6_8(tmp_path: Path) -> None:
     """The older hwirq packs domain, bus, device and function above the index."""
     for kernel in ((6, 1), (6, 18)):
         folder = tmp_path / str(kernel)
-        make_tree(folder, HostSpec(kernel=kernel, devices=(Nic("igb"), Nic("ice", "eth1"))))
+        make_tree(folder, TreeSpec(kernel=kernel, devices=(Nic("igb"), Nic("ice", "eth1"))))
         facts = _facts(folder)
         assert [facts[f"eth0-TxRx-{i}"].vector for i in range(4)] == [1, 2, 3, 4]
         assert facts["ice-eth1-TxRx-3"].vector == 4
@@ -130,7 +130,7 @@ def test_vector_of_a_real_6_1(tmp_path: Path) -> None:
 
 
 def test_masks_hint_and_node(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(sockets=2, nodes=2, devices=(Nic("igb", node=1),)))
+    tree = make_tree(tmp_path, TreeSpec(sockets=2, nodes=2, devices=(Nic("igb", node=1),)))
     tree.place("eth0-TxRx-2", "2-3,6", effective=6)
     (tmp_path / f"proc/irq/{tree.number('eth0-TxRx-2')}/affinity_hint").write_text("40\n")
     facts = _facts(tmp_path)["eth0-TxRx-2"]
@@ -143,7 +143,7 @@ def test_masks_hint_and_node(tmp_path: Path) -> None:
 
 
 def test_architecture_that_does_not_say_where_it_delivers(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Nic("igb"),)))
+    tree = make_tree(tmp_path, TreeSpec(devices=(Nic("igb"),)))
     number = tree.number("eth0-TxRx-0")
     tree.place(number, "1-2")
     (tmp_path / f"proc/irq/{number}/effective_affinity_list").unlink()
@@ -151,7 +151,7 @@ def test_architecture_that_does_not_say_where_it_delivers(tmp_path: Path) -> Non
 
 
 def test_mask_only_in_hex(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Nic("igb"),)))
+    tree = make_tree(tmp_path, TreeSpec(devices=(Nic("igb"),)))
     number = tree.number("eth0-TxRx-0")
     tree.place(number, "1-2")
     (tmp_path / f"proc/irq/{number}/smp_affinity_list").unlink()
@@ -161,7 +161,7 @@ def test_mask_only_in_hex(tmp_path: Path) -> None:
 
 
 def test_default_affinity(tmp_path: Path) -> None:
-    make_tree(tmp_path, HostSpec(cores=6))
+    make_tree(tmp_path, TreeSpec(cores=6))
     host = KernelHost(tmp_path)
     assert host.census().default_affinity == CpuSet.parse("0-5")
     (tmp_path / "proc/irq/default_smp_affinity").unlink()
@@ -187,14 +187,14 @@ def test_rows_alone_are_enough(tmp_path: Path) -> None:
 # Lives and identities
 
 
-def test_identity_is_device_vector_and_action(watched: Watched) -> None:
+def test_identity_is_device_vector_and_action(watched: WatchedReader) -> None:
     irqs = watched.irqs()
     assert irqs["eth0-TxRx-1"].identity == "0000:01:00.0/2/eth0-TxRx-1"
     assert irqs["nvme0q3"].identity == "0000:02:00.0/3/nvme0q3"
     assert len({irq.identity for irq in irqs.values()}) == len(irqs)
 
 
-def test_number_handed_to_another_driver_is_another_irq(watched: Watched) -> None:
+def test_number_handed_to_another_driver_is_another_irq(watched: WatchedReader) -> None:
     before = watched.irqs()["eth0-TxRx-1"]
     watched.tree.renew(before.number, action="snd_hda_intel")
     after = watched.irqs()
@@ -205,7 +205,7 @@ def test_number_handed_to_another_driver_is_another_irq(watched: Watched) -> Non
     assert taken.generation == 1
 
 
-def test_same_number_and_name_with_a_new_inode_is_a_new_generation(watched: Watched) -> None:
+def test_same_number_and_name_with_a_new_inode_is_a_new_generation(watched: WatchedReader) -> None:
     """After an unbind and bind, numbers, names and the link count of /proc/irq are as they were;
     only the inodes tell.
     """
@@ -221,7 +221,7 @@ def test_same_number_and_name_with_a_new_inode_is_a_new_generation(watched: Watc
     assert watched.irqs()["eth0-TxRx-2"].generation == 1
 
 
-def test_count_that_fell_is_a_new_generation(watched: Watched) -> None:
+def test_count_that_fell_is_a_new_generation(watched: WatchedReader) -> None:
     watched.tree.count("eth0-TxRx-1", 1_000_000).flush()
     watched.irqs()
     watched.tree.lines[watched.tree.number("eth0-TxRx-1")].counts = {0: 3}
@@ -231,10 +231,10 @@ def test_count_that_fell_is_a_new_generation(watched: Watched) -> None:
 
 def test_reload_that_moves_the_numbers_keeps_the_identities(tmp_path: Path) -> None:
     trees = [
-        make_tree(tmp_path / str(first), HostSpec(first_irq=first, devices=(Nic("igb"),)))
+        make_tree(tmp_path / str(first), TreeSpec(first_irq=first, devices=(Nic("igb"),)))
         for first in (24, 90)
     ]
-    seen = [Watched(tree) for tree in trees]
+    seen = [WatchedReader(tree) for tree in trees]
     identities = [{irq.identity for irq in one.irqs().values()} for one in seen]
     assert identities[0] == identities[1]
     assert seen[0].tree.lines.keys().isdisjoint(seen[1].tree.lines)
@@ -242,7 +242,7 @@ def test_reload_that_moves_the_numbers_keeps_the_identities(tmp_path: Path) -> N
         one.host.close()
 
 
-def test_irq_that_went_away(watched: Watched) -> None:
+def test_irq_that_went_away(watched: WatchedReader) -> None:
     watched.irqs()
     watched.tree.remove("eth0-TxRx-3")
     assert "eth0-TxRx-3" not in watched.irqs()
@@ -255,7 +255,7 @@ def test_shared_names_are_told_apart(tmp_path: Path) -> None:
         Platform("x", 7),
         Platform("x", 8),
     )
-    seen = Watched(make_tree(tmp_path, HostSpec(platform=platform)))
+    seen = WatchedReader(make_tree(tmp_path, TreeSpec(platform=platform)))
     snapshot = seen.watch.look(Ledger())
     seen.host.close()
     assert [irq.identity for irq in snapshot.irqs] == [

@@ -15,7 +15,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.identify.queue_names import counters
 from irqbal.kernel import generic_netlink
 from irqbal.kernel.queue_stats import Packets, queue_of
-from irqbal.load.estimator import Meter
+from irqbal.load.estimator import LoadEstimator
 from irqbal.model.readings import CpuTime, Pulse
 from irqbal.model.view import Queue
 
@@ -132,7 +132,7 @@ def test_packets_tell_apart_what_interrupts_do_not() -> None:
     """Two queues with the same interrupt rate, one with ten times the packets, on one CPU: under
     NAPI the rate says nothing.
     """
-    meter, keys = Meter(), {1: ("a/0/a#1", "nic/rx"), 2: ("b/0/b#1", "nic/rx")}
+    meter, keys = LoadEstimator(), {1: ("a/0/a#1", "nic/rx"), 2: ("b/0/b#1", "nic/rx")}
     start = {1: CpuSet.of(0), 2: CpuSet.of(0)}
     before = Pulse(0.0, {1: 0, 2: 0}, {0: CpuTime(0, 0)}, CpuSet.of(0), start)
     then = {1: 0, 2: 0}

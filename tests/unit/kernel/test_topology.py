@@ -10,12 +10,12 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
 from irqbal.kernel.isolation import parse_cmdline, read_isolation, read_partitions
 from irqbal.kernel.topology import read_cpus, read_nodes, read_online
-from trees import HostSpec, copy_host, make_tree
+from trees import TreeSpec, copy_host, make_tree
 
 
 def test_sockets_cores_threads_nodes_and_caches(tmp_path: Path) -> None:
     make_tree(
-        tmp_path, HostSpec(sockets=2, cores=4, threads=2, nodes=4, l3_cores=2, capacity={1: 512})
+        tmp_path, TreeSpec(sockets=2, cores=4, threads=2, nodes=4, l3_cores=2, capacity={1: 512})
     )
     cpus = {cpu.number: cpu for cpu in read_cpus(tmp_path)}
     assert len(cpus) == 16
@@ -29,7 +29,7 @@ def test_sockets_cores_threads_nodes_and_caches(tmp_path: Path) -> None:
 
 
 def test_offline_cpu_keeps_what_was_known_of_it(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(cores=4, threads=2, nodes=2))
+    tree = make_tree(tmp_path, TreeSpec(cores=4, threads=2, nodes=2))
     known = {cpu.number: cpu for cpu in read_cpus(tmp_path)}
     tree.set_online("0-4,6-7")
     gone = read_cpus(tmp_path, known)[5]
@@ -57,7 +57,7 @@ def test_l2_is_no_l3(tmp_path: Path) -> None:
     """Where a CPU has no third level, its cores count as its own group: an L2 is shared by siblings
     alone, or by clusters.
     """
-    make_tree(tmp_path, HostSpec(cores=2))
+    make_tree(tmp_path, TreeSpec(cores=2))
     for cpu in (0, 1):
         (tmp_path / f"sys/devices/system/cpu/cpu{cpu}/cache/index3/level").write_text("2\n")
     assert [cpu.l3 for cpu in read_cpus(tmp_path)] == [0, 1]
@@ -65,7 +65,7 @@ def test_l2_is_no_l3(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "\n", " (null)"])
 def test_no_online_cpus_is_an_error(tmp_path: Path, text: str) -> None:
-    make_tree(tmp_path, HostSpec())
+    make_tree(tmp_path, TreeSpec())
     (tmp_path / "sys/devices/system/cpu/online").write_text(text)
     with pytest.raises(HostError):
         read_online(tmp_path)
@@ -73,7 +73,7 @@ def test_no_online_cpus_is_an_error(tmp_path: Path, text: str) -> None:
 
 def test_package_minus_one_is_the_only_package(tmp_path: Path) -> None:
     """arm64 and riscv guests answer -1."""
-    make_tree(tmp_path, HostSpec(cores=1))
+    make_tree(tmp_path, TreeSpec(cores=1))
     (tmp_path / "sys/devices/system/cpu/cpu0/topology/physical_package_id").write_text("-1\n")
     assert read_cpus(tmp_path)[0].package == 0
 
@@ -81,29 +81,29 @@ def test_package_minus_one_is_the_only_package(tmp_path: Path) -> None:
 # Isolation
 
 
-def _isolated(folder: Path, spec: HostSpec) -> dict[int, str]:
+def _isolated(folder: Path, spec: TreeSpec) -> dict[int, str]:
     make_tree(folder, spec)
     return {cpu.number: cpu.isolated for cpu in read_cpus(folder) if cpu.isolated}
 
 
 def test_isolcpus_shows_in_isolated(tmp_path: Path) -> None:
-    assert _isolated(tmp_path, HostSpec(isolated="2-3")) == {2: "isolated", 3: "isolated"}
+    assert _isolated(tmp_path, TreeSpec(isolated="2-3")) == {2: "isolated", 3: "isolated"}
 
 
 def test_nohz_full(tmp_path: Path) -> None:
-    assert _isolated(tmp_path, HostSpec(nohz_full="1")) == {1: "nohz_full"}
+    assert _isolated(tmp_path, TreeSpec(nohz_full="1")) == {1: "nohz_full"}
 
 
 @pytest.mark.parametrize("text", ["", "  (null)", "(null)"])
 def test_nohz_full_that_names_none(tmp_path: Path, text: str) -> None:
-    assert _isolated(tmp_path, HostSpec(nohz_full=text)) == {}
+    assert _isolated(tmp_path, TreeSpec(nohz_full=text)) == {}
 
 
 def test_managed_irq_leaves_isolated_empty(tmp_path: Path) -> None:
     """`isolcpus=managed_irq,3` does not isolate the scheduler's domain: only the command line tells
     of it.
     """
-    assert _isolated(tmp_path, HostSpec(cmdline="isolcpus=managed_irq,3")) == {
+    assert _isolated(tmp_path, TreeSpec(cmdline="isolcpus=managed_irq,3")) == {
         3: "isolcpus=managed_irq"
     }
 
@@ -116,32 +116,32 @@ def test_partition_of_a_cgroup(tmp_path: Path) -> None:
         "plain": ("member", "0"),
         "a/b/c": ("isolated", "0"),
     }
-    assert _isolated(tmp_path, HostSpec(partitions=partitions)) == {
+    assert _isolated(tmp_path, TreeSpec(partitions=partitions)) == {
         0: "cgroup partition",
         2: "cgroup partition",
     }
 
 
 def test_newer_kernels_tell_at_the_root(tmp_path: Path) -> None:
-    spec = HostSpec(cpuset_isolated="1,3", partitions={"x": ("isolated", "2")})
+    spec = TreeSpec(cpuset_isolated="1,3", partitions={"x": ("isolated", "2")})
     assert _isolated(tmp_path, spec) == {1: "cgroup partition", 3: "cgroup partition"}
 
 
 def test_partition_whose_effective_cpus_are_empty(tmp_path: Path) -> None:
     """All of its CPUs are offline: what was asked for still counts."""
-    make_tree(tmp_path, HostSpec(partitions={"x": ("isolated", "")}))
+    make_tree(tmp_path, TreeSpec(partitions={"x": ("isolated", "")}))
     (tmp_path / "sys/fs/cgroup/x/cpuset.cpus").write_text("3\n")
     assert read_partitions(tmp_path / "sys/fs/cgroup") == CpuSet.of(3)
 
 
 def test_v1_hierarchy_has_no_partitions(tmp_path: Path) -> None:
-    make_tree(tmp_path, HostSpec(partitions={"x": ("isolated", "2")}))
+    make_tree(tmp_path, TreeSpec(partitions={"x": ("isolated", "2")}))
     (tmp_path / "sys/fs/cgroup/cgroup.controllers").unlink()
     assert read_partitions(tmp_path / "sys/fs/cgroup") == CpuSet()
 
 
 def test_hybrid_hierarchy_has_v2_below_unified(tmp_path: Path) -> None:
-    make_tree(tmp_path, HostSpec(partitions={"x": ("isolated", "2")}))
+    make_tree(tmp_path, TreeSpec(partitions={"x": ("isolated", "2")}))
     (tmp_path / "sys/fs/cgroup").rename(tmp_path / "sys/fs/unified")
     (tmp_path / "sys/fs/cgroup").mkdir()
     (tmp_path / "sys/fs/unified").rename(tmp_path / "sys/fs/cgroup/unified")
@@ -149,7 +149,7 @@ def test_hybrid_hierarchy_has_v2_below_unified(tmp_path: Path) -> None:
 
 
 def test_first_source_names_a_cpu(tmp_path: Path) -> None:
-    spec = HostSpec(isolated="1", nohz_full="1-2", cmdline="isolcpus=domain,1 nohz_full=1-2")
+    spec = TreeSpec(isolated="1", nohz_full="1-2", cmdline="isolcpus=domain,1 nohz_full=1-2")
     assert _isolated(tmp_path, spec) == {1: "isolated", 2: "nohz_full"}
 
 
@@ -173,13 +173,13 @@ def test_command_lines(text: str, found: dict[str, str]) -> None:
 
 
 def test_last_cpu_may_be_called_n(tmp_path: Path) -> None:
-    assert _isolated(tmp_path, HostSpec(cmdline="isolcpus=2-N")) == {2: "isolcpus=", 3: "isolcpus="}
+    assert _isolated(tmp_path, TreeSpec(cmdline="isolcpus=2-N")) == {2: "isolcpus=", 3: "isolcpus="}
 
 
 def test_all_cpus_may_be_called_all(tmp_path: Path) -> None:
-    assert set(_isolated(tmp_path, HostSpec(cmdline="nohz_full=all"))) == {0, 1, 2, 3}
+    assert set(_isolated(tmp_path, TreeSpec(cmdline="nohz_full=all"))) == {0, 1, 2, 3}
 
 
 def test_number_beyond_64_bits_is_none(tmp_path: Path) -> None:
-    make_tree(tmp_path, HostSpec(capacity={0: 10**30, 1: 512}))
+    make_tree(tmp_path, TreeSpec(capacity={0: 10**30, 1: 512}))
     assert [cpu.capacity for cpu in read_cpus(tmp_path)[:2]] == [1024, 512]

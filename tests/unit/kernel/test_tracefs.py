@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from irqbal.kernel import tracefs
-from irqbal.kernel.tracefs import HANDLER, INSTANCE, SOFTIRQ, Tracing
+from irqbal.kernel.tracefs import HANDLER, INSTANCE, SOFTIRQ, TracefsMeasurement
 
 BY_IRQ = """# event histogram
 #
@@ -50,7 +50,7 @@ def tracefs_root(tmp_path: Path) -> Path:
 
 
 def test_without_tracefs_there_is_a_reason_and_no_measurement(tmp_path: Path) -> None:
-    tracer = Tracing(tmp_path, lambda seconds: pytest.fail("nothing to wait for"))
+    tracer = TracefsMeasurement(tmp_path, lambda seconds: pytest.fail("nothing to wait for"))
     assert tracer.measure(1.0) is None and "there is no tracefs at" in tracer.reason
     assert tracer.clean() and not tracer.reason
 
@@ -58,7 +58,7 @@ def test_without_tracefs_there_is_a_reason_and_no_measurement(tmp_path: Path) ->
 def test_a_kernel_without_triggers_is_named_and_nothing_stays(
     tracefs_root: Path, tmp_path: Path
 ) -> None:
-    tracer = Tracing(tmp_path, lambda seconds: pytest.fail("nothing to wait for"))
+    tracer = TracefsMeasurement(tmp_path, lambda seconds: pytest.fail("nothing to wait for"))
     assert tracer.measure(1.0) is None
     assert "CONFIG_HIST_TRIGGERS" in tracer.reason and "trigger" in tracer.reason
     assert not list((tracefs_root / "instances").iterdir())
@@ -71,7 +71,7 @@ def test_a_kernel_without_triggers_is_named_and_nothing_stays(
 
 
 def test_others_events_are_never_truncated_away(tracefs_root: Path, tmp_path: Path) -> None:
-    Tracing(tmp_path).measure(0.0)
+    TracefsMeasurement(tmp_path).measure(0.0)
     text = (tracefs_root / "synthetic_events").read_text()
     assert text.startswith("theirs\tint irq\n") and f"!{HANDLER}" in text and f"!{SOFTIRQ}" in text
 
@@ -103,7 +103,7 @@ def test_histograms_are_read_as_seconds(
     monkeypatch.setattr(Path, "mkdir", _own(made, mkdir))
     monkeypatch.setattr(Path, "rmdir", gone)
     waited: list[float] = []
-    tracer = Tracing(tmp_path, waited.append)
+    tracer = TracefsMeasurement(tmp_path, waited.append)
     measured = tracer.measure(2.5)
     assert measured is not None and not tracer.reason and waited == [2.5]
     assert measured.handlers == {29: 0.26810626, 47: 0.05470959} and measured.hits == {

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irqbal.cpuset import CpuSet
-from irqbal.load.estimator import NOMINAL_COST, WRAP, Meter, fell
+from irqbal.load.estimator import NOMINAL_COST, WRAP, LoadEstimator, fell
 from irqbal.model.readings import CpuTime, Pulse
-from load_bench import Bench, Line, near
+from load_bench import Bench, TrueIrq, near
 
 # Counters
 
@@ -35,10 +35,10 @@ def test_wrap_is_told_from_reset(before: int, after: int, seconds: float, reset:
 
 
 def test_rate_goes_on_over_the_wrap() -> None:
-    bench = Bench({1: Line(1000, 0, "0")})
+    bench = Bench({1: TrueIrq(1000, 0, "0")})
     bench.lines[1].total = WRAP - 15_000
     bench.pass_by(1)
-    bench = Bench({1: Line(1000, 0, "0")})
+    bench = Bench({1: TrueIrq(1000, 0, "0")})
     bench.lines[1].total = WRAP - 15_000
     bench._pulse = bench._reading()
     bench.pass_by(3)
@@ -47,14 +47,14 @@ def test_rate_goes_on_over_the_wrap() -> None:
 
 
 def test_reset_is_no_interval() -> None:
-    bench = Bench({1: Line(1000, 0, "0")}).pass_by(5)
+    bench = Bench({1: TrueIrq(1000, 0, "0")}).pass_by(5)
     bench.lines[1].total = 0
     bench.pass_by(1)
     assert bench.meter.rate(1) == near(1000, 0.001)
 
 
 def test_new_generation_begins_anew() -> None:
-    bench = Bench({1: Line(1000, 0, "0")}).pass_by(5)
+    bench = Bench({1: TrueIrq(1000, 0, "0")}).pass_by(5)
     bench.lines[1].generation = 2
     bench.lines[1].rate = 10
     bench.pass_by(1)
@@ -62,7 +62,7 @@ def test_new_generation_begins_anew() -> None:
 
 
 def test_irq_that_went_away_is_forgotten() -> None:
-    bench = Bench({1: Line(1000, 1e-5, "0"), 2: Line(10, 0, "1")}).pass_by(5)
+    bench = Bench({1: TrueIrq(1000, 1e-5, "0"), 2: TrueIrq(10, 0, "1")}).pass_by(5)
     del bench.lines[1]
     bench.pass_by(2)
     assert bench.meter.rate(1) == 0.0
@@ -70,7 +70,7 @@ def test_irq_that_went_away_is_forgotten() -> None:
 
 
 def test_clock_that_stands_still_is_no_interval() -> None:
-    bench = Bench({1: Line(1000, 0, "0")}).pass_by(3)
+    bench = Bench({1: TrueIrq(1000, 0, "0")}).pass_by(3)
     pulse = bench._reading()
     bench.meter.update(pulse, pulse, {}, bench.keys())
     assert bench.meter.rate(1) == near(1000, 0.001)
@@ -80,28 +80,28 @@ def test_clock_that_stands_still_is_no_interval() -> None:
 
 
 def test_noise_of_ten_per_cent_is_smoothed() -> None:
-    bench = Bench({1: Line(1000, 1e-5, "0")}, noise=0.1).pass_by(60)
+    bench = Bench({1: TrueIrq(1000, 1e-5, "0")}, noise=0.1).pass_by(60)
     assert bench.meter.rate(1) == near(1000, 0.05)
     load, noise = bench.meter.load(1)
     assert 0 < noise < 0.05 * load
 
 
 def test_steady_rate_has_no_noise() -> None:
-    assert Bench({1: Line(1000, 1e-5, "0")}).pass_by(30).meter.load(1)[1] == pytest.approx(
+    assert Bench({1: TrueIrq(1000, 1e-5, "0")}).pass_by(30).meter.load(1)[1] == pytest.approx(
         0, abs=1e-9
     )
 
 
 @pytest.mark.parametrize(("before", "after"), [(1000, 5000), (5000, 1000), (1000, 0), (0, 1000)])
 def test_change_of_level_is_followed_within_two_readings(before: float, after: float) -> None:
-    bench = Bench({1: Line(before, 0, "0")}, noise=0.05).pass_by(20)
+    bench = Bench({1: TrueIrq(before, 0, "0")}, noise=0.05).pass_by(20)
     bench.lines[1].rate = after
     bench.pass_by(2)
     assert bench.meter.rate(1) == pytest.approx(after, rel=0.1, abs=1)
 
 
 def test_single_burst_is_not_followed() -> None:
-    bench = Bench({1: Line(1000, 0, "0")}, noise=0.05).pass_by(20)
+    bench = Bench({1: TrueIrq(1000, 0, "0")}, noise=0.05).pass_by(20)
     bench.lines[1].rate = 50_000
     bench.pass_by(1)
     bench.lines[1].rate = 1000
@@ -113,14 +113,16 @@ def test_single_burst_is_not_followed() -> None:
 
 
 def test_time_that_is_invisible_makes_all_interrupts_cost_the_same() -> None:
-    bench = Bench({1: Line(1000, 1e-5, "0"), 2: Line(3000, 1e-4, "1")}, visible=False).pass_by(20)
+    bench = Bench(
+        {1: TrueIrq(1000, 1e-5, "0"), 2: TrueIrq(3000, 1e-4, "1")}, visible=False
+    ).pass_by(20)
     assert not bench.meter.time_visible
     assert bench.load(1) == near(1000 * NOMINAL_COST, 0.001)
     assert bench.load(2) == near(3 * bench.load(1), 0.001)
 
 
 def test_one_irq_a_cpu_costs_what_its_cpu_spent() -> None:
-    bench = Bench({1: Line(1000, 2e-5, "0"), 2: Line(1000, 2e-4, "1")}).pass_by(20)
+    bench = Bench({1: TrueIrq(1000, 2e-5, "0"), 2: TrueIrq(1000, 2e-4, "1")}).pass_by(20)
     assert bench.meter.time_visible
     assert bench.load(1) == near(bench.true(1))
     assert bench.load(2) == near(bench.true(2))
@@ -131,7 +133,7 @@ def test_tenfold_costs_on_one_cpu_are_found_after_placements_change() -> None:
     """At the same rate on the same CPU nothing tells two IRQs apart; one move does, and it is
     remembered.
     """
-    bench = Bench({1: Line(1000, 2e-5, "0"), 2: Line(1000, 2e-4, "0")}).pass_by(10)
+    bench = Bench({1: TrueIrq(1000, 2e-5, "0"), 2: TrueIrq(1000, 2e-4, "0")}).pass_by(10)
     assert bench.load(1) == near(bench.load(2), 0.3)
     assert bench.load(1) + bench.load(2) == near(0.22)
     bench.lines[2].cpus = "1"
@@ -144,15 +146,15 @@ def test_tenfold_costs_on_one_cpu_are_found_after_placements_change() -> None:
 
 
 def test_cost_that_changes_is_learnt_anew() -> None:
-    bench = Bench({1: Line(1000, 2e-5, "0")}).pass_by(20)
+    bench = Bench({1: TrueIrq(1000, 2e-5, "0")}).pass_by(20)
     bench.lines[1].cost = 2e-4
     bench.pass_by(3)
     assert bench.load(1) == near(bench.true(1), 0.3)
 
 
 def test_irq_of_a_known_kind_starts_with_its_kinds_cost() -> None:
-    bench = Bench({1: Line(1000, 2e-4, "0"), 2: Line(1000, 2e-4, "1")}).pass_by(20)
-    bench.lines[3] = Line(1000, 2e-4, "2-3")
+    bench = Bench({1: TrueIrq(1000, 2e-4, "0"), 2: TrueIrq(1000, 2e-4, "1")}).pass_by(20)
+    bench.lines[3] = TrueIrq(1000, 2e-4, "2-3")
     bench.pass_by(2)
     assert bench.load(3) == near(0.2, 0.3)
 
@@ -160,9 +162,9 @@ def test_irq_of_a_known_kind_starts_with_its_kinds_cost() -> None:
 def _clean() -> Bench:
     """IRQs with known costs, each on a CPU of its own."""
     lines = {
-        1: Line(1000, 2e-5, "0"),
-        2: Line(1000, 2e-4, "1", "other"),
-        3: Line(5000, 0, "3", "third"),
+        1: TrueIrq(1000, 2e-5, "0"),
+        2: TrueIrq(1000, 2e-4, "1", "other"),
+        3: TrueIrq(5000, 0, "3", "third"),
     }
     return Bench(lines).pass_by(20)
 
@@ -184,7 +186,7 @@ def test_new_irq_attributes_nothing_in_its_first_interval() -> None:
     """
     bench = _clean()
     before = bench.load(1)
-    bench.lines[4] = Line(5000, 1e-4, "0", "fourth")
+    bench.lines[4] = TrueIrq(5000, 1e-4, "0", "fourth")
     bench.pass_by(1)
     assert bench.load(1) == near(before, 0.02)
     bench.pass_by(10)
@@ -193,7 +195,7 @@ def test_new_irq_attributes_nothing_in_its_first_interval() -> None:
 
 def test_reset_irq_attributes_nothing() -> None:
     bench = _clean()
-    bench.lines[4] = Line(5000, 1e-5, "0", "fourth")
+    bench.lines[4] = TrueIrq(5000, 1e-5, "0", "fourth")
     bench.pass_by(10)
     before = bench.load(1)
     bench.lines[4].total, bench.lines[4].rate = 0, 20_000
@@ -230,7 +232,7 @@ def test_interval_with_a_hotplug_attributes_nothing() -> None:
 
 def test_time_that_no_irq_explains_is_background() -> None:
     """Timers raise softirqs too; they are nobody's load."""
-    bench = Bench({1: Line(1000, 2e-5, "0"), 2: Line(0, 0, "1")})
+    bench = Bench({1: TrueIrq(1000, 2e-5, "0"), 2: TrueIrq(0, 0, "1")})
     for _ in range(40):
         for cpu in range(4):
             bench.spent[cpu] += 0.1
@@ -260,7 +262,7 @@ cpu_sets = st.sampled_from(["", "0", "1", "0-1", "2", "9"])
 def test_no_reading_gives_nonsense(
     readings: list[tuple[dict[int, int], dict[int, str], list[float], float, str, int]],
 ) -> None:
-    meter, now, before = Meter(), 0.0, None
+    meter, now, before = LoadEstimator(), 0.0, None
     for totals, places, times, seconds, online, generation in readings:
         now += seconds
         cpu_times = {cpu: CpuTime(times[2 * cpu], times[2 * cpu + 1]) for cpu in range(3)}

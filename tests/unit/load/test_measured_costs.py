@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irqbal.kernel.files import Kept
+from irqbal.kernel.files import OpenFiles
 from irqbal.kernel.threads import ThreadTimes
-from irqbal.load.measured_costs import MOST_OFTEN, Part, costs_of
-from irqbal.load.thread_load import ThreadLoads
+from irqbal.load.measured_costs import MOST_OFTEN, MeasuredIrq, costs_of
+from irqbal.load.thread_load import ThreadLoad
 from irqbal.model.plan import imbalance
 from irqbal.model.readings import Measured, ThreadTime
 from irqbal.model.view import Cpu, Snapshot, Thread
 from irqbal.planner.draft import Draft, Settings
 from irqbal.planner.ledger import Ledger
-from load_bench import Bench, Line, near
+from load_bench import Bench, TrueIrq, near
 
 WINDOW = Measured(
     1.0,
@@ -31,9 +31,9 @@ def test_handlers_are_an_irqs_own_and_softirqs_are_shared_by_kind_and_belief() -
     hard, soft = costs_of(
         WINDOW,
         [
-            Part(1, 1, 0, "net", 4.0, 3e-6),
-            Part(2, 2, 0, "net", 1.0, 4e-6),
-            Part(3, 1, 0, "block", 1.0, 1e-6),
+            MeasuredIrq(1, 1, 0, "net", 4.0, 3e-6),
+            MeasuredIrq(2, 2, 0, "net", 1.0, 4e-6),
+            MeasuredIrq(3, 1, 0, "block", 1.0, 1e-6),
         ],
     )
     assert hard == {1: pytest.approx(5e-5), 2: pytest.approx(4e-5)}, (
@@ -59,7 +59,10 @@ def test_what_is_shared_out_is_what_was_spent(
     )
     _, soft = costs_of(
         window,
-        [Part(at, 1, 5, "net", units, believed) for at, (_, units, believed) in enumerate(irqs)],
+        [
+            MeasuredIrq(at, 1, 5, "net", units, believed)
+            for at, (_, units, believed) in enumerate(irqs)
+        ],
     )
     shared = sum(soft[at] * runs * units for at, (runs, units, _) in enumerate(irqs))
     assert shared == pytest.approx(
@@ -69,7 +72,8 @@ def test_what_is_shared_out_is_what_was_spent(
 
 def test_where_no_time_is_visible_measured_costs_are_the_load() -> None:
     bench = Bench(
-        {1: Line(1000, 1e-9, "0"), 2: Line(1000, 1e-9, "1"), 3: Line(10, 1e-9, "2")}, visible=False
+        {1: TrueIrq(1000, 1e-9, "0"), 2: TrueIrq(1000, 1e-9, "1"), 3: TrueIrq(10, 1e-9, "2")},
+        visible=False,
     )
     meter = bench.pass_by(5).meter
     assert bench.load(1) == near(bench.load(2)) and not meter.time_visible
@@ -84,7 +88,7 @@ def test_measured_costs_leave_the_rest_of_the_time_to_others() -> None:
     """Two IRQs of a kind on one CPU: without measuring nobody could tell which is the expensive
     one.
     """
-    bench = Bench({1: Line(1000, 3.5e-4, "0"), 2: Line(1000, 5e-5, "0", "h")}, cpus=1)
+    bench = Bench({1: TrueIrq(1000, 3.5e-4, "0"), 2: TrueIrq(1000, 5e-5, "0", "h")}, cpus=1)
     window = Measured(1.0, {1: 0.0}, {1: 1000}, {"NET_RX": {0: 0.35}})
     bench.pass_by(3)
     bench.meter.measured(window, [(1, 1, 0, "net")])
@@ -97,7 +101,7 @@ def test_measured_costs_leave_the_rest_of_the_time_to_others() -> None:
 
 
 def test_a_difference_that_is_noise_moves_nothing_and_a_new_life_is_learnt_anew() -> None:
-    bench = Bench({1: Line(1000, 1e-4, "0")}, cpus=1)
+    bench = Bench({1: TrueIrq(1000, 1e-4, "0")}, cpus=1)
     meter = bench.pass_by(20).meter
     meter.measured(Measured(1.0, {1: 0.1}, {1: 1000}, {}), [(1, 1, 0, "")])
     before = bench.load(1)
@@ -113,7 +117,7 @@ def test_a_difference_that_is_noise_moves_nothing_and_a_new_life_is_learnt_anew(
 
 
 def test_an_irqs_thread_is_the_irqs_load_and_threaded_napi_the_cpus() -> None:
-    loads = ThreadLoads()
+    loads = ThreadLoad()
     before: dict[int, ThreadTime] = {}
     for beat in range(30):
         after = {70: ThreadTime(5, 0, beat * 2.0), 71: ThreadTime(None, 3, beat * 4.0)}
@@ -148,7 +152,7 @@ def test_threads_are_read_from_their_stat(tmp_path: Path) -> None:
 
     write(70, "irq/5-a) b", 100, 2)
     write(71, "napi/eth0-8", 250, 3)
-    times = ThreadTimes(tmp_path, Kept())
+    times = ThreadTimes(tmp_path, OpenFiles())
     times.know([Thread(70, "irq/5-a) b", 5), Thread(71, "napi/eth0-8", None, "eth0")])
     assert times.read({5: 1}, {5: 2}) == {70: ThreadTime(5, 2, 1.5), 71: ThreadTime(None, 3, 3.0)}
     assert set(times.read({5: 2}, {5: 2})) == {71}, (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from irqbal.load.ewma import SETTLED
-from irqbal.load.replan_trigger import CPU_FLOOR, MOVED_FLOOR, MOVED_SHARE, PATIENCE, Unrest
+from irqbal.load.replan_trigger import CPU_FLOOR, MOVED_FLOOR, MOVED_SHARE, PATIENCE, ReplanTrigger
 
 COSTS = [1e-5, 1e-5, 2e-5]
 RATES = [20_000.0, 10_000.0, 5_000.0]
@@ -15,9 +15,9 @@ WORTH = MOVED_SHARE * 0.4 + MOVED_FLOOR
 """Of a CPU: what must shift for another plan."""
 
 
-def rested(anything: bool = True) -> Unrest:
+def rested(anything: bool = True) -> ReplanTrigger:
     """Long enough the same, and a plan made of it that found something, or nothing."""
-    made = Unrest()
+    made = ReplanTrigger()
     for _ in range(SETTLED):
         made.take(TIMES, 10.0)
     made.rest(RATES, COSTS)
@@ -33,7 +33,7 @@ def test_nothing_new_asks_for_nothing() -> None:
 
 
 def test_before_the_first_plan_and_before_enough_was_seen_a_plan_is_wanted() -> None:
-    made = Unrest()
+    made = ReplanTrigger()
     assert made.shifted(RATES)
     made.take(TIMES, 10.0)
     made.rest(RATES, COSTS)

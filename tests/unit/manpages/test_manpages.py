@@ -176,7 +176,7 @@ def test_every_variable_that_is_read_is_explained(rendered: dict[str, str]) -> N
 
 
 def test_no_text_is_taken_for_roffs_own(tmp_path: Path) -> None:
-    page = roff.Page("x", 7, "a test", "none", "none")
+    page = roff.ManualPage("x", 7, "a test", "none", "none")
     odd = [".SH not a heading", "'br", "C:\\n \\fBx", "-1 ~ ^ ` ' \" ×…µ", "\\"]
     page.example(odd)
     page.item(roff.bold(".x"), "`a` and --b-c, not d--e")

@@ -27,18 +27,18 @@ from builders import (
 from irqbal.model.plan import Outcome, Plan
 from irqbal.model.view import Override, Snapshot
 from irqbal.planner.draft import Settings
-from irqbal.planner.ledger import Entry, Ledger, after
+from irqbal.planner.ledger import Ledger, LedgerEntry, after
 
 MANY = tuple(f"uart{i}" for i in range(6))
 HOST = host(cpus(8), lone(*MANY), loads={"uart4": 0.4, "uart2": 0.2})
 ALL = wants(HOST, "p", **dict.fromkeys(MANY, "1"))
 
 
-def entry_of(snapshot: Snapshot, ledger: Ledger, action: str) -> Entry:
+def entry_of(snapshot: Snapshot, ledger: Ledger, action: str) -> LedgerEntry:
     return ledger.entry(irq_of(snapshot, action).identity)
 
 
-def known(snapshot: Snapshot, action: str, entry: Entry) -> Ledger:
+def known(snapshot: Snapshot, action: str, entry: LedgerEntry) -> Ledger:
     """A ledger that remembers this of one IRQ."""
     return Ledger({irq_of(snapshot, action).identity: entry})
 
@@ -208,7 +208,7 @@ def test_a_generation_that_the_kernel_refused_is_never_written_again() -> None:
 
 @pytest.mark.parametrize("who", ["override", "limit"])
 def test_neither_an_override_nor_a_limit_writes_a_refused_generation_again(who: str) -> None:
-    ledger = known(HOST, "uart0", Entry(1, refused=1))
+    ledger = known(HOST, "uart0", LedgerEntry(1, refused=1))
     if who == "override":
         snapshot = changed(HOST, overrides=(Override(irq_of(HOST, "uart0").identity, s("2")),))
         assert refusals(plan(snapshot, ledger=ledger), snapshot) == {"uart0": "managed"}
@@ -217,7 +217,7 @@ def test_neither_an_override_nor_a_limit_writes_a_refused_generation_again(who: 
 
 
 def test_a_new_generation_is_asked_again() -> None:
-    ledger = known(HOST, "uart0", Entry(1, refused=1))
+    ledger = known(HOST, "uart0", LedgerEntry(1, refused=1))
     snapshot = changed(HOST, "uart0", generation=2)
     assert moves_of(plan(snapshot, wants(HOST, "p", uart0="1"), ledger=ledger), snapshot) == {
         "uart0": "1"
@@ -316,6 +316,6 @@ def test_a_setting_that_the_kernel_keeps_differently_twice_is_out() -> None:
 
 
 def test_the_ledger_forgets_irqs_that_are_gone() -> None:
-    ledger = Ledger({"a": Entry(1), "b": Entry(2)})
-    assert ledger.only(["b", "c"]) == Ledger({"b": Entry(2)})
+    ledger = Ledger({"a": LedgerEntry(1), "b": LedgerEntry(2)})
+    assert ledger.only(["b", "c"]) == Ledger({"b": LedgerEntry(2)})
     assert ledger.only(["a", "b"]) is ledger

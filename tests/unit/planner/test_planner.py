@@ -24,7 +24,7 @@ from builders import (
 from irqbal.model.plan import Limit, Note, Placement, Plan
 from irqbal.model.view import Override, Snapshot
 from irqbal.planner.draft import Draft
-from irqbal.planner.ledger import Entry, Ledger
+from irqbal.planner.ledger import Ledger, LedgerEntry
 
 
 def override(snapshot: Snapshot, action: str, cpus: str, reason: str = "") -> Snapshot:
@@ -272,7 +272,7 @@ def test_a_placement_with_nothing_left_is_refused_with_the_reason(
 
 def test_a_cpu_out_of_vectors_is_named_as_the_reason_not_a_ban() -> None:
     snapshot = host(cpus(8), lone("i8042"), at={"i8042": "0-1"})
-    full = Ledger({irq_of(snapshot, "i8042").identity: Entry(1, barred=s("2"))})
+    full = Ledger({irq_of(snapshot, "i8042").identity: LedgerEntry(1, barred=s("2"))})
     _, reason, _ = refusal(
         plan(snapshot, wants(snapshot, "p", i8042="2"), ledger=full), "no-vector"
     )

@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from installed import Site
+from installed import InstalledSite
 from irqbal.errors import PluginError
 from irqbal.plugins import hookspecs
-from irqbal.plugins.discovery import Found, Policy, bind, find, load
-from irqbal.problems import Node, Problem
+from irqbal.plugins.discovery import BoundPolicy, Found, bind, find, load
+from irqbal.problems import LocatedProblem, Node
 
 GOOD = """
     class Mine(Options, frozen=True):
@@ -33,11 +33,11 @@ GOOD = """
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InstalledSite]:
     """An installation whose packages this process finds too; what it imports is forgotten
     afterwards.
     """
-    made = Site(tmp_path)
+    made = InstalledSite(tmp_path)
     monkeypatch.syspath_prepend(made.packages)
     before = set(sys.modules)
     yield made
@@ -46,15 +46,15 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             del sys.modules[name]
 
 
-def bound(found: Found, **options: str) -> Policy:
-    problems: list[Problem] = []
+def bound(found: Found, **options: str) -> BoundPolicy:
+    problems: list[LocatedProblem] = []
     node = Node(1, {key: Node(2, value) for key, value in options.items()})
     policy = bind(found, 4, node, problems)
     assert policy is not None and not problems
     return policy
 
 
-def refused(site: Site, source: str) -> str:
+def refused(site: InstalledSite, source: str) -> str:
     """Why a package with this module cannot be used. The text begins with the distribution's name
     and version.
     """
@@ -68,7 +68,9 @@ def refused(site: Site, source: str) -> str:
 # Finding
 
 
-def test_installed_policies_are_found_by_name_with_module_and_distribution(site: Site) -> None:
+def test_installed_policies_are_found_by_name_with_module_and_distribution(
+    site: InstalledSite,
+) -> None:
     site.install("probe", GOOD, version="1.2")
     found = find()  # as the daemon does: from the path, beside the bundled ones
     assert found["probe"] == Found("probe", "irqbal_probe_policy", ("irqbal-probe 1.2",))
@@ -76,13 +78,15 @@ def test_installed_policies_are_found_by_name_with_module_and_distribution(site:
     assert list(found) == sorted(found)
 
 
-def test_finding_imports_nothing(site: Site) -> None:
+def test_finding_imports_nothing(site: InstalledSite) -> None:
     site.install("probe", "raise SystemExit('imported')")
     assert "probe" in find()
     assert "irqbal_probe_policy" not in sys.modules
 
 
-def test_a_name_that_two_distributions_claim_can_not_be_used_and_both_are_named(site: Site) -> None:
+def test_a_name_that_two_distributions_claim_can_not_be_used_and_both_are_named(
+    site: InstalledSite,
+) -> None:
     site.install("probe", GOOD).install("probe", GOOD, distribution="other-probe", version="2")
     found = site.found()["probe"]
     assert sorted(found.distributions) == ["irqbal-probe 0.1", "other-probe 2"]
@@ -94,13 +98,13 @@ def test_a_name_that_two_distributions_claim_can_not_be_used_and_both_are_named(
     assert "irqbal_probe_policy" not in sys.modules
 
 
-def test_one_distribution_seen_twice_is_no_clash(site: Site) -> None:
+def test_one_distribution_seen_twice_is_no_clash(site: InstalledSite) -> None:
     site.install("probe", GOOD)
     (entry,) = [entry for entry in _entry_points(site) if entry.name == "probe"]
     assert find([entry, entry])["probe"].clash == ""
 
 
-def _entry_points(site: Site) -> list[importlib.metadata.EntryPoint]:
+def _entry_points(site: InstalledSite) -> list[importlib.metadata.EntryPoint]:
     return [
         e
         for d in importlib.metadata.distributions(path=[str(site.packages)])
@@ -111,13 +115,15 @@ def _entry_points(site: Site) -> list[importlib.metadata.EntryPoint]:
 # Loading
 
 
-def test_a_module_that_does_not_import_is_refused_with_its_file_and_line(site: Site) -> None:
+def test_a_module_that_does_not_import_is_refused_with_its_file_and_line(
+    site: InstalledSite,
+) -> None:
     text = refused(site, "x = 1\nraise RuntimeError('no licence')")
     assert "the policy probe does not import: RuntimeError: no licence" in text
     assert "irqbal_probe_policy.py:4)" in text  # the header has two lines
 
 
-def test_a_module_that_is_not_python_is_refused_with_its_line(site: Site) -> None:
+def test_a_module_that_is_not_python_is_refused_with_its_line(site: InstalledSite) -> None:
     text = refused(site, "def irqbal_place(:")
     assert "SyntaxError" in text and "irqbal_probe_policy.py, line 3" in text
 
@@ -125,11 +131,11 @@ def test_a_module_that_is_not_python_is_refused_with_its_line(site: Site) -> Non
 @pytest.mark.parametrize(
     "source", ["raise SystemExit(1)", "import nothing_of_this_name", "1 / 0", "assert False"]
 )
-def test_whatever_an_import_raises_is_a_refusal(site: Site, source: str) -> None:
+def test_whatever_an_import_raises_is_a_refusal(site: InstalledSite, source: str) -> None:
     assert "does not import" in refused(site, source)
 
 
-def test_a_module_that_is_not_there_is_refused(site: Site) -> None:
+def test_a_module_that_is_not_there_is_refused(site: InstalledSite) -> None:
     site.install("probe", GOOD, value="no_such_module")
     with pytest.raises(
         PluginError,
@@ -138,7 +144,7 @@ def test_a_module_that_is_not_there_is_refused(site: Site) -> None:
         load(site.found()["probe"])
 
 
-def test_an_entry_point_that_names_a_class_is_refused(site: Site) -> None:
+def test_an_entry_point_that_names_a_class_is_refused(site: InstalledSite) -> None:
     site.install("probe", GOOD, value="irqbal_probe_policy:Mine")
     with pytest.raises(PluginError, match=r"irqbal-probe 0\.1: .*must name a module"):
         load(site.found()["probe"])
@@ -190,12 +196,12 @@ def test_an_entry_point_that_names_a_class_is_refused(site: Site) -> None:
     ],
 )
 def test_a_hook_that_would_not_be_called_right_is_refused(
-    site: Site, source: str, says: str
+    site: InstalledSite, source: str, says: str
 ) -> None:
     assert says in refused(site, source)
 
 
-def test_a_hook_of_another_policy_may_be_imported_under_another_name(site: Site) -> None:
+def test_a_hook_of_another_policy_may_be_imported_under_another_name(site: InstalledSite) -> None:
     site.install(
         "probe",
         """
@@ -209,7 +215,7 @@ def test_a_hook_of_another_policy_may_be_imported_under_another_name(site: Site)
     assert bound(site.found()["probe"]).has("irqbal_place")
 
 
-def test_the_arguments_that_a_hook_does_have_are_named(site: Site) -> None:
+def test_the_arguments_that_a_hook_does_have_are_named(site: InstalledSite) -> None:
     assert "it has draft, options, snapshot" in refused(
         site, "@hookimpl\ndef irqbal_place(clock): ..."
     )
@@ -218,7 +224,7 @@ def test_the_arguments_that_a_hook_does_have_are_named(site: Site) -> None:
 # Binding
 
 
-def test_a_hook_gets_the_arguments_that_it_takes_and_its_options(site: Site) -> None:
+def test_a_hook_gets_the_arguments_that_it_takes_and_its_options(site: InstalledSite) -> None:
     policy = bound(site.install("probe", GOOD).found()["probe"], depth="7")
     assert (policy.name, policy.index) == ("probe", 4)
     assert policy.has("irqbal_place") and not policy.has("irqbal_limit")
@@ -230,19 +236,21 @@ def test_a_hook_gets_the_arguments_that_it_takes_and_its_options(site: Site) -> 
     ]
 
 
-def test_one_policy_bound_twice_keeps_its_options_apart(site: Site) -> None:
+def test_one_policy_bound_twice_keeps_its_options_apart(site: InstalledSite) -> None:
     found = site.install("probe", GOOD).found()["probe"]
     first, second = bound(found, depth="1"), bound(found, depth="2")
     assert (first.options.depth, second.options.depth) == (1, 2)
 
 
-def test_a_policy_without_options_takes_none(site: Site) -> None:
+def test_a_policy_without_options_takes_none(site: InstalledSite) -> None:
     site.install("probe", "@hookimpl\ndef irqbal_place(): return []")
     assert isinstance(bound(site.found()["probe"]).options, hookspecs.Options)
 
 
-def test_options_that_are_wrong_are_problems_with_line_and_key_not_a_refusal(site: Site) -> None:
-    problems: list[Problem] = []
+def test_options_that_are_wrong_are_problems_with_line_and_key_not_a_refusal(
+    site: InstalledSite,
+) -> None:
+    problems: list[LocatedProblem] = []
     node = Node(8, {"depth": Node(9, "deep"), "debth": Node(10, "3")})
     assert bind(site.install("probe", GOOD).found()["probe"], 2, node, problems) is None
     assert [(problem.line, problem.key) for problem in problems] == [

@@ -24,7 +24,7 @@ from builders import (
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Plan
 from irqbal.model.view import Snapshot
-from irqbal.problems import Node, Problem, decode
+from irqbal.problems import LocatedProblem, Node, decode
 from irqbal_policies.pin_irqs import PinIrqs, Rule, irqbal_options, irqbal_place
 
 HOST = host(
@@ -191,7 +191,7 @@ def test_rules_are_read_from_yaml_with_their_line() -> None:
     def rule(line: int, **fields: str) -> Node:
         return Node(line, {key: Node(line, value) for key, value in fields.items()})
 
-    problems: list[Problem] = []
+    problems: list[LocatedProblem] = []
     good = Node(
         1, {"rules": Node(2, [rule(3, irq="i8042", cpus="0-1"), rule(4, queue="*", leave="true")])}
     )

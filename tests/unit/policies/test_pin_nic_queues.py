@@ -36,8 +36,14 @@ from irqbal.model.plan import Plan
 from irqbal.model.view import RxQueue, Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.problems import Node, Problem, decode
-from irqbal_policies.pin_nic_queues import PinNicQueues, Rps, Where, irqbal_options, irqbal_place
+from irqbal.problems import LocatedProblem, Node, decode
+from irqbal_policies.pin_nic_queues import (
+    PinNicQueues,
+    QueueCpus,
+    Rps,
+    irqbal_options,
+    irqbal_place,
+)
 
 
 def pin(**options: Any) -> Says:
@@ -251,17 +257,17 @@ def test_an_interface_that_is_not_there_is_told() -> None:
 
 def test_cpus_all_uses_every_node() -> None:
     snapshot = host(cpus(8, nodes=2), nic("eth0", 8, node=1))
-    assert sorted(homes(snapshot, cpus=Where("all")).values()) == list("01234567")
+    assert sorted(homes(snapshot, cpus=QueueCpus("all")).values()) == list("01234567")
 
 
 def test_cpus_set_uses_that_set_only() -> None:
     snapshot = host(cpus(8, nodes=2), nic("eth0", 2, node=1))
-    assert list(homes(snapshot, cpus=Where(s("2-3"))).values()) == ["2", "3"]
+    assert list(homes(snapshot, cpus=QueueCpus(s("2-3"))).values()) == ["2", "3"]
 
 
 def test_a_set_that_is_all_forbidden_places_nothing_there() -> None:
     snapshot = host(cpus(8), nic("eth0", 2), at={"eth0-TxRx-0": "0", "eth0-TxRx-1": "0"})
-    made = run(snapshot, limit("2-3"), cpus=Where(s("2-3")))
+    made = run(snapshot, limit("2-3"), cpus=QueueCpus(s("2-3")))
     assert not made.moves
 
 
@@ -369,7 +375,7 @@ def test_its_options_are_pin_nic_queues_with_these_defaults() -> None:
 
 
 def read(**fields: str) -> tuple[PinNicQueues | None, list[str]]:
-    problems: list[Problem] = []
+    problems: list[LocatedProblem] = []
     node = Node(1, {key: Node(2, value) for key, value in fields.items()})
     return decode(node, PinNicQueues, "p", problems), [problem.text for problem in problems]
 

@@ -263,7 +263,7 @@ def test_a_queue_that_falls_silent_stays_where_it_was_parted_to() -> None:
 # At rest
 
 
-class Meter:
+class GainMeter:
     """Readings that waver by up to ten percent, smoothed as the daemon smooths them (a mean first,
     then over ten).
     """
@@ -302,7 +302,7 @@ def test_a_balanced_host_is_left_alone_though_loads_waver_by_ten_percent(
         cpus(16), nic("eth0", 48) if queues else lone(*loads), loads=loads, settling=True
     )
     before = (pin(),) if queues else ()
-    meter, ledger, moves = Meter(loads, seed), Ledger(), []
+    meter, ledger, moves = GainMeter(loads, seed), Ledger(), []
     for cycle in range(43):
         snapshot = changed(meter.read(snapshot), settling=cycle < 3)
         made, ledger = planned(snapshot, ledger, Settings(), *before, spread())

@@ -25,7 +25,7 @@ from irqbal.model.view import Snapshot
 from irqbal.render.text import print_explanation, print_plan
 from irqbal.render.topology import print_topology
 from irqbal.testing import ask, cpus, host, nic, nvme
-from trees import Disk, HostSpec, Nic, make_tree
+from trees import Disk, Nic, TreeSpec, make_tree
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 KEPT_FREE = "0-15,32-47,64-79,96-111,128-143"
@@ -149,7 +149,7 @@ def test_a_terminal_gets_colours_and_a_pipe_none(tmp_path: Path) -> None:
     root = str(
         make_tree(
             tmp_path / "tree",
-            HostSpec(sockets=2, cores=4, nodes=2, isolated="7", devices=(nic, disk)),
+            TreeSpec(sockets=2, cores=4, nodes=2, isolated="7", devices=(nic, disk)),
         ).folder
     )
     config = tmp_path / "irqbal.yaml"

@@ -13,7 +13,7 @@ import pytest
 from irqbal.config.reader import parse
 from irqbal.cpuset import CpuSet
 from irqbal.kernel.host import KernelHost
-from irqbal.load.estimator import Learnt, Meter
+from irqbal.load.estimator import LearntCosts, LoadEstimator
 from irqbal.model.plan import Record
 from irqbal.model.readings import CpuTime, Pulse
 from irqbal.model.view import Override
@@ -29,7 +29,7 @@ from irqbal.tracking.tracker import (
     ISOLATION_SECONDS,
     SWEEP_AT_ONCE,
     SWEEP_SECONDS,
-    Watch,
+    HostTracker,
 )
 
 FEW = "1x4x2,nic=8x1,traffic=even"
@@ -205,7 +205,7 @@ def test_a_cpu_that_becomes_isolated_is_seen_within_a_minute_without_an_event(
     """cgroup partitions come and go unannounced."""
     write_tree(SimulatedHost(parse_spec(FEW)), tmp_path / "tree")
     now = [1000.0]
-    watch = Watch(KernelHost(tmp_path / "tree", clock=lambda: now[0]), INTERVAL)
+    watch = HostTracker(KernelHost(tmp_path / "tree", clock=lambda: now[0]), INTERVAL)
     for _ in range(8):
         now[0] += INTERVAL
         snapshot = watch.look(Ledger())
@@ -223,11 +223,11 @@ def test_a_cpu_that_becomes_isolated_is_seen_within_a_minute_without_an_event(
 COSTLY, CHEAP = 40e-6, 4e-6
 
 
-def taught() -> Meter:
+def taught() -> LoadEstimator:
     """A meter that has seen a costly and a cheap IRQ of one kind, each on a CPU of its own, and an
     idle CPU beside them.
     """
-    meter, keys = Meter(), {1: ("a/0/a#1", "g"), 2: ("b/0/b#1", "g")}
+    meter, keys = LoadEstimator(), {1: ("a/0/a#1", "g"), 2: ("b/0/b#1", "g")}
     start = {1: CpuSet.of(0), 2: CpuSet.of(1)}
     before = Pulse(
         0.0, {1: 0, 2: 0}, dict.fromkeys(range(3), CpuTime(0, 0)), CpuSet.of(0, 1, 2), start
@@ -251,7 +251,7 @@ def test_costs_are_known_again_after_a_restart(tmp_path: Path) -> None:
     save_costs(tmp_path, meter.learnt())
     learnt = load_costs(tmp_path)
     assert learnt == meter.learnt()
-    fresh = Meter()
+    fresh = LoadEstimator()
     fresh.start_from(learnt)
     # Both on one CPU now: nothing but what was kept can tell them apart.
     keys, start = {1: ("a/0/a#7", "g"), 2: ("b/0/b#7", "g")}, {1: CpuSet.of(0), 2: CpuSet.of(0)}
@@ -269,9 +269,9 @@ def test_costs_are_known_again_after_a_restart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [b"", b"{", b'{"hard": 3}', b"\xff"], ids=repr)
 def test_costs_that_cannot_be_read_are_learnt_again(tmp_path: Path, text: bytes) -> None:
-    assert load_costs(tmp_path) == Learnt()
+    assert load_costs(tmp_path) == LearntCosts()
     (tmp_path / COSTS).write_bytes(text)
-    assert load_costs(tmp_path) == Learnt()
+    assert load_costs(tmp_path) == LearntCosts()
 
 
 def test_a_balancer_keeps_its_costs_in_the_state_folder_unless_it_runs_dry(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.replay import Recording, ReplayHost, Scene, Stand
 from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.tree import write_tree
-from irqbal.tracking.tracker import Watch
+from irqbal.tracking.tracker import HostTracker
 from machine import daemon, irqbal, wait_for
 
 SPEC = "1x8,nodes=2,nic=6x2,nvme=4x1,traffic=skewed"
@@ -37,7 +37,7 @@ def record(path: Path, spec: str = SPEC, seconds: int = SECONDS) -> list[float]:
     of each interval.
     """
     host = SimulatedHost(parse_spec(spec), beat=10.0)
-    watch, recorder, store = Watch(host, 1.0), Recorder(), SqliteHistory(path)
+    watch, recorder, store = HostTracker(host, 1.0), Recorder(), SqliteHistory(path)
     ratios = []
     recorder.take(host.counts(), watch.look(Ledger()), NOW)
     for second in range(1, seconds + 1):

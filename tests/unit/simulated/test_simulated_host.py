@@ -19,14 +19,14 @@ from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import DefaultMove, SteeringMove
 from irqbal.planner.ledger import Ledger
 from irqbal.simulated.drivers import NIC_DRIVERS
-from irqbal.simulated.ground_truth import Truth
+from irqbal.simulated.ground_truth import GroundTruth
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.napi import TCP, UDP, interrupts
-from irqbal.simulated.score import Trial
+from irqbal.simulated.score import TrialRun
 from irqbal.simulated.spec import EXAMPLE, Drives, HostSpec, Nics, parse_spec
 from irqbal.simulated.traffic import EVENTS, SHAPES, UNPLUG_BEATS, Source, Traffic
 from irqbal.simulated.tree import write_tree
-from irqbal.tracking.tracker import Watch
+from irqbal.tracking.tracker import HostTracker
 from made import SMALL, made, move, readings, write
 
 # A host from a text
@@ -148,7 +148,7 @@ def test_the_parts_stand_where_the_specification_puts_them() -> None:
 def test_every_driver_has_queues_that_irqbal_knows(driver: str) -> None:
     host = made(f"1x4,nic=3x1:{driver}")
     host.advance(1)
-    snapshot = Watch(host, 10.0).look(Ledger())
+    snapshot = HostTracker(host, 10.0).look(Ledger())
     queues = sorted(
         irq.queue.index
         for irq in snapshot.irqs
@@ -340,19 +340,19 @@ def test_locality_is_the_share_of_interrupts_on_the_devices_own_node() -> None:
 
 def test_the_bound_is_the_mean_or_the_hottest_irq() -> None:
     loads = {1: 0.4, 2: 0.1, 3: 0.1}
-    truth = Truth(loads, loads, {0: 0.5, 1: 0.1}, CpuSet.parse("0-1"))
+    truth = GroundTruth(loads, loads, {0: 0.5, 1: 0.1}, CpuSet.parse("0-1"))
     assert truth.bound == 0.4 and truth.ratio == pytest.approx(1.25)
-    truth = Truth(loads, {1: 0.2, 2: 0.2, 3: 0.2}, {0: 0.4, 1: 0.2}, CpuSet.parse("0-1"))
+    truth = GroundTruth(loads, {1: 0.2, 2: 0.2, 3: 0.2}, {0: 0.4, 1: 0.2}, CpuSet.parse("0-1"))
     assert truth.bound == pytest.approx(0.3)
 
 
 def test_a_trial_tells_when_it_came_to_rest_and_what_moved_then() -> None:
-    def truth(load: float) -> Truth:
-        return Truth(
+    def truth(load: float) -> GroundTruth:
+        return GroundTruth(
             {}, {1: 0.5, 2: 0.5}, {0: load, 1: 1 - load}, CpuSet.parse("0-1"), locality=0.5
         )
 
-    trial = Trial("x.yaml")
+    trial = TrialRun("x.yaml")
     for load, moves in [(1.0, 0), (0.5, 11), (0.5, 0), (0.7, 0), (0.5, 0), (0.5, 4)]:
         trial.passed(truth(load))
         trial.cycle(moves, 1, 0, 0.01, ("p: broke",))

@@ -16,7 +16,7 @@ from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.traffic import RESET_BEATS as RESET
 from irqbal.simulated.traffic import UNPLUG_BEATS, UNPLUGGED_BEATS, unplugged_in
 from irqbal.simulated.writes import CODES
-from irqbal.tracking.tracker import Watch
+from irqbal.tracking.tracker import HostTracker
 from made import SMALL, made, move, number, write
 
 # Writing
@@ -132,7 +132,7 @@ def test_steering_and_the_default_are_written_and_restored() -> None:
 
 def test_a_reset_begins_a_new_generation_and_stale_plans_write_nothing() -> None:
     host = made(f"{SMALL},traffic=steady+reset")
-    watch = Watch(host, 10.0)
+    watch = HostTracker(host, 10.0)
     watch.look(Ledger())
     for _ in range(RESET - 2):
         host.advance(10)

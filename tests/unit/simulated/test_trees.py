@@ -9,7 +9,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.kernel.files import lines
 from irqbal.kernel.interrupts import Interrupts
 from irqbal.kernel.stat import parse_stat
-from trees import Disk, HostSpec, Nic, big_host, make_tree
+from trees import Disk, Nic, TreeSpec, big_host, make_tree
 
 
 def test_large_host_is_made_in_seconds(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_large_host_is_made_in_seconds(tmp_path: Path) -> None:
 
 
 def test_counts_agree_in_both_files_and_stay_with_offline_cpus(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Nic("igb"),)))
+    tree = make_tree(tmp_path, TreeSpec(devices=(Nic("igb"),)))
     tree.place("eth0-TxRx-0", "3").count("eth0-TxRx-0", 70).place("eth0-TxRx-0", "1").count(
         "eth0-TxRx-0", 5
     )
@@ -44,7 +44,7 @@ def test_counts_agree_in_both_files_and_stay_with_offline_cpus(tmp_path: Path) -
 
 def test_mask_whose_cpus_go_away_is_broken(tmp_path: Path) -> None:
     tree = (
-        make_tree(tmp_path, HostSpec(devices=(Nic("igb"),)))
+        make_tree(tmp_path, TreeSpec(devices=(Nic("igb"),)))
         .place("eth0-TxRx-0", "3")
         .set_online("0-2")
     )
@@ -53,7 +53,7 @@ def test_mask_whose_cpus_go_away_is_broken(tmp_path: Path) -> None:
 
 
 def test_mask_written_from_outside_takes_effect_when_told(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path, HostSpec(devices=(Nic("igb"), Disk("nvme", "nvme0"))))
+    tree = make_tree(tmp_path, TreeSpec(devices=(Nic("igb"), Disk("nvme", "nvme0"))))
     (tmp_path / f"proc/irq/{tree.number('eth0-TxRx-0')}/smp_affinity_list").write_text("2-3\n")
     before = tree.effective("eth0-TxRx-0")
     assert before != CpuSet.of(2)

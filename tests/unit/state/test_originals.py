@@ -15,13 +15,13 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import JournalError, LockError
 from irqbal.model.readings import Original
 from irqbal.model.view import Override
-from irqbal.planner.ledger import Entry, Ledger
+from irqbal.planner.ledger import Ledger, LedgerEntry
 from irqbal.state.originals import (
     LEDGER,
     ORIGINALS,
     OVERRIDES,
-    Journal,
     Lock,
+    OriginalsFile,
     holder,
     load_overrides,
     recall,
@@ -33,8 +33,8 @@ ROOT = Path("/")
 A, B = Original("a", 7, "0-3"), Original("b", None, "4096")
 
 
-def journal(folder: Path, boot: str = "boot", root: Path = ROOT) -> Journal:
-    return Journal(folder, root, boot)
+def journal(folder: Path, boot: str = "boot", root: Path = ROOT) -> OriginalsFile:
+    return OriginalsFile(folder, root, boot)
 
 
 def values(folder: Path, boot: str = "boot", root: Path = ROOT) -> dict[str, str]:
@@ -240,13 +240,15 @@ def test_damaged_overrides_are_refused_not_dropped(tmp_path: Path, junk: bytes) 
 
 LEDGERED = Ledger(
     {
-        "a": Entry(3, "0-3", "p", "why", 10.0, drift=(1.0,), barred=CpuSet.of(5), bad_sets=("7",)),
-        "moved on": Entry(1, "5", "p", "why"),
-        "never placed": Entry(1, None, "p", "why"),
-        "refused": Entry(2, None, refused=2),
-        "refused in another life": Entry(3, None, refused=2),
-        "another life": Entry(1, "5", "p", "why"),
-        "gone": Entry(1, "5", "p", "why"),
+        "a": LedgerEntry(
+            3, "0-3", "p", "why", 10.0, drift=(1.0,), barred=CpuSet.of(5), bad_sets=("7",)
+        ),
+        "moved on": LedgerEntry(1, "5", "p", "why"),
+        "never placed": LedgerEntry(1, None, "p", "why"),
+        "refused": LedgerEntry(2, None, refused=2),
+        "refused in another life": LedgerEntry(3, None, refused=2),
+        "another life": LedgerEntry(1, "5", "p", "why"),
+        "gone": LedgerEntry(1, "5", "p", "why"),
     }
 )
 INODES = {identity: 100 + number for number, identity in enumerate(LEDGERED.entries)}

@@ -16,7 +16,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError
 from irqbal.testing import (
     BrokenPromise,
-    Finding,
+    ContractFinding,
     Simulated,
     ask,
     check_policy,
@@ -57,7 +57,7 @@ def test_the_line_at_fault_is_named(tmp_path: Path) -> None:
         for f in examine(module(tmp_path, placing("time.time()\nyield from ()")))
         if "an ordinary" not in f.text
     ]
-    assert finding == Finding(
+    assert finding == ContractFinding(
         "clock", f"irqbal_place calls time.time ({tmp_path}/irqbal_probe.py:9)"
     )
 
