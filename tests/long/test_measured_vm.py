@@ -61,7 +61,8 @@ def test_the_daemon_measures_while_a_disk_works_and_leaves_nothing(vm: Vm) -> No
         assert found and 0.9 < float(found[1]) < 10 and int(found[2]) >= 1, said
         assert vm.run(LEFT).stdout == ""
         ask = (
-            f"{PYTHON} -c 'from irqbal.client.cli import main; main()' unix:/run/measured.sock - "
+            f"{PYTHON} -c 'from irqbal.client.cli.main import main; main()' "
+            "unix:/run/measured.sock - "
             "--output json irqs"
         )
         irqs = json.loads(vm.run(ask, timeout=60).check().stdout)
@@ -103,8 +104,8 @@ _THREADS = """
 import json, time
 from irqbal.kernel.host import KernelHost
 from irqbal.planner.ledger import Ledger
-from irqbal.tracking.tracker import Watch
-watch = Watch(KernelHost(), 1.0)
+from irqbal.tracking.tracker import HostTracker
+watch = HostTracker(KernelHost(), 1.0)
 for _ in range(6):
     time.sleep(1)
     seen = watch.look(Ledger())

@@ -32,7 +32,7 @@ def wait(seconds):
     dd = ["dd", "if=/dev/nvme0n1", "of=/dev/null", "bs=4k", "count=500", "iflag=direct"]
     subprocess.run(dd, check=True, capture_output=True)
     time.sleep(seconds)
-t = Tracing(wait=wait)
+t = TracefsMeasurement(wait=wait)
 m = t.measure(1)
 print(json.dumps([msgspec.to_builtins(m), t.reason]))
 """
@@ -71,7 +71,8 @@ def test_handlers_and_softirqs_are_measured_and_nothing_stays(vm: Vm) -> None:
 def test_what_a_killed_process_left_is_removed(vm: Vm) -> None:
     pid = (
         vm.run(
-            f"{PYTHON} -c 'from irqbal.kernel.tracefs import Tracing; Tracing().measure(600)' & "
+            f"{PYTHON} -c 'from irqbal.kernel.tracefs import TracefsMeasurement; "
+            "TracefsMeasurement().measure(600)' & "
             "echo $!"
         )
         .check()
@@ -86,7 +87,8 @@ def test_what_a_killed_process_left_is_removed(vm: Vm) -> None:
         "the kernel goes on without us"
     )
     done = vm.run(
-        _python("t = Tracing()\nprint(t.clean(), t.reason or 'done', t.clean())"), timeout=120
+        _python("t = TracefsMeasurement()\nprint(t.clean(), t.reason or 'done', t.clean())"),
+        timeout=120,
     ).check()
     assert done.stdout.split() == ["True", "done", "True"]
     assert vm.run(LEFT).stdout == ""
@@ -95,7 +97,7 @@ def test_what_a_killed_process_left_is_removed(vm: Vm) -> None:
 def test_killed_at_any_moment_the_next_one_measures(vm: Vm) -> None:
     for pause in ("0.02", "0.1", "0.2", "0.4"):
         script = f"""
-            {PYTHON} -c 'from irqbal.kernel.tracefs import Tracing; print("go", flush=True); Tracing().measure(600)' > /run/go & p=$!
+            {PYTHON} -c 'from irqbal.kernel.tracefs import TracefsMeasurement; print("go", flush=True); TracefsMeasurement().measure(600)' > /run/go & p=$!
             for i in $(seq 300); do grep -q go /run/go && break; sleep 0.05; done; sleep {pause}; kill -9 $p
         """  # noqa: E501
         vm.run(script).check()

@@ -93,7 +93,7 @@ def test_a_daemon_does_not_start_on_a_section_that_is_not_safe(tmp_path: Path) -
 def test_a_port_that_somebody_has_does_not_stop_balancing_and_is_tried_again() -> None:
     script = (
         f"import irqbal.api.listeners as it; it.RETRY = {listeners.RETRY / 20}; from "
-        "irqbal.cli import main; main()"
+        "irqbal.cli.main import main; main()"
     )
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

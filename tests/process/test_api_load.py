@@ -20,7 +20,7 @@ from served import Served, drain, serve
 
 HASTY = (
     "import irqbal.api.server as it; it.WRITE_SECONDS = it.BODY_SECONDS = it.IDLE = 1.0; from "
-    "irqbal.cli import main; main()"
+    "irqbal.cli.main import main; main()"
 )
 """A daemon that loses patience after a second."""
 

@@ -409,7 +409,7 @@ def test_host_and_port_are_missed(words: str) -> None:
 
 
 def test_top_says_what_it_needs(daemon: served.Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "irqbal.client.top", None)
+    monkeypatch.setitem(sys.modules, "irqbal.client.top.main", None)
     done = unix(daemon, "top")
     assert done.status == 2
     assert "irqbal-client top needs Textual: pip install 'irqbal[top]'" in done.err

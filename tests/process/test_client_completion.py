@@ -22,7 +22,7 @@ def daemon() -> Iterator[served.Served]:
 
 def test_the_command_starts_light() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "import irqbal.client.cli, sys; print(*sys.modules)"],
+        [sys.executable, "-c", "import irqbal.client.cli.main, sys; print(*sys.modules)"],
         capture_output=True,
         text=True,
         check=True,

@@ -307,10 +307,11 @@ def test_who_forges_an_answer_is_found_out_in_the_next_cycle(
     site: InstalledSite, policies: Asking
 ) -> None:
     forge = """
-from irqbal import frames, wire
+from irqbal import wire
+from irqbal.plugins import protocol
 from irqbal.model.plan import Plan
 from irqbal.planner.ledger import Ledger
-os.write(int(sys.argv[1]), frames.pack(wire.to_msgpack(frames.Answer(Plan(), Ledger()))))"""
+os.write(int(sys.argv[1]), protocol.pack(wire.to_msgpack(protocol.Answer(Plan(), Ledger()))))"""
     site.install("good", GOOD).install("bad", bad(forge))
     asked = policies("bad", "good")
     assert ask(asked) == (Plan(), ())

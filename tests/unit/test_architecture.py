@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
+import re
 import subprocess
 import sys
 import typing
@@ -184,6 +186,24 @@ def test_the_policy_host_stays_small_without_web_framework_yaml_or_kernel() -> N
         for name in modules
         if name.startswith(("irqbal.kernel", "irqbal.state.originals", "irqbal.api"))
     }
+
+
+WITHIN = re.compile(r"\bfrom (irqbal[\w.]*) import ([\w, ]+)")
+TESTS = HERE.parent / "tests"
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: path.name)
+def test_programs_within_texts_import_what_exists(path: Path) -> None:
+    """A child's program is text to a type checker: what it imports must be there all the same."""
+    if path == Path(__file__):
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            for module, names in WITHIN.findall(node.value):
+                for name in re.findall(r"\w+", names.partition(" as ")[0]):
+                    found = importlib.import_module(module)
+                    assert hasattr(found, name) or f"{module}.{name}" in SOURCES, (module, name)
+                    assert not inspect.ismodule(getattr(found, name, None)) or name != "main"
 
 
 # Who writes

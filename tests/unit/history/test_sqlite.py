@@ -271,13 +271,13 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 folder = Path({folder!r})
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=True)
-from irqbal.history.writer import Keeper
+from irqbal.history.writer import HistoryWriter
 from irqbal.history.recorder import Recorded
 from irqbal.history.samples import Series
-from irqbal.history.sqlite.store import FILE, Keep, SqliteHistory
+from irqbal.history.sqlite.store import FILE, Retention, SqliteHistory
 import irqbal.history.writer as module, os
 module.WAITING_VALUES = 400_000
-keeper = Keeper(folder, "host", Keep(), outbox=False)
+keeper = HistoryWriter(folder, "host", Retention(), outbox=False)
 total = 600
 for minute in range(total):
     values = {{Series("irq", f"irq {{number}}", number % 8): int.from_bytes(os.urandom(4), "big") for number in range(2000)}}
@@ -315,11 +315,11 @@ def test_a_full_disk_of_2_mb_stops_nothing_and_what_is_lost_is_counted(tmp_path:
 _WRITER = textwrap.dedent("""
     import sys, time
     from pathlib import Path
-    from irqbal.history.writer import Keeper
+    from irqbal.history.writer import HistoryWriter
     from irqbal.history.recorder import Recorded
     from irqbal.history.samples import Series
-    from irqbal.history.sqlite.store import Keep
-    keeper = Keeper(Path(sys.argv[1]), "host", Keep(), outbox=False)
+    from irqbal.history.sqlite.store import Retention
+    keeper = HistoryWriter(Path(sys.argv[1]), "host", Retention(), outbox=False)
     start = int(sys.argv[2])
     cells = [Series("irq", f"irq {number}", number % 4) for number in range(300)]
     for number in range(start, start + 100_000):

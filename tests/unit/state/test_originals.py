@@ -152,13 +152,13 @@ import sys
 from pathlib import Path
 from irqbal.errors import JournalError
 from irqbal.model.readings import Original
-from irqbal.state.originals import Journal, save_overrides, remember, load_overrides
+from irqbal.state.originals import OriginalsFile, save_overrides, remember, load_overrides
 from irqbal.model.view import Override
 from irqbal.cpuset import CpuSet
-from irqbal.planner.ledger import Entry, Ledger
+from irqbal.planner.ledger import Ledger, LedgerEntry
 
 folder = Path(sys.argv[1])
-journal = Journal(folder, Path("/"), "boot")
+journal = OriginalsFile(folder, Path("/"), "boot")
 many = [Original(f"irq {i}", i, "0-7") for i in range(500)]
 journal.save(many[:1])
 save_overrides(folder, [Override("kept", CpuSet.of(1))])
@@ -167,7 +167,7 @@ before = (folder / "originals.jsonl").read_bytes()
 for work in (
     lambda: journal.save(many),
     lambda: save_overrides(folder, [Override(f"irq {i}", CpuSet.of(1)) for i in range(100)]),
-    lambda: remember(folder, "boot", Ledger({str(i): Entry(written="0-7") for i in range(200)}), {}),
+    lambda: remember(folder, "boot", Ledger({str(i): LedgerEntry(written="0-7") for i in range(200)}), {}),
 ):
     try:
         work()
@@ -175,12 +175,12 @@ for work in (
         print("refused:", error)
 assert (folder / "originals.jsonl").read_bytes() == before
 assert list(journal.originals()) == ["irq 0"], "nothing is relied on that was not saved"
-assert list(Journal(folder, Path("/"), "boot").originals()) == ["irq 0"]
+assert list(OriginalsFile(folder, Path("/"), "boot").originals()) == ["irq 0"]
 assert [item.identity for item in load_overrides(folder)] == ["kept"]
 assert not list(folder.glob("*.part")), "half a file takes up the room that is missing"
 (folder / "hog").unlink()
 journal.save(many[:20])
-assert len(Journal(folder, Path("/"), "boot").originals()) == 20
+assert len(OriginalsFile(folder, Path("/"), "boot").originals()) == 20
 print("room again")
 """  # noqa: E501
 
