@@ -4,10 +4,14 @@ author imports.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from msgspec import Meta
 
 from irqbal.cpuset import CpuSet
+from irqbal.model.draft import Claim, Draft, distance
 from irqbal.model.plan import Limit, Note, Placement, Record, Steering
+from irqbal.model.policy import API_VERSION, Options
 from irqbal.model.view import (
     Cpu,
     Device,
@@ -20,10 +24,10 @@ from irqbal.model.view import (
     Thread,
     TxQueue,
 )
-from irqbal.planner.draft import Claim, Draft
-from irqbal.planner.steering import distance
-from irqbal.plugins.hookspecs import API_VERSION, Options, hookimpl
 from irqbal.wire import Duration, Percent, Words
+
+if TYPE_CHECKING:
+    from irqbal.plugins.hookspecs import hookimpl
 
 __all__ = [
     "API_VERSION",
@@ -53,3 +57,12 @@ __all__ = [
     "distance",
     "hookimpl",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`hookimpl` needs pluggy, which nothing but a policy needs: it is imported when it is used."""
+    if name == "hookimpl":
+        from irqbal.plugins.hookspecs import hookimpl
+
+        return hookimpl
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,6 +7,7 @@ IrqbalError                  base; its text is a sentence for a person
 │   └── GoneError            the file vanished or was replaced under us: look again
 ├── JournalError             an original value could not be saved, so nothing was written
 ├── HistoryError             the history cannot be opened
+├── HostBusyError            the kernel's thread is busy; the request was withdrawn
 ├── LockError                another irqbal, or irqbalance, already runs here
 └── PolicyHostError          the policy child could not be started at all
 """
@@ -46,6 +47,12 @@ class JournalError(IrqbalError):
 
 class HistoryError(IrqbalError):
     """The history cannot be opened; the text says what to do."""
+
+
+class HostBusyError(IrqbalError):
+    """The daemon's kernel thread was busy for too long; the request was withdrawn, nothing was
+    changed.
+    """
 
 
 class LockError(IrqbalError):

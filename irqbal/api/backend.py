@@ -151,10 +151,10 @@ class ControlHost(Protocol):
     async def cycle(self, caller: Caller) -> tuple[Record, Snapshot]:
         """Run a cycle now."""
 
-    def pause(self, seconds: float | None, caller: Caller) -> None:
+    async def pause(self, seconds: float | None, caller: Caller) -> None:
         """Write nothing until `resume`, or for so long."""
 
-    def resume(self, caller: Caller) -> None:
+    async def resume(self, caller: Caller) -> None:
         """Go on."""
 
     async def restore(self, caller: Caller) -> responses.RestoreAnswer:

@@ -180,11 +180,11 @@ class StoredHost:
         """Refused."""
         self._refuse("run a cycle")
 
-    def pause(self, seconds: float | None, caller: Caller) -> None:
+    async def pause(self, seconds: float | None, caller: Caller) -> None:
         """Refused."""
         self._refuse("pause the daemon")
 
-    def resume(self, caller: Caller) -> None:
+    async def resume(self, caller: Caller) -> None:
         """Refused."""
         self._refuse("resume the daemon")
 

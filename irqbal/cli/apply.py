@@ -39,10 +39,11 @@ def command(
     lock = Lock(folders(config, common.root).run)
     try:
         balancer = balancer_of(common, dry_run=config.dry_run)
-        record = one_cycle(balancer, seconds, "apply")
+        result = one_cycle(balancer, seconds, "apply")
     finally:
         lock.release()
-    print_plan(console(), record, balancer.snapshot)
+    record = result.record
+    print_plan(console(), record, result.planned_on)
     return int(
         any(outcome.result in ("refused", "unsaved", "differs") for outcome in record.outcomes)
     )

@@ -18,10 +18,11 @@ import msgspec
 from irqbal.config.reader import Config
 from irqbal.config.reader import load as load_config
 from irqbal.kernel.host import KernelHost
-from irqbal.model.plan import Record
 from irqbal.process.systemd import setup_logging
 from irqbal.service.assembly import bind, folders, settings
-from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
+from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer, Stored
+from irqbal.service.cycle_result import CycleResult
+from irqbal.service.learned_state import LearnedState
 from irqbal.state.originals import OriginalsFile
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -128,30 +129,25 @@ def balancer_of(
     config = common.config()
     places = folders(config, common.root)
     host = KernelHost(common.root)
-    journal = OriginalsFile(places.run, common.root, host.boot_id)
+    originals = OriginalsFile(places.run, common.root, host.boot_id)
     if not dry_run:
-        host = KernelHost(common.root, journal.save)
+        host = KernelHost(common.root, originals.save)
     base = settings(config, COOLDOWN_INTERVALS)
     wanted = msgspec.structs.replace(base, explain=explain, explain_all=explain_all)
-    policies = bind(config, common.name)
-    return Balancer(
-        host,
-        policies,
-        wanted,
-        float(config.interval),
-        dry_run,
-        None if dry_run else journal,
-        places=places,
+    stored = Stored(
+        originals=None if dry_run else originals,
+        learned=LearnedState(places, host.boot_id, read_only=dry_run),
     )
+    policies = bind(config, common.name)
+    return Balancer(host, policies, wanted, float(config.interval), dry_run=dry_run, stored=stored)
 
 
-def one_cycle(balancer: Balancer, seconds: float, cause: str) -> Record:
+def one_cycle(balancer: Balancer, seconds: float, cause: str) -> CycleResult:
     """Two readings this far apart, and the cycle that follows from them."""
-    balancer.watch.look(balancer.ledger)
-    balancer.recall()
+    balancer.first_look()
     time.sleep(seconds)
     try:
-        return balancer.cycle(cause)
+        return balancer.run_cycle(cause)
     finally:
         balancer.policies.close()
 

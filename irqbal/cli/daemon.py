@@ -9,7 +9,8 @@ import click
 
 from irqbal.cli.common import command_options, common_of, is_root
 from irqbal.service.assembly import is_live
-from irqbal.service.daemon import Daemon
+from irqbal.service.lifetime import run
+from irqbal.service.run_mode import RunMode
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +40,13 @@ def command(
     if simulate is not None:
         from irqbal.simulated.spec import parse_spec
 
-        return Daemon(
-            common.config(), common.path, common.root, dry_run, force, parse_spec(simulate)
-        ).run()
-    if is_live(common.root) and not is_root() and not dry_run:
+        made_up = parse_spec(simulate)
+    else:
+        made_up = None
+    if made_up is None and is_live(common.root) and not is_root() and not dry_run:
         log.warning("not root: masks cannot be written, so this is a dry run")
         dry_run = True
-    return Daemon(common.config(), common.path, common.root, dry_run, force).run()
+    mode = RunMode(
+        path=common.path, root=common.root, dry_run=dry_run, force=force, made_up=made_up
+    )
+    return run(common.config(), mode)

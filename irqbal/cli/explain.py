@@ -34,9 +34,9 @@ def command(
     refusals in order.
     """
     balancer = balancer_of(common_of(ctx, root, config_path, debug), dry_run=True, explain_all=True)
-    record = one_cycle(balancer, seconds, "explain")
-    found = find_irq(balancer.snapshot, irq)
-    print_explanation(console(), found, record.plan.explanations.get(found.number, ()))
+    result = one_cycle(balancer, seconds, "explain")
+    found = find_irq(result.planned_on, irq)
+    print_explanation(console(), found, result.record.plan.explanations.get(found.number, ()))
 
 
 def find_irq(snapshot: Snapshot, text: str) -> Irq:

@@ -31,8 +31,8 @@ def command(
 ) -> None:
     """Show what the policies would move, keep and refuse now. Nothing is written."""
     balancer = balancer_of(common_of(ctx, root, config_path, debug), dry_run=True)
-    record = one_cycle(balancer, seconds, "plan")
+    result = one_cycle(balancer, seconds, "plan")
     if as_json:
-        click.echo(to_json(record).decode())
+        click.echo(to_json(result.record).decode())
     else:
-        print_plan(console(), record, balancer.snapshot)
+        print_plan(console(), result.record, result.planned_on)

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from irqbal.cli.common import command_options, common_of, is_root
-from irqbal.service.poll import Poller
+from irqbal.service.lifetime import run
+from irqbal.service.run_mode import RunMode
 
 
 @click.command("poll")
@@ -45,4 +46,13 @@ def command(
         from irqbal.simulated.spec import parse_spec
 
         made_up = parse_spec(simulate)
-    return Poller(common.config(), common.path, common.root, seconds, is_root(), made_up).run()
+    mode = RunMode(
+        path=common.path,
+        root=common.root,
+        force=True,
+        made_up=made_up,
+        poll=True,
+        every=seconds,
+        owns_run_dir=is_root(),
+    )
+    return run(common.config(), mode)

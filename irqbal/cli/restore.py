@@ -13,7 +13,7 @@ from irqbal.client.http import Client, local_socket
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Outcome
 from irqbal.service.assembly import folders
-from irqbal.service.cycle import restore
+from irqbal.service.restore import restore_originals
 from irqbal.state.originals import Lock, OriginalsFile, holder
 
 
@@ -37,7 +37,7 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
         lock = Lock(places.run)
         try:
             boot_id = KernelHost(common.root).boot_id
-            outcomes = restore(
+            outcomes = restore_originals(
                 KernelHost(common.root), OriginalsFile(places.run, common.root, boot_id)
             )
         finally:

@@ -35,12 +35,12 @@ def attempt(host: Stage, config: Config, common: Common, cycles: int) -> TrialRe
         balancer = Balancer(
             host, policies, settings(config, COOLDOWN_INTERVALS), interval, dry_run=False
         )
-        balancer.watch.look(balancer.ledger)
+        balancer.first_look()
         for _ in range(cycles):
             host.advance(interval)
             trial.passed(host.truth())
             started = time.perf_counter()
-            record = balancer.cycle("tick")
+            record = balancer.run_cycle("tick").record
             seconds = time.perf_counter() - started
             written = [
                 outcome for outcome in record.outcomes if outcome.result in ("written", "differs")

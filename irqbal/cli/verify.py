@@ -36,9 +36,9 @@ def command(
     """
     common = common_of(ctx, root, config_path, debug)
     balancer = balancer_of(common, dry_run=True)
-    record = one_cycle(balancer, seconds, "verify")
+    result = one_cycle(balancer, seconds, "verify")
     others = other_writers.running(common.root) + other_writers.configured(common.root)
-    findings = verify(balancer.snapshot, record.plan, others)
+    findings = verify(result.planned_on, result.record.plan, others)
     if as_json:
         click.echo(to_json(findings).decode())
     elif findings:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import msgspec
 
 from irqbal.history.samples import IrqState, Kind, Series
-from irqbal.load.estimator import WRAP, fell
+from irqbal.load.irq_rates import WRAP, was_reset
 from irqbal.model.readings import Counts
 from irqbal.model.view import Irq, Snapshot
 
@@ -177,7 +177,7 @@ def _difference(series: Series, then: int, total: int, seconds: float) -> int:
         return total - then
     if series.kind == "time":
         return 0
-    return total if fell(then, total, seconds) else (total - then) % WRAP
+    return total if was_reset(then, total, seconds) else (total - then) % WRAP
 
 
 def _state(irq: Irq) -> IrqState:

@@ -12,12 +12,12 @@ from operator import ne, or_
 ALPHA = 0.1
 """Share of the newest reading in a smoothed value, once there are enough of them."""
 SETTLED = 12
-"""Intervals after which smoothed values are good enough to rest on."""
+"""Intervals after which a smoothed value is reliable: ALPHA then outweighs a plain mean."""
 
 
 class SmoothedRates:
-    """Smoothed rates of many lines, with their spread; after a change of level (two readings in a
-    row far off) a line starts anew.
+    """Smoothed rates of many lines, with their variance. After a change of level (two readings in
+    a row far off, on the same side) a line starts anew.
     """
 
     def __init__(self, size: int) -> None:
@@ -27,12 +27,10 @@ class SmoothedRates:
         self._off = [0] * size
 
     def add(self, rates: list[float | None]) -> bool:
-        """Take a reading in; None: nothing is known of that line. Returns whether all were
-        known.
-        """
+        """Take in a reading; None: that line was not read. Returns whether every line was."""
         mean, variance, count, off = self.mean, self.variance, self.count, self._off
-        # On most hosts most lines are idle: those that are settled, and exactly as they were, are
-        # passed over without a step of Python's.
+        # On most hosts most lines are idle: lines that are settled and exactly as before are
+        # skipped inside `compress`, without a step of the interpreter.
         news = map(or_, map(ne, rates, mean), map(SETTLED.__gt__, count))
         for at in compress(range(len(mean)), map(or_, news, off)):
             rate, level = rates[at], mean[at]

@@ -1,8 +1,8 @@
 """What the kernel measured in a window -> seconds a unit of each IRQ. Pure.
 
-Handler time is an IRQ's own. Softirq time is a CPU's, by kind: what the network took is shared out
-to the queues of NICs that are delivered there, what block devices took to theirs, by their work
-times what each was believed to cost.
+Handler time is an IRQ's own. Softirq time is a CPU's, by kind: network softirqs are shared out to
+the NIC queues that are delivered to that CPU, block softirqs to its block devices' queues, each by
+its work times its cost as estimated before.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ import msgspec
 
 from irqbal.model.readings import Measured
 
-MOST_OFTEN = 20
-"""Runs in a window below which its time says too little."""
+LEAST_RUNS = 20
+"""Runs in a window below which an IRQ's time says too little."""
 SAME = 0.15
-"""By so much a cost must differ from the one that was measured before: what is less would only move
-IRQs about.
+"""Share by which a cost must differ from the present estimate to replace it: less would only move
+IRQs to and fro.
 """
 SOFTIRQS = {"net": ("NET_RX", "NET_TX"), "block": ("BLOCK", "IRQ_POLL"), "": ("HI", "TASKLET")}
-"""By the kind of an IRQ, the softirqs that do its work."""
-_LEAST = 1e-9
+"""The softirqs that do an IRQ's work, by the IRQ's kind; names as in `/proc/softirqs`."""
+LEAST_COST = 1e-9
+"""Seconds a unit, at least: no cost is 0, so that shares can be formed."""
 
 
 class MeasuredIrq(msgspec.Struct, frozen=True):
     """One IRQ: how many handlers share it, the CPU it is delivered to, its kind, units (packets, or
-    1) an interrupt, and the seconds of softirq that a unit was believed to cost.
+    1) an interrupt, and the seconds of softirq a unit as estimated before.
     """
 
     number: int
@@ -34,30 +35,34 @@ class MeasuredIrq(msgspec.Struct, frozen=True):
     cpu: int
     kind: str
     units: float
-    believed: float
+    estimated: float
 
 
-def costs_of(
-    measured: Measured, parts: Iterable[MeasuredIrq]
-) -> tuple[dict[int, float], dict[int, float]]:
-    """(seconds an interrupt in handlers, seconds a unit in softirqs) of each IRQ that ran often
-    enough.
-    """
+class MeasuredCosts(msgspec.Struct, frozen=True):
+    """By IRQ number: `hard` seconds an interrupt in handlers, `soft` seconds a unit in softirqs."""
+
+    hard: dict[int, float]
+    soft: dict[int, float]
+
+
+def costs_of(measured: Measured, irqs: Iterable[MeasuredIrq]) -> MeasuredCosts:
+    """The costs of each IRQ that ran often enough in the window."""
     hard: dict[int, float] = {}
     soft: dict[int, float] = {}
     sharers: dict[tuple[int, str], list[tuple[MeasuredIrq, float]]] = {}
-    for part in parts:
-        runs = measured.hits.get(part.number, 0) / max(1, part.actions)
+    for irq in irqs:
+        runs = measured.hits.get(irq.number, 0) / max(1, irq.actions)
         if not runs:
             continue
-        if runs >= MOST_OFTEN:
-            hard[part.number] = max(_LEAST, measured.handlers.get(part.number, 0.0) / runs)
-        if part.kind in SOFTIRQS and part.units > 0:
-            sharers.setdefault((part.cpu, part.kind), []).append((part, runs))
+        if runs >= LEAST_RUNS:
+            hard[irq.number] = max(LEAST_COST, measured.handlers.get(irq.number, 0.0) / runs)
+        if irq.kind in SOFTIRQS and irq.units > 0:
+            sharers.setdefault((irq.cpu, irq.kind), []).append((irq, runs))
     for (cpu, kind), sharing in sharers.items():
         spent = sum(measured.softirqs.get(name, {}).get(cpu, 0.0) for name in SOFTIRQS[kind])
-        expected = sum(runs * part.units * max(_LEAST, part.believed) for part, runs in sharing)
-        for part, runs in sharing:
-            if runs >= MOST_OFTEN:
-                soft[part.number] = max(_LEAST, max(_LEAST, part.believed) * spent / expected)
-    return hard, soft
+        expected = sum(runs * irq.units * max(LEAST_COST, irq.estimated) for irq, runs in sharing)
+        for irq, runs in sharing:
+            if runs >= LEAST_RUNS:
+                estimated = max(LEAST_COST, irq.estimated)
+                soft[irq.number] = max(LEAST_COST, estimated * spent / expected)
+    return MeasuredCosts(hard, soft)

@@ -1,8 +1,7 @@
-"""Load of threads that handle interrupts: it is the IRQ's own (`irq/N-…`), or the CPU's (threaded
-NAPI). Pure.
+"""Load of the threads that handle interrupts: an IRQ's own (`irq/N-…`), or a CPU's (threaded NAPI).
+Pure.
 
-The kernel lets an IRQ's thread follow the IRQ's affinity; a NAPI thread runs where the scheduler
-puts it.
+An IRQ's thread follows the IRQ's affinity. A NAPI thread runs where the scheduler puts it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from irqbal.load.ewma import ALPHA
 from irqbal.model.readings import ThreadTime
 
 _LEAST = 1e-6
-"""Seconds a second that are not worth remembering."""
+"""Seconds a second below which a thread's load is forgotten: far below one jiffy a minute."""
 
 
 class ThreadLoad:
@@ -27,9 +26,8 @@ class ThreadLoad:
     def update(
         self, before: Mapping[int, ThreadTime], after: Mapping[int, ThreadTime], seconds: float
     ) -> None:
-        """Take one interval in. What a thread ran is taken to be where it ran last; of a thread
-        that was not looked at at the beginning nothing is known, and its IRQ's load stays what it
-        was.
+        """Take one interval in. A thread's time counts where the thread ran last. A thread without
+        a reading at the interval's start tells nothing: its IRQ's load stays what it was.
         """
         if not after and not self.of_irq and not self.of_cpu:
             return

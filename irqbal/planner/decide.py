@@ -1,12 +1,13 @@
-"""The planner: overrides first, then claims in order, cut by limits and online CPUs; the rest has
-to wait or to go.
+"""From a draft to the plan: overrides first, then claims in order, cut by limits and online CPUs.
+
+What nobody claims stays, unless it crosses a limit: then it is evicted. Steering and the default
+mask follow from where the IRQs go.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irqbal.cpuset import CpuSet
+from irqbal.model.draft import Claim
 from irqbal.model.plan import (
     Cause,
     DefaultMove,
@@ -19,31 +20,24 @@ from irqbal.model.plan import (
     steering_identity,
 )
 from irqbal.model.view import Irq, Snapshot
-from irqbal.planner.draft import Claim, Drafting
+from irqbal.planner.budget import HeldMove, WantedMove, within_budget
+from irqbal.planner.draft import DraftBuilder
 from irqbal.planner.drift import Changes
 from irqbal.planner.ledger import Ledger
 from irqbal.planner.steering import share_out
 
-
-@dataclass(frozen=True, slots=True)
-class _Want:
-    """Where one IRQ should be, who says so, and how urgent it is."""
-
-    irq: Irq
-    cpus: CpuSet
-    policy: str
-    reason: str
-    cause: Cause
+URGENCY = ("override", "limit", "reset", "drift", "place")
+"""Causes of moves, the most urgent first: the order in which they are written."""
 
 
-def decide(draft: Drafting, changes: Changes) -> Plan:
+def decide(draft: DraftBuilder, changes: Changes) -> Plan:
     """Turn a draft into the plan. `changes` says which masks were changed since, and by whom."""
     decision = _Decision(draft, changes)
     return decision.plan()
 
 
 class _Decision:
-    def __init__(self, draft: Drafting, changes: Changes) -> None:
+    def __init__(self, draft: DraftBuilder, changes: Changes) -> None:
         self._draft = draft
         self._changes = changes
         self._snapshot: Snapshot = draft.snapshot
@@ -67,7 +61,7 @@ class _Decision:
             explanations={irq: tuple(steps) for irq, steps in draft.trail.items()},
         )
 
-    def _want(self, irq: Irq) -> _Want | None:
+    def _want(self, irq: Irq) -> WantedMove | None:
         """Where the IRQ should go, or None if it stays; what stays and why is noted."""
         claim = self._draft.claim(irq)
         online = self._snapshot.online
@@ -97,7 +91,7 @@ class _Decision:
         # Left open and nobody chose: anywhere within is right.
         return here if here and here <= cpus else (here & cpus) or cpus
 
-    def _settle(self, irq: Irq, claim: Claim, target: CpuSet, cause: Cause) -> _Want | None:
+    def _settle(self, irq: Irq, claim: Claim, target: CpuSet, cause: Cause) -> WantedMove | None:
         self._homes[irq.number] = target
         if irq.affinity & self._snapshot.online == target:
             self._kept.append(Kept(irq.number, claim.policy, target, claim.reason))
@@ -109,7 +103,7 @@ class _Decision:
             cause = "drift"
         elif cause == "place" and (irq.number in self._changes.reset or self._is_new(irq)):
             cause = "reset"
-        return _Want(irq, target, claim.policy, claim.reason, cause)
+        return WantedMove(irq, target, claim.policy, claim.reason, cause)
 
     def _is_new(self, irq: Irq) -> bool:
         """A generation that irqbal has not placed yet, after its first life."""
@@ -170,10 +164,10 @@ class _Decision:
             return False
         return True
 
-    def _evict(self, irq: Irq, here: CpuSet, forbidden: CpuSet) -> _Want | None:
+    def _evict(self, irq: Irq, here: CpuSet, forbidden: CpuSet) -> WantedMove | None:
         """Nobody claims it, but it may fire where it must not."""
         allowed = self._draft.allowed(irq)
-        policy, reason = self._draft.reason_for(
+        policy, reason = self._draft.limits.reason_for(
             irq.number, here & forbidden or irq.effective & forbidden
         )
         device = self._snapshot.device_of(irq)
@@ -192,10 +186,10 @@ class _Decision:
         if target == here or not self._may_write(irq, policy, target):
             return None
         self._draft.step(irq.number, policy, "evict", target, reason)
-        return _Want(irq, target, policy, reason, "limit")
+        return WantedMove(irq, target, policy, reason, "limit")
 
     def _refuse_unmovable(self, irq: Irq, cpus: CpuSet) -> None:
-        policy, reason = self._draft.reason_for(irq.number, cpus)
+        policy, reason = self._draft.limits.reason_for(irq.number, cpus)
         self._draft.refuse(
             irq.number,
             policy,
@@ -207,7 +201,7 @@ class _Decision:
     def _leave(self, irq: Irq, claim: Claim, crosses: bool, cpus: CpuSet) -> None:
         self._kept.append(Kept(irq.number, claim.policy, irq.affinity, claim.reason, ours=False))
         if crosses:
-            policy, reason = self._draft.reason_for(irq.number, cpus)
+            policy, reason = self._draft.limits.reason_for(irq.number, cpus)
             self._draft.refuse(
                 irq.number,
                 policy,
@@ -215,82 +209,37 @@ class _Decision:
                 f"{claim.policy} leaves it alone, though it may fire on CPUs {cpus} ({reason})",
             )
 
-    def _within_budget(self, wants: list[_Want]) -> list[Move]:
-        """Cooldown and max_moves hold back what can wait; the busiest IRQs go first."""
-        settings = self._draft.settings
+    def _within_budget(self, wanted: list[WantedMove]) -> list[Move]:
+        """The moves that go ahead in this cycle, the most urgent cause first."""
         moves: list[Move] = []
-        spent = 0
-        wants = wants if self._snapshot.settling else self._cooled(wants)
-        for want in sorted(wants, key=lambda want: (-want.irq.load, want.irq.number)):
-            waits = want.cause in ("place", "drift") and not self._snapshot.settling
-            if waits and spent >= settings.max_moves:
-                self._hold(
-                    want, "budget", f"max_moves ({settings.max_moves}) is spent in this cycle"
-                )
+        for item in within_budget(wanted, self._draft):
+            if isinstance(item, HeldMove):
+                self._hold(item)
                 continue
-            spent += waits
-            irq = want.irq
-            identity, generation = irq.identity, irq.generation
+            irq = item.irq
             moves.append(
                 Move(
                     irq.number,
-                    identity,
-                    generation,
+                    irq.identity,
+                    irq.generation,
                     irq.affinity,
-                    want.cpus,
-                    want.policy,
-                    want.reason,
-                    want.cause,
+                    item.cpus,
+                    item.policy,
+                    item.reason,
+                    item.cause,
                 )
             )
-            self._draft.step(irq.number, want.policy, "move", want.cpus, want.reason)
-        return sorted(
-            moves,
-            key=lambda move: ("override", "limit", "reset", "drift", "place").index(move.cause),
-        )
+            self._draft.step(irq.number, item.policy, "move", item.cpus, item.reason)
+        return sorted(moves, key=lambda move: URGENCY.index(move.cause))
 
-    def _cooled(self, wants: list[_Want]) -> list[_Want]:
-        """Those that need not wait: an IRQ that was just moved, and whoever is to come where it is
-        still. Half of an exchange would put both on one CPU.
-        """
-        now, cooldown = self._snapshot.now, self._draft.settings.cooldown
-        go: list[_Want] = []
-        held: dict[int, int] = {}
-        for want in wants:
-            moved = self._ledger.entry(want.irq.identity).moved
-            if want.cause == "place" and moved and now - moved < cooldown:
-                self._hold(
-                    want, "cooldown", f"moved {now - moved:.0f} s ago; waits for {cooldown:.0f} s"
-                )
-                held |= _leaving(want.irq)
-            else:
-                go.append(want)
-        while held:
-            followers: dict[int, int] = {}
-            left, go = go, []
-            for want in left:
-                cpu = (
-                    next((cpu for cpu in want.cpus if cpu in held), None)
-                    if want.cause == "place"
-                    else None
-                )
-                if cpu is None:
-                    go.append(want)
-                    continue
-                self._hold(
-                    want, "cooldown", f"waits for IRQ {held[cpu]}, which leaves CPU {cpu} first"
-                )
-                followers |= _leaving(want.irq)
-            held = followers
-        return go
-
-    def _hold(self, want: _Want, code: str, reason: str) -> None:
-        self._homes[want.irq.number] = want.irq.affinity & self._snapshot.online
+    def _hold(self, held: HeldMove) -> None:
+        irq = held.move.irq
+        self._homes[irq.number] = irq.affinity & self._snapshot.online
         self._draft.refuse(
-            want.irq.number,
-            want.policy,
-            code,
-            reason,
+            irq.number,
+            held.move.policy,
+            held.code,
+            held.reason,
             "nothing: it is tried again in the next cycle",
         )
 
@@ -301,7 +250,7 @@ class _Decision:
                 continue
             beyond = claim.cpus & self._draft.forbidden(irq.number)
             if beyond:
-                policy, reason = self._draft.reason_for(irq.number, beyond)
+                policy, reason = self._draft.limits.reason_for(irq.number, beyond)
                 self._draft.refused.append(
                     Refusal(
                         irq.number,
@@ -313,7 +262,9 @@ class _Decision:
 
     def _default(self) -> DefaultMove | None:
         """A limit on all IRQs also says where IRQs may start that do not exist yet."""
-        everywhere = [(policy, limit) for policy, limit in self._draft.limits if limit.irqs is None]
+        everywhere = [
+            (policy, limit) for policy, limit in self._draft.limits.limits if limit.irqs is None
+        ]
         forbidden, policy, reason = (
             self._draft.settings.banned,
             "banned_cpus",
@@ -417,8 +368,3 @@ class _Decision:
         return {
             (name, queue): cpus for name, queues in shared.items() for queue, cpus in queues.items()
         }
-
-
-def _leaving(irq: Irq) -> dict[int, int]:
-    """The CPU that has something to do as long as this IRQ is there, and the IRQ's number."""
-    return {irq.effective.first: irq.number} if irq.load > 0 and len(irq.effective) == 1 else {}

@@ -1,15 +1,15 @@
-"""The plan in the making. Policies see it read-only as `Draft`; only the policy host puts limits
-and placements into it.
+"""The plan in the making: the planner takes limits and placements into it, policies see a frozen
+view of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 import msgspec
 
 from irqbal.cpuset import CpuSet
+from irqbal.model.draft import Claim, Draft, LimitTable
 from irqbal.model.plan import Limit, Note, Placement, Refusal, Steering, Step
 from irqbal.model.view import Irq, Override, Snapshot
 from irqbal.planner.ledger import Ledger
@@ -26,157 +26,79 @@ class Settings(msgspec.Struct, frozen=True):
     explain_all: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Who owns an IRQ in this plan, and where it goes. `cpus` None: never touched. `chosen` names
-    the policy that narrowed it.
+class DraftBuilder:
+    """Collects limits, claims and steering for one plan, with the refusals and the explanations
+    that follow from them.
     """
 
-    policy: str
-    cpus: CpuSet | None
-    reason: str
-    open: bool = False
-    prefer: CpuSet | None = None
-    chosen: str = ""
-
-
-class Draft:
-    """What overrides, limits and earlier policies decided so far, as a policy may read it."""
-
     def __init__(self, snapshot: Snapshot, ledger: Ledger, settings: Settings) -> None:
-        self._snapshot = snapshot
-        self._ledger = ledger
-        self._settings = settings
-        self._claims: dict[int, Claim] = {}
-        self._limits: list[tuple[str, Limit]] = []
-        self._forbidden_all = settings.banned
-        self._forbidden: dict[int, CpuSet] = {}
-        self._exempt: set[int] = set()
-        self._fixed: dict[int, CpuSet] = {}
-        self._loads: dict[int, float] | None = None
-
-    def claim(self, irq: Irq | int) -> Claim | None:
-        """The claim on this IRQ, by an override (policy `override`) or an earlier policy; None
-        while it is free.
-        """
-        return self._claims.get(irq if isinstance(irq, int) else irq.number)
-
-    def allowed(self, irq: Irq | int) -> CpuSet:
-        """The online CPUs that no limit forbids this IRQ; it may be empty."""
-        number = irq if isinstance(irq, int) else irq.number
-        allowed = self._snapshot.online - self.forbidden(number)
-        found = self._snapshot.irq_by_number.get(number)
-        if found is not None and self._ledger.entries:
-            allowed -= self._ledger.entry(found.identity).barred
-        return allowed
-
-    def forbidden(self, number: int) -> CpuSet:
-        """The CPUs, online or not, that limits and banned_cpus keep from this IRQ."""
-        everywhere = self._forbidden_all
-        if number in self._exempt:
-            everywhere = self._settings.banned
-            for _, limit in self._limits:
-                if limit.irqs is None and number not in limit.exempt:
-                    everywhere |= limit.cpus
-        return everywhere | self._forbidden.get(number, CpuSet())
-
-    def load(self, cpu: int) -> float:
-        """Seconds of CPU a second that are settled on this CPU so far: unmovable IRQs, those with a
-        claim that is not open, and threaded NAPI.
-        """
-        if self._loads is None:
-            self._loads = {
-                cpu.number: cpu.threads for cpu in self._snapshot.cpus if cpu.threads > 0
-            }
-            for irq in self._snapshot.irqs:
-                where = self._fixed.get(irq.number) or (
-                    irq.effective if irq.unmovable else CpuSet()
-                )
-                self._add_load(irq, where)
-        return self._loads.get(cpu, 0.0)
-
-    def _add_load(self, irq: Irq, where: CpuSet) -> None:
-        if self._loads is None or not irq.load or not where:
-            return
-        share = irq.load / len(where)
-        for cpu in where:
-            self._loads[cpu] = self._loads.get(cpu, 0.0) + share
-
-    def _fix(self, irq: Irq, cpus: CpuSet | None) -> None:
-        """The IRQ's place is settled: its load counts there (where it is now, as far as the set
-        allows it).
-        """
-        if irq.number in self._fixed:
-            return
-        where = irq.effective if cpus is None else (irq.effective & cpus) or cpus
-        if irq.unmovable:
-            where = irq.effective
-        self._fixed[irq.number] = where
-        if not irq.unmovable:
-            self._add_load(irq, where)
-
-
-class Drafting(Draft):
-    """The writable side, held by the policy host alone."""
-
-    def __init__(self, snapshot: Snapshot, ledger: Ledger, settings: Settings) -> None:
-        super().__init__(snapshot, ledger, settings)
+        self.snapshot = snapshot
+        """The view of the host that this plan is made from."""
+        self.ledger = ledger
+        """The planner's memory as it was before this plan."""
+        self.settings = settings
+        self.limits = LimitTable(settings.banned)
         self.refused: list[Refusal] = []
         self.notes: list[tuple[str, Note]] = []
         self.steering: dict[tuple[str, str, int], tuple[str, Steering]] = {}
+        """(policy, item) by (interface, direction, queue)."""
         self.trail: dict[int, list[Step]] = {}
+        """The explanation of each IRQ that one was asked for."""
+        self._claims: dict[int, Claim] = {}
+        self._settled: dict[int, CpuSet] = {}
         self._traced = set(settings.explain)
+        self._barred = _barred(snapshot, ledger)
         if settings.banned:
             self._note_banned()
         self._claim_overrides()
 
-    @property
-    def snapshot(self) -> Snapshot:
-        """The view of the host that this plan is made from."""
-        return self._snapshot
+    def view(self) -> Draft:
+        """What is decided so far, as a policy may read it; it shares nothing that changes."""
+        return Draft(
+            online=self.snapshot.online,
+            limits=self.limits,
+            claims=dict(self._claims),
+            barred=self._barred,
+            loads=self._loads(),
+        )
 
-    @property
-    def ledger(self) -> Ledger:
-        """The planner's memory as it was before this plan."""
-        return self._ledger
+    def claim(self, irq: Irq) -> Claim | None:
+        """The claim on this IRQ; None while it is free."""
+        return self._claims.get(irq.number)
 
-    @property
-    def settings(self) -> Settings:
-        """What the configuration says to the planner."""
-        return self._settings
+    def allowed(self, irq: Irq) -> CpuSet:
+        """The online CPUs that no limit forbids this IRQ; it may be empty."""
+        allowed = self.snapshot.online - self.limits.forbidden(irq.number)
+        barred = self._barred.get(irq.number)
+        return allowed if barred is None else allowed - barred
 
-    @property
-    def limits(self) -> list[tuple[str, Limit]]:
-        """Every limit with the policy that set it, in order."""
-        return self._limits
+    def forbidden(self, number: int) -> CpuSet:
+        """The CPUs, online or not, that limits and `banned_cpus` keep from this IRQ."""
+        return self.limits.forbidden(number)
 
     def step(self, irq: int, policy: str, what: str, cpus: CpuSet | None, reason: str) -> None:
         """Add a link to the IRQ's explanation, where one was asked for."""
-        if self._settings.explain_all or irq in self._traced:
+        if self.settings.explain_all or irq in self._traced:
             self.trail.setdefault(irq, []).append(Step(policy, what, cpus, reason))
 
     def limit(self, policy: str, items: Iterable[Limit | Note]) -> None:
-        """Take one policy's limits."""
+        """Take in one policy's limits."""
+        limits = []
         for item in items:
             if isinstance(item, Note):
                 self.notes.append((policy, item))
                 continue
             if not item.cpus:
                 continue
-            self._limits.append((policy, item))
-            if item.irqs is None:
-                self._forbidden_all |= item.cpus
-                self._exempt.update(item.exempt)
-            else:
-                for number in set(item.irqs) - set(item.exempt):
-                    self._forbidden[number] = self._forbidden.get(number, CpuSet()) | item.cpus
+            limits.append((policy, item))
             for irq in self._traced_irqs():
                 if (item.irqs is None or irq in item.irqs) and irq not in item.exempt:
                     self.step(irq, policy, "limit", item.cpus, item.reason)
-        self._loads = None
+        if limits:
+            self.limits = LimitTable(self.limits.banned, (*self.limits.limits, *limits))
 
     def place(self, policy: str, items: Iterable[Placement | Steering | Note]) -> None:
-        """Take one policy's placements; of those on one IRQ the first one stands."""
+        """Take in one policy's placements; of several on one IRQ the first counts."""
         seen: set[int] = set()
         for item in items:
             if isinstance(item, Note):
@@ -190,44 +112,36 @@ class Drafting(Draft):
     def refuse(
         self, irq: int | None, policy: str, code: str, reason: str, advice: str = ""
     ) -> None:
-        """Say no, with the reason."""
+        """Record that something was asked for and is not done, with the reason."""
         self.refused.append(Refusal(irq, policy, code, reason, advice))
         if irq is not None:
             self.step(irq, policy, "refuse", None, reason)
 
-    def reason_for(self, number: int, cpus: CpuSet) -> tuple[str, str]:
-        """(policy, reason) of the first limit that keeps one of these CPUs from this IRQ."""
-        for policy, limit in self._limits:
-            bound = limit.irqs is None or number in limit.irqs
-            if bound and number not in limit.exempt and limit.cpus & cpus:
-                return policy, limit.reason
-        return "banned_cpus", f"CPUs {self._settings.banned} are banned in the configuration"
-
     def _traced_irqs(self) -> Iterable[int]:
         return (
-            [irq.number for irq in self._snapshot.irqs]
-            if self._settings.explain_all
+            [irq.number for irq in self.snapshot.irqs]
+            if self.settings.explain_all
             else self._traced
         )
 
     def _note_banned(self) -> None:
         for irq in self._traced_irqs():
             self.step(
-                irq, "banned_cpus", "limit", self._settings.banned, "banned in the configuration"
+                irq, "banned_cpus", "limit", self.settings.banned, "banned in the configuration"
             )
 
     def _claim_overrides(self) -> None:
         by_identity: dict[str, Override] = {
-            override.identity: override for override in self._snapshot.overrides
+            override.identity: override for override in self.snapshot.overrides
         }
         if not by_identity:
             return
-        for irq in self._snapshot.irqs:
+        for irq in self.snapshot.irqs:
             override = by_identity.get(irq.identity)
             if override is None:
                 continue
             reason = override.reason or f"set by {override.who or 'a person'}"
-            cpus = override.cpus & self._snapshot.online
+            cpus = override.cpus & self.snapshot.online
             if irq.unmovable:
                 self.refuse(
                     irq.number,
@@ -245,11 +159,11 @@ class Drafting(Draft):
                 )
             else:
                 self._claims[irq.number] = Claim("override", cpus, reason)
-                self._fix(irq, cpus)
+                self._settle(irq, cpus)
                 self.step(irq.number, "override", "claim", cpus, reason)
 
     def _place(self, policy: str, item: Placement) -> None:
-        irq = self._snapshot.irq_by_number.get(item.irq)
+        irq = self.snapshot.irq_by_number.get(item.irq)
         if irq is None:
             self.refuse(None, policy, "unknown", f"there is no IRQ {item.irq}")
             return
@@ -265,11 +179,11 @@ class Drafting(Draft):
             return
         if item.cpus is None:
             self._claims[item.irq] = Claim(policy, None, item.reason)
-            self._fix(irq, None)
+            self._settle(irq, None)
             self.step(item.irq, policy, "leave", None, item.reason)
             return
         if irq.unmovable:
-            if irq.affinity & self._snapshot.online != item.cpus & self._snapshot.online:
+            if irq.affinity & self.snapshot.online != item.cpus & self.snapshot.online:
                 self.refuse(
                     item.irq,
                     policy,
@@ -286,13 +200,13 @@ class Drafting(Draft):
         prefer = None if item.prefer is None else (item.prefer & cpus) or None
         self._claims[item.irq] = Claim(policy, cpus, item.reason, item.open, prefer)
         if not item.open:
-            self._fix(irq, cpus)
+            self._settle(irq, cpus)
         self.step(item.irq, policy, "claim (open)" if item.open else "claim", cpus, item.reason)
 
     def _cut(self, policy: str, irq: Irq, item: Placement) -> CpuSet:
         """The placement's CPUs that are online and that no limit forbids; empty after a refusal."""
         wanted = item.cpus or CpuSet()
-        online = wanted & self._snapshot.online
+        online = wanted & self.snapshot.online
         cpus = online & self.allowed(irq)
         if cpus:
             return cpus
@@ -306,7 +220,7 @@ class Drafting(Draft):
                 f"CPUs {online - self.forbidden(irq.number)} have no free interrupt vector for it",
             )
         else:
-            by, reason = self.reason_for(irq.number, online)
+            by, reason = self.limits.reason_for(irq.number, online)
             code, why = "limited", f"CPUs {online} are kept from it by {by}: {reason}"
         self.refuse(irq.number, policy, code, why)
         return CpuSet()
@@ -327,7 +241,7 @@ class Drafting(Draft):
             return
         halves: tuple[Irq, ...] = (irq,)
         if irq.queue is not None and not item.alone:
-            halves = self._snapshot.irqs_by_queue[irq.queue.name, irq.queue.index]
+            halves = self.snapshot.irqs_by_queue[irq.queue.name, irq.queue.index]
         for half in halves:
             other = self._claims.get(half.number)
             if other is None or not other.open or other.policy != held.policy or other.cpus is None:
@@ -335,15 +249,15 @@ class Drafting(Draft):
             if half is not irq and not chosen <= other.cpus:
                 continue
             reason = f"{other.reason}; {policy}: {item.reason}"
-            self._claims[half.number] = replace(
+            self._claims[half.number] = msgspec.structs.replace(
                 other, cpus=chosen, reason=reason, open=item.open, prefer=prefer, chosen=policy
             )
             if not item.open:
-                self._fix(half, chosen)
+                self._settle(half, chosen)
             self.step(half.number, policy, "narrow", chosen, item.reason)
 
     def _steer(self, policy: str, item: Steering) -> None:
-        interface = self._snapshot.interface_by_name.get(item.interface)
+        interface = self.snapshot.interface_by_name.get(item.interface)
         queues = (
             () if interface is None else (interface.tx if item.direction == "tx" else interface.rx)
         )
@@ -356,3 +270,39 @@ class Drafting(Draft):
             )
             return
         self.steering.setdefault((item.interface, item.direction, item.queue), (policy, item))
+
+    def _settle(self, irq: Irq, cpus: CpuSet | None) -> None:
+        """The IRQ's place is settled: its load counts there (where it is now, as far as the set
+        allows it).
+        """
+        if irq.number in self._settled:
+            return
+        where = irq.effective if cpus is None else (irq.effective & cpus) or cpus
+        self._settled[irq.number] = irq.effective if irq.unmovable else where
+
+    def _loads(self) -> dict[int, float]:
+        """Seconds of CPU a second that are settled on each CPU: unmovable IRQs, claims that are not
+        open, and threaded NAPI.
+        """
+        loads = {cpu.number: cpu.threads for cpu in self.snapshot.cpus if cpu.threads > 0}
+        settled = self._settled
+        for irq in self.snapshot.irqs:
+            if not irq.load:
+                continue
+            where = settled.get(irq.number)
+            if not where and irq.unmovable:
+                where = irq.effective
+            if where:
+                share = irq.load / len(where)
+                for cpu in where:
+                    loads[cpu] = loads.get(cpu, 0.0) + share
+        return loads
+
+
+def _barred(snapshot: Snapshot, ledger: Ledger) -> dict[int, CpuSet]:
+    """CPUs that have no free interrupt vector for an IRQ, by IRQ number, as the kernel said."""
+    if not ledger.entries:
+        return {}
+    return {
+        irq.number: barred for irq in snapshot.irqs if (barred := ledger.entry(irq.identity).barred)
+    }

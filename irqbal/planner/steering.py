@@ -8,17 +8,6 @@ from irqbal.cpuset import CpuSet
 from irqbal.model.view import Cpu, Snapshot
 
 
-def distance(a: Cpu, b: Cpu) -> int:
-    """How far two CPUs are apart: 0 itself, 1 same core, 2 same L3, 3 same node, 4 elsewhere."""
-    if a.number == b.number:
-        return 0
-    if a.core == b.core and a.package == b.package:
-        return 1
-    if a.l3 == b.l3:
-        return 2
-    return 3 if a.node == b.node else 4
-
-
 def share_out(
     snapshot: Snapshot, homes: Mapping[int, CpuSet], present: Mapping[int, CpuSet] | None = None
 ) -> dict[int, CpuSet]:

@@ -17,6 +17,7 @@ import pluggy
 
 from irqbal import wire
 from irqbal.errors import PluginError
+from irqbal.model.policy import API_VERSION, Options
 from irqbal.plugins import hookspecs
 from irqbal.problems import LocatedProblem, Node, decode
 
@@ -130,7 +131,7 @@ def check_api(found: Found, module: ModuleType) -> None:
     wanted = getattr(module, "IRQBAL_API", None)
     if wanted is None:
         return
-    who, ours = found.distributions[0], hookspecs.API_VERSION
+    who, ours = found.distributions[0], API_VERSION
     parsed = _API.fullmatch(wanted) if isinstance(wanted, str) else None
     if parsed is None:
         raise PluginError(
@@ -219,12 +220,12 @@ def bind(
     return None if value is None else BoundPolicy(found.name, index, module, value, hooks)
 
 
-def options_type(found: Found, hooks: dict[str, Callable[..., Any]]) -> type[hookspecs.Options]:
+def options_type(found: Found, hooks: dict[str, Callable[..., Any]]) -> type[Options]:
     """The type that the policy's irqbal_options returns, or one without fields. Raises
     PluginError.
     """
     if "irqbal_options" not in hooks:
-        return hookspecs.Options
+        return Options
     who = found.distributions[0]
     try:
         kind = hooks["irqbal_options"]()
@@ -232,7 +233,7 @@ def options_type(found: Found, hooks: dict[str, Callable[..., Any]]) -> type[hoo
         raise PluginError(
             f"{who}: {found.module}.irqbal_options failed: {describe(error)}"
         ) from error
-    if not (isinstance(kind, type) and issubclass(kind, hookspecs.Options)):
+    if not (isinstance(kind, type) and issubclass(kind, Options)):
         raise PluginError(
             f"{who}: {found.module}.irqbal_options must return a subclass of irqbal.Options"
         )

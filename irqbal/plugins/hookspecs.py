@@ -11,26 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 import pluggy
 
+from irqbal.model.draft import Draft
 from irqbal.model.plan import Limit, Note, Placement, Record, Steering
+from irqbal.model.policy import Options
 from irqbal.model.view import Device, Irq, Queue, Snapshot
-from irqbal.planner.draft import Draft
-
-API_VERSION = "1.0"
-"""What policies can rest on. Another first number takes something away, another second one adds to
-it.
-"""
 
 hookspec = pluggy.HookspecMarker("irqbal")
 hookimpl = pluggy.HookimplMarker("irqbal")
-
-
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of a policy's options. Give each field a default and `Annotated[T,
-    Meta(description=…)]`.
-    """
 
 
 @hookspec(firstresult=True)

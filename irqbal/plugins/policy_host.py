@@ -25,7 +25,7 @@ from irqbal.errors import PluginError
 from irqbal.model.plan import Limit, Note, Placement, Steering
 from irqbal.model.view import Device, Irq, Queue, Snapshot
 from irqbal.planner.decide import decide
-from irqbal.planner.draft import Draft, Drafting
+from irqbal.planner.draft import DraftBuilder
 from irqbal.planner.drift import find_changes
 from irqbal.planner.ledger import holding
 from irqbal.plugins import protocol
@@ -113,7 +113,7 @@ class PolicyHost:
     def _plan(self, message: protocol.Ask) -> protocol.Answer:
         snapshot, queues = self._identified(message.snapshot)
         changes, ledger = find_changes(snapshot, message.ledger)
-        draft = Drafting(snapshot, ledger, message.settings)
+        draft = DraftBuilder(snapshot, ledger, message.settings)
         limiting = [policy for policy in self._policies if policy.has("irqbal_limit")]
         for policy in limiting:
             items = self._items(
@@ -131,7 +131,7 @@ class PolicyHost:
                     "irqbal_place",
                     (Placement, Steering, Note),
                     snapshot=own(snapshot),
-                    draft=read_only(draft),
+                    draft=draft.view(),
                     options=policy.options,
                 )
                 draft.place(policy.name, items)
@@ -209,27 +209,6 @@ def is_queue(found: Any) -> bool:
         return type(found) is Queue and wire.from_msgpack(wire.to_msgpack(found), Queue) == found
     except (TypeError, ValueError, OverflowError):
         return False
-
-
-def read_only(draft: Drafting) -> Draft:
-    """The same draft behind the face that a policy may use."""
-    view = object.__new__(Draft)
-    view.__dict__ = {name: value for name, value in draft.__dict__.items() if name in _DRAFT_FIELDS}
-    return view
-
-
-_DRAFT_FIELDS = (
-    "_snapshot",
-    "_ledger",
-    "_settings",
-    "_claims",
-    "_limits",
-    "_forbidden_all",
-    "_forbidden",
-    "_exempt",
-    "_fixed",
-    "_loads",
-)
 
 
 MAX_ITEMS = 1 << 16

@@ -139,7 +139,7 @@ def bind_observers(config: Config, name: str) -> PolicySupervisor:
     return observers
 
 
-def keep(config: Config) -> Retention:
+def retention(config: Config) -> Retention:
     """How long the history is kept, in seconds."""
     kept = config.history.keep
     return Retention(float(kept.raw), float(kept.five_minutes), float(kept.hour))

@@ -1,54 +1,69 @@
-"""One cycle, readable top to bottom: look, plan, check, save, write, remember."""
+"""One cycle, readable top to bottom: read, plan, check, save, write, remember."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.errors import IrqbalError, JournalError, PolicyHostError
+from irqbal.errors import IrqbalError, PolicyHostError
 from irqbal.model.host import Host
 from irqbal.model.plan import Failure, Outcome, Plan, Record, imbalance
-from irqbal.model.readings import DEFAULT, Original
 from irqbal.model.view import Override, Snapshot
 from irqbal.planner.check_plan import check_plan
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger, after
 from irqbal.plugins.supervisor import PolicySupervisor
-from irqbal.state.originals import (
-    Folders,
-    OriginalsFile,
-    load_costs,
-    recall,
-    remember,
-    save_costs,
-    save_overrides,
-)
-from irqbal.tracking.tracker import HostTracker
+from irqbal.service.cycle_result import CycleResult
+from irqbal.service.kernel_requests import KernelRequest, RequestQueue
+from irqbal.service.learned_state import LearnedState
+from irqbal.service.override_store import OverrideStore
+from irqbal.service.restore import restore_originals
+from irqbal.state.originals import OriginalsFile
+from irqbal.tracking.tracker import HostTracker, SampleResult
 
 log = logging.getLogger(__name__)
 
 COOLDOWN_INTERVALS = 3
-"""An IRQ that a policy moved stays for so many intervals, unless a limit, an override or a reset
-says otherwise.
+"""Intervals for which an IRQ that a policy moved stays, unless a limit, an override or a reset asks
+for another move.
 """
-KEEP_COSTS = 600.0
-"""Seconds between two times that the costs are saved."""
-REST = 6 * 3600.0
-"""Seconds after which a plan is made anew although nothing has changed: a census finds within half
-an hour what nobody announces.
+REPLAN_SECONDS = 6 * 3600.0
+"""Seconds after which a plan is made although nothing changed: a safety net, since a census finds
+within half an hour what is not announced.
 """
 PASSING = frozenset({"budget", "cooldown", "given-up"})
-"""Refusals that end by themselves."""
+"""Refusals that end by themselves: the plan that holds them is not reused."""
 FIRST_LOOK = 0.2
 """Seconds between the two pulses that the first plan rests on."""
 
 
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """What a balancer keeps beyond itself. The defaults store nothing."""
+
+    originals: OriginalsFile | None = None
+    overrides: OverrideStore = msgspec.field(default_factory=OverrideStore)
+    learned: LearnedState = msgspec.field(default_factory=LearnedState)
+
+
+class _Standing(msgspec.Struct, frozen=True):
+    """The last plan, if the next cycle may reuse it: it moved nothing, and nothing in it waits for
+    time to pass.
+    """
+
+    result: CycleResult
+    overrides: tuple[Override, ...]
+    dry_run: bool
+    planned_at: float
+
+
 class Balancer:
-    """Owns everything that a cycle touches. Its methods block, and are called from one thread."""
+    """Owns all that a cycle touches. Its methods block, and belong to the kernel's thread: other
+    threads put requests into its queue.
+    """
 
     def __init__(
         self,
@@ -56,225 +71,227 @@ class Balancer:
         policies: PolicySupervisor,
         settings: Settings,
         interval: float,
+        *,
         dry_run: bool,
-        journal: OriginalsFile | None = None,
-        overrides: Iterable[Override] = (),
-        places: Folders | None = None,
+        stored: Stored | None = None,
+        requests: RequestQueue | None = None,
     ) -> None:
+        stored = Stored() if stored is None else stored
         self.host = host
         self.policies = policies
         self.settings = settings
         self.dry_run = dry_run
-        self.journal = journal
-        self.overrides = tuple(overrides)
-        self.expired: list[Override] = []
-        """Overrides that ended by themselves, until somebody takes note."""
         self.paused = False
-        self.watch = HostTracker(host, interval)
+        self.originals = stored.originals
+        self.overrides = stored.overrides
+        self.tracker = HostTracker(host, interval)
         self.ledger = Ledger()
-        self.snapshot = Snapshot()
-        """What the last plan was made of …"""
-        self.shown = Snapshot()
-        """… and the same after the plan was carried out."""
-        self.fresh = False
-        """Whether `shown` is of the last cycle."""
+        self._learned = stored.learned
+        self._requests = RequestQueue() if requests is None else requests
         self._cycles = 0
-        self._places = places
-        self._remembered = self.ledger
-        self._standing: tuple[Record, tuple[Override, ...]] | None = None
-        self._planned_at = 0.0
-        self._costs_kept = time.monotonic()
-
-    def reconfigure(
-        self, policies: PolicySupervisor, settings: Settings, interval: float, dry_run: bool
-    ) -> None:
-        """Go on with other policies; what was learnt of the host stays. IRQs that were given up or
-        respected get a new chance.
-        """
-        self.policies.close()
-        self.policies, self.settings, self.dry_run = policies, settings, dry_run
-        self.watch.interval = interval
-        fresh = {
-            key: msgspec.structs.replace(
-                entry, drift=(), given_up_until=0.0, bad_sets=(), barred=CpuSet()
-            )
-            for key, entry in self.ledger.entries.items()
-        }
-        self.ledger = Ledger(fresh)
-        self._standing = None
+        self._standing: _Standing | None = None
 
     def first_look(self) -> float:
         """The first of the two pulses that the first plan rests on. Returns when the second is due,
         by time.monotonic(). Raises HostError.
         """
-        self.watch.look(self.ledger)
-        self.recall()
+        self.tracker.sample()
+        self.ledger = self._learned.restore(self.tracker)
         return time.monotonic() + FIRST_LOOK
 
-    def recall(self) -> None:
-        """Take over what an irqbal before this one remembered of masks that are still as it set
-        them.
+    def reconfigure(
+        self, policies: PolicySupervisor, settings: Settings, interval: float, dry_run: bool
+    ) -> None:
+        """Go on with other policies; what was learned of the host stays. IRQs that were given up or
+        respected are tried again.
         """
-        if self._places is not None:
-            self.watch.meter.start_from(load_costs(self._places.state))
-            self.ledger = self._remembered = recall(
-                self._places.run, self.host.boot_id, self.watch.masks()
+        self.policies.close()
+        self.policies, self.settings, self.dry_run = policies, settings, dry_run
+        self.tracker.interval = interval
+        entries = {
+            key: msgspec.structs.replace(
+                entry, drift=(), given_up_until=0.0, bad_sets=(), barred=CpuSet()
             )
+            for key, entry in self.ledger.entries.items()
+        }
+        self.ledger = Ledger(entries)
+        self._standing = None
 
-    def _remember(self) -> None:
-        """Keep the ledger for the next irqbal, and for commands that ask why. Losing it costs a few
-        moves, no more.
+    # The cycle
+
+    def run_cycle(self, cause: str, full: bool = False) -> CycleResult:
+        """Run one cycle. `full` asks for a census. Raises HostError if the host cannot be read;
+        everything else is in the result.
         """
-        if self._places is None or self.dry_run or self.ledger is self._remembered:
-            return
-        self._remembered = self.ledger
+        requests = self._take_requests()
         try:
-            inodes = {identity: inode for identity, (_, inode) in self.watch.masks().items()}
-            remember(self._places.run, self.host.boot_id, self.ledger, inodes)
-        except JournalError as error:
-            log.warning("%s", error)
+            result = self._run_cycle(cause, full, requests)
+        except IrqbalError as error:
+            for request in requests:
+                self._abandon(request, error)
+            raise
+        for request in requests:
+            self._conclude(request, result)
+        return msgspec.structs.replace(result, overrides=self.overrides.current)
 
-    def cycle(self, cause: str, full: bool = False, only: str = "") -> Record:
-        """Run one cycle. Raises HostError if the host cannot be read; everything else is in the
-        record.
-
-        `only`: while paused, the IRQ of this identity is placed all the same: a person just said
-        so.
-        """
-        started = time.monotonic()
-        wall = time.time()
+    def _run_cycle(self, cause: str, full: bool, requests: list[KernelRequest]) -> CycleResult:
+        started, wall = time.monotonic(), time.time()
         self._cycles += 1
-        self._expire(wall)
-        quiet = self.watch.sample(full)
-        if quiet and self._can_reuse_plan(cause):
-            return self._rest(started, wall, cause)
-        snapshot = self.snapshot = self.watch.snapshot(self.ledger, self.overrides)
-        self.watch.meter.rest()
-        plan, problem = self._plan(snapshot, only)
+        expired = self.overrides.expire(wall)
+        sample = self.tracker.sample(full)
+        reason = self._why_plan(cause, sample, requests)
+        if not reason:
+            return self._reuse(started, wall, cause, sample)
+        result = self._plan_and_write(
+            msgspec.structs.replace(
+                _NO_RECORD,
+                cycle=self._cycles,
+                wall=wall,
+                cause=cause,
+                skipped_rows=sample.skipped_rows,
+                census=sample.census,
+            ),
+            started,
+            requests,
+        )
+        return msgspec.structs.replace(result, trigger=reason, expired=expired)
+
+    def _why_plan(
+        self, cause: str, sample: SampleResult, requests: Collection[KernelRequest]
+    ) -> str:
+        """Why the last plan cannot be reused; empty if it can."""
+        if cause != "tick":
+            return f"{cause}: {sample.changes}" if sample.changes else cause
+        if requests:
+            return ", ".join(request.cause for request in requests)
+        standing = self._standing
+        if standing is None:
+            return "the last plan moved something or waits for time to pass"
+        if standing.overrides is not self.overrides.current:
+            return "an override ended"
+        if standing.dry_run != self.dry_run or self.paused:
+            return "balancing was paused, resumed or switched to a dry run"
+        if time.monotonic() - standing.planned_at >= REPLAN_SECONDS:
+            return f"the last plan is {REPLAN_SECONDS / 3600:.0f} hours old"
+        return sample.changes
+
+    def _plan_and_write(
+        self, record: Record, started: float, requests: list[KernelRequest]
+    ) -> CycleResult:
+        """Plan, write what the plan says, and remember. Requests that arrive while the policies
+        plan are added to `requests`, and the plan is made again with them.
+        """
+        snapshot = self.tracker.snapshot(self.ledger, self.overrides.current)
+        self.tracker.plan_started()
+        plan, problem = self._plan(snapshot, requests)
+        late = self._take_requests()
+        if late:
+            requests += late
+            snapshot = self.tracker.snapshot(self.ledger, self.overrides.current)
+            plan, problem = self._plan(snapshot, requests)
         outcomes: tuple[Outcome, ...] = ()
         if plan.moves or plan.steering or plan.default is not None:
             outcomes = self.host.apply(plan.moves, plan.steering, plan.default, self.dry_run)
             self.ledger = after(self.ledger, plan, outcomes, snapshot.now)
-            self._watch_permission(outcomes)
+            self._stop_writing_if_denied(outcomes)
             if not self.dry_run:
-                self.watch.restart_interval(outcomes)
-        self._forget_gone(snapshot)
-        self._remember()
+                self.tracker.restart_interval(outcomes)
+        if record.census:
+            self.ledger = self.ledger.only(_known(snapshot, self.ledger))
+        self._learned.store_ledger(self.ledger, self.tracker)
         over, busiest = imbalance(snapshot)
-        self.shown = self.watch.snapshot(self.ledger, self.overrides) if outcomes else snapshot
-        self.fresh = True
-        record = Record(
-            self._cycles,
-            wall,
-            time.monotonic() - started,
-            cause,
-            self.dry_run,
-            plan,
-            outcomes,
-            over,
-            busiest,
-            self.watch.skipped_rows,
-            self.watch.took_census,
-            problem,
+        record = msgspec.structs.replace(
+            record,
+            seconds=time.monotonic() - started,
+            dry_run=self.dry_run,
+            plan=plan,
+            outcomes=outcomes,
+            imbalance=over,
+            busiest=busiest,
+            problem=problem,
         )
-        self._take_rest(record)
-        return record
+        result = CycleResult(
+            record=record,
+            planned_on=snapshot,
+            after=self.current_snapshot() if outcomes else snapshot,
+            fresh=True,
+            totals=self.tracker.totals,
+            trigger="",
+            overrides=self.overrides.current,
+            paused=self.paused,
+        )
+        self._finish_plan(result)
+        return result
 
-    def _take_rest(self, record: Record) -> None:
-        """Whether the next cycle may rest on this plan: it moved nothing, and nothing in it waits
-        for time to pass.
-        """
+    def _finish_plan(self, result: CycleResult) -> None:
+        """Decide whether the next cycle may reuse this plan."""
+        record = result.record
         plan = record.plan
-        self.watch.meter.found(bool(plan.moves or plan.steering))
+        self.tracker.plan_finished(bool(plan.moves or plan.steering))
         waits = any(item.code in PASSING for item in plan.refused) or any(
             entry.drift for entry in self.ledger.entries.values()
         )
-        done = not (
-            plan.moves
-            or plan.steering
-            or plan.default
-            or plan.drifted
-            or plan.failures
-            or record.problem
-            or waits
+        acted = plan.moves or plan.steering or plan.default or plan.drifted or plan.failures
+        reusable = not (acted or record.problem or waits)
+        self._standing = (
+            _Standing(result, self.overrides.current, record.dry_run, time.monotonic())
+            if reusable
+            else None
         )
-        self._standing = (record, self.overrides) if done else None
-        if time.monotonic() - self._costs_kept > KEEP_COSTS:
-            self._costs_kept = time.monotonic()
-            self.keep_costs()
-        self._planned_at = time.monotonic()
+        self._learned.store_costs_if_due(self.tracker)
 
-    def _can_reuse_plan(self, cause: str) -> bool:
-        """Whether a plan would be the last one again: nothing was asked for, and nothing has
-        changed since.
-        """
-        standing = self._standing
-        if (
-            standing is None
-            or cause != "tick"
-            or standing[1] is not self.overrides
-            or standing[0].dry_run != self.dry_run
-        ):
-            return False
-        return not self.paused and time.monotonic() - self._planned_at < REST
-
-    def _rest(self, started: float, wall: float, cause: str) -> Record:
+    def _reuse(self, started: float, wall: float, cause: str, sample: SampleResult) -> CycleResult:
         """The last plan stands."""
         assert self._standing is not None
-        last, _ = self._standing
+        last = self._standing.result
         record = msgspec.structs.replace(
-            last,
+            last.record,
             cycle=self._cycles,
             wall=wall,
             seconds=time.monotonic() - started,
             cause=cause,
-            census=self.watch.took_census,
+            census=sample.census,
         )
-        self._standing = (record, self.overrides)
-        self.fresh = False
-        return record
+        trigger = last.trigger
+        if last.fresh:
+            trigger = f"the plan of cycle {last.record.cycle} is reused: nothing changed since"
+        result = msgspec.structs.replace(
+            last,
+            record=record,
+            fresh=False,
+            totals=self.tracker.totals,
+            trigger=trigger,
+            expired=(),
+        )
+        self._standing = msgspec.structs.replace(self._standing, result=result)
+        return result
 
-    def refresh(self) -> None:
-        """Make `shown` of what is known now, after cycles that rested."""
-        self.shown = self.watch.snapshot(self.ledger, self.overrides)
-        self.fresh = True
-
-    def keep_costs(self) -> None:
-        """What was learnt of costs, for the next start; losing it costs a few moves."""
-        if self._places is None or self.dry_run:
-            return
-        try:
-            save_costs(self._places.state, self.watch.meter.learnt())
-        except JournalError as error:
-            log.warning("%s", error)
-
-    def _plan(self, snapshot: Snapshot, only: str = "") -> tuple[Plan, str]:
-        if self.paused and not only:
+    def _plan(self, snapshot: Snapshot, requests: Collection[KernelRequest]) -> tuple[Plan, str]:
+        """The checked plan, and why there is none."""
+        placed = {request.places for request in requests if request.places}
+        if self.paused and not placed:
             return Plan(), "paused"
         settings = self.settings
-        number = (
-            next((irq.number for irq in snapshot.irqs if irq.identity == only), None)
-            if only
-            else None
-        )
-        if number is not None:
-            settings = msgspec.structs.replace(settings, explain=(*settings.explain, number))
+        numbers = [irq.number for irq in snapshot.irqs if irq.identity in placed]
+        if numbers:
+            settings = msgspec.structs.replace(settings, explain=(*settings.explain, *numbers))
         try:
             answer, failures = self.policies.plan(snapshot, self.ledger, settings)
         except PolicyHostError as error:
             log.error("%s; nothing is moved in this cycle", error)
-            return Plan(failures=(Failure("policyhost", "unavailable", str(error)),)), str(error)
+            failure = Failure("policyhost", "unavailable", str(error))
+            return Plan(failures=(failure,)), str(error)
         self.ledger = answer.ledger
-        self.watch.set_queues(answer.plan.queues)
+        self.tracker.set_queues(answer.plan.queues)
         plan = msgspec.structs.replace(answer.plan, failures=failures)
         if self.paused:
-            moves = tuple(move for move in plan.moves if move.identity == only)
+            moves = tuple(move for move in plan.moves if move.identity in placed)
             plan = msgspec.structs.replace(plan, moves=moves, steering=(), default=None)
         return check_plan(plan, snapshot, self.settings), ""
 
-    def _watch_permission(self, outcomes: tuple[Outcome, ...]) -> None:
-        """Masks that may not be written at all will not be tomorrow either: observe, and say so,
-        until the next reload.
+    def _stop_writing_if_denied(self, outcomes: tuple[Outcome, ...]) -> None:
+        """Masks that may not be written now will not be writable in the next cycle either: observe
+        until the next reload, and log it.
         """
         denied = next(
             (item for item in outcomes if item.irq is not None and item.code == "no-permission"),
@@ -288,91 +305,65 @@ class Balancer:
                 denied.detail,
             )
 
-    def _expire(self, wall: float) -> None:
-        """Overrides end by themselves; the file follows as soon as it can."""
-        gone = [
-            item for item in self.overrides if item.expires is not None and item.expires <= wall
-        ]
-        if not gone:
-            return
-        self.expired += gone
-        self.overrides = tuple(item for item in self.overrides if item not in gone)
+    # Requests
+
+    def _take_requests(self) -> list[KernelRequest]:
+        """Carry out the requests that wait now; those that fail are answered at once."""
+        done = []
+        for request in self._requests.take():
+            try:
+                request.apply(self)
+            except IrqbalError as error:
+                self._requests.finish(request, error)
+            else:
+                done.append(request)
+        return done
+
+    def _conclude(self, request: KernelRequest, result: CycleResult) -> None:
         try:
-            self._save_overrides(self.overrides)
-        except JournalError as error:
-            # What expired is not taken up again at the next start either: its time is in the file.
-            log.warning("%s", error)
+            request.conclude(self, result)
+        except IrqbalError as error:
+            self._requests.finish(request, error)
+        else:
+            self._requests.finish(request, result)
 
-    def _save_overrides(self, overrides: Iterable[Override]) -> None:
-        if self._places is not None and not self.dry_run:
-            save_overrides(self._places.state, overrides)
-
-    def override(self, wanted: Override) -> Record:
-        """Put one IRQ where a person wants it, in place of an earlier override of it: saved first,
-        then written, in one cycle.
-
-        What the kernel refuses for good is not kept. Raises JournalError (nothing was changed then)
-        or HostError.
-        """
-        before = self.overrides
-        others = tuple(item for item in before if item.identity != wanted.identity)
-        self._save_overrides((*others, wanted))
-        self.overrides = (*others, wanted)
+    def _abandon(self, request: KernelRequest, error: IrqbalError) -> None:
         try:
-            record = self.cycle("override", only=wanted.identity)
-        except BaseException:
-            self._take_back(before)
-            raise
-        if self.refusal(record, wanted.identity) is not None:
-            self._take_back(before)
-        return record
+            request.abandon(self)
+        except IrqbalError as worse:
+            log.error("%s", worse)
+        self._requests.finish(request, error)
 
-    def refusal(self, record: Record, identity: str) -> Outcome | None:
-        """Why the override of this IRQ was not carried out in this cycle, if it was not."""
-        outcome = next((item for item in record.outcomes if item.identity == identity), None)
-        if outcome is not None:
-            return outcome if outcome.result in ("refused", "unsaved", "gone") else None
-        irq = next((irq for irq in self.shown.irqs if irq.identity == identity), None)
-        if irq is None:
-            return Outcome(identity, "gone", None, "gone", "there is no such IRQ any more")
-        for item in record.plan.refused:
-            if item.irq == irq.number and item.policy == "override" and item.code != "warning":
-                return Outcome(
-                    identity,
-                    "refused",
-                    irq.number,
-                    item.code,
-                    f"{item.reason}; {item.advice}".rstrip("; "),
-                )
-        if record.problem:
-            return Outcome(identity, "unsaved", irq.number, "unavailable", record.problem)
-        return None
-
-    def _take_back(self, before: tuple[Override, ...]) -> None:
-        self.overrides = before
-        self._save_overrides(before)
-
-    def clear(self, identity: str) -> Record:
-        """Take an override away; the policies place the IRQ at once. Raises JournalError or
-        HostError.
-        """
-        left = tuple(item for item in self.overrides if item.identity != identity)
-        self._save_overrides(left)
-        self.overrides = left
+    def end_cooldown(self, identity: str) -> None:
+        """Let policies move this IRQ at once: its last move was not theirs."""
         entry = self.ledger.entries.get(identity)
         if entry is not None:
-            # The policies need not wait until their own last move has cooled down: it was not
-            # theirs.
-            self.ledger = Ledger(
-                {**self.ledger.entries, identity: msgspec.structs.replace(entry, moved=0.0)}
+            entry = msgspec.structs.replace(entry, moved=0.0)
+            self.ledger = Ledger({**self.ledger.entries, identity: entry})
+
+    def restore(self) -> tuple[Outcome, ...]:
+        """Put every original back and pause. Raises IrqbalError."""
+        if self.originals is None:
+            raise IrqbalError(
+                "this is a dry run: nothing was written, so nothing is to be restored"
             )
-        return self.cycle("override cleared")
+        self.paused = True
+        outcomes = restore_originals(self.host, self.originals)
+        self.ledger = Ledger()
+        self._learned.store_ledger(self.ledger, self.tracker)
+        return outcomes
+
+    # What others look at
+
+    def current_snapshot(self, sweep: bool = False) -> Snapshot:
+        """The host as it is known now; no interval ends. `sweep`: read every mask first."""
+        return self.tracker.snapshot(self.ledger, self.overrides.current, sweep)
 
     def preview(self) -> tuple[Record, Snapshot]:
         """What a cycle would do now, with every IRQ explained; nothing is written, no interval
         ends. Raises HostError, PolicyHostError.
         """
-        snapshot = self.watch.snapshot(self.ledger, self.overrides, sweep=True)
+        snapshot = self.current_snapshot(sweep=True)
         settings = msgspec.structs.replace(self.settings, explain_all=True)
         answer, failures = self.policies.plan(snapshot, self.ledger, settings)
         plan = check_plan(
@@ -381,60 +372,24 @@ class Balancer:
         return self.unwritten(plan, snapshot), snapshot
 
     def unwritten(self, plan: Plan, snapshot: Snapshot) -> Record:
-        """The record of a plan that nobody carries out."""
+        """The record of a plan that is not carried out."""
         over, busiest = imbalance(snapshot)
         return Record(self._cycles, time.time(), 0.0, "dry run", True, plan, (), over, busiest)
 
-    def restore(self) -> tuple[Outcome, ...]:
-        """Put every original back and pause. Raises IrqbalError."""
-        if self.journal is None:
-            raise IrqbalError(
-                "this is a dry run: nothing was written, so nothing is to be restored"
-            )
-        self.paused = True
-        outcomes = restore(self.host, self.journal)
-        self.ledger = Ledger()
-        self._remember()
-        return outcomes
-
-    def _forget_gone(self, snapshot: Snapshot) -> None:
-        if self.watch.took_census:
-            alive = {irq.identity for irq in snapshot.irqs}
-            alive |= {
-                key
-                for key in self.ledger.entries
-                if ":" in key and key.split(":")[0] in ("xps", "rps", "flows")
-            }
-            self.ledger = self.ledger.only(alive)
+    def close(self) -> None:
+        """Store what was learned, and end the policies' processes."""
+        self._learned.store_costs(self.tracker)
+        self.policies.stop()
+        self.policies.close()
 
 
-def restore(host: Host, journal: OriginalsFile) -> tuple[Outcome, ...]:
-    """Put every original of this boot back where its IRQ still exists; what was restored, or is
-    gone, is forgotten.
+_NO_RECORD = Record(0, 0.0, 0.0, "", False, Plan())
 
-    Raises HostError or JournalError.
-    """
-    watch = HostTracker(host, 10.0)
-    watch.look(Ledger())
-    numbers = watch.facts()
-    due: list[tuple[Original, int | None]] = []
-    outcomes: list[Outcome] = []
-    for identity, original in journal.originals().items():
-        if original.number is None:
-            due.append((original, None))
-        elif identity in numbers:
-            due.append((original, numbers[identity]))
-        else:
-            outcomes.append(
-                Outcome(identity, "gone", original.number, "gone", "there is no such IRQ any more")
-            )
-    # The default last: nothing that is restored before depends on it.
-    due.sort(key=lambda item: item[0].identity == DEFAULT)
-    outcomes += host.restore(due)
-    left = [
-        outcome.identity
-        for outcome in outcomes
-        if outcome.result in ("refused", "transient", "unsaved")
-    ]
-    journal.keep_only(left)
-    return tuple(outcomes)
+
+def _known(snapshot: Snapshot, ledger: Ledger) -> set[str]:
+    """The identities whose ledger entries still mean something: IRQs that exist, and settings."""
+    identities = {irq.identity for irq in snapshot.irqs}
+    settings = ("xps", "rps", "flows")
+    return identities | {
+        key for key in ledger.entries if ":" in key and key.split(":")[0] in settings
+    }

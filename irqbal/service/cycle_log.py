@@ -1,5 +1,5 @@
-"""What a cycle did, as lines of the log: a line a move, what is new among refusals and notes, a
-summary at debug.
+"""What a cycle did, as lines of the log: one a move, refusals and notes that are new, a summary at
+level debug with what triggered the cycle's plan.
 """
 
 from __future__ import annotations
@@ -9,23 +9,27 @@ import re
 
 from irqbal.model.plan import Move, Outcome, Record
 from irqbal.model.view import Irq, Snapshot
+from irqbal.service.cycle_result import CycleResult
 
 log = logging.getLogger("irqbal")
 
 _NUMBERS = re.compile(r"\d+(?:\.\d+)?(?= (?:s|times|minutes|%))")
-_MOST_SAID = 10_000
+MOST_LINES = 10_000
+"""Lines that are remembered: a bound on memory, far above what one cycle logs."""
 _QUIET = frozenset({"cooldown", "budget"})
 
 
 class CycleLog:
-    """Logs records; what was said of an IRQ before is not said again until it changes."""
+    """Logs cycles. A line about an IRQ is not repeated in the next cycle unless it changed."""
 
     def __init__(self) -> None:
-        self._said: dict[str, int] = {}
+        self._last_logged: dict[str, int] = {}
+        """The cycle in which each line was last due, by the line's text without its numbers."""
         self._cycle = 0
 
-    def log(self, record: Record, snapshot: Snapshot) -> None:
+    def log(self, result: CycleResult) -> None:
         """Log one cycle."""
+        record, snapshot = result.record, result.planned_on
         self._cycle = record.cycle
         outcomes = {outcome.identity: outcome for outcome in record.outcomes}
         for move in record.plan.moves:
@@ -59,7 +63,7 @@ class CycleLog:
             "cycle %d (%s): %d moves, %d kept, %d refused, %d drifted, imbalance %.2f, busiest CPU "
             "%.1f %%, %.1f ms%s",
             record.cycle,
-            record.cause,
+            result.trigger,
             len(record.plan.moves),
             len(record.plan.kept),
             len(record.plan.refused),
@@ -121,20 +125,20 @@ class CycleLog:
             self._once(f"note {policy} {note.irq}", logging.INFO, f"{policy}: {note.text}{advice}")
 
     def _once(self, key: str, level: int, text: str) -> None:
-        """Say it unless the last cycle said the same; rates and times in it do not make it another
-        thing.
+        """Log the text unless the last cycle had it too. Rates and times within it do not make it
+        another text.
         """
         stable = (
             f"{key} {_NUMBERS.sub('#', text)}"
             if key.startswith(("note", "refused"))
             else f"{key} {text}"
         )
-        if self._said.get(stable, -2) < self._cycle - 1:
+        if self._last_logged.get(stable, -2) < self._cycle - 1:
             log.log(level, "%s", text)
-        self._said[stable] = self._cycle
-        if len(self._said) > _MOST_SAID:
-            self._said = {
-                said: cycle for said, cycle in self._said.items() if cycle >= self._cycle - 1
+        self._last_logged[stable] = self._cycle
+        if len(self._last_logged) > MOST_LINES:
+            self._last_logged = {
+                line: cycle for line, cycle in self._last_logged.items() if cycle >= self._cycle - 1
             }
 
 

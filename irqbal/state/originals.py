@@ -19,7 +19,7 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import JournalError, LockError
-from irqbal.load.estimator import LearntCosts
+from irqbal.load.estimator import LearnedCosts
 from irqbal.model.readings import Original
 from irqbal.model.view import Override
 from irqbal.planner.ledger import Ledger, LedgerEntry
@@ -148,17 +148,17 @@ def save_overrides(folder: Path, overrides: Iterable[Override]) -> None:
         raise JournalError(f"{folder / OVERRIDES} could not be saved: {error.strerror}") from error
 
 
-def load_costs(folder: Path) -> LearntCosts:
+def load_costs(folder: Path) -> LearnedCosts:
     """What was learnt of costs before; nothing, if that cannot be read: it is learnt again in a few
     minutes.
     """
     try:
-        return from_json((folder / COSTS).read_bytes(), LearntCosts)
+        return from_json((folder / COSTS).read_bytes(), LearnedCosts)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return LearntCosts()
+        return LearnedCosts()
 
 
-def save_costs(folder: Path, learnt: LearntCosts) -> None:
+def save_costs(folder: Path, learnt: LearnedCosts) -> None:
     """Keep it for the next start. Raises JournalError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

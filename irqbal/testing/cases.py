@@ -12,7 +12,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Failure, Limit, Outcome, Plan, Record
 from irqbal.model.view import Override, Snapshot
-from irqbal.planner.draft import Drafting, Settings
+from irqbal.planner.draft import DraftBuilder, Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.testing.build import changed, cpus, host, lone, nic, nvme, over
 
@@ -34,9 +34,9 @@ class Case(msgspec.Struct, frozen=True):
     limits: tuple[Limit, ...] = ()
     settings: Settings = Settings()
 
-    def draft(self, snapshot: Snapshot) -> Drafting:
+    def draft(self, snapshot: Snapshot) -> DraftBuilder:
         """A draft of this case, with the snapshot or a copy of it."""
-        draft = Drafting(snapshot, Ledger(), self.settings)
+        draft = DraftBuilder(snapshot, Ledger(), self.settings)
         draft.limit("somebody_else", self.limits)
         return draft
 

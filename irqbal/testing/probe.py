@@ -20,16 +20,16 @@ import msgspec
 
 from irqbal import wire
 from irqbal.errors import PluginError
+from irqbal.model.draft import Draft
 from irqbal.model.plan import Limit, Note, Placement, Steering
+from irqbal.model.policy import Options
 from irqbal.model.view import Snapshot
 from irqbal.planner.decide import decide
-from irqbal.planner.draft import Draft
 from irqbal.planner.drift import find_changes
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins import hookspecs
 from irqbal.plugins.confinement import MEMORY
 from irqbal.plugins.discovery import BoundPolicy, Found, bind, describe
-from irqbal.plugins.policy_host import checked, is_queue, own, read_only
+from irqbal.plugins.policy_host import checked, is_queue, own
 from irqbal.problems import LocatedProblem, Node, decode, node_of
 from irqbal.testing.build import applied, changed
 from irqbal.testing.cases import Case, cases, large, noisy, record
@@ -153,7 +153,7 @@ class Probe:
             given.append(limits)
             draft.limit(policy.name, limits)
         if policy.has("irqbal_place"):
-            seen = read_only(draft)
+            seen = draft.view()
             before = _state(seen)
             places = self._call(
                 "irqbal_place", case.name, snapshot=mine, draft=seen, options=options
@@ -277,7 +277,7 @@ class Probe:
             if not self._policy.has(hook):
                 continue
             snapshot = own(case.snapshot)
-            draft = read_only(case.draft(case.snapshot))
+            draft = case.draft(case.snapshot).view()
             started = _CPU_TIME()
             given = self._call(
                 hook, case.name, snapshot=snapshot, draft=draft, options=self._policy.options
@@ -300,7 +300,7 @@ class Probe:
             self.tell("raised", f"irqbal_cycle_done: {describe(error)}")
 
 
-def _check_options(kind: type[hookspecs.Options], tell: Any) -> None:
+def _check_options(kind: type[Options], tell: Any) -> None:
     """Every field is described and has a default; what makes no sense is refused."""
     for field in msgspec.structs.fields(kind):
         metas = [
@@ -359,14 +359,8 @@ def _peak() -> int:
 
 
 def _state(draft: Draft) -> str:
-    """All that a draft holds, but for what it computes when it is asked."""
-    return repr(
-        [
-            (key, value)
-            for key, value in sorted(vars(draft).items())
-            if key not in ("_snapshot", "_ledger", "_settings", "_loads")
-        ]
-    )
+    """All that a draft holds."""
+    return repr(draft)
 
 
 def _digest(value: Any) -> str:

@@ -64,14 +64,16 @@ class Simulated:
         )
         self._balancer = Balancer(self.host, _InProcess(policies), wanted, interval, dry_run=False)
         self._interval = interval
-        self._balancer.watch.look(self._balancer.ledger)
+        self._balancer.first_look()
+        self._after = self._balancer.current_snapshot()
 
     def balance(self, cycles: int = 6) -> list[Record]:
         """So many intervals and cycles; what each did. Raises AssertionError if a policy raised."""
         records = []
         for _ in range(cycles):
             self.host.advance(self._interval)
-            record = self._balancer.cycle("tick")
+            result = self._balancer.run_cycle("tick")
+            record, self._after = result.record, result.after
             assert not record.plan.failures, _sentence(record.plan.failures)
             assert not record.problem, record.problem
             records.append(record)
@@ -80,7 +82,7 @@ class Simulated:
     @property
     def snapshot(self) -> Snapshot:
         """The host as the policies saw it in the last cycle, after what was written."""
-        return self._balancer.shown
+        return self._after
 
     @property
     def places(self) -> dict[str, CpuSet]:

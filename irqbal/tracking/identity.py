@@ -14,40 +14,73 @@ from irqbal.model.readings import IrqFacts
 from irqbal.model.view import Device
 
 MAX_PAST = 10_000
-"""IRQs that are gone whose generation is remembered."""
+"""IRQs that disappeared whose generation is remembered: a bound on memory, far above any host's."""
 
 
 class IrqLife(msgspec.Struct, frozen=True):
-    """One IRQ by identity: its present number, the inode of its folder, and which generation this
-    is.
-    """
+    """One IRQ's present number, the inode of its folder in `/proc/irq`, and its generation."""
 
     number: int
     inode: int
     generation: int
 
 
+class IdentityChanges(msgspec.Struct, frozen=True):
+    """What a census changed. `any`: an IRQ came, went, got another number or began anew; `renewed`
+    are the numbers of those that began anew.
+    """
+
+    any: bool
+    renewed: frozenset[int]
+
+
 class IrqIdentities:
-    """The IRQs of the last census by identity, and the generations of those before."""
+    """The IRQs of the last census by identity, and the generations of those that disappeared."""
 
     def __init__(self) -> None:
-        self.by_identity: dict[str, IrqLife] = {}
-        self.identities: dict[int, str] = {}
-        """Identity by present number."""
+        self._lives: dict[str, IrqLife] = {}
+        self._identities: dict[int, str] = {}
         self._past: dict[str, int] = {}
 
-    def take(
+    def __bool__(self) -> bool:
+        """Whether any census was taken in."""
+        return bool(self._identities)
+
+    def knows(self, number: int) -> bool:
+        """Whether the last census had an IRQ of this number."""
+        return number in self._identities
+
+    def identity(self, number: int) -> str:
+        """The identity of the IRQ that has this number. Raises KeyError."""
+        return self._identities[number]
+
+    def generation(self, number: int) -> int:
+        """The generation of the IRQ that has this number. Raises KeyError."""
+        return self._lives[self._identities[number]].generation
+
+    def numbers(self) -> dict[str, int]:
+        """The present number of each IRQ, by identity."""
+        return {identity: life.number for identity, life in self._lives.items()}
+
+    def keys(self, groups: Mapping[int, str]) -> dict[int, tuple[str, str]]:
+        """(identity and generation, cost group) by IRQ number."""
+        return {
+            life.number: (f"{identity}#{life.generation}", groups[life.number])
+            for identity, life in self._lives.items()
+        }
+
+    def update(
         self, irqs: Iterable[IrqFacts], devices: Mapping[int, Device], renewed: set[int]
-    ) -> tuple[bool, set[int]]:
-        """Take a census in. `renewed` are numbers that began anew although nothing else tells.
-        Returns whether anything is not as it was, and the numbers of IRQs that live anew.
+    ) -> IdentityChanges:
+        """Take a census in. `renewed` are numbers of IRQs that began anew although neither number
+        nor inode shows it.
         """
         lives: dict[str, IrqLife] = {}
-        anew: set[int] = set()
+        began: set[int] = set()
         for facts in irqs:
             identity = _identity(facts, devices.get(facts.number), lives)
-            before = self.by_identity.get(identity)
-            # What comes back after it was gone lives anew.
+            before = self._lives.get(identity)
+            # An IRQ that returns gets a new generation.
             generation = self._past.pop(identity, 0) + 1
             if before is not None:
                 same = (
@@ -57,17 +90,17 @@ class IrqIdentities:
                 )
                 generation = before.generation + (not same)
                 if not same:
-                    anew.add(facts.number)
+                    began.add(facts.number)
             lives[identity] = IrqLife(facts.number, facts.inode, generation)
-        changed = _told(lives) != _told(self.by_identity)
-        gone = {key: life.generation for key, life in self.by_identity.items() if key not in lives}
+        changed = _without_inodes(lives) != _without_inodes(self._lives)
+        gone = {key: life.generation for key, life in self._lives.items() if key not in lives}
         self._past = dict([*self._past.items(), *gone.items()][-MAX_PAST:])
-        self.by_identity = lives
-        self.identities = {life.number: identity for identity, life in lives.items()}
-        return changed, anew
+        self._lives = lives
+        self._identities = {life.number: identity for identity, life in lives.items()}
+        return IdentityChanges(changed, frozenset(began))
 
 
-def _told(lives: Mapping[str, IrqLife]) -> dict[str, tuple[int, int]]:
+def _without_inodes(lives: Mapping[str, IrqLife]) -> dict[str, tuple[int, int]]:
     return {identity: (life.number, life.generation) for identity, life in lives.items()}
 
 

@@ -216,7 +216,7 @@ def by_irqbal(spec: str) -> dict[str, float]:
     policies = bind(config, "(defaults)")
     host = KernelHost(folder, lambda originals: None, clock)
     balancer = Balancer(host, policies, settings(config, COOLDOWN_INTERVALS), BEAT, dry_run=False)
-    balancer.watch.look(balancer.ledger)
+    balancer.first_look()
     truth, spent = [], []
     child = float("nan")
     try:
@@ -227,7 +227,7 @@ def by_irqbal(spec: str) -> dict[str, float]:
             if cycle == LEARNING:
                 child = cpu_of([policies.pid or 0])
             begun = time.process_time()
-            balancer.cycle("tick")
+            balancer.run_cycle("tick")
             spent.append(time.process_time() - begun)
         steady = sum(spent[LEARNING:]) + cpu_of([policies.pid or 0]) - child
     finally:

@@ -94,7 +94,7 @@ BAD: dict[str, tuple[str, str, str]] = {
         "changes snapshot.irq_by_number",
     ),
     "changes the draft": (
-        placing("draft._claims.clear()\nyield from ()"),
+        placing("draft.claims.clear()\nyield from ()"),
         "mutates",
         "changes the draft",
     ),

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from irqbal.model.draft import Draft
 from irqbal.model.plan import Limit, Placement, Plan, Steering
 from irqbal.model.view import Snapshot
 from irqbal.planner.decide import decide
-from irqbal.planner.draft import Draft, Drafting, Settings
+from irqbal.planner.draft import DraftBuilder, Settings
 from irqbal.planner.drift import find_changes
 from irqbal.planner.ledger import Ledger
 from irqbal.testing import HostPart
@@ -81,13 +82,13 @@ def planned(
     in order.
     """
     changes, ledger = find_changes(snapshot, ledger)
-    draft = Drafting(snapshot, ledger, settings)
+    draft = DraftBuilder(snapshot, ledger, settings)
     for policy in policies:
         draft.limit(policy.name, policy.limits)
     for policy in policies:
         draft.place(
             policy.name,
-            policy.places if policy.place is None else tuple(policy.place(snapshot, draft)),
+            policy.places if policy.place is None else tuple(policy.place(snapshot, draft.view())),
         )
     return decide(draft, changes), ledger
 

@@ -8,7 +8,9 @@ import random
 import pytest
 
 from irqbal.cpuset import CpuSet
-from irqbal.load.estimator import JIFFY, WRAP, LoadEstimator
+from irqbal.load.cost_model import JIFFY
+from irqbal.load.estimator import Interval, LoadEstimator
+from irqbal.load.irq_rates import WRAP
 from irqbal.model.readings import CpuTime, Pulse
 
 
@@ -66,7 +68,9 @@ class Bench:
             after = self._reading()
             start = {number: CpuSet.parse(line.cpus) for number, line in self.lines.items()}
             start |= dict.fromkeys(moved, CpuSet.of(3))
-            self.meter.update(self._pulse, after, start, self.keys())
+            self.meter.update(
+                Interval(before=self._pulse, after=after, start=start, keys=self.keys())
+            )
             self._pulse, moved = after, ()
         return self
 

@@ -156,14 +156,14 @@ async def pause(call: RequestContext) -> object:
         length = query.length
     if length is not None and not SHORTEST <= length <= LONGEST:
         raise ApiError(422, "for", "`for` must be 1s to 10y")
-    call.host.pause(None if length is None else float(length), call.caller)
+    await call.host.pause(None if length is None else float(length), call.caller)
     return call.host.status()
 
 
 @handles("resume")
 async def resume(call: RequestContext) -> object:
     """Go on."""
-    call.host.resume(call.caller)
+    await call.host.resume(call.caller)
     return call.host.status()
 
 

@@ -15,7 +15,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.identify.queue_names import counters
 from irqbal.kernel import generic_netlink
 from irqbal.kernel.queue_stats import Packets, queue_of
-from irqbal.load.estimator import LoadEstimator
+from irqbal.load.estimator import Interval, LoadEstimator
 from irqbal.model.readings import CpuTime, Pulse
 from irqbal.model.view import Queue
 
@@ -145,7 +145,16 @@ def test_packets_tell_apart_what_interrupts_do_not() -> None:
             CpuSet.of(0),
             start,
         )
-        meter.update(before, after, start, keys, (then, now))
+        meter.update(
+            Interval(
+                before=before,
+                after=after,
+                start=start,
+                keys=keys,
+                packets_before=then,
+                packets_after=now,
+            )
+        )
         before, then = after, now
     assert meter.load(1)[0] / meter.load(2)[0] == pytest.approx(10, rel=0.2)
     assert meter.load(1)[0] + meter.load(2)[0] == pytest.approx(0.11, rel=0.1)

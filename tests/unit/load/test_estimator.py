@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irqbal.cpuset import CpuSet
-from irqbal.load.estimator import NOMINAL_COST, WRAP, LoadEstimator, fell
+from irqbal.load.estimator import NOMINAL_COST, Interval, LoadEstimator
+from irqbal.load.irq_rates import WRAP, was_reset
 from irqbal.model.readings import CpuTime, Pulse
 from load_bench import Bench, TrueIrq, near
 
@@ -31,7 +32,7 @@ from load_bench import Bench, TrueIrq, near
     ],
 )
 def test_wrap_is_told_from_reset(before: int, after: int, seconds: float, reset: bool) -> None:
-    assert fell(before, after, seconds) is reset
+    assert was_reset(before, after, seconds) is reset
 
 
 def test_rate_goes_on_over_the_wrap() -> None:
@@ -72,7 +73,7 @@ def test_irq_that_went_away_is_forgotten() -> None:
 def test_clock_that_stands_still_is_no_interval() -> None:
     bench = Bench({1: TrueIrq(1000, 0, "0")}).pass_by(3)
     pulse = bench._reading()
-    bench.meter.update(pulse, pulse, {}, bench.keys())
+    bench.meter.update(Interval(before=pulse, after=pulse, start={}, keys=bench.keys()))
     assert bench.meter.rate(1) == near(1000, 0.001)
 
 
@@ -270,7 +271,7 @@ def test_no_reading_gives_nonsense(
         pulse = Pulse(now, totals, cpu_times, CpuSet.parse(online), effective)
         if before is not None:
             keys = {number: (f"{number}#{generation}", "g") for number in totals}
-            meter.update(before, pulse, before.effective, keys)
+            meter.update(Interval(before=before, after=pulse, start=before.effective, keys=keys))
         before = pulse
         for number in range(5):
             for value in (meter.rate(number), *meter.load(number)):

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from irqbal.kernel.files import OpenFiles
 from irqbal.kernel.threads import ThreadTimes
-from irqbal.load.measured_costs import MOST_OFTEN, MeasuredIrq, costs_of
+from irqbal.load.estimator import IrqPlace
+from irqbal.load.measured_costs import LEAST_RUNS, MeasuredIrq, costs_of
 from irqbal.load.thread_load import ThreadLoad
 from irqbal.model.plan import imbalance
 from irqbal.model.readings import Measured, ThreadTime
 from irqbal.model.view import Cpu, Snapshot, Thread
-from irqbal.planner.draft import Draft, Settings
+from irqbal.planner.draft import DraftBuilder, Settings
 from irqbal.planner.ledger import Ledger
 from load_bench import Bench, TrueIrq, near
 
@@ -28,7 +29,7 @@ WINDOW = Measured(
 
 
 def test_handlers_are_an_irqs_own_and_softirqs_are_shared_by_kind_and_belief() -> None:
-    hard, soft = costs_of(
+    costs = costs_of(
         WINDOW,
         [
             MeasuredIrq(1, 1, 0, "net", 4.0, 3e-6),
@@ -36,17 +37,20 @@ def test_handlers_are_an_irqs_own_and_softirqs_are_shared_by_kind_and_belief() -
             MeasuredIrq(3, 1, 0, "block", 1.0, 1e-6),
         ],
     )
-    assert hard == {1: pytest.approx(5e-5), 2: pytest.approx(4e-5)}, (
+    assert costs.hard == {1: pytest.approx(5e-5), 2: pytest.approx(4e-5)}, (
         "2 is shared by two handlers; 3 ran too seldom"
     )
     # 1000 interrupts of 4 packets at 3 µs, and 500 interrupts at 4 µs: 12 to 2 of 0.3 s.
-    assert soft == {1: pytest.approx(0.3 * 12 / 14 / 4000), 2: pytest.approx(0.3 * 2 / 14 / 500)}
+    assert costs.soft == {
+        1: pytest.approx(0.3 * 12 / 14 / 4000),
+        2: pytest.approx(0.3 * 2 / 14 / 500),
+    }
 
 
 @given(
     spent=st.floats(0, 0.9),
     irqs=st.lists(
-        st.tuples(st.integers(MOST_OFTEN, 10**6), st.floats(0.01, 100), st.floats(0, 1e-3)),
+        st.tuples(st.integers(LEAST_RUNS, 10**6), st.floats(0.01, 100), st.floats(0, 1e-3)),
         min_size=1,
         max_size=8,
     ),
@@ -57,13 +61,13 @@ def test_what_is_shared_out_is_what_was_spent(
     window = Measured(
         1.0, {}, {at: runs for at, (runs, _, _) in enumerate(irqs)}, {"NET_TX": {5: spent}}
     )
-    _, soft = costs_of(
+    soft = costs_of(
         window,
         [
             MeasuredIrq(at, 1, 5, "net", units, believed)
             for at, (_, units, believed) in enumerate(irqs)
         ],
-    )
+    ).soft
     shared = sum(soft[at] * runs * units for at, (runs, units, _) in enumerate(irqs))
     assert shared == pytest.approx(
         spent, rel=1e-6, abs=1e-9 * sum(runs * units for runs, units, _ in irqs) * 1.1
@@ -77,7 +81,12 @@ def test_where_no_time_is_visible_measured_costs_are_the_load() -> None:
     )
     meter = bench.pass_by(5).meter
     assert bench.load(1) == near(bench.load(2)) and not meter.time_visible
-    assert meter.measured(WINDOW, [(1, 1, 0, "net"), (2, 1, 1, "net"), (3, 1, 2, "")]) == 2
+    assert (
+        meter.set_measured(
+            WINDOW, [IrqPlace(1, 1, 0, "net"), IrqPlace(2, 1, 1, "net"), IrqPlace(3, 1, 2, "")]
+        )
+        == 2
+    )
     assert meter.time_visible
     assert bench.load(1) == near(0.35) and bench.load(2) == near(0.12)
     # Intervals in which nothing is seen change nothing of it.
@@ -91,10 +100,10 @@ def test_measured_costs_leave_the_rest_of_the_time_to_others() -> None:
     bench = Bench({1: TrueIrq(1000, 3.5e-4, "0"), 2: TrueIrq(1000, 5e-5, "0", "h")}, cpus=1)
     window = Measured(1.0, {1: 0.0}, {1: 1000}, {"NET_RX": {0: 0.35}})
     bench.pass_by(3)
-    bench.meter.measured(window, [(1, 1, 0, "net")])
+    bench.meter.set_measured(window, [IrqPlace(1, 1, 0, "net")])
     bench.pass_by(30)
     assert bench.load(1) == near(0.35) and bench.load(2) == near(0.05)
-    bench.meter.unmeasure()
+    bench.meter.clear_measured()
     assert bench.pass_by(5).load(1) == near(0.35) and bench.load(2) == near(0.05), (
         "it goes on from there"
     )
@@ -103,11 +112,11 @@ def test_measured_costs_leave_the_rest_of_the_time_to_others() -> None:
 def test_a_difference_that_is_noise_moves_nothing_and_a_new_life_is_learnt_anew() -> None:
     bench = Bench({1: TrueIrq(1000, 1e-4, "0")}, cpus=1)
     meter = bench.pass_by(20).meter
-    meter.measured(Measured(1.0, {1: 0.1}, {1: 1000}, {}), [(1, 1, 0, "")])
+    meter.set_measured(Measured(1.0, {1: 0.1}, {1: 1000}, {}), [IrqPlace(1, 1, 0, "")])
     before = bench.load(1)
-    meter.measured(Measured(1.0, {1: 0.11}, {1: 1000}, {}), [(1, 1, 0, "")])
+    meter.set_measured(Measured(1.0, {1: 0.11}, {1: 1000}, {}), [IrqPlace(1, 1, 0, "")])
     assert bench.load(1) == before
-    meter.measured(Measured(1.0, {1: 0.2}, {1: 1000}, {}), [(1, 1, 0, "")])
+    meter.set_measured(Measured(1.0, {1: 0.2}, {1: 1000}, {}), [IrqPlace(1, 1, 0, "")])
     assert bench.load(1) == near(0.2)
     bench.lines[1].generation = 2
     assert bench.pass_by(10).load(1) == near(0.1)
@@ -140,7 +149,7 @@ def test_an_irqs_thread_is_the_irqs_load_and_threaded_napi_the_cpus() -> None:
 def test_a_cpu_of_threaded_napi_counts_in_plans_and_in_the_imbalance() -> None:
     snapshot = Snapshot(cpus=(Cpu(0), Cpu(1, threads=0.5)))
     assert imbalance(snapshot) == (1.0, 0.5)
-    assert Draft(snapshot, Ledger(), Settings()).load(1) == 0.5
+    assert DraftBuilder(snapshot, Ledger(), Settings()).view().load(1) == 0.5
 
 
 def test_threads_are_read_from_their_stat(tmp_path: Path) -> None:

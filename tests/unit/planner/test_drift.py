@@ -28,7 +28,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Outcome, Placement, Plan
 from irqbal.model.view import Cpu, Irq, Override, Snapshot, TxQueue
 from irqbal.planner.decide import decide
-from irqbal.planner.draft import Drafting, Settings
+from irqbal.planner.draft import DraftBuilder, Settings
 from irqbal.planner.drift import Changes, find_changes
 from irqbal.planner.ledger import Ledger, after, holding
 
@@ -243,14 +243,14 @@ def test_a_mask_that_was_right_already_is_irqbals_from_then_on() -> None:
         cpus=(Cpu(0, core=0), Cpu(1, core=1)),
         irqs=(irq,),
     )
-    draft = Drafting(host, Ledger(), Settings())
+    draft = DraftBuilder(host, Ledger(), Settings())
     draft.place("pin", [Placement(24, CpuSet.of(1), "mine")])
     ledger = holding(Ledger(), decide(draft, Changes()), host)
     assert ledger.entry(irq.identity).written == "1"
     moved = replace(host, now=110.0, irqs=(replace(irq, affinity=CpuSet.of(0)),))
     changes, _ = find_changes(moved, ledger)
     assert changes.drifted == {24}
-    left = Drafting(host, Ledger(), Settings())
+    left = DraftBuilder(host, Ledger(), Settings())
     left.place("pin", [Placement(24, None, "leave")])
     assert holding(Ledger(), decide(left, Changes()), host).entries == {}, (
         "what is left alone is nobody's"

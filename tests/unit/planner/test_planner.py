@@ -21,9 +21,9 @@ from builders import (
     s,
     wants,
 )
+from irqbal.model.draft import Draft
 from irqbal.model.plan import Limit, Note, Placement, Plan
 from irqbal.model.view import Override, Snapshot
-from irqbal.planner.draft import Draft
 from irqbal.planner.ledger import Ledger, LedgerEntry
 
 

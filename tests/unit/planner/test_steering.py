@@ -22,9 +22,10 @@ from builders import (
     wants,
 )
 from irqbal.cpuset import CpuSet
+from irqbal.model.draft import distance
 from irqbal.model.plan import Plan
 from irqbal.model.view import RxQueue, Snapshot, TxQueue
-from irqbal.planner.steering import distance, share_out
+from irqbal.planner.steering import share_out
 
 
 def follow(snapshot: Snapshot, interface: str = "eth0") -> Says:

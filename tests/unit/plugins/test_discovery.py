@@ -14,7 +14,7 @@ import pytest
 
 from installed import InstalledSite
 from irqbal.errors import PluginError
-from irqbal.plugins import hookspecs
+from irqbal.model.policy import Options
 from irqbal.plugins.discovery import BoundPolicy, Found, bind, find, load
 from irqbal.problems import LocatedProblem, Node
 
@@ -244,7 +244,7 @@ def test_one_policy_bound_twice_keeps_its_options_apart(site: InstalledSite) -> 
 
 def test_a_policy_without_options_takes_none(site: InstalledSite) -> None:
     site.install("probe", "@hookimpl\ndef irqbal_place(): return []")
-    assert isinstance(bound(site.found()["probe"]).options, hookspecs.Options)
+    assert isinstance(bound(site.found()["probe"]).options, Options)
 
 
 def test_options_that_are_wrong_are_problems_with_line_and_key_not_a_refusal(

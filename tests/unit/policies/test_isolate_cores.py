@@ -22,9 +22,10 @@ from builders import (
     refusals,
     s,
 )
+from irqbal.model.draft import Draft
 from irqbal.model.plan import Limit, Note, Placement, Plan
 from irqbal.model.view import Snapshot, Thread
-from irqbal.planner.draft import Draft, Settings
+from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal_policies.isolate_cores import IsolateCores, irqbal_limit, irqbal_options, irqbal_place
 

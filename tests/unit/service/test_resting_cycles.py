@@ -13,24 +13,23 @@ import pytest
 from irqbal.config.reader import parse
 from irqbal.cpuset import CpuSet
 from irqbal.kernel.host import KernelHost
-from irqbal.load.estimator import LearntCosts, LoadEstimator
+from irqbal.load.estimator import Interval, LearnedCosts, LoadEstimator
 from irqbal.model.plan import Record
 from irqbal.model.readings import CpuTime, Pulse
 from irqbal.model.view import Override
 from irqbal.planner.ledger import Ledger
 from irqbal.service.assembly import bind, settings
-from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
+from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer, Stored
+from irqbal.service.cycle_result import CycleResult
+from irqbal.service.kernel_requests import RequestQueue, SetOverride
+from irqbal.service.learned_state import LearnedState
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.tree import write_tree
 from irqbal.state.originals import COSTS, Folders, load_costs, save_costs
-from irqbal.tracking.tracker import (
-    CENSUS_SECONDS,
-    ISOLATION_SECONDS,
-    SWEEP_AT_ONCE,
-    SWEEP_SECONDS,
-    HostTracker,
-)
+from irqbal.tracking.census_schedule import CENSUS_SECONDS, ISOLATION_SECONDS
+from irqbal.tracking.mask_scan import SWEEP_AT_ONCE, SWEEP_SECONDS
+from irqbal.tracking.tracker import HostTracker
 
 FEW = "1x4x2,nic=8x1,traffic=even"
 MANY = "2x32x2,nodes=2,nic=63x2,nvme=64x4,traffic=even"
@@ -44,19 +43,28 @@ class Run:
         self.host = SimulatedHost(parse_spec(spec), lambda originals: None, INTERVAL)
         config = parse("", "(defaults)")
         policies = bind(config, "(defaults)")
+        self.requests = RequestQueue()
         self.balancer = Balancer(
-            self.host, policies, settings(config, COOLDOWN_INTERVALS), INTERVAL, dry_run=False
+            self.host,
+            policies,
+            settings(config, COOLDOWN_INTERVALS),
+            INTERVAL,
+            dry_run=False,
+            requests=self.requests,
         )
-        self.balancer.watch.look(self.balancer.ledger)
+        self.balancer.first_look()
+        self.last: CycleResult
 
-    def cycle(self) -> Record:
-        self.host.advance(INTERVAL)
-        return self.balancer.cycle("tick")
+    def cycle(self, cause: str = "tick") -> Record:
+        if cause == "tick":
+            self.host.advance(INTERVAL)
+        self.last = self.balancer.run_cycle(cause)
+        return self.last.record
 
     @property
     def rests(self) -> bool:
-        """Whether the last cycle made no plan: what is shown is then of a cycle before."""
-        return not self.balancer.fresh
+        """Whether the last cycle reused the plan: its snapshot is then of a cycle before."""
+        return not self.last.fresh
 
     def until_rest(self) -> Record:
         for _ in range(60):
@@ -67,7 +75,7 @@ class Run:
 
     def a_moved_irq(self) -> int:
         return next(
-            irq.number for irq in self.balancer.shown.irqs if irq.placed is not None and irq.movable
+            irq.number for irq in self.last.after.irqs if irq.placed is not None and irq.movable
         )
 
     def tamper(self, number: int) -> CpuSet:
@@ -129,11 +137,10 @@ def test_a_census_that_only_its_time_asked_for_ends_the_rest_if_something_is_new
 def test_what_is_shown_after_a_rest_has_the_rates_of_now(running: Running) -> None:
     run = running(FEW)
     run.until_rest()
-    before = run.balancer.shown
+    before = run.last.after
     run.cycle()
-    assert run.rests and run.balancer.shown is before
-    run.balancer.refresh()
-    assert run.balancer.shown.now > before.now and not run.rests
+    assert run.rests and run.last.after is before
+    assert run.balancer.current_snapshot().now > before.now
 
 
 @pytest.mark.parametrize("spec", [FEW, MANY], ids=["few IRQs", "many IRQs"])
@@ -174,23 +181,26 @@ def test_a_question_between_two_cycles_does_not_hide_a_change(running: Running) 
 def test_a_request_an_override_and_its_end_are_planned_from_rest(running: Running) -> None:
     run = running(FEW)
     run.until_rest()
-    run.balancer.cycle("request")
+    run.cycle("request")
     assert not run.rests
     run.until_rest()
-    irq = next(irq for irq in run.balancer.shown.irqs if irq.number == run.a_moved_irq())
+    irq = next(irq for irq in run.last.after.irqs if irq.number == run.a_moved_irq())
     elsewhere = CpuSet.of((irq.affinity.first + 1) % 8)
-    run.balancer.override(Override(irq.identity, elsewhere, expires=None))
+    run.requests.put(SetOverride(Override(irq.identity, elsewhere, expires=None)))
+    run.cycle("override")
     assert run.host.state.lines[irq.number].mask == elsewhere and not run.rests
     run.until_rest()
     assert run.host.state.lines[irq.number].mask == elsewhere
-    run.balancer.overrides = (Override(irq.identity, elsewhere, expires=1.0),)
+    run.balancer.overrides.put(Override(irq.identity, elsewhere, expires=1.0))
     run.cycle()
-    assert not run.rests and [item.identity for item in run.balancer.expired] == [irq.identity]
+    assert not run.rests and [item.identity for item in run.last.expired] == [irq.identity]
+    assert run.last.overrides == ()
 
 
 def test_traffic_that_goes_elsewhere_ends_the_rest(running: Running) -> None:
     run = running("2x8,nodes=2,nic=32x2,traffic=hopping")
     rested = woken = 0
+    run.cycle()
     for _ in range(80):
         before = run.rests
         run.cycle()
@@ -208,8 +218,8 @@ def test_a_cpu_that_becomes_isolated_is_seen_within_a_minute_without_an_event(
     watch = HostTracker(KernelHost(tmp_path / "tree", clock=lambda: now[0]), INTERVAL)
     for _ in range(8):
         now[0] += INTERVAL
-        snapshot = watch.look(Ledger())
-    assert not snapshot.isolated and not watch.took_census
+        sampled = watch.sample()
+    assert not watch.snapshot(Ledger(), ()).isolated and not sampled.census
     (tmp_path / "tree/sys/devices/system/cpu/isolated").write_text("5\n")
     seen = []
     for _ in range(round(ISOLATION_SECONDS / INTERVAL)):
@@ -239,8 +249,8 @@ def taught() -> LoadEstimator:
             2: CpuTime(0, 0),
         }
         after = Pulse(at * 10.0, {1: at * 10_000, 2: at * 10_000}, spent, CpuSet.of(0, 1, 2), start)
-        meter.update(before, after, start, keys)
-        meter.settle()
+        meter.update(Interval(before=before, after=after, start=start, keys=keys))
+        meter.load(1)
         before = after
     return meter
 
@@ -248,11 +258,11 @@ def taught() -> LoadEstimator:
 def test_costs_are_known_again_after_a_restart(tmp_path: Path) -> None:
     meter = taught()
     assert meter.load(1)[0] / meter.load(2)[0] == pytest.approx(COSTLY / CHEAP, rel=0.3)
-    save_costs(tmp_path, meter.learnt())
+    save_costs(tmp_path, meter.learned_costs())
     learnt = load_costs(tmp_path)
-    assert learnt == meter.learnt()
+    assert learnt == meter.learned_costs()
     fresh = LoadEstimator()
-    fresh.start_from(learnt)
+    fresh.start_costs(learnt)
     # Both on one CPU now: nothing but what was kept can tell them apart.
     keys, start = {1: ("a/0/a#7", "g"), 2: ("b/0/b#7", "g")}, {1: CpuSet.of(0), 2: CpuSet.of(0)}
     before = Pulse(0.0, {1: 0, 2: 0}, {0: CpuTime(0, 0)}, CpuSet.of(0), start)
@@ -263,15 +273,15 @@ def test_costs_are_known_again_after_a_restart(tmp_path: Path) -> None:
         CpuSet.of(0),
         start,
     )
-    fresh.update(before, after, start, keys)
+    fresh.update(Interval(before=before, after=after, start=start, keys=keys))
     assert fresh.load(1)[0] / fresh.load(2)[0] == pytest.approx(COSTLY / CHEAP, rel=0.4)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b'{"hard": 3}', b"\xff"], ids=repr)
 def test_costs_that_cannot_be_read_are_learnt_again(tmp_path: Path, text: bytes) -> None:
-    assert load_costs(tmp_path) == LearntCosts()
+    assert load_costs(tmp_path) == LearnedCosts()
     (tmp_path / COSTS).write_bytes(text)
-    assert load_costs(tmp_path) == LearntCosts()
+    assert load_costs(tmp_path) == LearnedCosts()
 
 
 def test_a_balancer_keeps_its_costs_in_the_state_folder_unless_it_runs_dry(tmp_path: Path) -> None:
@@ -281,14 +291,19 @@ def test_a_balancer_keeps_its_costs_in_the_state_folder_unless_it_runs_dry(tmp_p
         host = SimulatedHost(parse_spec(FEW), lambda originals: None, INTERVAL)
         places = Folders(tmp_path / "state", tmp_path / "run")
         balancer = Balancer(
-            host, policies, settings(config, COOLDOWN_INTERVALS), INTERVAL, dry_run, places=places
+            host,
+            policies,
+            settings(config, COOLDOWN_INTERVALS),
+            INTERVAL,
+            dry_run=dry_run,
+            stored=Stored(learned=LearnedState(places, host.boot_id, read_only=dry_run)),
         )
         try:
-            balancer.watch.look(balancer.ledger)
+            balancer.first_look()
             for _ in range(4):
                 host.advance(INTERVAL)
-                balancer.cycle("tick")
-            balancer.keep_costs()
+                balancer.run_cycle("tick")
+            balancer.close()
         finally:
             policies.close()
         assert (tmp_path / "state" / COSTS).exists() == (not dry_run)

@@ -1,0 +1,123 @@
+"""Which CPU's time belongs to which IRQs: intervals added up for as long as every IRQ stays where
+it is. Pure.
+
+Fitting costs is expensive, and a short interval's time is coarse (jiffies), so intervals are added
+up until something moves or somebody asks for loads. An IRQ that moved, that is delivered to several
+CPUs, or that fired an unknown number of times spoils the interval for the CPUs that it touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import compress
+from operator import add
+
+from irqbal.cpuset import CpuSet
+from irqbal.load.cost_model import Observation
+from irqbal.load.irq_rates import IntervalCounts, IrqRates
+
+NOWHERE = CpuSet()
+
+CpuTimes = Mapping[int, tuple[float, float]]
+"""(irq, softirq) seconds a second of each CPU."""
+
+
+class Attribution:
+    """Counts of IRQs and times of CPUs, added up since the last fit."""
+
+    def __init__(self) -> None:
+        self.intervals = 0
+        """Intervals that are added up here."""
+        self._seconds = 0.0
+        self._counted: list[int] = []
+        self._packets: list[float] = []
+        self._spent: dict[int, tuple[float, float]] = {}
+        self._unclean: set[int] = set()
+        self._places: dict[int, int] = {}
+        self._settled: dict[int, CpuSet] = {}
+
+    def touched(
+        self,
+        rates: IrqRates,
+        counts: IntervalCounts,
+        totals: Mapping[int, int],
+        start: Mapping[int, CpuSet],
+        effective: Mapping[int, CpuSet],
+    ) -> tuple[set[int], bool]:
+        """The CPUs whose time this interval cannot be attributed, and whether an IRQ left its
+        place. `start` and `effective` say where each IRQ was delivered at the interval's start and
+        end; IRQs absent from `effective` did not move.
+        """
+        moved: set[int] = set()
+        left = False
+        for number in counts.unknown:
+            if totals.get(number, 1):
+                moved.update(effective.get(number, NOWHERE) | start.get(number, NOWHERE))
+        places, settled, interrupts = self._places, self._settled, counts.interrupts
+        candidates = set(effective)
+        if len(places) < len(interrupts):
+            candidates |= set(compress(rates.numbers, interrupts)) - places.keys()
+        for number in candidates:
+            at = rates.index(number)
+            if at is None or not interrupts[at]:
+                continue
+            begin = start.get(number, NOWHERE)
+            end = effective.get(number, begin)
+            if end is begin and settled.get(number) is end:
+                # The same text gives the same object, as it nearly always does.
+                continue
+            if len(end) == 1 and end == begin and places.get(number) in (None, end.first):
+                places[number] = end.first
+                settled[number] = end
+            else:
+                moved.update(end | begin)
+                settled.pop(number, None)
+                left |= places.pop(number, None) is not None
+        return moved, left
+
+    def spoils(self, cpus: Collection[int]) -> bool:
+        """Whether CPUs among these were clean up to now, so that what is added up for them is to
+        be used before they are spoiled.
+        """
+        return bool(self.intervals and set(cpus) - self._unclean)
+
+    def add(
+        self, counts: IntervalCounts, cpu_times: CpuTimes, seconds: float, numbers: list[int]
+    ) -> None:
+        """Add one interval of so many seconds. `numbers` is the order of its interrupts."""
+        self._seconds += seconds
+        self.intervals += 1
+        interrupts, packets = counts.interrupts, counts.packets
+        self._counted = list(map(add, self._counted, interrupts)) if self._counted else interrupts
+        if packets:
+            fresh = [packets.get(number, 0.0) for number in numbers]
+            self._packets = list(map(add, self._packets, fresh)) if self._packets else fresh
+        spent = self._spent
+        for cpu, (hard, soft) in cpu_times.items():
+            one, two = spent.get(cpu, (0.0, 0.0))
+            spent[cpu] = (one + hard * seconds, two + soft * seconds)
+
+    def spoil(self, cpus: Collection[int]) -> None:
+        """The time of these CPUs, in what is added up now, cannot be attributed."""
+        self._unclean |= set(cpus)
+
+    def observations(self, rates: IrqRates) -> Iterator[tuple[int, Observation, Observation]]:
+        """(CPU, hard interrupts, soft interrupts) of each CPU whose time can be attributed."""
+        hard: dict[int, dict[int, float]] = {cpu: {} for cpu in self._spent}
+        soft: dict[int, dict[int, float]] = {cpu: {} for cpu in self._spent}
+        counted, packets, places = self._counted, self._packets, self._places
+        for at, number in enumerate(rates.numbers):
+            cpu = places.get(number)
+            if cpu is None or cpu not in hard or not counted[at]:
+                continue
+            hard[cpu][number] = float(counted[at])
+            by_packets = packets and rates.counts_packets(number)
+            soft[cpu][number] = packets[at] if by_packets else float(counted[at])
+        seconds, intervals = self._seconds, self.intervals
+        for cpu, (irq, softirq) in self._spent.items():
+            if cpu not in self._unclean:
+                yield (
+                    cpu,
+                    Observation(hard[cpu], irq, seconds, intervals),
+                    Observation(soft[cpu], softirq, seconds, intervals),
+                )

@@ -1,0 +1,171 @@
+"""What people may do with the running daemon: this host with everything that can be asked of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+
+import msgspec
+
+from irqbal.api import responses
+from irqbal.api.backend import ApiError, Caller, Written
+from irqbal.errors import HostError, IrqbalError
+from irqbal.model.plan import Record
+from irqbal.model.view import Override, Snapshot
+from irqbal.service.cycle_result import CycleResult
+from irqbal.service.decision_log import DecisionLog, PersonsDecision
+from irqbal.service.kernel_requests import Pause, Restore, Resume
+from irqbal.service.live_view import LiveView, RunningDaemon
+from irqbal.service.override_requests import OverrideRequests
+from irqbal.service.what_if import plan_with, policies_of
+from irqbal.wire import Duration
+
+log = logging.getLogger(__name__)
+
+RETRY = 1.0
+"""Seconds between two tries to resume by timer."""
+
+
+class LocalHost(LiveView):
+    """The backend of one host: this one."""
+
+    def __init__(self, daemon: RunningDaemon, boot_id: str) -> None:
+        super().__init__(daemon)
+        self._decisions = DecisionLog(daemon.history, boot_id)
+        self._overrides = OverrideRequests(daemon, self._decisions)
+        self._resume: asyncio.Task[None] | None = None
+        self._planning = asyncio.Lock()
+        self._last: CycleResult | None = None
+
+    def publish(self, result: CycleResult) -> None:
+        """Show this cycle from now on."""
+        super().publish(result)
+        self._last = result
+        self._overrides.expired(result)
+
+    def close(self) -> None:
+        """Close all subscriptions, and forget to resume."""
+        super().close()
+        self._cancel_resume()
+
+    async def host(self, name: str | None) -> LocalHost:
+        """This one, by its name or without. Raises ApiError."""
+        self.check_name(name)
+        return self
+
+    # What people decide
+
+    async def set_override(self, override: Override, number: int, caller: Caller) -> Written:
+        """Store it, write it, and say what the kernel did. Raises ApiError if it refused."""
+        self._check_writable()
+        return await self._overrides.set(override, number, caller)
+
+    async def clear_override(self, identity: str, caller: Caller) -> Written:
+        """Remove it; the policies place the IRQ at once."""
+        self._check_writable()
+        return await self._overrides.clear(identity, caller)
+
+    async def dry_run(self, text: str | None) -> tuple[Record, Snapshot]:
+        """A plan now. Other policies run in a process of their own, which ends with the answer; one
+        such plan at a time.
+        """
+        daemon = self._daemon
+        balancer = daemon.balancer
+        if text is None:
+            return await daemon.kernel.ask(balancer.preview)
+        if self._planning.locked():
+            text = "another plan is being made; try again"
+            raise ApiError(503, "busy", text, headers={"Retry-After": "2"})
+        async with self._planning:
+            # Much text takes long to parse.
+            config = await daemon.thread.run(policies_of, text)
+            snapshot = await daemon.kernel.ask(lambda: balancer.current_snapshot(sweep=True))
+            snapshot = msgspec.structs.replace(snapshot, settling=True)
+            plan = await daemon.thread.run(
+                plan_with, config, snapshot, balancer.ledger, balancer.settings
+            )
+        return balancer.unwritten(plan, snapshot), snapshot
+
+    async def cycle(self, caller: Caller) -> tuple[Record, Snapshot]:
+        """Run a cycle now; requests that come together share one."""
+        if self._last is None:
+            text = "the first cycle has not been run yet; try again in a second"
+            raise ApiError(503, "starting", text)
+        result = await self._daemon.ask("request")
+        return result.record, result.planned_on
+
+    async def pause(self, seconds: float | None, caller: Caller) -> None:
+        """Write nothing until `resume`, or for so long."""
+        self._check_writable()
+        await self._daemon.change(Pause())
+        self._cancel_resume()
+        length = "until resumed" if seconds is None else f"for {Duration(seconds)}"
+        if seconds is not None:
+            self.paused_until = time.time() + seconds
+            self._resume = asyncio.create_task(self._resume_after(seconds))
+        log.warning("paused %s by %s: nothing is moved", length, caller)
+        self._decide("paused", f"paused {length}", caller)
+
+    async def resume(self, caller: Caller) -> None:
+        """Go on."""
+        self._check_writable()
+        self._cancel_resume()
+        was_paused = self._daemon.balancer.paused
+        await self._daemon.change(Resume())
+        if was_paused:
+            log.info("resumed by %s", caller)
+            self._decide("resumed", "balancing goes on", caller)
+
+    async def _resume_after(self, seconds: float) -> None:
+        """Go on by itself; a busy kernel thread only delays it."""
+        await asyncio.sleep(seconds)
+        # From here on it is not cancelled by the very resume that it asks for.
+        self._resume = None
+        while True:
+            try:
+                return await self.resume(Caller("irqbal", "its timer"))
+            except IrqbalError as error:
+                log.warning("balancing could not be resumed: %s; tried again", error)
+                await asyncio.sleep(RETRY)
+
+    async def restore(self, caller: Caller) -> responses.RestoreAnswer:
+        """Put originals back and pause."""
+        self._check_writable()
+        request = Restore()
+        await self._daemon.change(request)
+        self._cancel_resume()
+        outcomes = request.outcomes
+        done = sum(item.result in ("written", "unchanged") for item in outcomes)
+        log.warning("%d originals restored by %s; paused", done, caller)
+        self._decide(
+            "restored", f"{done} of {len(outcomes)} originals put back, and paused", caller
+        )
+        # So that the next reader sees the masks as they are now.
+        with contextlib.suppress(HostError):
+            await self._daemon.ask("restore")
+        shown = tuple(
+            responses.OutcomeView(
+                item.identity, item.irq, item.result, item.code, item.detail, item.found
+            )
+            for item in outcomes
+        )
+        return responses.RestoreAnswer(True, shown)
+
+    # Helpers
+
+    def _check_writable(self) -> None:
+        """Raises ApiError where this daemon may only look."""
+        reason = self._daemon.mode.read_only_reason
+        if reason:
+            raise ApiError(409, "observing", f"{reason}; nothing was changed")
+
+    def _cancel_resume(self) -> None:
+        if self._resume is not None:
+            self._resume.cancel()
+        self._resume = self.paused_until = None
+
+    def _decide(self, result: str, reason: str, caller: Caller) -> None:
+        decision = PersonsDecision(kind="action", result=result, reason=reason, who=str(caller))
+        self._decisions.add(decision, self._last)

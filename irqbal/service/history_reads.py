@@ -1,0 +1,75 @@
+"""What is read back of this host's own history, on the thread that writes it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from irqbal.api.backend import ApiError
+from irqbal.errors import HistoryError
+from irqbal.history.samples import Decision, IrqState, Point, Sample
+from irqbal.history.sqlite.store import SqliteHistory
+from irqbal.history.store import Query
+from irqbal.service.history_service import HistoryService
+from irqbal.service.history_thread import HistoryThread
+from irqbal.service.kernel_thread import KernelThread
+
+T = TypeVar("T")
+
+
+class HistoryReads:
+    """Reads of the history; all of them are refused where none is recorded."""
+
+    def __init__(
+        self, history: HistoryService | None, kernel: KernelThread, thread: HistoryThread
+    ) -> None:
+        self._history, self._kernel, self._thread = history, kernel, thread
+
+    async def states(self) -> list[IrqState]:
+        """IRQs that the history knows."""
+        return await self._read(lambda store: store.irqs())
+
+    async def series(self, query: Query) -> list[Point]:
+        """Counts by step."""
+        return await self._read(lambda store: store.series(msgspec.structs.replace(query, host="")))
+
+    async def samples(self, start: float, end: float, limit: int) -> list[Sample]:
+        """The newest samples, oldest first."""
+        return await self._read(lambda store: store.newest(start, end, limit))
+
+    async def decisions(
+        self, start: float, end: float, identity: str, limit: int
+    ) -> list[Decision]:
+        """The newest decisions, newest first."""
+        return await self._read(lambda store: store.decisions(start, end, identity, limit))
+
+    async def irq_totals(self, identity: str) -> dict[int, int]:
+        """Interrupts of an IRQ by CPU, as of the newest sample."""
+        sampler = self._recorded().sampler
+        return await self._kernel.ask(lambda: sampler.totals_of(identity))
+
+    def _recorded(self) -> HistoryService:
+        if self._history is None:
+            raise ApiError(503, "no-history", "a dry run records no history")
+        return self._history
+
+    async def _read(self, work: Callable[[SqliteHistory], T]) -> T:
+        writer = self._recorded().writer
+
+        def read() -> T:
+            if writer.store is None:
+                # Nothing was recorded yet; or it cannot be, and that is in the log.
+                writer.record("", None, ())
+            if writer.store is None:
+                raise HistoryError(
+                    "the history cannot be opened at present; the daemon's log says why"
+                )
+            try:
+                return work(writer.store)
+            except (sqlite3.Error, msgspec.DecodeError, ValueError) as error:
+                raise HistoryError(f"the history cannot be read at present: {error}") from error
+
+        return await self._thread.run(read)

@@ -1,0 +1,106 @@
+"""The daemon's own history: the writer on its thread, the queue before it, and the shipper behind
+it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import platform
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from irqbal.config.reader import Config
+from irqbal.errors import ConfigError
+from irqbal.history.recorder import Recorder
+from irqbal.history.write_queue import WriteQueue
+from irqbal.history.writer import HistoryWriter
+from irqbal.service.assembly import retention
+from irqbal.service.cycle import Balancer
+from irqbal.service.cycle_result import CycleResult
+from irqbal.service.history_thread import HistoryThread
+from irqbal.state.originals import Folders
+
+if TYPE_CHECKING:
+    from irqbal.history.mongodb.shipper import Shipper
+
+EARLY = 0.99
+"""Share of the time between two samples after which the next is due: a cycle that comes a little
+early must not cost a whole interval.
+"""
+
+
+class HistorySampler:
+    """Takes the history's samples, on the kernel's thread, with the cycle that they belong to."""
+
+    def __init__(self, every: float, refresh: bool) -> None:
+        """`every`: seconds between two samples. `refresh`: a sample comes with the host's current
+        state, also after a cycle that reused the last plan (for those who read MongoDB).
+        """
+        self.every = every
+        self._refresh = refresh
+        self._recorder = Recorder()
+        self._sampled = -math.inf
+
+    def totals_of(self, identity: str) -> dict[int, int]:
+        """Interrupts of an IRQ by CPU as of the last sample."""
+        return self._recorder.totals_of(identity)
+
+    def run(self, balancer: Balancer, cause: str, full: bool) -> CycleResult:
+        """Run a cycle, and take a sample if one is due."""
+        result = balancer.run_cycle(cause, full)
+        now = time.monotonic()
+        if now - self._sampled < self.every * EARLY:
+            return result
+        self._sampled = now
+        if self._refresh and not result.fresh:
+            # Ship the current state even if the plan was reused.
+            result = msgspec.structs.replace(result, after=balancer.current_snapshot(), fresh=True)
+        counts = balancer.host.counts()
+        sample = self._recorder.take(counts, result.after, time.time())
+        return msgspec.structs.replace(result, sample=sample)
+
+
+class HistoryService:
+    """What one daemon records, and ships if the configuration says so."""
+
+    def __init__(self, config: Config, folders: Folders, thread: HistoryThread) -> None:
+        """Raises ConfigError, HistoryError."""
+        options = config.history.mongodb
+        self.writer = HistoryWriter(
+            folders.state, platform.node(), retention(config), outbox=options is not None
+        )
+        self.queue = WriteQueue(self.writer, thread.executor)
+        self.sampler = HistorySampler(float(config.history.every), options is not None)
+        self.shipper = None if options is None else _shipper(config, self.writer, thread)
+        self._shipping: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to ship."""
+        if self.shipper is not None:
+            self._shipping = asyncio.create_task(self.shipper.serve())
+
+    async def close(self) -> None:
+        """Stop shipping, write what waits, and close the file."""
+        if self._shipping is not None:
+            self._shipping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._shipping
+        await self.queue.close()
+
+
+def _shipper(config: Config, writer: HistoryWriter, thread: HistoryThread) -> Shipper:
+    """The driver costs memory, so it is imported only here."""
+    try:
+        from irqbal.history.mongodb import shipper
+    except ImportError as error:
+        raise ConfigError(
+            [f"history.mongodb needs pymongo ({error}): pip install 'irqbal[mongodb]'"]
+        ) from error
+    options = config.history.mongodb
+    assert options is not None
+    shipper.check(options)
+    return shipper.Shipper(options, platform.node(), writer, thread.run)

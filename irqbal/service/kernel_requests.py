@@ -1,0 +1,195 @@
+"""Changes to the balancer that other threads ask for: pause, resume, overrides, restore.
+
+Nothing but the kernel's thread sets an attribute of the balancer. A request waits in a queue that a
+cycle empties before it plans, and again before it writes. One that waited too long is withdrawn:
+its caller is told that nothing was done, and it is never done later.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from irqbal.errors import IrqbalError
+from irqbal.model.plan import Outcome
+from irqbal.model.view import Override
+from irqbal.service.cycle_result import CycleResult
+
+if TYPE_CHECKING:
+    from irqbal.service.cycle import Balancer
+
+PATIENCE = 5.0
+"""Seconds that a request may wait for the kernel's thread: a person who waits longer asks again."""
+
+
+class KernelRequest:
+    """One change. It is done once its `future` holds the cycle that carried it out."""
+
+    cause = "request"
+    """What the cycle that is run for it calls its cause."""
+    places: str = ""
+    """Identity of an IRQ that is placed although balancing is paused: a person just asked for it.
+    """
+
+    def __init__(self) -> None:
+        self.future: Future[CycleResult] = Future()
+        self._created = time.monotonic()
+        self._lock = threading.Lock()
+        self._taken = self._withdrawn = False
+        self._result: CycleResult | IrqbalError | None = None
+
+    def take(self) -> bool:
+        """Begin with it, unless it was withdrawn or waited too long."""
+        with self._lock:
+            if not self._withdrawn and time.monotonic() - self._created < PATIENCE:
+                self._taken = True
+            return self._taken
+
+    def withdraw(self) -> bool:
+        """Never do it. Returns whether that came in time."""
+        with self._lock:
+            self._withdrawn = not self._taken
+            return self._withdrawn
+
+    def apply(self, balancer: Balancer) -> None:
+        """Change the balancer. Raises IrqbalError, and then nothing was changed."""
+
+    def conclude(self, balancer: Balancer, result: CycleResult) -> None:
+        """The cycle is over that planned with this change. Raises IrqbalError."""
+
+    def abandon(self, balancer: Balancer) -> None:
+        """The cycle that was to carry this change out failed. Raises IrqbalError."""
+
+    def finish(self, result: CycleResult | IrqbalError) -> None:
+        """What became of it; `release` passes it on."""
+        self._result = result
+
+    def release(self) -> None:
+        """Tell the caller, now that everybody else knows of the cycle."""
+        if isinstance(self._result, IrqbalError):
+            self.future.set_exception(self._result)
+        elif self._result is not None:
+            self.future.set_result(self._result)
+
+
+class SetOverride(KernelRequest):
+    """Put one IRQ where a person wants it. What the kernel refuses for good is not stored."""
+
+    cause = "override"
+
+    def __init__(self, override: Override) -> None:
+        super().__init__()
+        self._override = override
+        self._before: tuple[Override, ...] = ()
+        self.places = override.identity
+        self.refusal: Outcome | None = None
+        """Why the override was not carried out, once `future` is done."""
+
+    def apply(self, balancer: Balancer) -> None:
+        self._before = balancer.overrides.current
+        balancer.overrides.put(self._override)
+
+    def conclude(self, balancer: Balancer, result: CycleResult) -> None:
+        self.refusal = refusal_of(result, self._override.identity)
+        if self.refusal is not None:
+            self.abandon(balancer)
+
+    def abandon(self, balancer: Balancer) -> None:
+        balancer.overrides.replace(self._before)
+
+
+class ClearOverride(KernelRequest):
+    """Remove an override: the policies place the IRQ at once."""
+
+    cause = "override cleared"
+
+    def __init__(self, identity: str) -> None:
+        super().__init__()
+        self._identity = identity
+
+    def apply(self, balancer: Balancer) -> None:
+        balancer.overrides.remove(self._identity)
+        balancer.end_cooldown(self._identity)
+
+
+class Pause(KernelRequest):
+    """Write nothing from now on."""
+
+    cause = "pause"
+
+    def apply(self, balancer: Balancer) -> None:
+        balancer.paused = True
+
+
+class Resume(KernelRequest):
+    """Balance again."""
+
+    cause = "resume"
+
+    def apply(self, balancer: Balancer) -> None:
+        balancer.paused = False
+
+
+class Restore(KernelRequest):
+    """Put every original back, and pause."""
+
+    cause = "restore"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outcomes: tuple[Outcome, ...] = ()
+
+    def apply(self, balancer: Balancer) -> None:
+        self.outcomes = balancer.restore()
+
+
+class RequestQueue:
+    """Requests that wait for the kernel's thread."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[KernelRequest] = deque()
+        self._finished: deque[KernelRequest] = deque()
+
+    def put(self, request: KernelRequest) -> None:
+        """Add one, from any thread."""
+        self._waiting.append(request)
+
+    def take(self) -> list[KernelRequest]:
+        """Those that are to be done now, the oldest first; on the kernel's thread."""
+        taken = []
+        while self._waiting:
+            request = self._waiting.popleft()
+            if request.take():
+                taken.append(request)
+        return taken
+
+    def finish(self, request: KernelRequest, result: CycleResult | IrqbalError) -> None:
+        """This one is done; on the kernel's thread."""
+        request.finish(result)
+        self._finished.append(request)
+
+    def release(self) -> None:
+        """Tell the callers of those that are done, after their cycle was published."""
+        while self._finished:
+            self._finished.popleft().release()
+
+
+def refusal_of(result: CycleResult, identity: str) -> Outcome | None:
+    """Why the override of this IRQ was not carried out in this cycle, if it was not."""
+    record = result.record
+    outcome = next((item for item in record.outcomes if item.identity == identity), None)
+    if outcome is not None:
+        return outcome if outcome.result in ("refused", "unsaved", "gone") else None
+    irq = next((irq for irq in result.after.irqs if irq.identity == identity), None)
+    if irq is None:
+        return Outcome(identity, "gone", None, "gone", "there is no such IRQ any more")
+    for item in record.plan.refused:
+        if item.irq == irq.number and item.policy == "override" and item.code != "warning":
+            detail = f"{item.reason}; {item.advice}".rstrip("; ")
+            return Outcome(identity, "refused", irq.number, item.code, detail)
+    if record.problem:
+        return Outcome(identity, "unsaved", irq.number, "unavailable", record.problem)
+    return None

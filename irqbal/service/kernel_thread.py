@@ -1,0 +1,106 @@
+"""The one thread that owns the balancer: reading and writing the kernel's files blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from irqbal.errors import HostBusyError
+from irqbal.service.kernel_requests import PATIENCE
+
+T = TypeVar("T")
+
+STUCK = 30.0
+"""Seconds after which the thread's present work counts as hung: systemd's watchdog is not fed any
+more then.
+"""
+MOST_WAITING = 16
+"""Questions that may wait for this thread: a cycle waits behind them."""
+
+
+class KernelThread:
+    """Runs one piece of work at a time, in order. Its coroutines belong to the loop."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, "kernel")
+        self._busy_since: float | None = None
+        self._waiting = 0
+
+    def busy_seconds(self) -> float:
+        """For how long the present work has been running; 0 if there is none."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the present work counts as hung."""
+        return self.busy_seconds() > STUCK
+
+    async def run(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run this, however long it has to wait: for the daemon's own work."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._timed, work, arguments
+        )
+
+    async def ask(self, work: Callable[[], T]) -> T:
+        """Run this for somebody who waits. Raises HostBusyError if too many wait, or if it could
+        not begin within PATIENCE; it is not done later then.
+        """
+        if self._waiting >= MOST_WAITING:
+            raise HostBusyError("too many requests at once; nothing was changed, try again")
+        call = _Withdrawable(work)
+        self._waiting += 1
+        try:
+            answer = asyncio.ensure_future(self.run(call.run))
+            done, _ = await asyncio.wait({answer}, timeout=PATIENCE)
+            if not done and call.withdraw():
+                raise busy()
+            found: T = await answer  # type: ignore[assignment]
+            return found
+        finally:
+            self._waiting -= 1
+
+    def shutdown(self) -> None:
+        """End the thread once its present work is done."""
+        self._executor.shutdown()
+
+    def _timed(self, work: Callable[..., T], arguments: tuple[object, ...]) -> T:
+        self._busy_since = time.monotonic()
+        try:
+            return work(*arguments)
+        finally:
+            self._busy_since = None
+
+
+def busy() -> HostBusyError:
+    """What a caller is told whose request was withdrawn."""
+    return HostBusyError(
+        f"the daemon has been busy for {PATIENCE:.0f} s; nothing was changed, and it will not be "
+        "done later: try again"
+    )
+
+
+class _Withdrawable:
+    """Work that can be withdrawn until it begins."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._begun = self._withdrawn = False
+
+    def run(self) -> object:
+        with self._lock:
+            if self._withdrawn:
+                return None
+            self._begun = True
+        return self._work()
+
+    def withdraw(self) -> bool:
+        """Never begin it. Returns whether that came in time."""
+        with self._lock:
+            self._withdrawn = not self._begun
+            return self._withdrawn

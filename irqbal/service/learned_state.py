@@ -1,0 +1,65 @@
+"""What the next start takes over: the ledger and the learned costs. Losing them costs a few moves,
+no more.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from irqbal.errors import JournalError
+from irqbal.planner.ledger import Ledger
+from irqbal.state.originals import Folders, load_costs, recall, remember, save_costs
+from irqbal.tracking.tracker import HostTracker
+
+log = logging.getLogger(__name__)
+
+COSTS_EVERY = 600.0
+"""Seconds between two times that the costs are stored: they change slowly."""
+
+
+class LearnedState:
+    """The files of one host and boot; without folders nothing is stored."""
+
+    def __init__(
+        self, folders: Folders | None = None, boot_id: str = "", read_only: bool = False
+    ) -> None:
+        """`read_only`: take over what is there, and store nothing (a dry run)."""
+        self._folders, self._boot_id, self._read_only = folders, boot_id, read_only
+        self._ledger = Ledger()
+        self._costs_stored = time.monotonic()
+
+    def restore(self, tracker: HostTracker) -> Ledger:
+        """Give the tracker the costs, and return the ledger of masks that are still as irqbal set
+        them. The tracker has sampled the host.
+        """
+        if self._folders is not None:
+            tracker.start_costs(load_costs(self._folders.state))
+            self._ledger = recall(self._folders.run, self._boot_id, tracker.masks())
+        return self._ledger
+
+    def store_ledger(self, ledger: Ledger, tracker: HostTracker) -> None:
+        """Store the ledger if it changed: for the next start, and for commands that explain."""
+        if self._folders is None or self._read_only or ledger is self._ledger:
+            return
+        self._ledger = ledger
+        try:
+            inodes = {identity: inode for identity, (_, inode) in tracker.masks().items()}
+            remember(self._folders.run, self._boot_id, ledger, inodes)
+        except JournalError as error:
+            log.warning("%s", error)
+
+    def store_costs(self, tracker: HostTracker) -> None:
+        """Store the costs."""
+        if self._folders is None or self._read_only:
+            return
+        try:
+            save_costs(self._folders.state, tracker.learned_costs())
+        except JournalError as error:
+            log.warning("%s", error)
+
+    def store_costs_if_due(self, tracker: HostTracker) -> None:
+        """Store the costs now and then."""
+        if time.monotonic() - self._costs_stored > COSTS_EVERY:
+            self._costs_stored = time.monotonic()
+            self.store_costs(tracker)

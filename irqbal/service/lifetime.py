@@ -1,0 +1,200 @@
+"""From start to stop of one daemon: what is opened, in which order, and closed again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import time
+
+import msgspec
+
+from irqbal.api.listeners import Listeners
+from irqbal.config.reader import Config
+from irqbal.errors import IrqbalError
+from irqbal.plugins.observers import Observers
+from irqbal.plugins.supervisor import SupervisorStopped
+from irqbal.process import systemd
+from irqbal.process.malloc import limit_arenas
+from irqbal.service import assembly, ip_filter_check
+from irqbal.service.actions import LocalHost
+from irqbal.service.cost_sampler import CostSampler
+from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer, Stored
+from irqbal.service.cycle_result import CycleSink
+from irqbal.service.daemon import Daemon, Parts
+from irqbal.service.event_watch import EventWatch
+from irqbal.service.history_service import HistoryService
+from irqbal.service.history_thread import HistoryThread
+from irqbal.service.kernel_requests import RequestQueue
+from irqbal.service.kernel_thread import KernelThread
+from irqbal.service.learned_state import LearnedState
+from irqbal.service.override_store import OverrideStore
+from irqbal.service.reload import Reload
+from irqbal.service.run_mode import RunMode
+from irqbal.service.sinks import (
+    EventsSink,
+    HistorySink,
+    LogSink,
+    MetricsSink,
+    ObserversSink,
+    ShipperSink,
+)
+from irqbal.state.originals import Folders, Lock, OriginalsFile, load_overrides
+
+log = logging.getLogger(__name__)
+
+SWITCH_INTERVAL = 0.0001
+"""Seconds after which a thread that computes lets the loop run, when it has something to answer:
+Python's own 5 ms add up.
+"""
+HEARTBEAT = 15.0
+"""Seconds between two signs of life for listeners to events: proxies close silent connections after
+a minute.
+"""
+
+
+def run(config: Config, mode: RunMode) -> int:
+    """Run a daemon until SIGTERM or SIGINT, and return its exit status. Raises IrqbalError if it
+    cannot start.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    limit_arenas()
+    config = mode.adapt(config)
+    folders = mode.folders(config)
+    if not mode.is_dry_run(config) and mode.made_up is None:
+        assembly.refuse_irqbalance(mode.root, mode.force)
+    with contextlib.ExitStack() as stack:
+        if mode.records(config):
+            stack.callback(Lock(folders.run).release)
+        started = start_balancer(config, mode, folders)
+        stack.callback(started.balancer.host.close)
+        asyncio.run(_serve(config, mode, folders, started))
+    return 0
+
+
+class StartedBalancer(msgspec.Struct, frozen=True):
+    """A balancer that has read the host once. `second_look`: when the second of the two readings is
+    due that the first plan rests on, by time.monotonic().
+    """
+
+    balancer: Balancer
+    requests: RequestQueue
+    second_look: float
+
+
+def start_balancer(config: Config, mode: RunMode, folders: Folders) -> StartedBalancer:
+    """Start the policies' process, read the host while it gets ready, and bind the policies. Raises
+    IrqbalError.
+    """
+    policies = assembly.spawn(config, mode.name)
+    try:
+        interval = float(config.interval)
+        dry_run = mode.is_dry_run(config)
+        host = assembly.host_of(mode.root, mode.made_up, interval)
+        originals = None
+        if not dry_run:
+            originals = OriginalsFile(folders.run, mode.root, host.boot_id)
+            host.save = originals.save
+        stored = Stored(
+            originals=originals,
+            overrides=OverrideStore(
+                None if dry_run else folders.state, load_overrides(folders.state)
+            ),
+            learned=LearnedState(folders, host.boot_id, read_only=dry_run),
+        )
+        requests = RequestQueue()
+        planner = assembly.settings(config, COOLDOWN_INTERVALS)
+        balancer = Balancer(
+            host, policies, planner, interval, dry_run=dry_run, stored=stored, requests=requests
+        )
+        second_look = balancer.first_look()
+    except BaseException:
+        policies.close()
+        raise
+    assembly.bound(policies, mode.name)
+    return StartedBalancer(balancer, requests, second_look)
+
+
+async def _serve(config: Config, mode: RunMode, folders: Folders, started: StartedBalancer) -> None:
+    """Open everything, run cycles until a signal, and close everything in the opposite order."""
+    async with contextlib.AsyncExitStack() as stack:
+        kernel, thread = KernelThread(), HistoryThread()
+        stack.callback(thread.shutdown)
+        stack.callback(kernel.shutdown)
+        balancer = started.balancer
+        history = HistoryService(config, folders, thread) if mode.records(config) else None
+        daemon = Daemon(
+            config,
+            mode,
+            Parts(
+                balancer=balancer,
+                requests=started.requests,
+                kernel=kernel,
+                thread=thread,
+                history=history,
+            ),
+        )
+        stack.push_async_callback(kernel.run, _finish, daemon)
+        if history is not None:
+            history.start()
+            stack.push_async_callback(history.close)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, daemon.stop)
+        loop.add_signal_handler(signal.SIGHUP, daemon.ask, "reload")
+        if mode.is_live:
+            stack.callback(EventWatch(daemon.scheduler).close)
+        host = LocalHost(daemon, balancer.host.boot_id)
+        listeners = Listeners(host, config.api, folders, owns_socket=history is not None)
+        host.auth_failures = listeners.auth_failures
+        stack.push_async_callback(listeners.close)
+        stack.callback(host.close)
+        await listeners.open()
+        await thread.run(ip_filter_check.check, config)
+        bound = await thread.run(assembly.bind_observers, config, mode.name)
+        observers = ObserversSink(Observers(bound, thread.executor))
+        stack.callback(observers.close)
+        sampler = CostSampler(daemon, mode.root, mode.is_live and not balancer.dry_run)
+        for task in (daemon.feed_watchdog(), _beat(host), sampler.run()):
+            stack.callback(asyncio.create_task(task).cancel)
+        stack.callback(systemd.notify, "STOPPING=1", "STATUS=stopping")
+        await asyncio.sleep(max(0.0, started.second_look - time.monotonic()))
+        with contextlib.suppress(SupervisorStopped):
+            await daemon.run_cycles(
+                cycle_sinks(host, daemon, observers), Reload(daemon, listeners, observers)
+            )
+
+
+def cycle_sinks(host: LocalHost, daemon: Daemon, observers: ObserversSink) -> tuple[CycleSink, ...]:
+    """Who is told of every cycle, in this order: first those who look at the host now."""
+    sinks: list[CycleSink] = [host, LogSink(), MetricsSink(host.counters)]
+    history = daemon.history
+    if history is not None:
+        sinks.append(HistorySink(history.queue, daemon.balancer.host.boot_id))
+        if history.shipper is not None:
+            sinks.append(ShipperSink(history.shipper, host.host_status))
+    return (*sinks, observers, EventsSink(host.subscribers))
+
+
+async def _beat(host: LocalHost) -> None:
+    """What is done now and then, beside the cycles."""
+    while True:
+        await host.look_after()
+        await asyncio.sleep(HEARTBEAT)
+        host.heartbeat()
+
+
+def _finish(daemon: Daemon) -> None:
+    """On the kernel's thread, at the end: restore if the configuration says so, and store what was
+    learned.
+    """
+    balancer = daemon.balancer
+    if daemon.config.on_exit == "restore" and balancer.originals is not None:
+        try:
+            outcomes = balancer.restore()
+            log.info("on_exit: restore: %d originals put back", len(outcomes))
+        except IrqbalError as error:
+            log.error("on_exit: restore: %s; `irqbal restore` can be tried again", error)
+    balancer.close()

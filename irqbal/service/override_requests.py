@@ -1,0 +1,126 @@
+"""Overrides that people set and clear: stored first, then written, in one cycle."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from irqbal.api.backend import ApiError, Caller, Written
+from irqbal.cpuset import CpuSet
+from irqbal.model.plan import Record
+from irqbal.model.view import Override
+from irqbal.service.cycle_result import CycleResult
+from irqbal.service.decision_log import DecisionLog, PersonsDecision
+from irqbal.service.kernel_requests import ClearOverride, SetOverride
+from irqbal.service.live_view import RunningDaemon
+
+log = logging.getLogger(__name__)
+
+
+class _Mask(msgspec.Struct, frozen=True):
+    """What became of one IRQ in a cycle: the result, its detail, and the mask now (None: there is
+    no such IRQ).
+    """
+
+    result: str
+    detail: str
+    affinity: CpuSet | None
+
+
+class OverrideRequests:
+    """Carries out what people want of single IRQs."""
+
+    def __init__(self, daemon: RunningDaemon, decisions: DecisionLog) -> None:
+        self._daemon, self._decisions = daemon, decisions
+
+    async def set(self, override: Override, number: int, caller: Caller) -> Written:
+        """Store it, write it, and say what the kernel did. Raises ApiError if it refused."""
+        request = SetOverride(override)
+        result = await self._daemon.change(request)
+        mask, refusal = _mask(result, override.identity), request.refusal
+        self._decisions.add(
+            PersonsDecision(
+                kind="override",
+                identity=override.identity,
+                before=_before(result.record, override.identity),
+                after=str(override.cpus),
+                result=refusal.result if refusal else mask.result,
+                reason=override.reason or "set by a person",
+                who=str(caller),
+            ),
+            result,
+        )
+        log.info(
+            "override of IRQ %d to %s by %s: %s",
+            number,
+            override.cpus,
+            caller,
+            refusal.detail if refusal else mask.result,
+        )
+        if refusal is not None:
+            status = 503 if refusal.result == "unsaved" else 409
+            code = refusal.code or refusal.result
+            raise ApiError(status, code, f"{refusal.detail}; the override was not kept")
+        warnings = tuple(
+            item.reason
+            for item in result.record.plan.refused
+            if item.irq == number and item.policy == "override" and item.code == "warning"
+        )
+        return Written(override, mask.result, mask.detail, mask.affinity, warnings)
+
+    async def clear(self, identity: str, caller: Caller) -> Written:
+        """Remove it; the policies place the IRQ at once."""
+        current = self._daemon.balancer.overrides.current
+        removed = next((item for item in current if item.identity == identity), None)
+        if removed is None:
+            raise ApiError(404, "no-override", f"{identity} has no override")
+        result = await self._daemon.change(ClearOverride(identity))
+        mask = _mask(result, identity)
+        detail = mask.detail
+        if mask.result == "unchanged" and mask.affinity is not None:
+            detail = "no policy moved it: its mask stays"
+        self._decisions.add(
+            PersonsDecision(
+                kind="override",
+                identity=identity,
+                before=str(removed.cpus),
+                result=mask.result,
+                reason="the override was removed",
+                who=str(caller),
+            ),
+            result,
+        )
+        log.info("override of %s removed by %s: %s", identity, caller, mask.result)
+        return Written(removed, mask.result, detail, mask.affinity)
+
+    def expired(self, result: CycleResult) -> None:
+        """Log the overrides that ended by themselves in this cycle."""
+        for item in result.expired:
+            log.info("the override of %s to %s has expired", item.identity, item.cpus)
+            self._decisions.add(
+                PersonsDecision(
+                    kind="override",
+                    identity=item.identity,
+                    before=str(item.cpus),
+                    reason="the override has expired",
+                    who=item.who,
+                ),
+                result,
+            )
+
+
+def _mask(result: CycleResult, identity: str) -> _Mask:
+    irq = next((irq for irq in result.after.irqs if irq.identity == identity), None)
+    affinity = None if irq is None else irq.affinity
+    outcome = next((item for item in result.record.outcomes if item.identity == identity), None)
+    if outcome is not None:
+        return _Mask(outcome.result, outcome.detail, affinity)
+    detail = "the mask was already right" if irq is not None else "there is no such IRQ now"
+    return _Mask("unchanged", detail, affinity)
+
+
+def _before(record: Record, identity: str) -> str:
+    """The mask before the move, if there was one."""
+    moves = record.plan.moves
+    return next((str(move.before) for move in moves if move.identity == identity), "")

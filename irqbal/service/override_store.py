@@ -1,0 +1,56 @@
+"""The overrides that are in force, and their file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from irqbal.errors import JournalError
+from irqbal.model.view import Override
+from irqbal.state.originals import save_overrides
+
+log = logging.getLogger(__name__)
+
+
+class OverrideStore:
+    """Stored before they take effect. Without a folder (a dry run) they live in memory alone."""
+
+    def __init__(self, folder: Path | None = None, overrides: Iterable[Override] = ()) -> None:
+        self._folder = folder
+        self.current = tuple(overrides)
+        """The overrides in force."""
+
+    def put(self, override: Override) -> None:
+        """Add this one in place of an earlier override of the same IRQ. Raises JournalError, and
+        then nothing was changed.
+        """
+        others = (item for item in self.current if item.identity != override.identity)
+        self.replace((*others, override))
+
+    def remove(self, identity: str) -> None:
+        """Remove the override of this IRQ. Raises JournalError, and then nothing was changed."""
+        self.replace(tuple(item for item in self.current if item.identity != identity))
+
+    def replace(self, overrides: tuple[Override, ...]) -> None:
+        """These are in force from now on. Raises JournalError, and then nothing was changed."""
+        self._save(overrides)
+        self.current = overrides
+
+    def expire(self, wall: float) -> tuple[Override, ...]:
+        """Remove those that ended by `wall` (seconds since the epoch), and return them."""
+        expired = tuple(
+            item for item in self.current if item.expires is not None and item.expires <= wall
+        )
+        if expired:
+            self.current = tuple(item for item in self.current if item not in expired)
+            try:
+                self._save(self.current)
+            except JournalError as error:
+                # The file keeps their time: the next start does not take them up again either.
+                log.warning("%s", error)
+        return expired
+
+    def _save(self, overrides: tuple[Override, ...]) -> None:
+        if self._folder is not None:
+            save_overrides(self._folder, overrides)

@@ -1,0 +1,94 @@
+"""SIGHUP: a good configuration takes over, a bad one changes nothing and is logged."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from irqbal.api.listeners import Listeners
+from irqbal.config.reader import Config
+from irqbal.config.reader import load as load_config
+from irqbal.errors import ConfigError, IrqbalError
+from irqbal.plugins.observers import Observers
+from irqbal.plugins.supervisor import PolicySupervisor
+from irqbal.process import systemd
+from irqbal.service import ip_filter_check
+from irqbal.service.assembly import bind, bind_observers, settings
+from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
+from irqbal.service.history_thread import HistoryThread
+from irqbal.service.kernel_thread import KernelThread
+from irqbal.service.run_mode import RunMode
+from irqbal.service.sinks import ObserversSink
+
+log = logging.getLogger(__name__)
+
+
+class Reloaded(Protocol):
+    """What a reload changes."""
+
+    config: Config
+    mode: RunMode
+    balancer: Balancer
+    kernel: KernelThread
+    thread: HistoryThread
+
+    def describe(self) -> str:
+        """The daemon in a line."""
+
+
+class Reload:
+    """Reads the configuration again and puts it in force whole, or not at all."""
+
+    def __init__(self, daemon: Reloaded, listeners: Listeners, observers: ObserversSink) -> None:
+        self._daemon, self._listeners, self._observers = daemon, listeners, observers
+
+    async def run(self) -> None:
+        """Reload, and tell systemd."""
+        systemd.reloading()
+        try:
+            await self._reload()
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("reload: %s", problem)
+            log.error("reload: the configuration was refused whole; the old one goes on")
+        except IrqbalError as error:
+            log.error("reload: %s; the old configuration goes on", error)
+        systemd.notify("READY=1")
+
+    async def _reload(self) -> None:
+        daemon, mode = self._daemon, self._daemon.mode
+        if mode.path is None:
+            raise ConfigError(
+                ["there is no configuration file to reload: irqbal runs on its defaults"]
+            )
+        config = mode.adapt(await daemon.kernel.run(load_config, mode.path))
+        bound = await daemon.thread.run(bind_observers, config, mode.name)
+        observers = Observers(bound, daemon.thread.executor)
+        try:
+            policies: PolicySupervisor = await daemon.kernel.run(bind, config, mode.name)
+        except IrqbalError:
+            observers.stop()
+            raise
+        await self._put_in_force(config, policies, observers)
+
+    async def _put_in_force(
+        self, config: Config, policies: PolicySupervisor, observers: Observers
+    ) -> None:
+        daemon, mode = self._daemon, self._daemon.mode
+        before, daemon.config = daemon.config, config
+        if config.state_dir != before.state_dir:
+            log.warning("reload: state_dir changes only with a restart")
+        fixed = mode.is_dry_run(Config()) or daemon.balancer.originals is None
+        dry_run = True if fixed else config.dry_run
+        if config.dry_run != dry_run and not mode.is_dry_run(Config()):
+            log.warning("reload: a daemon that was started as a dry run stays one until a restart")
+        if config.api != before.api or config.api.tls is not None:
+            # With TLS also on the same addresses: the certificate may be new.
+            await self._listeners.reopen(config.api)
+        self._observers.replace(observers)
+        planner = settings(config, COOLDOWN_INTERVALS)
+        await daemon.kernel.run(
+            daemon.balancer.reconfigure, policies, planner, float(config.interval), dry_run
+        )
+        await daemon.thread.run(ip_filter_check.check, config)
+        log.info("reload: %s", daemon.describe())

@@ -1,0 +1,38 @@
+"""Put back what irqbal changed."""
+
+from __future__ import annotations
+
+from irqbal.model.host import Host
+from irqbal.model.plan import Outcome
+from irqbal.model.readings import DEFAULT, Original
+from irqbal.state.originals import OriginalsFile
+from irqbal.tracking.tracker import HostTracker
+
+UNDONE = frozenset({"refused", "transient", "unsaved"})
+"""Results after which the original is still needed."""
+
+
+def restore_originals(host: Host, originals: OriginalsFile) -> tuple[Outcome, ...]:
+    """Put every original of this boot back where its IRQ still exists. Originals that were put
+    back, or whose IRQ is gone, are removed from the file.
+
+    Raises HostError or JournalError.
+    """
+    tracker = HostTracker(host, 10.0)
+    tracker.sample()
+    numbers = tracker.numbers()
+    due: list[tuple[Original, int | None]] = []
+    outcomes: list[Outcome] = []
+    for identity, original in originals.originals().items():
+        if original.number is None:
+            due.append((original, None))
+        elif identity in numbers:
+            due.append((original, numbers[identity]))
+        else:
+            detail = "there is no such IRQ any more"
+            outcomes.append(Outcome(identity, "gone", original.number, "gone", detail))
+    # The default mask last: nothing that is put back before depends on it.
+    due.sort(key=lambda item: item[0].identity == DEFAULT)
+    outcomes += host.restore(due)
+    originals.keep_only([item.identity for item in outcomes if item.result in UNDONE])
+    return tuple(outcomes)

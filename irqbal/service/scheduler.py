@@ -1,0 +1,75 @@
+"""When the next cycle is due, and why: the interval, an event, a signal, or a request."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from irqbal.service.cycle_result import CycleResult
+
+EVENT_SETTLE = 0.03
+"""Seconds that an event's companions get to arrive: an unbind and bind are dozens."""
+
+
+class DueCycle(msgspec.Struct, frozen=True):
+    """A cycle that is due: its cause in words, and whether everything is to be read in it."""
+
+    cause: str
+    full: bool
+
+
+class Scheduler:
+    """What asked for the next cycle, and who waits for it. Its methods belong to the loop."""
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self._wake = asyncio.Event()
+        self._causes: dict[str, bool] = {}
+        self._waiters: list[asyncio.Future[CycleResult]] = []
+
+    def ask(self, cause: str, full: bool = True) -> asyncio.Future[CycleResult]:
+        """Ask for a cycle now. The future is done when a cycle was run that began after this call;
+        it raises HostError if the host could not be read. `full`: read everything in it.
+        """
+        future: asyncio.Future[CycleResult] = asyncio.get_running_loop().create_future()
+        # Most callers do not wait; an error that is not awaited is in the log already.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._waiters.append(future)
+        self._causes[cause] = self._causes.get(cause, False) or full
+        self._wake.set()
+        return future
+
+    def stop(self) -> None:
+        """No further cycle."""
+        self.stopping = True
+        self._wake.set()
+
+    def take_waiters(self) -> list[asyncio.Future[CycleResult]]:
+        """Who waits for the cycle that begins now."""
+        waiters, self._waiters = self._waiters, []
+        return waiters
+
+    async def next(self, seconds: float) -> DueCycle:
+        """Wait for so many seconds, or until something asks for a cycle."""
+        tick = asyncio.get_running_loop().call_later(max(0.0, seconds), self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            tick.cancel()
+        if any(self._causes.values()) and not self.stopping:
+            await asyncio.sleep(EVENT_SETTLE)
+        self._wake.clear()
+        causes, self._causes = self._causes, {}
+        return DueCycle(", ".join(sorted(causes)) or "tick", any(causes.values()))
+
+
+def answer(waiters: list[asyncio.Future[CycleResult]], result: CycleResult | Exception) -> None:
+    """Tell those who wait what became of their cycle."""
+    for waiter in waiters:
+        if waiter.done():
+            continue
+        if isinstance(result, Exception):
+            waiter.set_exception(result)
+        else:
+            waiter.set_result(result)

@@ -1,0 +1,122 @@
+"""The last readings, and what was estimated from them, as one frozen snapshot. Pure.
+
+What a new reader reads reaches policies here: from a field of the readings into a field of the
+snapshot.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from irqbal.cpuset import CpuSet
+from irqbal.load.estimator import LoadEstimator
+from irqbal.model.readings import Census, IrqFacts, Pulse, Topology
+from irqbal.model.view import Cpu, Irq, Override, Placed, Snapshot
+from irqbal.planner.ledger import Ledger
+from irqbal.tracking.delivery import Delivery
+from irqbal.tracking.irq_catalog import IrqCatalog
+from irqbal.tracking.squeezes import SqueezeRates
+
+
+class Readings(msgspec.Struct, frozen=True):
+    """The last reading of each kind; they need not be of one moment."""
+
+    census: Census
+    topology: Topology
+    pulse: Pulse
+
+
+class CycleState(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the cycle stands: its number, the interval in seconds, whether moves need not wait
+    (`settling`), whether a hotplug may still explain masks that the kernel reset, and other
+    programs that write masks, one sentence each.
+    """
+
+    cycle: int
+    interval: float
+    settling: bool
+    hotplug: bool
+    writers: tuple[str, ...]
+
+
+class SnapshotBuilder:
+    """Joins readings with what is known of each IRQ."""
+
+    def __init__(
+        self,
+        catalog: IrqCatalog,
+        delivery: Delivery,
+        estimator: LoadEstimator,
+        squeezes: SqueezeRates,
+    ) -> None:
+        self._catalog, self._delivery = catalog, delivery
+        self._estimator, self._squeezes = estimator, squeezes
+
+    def build(
+        self,
+        readings: Readings,
+        state: CycleState,
+        ledger: Ledger,
+        overrides: tuple[Override, ...],
+    ) -> Snapshot:
+        """The host as it is known now."""
+        census, topology, pulse = readings.census, readings.topology, readings.pulse
+        return Snapshot(
+            now=pulse.time,
+            cycle=state.cycle,
+            interval=state.interval,
+            settling=state.settling,
+            hotplug=state.hotplug,
+            time_visible=self._estimator.time_visible,
+            default_affinity=census.default_affinity,
+            cpus=tuple(self._cpu(cpu, pulse) for cpu in topology.cpus),
+            irqs=tuple(self._irq(facts, pulse, ledger) for facts in census.irqs),
+            devices=topology.devices,
+            interfaces=topology.interfaces,
+            threads=topology.threads,
+            overrides=overrides,
+            writers=state.writers,
+            rfs_entries=topology.rfs_entries,
+        )
+
+    def _cpu(self, cpu: Cpu, pulse: Pulse) -> Cpu:
+        number = cpu.number
+        irq, softirq = self._estimator.cpu_times.get(number, (0.0, 0.0))
+        return msgspec.structs.replace(
+            cpu,
+            online=number in pulse.online,
+            irq_time=irq,
+            softirq_time=softirq,
+            squeezed=self._squeezes.by_cpu.get(number, 0.0),
+            threads=self._estimator.thread_load(number),
+        )
+
+    def _irq(self, facts: IrqFacts, pulse: Pulse, ledger: Ledger) -> Irq:
+        number, identities = facts.number, self._catalog.identities
+        identity = identities.identity(number)
+        device = self._catalog.device(number)
+        load, noise = self._estimator.load(number)
+        entry = ledger.entries.get(identity)
+        placed = None
+        if entry is not None and entry.written is not None:
+            age = max(0.0, pulse.time - entry.since)
+            placed = Placed(entry.policy, entry.reason, CpuSet.parse(entry.written), age)
+        return Irq(
+            number,
+            identity,
+            facts.action,
+            facts.chip,
+            facts.vector,
+            None if device is None else device.address,
+            self._catalog.queue(number),
+            facts.node,
+            identities.generation(number),
+            facts.unmovable,
+            facts.affinity,
+            self._delivery.last(facts),
+            facts.hint,
+            self._estimator.rate(number),
+            load,
+            noise,
+            placed,
+        )
