@@ -26,7 +26,7 @@ from irqbal.api.router import Router
 from irqbal.api.server import Server, Shared, tls_context
 from irqbal.config.reader import ApiOptions, address_of
 from irqbal.errors import ConfigError, IrqbalError
-from irqbal.state.originals import RUN_DIR, Folders
+from irqbal.state.folders import RUN_DIR, Folders
 from irqbal.state.tokens import ADMIN_FILE, Tokens, ensure_admin
 
 log = logging.getLogger(__name__)

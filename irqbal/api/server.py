@@ -23,7 +23,7 @@ from irqbal.api.contract import Route, Scope
 from irqbal.api.dashboard.pages import DashboardFile, page
 from irqbal.api.router import Router
 from irqbal.api.routes import every as _every
-from irqbal.errors import HistoryError, HostError, IrqbalError, JournalError, PolicyHostError
+from irqbal.errors import HistoryError, HostError, IrqbalError, PolicyHostError, StateFileError
 from irqbal.wire import dec_hook, to_json
 
 assert _every, "importing the routes declares their handlers"
@@ -226,7 +226,7 @@ class _Handler(RequestHandler):
             answer = await self._answer()
         except ApiError as error:
             sent = self._fail(error)
-        except (HistoryError, HostError, JournalError, PolicyHostError) as error:
+        except (HistoryError, HostError, StateFileError, PolicyHostError) as error:
             sent = self._fail(ApiError(503, "unavailable", str(error)))
         except IrqbalError as error:
             sent = self._fail(ApiError(409, "refused", str(error)))

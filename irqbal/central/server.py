@@ -14,7 +14,7 @@ from irqbal.central.stores import FleetStore
 from irqbal.config.reader import ApiOptions
 from irqbal.errors import HistoryError, IrqbalError
 from irqbal.process import systemd
-from irqbal.state.originals import Folders
+from irqbal.state.folders import Folders
 from irqbal.state.tokens import Token, Tokens, digest
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from irqbal.planner.draft import Settings
 from irqbal.plugins import discovery
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PolicySupervisor
-from irqbal.state.originals import RUN_DIR, Folders
+from irqbal.state.folders import RUN_DIR, Folders
 
 if TYPE_CHECKING:
     from irqbal.simulated.host import SimulatedHost

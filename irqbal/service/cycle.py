@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.errors import IrqbalError, JournalError, PolicyHostError
+from irqbal.errors import IrqbalError, PolicyHostError, StateFileError
 from irqbal.model.host import Host
 from irqbal.model.plan import Failure, Outcome, Plan, Record, imbalance
 from irqbal.model.readings import DEFAULT, Original
@@ -18,15 +18,11 @@ from irqbal.planner.check_plan import check_plan
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger, after
 from irqbal.plugins.supervisor import PolicySupervisor
-from irqbal.state.originals import (
-    Folders,
-    OriginalsFile,
-    load_costs,
-    recall,
-    remember,
-    save_costs,
-    save_overrides,
-)
+from irqbal.state.costs_file import load_costs, save_costs
+from irqbal.state.folders import Folders
+from irqbal.state.ledger_file import load_ledger, save_ledger
+from irqbal.state.originals import OriginalsFile
+from irqbal.state.override_file import save_overrides
 from irqbal.tracking.tracker import HostTracker
 
 log = logging.getLogger(__name__)
@@ -117,7 +113,7 @@ class Balancer:
         """
         if self._places is not None:
             self.watch.meter.start_from(load_costs(self._places.state))
-            self.ledger = self._remembered = recall(
+            self.ledger = self._remembered = load_ledger(
                 self._places.run, self.host.boot_id, self.watch.masks()
             )
 
@@ -130,8 +126,8 @@ class Balancer:
         self._remembered = self.ledger
         try:
             inodes = {identity: inode for identity, (_, inode) in self.watch.masks().items()}
-            remember(self._places.run, self.host.boot_id, self.ledger, inodes)
-        except JournalError as error:
+            save_ledger(self._places.run, self.host.boot_id, self.ledger, inodes)
+        except StateFileError as error:
             log.warning("%s", error)
 
     def cycle(self, cause: str, full: bool = False, only: str = "") -> Record:
@@ -245,7 +241,7 @@ class Balancer:
             return
         try:
             save_costs(self._places.state, self.watch.meter.learnt())
-        except JournalError as error:
+        except StateFileError as error:
             log.warning("%s", error)
 
     def _plan(self, snapshot: Snapshot, only: str = "") -> tuple[Plan, str]:
@@ -299,7 +295,7 @@ class Balancer:
         self.overrides = tuple(item for item in self.overrides if item not in gone)
         try:
             self._save_overrides(self.overrides)
-        except JournalError as error:
+        except StateFileError as error:
             # What expired is not taken up again at the next start either: its time is in the file.
             log.warning("%s", error)
 
@@ -311,8 +307,8 @@ class Balancer:
         """Put one IRQ where a person wants it, in place of an earlier override of it: saved first,
         then written, in one cycle.
 
-        What the kernel refuses for good is not kept. Raises JournalError (nothing was changed then)
-        or HostError.
+        What the kernel refuses for good is not kept. Raises StateFileError (nothing was changed
+        then) or HostError.
         """
         before = self.overrides
         others = tuple(item for item in before if item.identity != wanted.identity)
@@ -353,7 +349,7 @@ class Balancer:
         self._save_overrides(before)
 
     def clear(self, identity: str) -> Record:
-        """Take an override away; the policies place the IRQ at once. Raises JournalError or
+        """Take an override away; the policies place the IRQ at once. Raises StateFileError or
         HostError.
         """
         left = tuple(item for item in self.overrides if item.identity != identity)
@@ -412,7 +408,7 @@ def restore(host: Host, journal: OriginalsFile) -> tuple[Outcome, ...]:
     """Put every original of this boot back where its IRQ still exists; what was restored, or is
     gone, is forgotten.
 
-    Raises HostError or JournalError.
+    Raises HostError or StateFileError.
     """
     watch = HostTracker(host, 10.0)
     watch.look(Ledger())

@@ -54,7 +54,10 @@ from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
 from irqbal.service.cycle_log import CycleLog
 from irqbal.service.live_view import STUCK, Control
 from irqbal.service.running import described
-from irqbal.state.originals import Folders, Lock, OriginalsFile, load_overrides
+from irqbal.state.folders import Folders
+from irqbal.state.lock import Lock
+from irqbal.state.originals import OriginalsFile
+from irqbal.state.override_file import load_overrides
 
 if TYPE_CHECKING:
     from irqbal.history.mongodb.shipper import Shipper

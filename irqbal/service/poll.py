@@ -12,7 +12,7 @@ import msgspec
 from irqbal.config.reader import Config
 from irqbal.service.assembly import folders, is_live
 from irqbal.service.daemon import Daemon
-from irqbal.state.originals import Folders
+from irqbal.state.folders import Folders
 from irqbal.wire import Duration
 
 if TYPE_CHECKING:

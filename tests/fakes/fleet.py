@@ -34,7 +34,7 @@ from irqbal.history.mongodb.shipper import Shipper
 from irqbal.history.samples import Decision, IrqState, Sample, Series
 from irqbal.model.plan import Failure, Kept, Plan, Record
 from irqbal.model.view import Snapshot
-from irqbal.state.originals import Folders
+from irqbal.state.folders import Folders
 from irqbal.wire import Moment, to_json
 from mongod import free_port
 

@@ -182,9 +182,7 @@ def test_the_policy_host_stays_small_without_web_framework_yaml_or_kernel() -> N
     roots = {name.split(".")[0] for name in modules}
     assert not roots & {"asyncio", "click", "http", "rich", "sqlite3", "ssl", "tornado", "yaml"}
     assert not {
-        name
-        for name in modules
-        if name.startswith(("irqbal.kernel", "irqbal.state.originals", "irqbal.api"))
+        name for name in modules if name.startswith(("irqbal.kernel", "irqbal.state", "irqbal.api"))
     }
 
 

@@ -23,7 +23,8 @@ from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.tree import write_tree
-from irqbal.state.originals import COSTS, Folders, load_costs, save_costs
+from irqbal.state.costs_file import COSTS, load_costs, save_costs
+from irqbal.state.folders import Folders
 from irqbal.tracking.tracker import (
     CENSUS_SECONDS,
     ISOLATION_SECONDS,
