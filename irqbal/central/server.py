@@ -11,7 +11,7 @@ from pathlib import Path
 from irqbal.api.listeners import Listeners
 from irqbal.central.fleet import Fleet
 from irqbal.central.stores import FleetStore
-from irqbal.config.reader import ApiOptions
+from irqbal.config.schema import ApiOptions
 from irqbal.errors import HistoryError, IrqbalError
 from irqbal.process import systemd
 from irqbal.state.folders import Folders

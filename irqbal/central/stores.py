@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from irqbal.central.reconstruct import pieced
-from irqbal.config.mongodb_options import MongodbOptions
+from irqbal.config.mongodb_options import MongodbOptions, is_mongodb_url
 from irqbal.errors import HistoryError
 from irqbal.findings.verify import Finding, verify
 from irqbal.history.host_status import HostFacts, LastSeen
@@ -204,9 +204,9 @@ def open_fleet(url: str, options: MongodbOptions | None, state: Path, name: str)
     (`options`), else this host's own history. Raises ConfigError or HistoryError with a
     sentence.
     """
-    if url.startswith(("mongodb://", "mongodb+srv://")):
+    if is_mongodb_url(url):
         try:
-            options = MongodbOptions.of_url(url)
+            options = MongodbOptions.from_url(url)
         except ValueError as error:
             raise HistoryError(f"not a history's URL: {error}") from error
     elif url:

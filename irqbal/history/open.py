@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from irqbal.config.mongodb_options import is_mongodb_url
 from irqbal.errors import HistoryError
 from irqbal.history.sqlite.store import FILE, SqliteHistory
 from irqbal.history.store import HistoryStore
@@ -11,7 +12,7 @@ from irqbal.history.store import HistoryStore
 
 def open_store(url: str, state: Path, option: str = "--store") -> HistoryStore:
     """Open for reading; `option` is what named the URL. Raises HistoryError with a sentence."""
-    if url.startswith(("mongodb://", "mongodb+srv://")):
+    if is_mongodb_url(url):
         try:
             from irqbal.history.mongodb.store import MongodbHistory
         except ImportError as error:

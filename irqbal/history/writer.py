@@ -15,10 +15,11 @@ from pathlib import Path
 
 import msgspec
 
+from irqbal.config.schema import Retention
 from irqbal.errors import HistoryError
 from irqbal.history.recorder import Recorded
 from irqbal.history.samples import Decision, IrqState, Sample
-from irqbal.history.sqlite.store import FILE, Retention, SqliteHistory
+from irqbal.history.sqlite.store import FILE, SqliteHistory
 
 log = logging.getLogger(__name__)
 

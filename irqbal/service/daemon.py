@@ -23,8 +23,8 @@ from tornado.ioloop import IOLoop
 
 from irqbal.api.listeners import Listeners
 from irqbal.config.mongodb_options import MongodbOptions
-from irqbal.config.reader import Config
 from irqbal.config.reader import load as load_config
+from irqbal.config.schema import Config
 from irqbal.errors import ConfigError, HostError, IrqbalError
 from irqbal.history.decisions import DecisionMaker
 from irqbal.history.recorder import Recorded, Recorder
@@ -44,7 +44,6 @@ from irqbal.service.assembly import (
     folders,
     host_of,
     is_live,
-    keep,
     refuse_irqbalance,
     settings,
     spawn,
@@ -180,7 +179,7 @@ class Daemon:
             self._decided = DecisionMaker(self._boot)
             mongodb = self.config.history.mongodb
             keeper = self.keeper = HistoryWriter(
-                places.state, platform.node(), keep(self.config), outbox=mongodb is not None
+                places.state, platform.node(), self.config.history.keep, outbox=mongodb is not None
             )
             self.feed = WriteQueue(keeper, self._history)
             if mongodb is not None:

@@ -27,7 +27,7 @@ from irqbal.model.plan import Outcome, Plan, Record, Step
 from irqbal.model.view import Override, Snapshot
 from irqbal.plugins import discovery
 from irqbal.plugins.supervisor import PolicySupervisor
-from irqbal.problems import plain
+from irqbal.problems import without_lines
 from irqbal.service import fleet_status
 from irqbal.service.cycle import Balancer
 from irqbal.service.running import Past, Running
@@ -270,7 +270,7 @@ class Control(Past):
                     entry.name,
                     distributions,
                     about.get(position, ""),
-                    plain(entry.options),
+                    without_lines(entry.options),
                     schemas.get(position, ""),
                     position,
                     problem,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from irqbal.config.reader import Config
+from irqbal.config.schema import Config
 from irqbal.service.assembly import folders, is_live
 from irqbal.service.daemon import Daemon
 from irqbal.state.folders import Folders

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from irqbal.api.backend import ApiError
-from irqbal.config.reader import Config
+from irqbal.config.schema import Config
 from irqbal.errors import HistoryError
 from irqbal.history.recorder import Recorded, Recorder
 from irqbal.history.samples import Decision, IrqState, Point, Sample

@@ -27,7 +27,7 @@ from irqbal.api.views import summary
 from irqbal.central.server import Central
 from irqbal.central.stores import open_fleet
 from irqbal.config.mongodb_options import MongodbOptions
-from irqbal.config.reader import ApiOptions
+from irqbal.config.schema import ApiOptions
 from irqbal.history.host_status import HostStatus, told_documents
 from irqbal.history.mongodb import documents
 from irqbal.history.mongodb.shipper import Shipper

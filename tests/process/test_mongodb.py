@@ -123,7 +123,7 @@ def test_a_batch_ends_before_a_megabyte_and_what_cannot_be_a_document_holds_nobo
     [
         ({"url": "http://db"}, "mongodb://"),
         ({"url": "mongodb://"}, "name a server"),
-        ({"url": "mongodb://db", "database": "a b"}, "database's name"),
+        ({"url": "mongodb://db", "database": "a b"}, "is not a database name"),
         ({"url": "mongodb://db", "keep": Duration(60)}, "too short"),
         ({"url": "mongodb://db", "password_file": "/x"}, "without username"),
     ],
@@ -156,7 +156,7 @@ def test_files_and_urls_are_checked_before_anything_starts(
 def test_a_password_is_not_shown() -> None:
     options = MongodbOptions("mongodb://me:secret@db1,db2/?replicaSet=x")
     assert "secret" not in repr(options)
-    assert options.shown() == "mongodb://db1,db2"
+    assert options.redacted_url() == "mongodb://db1,db2"
 
 
 # Shipping

@@ -32,7 +32,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
-from irqbal.config.mongodb_options import MongodbOptions, settings
+from irqbal.config.mongodb_options import MongodbOptions, driver_arguments
 from irqbal.errors import ConfigError
 from irqbal.history.host_status import HostStatus, told_documents
 from irqbal.history.mongodb.documents import (
@@ -223,7 +223,7 @@ class Shipper:
             while True:
                 try:
                     if client is None:
-                        client = AsyncMongoClient(**settings(self._options))
+                        client = AsyncMongoClient(**driver_arguments(self._options))
                     while await self._ship(client[self._options.database]):
                         delay = FIRST_DELAY
                         _heed_cancelling()
@@ -421,7 +421,7 @@ def check(options: MongodbOptions) -> None:
     """Whether the driver will take these. Connects to nothing. Raises ConfigError with a
     sentence.
     """
-    settings(options)
+    driver_arguments(options)
     if options.url.startswith("mongodb://"):
         try:
             parse_uri(options.url, warn=False)

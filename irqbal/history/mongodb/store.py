@@ -15,7 +15,7 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from irqbal.config.mongodb_options import MongodbOptions, settings
+from irqbal.config.mongodb_options import MongodbOptions, driver_arguments
 from irqbal.errors import HistoryError
 from irqbal.history.mongodb.documents import date, decision_of, irqs_of, sample_of, states_of
 from irqbal.history.samples import Decision, IrqState, Point, Sample
@@ -51,13 +51,13 @@ class MongodbHistory:
         """
         if isinstance(options, str):
             try:
-                options = MongodbOptions.of_url(options)
+                options = MongodbOptions.from_url(options)
             except ValueError as error:
                 raise HistoryError(f"not a history's URL: {error}") from error
-        self._shown = options.shown()
+        self._shown = options.redacted_url()
         with self._told():
             self._client: MongoClient[Any] = MongoClient(
-                **settings(options) | {"maxPoolSize": pool}
+                **driver_arguments(options) | {"maxPoolSize": pool}
             )
         self._database = self._client.get_database(
             options.database, read_concern=ReadConcern("majority")

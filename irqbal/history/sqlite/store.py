@@ -14,8 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
+from irqbal.config.schema import Retention
 from irqbal.errors import HistoryError
 from irqbal.history.samples import Decision, IrqState, Point, Sample, Series
 from irqbal.history.sqlite import blobs, schema
@@ -27,14 +26,6 @@ from irqbal.wire import from_json, to_json
 log = logging.getLogger(__name__)
 
 FILE = "history.sqlite"
-
-
-class Retention(msgspec.Struct, frozen=True):
-    """Seconds that samples and roll-ups are kept."""
-
-    raw: float = 48 * 3600.0
-    five_minutes: float = 30 * 86400.0
-    hour: float = 2 * 365 * 86400.0
 
 
 class SqliteHistory:

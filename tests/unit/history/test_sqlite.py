@@ -18,14 +18,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from irqbal.config.schema import Retention
 from irqbal.errors import HistoryError
 from irqbal.history.recorder import Recorded
 from irqbal.history.samples import Decision, IrqState, Sample, Series
 from irqbal.history.sqlite import blobs, schema
 from irqbal.history.sqlite.rollup import STEPS, bucket
-from irqbal.history.sqlite.store import FILE, Retention, SqliteHistory
+from irqbal.history.sqlite.store import FILE, SqliteHistory
 from irqbal.history.store import Query
 from irqbal.history.writer import HistoryWriter
+from irqbal.wire import Duration
 from places import TESTS
 
 T0 = 1_800_000_000.0
@@ -180,7 +182,7 @@ def test_a_clock_that_is_stepped_makes_no_spike(tmp_path: Path, step: float) -> 
 def test_what_is_old_goes_and_coarser_sums_stay(tmp_path: Path) -> None:
     path = tmp_path / FILE
     store = SqliteHistory(
-        path, keep=Retention(raw=3600.0, five_minutes=2 * 3600.0, hour=100 * 3600.0)
+        path, keep=Retention(Duration(3600), Duration(2 * 3600), Duration(100 * 3600))
     )
     for minute in range(1, 6 * 60 + 1):
         store.add_sample(sample(store.next_sequence(), T0 + minute * 60, a0=10))
@@ -197,7 +199,7 @@ def test_what_is_old_goes_and_coarser_sums_stay(tmp_path: Path) -> None:
 
 
 def test_what_is_not_shipped_yet_is_not_deleted(tmp_path: Path) -> None:
-    store = SqliteHistory(tmp_path / FILE, keep=Retention(raw=60.0), outbox=True)
+    store = SqliteHistory(tmp_path / FILE, keep=Retention(raw=Duration(60)), outbox=True)
     for minute in range(1, 11):
         store.add_sample(sample(store.next_sequence(), T0 + minute * 60, a0=10))
     store.add_decision(Decision(store.next_sequence(), "boot-1", T0, 1, "drift"))
@@ -271,10 +273,11 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 folder = Path({folder!r})
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=True)
+from irqbal.config.schema import Retention
 from irqbal.history.writer import HistoryWriter
 from irqbal.history.recorder import Recorded
 from irqbal.history.samples import Series
-from irqbal.history.sqlite.store import FILE, Retention, SqliteHistory
+from irqbal.history.sqlite.store import FILE, SqliteHistory
 import irqbal.history.writer as module, os
 module.WAITING_VALUES = 400_000
 keeper = HistoryWriter(folder, "host", Retention(), outbox=False)
@@ -318,7 +321,7 @@ _WRITER = textwrap.dedent("""
     from irqbal.history.writer import HistoryWriter
     from irqbal.history.recorder import Recorded
     from irqbal.history.samples import Series
-    from irqbal.history.sqlite.store import Retention
+    from irqbal.config.schema import Retention
     keeper = HistoryWriter(Path(sys.argv[1]), "host", Retention(), outbox=False)
     start = int(sys.argv[2])
     cells = [Series("irq", f"irq {number}", number % 4) for number in range(300)]
