@@ -6,7 +6,8 @@ from pathlib import Path
 
 from irqbal.config.mongodb_options import is_mongodb_url
 from irqbal.errors import HistoryError
-from irqbal.history.sqlite.store import FILE, SqliteHistory
+from irqbal.history.sqlite.database import FILE
+from irqbal.history.sqlite.store import SqliteHistory
 from irqbal.history.store import HistoryStore
 
 
@@ -35,4 +36,4 @@ def open_store(url: str, state: Path, option: str = "--store") -> HistoryStore:
             f"{path} is no file: a history is one ({FILE} in the daemon's state folder), or "
             "mongodb://…"
         )
-    return SqliteHistory(path, read_only=True)
+    return SqliteHistory(path)

@@ -27,7 +27,7 @@ from irqbal.config.reader import load as load_config
 from irqbal.config.schema import Config
 from irqbal.errors import ConfigError, HostError, IrqbalError
 from irqbal.history.decisions import DecisionMaker
-from irqbal.history.recorder import Recorded, Recorder
+from irqbal.history.recorder import NewSample, Recorder
 from irqbal.history.write_queue import WriteQueue
 from irqbal.history.writer import HistoryWriter
 from irqbal.kernel.events import Events
@@ -179,7 +179,7 @@ class Daemon:
             self._decided = DecisionMaker(self._boot)
             mongodb = self.config.history.mongodb
             keeper = self.keeper = HistoryWriter(
-                places.state, platform.node(), self.config.history.keep, outbox=mongodb is not None
+                places.state, self.config.history.keep, outbox=mongodb is not None
             )
             self.feed = WriteQueue(keeper, self._history)
             if mongodb is not None:
@@ -276,11 +276,11 @@ class Daemon:
             if "reload" in cause and not self._stopping:
                 await self._reload()
 
-    def done(self, record: Record, recorded: Recorded | None) -> None:
+    def done(self, record: Record, recorded: NewSample | None) -> None:
         """A cycle was run: log it, record it, tell everybody."""
         snapshot = self.balancer.snapshot
         if self.feed is not None and self._decided is not None:
-            self.feed.tell(self._boot, recorded, self._decided.of(record, snapshot))
+            self.feed.put(self._boot, recorded, self._decided.of(record, snapshot))
         if self._shipper is not None:
             self._shipper.wake()
         self._reporter.log(record, snapshot)
@@ -295,7 +295,7 @@ class Daemon:
             ):
                 self._shipper.tell(told)
 
-    def _one_cycle(self, cause: str, full: bool) -> tuple[Record, Recorded | None]:
+    def _one_cycle(self, cause: str, full: bool) -> tuple[Record, NewSample | None]:
         """On the kernel thread: a cycle, and the history's sample if one is due."""
         balancer = self.balancer
         record = balancer.cycle(cause, full)

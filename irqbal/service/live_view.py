@@ -507,4 +507,4 @@ class Control(Past):
             reason,
             who,
         )
-        feed.tell(balancer.host.boot_id, None, [decision])
+        feed.put(balancer.host.boot_id, None, [decision])

@@ -14,7 +14,7 @@ import msgspec
 from irqbal.api.backend import ApiError
 from irqbal.config.schema import Config
 from irqbal.errors import HistoryError
-from irqbal.history.recorder import Recorded, Recorder
+from irqbal.history.recorder import NewSample, Recorder
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.sqlite.store import SqliteHistory
 from irqbal.history.store import Query
@@ -50,7 +50,7 @@ class Running(Protocol):
     async def on_history(self, work: Callable[..., T], *arguments: object) -> T:
         """Run on the history's thread."""
 
-    def done(self, record: Record, recorded: Recorded | None) -> None:
+    def done(self, record: Record, recorded: NewSample | None) -> None:
         """A cycle was run: log it, record it, tell everybody."""
 
     def ask(self, cause: str) -> asyncio.Future[Record]:

@@ -32,7 +32,7 @@ from irqbal.history.mongodb.documents import (
 from irqbal.history.mongodb.shipper import MAX_BATCH, Shipper, check, prepare
 from irqbal.history.mongodb.store import MongodbHistory
 from irqbal.history.samples import Decision, IrqState, Sample, Series
-from irqbal.history.sqlite.store import SqliteHistory
+from irqbal.history.sqlite.store import SqliteHistory, WritableSqliteHistory
 from irqbal.history.store import Query
 from irqbal.wire import Duration
 from mongod import URI, plain, secured
@@ -184,7 +184,7 @@ def options(server: str) -> Iterator[MongodbOptions]:
 def test_what_is_read_back_equals_what_sqlite_holds(
     options: MongodbOptions, tmp_path: Path
 ) -> None:
-    history = SqliteHistory(tmp_path / "history.sqlite", host="h", outbox=True)
+    history = WritableSqliteHistory(tmp_path / "history.sqlite", outbox=True)
     for number in range(40):
         of = (
             states()
@@ -194,16 +194,18 @@ def test_what_is_read_back_equals_what_sqlite_holds(
             else ()
         )
         history.add_sample(sample(history.next_sequence(), 1700000000.05 + 7 * number, of))
-        history.add_decision(decision(history.next_sequence(), 1700000000.06 + 7 * number))
+        history.add_decisions([decision(history.next_sequence(), 1700000000.06 + 7 * number)])
     # SQLite's connection belongs to one thread; the test reads through its own.
     history.close()
     pool = ThreadPoolExecutor(1)
-    history = pool.submit(SqliteHistory, tmp_path / "history.sqlite", "h", None, True).result()
+    history = pool.submit(
+        lambda: WritableSqliteHistory(tmp_path / "history.sqlite", outbox=True)
+    ).result()
     with pool:
         asyncio.run(_drain(options, history, pool))
         store, local = (
             MongodbHistory(options),
-            SqliteHistory(tmp_path / "history.sqlite", host="h", read_only=True),
+            SqliteHistory(tmp_path / "history.sqlite"),
         )
         everything = (1699999999.0, 1700009999.0)
         samples = list(store.samples(*everything))
@@ -228,7 +230,9 @@ def test_what_is_read_back_equals_what_sqlite_holds(
         pool.submit(history.close).result()
 
 
-async def _drain(options: MongodbOptions, history: SqliteHistory, pool: ThreadPoolExecutor) -> None:
+async def _drain(
+    options: MongodbOptions, history: WritableSqliteHistory, pool: ThreadPoolExecutor
+) -> None:
     async with shipping(options, history, thread=pool) as shipper:
         await until(lambda: shipper.status.connected and shipper.status.backlog == 0)
 
