@@ -293,7 +293,7 @@ class Daemon:
                 and recorded is not None
                 and (told := self._control.told()) is not None
             ):
-                self._shipper.tell(told)
+                self._shipper.set_host_status(told)
 
     def _one_cycle(self, cause: str, full: bool) -> tuple[Record, NewSample | None]:
         """On the kernel thread: a cycle, and the history's sample if one is due."""

@@ -20,6 +20,7 @@ from pymongo import MongoClient
 from fleet import MadeUpHost
 from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.errors import ConfigError, HistoryError
+from irqbal.history.mongodb.batch import MAX_BATCH, BatchRequest, next_batch
 from irqbal.history.mongodb.documents import (
     CellNumbering,
     decision_document,
@@ -29,7 +30,7 @@ from irqbal.history.mongodb.documents import (
     sample_of,
     unescape,
 )
-from irqbal.history.mongodb.shipper import MAX_BATCH, Shipper, check, prepare
+from irqbal.history.mongodb.shipper import Shipper, check
 from irqbal.history.mongodb.store import MongodbHistory
 from irqbal.history.samples import Decision, IrqState, Sample, Series
 from irqbal.history.sqlite.store import SqliteHistory, WritableSqliteHistory
@@ -101,12 +102,12 @@ def test_a_batch_ends_before_a_megabyte_and_what_cannot_be_a_document_holds_nobo
         Sample(number, BOOT, 1.0, 1.0, {Series("irq", NIC, cpu): 10**6 for cpu in range(20_000)})
         for number in range(1, 12)
     ]
-    batch = prepare(Memory(*wide), "h", None, False)
+    batch = next_batch(Memory(*wide), BatchRequest(host="h"))
     assert batch is not None
     assert MAX_BATCH / 2 < sum(len(raw) for raw in batch.documents["samples"]) <= MAX_BATCH
     assert batch.sequences == list(range(1, len(batch.sequences) + 1))
     mad = Sample(1, BOOT, 1.0, 1.0, {Series("irq", NIC, 0): 1 << 70})
-    batch = prepare(Memory(mad, decision(2, 1.0)), "h", None, False)
+    batch = next_batch(Memory(mad, decision(2, 1.0)), BatchRequest(host="h"))
     assert batch is not None
     assert (
         batch.sequences == [1, 2]
@@ -306,7 +307,7 @@ def test_two_hosts_of_one_name_are_told_and_a_restart_is_not_taken_for_them(
     async def tell(shipper: Shipper, outbox: Memory) -> None:
         wall = next(moments)
         outbox.records[wall] = sample(wall, wall)
-        shipper.tell(made.told(wall))
+        shipper.set_host_status(made.told(wall))
         shipper.wake()
         await until(lambda: outbox.backlog() == 0)
 
