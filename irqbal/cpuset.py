@@ -1,8 +1,8 @@
-"""CPU sets: `0-3,8` for people, a hex mask where the kernel wants one, set algebra on one int.
+"""Sets of CPU numbers: written as lists (`0-3,8`) or as the kernel's hex masks (`ff,ffffffff`).
 
-Formats: Documentation/core-api/irq/irq-affinity.rst and lib/bitmap.c of the kernel. A list is
-comma-separated numbers and ranges, also `0-31:2/8` (of each 8, the first 2); a mask is 32-bit words
-in hex, comma-separated, highest first.
+A list is comma-separated numbers and ranges; `0-31:2/8` means the first 2 of each 8. A mask is
+comma-separated 32-bit words in hex, highest first. Both are the kernel's formats: see
+Documentation/core-api/irq/irq-affinity.rst and lib/bitmap.c.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from functools import lru_cache
 from typing import final
 
 MAX_CPUS = 8192
-"""Highest number of CPUs that a set may name: the kernel's own upper bound (NR_CPUS on x86-64 with
-MAXSMP).
-"""
+"""CPU numbers are below this: the kernel's own bound (NR_CPUS on x86-64 with MAXSMP)."""
 
 MAX_TEXT = 50_000
-"""Characters of the longest set: every other one of so many CPUs, one by one."""
+"""Most characters of a list or mask: over twice the longest list, every other CPU below
+MAX_CPUS.
+"""
 
 _PART = re.compile(r"(\d{1,5})(?:-(\d{1,5})(?::(\d{1,5})/(\d{1,5}))?)?", re.ASCII)
 _MASK = re.compile(r"(?:0x)?[0-9a-f]{1,}(?:,[0-9a-f]{1,8})*", re.ASCII | re.IGNORECASE)
@@ -45,19 +45,19 @@ class CpuSet:
         object.__setattr__(self, "bits", bits)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("a CpuSet does not change; make another")
+        raise AttributeError("a CpuSet is immutable; create another")
 
     def __reduce__(self) -> tuple[object, tuple[int]]:
         return (CpuSet.from_bits, (self.bits,))
 
     @classmethod
     def from_bits(cls, bits: int) -> CpuSet:
-        """The set whose members are the one-bits of a non-negative int."""
+        """The set of the one-bits of a non-negative int. Raises ValueError."""
         if bits < 0 or bits.bit_length() > MAX_CPUS:
             raise ValueError("not a CPU mask: negative, or beyond the largest CPU number")
-        made = object.__new__(cls)
-        object.__setattr__(made, "bits", bits)
-        return made
+        result = object.__new__(cls)
+        object.__setattr__(result, "bits", bits)
+        return result
 
     @classmethod
     def of(cls, *cpus: int) -> CpuSet:
@@ -70,7 +70,7 @@ class CpuSet:
         sentence.
         """
         if len(text) > MAX_TEXT:
-            raise ValueError(f"{text[:40]!r}… is not a CPU set: it is longer than any")
+            raise ValueError(f"{text[:40]!r}… is not a CPU set: it is too long")
         return _parse(text)
 
     @classmethod
@@ -78,7 +78,7 @@ class CpuSet:
         """Read a hex mask such as `ff,ffffffff` or `0x3`. Raises ValueError with a sentence."""
         stripped = text.strip()
         if len(text) > MAX_TEXT:
-            raise ValueError(f"{text[:40]!r}… is not a CPU mask: it is longer than any")
+            raise ValueError(f"{text[:40]!r}… is not a CPU mask: it is too long")
         if not _MASK.fullmatch(stripped):
             raise ValueError(
                 f"{text!r} is not a CPU mask: write hex digits, such as 3 or ff,ffffffff"
@@ -160,19 +160,19 @@ def _parse(text: str) -> CpuSet:
     if not stripped:
         return CpuSet()
     for part in stripped.split(","):
-        found = _PART.fullmatch(part.strip())
-        if not found:
+        match = _PART.fullmatch(part.strip())
+        if not match:
             raise ValueError(f"{text!r} is not a CPU set: write numbers and ranges, such as 0-3,8")
-        low = int(found[1])
-        high = int(found[2]) if found[2] else low
+        low = int(match[1])
+        high = int(match[2]) if match[2] else low
         if high < low:
             raise ValueError(f"{text!r} is not a CPU set: the range {part.strip()} runs backwards")
         if high >= MAX_CPUS:
             raise ValueError(f"{text!r} is not a CPU set: CPUs are 0 to {MAX_CPUS - 1}")
-        if found[3] is None:
+        if match[3] is None:
             bits |= ((1 << (high - low + 1)) - 1) << low
             continue
-        used, group = int(found[3]), int(found[4])
+        used, group = int(match[3]), int(match[4])
         if not 0 < used <= group:
             raise ValueError(
                 f"{text!r} is not a CPU set: in {part.strip()}, USED/GROUP needs 0 < USED <= GROUP"

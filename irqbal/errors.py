@@ -1,15 +1,15 @@
-"""Everything irqbal raises on purpose.
+"""The errors that irqbal raises on purpose; each text is a sentence for the user.
 
-IrqbalError                  base; its text is a sentence for a person
-├── ConfigError              the YAML is wrong; carries every problem that could be told at once
+IrqbalError                  base
+├── ConfigError              the configuration is invalid; lists every problem found
 ├── PluginError              an installed policy cannot be used; names its distribution
-├── HostError                the kernel could not be read
-│   └── GoneError            the file vanished or was replaced under us: look again
-├── JournalError             an original value could not be saved, so nothing was written
-├── HistoryError             the history cannot be opened
+├── HostError                the kernel's files could not be read
+│   └── GoneError            a file vanished or was replaced while it was read: read again
+├── StateFileError           a file of the state or run folder could not be read or written
+├── HistoryError             the history cannot be opened or read
 ├── HostBusyError            the kernel's thread is busy; the request was withdrawn
-├── LockError                another irqbal, or irqbalance, already runs here
-└── PolicyHostError          the policy child could not be started at all
+├── LockError                another irqbal, or irqbalance, already runs on this host
+└── PolicyHostError          the process that runs policies could not be started
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class IrqbalError(Exception):
 
 
 class ConfigError(IrqbalError):
-    """The configuration was refused whole; `problems` are lines `file:line: key: what is wrong`."""
+    """The configuration is invalid; `problems` are lines `file:line: key: what is wrong`."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -34,19 +34,21 @@ class PluginError(IrqbalError):
 
 
 class HostError(IrqbalError):
-    """The kernel, or the tree given as root, could not be read."""
+    """The kernel's files, or those of the tree given as root, could not be read."""
 
 
 class GoneError(HostError):
-    """A file vanished or was replaced while it was read: the IRQ was freed or bound again."""
+    """A file vanished or was replaced while it was read: the IRQ was freed or set up again."""
 
 
-class JournalError(IrqbalError):
-    """An original value could not be put on disk; the write that it protects was not made."""
+class StateFileError(IrqbalError):
+    """A file of the state or run folder could not be read or written. If it was to hold an original
+    value, the mask that the value belongs to was not written.
+    """
 
 
 class HistoryError(IrqbalError):
-    """The history cannot be opened; the text says what to do."""
+    """The history cannot be opened or read; the text says what to do."""
 
 
 class HostBusyError(IrqbalError):
@@ -56,8 +58,8 @@ class HostBusyError(IrqbalError):
 
 
 class LockError(IrqbalError):
-    """Another balancer already works on this host."""
+    """Another irqbal, or irqbalance, already runs on this host."""
 
 
 class PolicyHostError(IrqbalError):
-    """The child that runs policies could not be started."""
+    """The process that runs policies could not be started."""

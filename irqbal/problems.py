@@ -1,8 +1,8 @@
-"""Values with the line they were written on, and their conversion to msgspec types with every
-problem told at once.
+"""Configuration values with their line numbers, and their conversion to msgspec types.
 
-The YAML reader makes the tree (all scalars are text); it travels to the policy host, where the
-policies' own option types are known, and is decoded there with the same code.
+The YAML reader builds a tree of `Node`s whose scalars are all text. `decode` converts a tree to a
+type and reports every problem in it, not just the first. The options of policies are sent to the
+policy host as such trees and decoded there, since only it knows their types.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 
 class Node(msgspec.Struct, frozen=True):
-    """A YAML node: text, a list or a mapping; None where nothing or `null` was written. `line`
-    counts from 1.
+    """A YAML value: text, a list or a mapping; None if it is empty or `null`. `line` counts from
+    1.
     """
 
     line: int
@@ -30,25 +30,29 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class LocatedProblem(msgspec.Struct, frozen=True):
-    """What is wrong with a value: its line, the path of keys that leads to it, and a sentence."""
+    """A problem with a value: its line, its path of keys such as `policies[0].pin_irqs.rules`, and
+    a sentence.
+    """
 
     line: int
     key: str
     text: str
 
 
-def plain(node: Node) -> object:
-    """The tree without its lines: text, lists and dicts."""
+def without_lines(node: Node) -> object:
+    """The tree as text, lists and dicts, without line numbers."""
     value = node.value
     if isinstance(value, dict):
-        return {key: plain(child) for key, child in value.items()}
+        return {key: without_lines(child) for key, child in value.items()}
     if isinstance(value, list):
-        return [plain(child) for child in value]
+        return [without_lines(child) for child in value]
     return value
 
 
 def node_of(value: Any) -> Node:
-    """Options as the YAML reader would hand them over: all scalars are text."""
+    """The tree that the YAML reader would build for these dicts, lists and scalars; all lines
+    are 1.
+    """
     if isinstance(value, dict):
         return Node(1, {str(key): node_of(item) for key, item in value.items()})
     if isinstance(value, list | tuple):
@@ -59,12 +63,17 @@ def node_of(value: Any) -> Node:
 
 
 _BAD: Any = object()
+"""Stands for a value that could not be converted; a problem was added for it."""
 _BOOLS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
-"""What YAML 1.1 also takes for a bool, and people write; `true`, `false`, 1 and 0 are msgspec's."""
+"""YAML 1.1's other words for true and false; msgspec itself reads `true`, `false`, 1 and 0."""
+_MAX_QUOTED = 60
+"""Most characters of a wrong value that a message repeats."""
 
 
 def decode(node: Node, kind: type[T], key: str, problems: list[LocatedProblem]) -> T | None:
-    """Convert a tree; returns None after adding at least one problem."""
+    """Convert a tree to `kind`; `key` is the path of keys to it. Returns None after adding at least
+    one problem.
+    """
     before = len(problems)
     value = _decode(node, kind, key, problems)
     if len(problems) > before:
@@ -77,12 +86,12 @@ def _decode(node: Node, kind: Any, key: str, problems: list[LocatedProblem]) -> 
     if isinstance(base, type) and issubclass(base, msgspec.Struct):
         return _decode_struct(node, base, key, problems)
     origin, args = typing.get_origin(base), typing.get_args(base)
-    if _optional(base):
+    if _is_optional(base):
         if node.value is None:
             return None
-        rest = [arg for arg in args if arg is not type(None)]
-        if len(rest) == 1:
-            return _decode(node, rest[0], key, problems)
+        others = [arg for arg in args if arg is not type(None)]
+        if len(others) == 1:
+            return _decode(node, others[0], key, problems)
     if origin in (list, tuple, frozenset, Sequence):
         return _decode_list(node, origin, args, key, problems)
     if origin is dict:
@@ -91,10 +100,11 @@ def _decode(node: Node, kind: Any, key: str, problems: list[LocatedProblem]) -> 
 
 
 def _bare(kind: Any) -> Any:
+    """A type without its `Annotated`."""
     return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
 
 
-def _optional(kind: Any) -> bool:
+def _is_optional(kind: Any) -> bool:
     base = _bare(kind)
     return typing.get_origin(base) in (Union, types.UnionType) and type(None) in typing.get_args(
         base
@@ -121,8 +131,8 @@ def _decode_struct(
             problems.append(LocatedProblem(child.line, path, _unknown(name, fields)))
             bad = True
             continue
-        if child.value is None and not field.required and not _optional(field.type):
-            # An empty section means its defaults.
+        if child.value is None and not field.required and not _is_optional(field.type):
+            # An empty section stands for its defaults.
             continue
         value = _decode(child, field.type, path, problems)
         if value is _BAD:
@@ -133,7 +143,7 @@ def _decode_struct(
     for name in missing:
         problems.append(
             LocatedProblem(
-                node.line, f"{key}.{name}" if key else name, "is missing: it has no default"
+                node.line, f"{key}.{name}" if key else name, "is missing; it has no default"
             )
         )
     if bad or missing:
@@ -184,19 +194,22 @@ def _decode_leaf(node: Node, kind: Any, key: str, problems: list[LocatedProblem]
     try:
         return msgspec.convert(words.get(text.lower(), text), kind, strict=False, dec_hook=dec_hook)
     except msgspec.ValidationError as error:
-        wanted = str(error).split(" - at ")[0].replace(", got `str`", "")
-        shown = f"{text[:60]!r}: " if text[:20] not in wanted else ""
-        problems.append(LocatedProblem(node.line, key, f"{shown}{wanted}"))
+        # msgspec adds the path, which the problem has, and the type, which is always text.
+        reason = str(error).split(" - at ")[0].replace(", got `str`", "")
+        quoted = f"{text[:_MAX_QUOTED]!r}: " if text[:20] not in reason else ""
+        problems.append(LocatedProblem(node.line, key, f"{quoted}{reason}"))
         return _BAD
 
 
 def _shape(node: Node) -> str:
+    """What a value is, for a message."""
     if isinstance(node.value, dict):
         return "keys and values"
     return "a list" if isinstance(node.value, list) else repr(node.value)
 
 
 def _unknown(name: str, fields: dict[str, Any]) -> str:
+    """The message for an unknown key."""
     close = difflib.get_close_matches(name, fields, n=1)
     hint = (
         f"did you mean {close[0]}?"

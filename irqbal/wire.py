@@ -1,9 +1,9 @@
-"""How irqbal's own kinds of value are written in YAML, JSON and msgpack: one hook each way, one
-schema hook.
+"""irqbal's own value types, and how they are written in YAML, JSON and msgpack.
 
-Lengths of time are written `10s`, `5m`, `2h`, `30d`; moments `2026-01-31T12:00:00Z`; shares `5%`;
-CPU sets `0-3,8`. In YAML every scalar is read as text and converted by the type of its field, so
-that `off` stays a word and `cpus: 8` a CPU.
+Durations are written `10s`, `5m`, `2h`, `30d`; moments `2026-01-31T12:00:00Z`; shares `5%`; CPU
+sets `0-3,8`. msgspec encodes, decodes and describes them through one hook each. In YAML every
+scalar is read as text and converted by the type of its field, so that `off` stays a word and
+`cpus: 8` is a CPU set.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from irqbal.cpuset import CpuSet
 T = TypeVar("T")
 
 _DURATION = re.compile(r"(\d{1,18}(?:\.\d{1,6})?)\s*(ms|s|m|h|d|y)", re.ASCII)
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "y": 365 * 86400.0}
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "y": 365 * 86400.0}
 _PERCENT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*%", re.ASCII)
 
 
@@ -30,16 +30,16 @@ class Duration(float):
     @classmethod
     def parse(cls, text: str) -> Duration:
         """Raises ValueError with a sentence."""
-        found = _DURATION.fullmatch(text.strip())
-        if not found:
+        match = _DURATION.fullmatch(text.strip())
+        if not match:
             raise ValueError(
-                f"{text!r} is not a time: write a number and ms, s, m, h, d or y, such as 10s"
+                f"{text!r} is not a duration: write a number and ms, s, m, h, d or y, such as 10s"
             )
-        return cls(float(found[1]) * _UNITS[found[2]])
+        return cls(float(match[1]) * _SECONDS[match[2]])
 
     def __str__(self) -> str:
         for unit in ("y", "d", "h", "m"):
-            count = self / _UNITS[unit]
+            count = self / _SECONDS[unit]
             if count >= 1 and count == int(count):
                 return f"{int(count)}{unit}"
         return f"{float(self):.6f}".rstrip("0").rstrip(".") + "s"
@@ -55,11 +55,11 @@ class Percent(float):
     @classmethod
     def parse(cls, text: str) -> Percent:
         """Raises ValueError with a sentence."""
-        found = _PERCENT.fullmatch(text.strip())
-        if not found:
+        match = _PERCENT.fullmatch(text.strip())
+        if not match:
             raise ValueError(f"{text!r} is not a share: write a number and %, such as 5%")
-        # Division would round once more: 0.7 / 100 is not 0.007.
-        return cls(float(f"{found[1]}e-2"))
+        # A division would round a second time: 0.7 / 100 is not 0.007.
+        return cls(float(f"{match[1]}e-2"))
 
     def __str__(self) -> str:
         return f"{float(self) * 100:.6f}".rstrip("0").rstrip(".") + "%"
@@ -77,8 +77,8 @@ class Moment(float):
 
     @classmethod
     def parse(cls, text: str) -> Moment:
-        """ISO 8601 (UTC unless it says otherwise) or `YYYYMMDD-HHMMSS`. Raises ValueError with a
-        sentence.
+        """Parse ISO 8601 (UTC unless it has an offset) or `YYYYMMDD-HHMMSS` (UTC). Raises
+        ValueError with a sentence.
         """
         stripped = text.strip()
         try:
@@ -92,7 +92,7 @@ class Moment(float):
             )
         except (ValueError, OverflowError):
             raise ValueError(
-                f"{text!r} is no time: write 2026-01-31T12:00:00Z or 20260131-120000"
+                f"{text!r} is not a time: write 2026-01-31T12:00:00Z or 20260131-120000"
             ) from None
 
     def __str__(self) -> str:
@@ -108,8 +108,8 @@ class Moment(float):
 
 @final
 class When:
-    """A moment, or a length of time before now: `2026-01-31T12:00:00Z`, `20260131-120000`, or `2h`
-    for two hours ago.
+    """A moment, or a duration before now: `2026-01-31T12:00:00Z`, `20260131-120000`, or `2h` for
+    two hours ago.
     """
 
     __slots__ = ("_ago", "_moment")
@@ -126,12 +126,12 @@ class When:
             return cls(Moment.parse(text))
         except ValueError:
             raise ValueError(
-                f"{text!r} is no time: write 2026-01-31T12:00:00Z, 20260131-120000, or 2h for two "
-                "hours ago"
+                f"{text!r} is not a time: write 2026-01-31T12:00:00Z, 20260131-120000, or 2h for "
+                "two hours ago"
             ) from None
 
     def at(self, now: float) -> float:
-        """Seconds since the epoch, if it is `now`."""
+        """The moment in seconds since the epoch; `now` is in the same unit."""
         return float(self._moment) if self._moment is not None else now - float(self._ago or 0.0)
 
     def __str__(self) -> str:
@@ -181,19 +181,19 @@ class Words:
 
 
 def enc_hook(value: Any) -> Any:
-    """msgspec's encoding hook: our kinds are written as their text."""
+    """msgspec's encoding hook: writes irqbal's types as their text."""
     if isinstance(value, CpuSet | Duration | Percent | Words | Moment | When):
         return str(value)
     raise NotImplementedError(f"{type(value).__name__} cannot be written")
 
 
 def dec_hook(kind: type, value: Any) -> Any:
-    """msgspec's decoding hook: our kinds are read from their text (or, a duration, from a number of
-    seconds).
+    """msgspec's decoding hook: reads irqbal's types from their text; a duration also from a number
+    of seconds.
     """
     if kind is Duration and isinstance(value, int | float) and not isinstance(value, bool):
         if not 0 <= value < float("inf"):
-            raise ValueError(f"{value} is not a time: expected seconds, not below 0")
+            raise ValueError(f"{value} is not a duration: expected seconds, not below 0")
         return Duration(value)
     if kind in (CpuSet, Duration, Percent, Moment, When) or issubclass(kind, Words):
         if not isinstance(value, str):
@@ -214,7 +214,7 @@ def schema_hook(kind: type) -> dict[str, Any]:
     if kind is Duration:
         return {
             "type": "string",
-            "description": "a time",
+            "description": "a duration",
             "examples": ["10s"],
             "pattern": f"^{_DURATION.pattern}$",
         }
@@ -228,7 +228,7 @@ def schema_hook(kind: type) -> dict[str, Any]:
     if kind is Moment:
         return {"type": "string", "description": "a moment, ISO 8601 in UTC", "format": "date-time"}
     if kind is When:
-        text = "a moment (ISO 8601, YYYYMMDD-HHMMSS) or a length of time before now (2h)"
+        text = "a moment (ISO 8601, YYYYMMDD-HHMMSS) or a duration before now (2h)"
         return {
             "type": "string",
             "format": "when",
@@ -241,8 +241,8 @@ def schema_hook(kind: type) -> dict[str, Any]:
 
 
 def schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """JSON schema of a struct's fields: properties with descriptions and defaults. msgspec's own
-    cannot write defaults of our kinds.
+    """JSON schema of a struct: its properties with descriptions and defaults. msgspec's own schema
+    function cannot write defaults of irqbal's types.
     """
     fields = msgspec.structs.fields(kind)
     bare = msgspec.defstruct(
@@ -253,21 +253,21 @@ def schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
     schema = msgspec.json.schema(bare, schema_hook=schema_hook)
     definitions = schema.get("$defs", {})
     own = definitions.pop(kind.__name__, schema)
-    found = {
+    result = {
         "type": "object",
         "properties": own.get("properties", {}),
         "additionalProperties": False,
     }
     required = [field.encode_name for field in fields if field.required]
     for field in fields:
-        described = found["properties"][field.encode_name]
+        described = result["properties"][field.encode_name]
         if field.default is not msgspec.NODEFAULT:
             described["default"] = builtins(field.default)
         elif field.default_factory is not msgspec.NODEFAULT:
             described["default"] = builtins(field.default_factory())
     if required:
-        found["required"] = required
-    return {**found, "$defs": definitions} if definitions else found
+        result["required"] = required
+    return {**result, "$defs": definitions} if definitions else result
 
 
 def to_json(value: Any) -> bytes:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from irqbal.addresses import is_loopback
 from irqbal.api.backend import ApiError, Caller
 from irqbal.api.contract import SCOPES, Scope, allows
 from irqbal.errors import IrqbalError
@@ -76,13 +77,7 @@ def peer_of(sock: socket.socket) -> Peer:
             groups |= set(struct.unpack(f"{len(packed) // 4}I", packed))
         return Peer("unix", False, uid, frozenset(groups))
     name = sock.getpeername()
-    return Peer(f"{name[0]}:{name[1]}", _is_loopback(name[0]))
-
-
-def _is_loopback(address: str) -> bool:
-    found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_loopback
+    return Peer(f"{name[0]}:{name[1]}", is_loopback(name[0]))
 
 
 class AccessControl:

@@ -18,15 +18,16 @@ from pathlib import Path
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
 
+from irqbal.addresses import parse_listen
 from irqbal.api.admission import ConnectionLimit, HeavyRequests
 from irqbal.api.auth import GROUP, Access, AccessControl
 from irqbal.api.backend import Backend
 from irqbal.api.context import Cache
 from irqbal.api.router import Router
 from irqbal.api.server import Server, Shared, tls_context
-from irqbal.config.reader import ApiOptions, address_of
+from irqbal.config.schema import ApiOptions
 from irqbal.errors import ConfigError, IrqbalError
-from irqbal.state.originals import RUN_DIR, Folders
+from irqbal.state.folders import RUN_DIR, Folders
 from irqbal.state.tokens import ADMIN_FILE, Tokens, ensure_admin
 
 log = logging.getLogger(__name__)
@@ -172,12 +173,12 @@ class Listeners:
     def _listen(self, text: str) -> str:
         """Listen there too; returns what is in the way, if it cannot be had now."""
         assert self._server is not None and self._plain is not None
-        address = address_of(text)
+        address = parse_listen(text)
         try:
             if address is None:
                 self._plain.add_socket(self._unix(Path(text.removeprefix("unix:"))))
             else:
-                self._server.add_sockets(bind_sockets(address[1], address[0]))
+                self._server.add_sockets(bind_sockets(address.port, address.host))
         except (OSError, ValueError) as error:
             return (
                 (error.strerror if isinstance(error, OSError) else "")

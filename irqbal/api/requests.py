@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
 from irqbal.cpuset import CpuSet
+from irqbal.history.samples import DecisionKind
 from irqbal.wire import Duration, When
 
 
@@ -40,6 +41,10 @@ class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: Annotated[Literal["cpu", "irq"], Meta(description="a line a CPU, or a line an IRQ")] = "cpu"
 
 
+DECISION_KINDS: tuple[str, ...] = get_args(DecisionKind)
+"""The values of the parameter `kind` of decisions."""
+
+
 class DecisionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which decisions, the newest first."""
 
@@ -47,8 +52,7 @@ class DecisionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: Annotated[When | None, Meta(description="until then; now, unless given")] = None
     irq: Annotated[str | None, Meta(description="of this IRQ: a number or a name")] = None
     kind: Annotated[
-        Literal["move", "steering", "default", "refusal", "drift", "failure", "override", "action"]
-        | None,
+        DecisionKind | None,
         Meta(description="only of this kind"),
     ] = None
     policy: Annotated[str | None, Meta(description="only of this policy")] = None

@@ -28,8 +28,8 @@ from irqbal.errors import (
     HostBusyError,
     HostError,
     IrqbalError,
-    JournalError,
     PolicyHostError,
+    StateFileError,
 )
 from irqbal.wire import dec_hook, to_json
 
@@ -236,7 +236,7 @@ class _Handler(RequestHandler):
         except HostBusyError as error:
             busy = ApiError(503, "busy", str(error), headers={"Retry-After": "1"})
             sent = self._fail(busy)
-        except (HistoryError, HostError, JournalError, PolicyHostError) as error:
+        except (HistoryError, HostError, StateFileError, PolicyHostError) as error:
             sent = self._fail(ApiError(503, "unavailable", str(error)))
         except IrqbalError as error:
             sent = self._fail(ApiError(409, "refused", str(error)))

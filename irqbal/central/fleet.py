@@ -22,7 +22,7 @@ from irqbal.api.backend import ApiError, Subscribers, Subscription
 from irqbal.central.host import SILENT, StoredHost
 from irqbal.central.stores import FleetStore, piece_together
 from irqbal.errors import HistoryError
-from irqbal.history.host_status import HostFacts, LastSeen
+from irqbal.history.host_status import HostFacts, LastCycle
 from irqbal.wire import Moment
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Fleet:
         self._threads = ThreadPoolExecutor(store.threads, "store")
         self._listed: tuple[float, list[HostFacts]] = (-FRESH, [])
         self._listing = asyncio.Lock()
-        self._last: OrderedDict[str, tuple[float, float, LastSeen]] = OrderedDict()
+        self._last: OrderedDict[str, tuple[float, float, LastCycle]] = OrderedDict()
         self._listeners: dict[str, Subscribers] = {}
         self._following: asyncio.Task[None] | None = None
         self._trouble = ""
@@ -171,7 +171,7 @@ class Fleet:
 
     # What hosts ask
 
-    async def last(self, host: StoredHost) -> LastSeen:
+    async def last(self, host: StoredHost) -> LastCycle:
         """The last cycle: as the daemon told it, or pieced together."""
         wall, now = host.facts.wall, time.monotonic()
         known = self._last.get(host.name)

@@ -13,7 +13,7 @@ from irqbal.api import responses, views
 from irqbal.api.backend import ApiError, Caller, Listing, Subscription, View, Written
 from irqbal.api.contract import API_VERSION
 from irqbal.central.stores import FleetStore
-from irqbal.history.host_status import HostFacts, LastSeen
+from irqbal.history.host_status import HostFacts, LastCycle
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
 from irqbal.model.plan import Record, Step
@@ -35,7 +35,7 @@ class Read(Protocol):
     async def read(self, work: Callable[[FleetStore], T]) -> T:
         """Off the loop. Raises HistoryError."""
 
-    def last(self, host: StoredHost) -> Awaitable[LastSeen]:
+    def last(self, host: StoredHost) -> Awaitable[LastCycle]:
         """The last cycle."""
 
     def follow(self, host: str) -> Subscription:
@@ -48,7 +48,7 @@ class StoredHost:
     def __init__(self, server: Read, facts: HostFacts, status: dict[str, Any], now: float) -> None:
         self.name, self.facts = facts.host, facts
         self._server, self._status, self._now = server, status, now
-        self._seen: LastSeen | None = None
+        self._seen: LastCycle | None = None
 
     def status(self) -> responses.Status:
         """What its daemon said of itself, unless it has been silent since."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from irqbal.cpuset import CpuSet
-from irqbal.history.host_status import LastSeen
+from irqbal.history.host_status import LastCycle
 from irqbal.history.samples import Decision, IrqState, Sample
 from irqbal.model.plan import Plan, Record, imbalance
 from irqbal.model.view import Cpu, Device, Interface, Irq, Placed, Queue, QueueKind, Snapshot
@@ -19,7 +19,7 @@ KINDS: dict[str, QueueKind] = {"rx": "rx", "tx": "tx", "rxtx": "rxtx", "io": "io
 
 def pieced(
     states: Iterable[IrqState], sample: Sample | None, decisions: Sequence[Decision], wall: float
-) -> LastSeen:
+) -> LastCycle:
     """`decisions`: those of the last day, the newest first; `wall` when the host was last heard of,
     if there is no sample.
     """
@@ -37,7 +37,7 @@ def pieced(
     )
     over, busiest = imbalance(snapshot)
     cycle = decisions[0].cycle if decisions else 0
-    return LastSeen(
+    return LastCycle(
         end, snapshot, Record(cycle, end, 0.0, "history", False, Plan(), (), over, busiest), {}
     )
 

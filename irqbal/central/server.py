@@ -11,10 +11,10 @@ from pathlib import Path
 from irqbal.api.listeners import Listeners
 from irqbal.central.fleet import Fleet
 from irqbal.central.stores import FleetStore
-from irqbal.config.reader import ApiOptions
+from irqbal.config.schema import ApiOptions
 from irqbal.errors import HistoryError, IrqbalError
 from irqbal.process import systemd
-from irqbal.state.originals import Folders
+from irqbal.state.folders import Folders
 from irqbal.state.tokens import Token, Tokens, digest
 
 log = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import msgspec
 
 from irqbal.central.reconstruct import pieced
-from irqbal.config.mongodb_options import MongodbOptions
+from irqbal.config.mongodb_options import MongodbOptions, is_mongodb_url
 from irqbal.errors import HistoryError
 from irqbal.findings.verify import Finding, verify
-from irqbal.history.host_status import HostFacts, LastSeen
+from irqbal.history.host_status import HostFacts, LastCycle
 from irqbal.history.open import open_store
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.sqlite.store import SqliteHistory
@@ -45,7 +45,7 @@ class FleetStore(Protocol):
     def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[Finding]]]:
         """Hosts on which something is not as it should be; with a code, of this kind."""
 
-    def seen(self, host: str) -> LastSeen | None:
+    def seen(self, host: str) -> LastCycle | None:
         """A host's last cycle, if its daemon told it."""
 
     def heard(self, hosts: Iterable[str]) -> dict[str, float]:
@@ -141,7 +141,7 @@ class OneFile:
             found += [(facts, items)] if items else []
         return found
 
-    def seen(self, host: str) -> LastSeen | None:
+    def seen(self, host: str) -> LastCycle | None:
         """The file holds samples and decisions alone."""
         return None
 
@@ -185,7 +185,7 @@ def _which(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def piece_together(store: FleetStore, facts: HostFacts) -> LastSeen:
+def piece_together(store: FleetStore, facts: HostFacts) -> LastCycle:
     """A host's last cycle as far as it follows from its newest sample, states and decisions."""
     states = store.irqs(facts.host)
     until = max(facts.wall, time.time() if facts.version == "" else 0.0) + 1.0
@@ -204,9 +204,9 @@ def open_fleet(url: str, options: MongodbOptions | None, state: Path, name: str)
     (`options`), else this host's own history. Raises ConfigError or HistoryError with a
     sentence.
     """
-    if url.startswith(("mongodb://", "mongodb+srv://")):
+    if is_mongodb_url(url):
         try:
-            options = MongodbOptions.of_url(url)
+            options = MongodbOptions.from_url(url)
         except ValueError as error:
             raise HistoryError(f"not a history's URL: {error}") from error
     elif url:

@@ -9,7 +9,7 @@ import click
 from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
 from irqbal.render.text import console, print_plan
 from irqbal.service.assembly import folders, refuse_irqbalance
-from irqbal.state.originals import Lock
+from irqbal.state.lock import Lock
 
 
 @click.command("apply")

@@ -8,7 +8,8 @@ from typing import Literal
 import click
 
 from irqbal.cli.common import command_options, common_of
-from irqbal.config import reader as configuration
+from irqbal.config import reader
+from irqbal.config.schema import ConfiguredPolicy
 from irqbal.errors import ConfigError
 from irqbal.plugins import discovery
 from irqbal.plugins.protocol import PolicyEntry
@@ -27,7 +28,7 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
     config = common.config()
     problems: list[str] = []
     installed = discovery.find()
-    sections: tuple[tuple[Section, tuple[configuration.ConfiguredPolicy, ...]], ...] = (
+    sections: tuple[tuple[Section, tuple[ConfiguredPolicy, ...]], ...] = (
         ("policies", config.policies),
         ("observers", config.observers),
     )
@@ -58,14 +59,14 @@ def _bound(
     entries: list[PolicyEntry],
     name: str,
     key: Section,
-    items: tuple[configuration.ConfiguredPolicy, ...],
+    items: tuple[ConfiguredPolicy, ...],
 ) -> list[str]:
     """What is wrong with these policies' options, and with their packages."""
     if not entries:
         return []
     policies = PolicySupervisor(entries, key)
     try:
-        found = [configuration.format_problem(name, problem) for problem in policies.bind()]
+        found = [reader.format_problem(name, problem) for problem in policies.bind()]
         for index, failure in policies.aside.items():
             line = items[index].options.line
             found.append(f"{name}:{line}: {key}[{index}].{failure.policy}: {failure.reason}")

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from irqbal.config.reader import Config
 from irqbal.config.reader import load as load_config
+from irqbal.config.schema import Config
 from irqbal.kernel.host import KernelHost
 from irqbal.process.systemd import setup_logging
 from irqbal.service.assembly import bind, folders, settings

@@ -9,7 +9,8 @@ from typing import Literal
 import click
 import msgspec
 
-from irqbal.config.reader import Config, ConfiguredPolicy, format_problem
+from irqbal.config.reader import format_problem
+from irqbal.config.schema import Config, ConfiguredPolicy
 from irqbal.plugins import discovery
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PolicySupervisor

@@ -14,7 +14,8 @@ from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Outcome
 from irqbal.service.assembly import folders
 from irqbal.service.restore import restore_originals
-from irqbal.state.originals import Lock, OriginalsFile, holder
+from irqbal.state.lock import Lock, lock_holder
+from irqbal.state.originals import OriginalsFile
 
 
 @click.command("restore")
@@ -27,7 +28,7 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
     """
     common = common_of(ctx, root, config_path, debug)
     places = folders(common.config(), common.root)
-    if holder(places.run) is not None:
+    if lock_holder(places.run) is not None:
         answer = Client(local_socket(places.run)).ask("restore", responses.RestoreAnswer)
         outcomes: Sequence[Outcome | responses.OutcomeView] = answer.outcomes
         click.echo(

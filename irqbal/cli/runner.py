@@ -8,7 +8,7 @@ import time
 from typing import Protocol
 
 from irqbal.cli.common import Common
-from irqbal.config.reader import Config
+from irqbal.config.schema import Config
 from irqbal.model.host import Host
 from irqbal.service.assembly import bind, settings
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from irqbal.cli.common import command_options, common_of
-from irqbal.config.reader import ApiOptions, TlsOptions
+from irqbal.config.schema import ApiOptions, TlsOptions
 from irqbal.errors import ConfigError
 from irqbal.service.assembly import folders
 from irqbal.wire import Duration

@@ -11,7 +11,7 @@ from rich.table import Table
 from irqbal.cli.common import DEFAULT_CONFIG, Common, common_of
 from irqbal.cli.history import MomentParameter, iso
 from irqbal.cli.runner import attempt
-from irqbal.config.reader import Config
+from irqbal.config.schema import Config
 from irqbal.render.text import console
 from irqbal.service.assembly import folders
 from irqbal.simulated.host import SimulatedHost

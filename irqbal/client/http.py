@@ -10,13 +10,13 @@ import http.client
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from irqbal.addresses import is_loopback
 from irqbal.api.contract import ALL, ErrorBody, Problem, Route
 from irqbal.errors import IrqbalError
 from irqbal.wire import from_json, to_json
@@ -62,12 +62,7 @@ class Target(msgspec.Struct, frozen=True):
     @property
     def loopback(self) -> bool:
         """Whether it is reached without a network."""
-        if self.path or self.host == "localhost":
-            return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return bool(self.path) or is_loopback(self.host)
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -1,5 +1,6 @@
-"""The section `history.mongodb`, checked, and what it means to the driver. Does not import
-pymongo.
+"""The section `history.mongodb`, and the driver's arguments that follow from it.
+
+Does not import pymongo, which is an optional dependency.
 """
 
 from __future__ import annotations
@@ -14,71 +15,83 @@ from irqbal.errors import ConfigError
 from irqbal.wire import Duration
 
 SCHEMES = ("mongodb://", "mongodb+srv://")
+"""Prefixes of MongoDB's connection strings."""
 FORBIDDEN = frozenset('/\\. "$\0')
-HOUR = 3600.0
+"""Characters that MongoDB forbids in a database name."""
+MAX_NAME = 63
+"""Most characters of a database name (MongoDB: fewer than 64 bytes)."""
+MIN_KEEP = Duration(3600)
+"""Shortest `keep`: below, MongoDB could delete records before the shipper has written a batch."""
 
 
 class MongodbOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the history is shipped to."""
+    """The MongoDB that the history is shipped to."""
 
     url: Annotated[
         str,
         Meta(
-            description="mongodb://host:27017 or mongodb+srv://…; options of the driver may follow "
-            "it"
+            description="mongodb://host:27017 or mongodb+srv://…, with options of the driver if "
+            "needed"
         ),
     ]
-    database: Annotated[str, Meta(description="its name")] = "irqbal"
+    database: Annotated[str, Meta(description="name of the database")] = "irqbal"
     keep: Annotated[
         Duration, Meta(description="how long MongoDB keeps samples and decisions; 1h or more")
     ] = Duration(90 * 86400)
-    username: Annotated[str, Meta(description="whom to log in as")] = ""
+    username: Annotated[str, Meta(description="user to log in as")] = ""
     password_file: Annotated[str, Meta(description="a file whose first line is the password")] = ""
     tls_ca: Annotated[
-        str, Meta(description="certificates (PEM) that sign the server's; turns TLS on")
+        str, Meta(description="file with the CA certificates of the server, PEM; turns TLS on")
     ] = ""
     tls_cert: Annotated[
-        str, Meta(description="the client's own certificate and key in one PEM file; turns TLS on")
+        str, Meta(description="file with the client's certificate and key, PEM; turns TLS on")
     ] = ""
 
     def __post_init__(self) -> None:
         """Raises ValueError with a sentence."""
         if not self.url.startswith(SCHEMES) or self.url in SCHEMES:
             raise ValueError("url must begin with mongodb:// or mongodb+srv:// and name a server")
-        if not self.database or len(self.database) > 63 or FORBIDDEN & set(self.database):
+        if not self.database or len(self.database) > MAX_NAME or FORBIDDEN & set(self.database):
             raise ValueError(
-                f"{self.database!r} cannot be a database's name: 1 to 63 characters, none of them "
-                '/ \\ . " $ or a space'
+                f"{self.database!r} is not a database name: write 1 to {MAX_NAME} characters, none "
+                'of them / \\ . " $ or a space'
             )
-        if self.keep < HOUR:
+        if self.keep < MIN_KEEP:
             raise ValueError(
-                f"keep: {self.keep} is too short: MongoDB would delete records as they come; write "
-                "1h or more"
+                f"keep: {self.keep} is too short: MongoDB would delete records on arrival; write "
+                f"{MIN_KEEP} or more"
             )
         if self.password_file and not self.username:
-            raise ValueError("password_file is given without username: whose password is it?")
+            raise ValueError("password_file is set without username; set both")
 
     def __repr__(self) -> str:
-        return f"MongoOptions({self.shown()}/{self.database})"
+        return f"MongodbOptions({self.redacted_url()}/{self.database})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [("url", self.shown()), ("database", self.database)]
+        return [("url", self.redacted_url()), ("database", self.database)]
 
     @classmethod
-    def of_url(cls, url: str) -> MongodbOptions:
-        """What a URL alone says; its path is the database. Raises ValueError with a sentence."""
+    def from_url(cls, url: str) -> MongodbOptions:
+        """Options from a URL alone; its path is the database. Raises ValueError with a sentence."""
         path = url.partition("://")[2].partition("?")[0].partition("/")[2]
         return cls(url, path) if path else cls(url)
 
-    def shown(self) -> str:
-        """The URL without what may be secret: no user, no password, no options."""
+    def redacted_url(self) -> str:
+        """The URL without what may be secret: user, password and options."""
         scheme, _, rest = self.url.partition("://")
         return f"{scheme}://{rest.rsplit('@', 1)[-1].split('/')[0].split('?')[0]}"
 
 
-def settings(options: MongodbOptions) -> dict[str, Any]:
-    """The driver's arguments. Raises ConfigError if a file that is named cannot be read."""
-    found: dict[str, Any] = {
+def is_mongodb_url(url: str) -> bool:
+    """Whether this is a connection string of MongoDB, by its scheme."""
+    return url.startswith(SCHEMES)
+
+
+def driver_arguments(options: MongodbOptions) -> dict[str, Any]:
+    """Keyword arguments of pymongo's clients. Raises ConfigError if a file that the options name
+    cannot be read.
+    """
+    arguments: dict[str, Any] = {
         "host": options.url,
         "appname": "irqbal",
         "serverSelectionTimeoutMS": 5000,
@@ -94,14 +107,14 @@ def settings(options: MongodbOptions) -> dict[str, Any]:
     ):
         if path:
             _read(name, path)
-            found |= {"tls": True, key: path}
+            arguments |= {"tls": True, key: path}
     if options.username:
-        found["username"] = options.username
+        arguments["username"] = options.username
     if options.password_file:
-        found["password"] = (
+        arguments["password"] = (
             _read("password_file", options.password_file).split("\n")[0].rstrip("\r")
         )
-    return found
+    return arguments
 
 
 def _read(name: str, path: str) -> str:

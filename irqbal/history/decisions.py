@@ -1,175 +1,166 @@
-"""From a cycle's record to the decisions that are kept. Pure, but for remembering what was said
-already.
+"""From a cycle's record to the decisions that the history stores.
+
+Moves, changed settings, drift and failures are recorded in every cycle in which they happen. A
+refusal is recorded when it begins and hourly while it lasts, not in each of 8640 cycles a day; so
+are the moves that a dry run does not make.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from irqbal.history.samples import Decision
-from irqbal.model.plan import Record
+from irqbal.model.plan import Outcome, Record
+from irqbal.model.readings import DEFAULT
 from irqbal.model.view import Snapshot
 
 REPEAT = 3600.0
-"""Seconds after which a refusal that still stands is recorded again."""
+"""Seconds after which a refusal that still holds is recorded again."""
+MAX_REMEMBERED = 10_000
+"""Texts that are remembered before those older than REPEAT are removed."""
 
-_NUMBERS = re.compile(r"\d+(?:\.\d+)?(?= (?:s|times|minutes|%))")
+_QUANTITIES = re.compile(r"\d+(?:\.\d+)?(?= (?:s|times|minutes|%))")
+"""Numbers in a reason that change while the refusal is the same."""
 _PASSING = frozenset({"cooldown", "budget"})
+"""Codes of refusals that are not recorded: the next cycles make the move."""
+
+_New = Callable[..., Decision]
+"""`Decision` with sequence 0 (it is numbered when it is stored), boot id, time and cycle filled
+in.
+"""
 
 
 class DecisionMaker:
-    """A refusal is recorded when it begins, and hourly while it stands: not in each of 8640 cycles
-    a day.
-    """
+    """Remembers what was recorded within the last hour. `boot` is the boot id."""
 
     def __init__(self, boot: str) -> None:
         self._boot = boot
-        self._said: dict[str, float] = {}
+        self._recorded: dict[str, float] = {}
+        """Text of a refusal, without quantities -> when it was recorded (seconds since the
+        epoch).
+        """
 
     def of(self, record: Record, snapshot: Snapshot) -> list[Decision]:
-        """All that this cycle decided; `sequence` is given when they are stored."""
-        found = [*self._moves(record, snapshot), *self._settings(record)]
-        wall, cycle = record.wall, record.cycle
-        for number in record.plan.drifted:
-            irq = snapshot.irq_by_number.get(number)
-            identity, name = ("", "") if irq is None else (irq.identity, irq.action)
-            found.append(
-                Decision(
-                    0,
-                    self._boot,
-                    wall,
-                    cycle,
-                    "drift",
-                    identity,
-                    number,
-                    name,
-                    after="" if irq is None else str(irq.affinity),
-                    reason="somebody else changed the mask",
-                )
-            )
-        for failure in record.plan.failures:
-            found.append(
-                Decision(
-                    0,
-                    self._boot,
-                    wall,
-                    cycle,
-                    "failure",
-                    policy=failure.policy,
-                    code=failure.code,
-                    reason=failure.reason,
-                )
-            )
-        for refusal in record.plan.refused:
-            irq = None if refusal.irq is None else snapshot.irq_by_number.get(refusal.irq)
-            reason = f"{refusal.reason}; {refusal.advice}" if refusal.advice else refusal.reason
-            identity = "" if irq is None else irq.identity
-            if refusal.code in _PASSING or not self._news(
-                f"{identity} {refusal.policy} {refusal.code} {reason}", wall
-            ):
-                continue
-            name = "" if irq is None else irq.action
-            found.append(
-                Decision(
-                    0,
-                    self._boot,
-                    wall,
-                    cycle,
-                    "refusal",
-                    identity,
-                    refusal.irq,
-                    name,
-                    refusal.policy,
-                    refusal.code,
-                    reason=reason,
-                )
-            )
-        return found
+        """The decisions of this cycle; `snapshot` is the one that it was planned on."""
+        new = partial(Decision, 0, self._boot, record.wall, record.cycle)
+        return [
+            *self._moves(new, record, snapshot),
+            *self._settings(new, record),
+            *_drifts(new, record, snapshot),
+            *_failures(new, record),
+            *self._refusals(new, record, snapshot),
+        ]
 
-    def _moves(self, record: Record, snapshot: Snapshot) -> list[Decision]:
-        outcomes = {outcome.identity: outcome for outcome in record.outcomes}
-        found = []
+    def _moves(self, new: _New, record: Record, snapshot: Snapshot) -> Iterator[Decision]:
+        outcomes = _outcomes(record)
         for move in record.plan.moves:
-            outcome = outcomes.get(move.identity)
-            result = "" if outcome is None else outcome.detail or outcome.result
-            if record.dry_run and not self._news(
+            if record.dry_run and not self._is_due(
                 f"{move.identity} {move.after} dry run", record.wall
             ):
                 continue
             irq = snapshot.irq_by_number.get(move.irq)
-            found.append(
-                Decision(
-                    0,
-                    self._boot,
-                    record.wall,
-                    record.cycle,
-                    "move",
-                    move.identity,
-                    move.irq,
-                    "" if irq is None else irq.action,
-                    move.policy,
-                    move.cause,
-                    str(move.before),
-                    str(move.after),
-                    result,
-                    move.reason,
-                )
+            yield new(
+                kind="move",
+                identity=move.identity,
+                irq=move.irq,
+                name="" if irq is None else irq.action,
+                policy=move.policy,
+                code=move.cause,
+                before=str(move.before),
+                after=str(move.after),
+                result=_result(outcomes.get(move.identity)),
+                reason=move.reason,
             )
-        return found
 
-    def _settings(self, record: Record) -> list[Decision]:
-        outcomes = {outcome.identity: outcome for outcome in record.outcomes}
-        found = []
+    def _settings(self, new: _New, record: Record) -> Iterator[Decision]:
+        """Steering of NIC queues, and the default mask."""
+        outcomes = _outcomes(record)
         for setting in record.plan.steering:
-            outcome = outcomes.get(setting.identity)
-            result = "" if outcome is None else outcome.detail or outcome.result
-            if record.dry_run and not self._news(
+            if record.dry_run and not self._is_due(
                 f"{setting.identity} {setting.after} dry run", record.wall
             ):
                 continue
-            found.append(
-                Decision(
-                    0,
-                    self._boot,
-                    record.wall,
-                    record.cycle,
-                    "steering",
-                    setting.identity,
-                    policy=setting.policy,
-                    before=setting.before,
-                    after=setting.after,
-                    result=result,
-                    reason=setting.reason,
-                )
+            yield new(
+                kind="steering",
+                identity=setting.identity,
+                policy=setting.policy,
+                before=setting.before,
+                after=setting.after,
+                result=_result(outcomes.get(setting.identity)),
+                reason=setting.reason,
             )
         default = record.plan.default
         if default is not None and (
-            not record.dry_run or self._news(f"default {default.after}", record.wall)
+            not record.dry_run or self._is_due(f"default {default.after}", record.wall)
         ):
-            outcome = outcomes.get("default_smp_affinity")
-            found.append(
-                Decision(
-                    0,
-                    self._boot,
-                    record.wall,
-                    record.cycle,
-                    "default",
-                    "default_smp_affinity",
-                    policy=default.policy,
-                    before=str(default.before),
-                    after=str(default.after),
-                    result="" if outcome is None else outcome.detail or outcome.result,
-                    reason=default.reason,
-                )
+            yield new(
+                kind="default",
+                identity=DEFAULT,
+                policy=default.policy,
+                before=str(default.before),
+                after=str(default.after),
+                result=_result(outcomes.get(DEFAULT)),
+                reason=default.reason,
             )
-        return found
 
-    def _news(self, text: str, wall: float) -> bool:
-        key = _NUMBERS.sub("#", text)
-        last = self._said.get(key)
+    def _refusals(self, new: _New, record: Record, snapshot: Snapshot) -> Iterator[Decision]:
+        for refusal in record.plan.refused:
+            irq = None if refusal.irq is None else snapshot.irq_by_number.get(refusal.irq)
+            identity = "" if irq is None else irq.identity
+            reason = f"{refusal.reason}; {refusal.advice}" if refusal.advice else refusal.reason
+            if refusal.code in _PASSING or not self._is_due(
+                f"{identity} {refusal.policy} {refusal.code} {reason}", record.wall
+            ):
+                continue
+            yield new(
+                kind="refusal",
+                identity=identity,
+                irq=refusal.irq,
+                name="" if irq is None else irq.action,
+                policy=refusal.policy,
+                code=refusal.code,
+                reason=reason,
+            )
+
+    def _is_due(self, text: str, wall: float) -> bool:
+        """Whether this was not recorded within the last hour; it counts as recorded then."""
+        key = _QUANTITIES.sub("#", text)
+        last = self._recorded.get(key)
         if last is not None and 0 <= wall - last < REPEAT:
             return False
-        self._said[key] = wall
-        if len(self._said) > 10_000:
-            self._said = {said: when for said, when in self._said.items() if wall - when < REPEAT}
+        self._recorded[key] = wall
+        if len(self._recorded) > MAX_REMEMBERED:
+            self._recorded = {
+                text: when for text, when in self._recorded.items() if wall - when < REPEAT
+            }
         return True
+
+
+def _drifts(new: _New, record: Record, snapshot: Snapshot) -> Iterator[Decision]:
+    for number in record.plan.drifted:
+        irq = snapshot.irq_by_number.get(number)
+        yield new(
+            kind="drift",
+            identity="" if irq is None else irq.identity,
+            irq=number,
+            name="" if irq is None else irq.action,
+            after="" if irq is None else str(irq.affinity),
+            reason="another program changed the mask",
+        )
+
+
+def _failures(new: _New, record: Record) -> Iterator[Decision]:
+    for failure in record.plan.failures:
+        yield new(kind="failure", policy=failure.policy, code=failure.code, reason=failure.reason)
+
+
+def _outcomes(record: Record) -> dict[str, Outcome]:
+    """Identity -> what came of its write."""
+    return {outcome.identity: outcome for outcome in record.outcomes}
+
+
+def _result(outcome: Outcome | None) -> str:
+    """What came of a write, in words; empty if nothing was written."""
+    return "" if outcome is None else outcome.detail or outcome.result

@@ -1,15 +1,14 @@
-"""What a daemon tells of its host beside the samples: how it is now, for whoever looks at many
-hosts. Pure: no driver, no connection.
+"""How a host is now, as documents that its daemon ships beside the samples. Pure: no driver.
 
     fleet  {_id: host, host, time, wall, version, state, imbalance, busiest, refused, drifted,
-    failures, overrides, cpus, irqs,
-            counts: {code: n}, findings: [{code, text, advice, irq}], status: the API's own answer}
-    views  {_id: host, host, time, wall, body}: the last cycle's snapshot and record whole, as
-    deflated msgpack
+            failures, overrides, cpus, irqs, counts: {code: n}, failed: [policy],
+            findings: [{code, text, advice, irq}], status: the API's own answer}
+    views  {_id: host, host, time, wall, body}: the last cycle's snapshot and record, as deflated
+            msgpack
 
-Both are overwritten with each sample, so that a fleet is one small document a host, and a host one
-look-up. A host whose daemon is too old to tell has neither; what can be said of it follows from its
-samples.
+Both are overwritten with each sample: listing a fleet reads one small document a host, and looking
+at a host reads one document. A host whose daemon does not ship a status has neither; what is known
+of it follows from its samples.
 """
 
 from __future__ import annotations
@@ -28,17 +27,27 @@ from irqbal.model.view import Override, Snapshot
 from irqbal.wire import from_msgpack, to_msgpack
 
 DAY = 86400.0
-MOST_FINDINGS = 200
-"""Findings of one host that are told; how many there are of a kind is told in any case."""
-MOST_BYTES = 8 << 20
-"""A snapshot larger than this, deflated, is not told: a document may have twice as much."""
-MOST_INFLATED = 256 << 20
-MOST_EVENTS = 10_000
+"""Seconds over which drift and failures are counted."""
+MAX_FINDINGS = 200
+"""Most findings of one host that are shipped; `counts` has the number of all."""
+MAX_BODY = 8 << 20
+"""Most bytes of a deflated snapshot: half of what MongoDB takes as one document. A larger one is
+not shipped.
+"""
+MAX_INFLATED = 256 << 20
+"""Most bytes of an inflated snapshot: bounds what a document can make a reader allocate."""
+MAX_EVENTS = 10_000
+"""Most cycles with drift or failures that are counted: more than a day at the default interval
+has.
+"""
+DEFLATE_LEVEL = 1
+"""zlib level: fast; higher ones save little here."""
 
 
 class HostStatus(msgspec.Struct, frozen=True):
-    """How a host is now. `status` is the API's answer as JSON; `drifted` and `failures` count the
-    last 24 hours, as far as the daemon has run; `totals` are by IRQ number.
+    """How a host is at `wall` (seconds since the epoch). `status` is the API's answer as JSON.
+    `totals` are interrupts by IRQ number. `drifted` and `failures` count the last 24 hours, or
+    since the daemon's start.
     """
 
     wall: float
@@ -52,8 +61,8 @@ class HostStatus(msgspec.Struct, frozen=True):
 
 
 class HostFacts(msgspec.Struct, frozen=True):
-    """A host in a line, as its last word had it; None: not known. `counts` are findings by code,
-    `failed` names policies set aside.
+    """A host in a line, as of `wall` (seconds since the epoch); None: not known. `counts` are
+    findings by code, `failed` the policies that were set aside.
     """
 
     host: str
@@ -72,8 +81,8 @@ class HostFacts(msgspec.Struct, frozen=True):
     failed: tuple[str, ...] = ()
 
 
-class LastSeen(msgspec.Struct, frozen=True):
-    """A host's last cycle, whole."""
+class LastCycle(msgspec.Struct, frozen=True):
+    """A host's last cycle; `totals` are interrupts by IRQ number."""
 
     wall: float
     snapshot: Snapshot
@@ -83,59 +92,61 @@ class LastSeen(msgspec.Struct, frozen=True):
 
 
 class RecentEvents:
-    """Counts what happened within the last 24 hours."""
+    """Counts drift and failures of the last 24 hours."""
 
     def __init__(self) -> None:
-        self._moments: deque[tuple[float, int, int]] = deque(maxlen=MOST_EVENTS)
+        self._events: deque[tuple[float, int, int]] = deque(maxlen=MAX_EVENTS)
+        """(time, IRQs that drifted, policies that failed) of cycles that had any."""
 
     def note(self, record: Record) -> None:
-        """One cycle's drift, and policies' failures."""
+        """Count one cycle's drift and failures."""
         drifted, failures = len(record.plan.drifted), len(record.plan.failures)
         if drifted or failures:
-            self._moments.append((record.wall, drifted, failures))
+            self._events.append((record.wall, drifted, failures))
 
     def counts(self, now: float) -> tuple[int, int]:
-        """(drift, failures) since a day before `now`."""
-        while self._moments and self._moments[0][0] < now - DAY:
-            self._moments.popleft()
-        return sum(item[1] for item in self._moments), sum(item[2] for item in self._moments)
+        """(drift, failures) within the 24 hours before `now`, in seconds since the epoch."""
+        while self._events and self._events[0][0] < now - DAY:
+            self._events.popleft()
+        return sum(item[1] for item in self._events), sum(item[2] for item in self._events)
 
 
-def told_documents(host: str, told: HostStatus) -> dict[str, Document]:
-    """The documents of a host's last word, by collection."""
-    status: Document = msgspec.json.decode(told.status)
-    # The plan was carried out: what it moved is no finding any more.
-    findings = verify(told.snapshot, Plan(), ())
-    over, busiest = imbalance(told.snapshot)
-    head: Document = {"_id": host, "host": host, "time": date(told.wall), "wall": told.wall}
-    last = status.get("last") or {}
+def status_documents(host: str, status: HostStatus) -> dict[str, Document]:
+    """The documents of a host's status, by collection."""
+    answer: Document = msgspec.json.decode(status.status)
+    # An empty plan: what the last one moved is in place, and no finding any more.
+    findings = verify(status.snapshot, Plan(), ())
+    over, busiest = imbalance(status.snapshot)
+    head: Document = {"_id": host, "host": host, "time": date(status.wall), "wall": status.wall}
+    last = answer.get("last") or {}
     summary = {
-        "version": status.get("version", ""),
-        "state": status.get("state", ""),
+        "version": answer.get("version", ""),
+        "state": answer.get("state", ""),
         "imbalance": over,
         "busiest": busiest,
         "refused": last.get("refused", 0),
-        "drifted": told.drifted,
-        "failures": told.failures,
-        "overrides": len(told.overrides),
-        "cpus": len(told.snapshot.online),
-        "irqs": len(told.snapshot.irqs),
+        "drifted": status.drifted,
+        "failures": status.failures,
+        "overrides": len(status.overrides),
+        "cpus": len(status.snapshot.online),
+        "irqs": len(status.snapshot.irqs),
         "counts": dict(Counter(finding.code for finding in findings)),
-        "failed": [failure.get("policy", "") for failure in status.get("aside", ())],
-        "findings": [msgspec.structs.asdict(finding) for finding in findings[:MOST_FINDINGS]],
-        "status": status,
+        "failed": [failure.get("policy", "") for failure in answer.get("aside", ())],
+        "findings": [msgspec.structs.asdict(finding) for finding in findings[:MAX_FINDINGS]],
+        "status": answer,
     }
-    body = zlib.compress(
-        to_msgpack(LastSeen(told.wall, told.snapshot, told.record, told.totals, told.overrides)), 1
-    )
-    found = {"fleet": head | summary}
-    if len(body) <= MOST_BYTES:
-        found["views"] = head | {"body": body}
-    return found
+    cycle = LastCycle(status.wall, status.snapshot, status.record, status.totals, status.overrides)
+    body = zlib.compress(to_msgpack(cycle), DEFLATE_LEVEL)
+    documents = {"fleet": head | summary}
+    if len(body) <= MAX_BODY:
+        documents["views"] = head | {"body": body}
+    return documents
 
 
 def facts_of(document: Mapping[str, Any]) -> HostFacts:
-    """A host in a line; documents of later versions may hold more, and of earlier ones less."""
+    """A host in a line, from its document in `fleet`. Fields of newer versions are ignored, those
+    that older versions lack are None.
+    """
     known = {
         key: value
         for key, value in document.items()
@@ -145,29 +156,15 @@ def facts_of(document: Mapping[str, Any]) -> HostFacts:
 
 
 def findings_of(document: Mapping[str, Any]) -> list[Finding]:
-    """What is not as it should be on one host."""
+    """A host's findings, from its document in `fleet`."""
     return [msgspec.convert(item, Finding, strict=False) for item in document.get("findings", ())]
 
 
-def seen_of(document: Mapping[str, Any]) -> LastSeen | None:
-    """The last cycle, or None if this version cannot read it."""
+def last_cycle_of(document: Mapping[str, Any]) -> LastCycle | None:
+    """A host's last cycle, from its document in `views`; None if this version cannot read it."""
     try:
         return from_msgpack(
-            zlib.decompressobj().decompress(document["body"], MOST_INFLATED), LastSeen
+            zlib.decompressobj().decompress(document["body"], MAX_INFLATED), LastCycle
         )
     except (KeyError, zlib.error, msgspec.DecodeError, ValueError):
         return None
-
-
-__all__ = [
-    "DAY",
-    "Finding",
-    "HostFacts",
-    "HostStatus",
-    "LastSeen",
-    "RecentEvents",
-    "facts_of",
-    "findings_of",
-    "seen_of",
-    "told_documents",
-]

@@ -1,5 +1,7 @@
-"""From totals to samples: what was counted since the last reading, without spikes and without zeros
-where nothing is known. Pure.
+"""From totals to samples: what was counted between two readings. Pure.
+
+A counter that was reset causes no spike, and a time that nobody observed causes no zeros: it is a
+gap.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from irqbal.model.readings import Counts
 from irqbal.model.view import Irq, Snapshot
 
 
-class Recorded(msgspec.Struct, frozen=True):
-    """A sample in the making: it gets its sequence number when it is stored."""
+class NewSample(msgspec.Struct, frozen=True):
+    """A sample before it is stored, which gives it a sequence number. Fields as in `Sample`."""
 
     wall: float
     seconds: float
@@ -22,41 +24,42 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class Recorder:
-    """Holds the last reading of one host. The first reading after a start only begins an interval:
-    what was before is a gap.
-    """
+    """Holds the last reading of one host. The first reading of all only begins an interval."""
 
     def __init__(self) -> None:
         self._time: float | None = None
+        """Monotonic time of the last reading; None before the first."""
         self._totals: dict[Series, int] = {}
         self._rows: dict[str, dict[int, int]] = {}
+        """Identity -> its row in the last reading, to skip rows that are the same object."""
         self._snapshot: Snapshot | None = None
-        self._numbers: dict[int, str] = {}
-        self._lives: dict[str, int] = {}
+        """The snapshot whose states were recorded; None: record all states with the next sample."""
+        self._identities: dict[int, str] = {}
+        self._generations: dict[str, int] = {}
         self._states: dict[str, IrqState] = {}
         self._series: dict[tuple[Kind, str, int], Series] = {}
         self._cpus: frozenset[int] = frozenset()
 
     def totals_of(self, identity: str) -> dict[int, int]:
-        """Interrupts of one IRQ by CPU, as of the last reading; empty for one that it did not
-        have.
-        """
+        """Total interrupts of one IRQ by CPU at the last reading; empty if it was not in it."""
         counted = {
             series.cpu: total
             for series, total in self._totals.items()
             if series.kind == "irq" and series.name == identity
         }
         return (
-            {**dict.fromkeys(sorted(self._cpus), 0), **counted} if identity in self._lives else {}
+            {**dict.fromkeys(sorted(self._cpus), 0), **counted}
+            if identity in self._generations
+            else {}
         )
 
-    def take(self, counts: Counts, snapshot: Snapshot, wall: float) -> Recorded | None:
-        """The interval that ends with this reading, or None for the first. `wall` is seconds since
-        the epoch.
+    def take(self, counts: Counts, snapshot: Snapshot, wall: float) -> NewSample | None:
+        """The sample of the interval that ends with this reading; None for the first reading.
+        `wall` is the time of the reading in seconds since the epoch.
         """
         last, cpus = self._time, self._cpus
         self._time, self._cpus = counts.time, counts.cpus
-        renewed = self._meet(snapshot) if snapshot is not self._snapshot else frozenset[str]()
+        renewed = frozenset[str]() if snapshot is self._snapshot else self._follow(snapshot)
         values: dict[Series, int] = {}
         if last is None or counts.time <= last:
             self._states = {}
@@ -69,30 +72,35 @@ class Recorder:
         self._others(counts, seconds, values)
         changed = () if snapshot is self._snapshot else self._changed(snapshot)
         self._snapshot = snapshot
-        return Recorded(wall, seconds, values, changed)
+        return NewSample(wall, seconds, values, changed)
 
-    def _meet(self, snapshot: Snapshot) -> frozenset[str]:
-        """Other IRQs, or other lives of them: those that live anew. Who is gone is dropped: when
-        one returns, it begins anew.
+    def _follow(self, snapshot: Snapshot) -> frozenset[str]:
+        """Adopt the snapshot's IRQs, forget the totals of others, and return the identities whose
+        generation is new: their counters began at 0.
         """
-        lives = {irq.identity: irq.generation for irq in snapshot.irqs}
-        self._numbers = {irq.number: irq.identity for irq in snapshot.irqs}
-        if lives == self._lives:
+        generations = {irq.identity: irq.generation for irq in snapshot.irqs}
+        self._identities = {irq.number: irq.identity for irq in snapshot.irqs}
+        if generations == self._generations:
             return frozenset()
-        # Another generation, or an IRQ that was not there before.
-        renewed = frozenset(name for name, life in lives.items() if self._lives.get(name) != life)
+        renewed = frozenset(
+            identity
+            for identity, generation in generations.items()
+            if self._generations.get(identity) != generation
+        )
         for series in [
             series
             for series in self._totals
-            if series.kind == "irq" and (series.name in renewed or series.name not in lives)
+            if series.kind == "irq" and (series.name in renewed or series.name not in generations)
         ]:
             del self._totals[series]
-            if series.name not in lives:
+            if series.name not in generations:
                 self._series.pop((series.kind, series.name, series.cpu), None)
         self._rows = {
-            name: row for name, row in self._rows.items() if name in lives and name not in renewed
+            name: row
+            for name, row in self._rows.items()
+            if name in generations and name not in renewed
         }
-        self._lives = lives
+        self._generations = generations
         return renewed
 
     def _irqs(
@@ -103,30 +111,34 @@ class Recorder:
         values: dict[Series, int],
         seconds: float = 1.0,
     ) -> None:
-        """What IRQs counted since. A CPU that is offline has no column now; what it had counted is
-        kept until it returns.
+        """Add to `values` what IRQs counted since the last reading, whose CPUs are `cpus`. An
+        offline CPU has no column; its last totals stay until it returns.
         """
-        numbers, rows, totals = self._numbers, self._rows, self._totals
+        identities, rows, totals = self._identities, self._rows, self._totals
         for number, row in counts.irqs.items():
-            identity = numbers.get(number)
-            # The reader gives the same object for a row that is as it was.
+            identity = identities.get(number)
+            # The reader returns the same object for a row that did not change.
             if identity is None or rows.get(identity) is row:
                 continue
             rows[identity] = row
-            anew = identity in renewed
+            is_new = identity in renewed
             for cpu, total in row.items():
                 if not total:
                     continue
                 series = self._named("irq", identity, cpu)
-                then = totals.get(series)
+                before = totals.get(series)
                 totals[series] = total
-                # A life that began within the interval, or a cell that was nothing: all of it
-                # happened since. A CPU that is new says nothing yet.
-                since = total if anew or cpu in cpus else 0
-                if delta := since if then is None else _difference(series, then, total, seconds):
+                if before is None:
+                    # The generation began within the interval, or the total was 0: all of it was
+                    # counted since. On a new CPU it is unknown when it was counted.
+                    delta = total if is_new or cpu in cpus else 0
+                else:
+                    delta = _difference(series, before, total, seconds)
+                if delta:
                     values[series] = delta
 
     def _others(self, counts: Counts, seconds: float, values: dict[Series, int]) -> None:
+        """Add to `values` what other counters counted since the last reading."""
         others: tuple[tuple[Kind, dict[str, dict[int, int]]], ...] = (
             ("row", counts.rows),
             ("softirq", counts.softirqs),
@@ -138,24 +150,23 @@ class Recorder:
             for name, row in table.items():
                 for cpu, total in row.items():
                     series = self._named(kind, name, cpu)
-                    then = totals.get(series)
+                    before = totals.get(series)
                     totals[series] = total
-                    if (
-                        then is not None
-                        and then != total
-                        and (delta := _difference(series, then, total, seconds))
-                    ):
+                    if before is None or before == total:
+                        continue
+                    if delta := _difference(series, before, total, seconds):
                         values[series] = delta
 
     def _named(self, kind: Kind, name: str, cpu: int) -> Series:
-        """One object a series, for as long as it lives: stores look it up by its identity."""
+        """Always the same object for a series, because stores look it up by id()."""
         key = (kind, name, cpu)
-        found = self._series.get(key)
-        if found is None:
-            found = self._series[key] = Series(kind, name, cpu)
-        return found
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = Series(kind, name, cpu)
+        return series
 
     def _changed(self, snapshot: Snapshot) -> tuple[IrqState, ...]:
+        """The states that differ from those recorded last, and those of IRQs that are gone."""
         states = {irq.identity: _state(irq) for irq in snapshot.irqs}
         changed = [
             state for identity, state in states.items() if self._states.get(identity) != state
@@ -169,15 +180,15 @@ class Recorder:
         return tuple(changed)
 
 
-def _difference(series: Series, then: int, total: int, seconds: float) -> int:
-    """Counts since; a u32 that wrapped goes on, one that was reset starts from nothing. Times are
-    wide and only fall by rounding.
+def _difference(series: Series, before: int, total: int, seconds: float) -> int:
+    """What was counted between two totals. A 32-bit counter may have wrapped, or have been reset to
+    0. Times do not wrap; they decrease only by rounding.
     """
-    if total >= then:
-        return total - then
+    if total >= before:
+        return total - before
     if series.kind == "time":
         return 0
-    return total if was_reset(then, total, seconds) else (total - then) % WRAP
+    return total if was_reset(before, total, seconds) else (total - before) % WRAP
 
 
 def _state(irq: Irq) -> IrqState:

@@ -1,9 +1,9 @@
 """What is recorded: samples of counts over an interval, states of IRQs when they change, and
-decisions. Pure.
+decisions.
 
 A count belongs to a series: a kind, a name and a CPU. Names of kind `irq` are identities (device,
-vector and action): a number that is handed on to another IRQ does not mix the two. Values are
-differences over the sample's interval, never totals.
+vector and action), so that an IRQ which gets another one's number is not mixed up with it. Values
+are differences over the sample's interval, never totals.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Literal, NamedTuple
 import msgspec
 
 Kind = Literal["irq", "row", "softirq", "softnet", "time"]
-"""irq: interrupts of one IRQ; row: a named row of /proc/interrupts (LOC, RES …); softirq: by name;
-softnet: processed, dropped and time_squeeze; time: microseconds in `irq` and `softirq`.
+"""irq: interrupts of one IRQ; row: a named row of /proc/interrupts (LOC, RES …); softirq: softirqs
+by name (NET_RX …); softnet: `processed`, `dropped` and `time_squeeze`; time: microseconds of CPU
+time in `irq` and `softirq`.
 """
 
 
 class Series(NamedTuple):
-    """One line of counts. `cpu` is -1 where a row has but one column (ERR, MIS)."""
+    """What a count belongs to. `cpu` is -1 for rows with a single column (ERR, MIS)."""
 
     kind: Kind
     name: str
@@ -27,10 +28,10 @@ class Series(NamedTuple):
 
 
 class IrqState(msgspec.Struct, frozen=True):
-    """An IRQ as it is from this sample on: recorded when anything of it changed, and once at the
-    start of each run.
+    """An IRQ as it is from this sample on. Recorded when anything of it changed, and at each start
+    of the daemon.
 
-    `gone`: it was freed. CPU sets are lists.
+    `affinity` and `effective` are CPU lists. `gone`: the IRQ was freed.
     """
 
     identity: str
@@ -44,11 +45,11 @@ class IrqState(msgspec.Struct, frozen=True):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """What happened in one interval.
+    """What was counted in one interval.
 
-    `sequence` counts without gaps in one store; `boot` is the kernel's boot id; `wall` the
-    interval's end (seconds since the epoch), `seconds` its length on the monotonic clock. A gap
-    (daemon down, reboot) is a sample that is missing, not one of zeros.
+    `sequence` counts without gaps in one store. `boot` is the kernel's boot id. `wall` is the
+    interval's end in seconds since the epoch, `seconds` its length on the monotonic clock. While
+    the daemon is down there are no samples, rather than samples of zeros.
     """
 
     sequence: int
@@ -62,13 +63,19 @@ class Sample(msgspec.Struct, frozen=True):
 DecisionKind = Literal[
     "move", "steering", "default", "refusal", "drift", "failure", "override", "action"
 ]
+"""move: an IRQ's affinity; steering: XPS, RPS or RFS of a queue; default: default_smp_affinity;
+refusal: something that was requested and not done; drift: another program changed a mask; failure:
+of a policy; override: set or cleared by a user; action: pause, resume, restore and the like.
+"""
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """Something irqbal, a policy or a person decided, with its reason. `before` and `after` are CPU
-    lists or settings as text.
+    """What irqbal, a policy or a user decided, with its reason; or what was observed instead
+    (drift, a failure).
 
-    `sequence` shares its numbers with the samples'; `who` is a person, for overrides and actions.
+    `sequence` is unique among samples and decisions of a store. `wall` is seconds since the epoch.
+    `before` and `after` are CPU lists, or settings as text. `who` is the user, for overrides and
+    actions.
     """
 
     sequence: int
@@ -89,9 +96,9 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Point(msgspec.Struct, frozen=True):
-    """One step of a series that was read back: its start, the seconds of it that samples cover, and
-    what was counted in them, by the key of the line (a CPU, or an IRQ's identity). Steps that no
-    sample covers are left out.
+    """One step of a series: its start (seconds since the epoch), the seconds of it that samples
+    cover, and what was counted in them by line (a CPU, or an IRQ's identity). Steps that no sample
+    covers are left out.
     """
 
     start: float

@@ -1,12 +1,12 @@
-"""Between the daemon and its history: nothing here ever raises, waits for long, or grows without
-bound.
+"""Stores samples and decisions in the SQLite file, whatever the disk does.
 
-Samples and decisions that cannot be stored now (a full disk) wait in memory, oldest first; what
-does not fit is dropped and counted. All methods belong to the history thread.
+Nothing here raises or grows without bound. Records that cannot be stored now, for example on a full
+disk, wait in memory; when that is full, the oldest are dropped and counted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 from collections import deque
@@ -15,54 +15,60 @@ from pathlib import Path
 
 import msgspec
 
+from irqbal.config.schema import Retention
 from irqbal.errors import HistoryError
-from irqbal.history.recorder import Recorded
+from irqbal.history.recorder import NewSample
 from irqbal.history.samples import Decision, IrqState, Sample
-from irqbal.history.sqlite.store import FILE, Retention, SqliteHistory
+from irqbal.history.sqlite.database import FILE, move_aside
+from irqbal.history.sqlite.store import WritableSqliteHistory
 
 log = logging.getLogger(__name__)
 
 WAITING_VALUES = 1_000_000
-"""Numbers in samples that may wait (some 100 bytes each), and …"""
+"""Most counts in samples that wait in memory: some 100 MB at 100 bytes each."""
+SAMPLE_VALUES = 50
+"""What a waiting sample takes besides its counts, in counts."""
 WAITING_DECISIONS = 10_000
-"""… decisions."""
+"""Most decisions that wait in memory."""
+DECISIONS_AT_ONCE = 500
+"""Most decisions in one transaction."""
 PRUNE_EVERY = 600.0
-"""Seconds between two looks for what is too old."""
+"""Seconds between two deletions of records that are too old."""
 
 
 class HistoryWriter:
-    """Stores what it is given in `folder`, or keeps it until it can."""
+    """Owns the history file of one daemon. All methods belong to the history thread."""
 
-    def __init__(self, folder: Path, host: str, keep: Retention, outbox: bool) -> None:
-        self._path, self._host, self._keep, self._outbox = folder / FILE, host, keep, outbox
-        self._store: SqliteHistory | None = None
-        self._samples: deque[tuple[str, Recorded]] = deque()
+    def __init__(self, folder: Path, keep: Retention, *, outbox: bool) -> None:
+        """`outbox`: records wait in the file to be shipped. The file is opened at the first
+        `record`.
+        """
+        self._path, self._keep, self._outbox = folder / FILE, keep, outbox
+        self._store: WritableSqliteHistory | None = None
+        self._samples: deque[tuple[str, NewSample]] = deque()
         self._decisions: deque[Decision] = deque()
         self._values = 0
+        """Size of `_samples`, in counts."""
         self._trouble = ""
+        """The error that keeps records waiting; empty: none."""
         self._pruned = 0.0
+        """When records were last deleted, seconds since the epoch."""
         self.dropped = 0
-        """Samples and decisions that were lost for want of room."""
+        """Samples and decisions that were lost because memory for them was full."""
 
-    def record(self, boot: str, recorded: Recorded | None, decisions: Sequence[Decision]) -> None:
-        """Take what one cycle gave."""
-        if recorded is not None:
-            self._samples.append((boot, recorded))
-            self._values += len(recorded.values) + 50
+    def record(self, boot: str, sample: NewSample | None, decisions: Sequence[Decision]) -> None:
+        """Store what one cycle recorded, after what waits already. `boot` is the boot id."""
+        if sample is not None:
+            self._samples.append((boot, sample))
+            self._values += _size(sample)
         self._decisions.extend(decisions)
-        self._bound()
+        self._drop_excess()
         try:
             self._flush()
-            now = (
-                decisions[-1].wall
-                if recorded is None and decisions
-                else recorded.wall
-                if recorded is not None
-                else 0.0
-            )
-            if self._store is not None and abs(now - self._pruned) > PRUNE_EVERY and now:
-                self._pruned = now
-                self._store.prune(now)
+            if sample is not None:
+                self._prune(sample.wall)
+            elif decisions:
+                self._prune(decisions[-1].wall)
         except (sqlite3.Error, HistoryError) as error:
             self._failed(error)
         else:
@@ -74,37 +80,37 @@ class HistoryWriter:
                 self._trouble = ""
 
     @property
-    def store(self) -> SqliteHistory | None:
+    def store(self) -> WritableSqliteHistory | None:
         """The open history, or None while it cannot be opened."""
         return self._store
 
-    # The outbox, whichever file is the present one
+    # The outbox: of the file that is open now
 
     def pending(self, max_bytes: int, max_items: int) -> list[Sample | Decision]:
-        """The oldest that were not shipped yet; none while the history cannot be read."""
+        """The oldest records that are not shipped; none while the history cannot be opened."""
         return [] if self._store is None else self._store.pending(max_bytes, max_items)
 
     def mark_shipped(self, sequences: Sequence[int]) -> None:
-        """These arrived for good. Raises sqlite3.Error; they are shipped again then, which doubles
-        nothing.
+        """Mark records as shipped. Raises sqlite3.Error: then they are shipped again, which does no
+        harm.
         """
         if self._store is not None:
             self._store.mark_shipped(sequences)
 
     def states(self) -> list[IrqState]:
-        """Every IRQ as it was last seen."""
+        """The last recorded state of every IRQ."""
         return [] if self._store is None else self._store.states()
 
     def backlog(self) -> int:
-        """How many wait to be shipped."""
+        """The number of records in the file that are not shipped."""
         return 0 if self._store is None else self._store.backlog()
 
     def waiting(self) -> int:
-        """Samples and decisions that wait in memory."""
+        """The number of samples and decisions that wait in memory."""
         return len(self._samples) + len(self._decisions)
 
     def close(self) -> None:
-        """Write what waits, if that is possible, and close."""
+        """Try to store what waits, and close the file."""
         try:
             self._flush()
         except (sqlite3.Error, HistoryError) as error:
@@ -118,26 +124,25 @@ class HistoryWriter:
             self._store = None
 
     def _flush(self) -> None:
+        """Store all that waits. Raises HistoryError or sqlite3.Error; the rest waits on then."""
         if self._store is None:
             if not self.waiting() and self._trouble:
                 return
-            self._store = SqliteHistory(self._path, self._host, self._keep, self._outbox)
-        if self.waiting() and not self._store.sound():
-            raise sqlite3.DatabaseError("the file is gone, or somebody wrote over it")
+            self._store = self._open()
+        store = self._store
+        if self.waiting() and not store.is_intact():
+            raise sqlite3.DatabaseError("another process deleted or overwrote the file")
         while self._samples:
-            boot, recorded = self._samples[0]
-            number = self._store.next_sequence()
-            self._store.add_sample(
-                Sample(
-                    number, boot, recorded.wall, recorded.seconds, recorded.values, recorded.states
-                )
+            boot, new = self._samples[0]
+            store.add_sample(
+                Sample(store.next_sequence(), boot, new.wall, new.seconds, new.values, new.states)
             )
             self._samples.popleft()
-            self._values -= len(recorded.values) + 50
+            self._values -= _size(new)
         while self._decisions:
-            batch = list(self._decisions)[:500]
-            first = self._store.next_sequence()
-            self._store.add_decisions(
+            batch = list(self._decisions)[:DECISIONS_AT_ONCE]
+            first = store.next_sequence()
+            store.add_decisions(
                 [
                     msgspec.structs.replace(item, sequence=first + at)
                     for at, item in enumerate(batch)
@@ -146,11 +151,19 @@ class HistoryWriter:
             for _ in batch:
                 self._decisions.popleft()
 
-    def _bound(self) -> None:
+    def _open(self) -> WritableSqliteHistory:
+        return WritableSqliteHistory(self._path, self._keep, outbox=self._outbox)
+
+    def _prune(self, now: float) -> None:
+        if self._store is not None and abs(now - self._pruned) > PRUNE_EVERY:
+            self._pruned = now
+            self._store.prune(now)
+
+    def _drop_excess(self) -> None:
         before = self.dropped
         while self._samples and self._values > WAITING_VALUES:
-            _, recorded = self._samples.popleft()
-            self._values -= len(recorded.values) + 50
+            _, sample = self._samples.popleft()
+            self._values -= _size(sample)
             self.dropped += 1
         while len(self._decisions) > WAITING_DECISIONS:
             self._decisions.popleft()
@@ -162,26 +175,47 @@ class HistoryWriter:
                 self.dropped,
             )
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: sqlite3.Error | HistoryError) -> None:
+        """Log an error once, and replace the file if it is damaged."""
         text = str(error)
         if text != self._trouble:
             self._trouble = text
-            waiting = self.waiting()
             log.error(
                 "the history cannot be written (%s); %d samples or decisions wait in memory, "
                 "balancing goes on",
                 error,
-                waiting,
+                self.waiting(),
             )
-        damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
-            error, sqlite3.OperationalError
-        )
-        damaged = damaged or "malformed" in text or "not a database" in text
-        if damaged and isinstance(error, sqlite3.DatabaseError) and self._store is not None:
-            try:
-                self._store.recover(error)
-                self._flush()
-                self._trouble = ""
-            except (sqlite3.Error, OSError, HistoryError) as worse:
-                log.error("nor can a new one be begun: %s", worse)
-                self._store = None
+        if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
+            self._replace_file(error)
+
+    def _replace_file(self, error: sqlite3.DatabaseError) -> None:
+        """Move the damaged file aside and go on with a new one."""
+        if self._store is None:
+            return
+        try:
+            with contextlib.suppress(sqlite3.Error):
+                self._store.close()
+            self._store = None
+            move_aside(self._path, error)
+            self._store = self._open()
+            self._flush()
+            self._trouble = ""
+        except (sqlite3.Error, OSError, HistoryError) as worse:
+            log.error("a new history cannot be created either: %s", worse)
+            self._store = None
+
+
+def _size(sample: NewSample) -> int:
+    """How much of WAITING_VALUES a sample takes."""
+    return len(sample.values) + SAMPLE_VALUES
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file is damaged, rather than locked, full or not writable."""
+    text = str(error)
+    return (
+        not isinstance(error, sqlite3.OperationalError)
+        or "malformed" in text
+        or "not a database" in text
+    )

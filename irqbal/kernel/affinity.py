@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.errors import HostError, JournalError
+from irqbal.errors import HostError, StateFileError
 from irqbal.kernel.files import read_text
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove, steering_of
 from irqbal.model.readings import DEFAULT, Original, Save
@@ -156,7 +156,7 @@ class Applier:
         if due:
             try:
                 save([original for _, original in due])
-            except JournalError as error:
+            except StateFileError as error:
                 return outcomes + [
                     _outcome(job, "unsaved", "unsaved", str(error)) for job, _ in due
                 ]

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 import yaml
 
-from irqbal.config.reader import DEFAULT_POLICIES, Config
+from irqbal.config.schema import DEFAULT_POLICIES, Config
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError
 from irqbal.plugins.discovery import find

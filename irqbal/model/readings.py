@@ -27,7 +27,7 @@ class Original(msgspec.Struct, frozen=True):
 
 
 Save = Callable[[Sequence[Original]], None]
-"""Puts originals on disk; raises JournalError, and then nothing is written."""
+"""Puts originals on disk; raises StateFileError, and then nothing is written."""
 
 
 class CpuTime(msgspec.Struct, frozen=True):

@@ -9,16 +9,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from irqbal.config.reader import Config, ConfiguredPolicy, format_problem
+from irqbal.config.reader import format_problem
+from irqbal.config.schema import Config, ConfiguredPolicy
 from irqbal.errors import ConfigError, LockError
-from irqbal.history.sqlite.store import Retention
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.other_writers import running
 from irqbal.planner.draft import Settings
 from irqbal.plugins import discovery
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PolicySupervisor
-from irqbal.state.originals import RUN_DIR, Folders
+from irqbal.state.folders import RUN_DIR, Folders
 
 if TYPE_CHECKING:
     from irqbal.simulated.host import SimulatedHost
@@ -137,12 +137,6 @@ def bind_observers(config: Config, name: str) -> PolicySupervisor:
         observers.close()
         raise ConfigError([format_problem(name, problem) for problem in problems])
     return observers
-
-
-def retention(config: Config) -> Retention:
-    """How long the history is kept, in seconds."""
-    kept = config.history.keep
-    return Retention(float(kept.raw), float(kept.five_minutes), float(kept.hour))
 
 
 def refuse_irqbalance(root: Path, force: bool) -> None:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-from irqbal.config.reader import Config
+from irqbal.config.schema import Config
 from irqbal.kernel.tracefs import TracefsMeasurement
 from irqbal.model.readings import Measured
 from irqbal.service.cycle import Balancer

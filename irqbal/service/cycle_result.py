@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from irqbal.history.recorder import Recorded
+from irqbal.history.recorder import NewSample
 from irqbal.model.plan import Record
 from irqbal.model.view import Override, Snapshot
 
@@ -31,7 +31,7 @@ class CycleResult(msgspec.Struct, frozen=True, kw_only=True):
     overrides: tuple[Override, ...] = ()
     expired: tuple[Override, ...] = ()
     paused: bool = False
-    sample: Recorded | None = None
+    sample: NewSample | None = None
 
 
 class CycleSink(Protocol):

@@ -11,7 +11,7 @@ import time
 
 import msgspec
 
-from irqbal.config.reader import Config
+from irqbal.config.schema import Config
 from irqbal.errors import HostError
 from irqbal.process import systemd
 from irqbal.process.malloc import freeze_heap

@@ -54,4 +54,4 @@ class DecisionLog:
             decision.reason,
             decision.who,
         )
-        self._history.queue.tell(self._boot_id, None, [stored])
+        self._history.queue.put(self._boot_id, None, [stored])

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from irqbal.config.reader import Config
+from irqbal.config.schema import Config
 from irqbal.errors import ConfigError
 from irqbal.history.recorder import Recorder
 from irqbal.history.write_queue import WriteQueue
 from irqbal.history.writer import HistoryWriter
-from irqbal.service.assembly import retention
 from irqbal.service.cycle import Balancer
 from irqbal.service.cycle_result import CycleResult
 from irqbal.service.history_thread import HistoryThread
-from irqbal.state.originals import Folders
+from irqbal.state.folders import Folders
 
 if TYPE_CHECKING:
     from irqbal.history.mongodb.shipper import Shipper
@@ -70,9 +69,7 @@ class HistoryService:
     def __init__(self, config: Config, folders: Folders, thread: HistoryThread) -> None:
         """Raises ConfigError, HistoryError."""
         options = config.history.mongodb
-        self.writer = HistoryWriter(
-            folders.state, platform.node(), retention(config), outbox=options is not None
-        )
+        self.writer = HistoryWriter(folders.state, config.history.keep, outbox=options is not None)
         self.queue = WriteQueue(self.writer, thread.executor)
         self.sampler = HistorySampler(float(config.history.every), options is not None)
         self.shipper = None if options is None else _shipper(config, self.writer, thread)

@@ -14,7 +14,8 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from irqbal.config.reader import Config, address_of
+from irqbal.addresses import is_loopback, parse_listen
+from irqbal.config.schema import Config
 from irqbal.process.systemd import unit_of
 
 log = logging.getLogger(__name__)
@@ -66,16 +67,13 @@ def named(config: Config) -> list[str]:
     """Every address or name of a host other than this one that the configuration rests on, in
     order, each once.
     """
-    found = [address[0] for text in config.api.listen if (address := address_of(text)) is not None]
+    addresses = [parse_listen(text) for text in config.api.listen]
+    found = [address.host for address in addresses if address is not None]
     if config.history.mongodb is not None:
         places = config.history.mongodb.url.partition("://")[2].partition("/")[0].rpartition("@")[2]
         # A socket's path comes escaped.
         found += [_host(place) for place in places.split(",") if not place.startswith("%2F")]
-    return [
-        name
-        for name in dict.fromkeys(found)
-        if name and name != "localhost" and not _is_loopback(name)
-    ]
+    return [name for name in dict.fromkeys(found) if name and not is_loopback(name)]
 
 
 def shut_out(wanted: Iterable[str], text: str) -> list[str]:
@@ -111,10 +109,3 @@ def shut_out(wanted: Iterable[str], text: str) -> list[str]:
 def _host(place: str) -> str:
     """Without the port."""
     return place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0]
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name.partition("%")[0]).is_loopback
-    except ValueError:
-        return False

@@ -7,9 +7,11 @@ from __future__ import annotations
 import logging
 import time
 
-from irqbal.errors import JournalError
+from irqbal.errors import StateFileError
 from irqbal.planner.ledger import Ledger
-from irqbal.state.originals import Folders, load_costs, recall, remember, save_costs
+from irqbal.state.costs_file import load_costs, save_costs
+from irqbal.state.folders import Folders
+from irqbal.state.ledger_file import load_ledger, save_ledger
 from irqbal.tracking.tracker import HostTracker
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ class LearnedState:
         """
         if self._folders is not None:
             tracker.start_costs(load_costs(self._folders.state))
-            self._ledger = recall(self._folders.run, self._boot_id, tracker.masks())
+            self._ledger = load_ledger(self._folders.run, self._boot_id, tracker.masks())
         return self._ledger
 
     def store_ledger(self, ledger: Ledger, tracker: HostTracker) -> None:
@@ -45,8 +47,8 @@ class LearnedState:
         self._ledger = ledger
         try:
             inodes = {identity: inode for identity, (_, inode) in tracker.masks().items()}
-            remember(self._folders.run, self._boot_id, ledger, inodes)
-        except JournalError as error:
+            save_ledger(self._folders.run, self._boot_id, ledger, inodes)
+        except StateFileError as error:
             log.warning("%s", error)
 
     def store_costs(self, tracker: HostTracker) -> None:
@@ -55,7 +57,7 @@ class LearnedState:
             return
         try:
             save_costs(self._folders.state, tracker.learned_costs())
-        except JournalError as error:
+        except StateFileError as error:
             log.warning("%s", error)
 
     def store_costs_if_due(self, tracker: HostTracker) -> None:

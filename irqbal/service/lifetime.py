@@ -12,7 +12,7 @@ import time
 import msgspec
 
 from irqbal.api.listeners import Listeners
-from irqbal.config.reader import Config
+from irqbal.config.schema import Config
 from irqbal.errors import IrqbalError
 from irqbal.plugins.observers import Observers
 from irqbal.plugins.supervisor import SupervisorStopped
@@ -41,7 +41,10 @@ from irqbal.service.sinks import (
     ObserversSink,
     ShipperSink,
 )
-from irqbal.state.originals import Folders, Lock, OriginalsFile, load_overrides
+from irqbal.state.folders import Folders
+from irqbal.state.lock import Lock
+from irqbal.state.originals import OriginalsFile
+from irqbal.state.override_file import load_overrides
 
 log = logging.getLogger(__name__)
 

@@ -18,12 +18,12 @@ from irqbal.api import responses, views
 from irqbal.api.backend import ApiError, Listing, Subscribers, Subscription, View
 from irqbal.api.contract import API_VERSION
 from irqbal.api.counters import CycleCounters
-from irqbal.config.reader import Config
+from irqbal.config.schema import Config
 from irqbal.history.host_status import HostStatus, RecentEvents
 from irqbal.model.view import Override
 from irqbal.plugins import discovery
 from irqbal.plugins.supervisor import PolicySupervisor
-from irqbal.problems import plain
+from irqbal.problems import without_lines
 from irqbal.service import fleet_status
 from irqbal.service.cycle import Balancer
 from irqbal.service.cycle_result import CycleResult
@@ -236,7 +236,7 @@ class LiveView(HistoryReads):
                     entry.name,
                     () if found is None else found.distributions,
                     described.about.get(position, ""),
-                    plain(entry.options),
+                    without_lines(entry.options),
                     described.schemas.get(position, ""),
                     position,
                     "" if aside is None else aside.reason,

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from irqbal.errors import JournalError
+from irqbal.errors import StateFileError
 from irqbal.model.view import Override
-from irqbal.state.originals import save_overrides
+from irqbal.state.override_file import save_overrides
 
 log = logging.getLogger(__name__)
 
@@ -22,18 +22,18 @@ class OverrideStore:
         """The overrides in force."""
 
     def put(self, override: Override) -> None:
-        """Add this one in place of an earlier override of the same IRQ. Raises JournalError, and
+        """Add this one in place of an earlier override of the same IRQ. Raises StateFileError, and
         then nothing was changed.
         """
         others = (item for item in self.current if item.identity != override.identity)
         self.replace((*others, override))
 
     def remove(self, identity: str) -> None:
-        """Remove the override of this IRQ. Raises JournalError, and then nothing was changed."""
+        """Remove the override of this IRQ. Raises StateFileError, and then nothing was changed."""
         self.replace(tuple(item for item in self.current if item.identity != identity))
 
     def replace(self, overrides: tuple[Override, ...]) -> None:
-        """These are in force from now on. Raises JournalError, and then nothing was changed."""
+        """These are in force from now on. Raises StateFileError, and then nothing was changed."""
         self._save(overrides)
         self.current = overrides
 
@@ -46,7 +46,7 @@ class OverrideStore:
             self.current = tuple(item for item in self.current if item not in expired)
             try:
                 self._save(self.current)
-            except JournalError as error:
+            except StateFileError as error:
                 # The file keeps their time: the next start does not take them up again either.
                 log.warning("%s", error)
         return expired

@@ -6,8 +6,8 @@ import logging
 from typing import Protocol
 
 from irqbal.api.listeners import Listeners
-from irqbal.config.reader import Config
 from irqbal.config.reader import load as load_config
+from irqbal.config.schema import Config
 from irqbal.errors import ConfigError, IrqbalError
 from irqbal.plugins.observers import Observers
 from irqbal.plugins.supervisor import PolicySupervisor

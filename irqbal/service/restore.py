@@ -16,7 +16,7 @@ def restore_originals(host: Host, originals: OriginalsFile) -> tuple[Outcome, ..
     """Put every original of this boot back where its IRQ still exists. Originals that were put
     back, or whose IRQ is gone, are removed from the file.
 
-    Raises HostError or JournalError.
+    Raises HostError or StateFileError.
     """
     tracker = HostTracker(host, 10.0)
     tracker.sample()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from irqbal.config.reader import Config
+from irqbal.config.schema import Config
 from irqbal.service.assembly import folders, is_live
-from irqbal.state.originals import Folders
+from irqbal.state.folders import Folders
 from irqbal.wire import Duration
 
 if TYPE_CHECKING:

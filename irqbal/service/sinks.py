@@ -57,7 +57,7 @@ class HistorySink:
 
     def publish(self, result: CycleResult) -> None:
         decisions = self._decisions.of(result.record, result.planned_on)
-        self._queue.tell(self._boot_id, result.sample, decisions)
+        self._queue.put(self._boot_id, result.sample, decisions)
 
 
 class ShipperSink:
@@ -69,7 +69,7 @@ class ShipperSink:
     def publish(self, result: CycleResult) -> None:
         self._shipper.wake()
         if result.sample is not None and (status := self._status()) is not None:
-            self._shipper.tell(status)
+            self._shipper.set_host_status(status)
 
 
 class EventsSink:

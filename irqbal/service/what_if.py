@@ -6,7 +6,8 @@ import msgspec
 
 from irqbal.api.backend import ApiError
 from irqbal.api.requests import MOST_POLICIES
-from irqbal.config.reader import Config, parse
+from irqbal.config.reader import parse
+from irqbal.config.schema import Config
 from irqbal.errors import ConfigError, IrqbalError
 from irqbal.model.plan import Plan
 from irqbal.model.view import Snapshot

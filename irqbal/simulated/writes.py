@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.errors import JournalError
+from irqbal.errors import StateFileError
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove, steering_of
 from irqbal.model.readings import DEFAULT, Original, Save
 from irqbal.simulated.state import SimulatedState
@@ -145,7 +145,7 @@ def _run(jobs: list[_PendingWrite], save: Save, dry_run: bool) -> list[Outcome]:
     if due:
         try:
             save([Original(job.identity, job.number, before) for job, before in due])
-        except JournalError as error:
+        except StateFileError as error:
             return outcomes + [_outcome(job, "unsaved", "unsaved", str(error)) for job, _ in due]
     return outcomes + [_write(job) for job, _ in due]
 

@@ -1,15 +1,13 @@
-"""Tokens on disk: `tokens.json` in the state folder, readable by root alone; only their SHA-256 is
-kept.
+"""`tokens.json`: the API's tokens, in the state folder, readable by root alone.
 
-A token holds 256 random bits, so that a plain hash of it cannot be reversed by guessing.
-`admin.token` holds the one that the daemon makes at its first start, in clear, for root: the client
-finds it by itself.
+The file holds only the SHA-256 of each token. A token has 256 random bits, so its plain hash cannot
+be reversed by guessing. `admin.token` holds in clear the token that the daemon creates at its first
+start; the client of root reads it there.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import secrets
 import time
@@ -19,15 +17,18 @@ from pathlib import Path
 import msgspec
 
 from irqbal.errors import IrqbalError
+from irqbal.state import durable
 from irqbal.wire import from_json, to_json
 
 FILE = "tokens.json"
+"""File name, in the state folder."""
 ADMIN_FILE = "admin.token"
+"""File name, in the state folder; one line."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
 
 
 class Token(msgspec.Struct, frozen=True):
-    """A token by its hash. Times are seconds since the epoch; `expires` None: never."""
+    """What is stored of a token. Times are seconds since the epoch; `expires` None: never."""
 
     name: str
     scope: str
@@ -37,13 +38,13 @@ class Token(msgspec.Struct, frozen=True):
 
 
 def digest(text: str) -> str:
-    """What is kept of a token."""
+    """The SHA-256 of a token's text, in hex."""
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def load(folder: Path) -> tuple[Token, ...]:
-    """All tokens. Raises IrqbalError if the file is there and cannot be read: then nobody's token
-    may count.
+    """All stored tokens; none if there is no file. Raises IrqbalError if the file is unreadable or
+    damaged: then no token is valid.
     """
     path = folder / FILE
     try:
@@ -54,21 +55,23 @@ def load(folder: Path) -> tuple[Token, ...]:
         raise IrqbalError(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise IrqbalError(
-            f"{path} is damaged ({error}); move it away, and make new tokens with `irqbal token "
-            "add`"
+            f"{path} is damaged ({error}); move it away, and create new tokens with `irqbal "
+            "token add`"
         ) from error
 
 
 def add(folder: Path, name: str, scope: str, expires: float | None) -> str:
-    """Make a token and return it; it cannot be shown again. Raises IrqbalError."""
+    """Create a token and return its text, which cannot be shown again. `expires`: seconds since
+    the epoch. Raises IrqbalError if the name is invalid or in use, or the file cannot be written.
+    """
     if not _NAME.fullmatch(name):
         raise IrqbalError(
-            f"{name!r} is no name for a token: use letters, digits, and . _ @ - (at most 64)"
+            f"{name!r} is not a valid token name: use letters, digits and . _ @ - (at most 64)"
         )
     tokens = load(folder)
     if any(token.name == name for token in tokens):
         raise IrqbalError(
-            f"there is a token {name} already: revoke it first, or choose another name"
+            f"a token named {name} already exists: revoke it first, or choose another name"
         )
     text = f"irqbal_{secrets.token_urlsafe(32)}"
     _store(folder, [*tokens, Token(name, scope, digest(text), time.time(), expires)])
@@ -76,75 +79,64 @@ def add(folder: Path, name: str, scope: str, expires: float | None) -> str:
 
 
 def revoke(folder: Path, name: str) -> None:
-    """Take a token away. Raises IrqbalError if there is none of that name."""
+    """Delete a token. Raises IrqbalError if there is none of that name."""
     tokens = load(folder)
     left = [token for token in tokens if token.name != name]
     if len(left) == len(tokens):
-        raise IrqbalError(f"there is no token {name}; `irqbal token list` shows them")
+        raise IrqbalError(f"there is no token named {name}; `irqbal token list` lists them")
     _store(folder, left)
     if name == "admin":
         (folder / ADMIN_FILE).unlink(missing_ok=True)
 
 
 def ensure_admin(folder: Path) -> None:
-    """At the first start: an admin token for root. Raises IrqbalError."""
+    """Create the admin token if there is no token file yet. Raises IrqbalError."""
     if (folder / FILE).exists():
         return
     text = add(folder, "admin", "admin", None)
     try:
-        _write(folder / ADMIN_FILE, f"{text}\n".encode())
+        durable.replace(folder / ADMIN_FILE, f"{text}\n".encode())
     except OSError as error:
         raise IrqbalError(f"{folder / ADMIN_FILE} cannot be written: {error.strerror}") from error
 
 
 def _store(folder: Path, tokens: Iterable[Token]) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / FILE, to_json(tuple(tokens)))
+        durable.replace(folder / FILE, to_json(tuple(tokens)))
     except OSError as error:
         raise IrqbalError(f"{folder / FILE} cannot be written: {error.strerror}") from error
 
 
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, data)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    part.replace(path)
-
-
 class Tokens:
-    """The tokens of a state folder, read again whenever the file changed."""
+    """The tokens of a state folder; the file is read again after it changed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._seen: tuple[int, int, int] | None = None
+        self._version: tuple[int, int, int] | None = None
+        """mtime (ns), size and inode of the file that was read; zeros: there was none."""
         self._by_digest: dict[str, Token] = {}
 
     @property
     def where(self) -> str:
-        """Where somebody who has none gets one."""
+        """How a user gets a token, as part of a sentence."""
         return (
             f"on the host itself, root finds one in {self._folder / ADMIN_FILE}, and `irqbal "
-            "token add` makes more"
+            "token add` creates more"
         )
 
     def find(self, text: str, now: float) -> Token | None:
-        """The token with this text, unless it has expired at `now` (seconds since the epoch).
-        Raises IrqbalError.
+        """The token with this text, or None if there is none or it has expired at `now` (seconds
+        since the epoch). Raises IrqbalError.
         """
         try:
-            found = (self._folder / FILE).stat()
-            seen = (found.st_mtime_ns, found.st_size, found.st_ino)
+            status = (self._folder / FILE).stat()
+            version = (status.st_mtime_ns, status.st_size, status.st_ino)
         except OSError:
-            seen = (0, 0, 0)
-        if seen != self._seen:
+            version = (0, 0, 0)
+        if version != self._version:
             self._by_digest = {token.digest: token for token in load(self._folder)}
-            self._seen = seen
+            self._version = version
         token = self._by_digest.get(digest(text))
-        return (
-            None if token is None or (token.expires is not None and token.expires <= now) else token
-        )
+        if token is None or (token.expires is not None and token.expires <= now):
+            return None
+        return token

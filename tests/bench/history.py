@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from irqbal.history.samples import Kind, Sample, Series
-from irqbal.history.sqlite.store import FILE, SqliteHistory
+from irqbal.history.sqlite.database import FILE
+from irqbal.history.sqlite.store import SqliteHistory, WritableSqliteHistory
 from irqbal.history.store import Query
 
 SAMPLES = 8640
@@ -65,7 +66,7 @@ def measure(irqs: int, cpus: int, rows: bool = True) -> tuple[float, float, floa
     noise = [source.uniform(0.9, 1.1) for _ in range(9973)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / FILE
-        store = SqliteHistory(path)
+        store = WritableSqliteHistory(path)
         spent = 0.0
         for number in range(1, SAMPLES + 1):
             shift = source.randrange(len(noise))
@@ -79,16 +80,16 @@ def measure(irqs: int, cpus: int, rows: bool = True) -> tuple[float, float, floa
             spent += time.process_time() - started
         store.close()
         size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
-        store = SqliteHistory(path, read_only=True)
+        reader = SqliteHistory(path)
         day = Query(T0, T0 + 86400, 300.0)
         started = time.perf_counter()
-        points = store.series(day)
+        points = reader.series(day)
         all_cpus = time.perf_counter() - started
         assert len(points) == 288
         started = time.perf_counter()
-        store.series(Query(T0, T0 + 86400, 300.0, identities=(cells[0].name,)))
+        reader.series(Query(T0, T0 + 86400, 300.0, identities=(cells[0].name,)))
         one_irq = time.perf_counter() - started
-        store.close()
+        reader.close()
     return size, spent / SAMPLES * 1000, all_cpus, one_irq, len(cells)
 
 

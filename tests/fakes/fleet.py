@@ -27,14 +27,14 @@ from irqbal.api.views import summary
 from irqbal.central.server import Central
 from irqbal.central.stores import open_fleet
 from irqbal.config.mongodb_options import MongodbOptions
-from irqbal.config.reader import ApiOptions
-from irqbal.history.host_status import HostStatus, told_documents
+from irqbal.config.schema import ApiOptions
+from irqbal.history.host_status import HostStatus, status_documents
 from irqbal.history.mongodb import documents
-from irqbal.history.mongodb.shipper import Shipper
+from irqbal.history.mongodb.indexes import ensure_indexes
 from irqbal.history.samples import Decision, IrqState, Sample, Series
 from irqbal.model.plan import Failure, Kept, Plan, Record
 from irqbal.model.view import Snapshot
-from irqbal.state.originals import Folders
+from irqbal.state.folders import Folders
 from irqbal.wire import Moment, to_json
 from mongod import free_port
 
@@ -160,7 +160,7 @@ def fill(
             )
             place["hosts"].insert_one(documents.host_document(made.name, made.states(), now))
             for name, document in (
-                {} if made.old else told_documents(made.name, made.told(now))
+                {} if made.old else status_documents(made.name, made.told(now))
             ).items():
                 place[name].insert_one(document)
             raw = [RawBSONDocument(data) for data in _samples(made, layout, now, every, length)]
@@ -225,14 +225,9 @@ async def _ensure(url: str, database: str) -> None:
     """The indexes that a shipper makes."""
     from pymongo import AsyncMongoClient
 
-    options = MongodbOptions(url, database)
-
-    async def run(function: Any, *arguments: Any) -> Any:
-        return function(*arguments)
-
     client: AsyncMongoClient[Any] = AsyncMongoClient(url)
     with contextlib.suppress(OperationFailure):
-        await Shipper(options, "nobody", None, run)._ensure(client[database])  # type: ignore[arg-type]
+        await ensure_indexes(client[database], MongodbOptions(url, database).keep)
     await client.close()
 
 

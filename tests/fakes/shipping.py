@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from irqbal.config.mongodb_options import MongodbOptions
-from irqbal.history.mongodb import shipper
 from irqbal.history.mongodb.shipper import Shipper
 from irqbal.history.samples import Decision, IrqState, Sample, Series
+from irqbal.history.store import Outbox
 
 BOOT = "0b1e-boot"
 NIC = "0000:3b:00.0/vector 1/eth0-TxRx-0"
@@ -84,7 +84,7 @@ class Memory:
 @contextlib.asynccontextmanager
 async def shipping(
     options: MongodbOptions,
-    outbox: shipper.Outbox,
+    outbox: Outbox,
     host: str = "h",
     thread: ThreadPoolExecutor | None = None,
 ) -> AsyncIterator[Shipper]:
@@ -116,7 +116,7 @@ async def until(met: Callable[[], bool | Awaitable[bool]], seconds: float = 30.0
     raise AssertionError("it did not happen in time")
 
 
-def ship(options: MongodbOptions, outbox: shipper.Outbox, host: str = "h") -> Shipper:
+def ship(options: MongodbOptions, outbox: Outbox, host: str = "h") -> Shipper:
     """Ship all that waits."""
 
     async def main() -> Shipper:

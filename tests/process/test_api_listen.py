@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
+from irqbal.addresses import TcpAddress, parse_listen
 from irqbal.api import listeners
-from irqbal.config.reader import address_of, parse
+from irqbal.config.reader import parse
 from irqbal.errors import ConfigError
 from machine import IRQBAL, irqbal, wait_for
 from served import Served, free_port, serve
@@ -29,11 +30,11 @@ REFUSED = {
     "listen: ['[::]:8080']": "is reached from other hosts",
     "listen: ['192.0.2.1:8080']": "is reached from other hosts",
     "listen: ['example.org:8080']": "is reached from other hosts",
-    "listen: ['127.0.0.1']": "is no address",
-    "listen: ['127.0.0.1:']": "is no address",
-    "listen: ['127.0.0.1:http']": "is no address",
-    "listen: ['127.0.0.1:65536']": "is no address",
-    "listen: ['::1:8080']": "is no address",
+    "listen: ['127.0.0.1']": "is not an address",
+    "listen: ['127.0.0.1:']": "is not an address",
+    "listen: ['127.0.0.1:http']": "is not an address",
+    "listen: ['127.0.0.1:65536']": "is not an address",
+    "listen: ['::1:8080']": "is not an address",
     "listen: ['unix:irqbal.sock']": "must be absolute",
     f"listen: ['unix:/{'x' * 110}']": "at most 102 bytes",
     "anonymous: override": "writing without a token is not safe",
@@ -74,8 +75,9 @@ def test_a_section_that_is_safe_or_says_that_it_is_not_meant_to_be(section: str)
 
 
 def test_addresses() -> None:
-    assert address_of("[::1]:80") == ("::1", 80) and address_of("127.0.0.1:0") == ("127.0.0.1", 0)
-    assert address_of("unix:/run/x") is None
+    assert parse_listen("[::1]:80") == TcpAddress("::1", 80)
+    assert parse_listen("127.0.0.1:0") == TcpAddress("127.0.0.1", 0)
+    assert parse_listen("unix:/run/x") is None
 
 
 def test_a_daemon_does_not_start_on_a_section_that_is_not_safe(tmp_path: Path) -> None:

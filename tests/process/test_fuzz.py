@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from irqbal.config.reader import Config, load, parse
+from irqbal.config.reader import load, parse
+from irqbal.config.schema import Config
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError, HostError
 from irqbal.kernel.capture import capture

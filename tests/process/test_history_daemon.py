@@ -19,7 +19,8 @@ from pymongo import MongoClient
 
 import machine
 from irqbal.history.mongodb.store import MongodbHistory
-from irqbal.history.sqlite.store import FILE, SqliteHistory
+from irqbal.history.sqlite.database import FILE
+from irqbal.history.sqlite.store import SqliteHistory, WritableSqliteHistory
 from irqbal.history.store import Query
 from machine import IRQBAL, daemon, irqbal, wait_for
 from mongod import Mongod
@@ -65,7 +66,7 @@ def test_a_daemon_killed_at_random_moments_leaves_a_sound_history_without_spikes
         time.sleep(random.uniform(0.0, 0.8))
         process.send_signal(signal.SIGKILL)
         assert process.wait(10) == -signal.SIGKILL, number
-    store = SqliteHistory(tmp_path / FILE)
+    store = WritableSqliteHistory(tmp_path / FILE)
     assert store.check() == "ok"
     samples = list(store.samples(0, 1e12))
     assert len(samples) > KILLS, "most runs must have recorded something"
@@ -138,7 +139,7 @@ def test_the_commands_read_what_the_daemon_recorded(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     irqbal("export", str(out), "-c", str(config), "--start", "1h")
     records = [json.loads(line) for line in out.read_text().splitlines()]
-    store = SqliteHistory(tmp_path / FILE, read_only=True)
+    store = SqliteHistory(tmp_path / FILE)
     assert len(records) == len(list(store.samples(0, 1e12)))
     exported = sum(
         sum(cells.values()) for record in records for cells in record.get("irq", {}).values()
@@ -174,7 +175,7 @@ def test_the_daemon_starts_without_mongodb_ships_when_it_comes_and_cycles_on_tim
             assert alone >= 10, "no cycle waits for a database"
             server.start()
             wait_for(lambda: _arrived(address) > 10, 60, log)
-        history = SqliteHistory(tmp_path / FILE, read_only=True)
+        history = SqliteHistory(tmp_path / FILE)
         here = [item.sequence for item in history.samples(0, 1e12)]
         assert len(here) > 10
         remote = MongodbHistory(f"{address}/fleet")

@@ -20,6 +20,7 @@ from pymongo import MongoClient
 from fleet import MadeUpHost
 from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.errors import ConfigError, HistoryError
+from irqbal.history.mongodb.batch import MAX_BATCH, BatchRequest, next_batch
 from irqbal.history.mongodb.documents import (
     CellNumbering,
     decision_document,
@@ -29,10 +30,10 @@ from irqbal.history.mongodb.documents import (
     sample_of,
     unescape,
 )
-from irqbal.history.mongodb.shipper import MAX_BATCH, Shipper, check, prepare
+from irqbal.history.mongodb.shipper import Shipper, check
 from irqbal.history.mongodb.store import MongodbHistory
 from irqbal.history.samples import Decision, IrqState, Sample, Series
-from irqbal.history.sqlite.store import SqliteHistory
+from irqbal.history.sqlite.store import SqliteHistory, WritableSqliteHistory
 from irqbal.history.store import Query
 from irqbal.wire import Duration
 from mongod import URI, plain, secured
@@ -101,12 +102,12 @@ def test_a_batch_ends_before_a_megabyte_and_what_cannot_be_a_document_holds_nobo
         Sample(number, BOOT, 1.0, 1.0, {Series("irq", NIC, cpu): 10**6 for cpu in range(20_000)})
         for number in range(1, 12)
     ]
-    batch = prepare(Memory(*wide), "h", None, False)
+    batch = next_batch(Memory(*wide), BatchRequest(host="h"))
     assert batch is not None
     assert MAX_BATCH / 2 < sum(len(raw) for raw in batch.documents["samples"]) <= MAX_BATCH
     assert batch.sequences == list(range(1, len(batch.sequences) + 1))
     mad = Sample(1, BOOT, 1.0, 1.0, {Series("irq", NIC, 0): 1 << 70})
-    batch = prepare(Memory(mad, decision(2, 1.0)), "h", None, False)
+    batch = next_batch(Memory(mad, decision(2, 1.0)), BatchRequest(host="h"))
     assert batch is not None
     assert (
         batch.sequences == [1, 2]
@@ -123,7 +124,7 @@ def test_a_batch_ends_before_a_megabyte_and_what_cannot_be_a_document_holds_nobo
     [
         ({"url": "http://db"}, "mongodb://"),
         ({"url": "mongodb://"}, "name a server"),
-        ({"url": "mongodb://db", "database": "a b"}, "database's name"),
+        ({"url": "mongodb://db", "database": "a b"}, "is not a database name"),
         ({"url": "mongodb://db", "keep": Duration(60)}, "too short"),
         ({"url": "mongodb://db", "password_file": "/x"}, "without username"),
     ],
@@ -156,7 +157,7 @@ def test_files_and_urls_are_checked_before_anything_starts(
 def test_a_password_is_not_shown() -> None:
     options = MongodbOptions("mongodb://me:secret@db1,db2/?replicaSet=x")
     assert "secret" not in repr(options)
-    assert options.shown() == "mongodb://db1,db2"
+    assert options.redacted_url() == "mongodb://db1,db2"
 
 
 # Shipping
@@ -184,7 +185,7 @@ def options(server: str) -> Iterator[MongodbOptions]:
 def test_what_is_read_back_equals_what_sqlite_holds(
     options: MongodbOptions, tmp_path: Path
 ) -> None:
-    history = SqliteHistory(tmp_path / "history.sqlite", host="h", outbox=True)
+    history = WritableSqliteHistory(tmp_path / "history.sqlite", outbox=True)
     for number in range(40):
         of = (
             states()
@@ -194,16 +195,18 @@ def test_what_is_read_back_equals_what_sqlite_holds(
             else ()
         )
         history.add_sample(sample(history.next_sequence(), 1700000000.05 + 7 * number, of))
-        history.add_decision(decision(history.next_sequence(), 1700000000.06 + 7 * number))
+        history.add_decisions([decision(history.next_sequence(), 1700000000.06 + 7 * number)])
     # SQLite's connection belongs to one thread; the test reads through its own.
     history.close()
     pool = ThreadPoolExecutor(1)
-    history = pool.submit(SqliteHistory, tmp_path / "history.sqlite", "h", None, True).result()
+    history = pool.submit(
+        lambda: WritableSqliteHistory(tmp_path / "history.sqlite", outbox=True)
+    ).result()
     with pool:
         asyncio.run(_drain(options, history, pool))
         store, local = (
             MongodbHistory(options),
-            SqliteHistory(tmp_path / "history.sqlite", host="h", read_only=True),
+            SqliteHistory(tmp_path / "history.sqlite"),
         )
         everything = (1699999999.0, 1700009999.0)
         samples = list(store.samples(*everything))
@@ -228,7 +231,9 @@ def test_what_is_read_back_equals_what_sqlite_holds(
         pool.submit(history.close).result()
 
 
-async def _drain(options: MongodbOptions, history: SqliteHistory, pool: ThreadPoolExecutor) -> None:
+async def _drain(
+    options: MongodbOptions, history: WritableSqliteHistory, pool: ThreadPoolExecutor
+) -> None:
     async with shipping(options, history, thread=pool) as shipper:
         await until(lambda: shipper.status.connected and shipper.status.backlog == 0)
 
@@ -302,7 +307,7 @@ def test_two_hosts_of_one_name_are_told_and_a_restart_is_not_taken_for_them(
     async def tell(shipper: Shipper, outbox: Memory) -> None:
         wall = next(moments)
         outbox.records[wall] = sample(wall, wall)
-        shipper.tell(made.told(wall))
+        shipper.set_host_status(made.told(wall))
         shipper.wake()
         await until(lambda: outbox.backlog() == 0)
 

@@ -22,7 +22,7 @@ from irqbal.history.mongodb import shipper
 from irqbal.history.mongodb.shipper import Shipper
 from irqbal.history.mongodb.store import MongodbHistory
 from irqbal.history.samples import Sample, Series
-from irqbal.history.sqlite.store import SqliteHistory
+from irqbal.history.sqlite.store import SqliteHistory, WritableSqliteHistory
 from mongod import Mongod, ReplicaSet, replica_set
 from shipping import BOOT, NIC, Memory, decision, sample, shipping, states, until
 
@@ -41,7 +41,7 @@ class Killed:
     async def run(self, seconds: float, killer: Callable[[], Coroutine[Any, Any, None]]) -> Shipper:
         loop = asyncio.get_running_loop()
         history = await loop.run_in_executor(
-            self.thread, lambda: SqliteHistory(self.path, host="h", outbox=True)
+            self.thread, lambda: WritableSqliteHistory(self.path, outbox=True)
         )
         async with shipping(self.options, history, thread=self.thread) as shipper:
             killing = asyncio.create_task(killer())
@@ -57,16 +57,16 @@ class Killed:
         self.thread.shutdown()
         return shipper
 
-    def _write(self, history: SqliteHistory, count: int) -> None:
+    def _write(self, history: WritableSqliteHistory, count: int) -> None:
         history.add_sample(
             sample(history.next_sequence(), time.time(), states() if count % 50 == 0 else ())
         )
         if count % 10 == 0:
-            history.add_decision(decision(history.next_sequence(), time.time()))
+            history.add_decisions([decision(history.next_sequence(), time.time())])
 
     def assert_all_there(self, seconds: float) -> None:
         local, store = (
-            SqliteHistory(self.path, host="h", read_only=True),
+            SqliteHistory(self.path),
             MongodbHistory(self.options),
         )
         everything = (0.0, time.time() + 1)

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 import machine
 from irqbal.cli.main import cli
-from irqbal.history.sqlite.store import FILE, SqliteHistory
+from irqbal.history.sqlite.database import FILE
+from irqbal.history.sqlite.store import SqliteHistory
 from served import Served, free_port
 from trees import copy_host
 
@@ -80,7 +81,7 @@ def test_poll_records_samples_and_never_writes_a_mask(tmp_path: Path) -> None:
         if process.poll() is None:
             process.kill()
             process.wait()
-    store = SqliteHistory(tmp_path / "state" / FILE, read_only=True)
+    store = SqliteHistory(tmp_path / "state" / FILE)
     samples = list(store.samples(0, time.time() + 1))
     store.close()
     assert (

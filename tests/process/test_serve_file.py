@@ -25,7 +25,8 @@ from irqbal.cli.main import cli as irqbal_cli
 from irqbal.client.cli.main import cli as client_cli
 from irqbal.errors import ConfigError, HistoryError, IrqbalError
 from irqbal.history.samples import Decision, IrqState, Sample, Series
-from irqbal.history.sqlite.store import FILE, SqliteHistory
+from irqbal.history.sqlite.database import FILE
+from irqbal.history.sqlite.store import WritableSqliteHistory
 from mongod import free_port
 
 FIRST = IrqState(
@@ -40,29 +41,31 @@ def write(path: Path, *states: IrqState) -> None:
     """A history of three minutes in which each of these IRQs fired 600 times a minute, and took the
     first a move.
     """
-    store, now = SqliteHistory(path), time.time()
+    store, now = WritableSqliteHistory(path), time.time()
     for sequence in range(1, 4):
         counts = {Series("irq", state.identity, 2): 600 for state in states} | {
             Series("time", "softirq", 2): 12_000_000
         }
         store.add_sample(Sample(sequence, BOOT, now - 200 + 60 * sequence, 60.0, counts, states))
     first = states[0]
-    store.add_decision(
-        Decision(
-            4,
-            BOOT,
-            now - 100,
-            7,
-            "move",
-            first.identity,
-            first.number,
-            first.action,
-            "pin_nic_queues",
-            before="0-3",
-            after="2",
-            result="written",
-            reason="a reason",
-        )
+    store.add_decisions(
+        [
+            Decision(
+                4,
+                BOOT,
+                now - 100,
+                7,
+                "move",
+                first.identity,
+                first.number,
+                first.action,
+                "pin_nic_queues",
+                before="0-3",
+                after="2",
+                result="written",
+                reason="a reason",
+            )
+        ]
     )
     store.close()
 

@@ -102,8 +102,8 @@ def test_mistakes_are_sentences_and_status_2(configs: tuple[str, str], tmp_path:
             in irqbal(command, "--simulate", "", check=2).stderr
         )
     for source, said in (
-        (tmp_path, "is no file"),
-        (tmp_path / "none.sqlite", "--history names another"),
+        (tmp_path, "is not a file"),
+        (tmp_path / "none.sqlite", "name another with --history"),
     ):
         assert said in irqbal("simulate", "--history", str(source), check=3).stderr
     assert "leave --root out" in irqbal("--root", str(tmp_path), "simulate", check=2).stderr

@@ -146,7 +146,7 @@ def test_mask_is_written_in_words_of_32_bits() -> None:
 
 def test_a_set_does_not_change() -> None:
     made = CpuSet.of(1)
-    with pytest.raises(AttributeError, match="does not change"):
+    with pytest.raises(AttributeError, match="is immutable"):
         made.bits = 3
 
 

@@ -104,7 +104,7 @@ def test_times(text: str, seconds: float, written: str) -> None:
     "text", ["", "10", "s", "-1s", "1w", "1 0s", "1e3s", "nan", "inf", "٣s", "9" * 40 + "s"]
 )
 def test_times_that_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a time"):
+    with pytest.raises(ValueError, match="is not a duration"):
         Duration.parse(text)
 
 
@@ -142,7 +142,7 @@ def test_words_or_cpus() -> None:
     assert SampleWords.parse("0-3").cpus == CpuSet.parse("0-3")
     assert SampleWords.parse("local") != SampleWords.parse("all")
     assert hash(SampleWords.parse("local")) == hash(SampleWords("local"))
-    assert repr(SampleWords.parse("0,1")) == "Where.parse('0-1')"
+    assert repr(SampleWords.parse("0,1")) == "SampleWords.parse('0-1')"
     with pytest.raises(ValueError, match="neither one of local, all nor a CPU set"):
         SampleWords.parse("near")
 

@@ -8,7 +8,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from irqbal.api.contract import responses
+from irqbal.api.contract import requests, responses
 from irqbal.client.cli import tables
 from irqbal.client.cli.csv_table import cell, header, row, table_of, write_csv
 from irqbal.client.cli.params import IRQ, IRQ_OR_DEVICE, LENGTH, POLICY, WHEN
@@ -17,7 +17,6 @@ from irqbal.client.http import Client, RequestRefused
 from irqbal.render.text import Column, print_rows, sparkline
 from irqbal.wire import Duration, Moment, When, to_json
 
-KINDS = ("move", "steering", "default", "refusal", "drift", "failure", "override", "action")
 PAGE = 10_000
 """Decisions that one answer may hold."""
 _START = click.option(
@@ -33,7 +32,7 @@ _STEP = click.option(
 
 @click.command("decisions", cls=Command)
 @click.option("--irq", type=IRQ, help="Of this IRQ: a number or a name.")
-@click.option("--kind", type=click.Choice(KINDS), help="Only of this kind.")
+@click.option("--kind", type=click.Choice(requests.DECISION_KINDS), help="Only of this kind.")
 @click.option("--policy", type=POLICY, help="Only of this policy.")
 @click.option("--search", metavar="TEXT", help="Only those that hold this text.")
 @_START

@@ -1,20 +1,20 @@
 """Samples and decisions as MongoDB documents, and back. Pure: no driver, no connection.
 
-    samples    {_id: "host/boot/sequence", host, boot, sequence, time, wall, seconds, layout, irqs:
-    {"24": {"0": 17}}, cpus: {"0": 17},
+    samples    {_id: "host/boot/sequence", host, boot, sequence, time, wall, seconds, layout,
+                irqs: {"24": {"0": 17}}, cpus: {"0": 17},
                 others: [{irq: identity, counts: {"0": 17}}], rows: {LOC: {"0": 250}}, softirqs,
                 softnet, times, states: […]}
     decisions  {_id: "host/boot/sequence", host, time, and the decision's fields that are not empty}
-    layouts    {_id: "host/hash", host, time, names: {"24": identity}}: whose numbers the samples'
-    are
-    hosts      {_id: host, time, states: […]}: every IRQ of a host as last seen
+    layouts    {_id: "host/hash", host, time, names: {"24": identity}}: the IRQs behind the numbers
+                in samples
+    hosts      {_id: host, time, states: […]}: the last recorded state of every IRQ
 
-`told.py` has two more, which say how a host is now.
+`history/host_status` has two more, which say how a host is now.
 
 `time` is the end of the interval as a date (milliseconds), for queries, sharding and expiry; `wall`
-the same as it was recorded. `cpus` are the sums of all IRQs by CPU: a chart of a day needs no more.
-`others` are IRQs that have no number of their own in the layout: freed ones whose number was handed
-on within the interval.
+is the same time as it was recorded. `cpus` are the sums of all IRQs by CPU, so that a chart of a
+day need not read the IRQs. `others` are IRQs without a number in the layout: they were freed within
+the interval, and another IRQ got their number.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ FIELDS: dict[Kind, str] = {
 Document = dict[str, Any]
 
 _EARLIEST, _LATEST = 0.0, 253402300799.0
-"""1970 and the last second of 9999: what a date can hold."""
-
+"""Seconds since the epoch that a date can hold: 1970 to the last second of 9999."""
 
 _DEFAULTS: dict[type, Document] = {
     kind: {
@@ -49,10 +48,13 @@ _DEFAULTS: dict[type, Document] = {
     }
     for kind in (IrqState, Decision)
 }
+"""Struct -> its fields' defaults, which documents leave out."""
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """Which IRQ each number was: `names` by number as text, `keys` the other way round."""
+    """Which IRQ has which number: `names` is number (as text) -> identity, `keys` the reverse. `id`
+    follows from the host and `names`.
+    """
 
     id: str
     names: dict[str, str]
@@ -60,34 +62,34 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 class CellNumbering:
-    """Follows the IRQs' numbers through the states that samples carry. `layout` is what holds for
-    the next sample.
+    """Follows the numbers of a host's IRQs through the states that samples carry. `layout` is the
+    one for the next sample.
     """
 
     def __init__(self, host: str, states: Iterable[IrqState] = ()) -> None:
         self._host = host
         self._names: dict[str, str] = {}
         self._layout: Layout | None = None
-        # A freed IRQ still has counts in samples that wait; it keeps its number unless a living one
+        # A freed IRQ may have counts in samples that wait. It keeps its number unless another IRQ
         # has it now.
         for state in sorted(states, key=lambda state: not state.gone):
             self._names[str(state.number)] = state.identity
 
     def copy(self) -> CellNumbering:
-        """A numbering that can go on by itself."""
+        """An independent copy."""
         other = CellNumbering(self._host)
         other._names, other._layout = dict(self._names), self._layout
         return other
 
     def appear(self, states: Iterable[IrqState]) -> None:
-        """IRQs that are there from this sample on."""
+        """Add the IRQs that exist from this sample on."""
         for state in states:
             if not state.gone and self._names.get(str(state.number)) != state.identity:
                 self._names[str(state.number)] = state.identity
                 self._layout = None
 
     def vanish(self, states: Iterable[IrqState]) -> None:
-        """IRQs that were freed within the sample that was just written."""
+        """Remove the IRQs that were freed within the last sample."""
         for state in states:
             if state.gone and self._names.get(str(state.number)) == state.identity:
                 del self._names[str(state.number)]
@@ -95,8 +97,8 @@ class CellNumbering:
 
     @property
     def layout(self) -> Layout:
-        """The numbers as they stand; the id follows from them, so that writing it again is
-        harmless.
+        """The numbers as they are now. Equal numbers have equal ids, so a layout can be written
+        again.
         """
         if self._layout is None:
             names = dict(sorted(self._names.items()))
@@ -110,17 +112,19 @@ class CellNumbering:
 
 
 def date(wall: float) -> datetime.datetime:
-    """Seconds since the epoch as a UTC date, held within what a date can be."""
+    """Seconds since the epoch as a UTC date, clamped to what a date can hold."""
     return datetime.datetime.fromtimestamp(min(max(wall, _EARLIEST), _LATEST), datetime.UTC)
 
 
 def record_id(host: str, record: Sample | Decision) -> str:
-    """The same record always gets the same id, so that shipping it again cannot double it."""
+    """The id of a record's document; always the same, so that shipping it again duplicates
+    nothing.
+    """
     return f"{host}/{record.boot}/{record.sequence}"
 
 
 def sample_document(host: str, sample: Sample, layout: Layout) -> Document:
-    """One document a sample, counts nested by line and CPU."""
+    """A sample's document: counts nested by line and CPU."""
     document: Document = {
         "_id": record_id(host, sample),
         "host": host,
@@ -191,12 +195,12 @@ def irqs_of(
 
 
 def layout_document(host: str, layout: Layout) -> Document:
-    """What a layout's document holds besides its id and the time of its last use."""
+    """A layout's document without its id and time, which is the time of its last use."""
     return {"host": host, "names": layout.names}
 
 
 def host_document(host: str, states: Iterable[IrqState], now: float) -> Document:
-    """All IRQs of a host as they were last seen."""
+    """A host's document: the last recorded state of every IRQ."""
     return {"_id": host, "time": date(now), "states": [_filled(state) for state in states]}
 
 
@@ -206,7 +210,7 @@ def states_of(document: Mapping[str, Any]) -> tuple[IrqState, ...]:
 
 
 def decision_document(host: str, decision: Decision) -> Document:
-    """A decision with a date; empty fields are left out."""
+    """A decision's document; fields that have their default are left out."""
     return {"_id": record_id(host, decision), "host": host, "time": date(decision.wall)} | _filled(
         decision
     )
@@ -223,15 +227,15 @@ def decision_of(document: Mapping[str, Any]) -> Decision:
 
 
 def escape(name: str) -> str:
-    """A name as a key: dots, a leading dollar and NUL cannot be queried, or written, as they
-    are.
+    """A name as a document's key. Keys that are empty, or have dots, a leading dollar or NUL,
+    cannot be queried, or not even be written.
     """
     text = name.replace("%", "%25").replace(".", "%2E").replace("\0", "%00")
     return "%24" + text[1:] if text.startswith("$") else text or "%"
 
 
 def unescape(key: str) -> str:
-    """What `escape` was given."""
+    """The reverse of `escape`."""
     if key == "%":
         return ""
     return key.replace("%2E", ".").replace("%00", "\0").replace("%24", "$").replace("%25", "%")
@@ -248,7 +252,7 @@ def _filled(record: IrqState | Decision) -> Document:
 
 
 def _plain(document: Mapping[str, Any]) -> Document:
-    """Drivers read 64-bit numbers as a subclass of int."""
+    """The document with plain ints: pymongo reads 64-bit numbers as a subclass of int."""
     return {
         key: int(value) if isinstance(value, int) and not isinstance(value, bool) else value
         for key, value in document.items()

@@ -1,9 +1,8 @@
-"""Many hosts' histories in MongoDB, for a central server: what the store of one host has, and how
-all of them are now.
+"""Many hosts' histories in MongoDB, for a central server, and how the hosts are now.
 
-Every query names a host, or a time from which on hosts must have been heard of: that is what its
-indexes, and a sharded cluster's router, can make use of. Needs pymongo, and is imported only where
-MongoDB is asked for.
+Every query names a host, or a time since which hosts must have shipped: the indexes, and the router
+of a sharded cluster, can use either. This module needs pymongo, and is imported only if a MongoDB
+URL is used.
 """
 
 from __future__ import annotations
@@ -16,20 +15,22 @@ from pymongo.read_concern import ReadConcern
 
 from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.findings.verify import Finding
-from irqbal.history.host_status import HostFacts, LastSeen, facts_of, findings_of, seen_of
+from irqbal.history.host_status import HostFacts, LastCycle, facts_of, findings_of, last_cycle_of
 from irqbal.history.mongodb.documents import date, sample_of
 from irqbal.history.mongodb.store import MongodbHistory
 from irqbal.history.samples import Sample
 
 POOL = 8
-"""Connections: one a thread that reads."""
-LINE = {name: 1 for name in HostFacts.__struct_fields__ if name != "host"}
+"""Most connections: one for each thread that reads."""
+FACTS = {name: 1 for name in HostFacts.__struct_fields__ if name != "host"}
+"""Projection of a document in `fleet` to `HostFacts`."""
 
 
 class MongodbFleet(MongodbHistory):
-    """Reads any host's history, and lists them. Unless the URL names another `readPreference`,
-    members that are not primary answer, so that people's questions neither burden the one that
-    takes the samples, nor wait until another is elected.
+    """Reads any host's history, and lists the hosts.
+
+    Unless the URL has a `readPreference`, secondary members answer: queries then neither load the
+    primary, which takes the samples, nor wait for the election of another.
     """
 
     threads = POOL
@@ -45,20 +46,20 @@ class MongodbFleet(MongodbHistory):
             )
 
     def ping(self) -> None:
-        """See that a member answers from which this reads."""
-        with self._told():
+        """Check that a member answers from which this reads. Raises HistoryError."""
+        with self._errors_named():
             self._database.command("ping", read_preference=self._database.read_preference)
 
     def facts(self, since: float) -> list[HostFacts]:
-        """Every host that was heard of since then, by name; of one whose daemon tells nothing of
-        itself, only when that was.
+        """Every host that has shipped since then (seconds since the epoch), by name. If its daemon
+        does not ship a status, only the time is known.
         """
         recent = {"time": {"$gte": date(since)}}
-        with self._told():
+        with self._errors_named():
             found = {
-                one["_id"]: facts_of(one) for one in self._database["fleet"].find(recent, LINE)
+                one["_id"]: facts_of(one) for one in self._database["fleet"].find(recent, FACTS)
             }
-            # Answered from the index alone: these documents are long.
+            # This projection is answered from the index alone: the documents are long.
             others = self._database["hosts"].find(recent, {"_id": 1, "time": 1})
             found |= {
                 one["_id"]: HostFacts(one["_id"], one["time"].timestamp())
@@ -68,42 +69,42 @@ class MongodbFleet(MongodbHistory):
         return [found[name] for name in sorted(found)]
 
     def line(self, host: str) -> tuple[HostFacts, dict[str, Any]] | None:
-        """One host in a line, and its daemon's own status (empty: it tells none). None: nobody
-        knows it.
+        """One host in a line, and its daemon's status (empty if it does not ship one); None if the
+        host is unknown.
         """
-        with self._told():
-            one = self._database["fleet"].find_one({"_id": host}, LINE | {"status": 1})
+        with self._errors_named():
+            one = self._database["fleet"].find_one({"_id": host}, FACTS | {"status": 1})
             if one is not None:
                 return facts_of(one), one.get("status", {})
             old = self._database["hosts"].find_one({"_id": host}, {"time": 1})
         return None if old is None else (HostFacts(host, old["time"].timestamp()), {})
 
     def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[Finding]]]:
-        """Hosts heard of since then on which something is not as it should be, with what that is;
-        with a code, of this kind.
+        """The findings of hosts that have shipped since then, by host; only those of one code if
+        `code` is not empty. Hosts without findings are left out.
         """
         match: dict[str, Any] = {"time": {"$gte": date(since)}, "findings.0": {"$exists": True}}
         if code:
             match["findings.code"] = code
-        with self._told():
+        with self._errors_named():
             found = [
                 (facts_of(one), findings_of(one))
-                for one in self._database["fleet"].find(match, LINE | {"findings": 1})
+                for one in self._database["fleet"].find(match, FACTS | {"findings": 1})
             ]
-        wanted = [
+        selected = [
             (facts, [item for item in items if code in ("", item.code)]) for facts, items in found
         ]
-        return sorted(wanted, key=lambda pair: pair[0].host)
+        return sorted(selected, key=lambda pair: pair[0].host)
 
-    def seen(self, host: str) -> LastSeen | None:
-        """A host's last cycle, whole, if its daemon told it in a way that this version reads."""
-        with self._told():
+    def seen(self, host: str) -> LastCycle | None:
+        """A host's last cycle; None if it was not shipped, or this version cannot read it."""
+        with self._errors_named():
             found = self._database["views"].find_one({"_id": host}, {"body": 1})
-        return None if found is None else seen_of(found)
+        return None if found is None else last_cycle_of(found)
 
     def heard(self, hosts: Iterable[str]) -> dict[str, float]:
-        """When each of these was last heard of."""
-        with self._told():
+        """Host -> when it last shipped its status, in seconds since the epoch."""
+        with self._errors_named():
             return {
                 one["_id"]: one["wall"]
                 for one in self._database["fleet"].find(
@@ -112,9 +113,9 @@ class MongodbFleet(MongodbHistory):
             }
 
     def newest(self, start: float, end: float, limit: int, host: str = "") -> list[Sample]:
-        """The newest samples of a stretch of time, oldest first."""
+        """The newest `limit` samples of the window, oldest first."""
         match = self._bounds(self._named(host), start, end) | {"wall": {"$gte": start, "$lt": end}}
-        with self._told():
+        with self._errors_named():
             found = list(
                 self._database["samples"]
                 .find(match)

@@ -1,7 +1,7 @@
-"""Reading a history back from MongoDB: for commands and central servers. Blocks; every query names
-a host and a time.
+"""Reads histories from MongoDB, for commands and central servers. All calls block.
 
-Needs pymongo, and is imported only where MongoDB is asked for.
+Every query names a host and a time, so that it is answered from an index. This module needs
+pymongo, and is imported only if a MongoDB URL is used.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from irqbal.config.mongodb_options import MongodbOptions, settings
+from irqbal.config.mongodb_options import MongodbOptions, driver_arguments
 from irqbal.errors import HistoryError
 from irqbal.history.mongodb.documents import date, decision_of, irqs_of, sample_of, states_of
+from irqbal.history.mongodb.error_text import describe
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
 
 MAX_PROJECTED = 100
-"""IRQs up to which a query asks for theirs alone; beyond, whole samples are read."""
+"""Most IRQs whose counts a query selects one by one; for more it reads whole samples."""
 MAX_LAYOUTS = 5000
-"""Layouts that are remembered: a fleet has some of each host."""
+"""Most layouts in memory: a fleet has a few for each host."""
 SUMS = {
     "wall": 1,
     "seconds": 1,
@@ -35,29 +36,31 @@ SUMS = {
         for name in ("irqs", "others")
     },
 }
-"""What a line a CPU needs: the sums, and of samples that are too old to have them, the IRQs."""
+"""Projection for lines by CPU: the sums; for samples of older versions, without sums, the IRQs."""
 EDGE = 0.001
-"""Dates hold milliseconds; what is found with this much more is then compared exactly."""
+"""Seconds by which a query of dates, which hold milliseconds, is widened; the exact `wall` is
+compared afterwards.
+"""
 
 
 class MongodbHistory:
-    """The histories of many hosts. `host` is meant where a query names none; empty: the only host
-    that there is.
+    """The histories of many hosts. `host` is used by queries that name none; if it is empty too,
+    there must be only one host.
     """
 
     def __init__(self, options: MongodbOptions | str, host: str = "", pool: int = 2) -> None:
-        """From the configuration, or a URL whose path names the database; `pool` connections at
-        most. Raises ConfigError or HistoryError with a sentence.
+        """`options` are from the configuration, or a URL whose path names the database; `pool` is
+        the most connections. Raises ConfigError or HistoryError with a sentence.
         """
         if isinstance(options, str):
             try:
-                options = MongodbOptions.of_url(options)
+                options = MongodbOptions.from_url(options)
             except ValueError as error:
                 raise HistoryError(f"not a history's URL: {error}") from error
-        self._shown = options.shown()
-        with self._told():
+        self._url = options.redacted_url()
+        with self._errors_named():
             self._client: MongoClient[Any] = MongoClient(
-                **settings(options) | {"maxPoolSize": pool}
+                **driver_arguments(options) | {"maxPoolSize": pool}
             )
         self._database = self._client.get_database(
             options.database, read_concern=ReadConcern("majority")
@@ -66,38 +69,38 @@ class MongodbHistory:
         self._layouts: dict[str, dict[str, str]] = {}
 
     def hosts(self) -> list[str]:
-        """Every host that ever shipped and is not expired."""
-        with self._told():
+        """Every host that has shipped records and is not expired. Raises HistoryError."""
+        with self._errors_named():
             return sorted(
                 one["_id"]
                 for one in self._database["hosts"].find({"time": {"$gte": date(0)}}, {"_id": 1})
             )
 
     def series(self, query: Query) -> list[Point]:
-        """Counts by step; of a step's samples all that end within it. Raises HistoryError."""
+        """Counts by step; a sample belongs to the step in which it ends. Raises HistoryError."""
         if query.step <= 0:
             return []
         host = self._named(query.host)
-        wanted = None if query.identities is None else set(query.identities)
-        sums = wanted is None and query.by == "cpu"
+        identities = None if query.identities is None else set(query.identities)
+        sums = identities is None and query.by == "cpu"
         projection = SUMS if sums else self._projection(host, query.identities)
-        found: dict[float, tuple[float, dict[str, int]]] = {}
+        steps: dict[float, tuple[float, dict[str, int]]] = {}
         for document in self._find(host, query.start, query.end, projection):
             wall = document["wall"]
             if not query.start + 1e-6 < wall <= query.end:
                 continue
             start = query.start + (wall - query.start - 1e-6) // query.step * query.step
-            covered, counts = found.get(start, (0.0, {}))
+            covered, counts = steps.get(start, (0.0, {}))
             if sums and "cpus" in document:
                 _count(counts, "", document["cpus"], True)
             else:
                 for name, cells in irqs_of(document, self._names(host, document["layout"])):
-                    if wanted is None or name in wanted:
+                    if identities is None or name in identities:
                         _count(counts, name, cells, query.by == "cpu")
-            found[start] = (covered + document["seconds"], counts)
-        if not any(counts for _, counts in found.values()):
+            steps[start] = (covered + document["seconds"], counts)
+        if not any(counts for _, counts in steps.values()):
             return []
-        return [Point(start, seconds, counts) for start, (seconds, counts) in sorted(found.items())]
+        return [Point(start, seconds, counts) for start, (seconds, counts) in sorted(steps.items())]
 
     def decisions(
         self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = ""
@@ -107,7 +110,7 @@ class MongodbHistory:
         match["wall"] = {"$gte": start, "$lt": end}
         if identity:
             match["identity"] = identity
-        with self._told():
+        with self._errors_named():
             found = (
                 self._database["decisions"]
                 .find(match)
@@ -117,8 +120,8 @@ class MongodbHistory:
             return [decision_of(document) for document in found]
 
     def irqs(self, host: str = "") -> list[IrqState]:
-        """Every IRQ that the history knows, as it was last seen. Raises HistoryError."""
-        with self._told():
+        """The last recorded state of every IRQ. Raises HistoryError."""
+        with self._errors_named():
             found = self._database["hosts"].find_one({"_id": self._named(host)})
         return [] if found is None else list(states_of(found))
 
@@ -136,13 +139,14 @@ class MongodbHistory:
     # Inside
 
     def _named(self, host: str) -> str:
+        """The host that a query means. Raises HistoryError if that is not clear."""
         if host or self._host:
             return host or self._host
         hosts = self.hosts()
         if len(hosts) == 1:
             return str(hosts[0])
         many = f"{len(hosts)} hosts" if hosts else "no host yet"
-        raise HistoryError(f"the history at {self._shown} holds {many}: name the one that is meant")
+        raise HistoryError(f"the history at {self._url} holds {many}: name one")
 
     def _bounds(self, host: str, start: float, end: float) -> dict[str, Any]:
         return {"host": host, "time": {"$gte": date(start - EDGE), "$lte": date(end + EDGE)}}
@@ -150,7 +154,7 @@ class MongodbHistory:
     def _find(
         self, host: str, start: float, end: float, projection: Mapping[str, Any] | None
     ) -> Iterator[Mapping[str, Any]]:
-        with self._told():
+        with self._errors_named():
             cursor = (
                 self._database["samples"]
                 .find(self._bounds(host, start, end), projection)
@@ -160,10 +164,10 @@ class MongodbHistory:
                 yield from cursor
 
     def _names(self, host: str, layout: str) -> dict[str, str]:
-        """The identities behind a layout's numbers. Layouts never change."""
+        """A layout's number -> identity. Layouts never change, so they are cached."""
         names = self._layouts.get(layout)
         if names is None:
-            with self._told():
+            with self._errors_named():
                 found = self._layout_collection.find_one({"host": host, "_id": layout})
             names = {} if found is None else found["names"]
             if len(self._layouts) >= MAX_LAYOUTS:
@@ -172,14 +176,12 @@ class MongodbHistory:
         return names
 
     def _projection(self, host: str, identities: tuple[str, ...] | None) -> dict[str, Any] | None:
-        """What to ask for if a few IRQs are meant: the numbers that they ever had, and what had
-        none.
-        """
+        """The projection for these IRQs: every number that they ever had, and `others`."""
         base = {"wall": 1, "seconds": 1, "layout": 1, "others": 1}
         if identities is None:
             return base | {"irqs": 1}
         wanted = set(identities)
-        with self._told():
+        with self._errors_named():
             layouts = list(self._layout_collection.find({"host": host}))
         self._layouts.update((one["_id"], one["names"]) for one in layouts)
         numbers = {key for one in layouts for key, name in one["names"].items() if name in wanted}
@@ -192,17 +194,18 @@ class MongodbHistory:
         return self._database["layouts"]
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _errors_named(self) -> Iterator[None]:
+        """Turn the driver's errors into HistoryErrors that name the history."""
         try:
             yield
         except PyMongoError as error:
             raise HistoryError(
-                f"the history at {self._shown} cannot be read: "
-                f"{str(error).split(', Timeout:')[0][:300]}"
+                f"the history at {self._url} cannot be read: {describe(error)}"
             ) from error
 
 
 def _count(counts: dict[str, int], name: str, cells: Mapping[str, int], by_cpu: bool) -> None:
+    """Add an IRQ's counts by CPU (`cells`) to `counts`, by CPU or under its name."""
     for cpu, count in cells.items():
         if count:
             key = cpu if by_cpu else name

@@ -1,8 +1,7 @@
-"""Roll-ups: sums over 5 minutes and an hour, written as soon as a bucket is full, from what is in
-the file.
+"""Roll-ups: sums over 5 minutes and an hour, written as soon as a bucket is complete.
 
-Nothing is summed in memory alone: after a kill the buckets that were full are rolled up at the next
-start.
+They are always summed from what is in the file. Buckets that were complete when the process was
+killed are rolled up at the next start.
 """
 
 from __future__ import annotations
@@ -12,53 +11,54 @@ import sqlite3
 from irqbal.history.sqlite import blobs
 
 STEPS = (300, 3600)
-"""Seconds of each roll-up."""
+"""Seconds of each roll-up, finest first."""
+EPSILON = 1e-6
+"""Seconds by which the end of an interval may be off, because it is a sum of floats."""
 
 
 def bucket(wall: float, step: int) -> int:
-    """The start of the bucket that holds an interval that ends at `wall`."""
-    return int((wall - 1e-6) // step * step)
+    """The start of the bucket of an interval that ends at `wall`; an end on the boundary belongs to
+    the bucket before it.
+    """
+    return int((wall - EPSILON) // step * step)
 
 
 class Roller:
-    """Watches the samples' times and rolls a bucket up once a sample falls into another one."""
+    """Rolls a 5-minute bucket up once a sample falls into another one."""
 
     def __init__(self) -> None:
-        self._open: int | None = None
+        self._filling: int | None = None
+        """Start of the bucket of the last sample; None: there is no sample."""
 
-    def note(self, db: sqlite3.Connection, wall: float) -> None:
-        """A sample was added; within its transaction."""
-        here = bucket(wall, STEPS[0])
-        before, self._open = self._open, here
-        if before is not None and before != here:
-            roll(db, before)
+    def sample_added(self, db: sqlite3.Connection, wall: float) -> None:
+        """Called after each sample, within its transaction."""
+        current = bucket(wall, STEPS[0])
+        before, self._filling = self._filling, current
+        if before is not None and before != current:
+            roll_up(db, before)
 
     def catch_up(self, db: sqlite3.Connection) -> None:
-        """At the start: roll up every full bucket of the samples that has no roll-up yet."""
+        """Roll up every complete bucket that has no roll-up yet; called at the start."""
         last = db.execute("SELECT wall FROM sample ORDER BY sequence DESC LIMIT 1").fetchone()
         if last is None:
             return
-        self._open = bucket(last[0], STEPS[0])
-        newest = db.execute("SELECT max(start) FROM rollup WHERE step = ?", (STEPS[0],)).fetchone()[
-            0
-        ]
-        since = -1 if newest is None else newest + STEPS[0]
+        self._filling = bucket(last[0], STEPS[0])
+        newest = db.execute("SELECT max(start) FROM rollup WHERE step = ?", (STEPS[0],)).fetchone()
+        since = -1 if newest[0] is None else newest[0] + STEPS[0]
         walls = db.execute("SELECT wall FROM sample WHERE wall > ?", (since,)).fetchall()
-        for start in sorted({bucket(wall, STEPS[0]) for (wall,) in walls} - {self._open}):
-            roll(db, start)
+        for start in sorted({bucket(wall, STEPS[0]) for (wall,) in walls} - {self._filling}):
+            roll_up(db, start)
 
 
-def roll(db: sqlite3.Connection, start: int) -> None:
-    """Sum a 5-minute bucket up from its samples, and then the hour that it belongs to from its
-    5-minute sums.
+def roll_up(db: sqlite3.Connection, start: int) -> None:
+    """Sum a 5-minute bucket from its samples, and then its hour from the 5-minute sums.
 
-    A clock that was set back fills a bucket a second time: both times count, in counts and in
-    seconds.
+    A clock that was set back fills a bucket twice: both times count, in counts and in seconds.
     """
     fine, coarse = STEPS
     rows = db.execute(
         "SELECT seconds, counts FROM sample WHERE wall > ? AND wall <= ?",
-        (start + 1e-6, start + fine + 1e-6),
+        (start + EPSILON, start + fine + EPSILON),
     ).fetchall()
     _store(db, fine, start, rows)
     hour = start // coarse * coarse
@@ -70,24 +70,22 @@ def roll(db: sqlite3.Connection, start: int) -> None:
 
 
 def _store(db: sqlite3.Connection, step: int, start: int, rows: list[tuple[float, bytes]]) -> None:
+    """Store the sum of these (seconds, blob); nothing if there are none."""
     if not rows:
         return
-    seconds, counts = sum_up(rows)
     db.execute(
         "INSERT OR REPLACE INTO rollup(step, start, seconds, counts) VALUES (?, ?, ?, ?)",
-        (step, start, seconds, counts),
+        (step, start, sum(seconds for seconds, _ in rows), _sum_blobs([blob for _, blob in rows])),
     )
 
 
-def sum_up(rows: list[tuple[float, bytes]]) -> tuple[float, bytes]:
-    """Seconds and counts of several blobs together."""
-    vectors = [blobs.unpack(blob) for _, blob in rows]
+def _sum_blobs(packed: list[bytes]) -> bytes:
+    """The sums of several blobs; shorter ones lack the newer series."""
+    vectors = [blobs.unpack(blob) for blob in packed]
     length = max(len(vector) for vector in vectors)
     padded = [
         vector if len(vector) == length else [*vector, *[0] * (length - len(vector))]
         for vector in vectors
     ]
-    # zip and sum run in C: a column at a time over all samples of the bucket.
-    return sum(seconds for seconds, _ in rows), blobs.pack_dense(
-        [sum(column) for column in zip(*padded, strict=True)]
-    )
+    # zip and sum run in C: one column over all samples of the bucket at a time.
+    return blobs.pack_dense([sum(column) for column in zip(*padded, strict=True)])

@@ -1,4 +1,4 @@
-"""The SQLite file: its tables, its version, and how an older one is brought up to date."""
+"""The SQLite file: its tables, its schema version, and the migration of older versions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import sqlite3
 from pathlib import Path
 
 VERSION = 1
+"""The schema's version, in PRAGMA user_version."""
 APPLICATION = 0x69727162
-"""PRAGMA application_id of irqbal's history files: `irqb`."""
+"""PRAGMA application_id of irqbal's history files: `irqb` in ASCII."""
 
 _TABLES = """
 CREATE TABLE series(
@@ -39,7 +40,9 @@ CREATE TABLE rollup(
 """
 
 MIGRATIONS: dict[int, str] = {}
-"""From this version to the next: statements. Every version but the last has an entry."""
+"""Version -> the statements that lead to the next one. Every version before VERSION has an
+entry.
+"""
 
 
 class NewerError(sqlite3.OperationalError):
@@ -47,10 +50,10 @@ class NewerError(sqlite3.OperationalError):
 
 
 def connect(path: Path, read_only: bool) -> sqlite3.Connection:
-    """Open a history, make or migrate its tables, and see that it is sound.
+    """Open a history, create or migrate its tables (unless `read_only`), and check its integrity.
 
     Raises sqlite3.OperationalError if it cannot be opened, sqlite3.DatabaseError if it is damaged
-    or no history at all.
+    or not a history.
     """
     if read_only:
         name = f"file:{_quoted(path)}?{_read_only(path)}"
@@ -72,9 +75,9 @@ def _prepare(db: sqlite3.Connection, read_only: bool) -> None:
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version == 0 and not read_only:
         if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise sqlite3.DatabaseError("it holds something that is no history of irqbal")
-        # Before the first table, or they do not count. Samples are a few kB: in small pages a third
-        # of the room would stay empty.
+            raise sqlite3.DatabaseError("it holds something else than a history of irqbal")
+        # These must precede the first table. Samples are a few kB: in pages of the default size a
+        # third of the space would stay empty.
         db.execute("PRAGMA page_size = 16384")
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")
@@ -84,15 +87,15 @@ def _prepare(db: sqlite3.Connection, read_only: bool) -> None:
         )
         version = VERSION
     if int(db.execute("PRAGMA application_id").fetchone()[0]) != APPLICATION:
-        raise sqlite3.DatabaseError("it is no history of irqbal")
+        raise sqlite3.DatabaseError("it is not a history of irqbal")
     if version > VERSION:
         raise NewerError(
             f"it was written by a newer irqbal (schema {version}, this one knows {VERSION}); "
             "upgrade irqbal"
         )
-    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise sqlite3.DatabaseError(str(found))
+    result = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if result != "ok":
+        raise sqlite3.DatabaseError(str(result))
     if read_only:
         return
     while version < VERSION:
@@ -101,21 +104,22 @@ def _prepare(db: sqlite3.Connection, read_only: bool) -> None:
         )
         version += 1
     db.execute("PRAGMA journal_mode = WAL")
-    # With WAL a commit survives a kill; only a power cut may cost the last ones, never the file.
+    # With WAL, commits survive a kill. A power failure may lose the last ones, never the file.
     db.execute("PRAGMA synchronous = NORMAL")
-    # Half a megabyte of pages: what is written is hardly ever read again.
+    # 512 KiB of pages: what was written is hardly ever read again.
     db.execute("PRAGMA cache_size = -512")
     db.execute("PRAGMA wal_autocheckpoint = 64")
 
 
 def _read_only(path: Path) -> str:
-    """To read a WAL file SQLite makes two others beside it, unless they are there. Where it may not
-    (a copy on a read-only medium), and nobody who writes has made them either, the file is whole in
-    itself and does not change.
+    """The URI parameter for reading. To read a file in WAL mode SQLite creates `-wal` and `-shm`
+    beside it. If it may not, as on a read-only medium, and no writer has created them either, the
+    file is complete by itself and does not change.
     """
     alone = not any(path.with_name(f"{path.name}-{kind}").exists() for kind in ("wal", "shm"))
     return "immutable=1" if alone and not os.access(path.parent, os.W_OK) else "mode=ro"
 
 
 def _quoted(path: Path) -> str:
+    """The path for use in an SQLite URI (sqlite.org/uri.html)."""
     return str(path.resolve()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

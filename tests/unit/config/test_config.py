@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from irqbal.config.reader import DEFAULT_POLICIES, MAX_BYTES, Config, load, parse
+from irqbal.config.reader import MAX_BYTES, load, parse
+from irqbal.config.schema import DEFAULT_POLICIES, Config
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError
 from irqbal.wire import Duration
@@ -74,13 +75,13 @@ def test_unknown_key_is_told_with_file_line_and_key() -> None:
 
 def test_duplicate_key() -> None:
     assert _problems("interval: 5s\n\ninterval: 6s\n") == (
-        "f.yaml:3: interval: stands twice; keep one",
+        "f.yaml:3: interval: duplicate key; keep one",
     )
 
 
 def test_duplicate_key_in_a_policys_options() -> None:
     assert _problems("policies:\n- a: {x: 1, x: 2}\n") == (
-        "f.yaml:2: policies[0].a.x: stands twice; keep one",
+        "f.yaml:2: policies[0].a.x: duplicate key; keep one",
     )
 
 

@@ -25,7 +25,7 @@ from irqbal.imported.irqbalance import (
     to_yaml,
 )
 from irqbal.imported.script import run
-from irqbal.problems import plain
+from irqbal.problems import without_lines
 from machine import irqbal
 from trees import Disk, Nic, Tree, TreeSpec, make_tree
 
@@ -107,7 +107,7 @@ def test_every_option_has_an_equivalent_or_a_comment(tree: Tree) -> None:
     text = imported(tree, FILES / "busy")
     config = parse(text, "x")
     assert (str(config.banned_cpus), str(config.interval)) == ("0-1,7", "5s")
-    rules = plain(config.policies[1].options)
+    rules = without_lines(config.policies[1].options)
     assert rules == {
         "rules": [
             {"irq": "9", "leave": "true"},
@@ -116,7 +116,7 @@ def test_every_option_has_an_equivalent_or_a_comment(tree: Tree) -> None:
             {"irq": "*igb*", "leave": "true"},
         ]
     }
-    assert plain(config.policies[3].options) == {"min_gain": "25%"}
+    assert without_lines(config.policies[3].options) == {"min_gain": "25%"}
     for said in (
         "line 1: IRQBALANCE_ONESHOT=: no key does this: run `irqbal apply`",
         "line 2: IRQBALANCE_BANNED_CPUS=ff: ",
@@ -173,7 +173,7 @@ esac"""
     for folder in (tmp_path, *list(tmp_path.parents)[:2]):
         folder.chmod(0o755)
     text = imported(tree, args(tree, f"--policyscript={script(tmp_path, body)}"))
-    rules = plain(parse(text, "x").policies[1].options)
+    rules = without_lines(parse(text, "x").policies[1].options)
     assert isinstance(rules, dict)
     assert {"irq": "nvme0q0", "leave": "true"} in rules["rules"]
     devices = json.loads(irqbal("topology", "--json", "--root", str(tree.folder)).stdout)["devices"]

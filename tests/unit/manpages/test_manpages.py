@@ -16,7 +16,8 @@ import pytest
 import irqbal
 import irqbal.cli.main
 import irqbal.client.cli.main
-from irqbal.config.reader import DEFAULT_POLICIES, parse
+from irqbal.config.reader import parse
+from irqbal.config.schema import DEFAULT_POLICIES
 from irqbal.manpages import commands, keys, roff
 from irqbal.manpages.pages import pages
 

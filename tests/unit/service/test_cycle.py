@@ -12,7 +12,7 @@ import pytest
 
 from irqbal.config.reader import parse
 from irqbal.cpuset import CpuSet
-from irqbal.errors import HostBusyError, HostError, JournalError
+from irqbal.errors import HostBusyError, HostError, StateFileError
 from irqbal.history.decisions import DecisionMaker
 from irqbal.model.view import Irq, Override, Snapshot
 from irqbal.planner.draft import Settings
@@ -212,7 +212,7 @@ def test_a_host_that_cannot_be_read_takes_the_override_back_and_says_so(
 def test_an_override_that_cannot_be_stored_is_refused_and_nothing_is_planned_for_it() -> None:
     class Full(OverrideStore):
         def _save(self, overrides: tuple[Override, ...]) -> None:
-            raise JournalError("no space")
+            raise StateFileError("no space")
 
     rig = Rig(Full())
     try:
@@ -221,7 +221,7 @@ def test_an_override_that_cannot_be_stored_is_refused_and_nothing_is_planned_for
         rig.requests.put(request)
         rig.cycle("override")
         rig.requests.release()
-        with pytest.raises(JournalError):
+        with pytest.raises(StateFileError):
             request.future.result(0)
         assert rig.host.state.lines[irq.number].mask == irq.affinity
     finally:

@@ -26,7 +26,8 @@ from irqbal.service.learned_state import LearnedState
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.tree import write_tree
-from irqbal.state.originals import COSTS, Folders, load_costs, save_costs
+from irqbal.state.costs_file import COSTS, load_costs, save_costs
+from irqbal.state.folders import Folders
 from irqbal.tracking.census_schedule import CENSUS_SECONDS, ISOLATION_SECONDS
 from irqbal.tracking.mask_scan import SWEEP_AT_ONCE, SWEEP_SECONDS
 from irqbal.tracking.tracker import HostTracker

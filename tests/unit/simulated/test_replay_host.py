@@ -16,7 +16,8 @@ import pytest
 from irqbal.cpuset import CpuSet
 from irqbal.history.recorder import Recorder
 from irqbal.history.samples import Decision, Sample
-from irqbal.history.sqlite.store import FILE, SqliteHistory
+from irqbal.history.sqlite.database import FILE
+from irqbal.history.sqlite.store import WritableSqliteHistory
 from irqbal.model.plan import Move
 from irqbal.model.view import Cpu, Device
 from irqbal.planner.ledger import Ledger
@@ -37,7 +38,7 @@ def record(path: Path, spec: str = SPEC, seconds: int = SECONDS) -> list[float]:
     of each interval.
     """
     host = SimulatedHost(parse_spec(spec), beat=10.0)
-    watch, recorder, store = HostTracker(host, 1.0), Recorder(), SqliteHistory(path)
+    watch, recorder, store = HostTracker(host, 1.0), Recorder(), WritableSqliteHistory(path)
     ratios = []
     recorder.take(host.counts(), watch.look(Ledger()), NOW)
     for second in range(1, seconds + 1):
@@ -173,7 +174,7 @@ def test_what_was_decided_then_stands_in_the_first_column(
 ) -> None:
     copy = tmp_path / FILE
     record(copy, seconds=20)
-    store = SqliteHistory(copy)
+    store = WritableSqliteHistory(copy)
     moved = {"identity": "0000:01:00.0/1/ice-eth0-TxRx-0", "irq": 26, "result": "written"}
     for at, kind, result in (
         (2.5, "move", "written"),
@@ -182,10 +183,10 @@ def test_what_was_decided_then_stands_in_the_first_column(
     ):
         more: dict[str, Any] = moved | {"result": result}
         more |= {"kind": kind}
-        store.add_decision(Decision(store.next_sequence(), "boot", NOW + at, 1, **more))
+        store.add_decisions([Decision(store.next_sequence(), "boot", NOW + at, 1, **more)])
     refusal = "refused by the kernel: managed, per-CPU or no-balance (EIO)"
     refused: dict[str, Any] = moved | {"result": refusal}
-    store.add_decision(Decision(store.next_sequence(), "boot", NOW + 5, 1, "move", **refused))
+    store.add_decisions([Decision(store.next_sequence(), "boot", NOW + 5, 1, "move", **refused)])
     store.close()
     words = list(window(folder, "-c", str(folder / "some.yaml"), "--json"))
     words[2] = str(copy)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irqbal.cpuset import CpuSet
-from irqbal.errors import HostError, JournalError
+from irqbal.errors import HostError, StateFileError
 from irqbal.kernel import affinity
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
 from irqbal.model.readings import DEFAULT, Original
@@ -80,7 +80,7 @@ def test_what_a_kernel_refuses_is_refused_in_the_same_words() -> None:
 
 def test_originals_that_cannot_be_saved_stop_the_write() -> None:
     def save(originals: object) -> None:
-        raise JournalError("no room")
+        raise StateFileError("no room")
 
     host = made()
     host.save = save

@@ -72,7 +72,7 @@ def test_the_admins_token_is_made_once_and_stays_revoked(tmp_path: Path) -> None
     "name", ["", "a b", "-a", "../a", "a/b", "a\nb", "é", "a" * 65, "a\x1b[2J"]
 )
 def test_a_name_that_logs_could_not_show_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(IrqbalError, match="is no name for a token"):
+    with pytest.raises(IrqbalError, match="is not a valid token name"):
         tokens.add(tmp_path, name, "read", None)
     assert not (tmp_path / FILE).exists()
 
@@ -83,7 +83,7 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
         tokens.add(tmp_path, "a", "admin", None)
     found = Tokens(tmp_path).find(text, 0)
     assert found is not None and found.scope == "read"
-    with pytest.raises(IrqbalError, match="there is no token b"):
+    with pytest.raises(IrqbalError, match="there is no token named b"):
         tokens.revoke(tmp_path, "b")
 
 

@@ -1,0 +1,77 @@
+"""The SQLite file as a whole: opening, moving aside what is damaged, and transactions."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from irqbal.errors import HistoryError
+from irqbal.history.sqlite import schema
+
+log = logging.getLogger(__name__)
+
+FILE = "history.sqlite"
+"""File name, in the state folder."""
+_HEADER = b"SQLite format 3\0"
+"""The first bytes of every SQLite 3 database (sqlite.org/fileformat.html)."""
+
+
+def open_database(path: Path, read_only: bool) -> sqlite3.Connection:
+    """Open a history. A damaged file is moved aside, and an empty one created, unless `read_only`.
+
+    Raises HistoryError if the file cannot be opened, is of a newer irqbal, or is damaged and
+    `read_only`.
+    """
+    try:
+        return schema.connect(path, read_only)
+    except sqlite3.OperationalError as error:
+        raise HistoryError(f"the history {path} cannot be opened: {error}") from error
+    except sqlite3.DatabaseError as error:
+        if read_only:
+            raise HistoryError(f"the history {path} is damaged: {error}") from error
+        move_aside(path, error)
+        return schema.connect(path, read_only)
+
+
+def move_aside(path: Path, error: Exception) -> None:
+    """Rename a damaged history to `PATH.corrupt-TIME`, its WAL files with it, and log it. No
+    connection to it may be open. Raises OSError.
+    """
+    aside = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}")
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
+    log.error(
+        "the history %s is damaged (%s): it was moved to %s, and a new one is begun",
+        path,
+        error,
+        aside,
+    )
+
+
+def has_header(path: Path) -> bool:
+    """Whether the file exists and begins as an SQLite database does. SQLite itself may not notice
+    for long that another process has overwritten or deleted the file.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_HEADER)) == _HEADER
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done within, or roll all of it back if an exception is raised."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
