@@ -252,16 +252,25 @@ class Board:
         level, capacity = self._loads.level, self._loads.capacity
         old, own_capacity = level[cpu], capacity[cpu]
         targets: dict[Room, int | None] = {}
+        room: Room | None = None
+        target: int | None = None
+        target_level = target_capacity = 0.0
         best: Group | None = None
         best_level = best_load = 0.0
+        # This loop is where the policy spends its time: when irqbal starts, all groups may be on
+        # one CPU. Most of them share a room, so what depends on the room alone is kept.
         for group in self._on[cpu]:
-            room, load = group.room, group.load
-            if room not in targets:
-                targets[room] = self._quietest(room, cpu)
-            target = targets[room]
+            if group.room is not room:
+                room = group.room
+                if room not in targets:
+                    targets[room] = self._quietest(room, cpu)
+                target = targets[room]
+                if target is not None:
+                    target_level, target_capacity = level[target], capacity[target]
             if target is None:
                 continue
-            there = level[target] + load / capacity[target]
+            load = group.load
+            there = target_level + load / target_capacity
             here = old - load / own_capacity
             result = here if here > there else there
             if best is None or result < best_level or (result == best_level and load > best_load):
