@@ -35,7 +35,9 @@ class PluginProblem(msgspec.Struct, frozen=True):
     good: bool = True
 
 
-def examine(config: Config, name: str, found: dict[str, discovery.Found]) -> list[PluginProblem]:
+def examine(
+    config: Config, name: str, found: dict[str, discovery.InstalledPlugin]
+) -> list[PluginProblem]:
     """First what the configuration names, in its order, then what is only installed."""
     findings = []
     for key, items in (("policies", config.policies), ("observers", config.observers)):
@@ -45,7 +47,10 @@ def examine(config: Config, name: str, found: dict[str, discovery.Found]) -> lis
 
 
 def _enabled(
-    key: Kind, items: tuple[ConfiguredPolicy, ...], name: str, found: dict[str, discovery.Found]
+    key: Kind,
+    items: tuple[ConfiguredPolicy, ...],
+    name: str,
+    found: dict[str, discovery.InstalledPlugin],
 ) -> list[PluginProblem]:
     """What the YAML names: all of it must work."""
     entries = [
@@ -89,7 +94,7 @@ def _enabled(
     return findings
 
 
-def _others(items: list[discovery.Found], name: str) -> list[PluginProblem]:
+def _others(items: list[discovery.InstalledPlugin], name: str) -> list[PluginProblem]:
     """What is installed and not named: what is wrong with it is worth a word, but nobody's
     trouble.
     """
@@ -104,7 +109,7 @@ def _others(items: list[discovery.Found], name: str) -> list[PluginProblem]:
     return findings
 
 
-def _origin(item: discovery.Found) -> str:
+def _origin(item: discovery.InstalledPlugin) -> str:
     return f"{' and '.join(item.distributions)}, module {item.module}"
 
 

@@ -23,7 +23,8 @@ from pathlib import Path
 import msgspec
 
 from irqbal.errors import HostError
-from irqbal.plugins.confinement import MEMORY, drop_root
+from irqbal.plugins import bounds
+from irqbal.plugins.confinement import drop_root
 
 TIMEOUT = 5.0
 """Seconds that a script may take for one IRQ."""
@@ -135,7 +136,7 @@ def main() -> None:
     job = json.load(sys.stdin)
     drop_root()
     limits = [
-        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_AS, bounds.HOST_MEMORY),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, OUTPUT),
         (resource.RLIMIT_NOFILE, 256),

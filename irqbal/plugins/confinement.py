@@ -1,9 +1,9 @@
 """Giving up root for good: another user, no capabilities, no new privileges, no network, small
-limits, few system calls.
+resource limits, few system calls.
 
-Every step is Linux's own (prctl(2), capabilities(7), seccomp(2), namespaces(7)), called through
-ctypes, so that the child needs no library for it. Without root only the steps that need none are
-taken; the process then keeps its user.
+Each step is a Linux interface (prctl(2), capabilities(7), seccomp(2), namespaces(7)) called through
+ctypes, which spares the policy host a library. A process that is not root keeps its user, and takes
+only the steps that need no privilege.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from irqbal.plugins import bounds
+
 USERS = ("irqbal-policy", "nobody")
 """The user that policies run as: the first of these that exists."""
-MEMORY = 1 << 30
-"""Bytes of address space for a policy host."""
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = (
     1,
@@ -35,11 +35,14 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR
     38,
     22,
 )
+"""Options of prctl(2), from linux/prctl.h."""
 _CLONE_NEWNET = 0x40000000
+"""A network namespace of its own, from linux/sched.h."""
 
-# socket, ptrace, process_vm_readv, process_vm_writev, kill, tkill, tgkill, execve, execveat,
-# io_uring_setup, bpf, perf_event_open, unshare, setns, add_key, keyctl, userfaultfd,
-# pidfd_send_signal
+# The denied system calls: socket, ptrace, process_vm_readv, process_vm_writev, kill, tkill, tgkill,
+# execve, execveat, io_uring_setup, bpf, perf_event_open, unshare, setns, add_key, keyctl,
+# userfaultfd, pidfd_send_signal. Each machine has its AUDIT_ARCH value (linux/audit.h) and its own
+# numbers (asm/unistd.h).
 _DENIED: dict[str, tuple[int, tuple[int, ...]]] = {
     "x86_64": (
         0xC000003E,
@@ -60,17 +63,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def confine(network: bool = False, packages: Iterable[str] = ()) -> None:
-    """Confine this process. Policies get no network; observers (`network`) keep it, since a webhook
-    is their job. `packages` are top-level packages that are to be imported afterwards, wherever
-    they lie.
+    """Confine this process. Observers keep the `network`, since they may call webhooks; policies
+    have none. `packages` are the top-level packages that will be imported afterwards, also from
+    folders that only root can read.
 
     Raises OSError if root could not be given up.
     """
-    _find(packages)
+    _add_package_folders(packages)
     _keep_imports_readable()
     drop_root(network)
     limits = [
-        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_AS, bounds.HOST_MEMORY),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, 256),
@@ -83,7 +86,7 @@ def confine(network: bool = False, packages: Iterable[str] = ()) -> None:
 
 def drop_root(network: bool = False) -> None:
     """Become another user for good, without capabilities, new privileges or (unless `network`) the
-    network; without root only what needs none. Dies with its parent.
+    network. The kernel kills the process when its parent dies.
 
     Raises OSError if root could not be given up.
     """
@@ -93,19 +96,19 @@ def drop_root(network: bool = False) -> None:
         for capability in range(64):
             if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
                 break
-        user = _user()
+        user = _unprivileged_user()
         os.setgroups([])
         os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
         os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    # A change of user makes a process undumpable, which closes its own /proc/self/fd to it; we
-    # import through that.
+    # A change of user clears this flag, and then the process cannot use its own /proc/self/fd, from
+    # which it may import.
     _prctl(_PR_SET_DUMPABLE, 1)
-    # The change of user also clears this one.
+    # A change of user clears this one too.
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _user() -> pwd.struct_passwd:
+def _unprivileged_user() -> pwd.struct_passwd:
     for name in USERS:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
@@ -120,56 +123,52 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(code, f"prctl {option}: {os.strerror(code)}")
 
 
-def _find(packages: Iterable[str]) -> None:
-    """Put the folders of packages that no entry of sys.path holds (editable installs) there;
-    nothing is imported.
+def _add_package_folders(packages: Iterable[str]) -> None:
+    """Add to sys.path the folders of packages that are found otherwise, as in editable installs,
+    whose finders may not be able to read once root is dropped. Imports nothing.
     """
     for package in packages:
         try:
             spec = importlib.util.find_spec(package)
         except (ImportError, ValueError):
             continue
-        places = (
-            []
-            if spec is None
-            else [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else [])]
-        )
-        for place in places[:1]:
-            folder = str(Path(place).parent)
+        if spec is None:
+            continue
+        locations = [*(spec.submodule_search_locations or ()), spec.origin]
+        if locations[0]:
+            folder = str(Path(locations[0]).parent)
             if folder not in sys.path:
                 sys.path.append(folder)
 
 
 def _keep_imports_readable() -> None:
-    """Where Python lies in a folder that only root may enter, reach it through descriptors opened
-    before root is dropped.
+    """Open the folders of sys.path that other users cannot read, and import through their
+    descriptors (/proc/self/fd) from now on.
     """
     opened: dict[str, str] = {}
     for entry in sys.path:
         folder = Path(entry)
-        if entry and folder.is_dir() and not _reachable(folder):
+        if entry and folder.is_dir() and not _is_public(folder):
             opened[entry] = f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY)}"
     sys.path[:] = [opened.get(entry, entry) for entry in sys.path]
-    # Packages that are imported already look for their other modules where they were found.
+    # Packages that are imported already have stored where to look for their other modules.
     for module in list(sys.modules.values()):
-        places = getattr(module, "__path__", None)
-        if isinstance(places, list):
-            places[:] = [_through(place, opened) for place in places]
+        paths = getattr(module, "__path__", None)
+        if isinstance(paths, list):
+            paths[:] = [_through(path, opened) for path in paths]
     sys.path_importer_cache.clear()
 
 
-def _through(place: str, opened: dict[str, str]) -> str:
-    """The same folder, by way of the descriptor that stands for the longest part of its path."""
+def _through(path: str, opened: dict[str, str]) -> str:
+    """The same path, with its longest opened parent replaced by that one's descriptor."""
     for entry in sorted(opened, key=len, reverse=True):
-        if place.startswith(entry.rstrip("/") + "/"):
-            return opened[entry] + place.removeprefix(entry.rstrip("/"))
-    return place
+        if path.startswith(entry.rstrip("/") + "/"):
+            return opened[entry] + path.removeprefix(entry.rstrip("/"))
+    return path
 
 
-def _reachable(folder: Path) -> bool:
-    """Whether a user who owns nothing may list this folder and everything above it is open to
-    pass.
-    """
+def _is_public(folder: Path) -> bool:
+    """Whether every user may list this folder and enter all of its parents."""
     real = folder.resolve()
     above = all(parent.stat().st_mode & stat.S_IXOTH for parent in real.parents)
     return (
@@ -178,8 +177,8 @@ def _reachable(folder: Path) -> bool:
 
 
 def _filter_system_calls(network: bool) -> None:
-    """A seccomp filter that answers EPERM; on processors whose numbers are not listed here the
-    other steps must do.
+    """Install a seccomp filter that answers EPERM to the denied system calls. On a processor whose
+    numbers are not listed above there is no filter; the other steps still hold.
     """
     machine = platform.machine()
     if machine not in _DENIED:
@@ -192,7 +191,7 @@ def _filter_system_calls(network: bool) -> None:
     program = [(load, 0, 0, 4), (jump_eq, 1, 0, arch), (ret, 0, 0, kill), (load, 0, 0, 0)]
     checks = len(denied) + (machine == "x86_64")
     left = checks
-    if machine == "x86_64":  # the x32 calls have numbers of their own
+    if machine == "x86_64":  # x32 calls have other numbers, from this bit up
         program.append((jump_ge, left, 0, 0x40000000))
         left -= 1
     for number in denied:

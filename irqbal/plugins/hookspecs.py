@@ -1,9 +1,9 @@
-"""The contract between irqbal and its policies: every hook, typed.
+"""The contract between irqbal and its plugins: every hook, with its types.
 
-A policy is a module named by an entry point of the group `irqbal`; the entry point's name is the
-policy's name in YAML. Implementations are decorated with `irqbal.hookimpl` and take those of the
-arguments that they need, by name. All run in an unprivileged child process, one after the other,
-with 2 seconds each.
+A plugin is a module that an installed distribution names in the entry-point group `irqbal`; the
+entry point's name is the plugin's name in the YAML. A hook is a function decorated with
+`irqbal.hookimpl` that takes those of the hook's arguments that it needs, by name. Hooks run in an
+unprivileged process, one after the other, each with a deadline of 2 seconds.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ from irqbal.model.plan import Limit, Note, Placement, Record, Steering
 from irqbal.model.policy import Options
 from irqbal.model.view import Device, Irq, Queue, Snapshot
 
+HOOKS = ("irqbal_options", "irqbal_limit", "irqbal_place", "irqbal_identify", "irqbal_cycle_done")
+"""The names of all hooks below."""
+
 hookspec = pluggy.HookspecMarker("irqbal")
 hookimpl = pluggy.HookimplMarker("irqbal")
 
 
 @hookspec(firstresult=True)
 def irqbal_options() -> type[Options] | None:
-    """The type of this policy's options; called once, when the configuration is read."""
+    """The type of this plugin's options; called when the configuration is read."""
 
 
 @hookspec(firstresult=True)
 def irqbal_limit(snapshot: Snapshot, options: Any) -> Iterable[Limit | Note] | None:
-    """CPUs that some or all IRQs may not use; called once a cycle, before any placement is asked
-    for.
+    """CPUs that some or all IRQs may not use; called once a cycle, for all policies before any
+    placement.
     """
 
 
@@ -39,7 +42,7 @@ def irqbal_place(
     snapshot: Snapshot, draft: Draft, options: Any
 ) -> Iterable[Placement | Steering | Note] | None:
     """Where IRQs should go; called once a cycle, in the order of the YAML. The first policy that
-    claims an IRQ owns it.
+    places an IRQ owns it.
     """
 
 
@@ -52,6 +55,6 @@ def irqbal_identify(irq: Irq, device: Device) -> Queue | None:
 
 @hookspec(firstresult=True)
 def irqbal_cycle_done(record: Record, options: Any) -> None:
-    """What a cycle did, for observers; called after the kernel was written, in a child of its own,
-    which has the network.
+    """What a cycle did, for observers; called after the writes, in a process of their own with
+    network access.
     """

@@ -1,5 +1,5 @@
-"""Telling observers of each cycle, in a child of their own, without ever holding the balancer
-up.
+"""The queue of cycle records to the observers, which run in a host of their own and never delay a
+cycle.
 """
 
 from __future__ import annotations
@@ -10,17 +10,15 @@ from concurrent.futures import Executor
 
 from irqbal.errors import PolicyHostError
 from irqbal.model.plan import Record
+from irqbal.plugins import bounds
 from irqbal.plugins.supervisor import PolicySupervisor, SupervisorStopped
 
 log = logging.getLogger(__name__)
 
-WAITING = 64
-"""Records that wait for slow observers; beyond that the oldest are dropped and counted."""
-
 
 class Observers:
-    """A bounded queue of records between the loop and the observers' child. Its methods belong to
-    the loop.
+    """A bounded queue of records between the event loop and the observers' host. All methods belong
+    to the loop's thread.
     """
 
     def __init__(self, policies: PolicySupervisor, thread: Executor) -> None:
@@ -29,18 +27,18 @@ class Observers:
         self._waiting: list[Record] = []
         self._task: asyncio.Task[None] | None = None
         self.dropped = 0
+        """Records that were dropped because the observers were too slow."""
 
     def tell(self, record: Record) -> None:
-        """Hand over what a cycle did."""
+        """Queue the record of a cycle; if the queue is full, the oldest record is dropped."""
         if not self._policies.names():
             return
         self._waiting.append(record)
-        if len(self._waiting) > WAITING:
+        if len(self._waiting) > bounds.MAX_WAITING_RECORDS:
             del self._waiting[0]
             self.dropped += 1
             log.warning(
-                "observers are slow: the record of an earlier cycle was not shown to them (%d so "
-                "far)",
+                "observers are slow: the record of an earlier cycle was dropped (%d so far)",
                 self.dropped,
             )
         if self._task is None or self._task.done():
@@ -56,12 +54,12 @@ class Observers:
             except SupervisorStopped:
                 return
             except PolicyHostError as error:
-                log.error("%s; observers are not told of this cycle", error)
+                log.error("%s; observers did not get the record of cycle %d", error, record.cycle)
                 continue
             for failure in failures:
                 log.error("observer %s failed: %s", failure.policy, failure.reason)
 
     def stop(self) -> None:
-        """End the child; what waits is dropped."""
+        """End the observers' host and drop the records that wait."""
         self._waiting.clear()
         self._policies.stop()

@@ -1,8 +1,8 @@
-"""How a policy host comes to be and is ended: a child of the daemon's, or a unit of systemd's own,
-reached through its socket.
+"""Starting and ending a policy host: a child of the daemon, or an instance of a systemd unit that a
+connection to its socket starts.
 
-As a unit it needs nothing of the daemon's power: the daemon then does without the capabilities that
-making a child another user, and ending it, would take.
+The unit lets the daemon run without the capabilities that it would take to give a child another
+user, and to kill it.
 """
 
 from __future__ import annotations
@@ -22,61 +22,61 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from irqbal.errors import PolicyHostError
+from irqbal.plugins import bounds
 from irqbal.process.systemd import unit_of
 
 log = logging.getLogger(__name__)
 
-FOLDER = "IRQBAL_POLICY_HOSTS"
-"""Environment variable: the folder of the sockets `policies` and `observers`, behind each of which
-a connection starts a policy host.
+SOCKET_FOLDER_VARIABLE = "IRQBAL_POLICY_HOSTS"
+"""Environment variable: the folder of the sockets `policies` and `observers`. A connection to one
+starts a policy host of that kind. Unset: hosts are children.
 """
-GRACE = 0.5
-"""Seconds in which a host that is not stuck ends by itself once the daemon hangs up."""
-LEAST_PIECE = 1 << 20
 
 _CREDENTIALS = struct.Struct("3i")
+"""struct ucred of unix(7): pid, uid, gid."""
 
-Kind = Literal["policies", "observers"]
+HostKind = Literal["policies", "observers"]
 
 
-class Process(Protocol):
-    """One policy host, and the two ends that the daemon has of it."""
+class HostProcess(Protocol):
+    """The process of one policy host, and the daemon's two descriptors to it."""
 
     sock: socket.socket
+    """The channel; not blocking."""
     output_fd: int
-    """Descriptor of what it prints, not blocking; -1: somebody else has that."""
+    """Descriptor of its standard output and error, not blocking; -1: the journal has them."""
 
     @property
     def pid(self) -> int | None:
         """Its process id; None: not known yet."""
 
     def receive(self) -> bytes:
-        """What there is to be read from `sock`; nothing once it is gone. Raises OSError."""
+        """The bytes that wait in `sock`; empty once the process has closed it. Raises OSError."""
 
     def kill(self) -> None:
-        """End it; safe from any thread, and more than once."""
+        """End the process; safe from any thread, and more than once."""
 
     def exit_reason(self, grace: float = 0.0) -> str:
-        """After `kill`, or when it ended by itself: how it did. `grace`: seconds in which it may
-        still do so by itself.
+        """How the process ended, in words that follow `ended`; kills it first if it is still there
+        after `grace` seconds.
         """
 
     def close(self) -> None:
-        """Give its descriptors back."""
+        """Close the descriptors; call `kill` before."""
 
 
-def start(kind: Kind, packages: Iterable[str]) -> Process:
-    """A policy host, which takes a while to be ready. `packages`: the top-level packages that it is
-    to load. Raises PolicyHostError.
+def start(kind: HostKind, packages: Iterable[str]) -> HostProcess:
+    """Start a policy host, without waiting until it is ready. `packages`: the top-level packages
+    that it will import. Raises PolicyHostError.
     """
-    folder = os.environ.get(FOLDER, "")
-    return Unit(kind, Path(folder)) if folder else Child(kind, packages)
+    folder = os.environ.get(SOCKET_FOLDER_VARIABLE, "")
+    return UnitProcess(kind, Path(folder)) if folder else ChildProcess(kind, packages)
 
 
-class Child:
-    """A child of this process, which gives up root by itself."""
+class ChildProcess:
+    """A child of this process, which gives up root itself."""
 
-    def __init__(self, kind: Kind, packages: Iterable[str]) -> None:
+    def __init__(self, kind: HostKind, packages: Iterable[str]) -> None:
         ours, theirs = socket.socketpair()
         read_end, write_end = os.pipe()
         try:
@@ -114,16 +114,16 @@ class Child:
         return self._process.pid
 
     def receive(self) -> bytes:
-        """See Process."""
-        return self.sock.recv(LEAST_PIECE)
+        """See HostProcess."""
+        return self.sock.recv(bounds.CHUNK_SIZE)
 
     def kill(self) -> None:
-        """See Process."""
+        """See HostProcess."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def exit_reason(self, grace: float = 0.0) -> str:
-        """See Process."""
+        """See HostProcess."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace)
         self.kill()
@@ -131,20 +131,20 @@ class Child:
         return f"by signal {-status}" if status < 0 else f"with status {status}"
 
     def close(self) -> None:
-        """See Process."""
+        """See HostProcess."""
         self._process.wait()
         self.sock.close()
         os.close(self.output_fd)
 
 
-class Unit:
-    """An instance of a socket-activated unit. Who it is the kernel tells with its first message,
-    sent before it loads anything.
+class UnitProcess:
+    """An instance of a socket-activated unit. Its process is known from the credentials that the
+    kernel attaches to its first message, which it sends before it imports any plugin.
     """
 
     output_fd = -1
 
-    def __init__(self, kind: Kind, folder: Path) -> None:
+    def __init__(self, kind: HostKind, folder: Path) -> None:
         path = folder / kind
         self.sock = socket.socket(socket.AF_UNIX)
         self._kind, self._pidfd, self._unit = kind, -1, ""
@@ -152,7 +152,7 @@ class Unit:
         self._lock = threading.Lock()
         self.pid: int | None = None
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.sock.settimeout(GRACE)
+        self.sock.settimeout(bounds.EXIT_GRACE)
         try:
             self.sock.connect(str(path))
         except OSError as error:
@@ -164,17 +164,19 @@ class Unit:
         self.sock.setblocking(False)
 
     def receive(self) -> bytes:
-        """See Process."""
+        """See HostProcess."""
         if self._pidfd >= 0:
-            return self.sock.recv(LEAST_PIECE)
-        data, notes, _, _ = self.sock.recvmsg(LEAST_PIECE, socket.CMSG_SPACE(_CREDENTIALS.size))
-        for level, kind, value in notes:
+            return self.sock.recv(bounds.CHUNK_SIZE)
+        data, messages, _, _ = self.sock.recvmsg(
+            bounds.CHUNK_SIZE, socket.CMSG_SPACE(_CREDENTIALS.size)
+        )
+        for level, kind, value in messages:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
-                self._know(_CREDENTIALS.unpack(value[: _CREDENTIALS.size])[0])
+                self._identify(_CREDENTIALS.unpack(value[: _CREDENTIALS.size])[0])
         return data
 
-    def _know(self, pid: int) -> None:
-        """Hold on to the process, and look up which unit it is of."""
+    def _identify(self, pid: int) -> None:
+        """Open a pidfd of the sender, and look up its unit."""
         if pid <= 0:
             return
         with contextlib.suppress(OSError):
@@ -183,24 +185,23 @@ class Unit:
             self._unit = unit_of(Path(f"/proc/{pid}/cgroup"))
 
     def kill(self) -> None:
-        """See Process."""
+        """See HostProcess."""
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
         with self._lock:
             self._end()
 
     def _end(self) -> None:
-        if self._gone(GRACE):
+        if self._exited_within(bounds.EXIT_GRACE):
             return
         try:
-            # Where irqbal has the capability, as under another supervisor; the unit leaves it to
-            # systemd.
+            # This works only with CAP_KILL, as in a container; irqbal's unit does not have it.
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         except ProcessLookupError:
             return
         except PermissionError:
-            self._ask_systemd()
-        if not self._gone(GRACE):
+            self._kill_through_systemd()
+        if not self._exited_within(bounds.EXIT_GRACE):
             log.error(
                 "a policy host (process %d, %s) is stuck and could not be ended; irqbal starts "
                 "another one beside it",
@@ -208,9 +209,9 @@ class Unit:
                 self._unit or "of no unit",
             )
 
-    def _ask_systemd(self) -> None:
-        """Have PID 1 end the unit. The name is one of systemd's own making: it holds the
-        connection's number and our process id.
+    def _kill_through_systemd(self) -> None:
+        """Let PID 1 kill the unit instance. Its name comes from systemd and is unique: it holds the
+        connection's number and the daemon's process id.
         """
         if not self._unit.startswith("irqbal-"):
             return
@@ -220,15 +221,15 @@ class Unit:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                timeout=10,
+                timeout=bounds.KILL_COMMAND_TIMEOUT,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             log.warning("systemctl kill %s: %s", self._unit, error)
 
-    def _gone(self, seconds: float) -> bool:
-        """Whether the process ends within this time; one that never said a word has run nobody's
-        code, and ends when it reads.
+    def _exited_within(self, seconds: float) -> bool:
+        """Whether the process exits within this time. One that is not known has sent no message, so
+        it has run no plugin's code and exits at its next read.
         """
         if self._pidfd < 0:
             return True
@@ -237,13 +238,13 @@ class Unit:
         return bool(poll.poll(seconds * 1000))
 
     def exit_reason(self, grace: float = 0.0) -> str:
-        """See Process."""
-        self._gone(grace)
+        """See HostProcess."""
+        self._exited_within(grace)
         self.kill()
         return f"(journalctl -u 'irqbal-{self._kind}@*' has more)"
 
     def close(self) -> None:
-        """See Process."""
+        """See HostProcess."""
         with self._lock:
             self.sock.close()
             if self._pidfd >= 0:

@@ -1,5 +1,7 @@
-"""What the daemon and its policy hosts say to each other: length-prefixed msgpack over a socket
-pair.
+"""The messages between the daemon and its policy hosts: msgpack in length-prefixed frames, over a
+stream socket.
+
+The daemon sends a request; the host answers with any number of HookStarted and then one result.
 """
 
 from __future__ import annotations
@@ -13,82 +15,86 @@ from irqbal.model.plan import Plan, Record
 from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins.discovery import Found
+from irqbal.plugins import bounds
+from irqbal.plugins.discovery import InstalledPlugin
 from irqbal.problems import LocatedProblem, Node
 
-MAX_FRAME = 256 << 20
+FRAME_HEADER = struct.Struct("<I")
+"""The length of the frame's body in bytes."""
 PLANNER = -1
-"""Stands for the planner where a policy's index is asked for: what fails then is nobody's fault but
-irqbal's.
-"""
+"""Index in HookStarted while the planner works: no policy is to blame for a failure there."""
 
 
 class PolicyEntry(msgspec.Struct, frozen=True):
-    """A policy that the YAML names: what was found under its name, and its options as written."""
+    """One entry of the YAML's `policies` or `observers`: the plugin, its position in the list, and
+    its options as written.
+    """
 
-    found: Found
+    plugin: InstalledPlugin
     index: int
     options: Node
 
 
-class Bind(msgspec.Struct, frozen=True, tag=True):
-    """To the child: load these and read their options."""
+class BindRequest(msgspec.Struct, frozen=True, tag=True):
+    """To the host: import these plugins and read their options."""
 
     entries: tuple[PolicyEntry, ...]
 
 
-class Ask(msgspec.Struct, frozen=True, tag=True):
-    """To the child: a plan, please."""
+class PlanRequest(msgspec.Struct, frozen=True, tag=True):
+    """To the policies' host: make a plan."""
 
     snapshot: Snapshot
     ledger: Ledger
     settings: Settings
 
 
-class Observe(msgspec.Struct, frozen=True, tag=True):
-    """To the observers' child: this cycle was done."""
+class ObserveRequest(msgspec.Struct, frozen=True, tag=True):
+    """To the observers' host: pass this cycle's record to every observer."""
 
     record: Record
 
 
-class Describe(msgspec.Struct, frozen=True, tag=True):
-    """To the child: the options of what is bound, as JSON schemas."""
+class DescribeRequest(msgspec.Struct, frozen=True, tag=True):
+    """To the host: describe the bound plugins and their options."""
 
 
 class HookStarted(msgspec.Struct, frozen=True, tag=True):
-    """From the child, before each call of a stranger's code: whose it is. The deadline starts
-    again.
+    """From the host, before each call of a plugin's code: which entry's (`index`), and which hook,
+    or `import`. The deadline starts again.
     """
 
     index: int
     hook: str
 
 
-class BindRefused(msgspec.Struct, frozen=True):
-    """A policy that could not be bound. `config`: the YAML is wrong, not the package."""
+class BindRefusal(msgspec.Struct, frozen=True):
+    """A plugin that could not be bound. `config`: its options in the YAML are at fault, not its
+    code.
+    """
 
     index: int
     reason: str
     config: bool = False
 
 
-class Bound(msgspec.Struct, frozen=True, tag=True):
-    """From the child: what could not be bound, and every problem with options."""
+class BindResult(msgspec.Struct, frozen=True, tag=True):
+    """From the host: the plugins that could not be bound, and every problem with options."""
 
-    refused: tuple[BindRefused, ...] = ()
+    refused: tuple[BindRefusal, ...] = ()
     problems: tuple[LocatedProblem, ...] = ()
 
 
 class HookRaised(msgspec.Struct, frozen=True):
-    """A policy's code raised, or gave what it must not."""
+    """A hook raised an exception or returned something invalid."""
 
     index: int
     code: str
     reason: str
 
 
-class Answer(msgspec.Struct, frozen=True, tag=True):
-    """From the child: the plan, the ledger before the kernel's answers, and which policies
+class PlanResult(msgspec.Struct, frozen=True, tag=True):
+    """From the host: the plan, the ledger as it is before the plan is written, and the hooks that
     raised.
     """
 
@@ -97,15 +103,15 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
     raised: tuple[HookRaised, ...] = ()
 
 
-class Observed(msgspec.Struct, frozen=True, tag=True):
-    """From the observers' child: all were told."""
+class ObserveResult(msgspec.Struct, frozen=True, tag=True):
+    """From the observers' host: every observer was called; these raised."""
 
     raised: tuple[HookRaised, ...] = ()
 
 
-class Described(msgspec.Struct, frozen=True, tag=True):
-    """From the child: JSON schema of each policy's options by index, as JSON text, its first
-    docstring line, and its hooks.
+class DescribeResult(msgspec.Struct, frozen=True, tag=True):
+    """From the host, by index: the JSON schema of the plugin's options as JSON text, the first
+    paragraph of its docstring, and the names of its hooks.
     """
 
     schemas: dict[int, str]
@@ -113,20 +119,27 @@ class Described(msgspec.Struct, frozen=True, tag=True):
     hooks: dict[int, tuple[str, ...]] = {}
 
 
-ToChild = Bind | Ask | Observe | Describe
-FromChild = HookStarted | Bound | Answer | Observed | Described
+HostRequest = BindRequest | PlanRequest | ObserveRequest | DescribeRequest
+HostReply = HookStarted | BindResult | PlanResult | ObserveResult | DescribeResult
 
 
 def pack(body: bytes) -> bytes:
-    """A frame."""
-    return struct.pack("<I", len(body)) + body
+    """A frame with this body."""
+    return FRAME_HEADER.pack(len(body)) + body
 
 
-def read_exactly(sock: socket.socket, size: int) -> bytes:
-    """Blocking read for the child's side. Raises EOFError once the daemon is gone."""
+def read_frame(sock: socket.socket) -> bytes:
+    """The body of the next frame, for the host's side; blocks. Raises EOFError once the daemon has
+    closed the connection.
+    """
+    (size,) = FRAME_HEADER.unpack(_read_exactly(sock, FRAME_HEADER.size))
+    return _read_exactly(sock, size)
+
+
+def _read_exactly(sock: socket.socket, size: int) -> bytes:
     data = bytearray()
     while len(data) < size:
-        piece = sock.recv(min(size - len(data), 1 << 20))
+        piece = sock.recv(min(size - len(data), bounds.CHUNK_SIZE))
         if not piece:
             raise EOFError
         data += piece

@@ -79,7 +79,7 @@ def entries(
     items: tuple[ConfiguredPolicy, ...],
     name: str,
     key: str = "policies",
-    installed: dict[str, discovery.Found] | None = None,
+    installed: dict[str, discovery.InstalledPlugin] | None = None,
 ) -> list[PolicyEntry]:
     """The installed policy behind each name in the YAML. Raises ConfigError for names that nothing
     installed has.

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from irqbal.plugins.supervisor import DEADLINE, IMPORT_DEADLINE, START_DEADLINE
+from irqbal.plugins import bounds
 
 BUDGET = 1.0
 """Seconds of CPU that one call may take on 512 CPUs with 2049 IRQs: half of the daemon's deadline,
@@ -57,7 +57,7 @@ def check_policy(
     module: ModuleType | str,
     options: Mapping[str, Any] | None = None,
     *,
-    deadline: float = DEADLINE,
+    deadline: float = bounds.HOOK_DEADLINE,
 ) -> None:
     """Raise BrokenPromise unless the policy keeps the contract: pure, its options documented and
     wrong ones refused, no offline CPU and no unmovable IRQ asked for, at rest once balanced, fast
@@ -76,7 +76,7 @@ def examine(
     module: ModuleType | str,
     options: Mapping[str, Any] | None = None,
     *,
-    deadline: float = DEADLINE,
+    deadline: float = bounds.HOOK_DEADLINE,
 ) -> tuple[ContractFinding, ...]:
     """What check_policy would raise for, in the order in which it was found."""
     name, file = (
@@ -113,7 +113,7 @@ class _Probe:
         self.digests: dict[str, str] = {}
         self.ended = False
         self._found: dict[ContractFinding, None] = {}
-        self._at, self._limit, self._deadline = "the start", START_DEADLINE, deadline
+        self._at, self._limit, self._deadline = "the start", bounds.START_DEADLINE, deadline
         read_end, write_end = os.pipe()
         paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
         env = {
@@ -183,7 +183,7 @@ class _Probe:
     def _take(self, message: dict[str, str]) -> None:
         if "at" in message:
             self._at = message["at"]
-            self._limit = IMPORT_DEADLINE if self._at == "its import" else self._deadline
+            self._limit = bounds.IMPORT_DEADLINE if self._at == "its import" else self._deadline
         elif "code" in message:
             self._found[ContractFinding(message["code"], message["text"])] = None
         else:

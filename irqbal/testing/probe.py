@@ -21,15 +21,18 @@ import msgspec
 from irqbal import wire
 from irqbal.errors import PluginError
 from irqbal.model.draft import Draft
-from irqbal.model.plan import Limit, Note, Placement, Steering
+from irqbal.model.plan import Limit, Placement, Steering
 from irqbal.model.policy import Options
 from irqbal.model.view import Snapshot
 from irqbal.planner.decide import decide
 from irqbal.planner.drift import find_changes
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins.confinement import MEMORY
-from irqbal.plugins.discovery import BoundPolicy, Found, bind, describe
-from irqbal.plugins.policy_host import checked, is_queue, own
+from irqbal.plugins import bounds
+from irqbal.plugins.binding import BoundPolicy, bind, describe_error
+from irqbal.plugins.check_items import check_items, is_queue
+from irqbal.plugins.discovery import InstalledPlugin
+from irqbal.plugins.policy_host import own
+from irqbal.plugins.protocol import PolicyEntry
 from irqbal.problems import LocatedProblem, Node, decode, node_of
 from irqbal.testing.build import applied, changed
 from irqbal.testing.cases import Case, cases, large, noisy, record
@@ -41,10 +44,6 @@ ROUNDS, BALANCED = 16, 6
 """Cycles on a steady host, and after how many of them nothing may move any more."""
 NOISE = 0.03
 _CPU_TIME = time.process_time
-_KINDS: dict[str, tuple[type[Any], ...]] = {
-    "irqbal_limit": (Limit, Note),
-    "irqbal_place": (Placement, Steering, Note),
-}
 _SAYS_NO = {
     "offline": "asks for CPUs of which none is online",
     "unmovable": "asks to move an IRQ that nobody can move: look at irq.movable",
@@ -101,7 +100,8 @@ class Probe:
         if grown > HOG:
             self.tell(
                 "memory",
-                f"it takes {grown >> 20} MiB; all policies together have {MEMORY >> 20} MiB",
+                f"it takes {grown >> 20} MiB; all policies together have "
+                f"{bounds.HOST_MEMORY >> 20} MiB",
             )
         return grown > HOG
 
@@ -110,12 +110,8 @@ class Probe:
         problems: list[LocatedProblem] = []
         try:
             _importable(name, file)
-            policy = bind(
-                Found(name.rpartition(".")[2], name, ("it",)),
-                0,
-                node_of(self._job["options"]),
-                problems,
-            )
+            plugin = InstalledPlugin(name.rpartition(".")[2], name, ("it",))
+            policy = bind(PolicyEntry(plugin, 0, node_of(self._job["options"])), problems)
         except PluginError as error:
             self.tell("import", str(error).removeprefix("it: "))
             return None
@@ -130,9 +126,9 @@ class Probe:
             with self._watch.watching(hook):
                 result = self._policy.call(hook, **arguments)
                 items = () if result is None else tuple(result)
-            return tuple(checked(items, _KINDS[hook]))
+            return tuple(check_items(hook, items))
         except Exception as error:
-            self.tell("raised", f"{hook} on {where}: {describe(error)}")
+            self.tell("raised", f"{hook} on {where}: {describe_error(error)}")
         except BaseException as error:
             self.tell(
                 "exits",
@@ -181,7 +177,7 @@ class Probe:
                 with self._watch.watching("irqbal_identify"):
                     queue = self._policy.call("irqbal_identify", irq=irq, device=device)
             except Exception as error:
-                self.tell("raised", f"irqbal_identify on {irq.action}: {describe(error)}")
+                self.tell("raised", f"irqbal_identify on {irq.action}: {describe_error(error)}")
                 return ()
             if queue is not None and not is_queue(queue):
                 self.tell(
@@ -297,7 +293,7 @@ class Probe:
         try:
             self._policy.call("irqbal_cycle_done", record=record(), options=self._policy.options)
         except Exception as error:
-            self.tell("raised", f"irqbal_cycle_done: {describe(error)}")
+            self.tell("raised", f"irqbal_cycle_done: {describe_error(error)}")
 
 
 def _check_options(kind: type[Options], tell: Any) -> None:
@@ -350,7 +346,7 @@ def _importable(name: str, file: str) -> None:
     try:
         spec.loader.exec_module(module)
     except BaseException as error:
-        raise PluginError(f"it does not import: {describe(error)}") from error
+        raise PluginError(f"it does not import: {describe_error(error)}") from error
 
 
 def _peak() -> int:
@@ -369,7 +365,7 @@ def _digest(value: Any) -> str:
 
 def main() -> None:
     """Check what the arguments say; the process ends at once, whatever threads the policy left."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (bounds.HOST_MEMORY, bounds.HOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     probe = Probe(int(sys.argv[1]), json.loads(sys.argv[2]))

@@ -17,7 +17,7 @@ from irqbal.planner.check_plan import check_plan
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import protocol
-from irqbal.plugins.discovery import Found, find
+from irqbal.plugins.discovery import InstalledPlugin, find
 from irqbal.plugins.policy_host import PolicyHost
 from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.problems import node_of
@@ -110,10 +110,11 @@ class _InProcess(PolicySupervisor):
     """
 
     def __init__(self, policies: Iterable[Wanted]) -> None:
-        super().__init__(entry_of(index, item) for index, item in enumerate(policies))
-        self._host = PolicyHost(_Nowhere())
-        bound = self._host.answer(protocol.Bind(tuple(self._entries.values())))
-        assert isinstance(bound, protocol.Bound)
+        entries = tuple(entry_of(index, item) for index, item in enumerate(policies))
+        super().__init__(entries)
+        self._in_process = PolicyHost(_Nowhere())
+        bound = self._in_process.answer(protocol.BindRequest(entries))
+        assert isinstance(bound, protocol.BindResult)
         said = [refused.reason for refused in bound.refused if not refused.config]
         said += [f"{problem.key}: {problem.text}" for problem in bound.problems]
         if said:
@@ -121,9 +122,9 @@ class _InProcess(PolicySupervisor):
 
     def plan(
         self, snapshot: Snapshot, ledger: Ledger, settings: Settings
-    ) -> tuple[protocol.Answer, tuple[Failure, ...]]:
-        answer = self._host.answer(protocol.Ask(snapshot, ledger, settings))
-        assert isinstance(answer, protocol.Answer)
+    ) -> tuple[protocol.PlanResult, tuple[Failure, ...]]:
+        answer = self._in_process.answer(protocol.PlanRequest(snapshot, ledger, settings))
+        assert isinstance(answer, protocol.PlanResult)
         names = self.names()
         return answer, tuple(
             Failure(names[item.index], item.code, item.reason) for item in answer.raised
@@ -138,7 +139,7 @@ def entry_of(index: int, wanted: Wanted) -> protocol.PolicyEntry:
     if isinstance(policy, ModuleType):
         # A module that a test made need not be importable by its name.
         sys.modules.setdefault(policy.__name__, policy)
-        found = Found(policy.__name__.rpartition(".")[2], policy.__name__, ("this test",))
+        found = InstalledPlugin(policy.__name__.rpartition(".")[2], policy.__name__, ("this test",))
     else:
         installed = find()
         if policy not in installed:

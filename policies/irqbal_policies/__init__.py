@@ -1,3 +1,3 @@
-"""The policies that come with irqbal. They have no privilege: same entry points, same child, same
-rules as a stranger's.
+"""The policies that come with irqbal. They have no privilege over others: the same entry points,
+the same kind of process, the same checks.
 """

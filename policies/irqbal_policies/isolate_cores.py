@@ -1,8 +1,8 @@
-"""Keeps interrupts off isolated CPUs, and reports what still fires there."""
+"""Keeps interrupts off isolated CPUs, and reports those that fire there all the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Annotated
 
@@ -18,7 +18,7 @@ class IsolateCores(Options, frozen=True, rename={"except_": "except"}):
             description="isolate what the kernel isolates: isolcpus, nohz_full, cgroup partitions"
         ),
     ] = True
-    cpus: Annotated[CpuSet, Meta(description="CPUs to isolate besides")] = CpuSet()
+    cpus: Annotated[CpuSet, Meta(description="further CPUs to isolate")] = CpuSet()
     except_: Annotated[
         dict[str, CpuSet],
         Meta(
@@ -35,10 +35,8 @@ def irqbal_options() -> type[IsolateCores]:
 
 @hookimpl
 def irqbal_limit(snapshot: Snapshot, options: IsolateCores) -> Iterator[Limit | Note]:
-    sources = _isolated(snapshot, options)
-    isolated = CpuSet()
-    for cpus in sources.values():
-        isolated |= cpus
+    sources = _sources(snapshot, options)
+    isolated = _union(sources.values())
     if not isolated & snapshot.online:
         return
     if not snapshot.online - isolated:
@@ -47,7 +45,7 @@ def irqbal_limit(snapshot: Snapshot, options: IsolateCores) -> Iterator[Limit | 
             advice="isolate fewer CPUs",
         )
         return
-    own = _exceptions(snapshot, options, isolated)
+    own = _exceptions(snapshot, options)
     for source, cpus in sources.items():
         yield Limit(cpus, f"isolated by {source}", exempt=tuple(own))
     for number, cpus in own.items():
@@ -62,38 +60,41 @@ def irqbal_limit(snapshot: Snapshot, options: IsolateCores) -> Iterator[Limit | 
 
 @hookimpl
 def irqbal_place(snapshot: Snapshot, draft: Draft, options: IsolateCores) -> Iterator[Placement]:
-    isolated = CpuSet()
-    for cpus in _isolated(snapshot, options).values():
-        isolated |= cpus
+    isolated = _union(_sources(snapshot, options).values())
     if not snapshot.online - isolated:
         return
-    for number, cpus in _exceptions(snapshot, options, isolated).items():
+    for number, cpus in _exceptions(snapshot, options).items():
         yield Placement(number, cpus, "a core of its own, by `except`")
 
 
-def _isolated(snapshot: Snapshot, options: IsolateCores) -> dict[str, CpuSet]:
-    """Isolated CPUs by what isolates them."""
-    found: dict[str, CpuSet] = {}
+def _union(sets: Iterable[CpuSet]) -> CpuSet:
+    return CpuSet(cpu for cpus in sets for cpu in cpus)
+
+
+def _sources(snapshot: Snapshot, options: IsolateCores) -> dict[str, CpuSet]:
+    """The isolated CPUs by their source: `isolate_cores` for the option, else the kernel's."""
+    sources: dict[str, CpuSet] = {}
     if options.cpus:
-        found["isolate_cores"] = options.cpus
+        sources["isolate_cores"] = options.cpus
     if options.kernel:
         for cpu in snapshot.cpus:
             if cpu.isolated and cpu.number not in options.cpus:
-                found[cpu.isolated] = found.get(cpu.isolated, CpuSet()) | CpuSet.of(cpu.number)
-    return found
+                others = sources.get(cpu.isolated, CpuSet())
+                sources[cpu.isolated] = others | CpuSet.of(cpu.number)
+    return sources
 
 
-def _exceptions(snapshot: Snapshot, options: IsolateCores, isolated: CpuSet) -> dict[int, CpuSet]:
-    """IRQ number -> the CPUs that the first matching glob gives it."""
-    found: dict[int, CpuSet] = {}
+def _exceptions(snapshot: Snapshot, options: IsolateCores) -> dict[int, CpuSet]:
+    """IRQ number -> the CPUs that `except` gives it; the first glob that matches counts."""
+    own: dict[int, CpuSet] = {}
     if not options.except_:
-        return found
+        return own
     for irq in snapshot.irqs:
         for pattern, cpus in options.except_.items():
             if _matches(snapshot, irq, pattern):
-                found[irq.number] = cpus
+                own[irq.number] = cpus
                 break
-    return found
+    return own
 
 
 def _matches(snapshot: Snapshot, irq: Irq, pattern: str) -> bool:
@@ -110,12 +111,12 @@ def _unmatched(snapshot: Snapshot, options: IsolateCores) -> Iterator[Note]:
 
 
 def _still_firing(snapshot: Snapshot, isolated: CpuSet, own: dict[int, CpuSet]) -> Iterator[Note]:
-    """What policies cannot help: managed IRQs, and threads that handle interrupts."""
+    """Notes on what no policy can move: managed IRQs, and threads that handle interrupts."""
     for irq in snapshot.irqs:
-        there = irq.effective & (isolated - own.get(irq.number, CpuSet()))
-        if irq.unmovable and irq.rate > 0 and there:
+        cpus = irq.effective & (isolated - own.get(irq.number, CpuSet()))
+        if irq.unmovable and irq.rate > 0 and cpus:
             yield Note(
-                f"{irq.action} fires {irq.rate:.1f} times a second on isolated CPU {there}: "
+                f"{irq.action} fires {irq.rate:.1f} times a second on isolated CPU {cpus}: "
                 f"{irq.unmovable}",
                 irq.number,
                 f"boot with isolcpus=managed_irq,{isolated}, which keeps managed IRQs away as long "

@@ -1,5 +1,5 @@
-"""Which CPUs an IRQ may choose from: those of its own node, unless that node has so much to do that
-the way to another one pays.
+"""Which CPUs an IRQ may choose from: those of its own NUMA node, unless that node is so busy that a
+CPU of another node is worth the longer way to memory.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from irqbal import CpuSet, Draft, Irq, Snapshot
 
 BUSY = 0.6
-"""A node whose CPUs are this busy with interrupts may hand some to other nodes …"""
+"""Mean load of a node's CPUs above which other nodes may relieve it; 1.0 is a CPU's whole time."""
 RELIEF = 0.7
-"""… if the mean over all CPUs is below this share of its own mean …"""
+"""Others relieve a node only if the mean over all CPUs is below this share of its own mean."""
 HOTTEST = 0.9
-"""… and its hottest IRQ below this share: else the busiest CPU would have as much to do elsewhere
-…
+"""They also do so only if the node's hottest IRQ is below this share of its mean: else the busiest
+CPU would have as much to do on another node.
 """
 FULL = 0.85
-"""… unless the node is as good as full."""
+"""Mean load above which a node is relieved whatever its hottest IRQ is."""
 
 
 class NodeLoads:
-    """How busy the CPUs around each device are, asked many times in one plan."""
+    """How busy the CPUs around each device would be if all of its node's IRQs were there."""
 
     def __init__(self, snapshot: Snapshot, draft: Draft) -> None:
         self._snapshot, self._draft = snapshot, draft
@@ -35,8 +35,8 @@ class NodeLoads:
                 self._add(irq)
 
     def _add(self, irq: Irq) -> None:
-        """Count an IRQ to its own node, wherever it is now; one that cannot move, or has no node,
-        where it fires.
+        """Count an IRQ's load for its own node, wherever it fires now; if it cannot move, or has no
+        node, for the CPUs where it fires.
         """
         self._total += irq.load
         local = self._snapshot.local_cpus(irq)
@@ -48,15 +48,15 @@ class NodeLoads:
             self._hottest[local] = max(self._hottest.get(local, 0.0), irq.load)
 
     def allowed(self, irqs: Sequence[Irq]) -> CpuSet:
-        """What limits leave to all of these IRQs."""
+        """The CPUs that limits leave to all of these IRQs."""
         allowed = self._draft.allowed(irqs[0])
         for irq in irqs[1:]:
             allowed &= self._draft.allowed(irq)
         return allowed
 
     def room(self, irqs: Sequence[Irq]) -> CpuSet:
-        """The allowed CPUs of the IRQs' own node; all that are allowed where it has none, or needs
-        relief.
+        """The allowed CPUs of the IRQs' own node; all allowed CPUs if there are none there, or if
+        the node needs relief.
         """
         allowed = self.allowed(irqs)
         own = self._snapshot.local_cpus(irqs[0])
@@ -64,18 +64,18 @@ class NodeLoads:
         if not local or local == allowed:
             return allowed
         key = (own, allowed, bool(irqs[0].placed) and not irqs[0].effective & local)
-        if key not in self._rooms:
-            self._rooms[key] = allowed if self._needs_relief(*key) else local
-        return self._rooms[key]
+        room = self._rooms.get(key)
+        if room is None:
+            room = self._rooms[key] = allowed if self._needs_relief(*key) else local
+        return room
 
     def _needs_relief(self, own: CpuSet, allowed: CpuSet, away: bool) -> bool:
-        """Whether a node would be too busy if all that is its own were there; who is away returns
-        only where that is plainly wrong.
+        """Whether the node would be too busy if all of its IRQs were there. IRQs that are `away`
+        return only if relief is plainly not needed any more, so that they do not go to and fro.
         """
         local = own & allowed
-        mean = (self._own.get(own, 0.0) + sum(self._fixed.get(cpu, 0.0) for cpu in local)) / len(
-            local
-        )
+        fixed = sum(self._fixed.get(cpu, 0.0) for cpu in local)
+        mean = (self._own.get(own, 0.0) + fixed) / len(local)
         overall, hottest = self._total / len(allowed), self._hottest.get(own, 0.0)
         if away:
             return mean > BUSY / 2 and (hottest < mean / HOTTEST or mean > FULL * HOTTEST)

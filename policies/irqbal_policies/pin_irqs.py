@@ -1,5 +1,5 @@
-"""Places IRQs by rules: by IRQ name, queue, device, driver or interface, to CPUs or to a node, or
-leaves them alone.
+"""Places IRQs by rules. A rule selects IRQs by name, queue, device, driver or interface, and gives
+them CPUs, a NUMA node, or leaves them alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from irqbal import CpuSet, Irq, Meta, Note, Options, Placement, Snapshot, hookim
 
 
 class Rule(Options, frozen=True):
-    """Which IRQs (all globs given must match), and what becomes of them (one of cpus, node,
+    """Which IRQs (every glob that is set must match), and what becomes of them (one of cpus, node,
     leave).
     """
 
@@ -38,7 +38,7 @@ class Rule(Options, frozen=True):
             raise ValueError(f"node is {self.node!r}; it must be local, or a number")
 
     def text(self) -> str:
-        """The rule's matching half, for messages."""
+        """The rule's globs, for messages."""
         keys = ("irq", "queue", "device", "driver", "interface")
         return ", ".join(f"{key}: {getattr(self, key)}" for key in keys if getattr(self, key))
 
@@ -78,7 +78,7 @@ def irqbal_place(snapshot: Snapshot, options: PinIrqs) -> Iterator[Placement | N
 
 
 def matches(snapshot: Snapshot, irq: Irq, rule: Rule) -> bool:
-    """Whether all globs of the rule match."""
+    """Whether every glob of the rule matches the IRQ."""
     device = snapshot.device_of(irq)
     names = {
         "irq": (str(irq.number), irq.action, *irq.action.split(",")),
@@ -94,7 +94,7 @@ def matches(snapshot: Snapshot, irq: Irq, rule: Rule) -> bool:
 
 
 def place(snapshot: Snapshot, irq: Irq, index: int, rule: Rule) -> Placement:
-    """What the rule says of this IRQ."""
+    """The placement that the rule gives this IRQ."""
     reason = f"rule {index + 1} ({rule.text()})"
     if rule.leave:
         return Placement(irq.number, None, f"{reason}: leave")

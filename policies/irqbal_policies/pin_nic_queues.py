@@ -9,7 +9,6 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from irqbal import (
-    Cpu,
     CpuSet,
     Draft,
     Interface,
@@ -24,12 +23,7 @@ from irqbal import (
     hookimpl,
 )
 from irqbal_policies.nodes import NodeLoads
-
-
-class QueueCpus(Words):
-    """`local`, `all`, or a CPU set."""
-
-    words = ("local", "all")
+from irqbal_policies.queue_homes import Home, QueueCounts, QueueCpus, QueueHomes, Queues
 
 
 class Rps(Words):
@@ -88,19 +82,24 @@ def irqbal_options() -> type[PinNicQueues]:
 def irqbal_place(
     snapshot: Snapshot, draft: Draft, options: PinNicQueues
 ) -> Iterator[Placement | Steering | Note]:
-    crowd, nodes = _Crowd(snapshot, options), NodeLoads(snapshot, draft)
+    nodes = NodeLoads(snapshot, draft)
+    homes = QueueHomes(snapshot, nodes, options.cpus)
+    counts = QueueCounts(snapshot, avoid_siblings=options.smt == "avoid")
+    queues_of = _active_queues(snapshot)
     for interface in _chosen(snapshot, options):
-        queues = _queues(snapshot, interface)
-        homes = crowd.place(interface, queues, nodes)
+        queues = queues_of.get(interface.name, {})
+        chosen = homes.choose(queues, counts)
         for index, irqs in queues.items():
-            if index in homes:
-                cpu, room = homes[index]
+            if index in chosen:
+                home = chosen[index]
                 if options.cpus.word == "local":
-                    room |= nodes.room(irqs)
-                yield from _placements(
-                    irqs, index, cpu, room, snapshot.local_cpus(irqs[0]), options
-                )
-        yield from _steer(snapshot, interface, queues, options)
+                    home = Home(home.cpu, home.room | nodes.room(irqs))
+                yield from _placements(snapshot, irqs, home, options)
+        yield from _steer(interface, queues, options)
+    yield from _notes(snapshot, options)
+
+
+def _notes(snapshot: Snapshot, options: PinNicQueues) -> Iterator[Note]:
     if options.rfs.isdecimal() and 0 <= snapshot.rfs_entries < int(options.rfs):
         yield Note(
             f"net.core.rps_sock_flow_entries is {snapshot.rfs_entries}: RFS works only up to that "
@@ -117,16 +116,17 @@ def irqbal_place(
 
 
 def _chosen(snapshot: Snapshot, options: PinNicQueues) -> list[Interface]:
-    """The NICs that the globs mean, in order of their names; a bond or VLAN stands for what it is
-    made of.
-    """
-    wanted = _resolve(snapshot, options.interfaces)
-    left_out = _resolve(snapshot, options.exclude)
+    """The NICs that the options select, in order of their names."""
+    included = _resolve(snapshot, options.interfaces)
+    excluded = _resolve(snapshot, options.exclude)
     with_queues = {name for name, _ in snapshot.irqs_by_queue}
-    return [snapshot.interface_by_name[name] for name in sorted((wanted - left_out) & with_queues)]
+    return [
+        snapshot.interface_by_name[name] for name in sorted((included - excluded) & with_queues)
+    ]
 
 
 def _resolve(snapshot: Snapshot, globs: Iterable[str]) -> set[str]:
+    """The interfaces that a glob matches, and for bonds and VLANs the interfaces below them."""
     found: set[str] = set()
     todo = [
         interface.name
@@ -141,147 +141,42 @@ def _resolve(snapshot: Snapshot, globs: Iterable[str]) -> set[str]:
     return found
 
 
-def _queues(snapshot: Snapshot, interface: Interface) -> dict[int, tuple[Irq, ...]]:
-    """The interface's active queues by index, each with its movable IRQs."""
-    found: dict[int, list[Irq]] = {}
+def _active_queues(snapshot: Snapshot) -> dict[str, dict[int, tuple[Irq, ...]]]:
+    """The active queues of each interface in order of their index, each with its movable IRQs."""
+    irqs_of: dict[str, dict[int, list[Irq]]] = {}
     for irq in snapshot.irqs:
         queue = irq.queue
-        if (
-            queue is not None
-            and queue.name == interface.name
-            and queue.kind != "io"
-            and queue.active
-            and irq.movable
-        ):
-            found.setdefault(queue.index, []).append(irq)
-    return {index: tuple(found[index]) for index in sorted(found)}
-
-
-class _Crowd:
-    """How many queues each CPU and core has been given so far, over all NICs."""
-
-    def __init__(self, snapshot: Snapshot, options: PinNicQueues) -> None:
-        self._snapshot = snapshot
-        self._options = options
-        self._on_cpu: dict[int, int] = {}
-        self._on_core: dict[tuple[int, int], int] = {}
-
-    def place(
-        self, interface: Interface, queues: dict[int, tuple[Irq, ...]], nodes: NodeLoads
-    ) -> dict[int, tuple[int, CpuSet]]:
-        """(CPU, the set it was chosen from) for each queue that has any CPU left."""
-        rooms = {index: room for index, irqs in queues.items() if (room := self._room(irqs, nodes))}
-        if not rooms:
-            return {}
-        smallest = min(len(room) for room in rooms.values())
-        order: Iterable[int] = rooms
-        if len(rooms) > smallest:
-            kept = self._kept(queues, rooms)
-            if kept is not None:
-                for number in kept.values():
-                    self._take(number)
-                return {index: (number, rooms[index]) for index, number in kept.items()}
-            # More queues than CPUs share them: dealt out by load, there and back, hot and cool ones
-            # meet.
-            order = _there_and_back(
-                sorted(rooms, key=lambda index: (-_load(queues[index]), index)), smallest
-            )
-        homes: dict[int, tuple[int, CpuSet]] = {}
-        for index in order:
-            cpu = min(
-                (self._snapshot.cpu_by_number[number] for number in rooms[index]),
-                key=self._crowding,
-            )
-            self._take(cpu.number)
-            homes[index] = (cpu.number, rooms[index])
-        return homes
-
-    def _room(self, irqs: tuple[Irq, ...], nodes: NodeLoads) -> CpuSet:
-        """The CPUs that a queue may use: of those asked for what limits leave, else whatever they
-        leave at all.
-        """
-        allowed = nodes.allowed(irqs)
-        where = self._options.cpus
-        if where.cpus is not None:
-            return where.cpus & allowed
-        if where.word == "all":
-            return allowed
-        return (self._snapshot.local_cpus(irqs[0]) & allowed) or allowed
-
-    def _kept(
-        self, queues: dict[int, tuple[Irq, ...]], rooms: dict[int, CpuSet]
-    ) -> dict[int, int] | None:
-        """Where queues that share CPUs are already, if irqbal put all of them there: so loads that
-        change move nothing.
-        """
-        found: dict[int, int] = {}
-        for index, room in rooms.items():
-            for irq in queues[index]:
-                if (
-                    irq.placed is None
-                    or irq.placed.cpus != irq.affinity
-                    or len(irq.affinity) != 1
-                    or not irq.affinity <= room
-                ):
-                    return None
-                found[index] = irq.affinity.first
-        return found
-
-    def _crowding(self, cpu: Cpu) -> tuple[int, int, int]:
-        on_core = (
-            self._on_core.get((cpu.package, cpu.core), 0) if self._options.smt == "avoid" else 0
-        )
-        on_cpu = self._on_cpu.get(cpu.number, 0)
-        return (on_core, on_cpu, cpu.number)
-
-    def _take(self, number: int) -> None:
-        cpu = self._snapshot.cpu_by_number[number]
-        core = (cpu.package, cpu.core)
-        self._on_cpu[number] = self._on_cpu.get(number, 0) + 1
-        self._on_core[core] = self._on_core.get(core, 0) + 1
-
-
-def _load(irqs: tuple[Irq, ...]) -> float:
-    return sum(irq.load for irq in irqs)
-
-
-def _there_and_back(order: list[int], width: int) -> list[int]:
-    """Every other row of `width` reversed, so that the hottest row's first CPU gets the coolest of
-    the next.
-    """
-    rows = [order[at : at + width] for at in range(0, len(order), width)]
-    return [
-        index for number, row in enumerate(rows) for index in (reversed(row) if number % 2 else row)
-    ]
+        if queue is not None and queue.kind != "io" and queue.active and irq.movable:
+            irqs_of.setdefault(queue.name, {}).setdefault(queue.index, []).append(irq)
+    return {
+        name: {index: tuple(queues[index]) for index in sorted(queues)}
+        for name, queues in irqs_of.items()
+    }
 
 
 def _placements(
-    irqs: tuple[Irq, ...], index: int, cpu: int, room: CpuSet, local: CpuSet, options: PinNicQueues
+    snapshot: Snapshot, irqs: tuple[Irq, ...], home: Home, options: PinNicQueues
 ) -> Iterator[Placement]:
+    local = snapshot.local_cpus(irqs[0])
+    if options.cpus.word != "local":
+        where = f"within cpus: {options.cpus}"
+    elif home.cpu not in local:
+        where = "no CPU of its own node is left to it"
+    elif options.rebalance and home.room - local:
+        where = "on any node, as its own is overloaded"
+    else:
+        where = "a CPU of its own node"
+    cpu = CpuSet.of(home.cpu)
     for irq in irqs:
-        if options.cpus.word != "local":
-            where = f"within cpus: {options.cpus}"
-        elif cpu not in local:
-            where = "no CPU of its own node is left to it"
-        else:
-            where = (
-                "on any node, as its own is overloaded"
-                if options.rebalance and room - local
-                else "a CPU of its own node"
-            )
-        reason = f"queue {index} of {irq.queue.name if irq.queue else ''}, {where}"
+        name = "" if irq.queue is None else f"queue {irq.queue.index} of {irq.queue.name}"
+        reason = f"{name}, {where}"
         if options.rebalance:
-            yield Placement(irq.number, room, reason, open=True, prefer=CpuSet.of(cpu))
+            yield Placement(irq.number, home.room, reason, open=True, prefer=cpu)
         else:
-            yield Placement(irq.number, CpuSet.of(cpu), reason)
+            yield Placement(irq.number, cpu, reason)
 
 
-def _steer(
-    snapshot: Snapshot,
-    interface: Interface,
-    queues: dict[int, tuple[Irq, ...]],
-    options: PinNicQueues,
-) -> Iterator[Steering]:
+def _steer(interface: Interface, queues: Queues, options: PinNicQueues) -> Iterator[Steering]:
     by_tx = {
         index: irq.number
         for index, irqs in queues.items()
@@ -289,8 +184,8 @@ def _steer(
         if irq.queue is not None and irq.queue.kind in ("tx", "rxtx")
     }
     tx = range(len(interface.tx))
-    # Unless every active Tx queue is known, some CPU would be left to a queue that is not near it,
-    # or to none.
+    # XPS is set for all Tx queues or for none: a CPU whose nearest queue is unknown would send
+    # through a remote one.
     if options.xps and len(interface.tx) > 1 and all(index in by_tx for index in tx):
         for index in tx:
             yield Steering(
@@ -313,7 +208,7 @@ def _steer(
 
 
 def _power_of_two(number: int) -> int:
-    """The kernel rounds a flow table up to a power of two: ask for one, so that it reads back
-    alike.
+    """The next power of two, to which the kernel rounds a flow table's size: other values would
+    read back changed.
     """
     return 1 << max(0, number - 1).bit_length() if number > 1 else 1

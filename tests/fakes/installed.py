@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from irqbal.plugins.discovery import Found, find
+from irqbal.plugins.discovery import InstalledPlugin, find
 
 HEADER = """
 from irqbal import CpuSet, Draft, Irq, Limit, Meta, Note, Options, Placement, Queue, Snapshot, Steering, hookimpl
@@ -69,7 +69,7 @@ class InstalledSite:
         (info / "entry_points.txt").write_text(f"[irqbal]\n{policy} = {value or module}\n")
         return self
 
-    def found(self) -> Mapping[str, Found]:
+    def found(self) -> Mapping[str, InstalledPlugin]:
         """What is installed here, from metadata alone."""
         distributions = importlib.metadata.distributions(path=[str(self.packages)])
         return find(

@@ -25,8 +25,9 @@ from irqbal.errors import PluginError
 from irqbal.model import policy
 from irqbal.model.plan import Plan, Record
 from irqbal.planner.draft import Settings
-from irqbal.plugins import discovery, hookspecs, observers, policy_host, supervisor
-from irqbal.plugins.discovery import Found, check_api
+from irqbal.plugins import bounds, hookspecs
+from irqbal.plugins.binding import check_api
+from irqbal.plugins.discovery import InstalledPlugin
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.problems import Node
@@ -60,7 +61,7 @@ def test_the_promise_as_it_was_made_for_1_0_is_kept() -> None:
 
 
 def test_every_hook_stands_in_the_document_with_its_signature() -> None:
-    for name in discovery.HOOKS:
+    for name in hookspecs.HOOKS:
         spec = getattr(hookspecs, name)
         text = f"def {name}{inspect.signature(spec)}: ...".replace("'", "")
         assert text in TEXT
@@ -68,15 +69,13 @@ def test_every_hook_stands_in_the_document_with_its_signature() -> None:
 
 
 def test_every_number_in_the_document_is_the_codes() -> None:
-    for name in ("DEADLINE", "IMPORT_DEADLINE", "PLANNER_DEADLINE", "START_DEADLINE"):
-        (seconds,) = re.findall(rf"\| (\d+) \| `policies\.{name}` \|", TEXT)
-        assert float(seconds) == getattr(supervisor, name)
-    for number, module, name in re.findall(
-        r"(\d+)\s[^(.;]*\(`(policies|policyhost|observers)\.([A-Z_]+)`\)", TEXT
-    ):
-        owner = {"policies": supervisor, "policyhost": policy_host, "observers": observers}[module]
-        assert getattr(owner, name) == int(number), name
-    assert TEXT.count("(`poli") + TEXT.count("(`observers.") == 4
+    for name in ("HOOK_DEADLINE", "IMPORT_DEADLINE", "PLANNER_DEADLINE", "START_DEADLINE"):
+        (seconds,) = re.findall(rf"\| (\d+) \| `bounds\.{name}` \|", TEXT)
+        assert float(seconds) == getattr(bounds, name)
+    limits = re.findall(r"(\d+)\s[^(.;]*\(`bounds\.([A-Z_]+)`\)", TEXT)
+    for number, name in limits:
+        assert getattr(bounds, name) == int(number), name
+    assert len(limits) == TEXT.count("(`bounds.") == 4
 
 
 def test_every_finding_stands_in_the_document() -> None:
@@ -90,7 +89,7 @@ def test_every_finding_stands_in_the_document() -> None:
 def api(value: object) -> None:
     module = types.ModuleType("probe")
     module.IRQBAL_API = value  # type: ignore[attr-defined]
-    check_api(Found("probe", "probe", ("irqbal-probe 3.1",)), module)
+    check_api(InstalledPlugin("probe", "probe", ("irqbal-probe 3.1",)), module)
 
 
 def test_the_version_has_two_numbers_and_a_module_may_ask_for_it() -> None:
@@ -99,7 +98,7 @@ def test_the_version_has_two_numbers_and_a_module_may_ask_for_it() -> None:
     )
     for wanted in ("1", "1.0"):
         api(wanted)
-    check_api(Found("probe", "probe", ("x 1",)), types.ModuleType("probe"))
+    check_api(InstalledPlugin("probe", "probe", ("x 1",)), types.ModuleType("probe"))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +158,7 @@ def test_a_cycle_with_it_is_on_time_moves_what_others_want_and_names_it(
     site: InstalledSite, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     body, code = WORST[what]
-    monkeypatch.setattr(supervisor, "DEADLINE", 0.5)
+    monkeypatch.setattr(bounds, "HOOK_DEADLINE", 0.5)
     source = (
         "import os, re, sys, threading, time\n@hookimpl\ndef irqbal_place(snapshot):\n    "
         f"{body}\n    yield Note('still here')"

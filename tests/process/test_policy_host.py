@@ -19,13 +19,9 @@ from irqbal.model.plan import Failure, Plan, Record
 from irqbal.model.view import Override, Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
+from irqbal.plugins import bounds
 from irqbal.plugins.protocol import PolicyEntry
-from irqbal.plugins.supervisor import (
-    DEADLINE,
-    RAISES_UNTIL_ASIDE,
-    PolicySupervisor,
-    SupervisorStopped,
-)
+from irqbal.plugins.supervisor import PolicySupervisor, SupervisorStopped
 from irqbal.problems import Node
 
 ROOT = os.geteuid() == 0
@@ -195,7 +191,7 @@ def test_who_hangs_crashes_or_talks_garbage_is_set_aside_and_the_others_go_on(
     (failure,) = failures
     assert (failure.policy, failure.code, failure.aside) == ("bad", code, True)
     assert "(irqbal-bad 6.6)" in failure.reason
-    assert took < DEADLINE + 3
+    assert took < bounds.HOOK_DEADLINE + 3
     assert [item.policy for item in asked.aside.values()] == ["bad"]
     started = time.monotonic()
     assert moves_of(ask(asked)[0], HOST) == {
@@ -266,7 +262,7 @@ def test_who_raises_three_cycles_in_a_row_is_set_aside(
 ) -> None:
     site.install("good", GOOD).install("bad", bad("raise ValueError('x')"))
     asked = policies("bad", "good")
-    asides = [ask(asked)[1][0].aside for _ in range(RAISES_UNTIL_ASIDE)]
+    asides = [ask(asked)[1][0].aside for _ in range(bounds.RAISES_UNTIL_ASIDE)]
     assert asides == [False, False, True]
     made, failures = ask(asked)
     assert moves_of(made, HOST) == {"i8042": "1"} and failures == ()
@@ -311,7 +307,7 @@ from irqbal import wire
 from irqbal.plugins import protocol
 from irqbal.model.plan import Plan
 from irqbal.planner.ledger import Ledger
-os.write(int(sys.argv[1]), protocol.pack(wire.to_msgpack(protocol.Answer(Plan(), Ledger()))))"""
+os.write(int(sys.argv[1]), protocol.pack(wire.to_msgpack(protocol.PlanResult(Plan(), Ledger()))))"""
     site.install("good", GOOD).install("bad", bad(forge))
     asked = policies("bad", "good")
     assert ask(asked) == (Plan(), ())

@@ -21,9 +21,9 @@ from irqbal.errors import PolicyHostError
 from irqbal.model.plan import Failure, Plan, Record
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins import process
+from irqbal.plugins import bounds, process
 from irqbal.plugins.protocol import PolicyEntry
-from irqbal.plugins.supervisor import DEADLINE, PolicySupervisor, SupervisorStopped
+from irqbal.plugins.supervisor import PolicySupervisor, SupervisorStopped
 from irqbal.problems import Node
 
 HOST = host(cpus(4), lone("i8042", "ttyS0"))
@@ -58,11 +58,13 @@ def site() -> Iterator[InstalledSite]:
 @pytest.fixture
 def sockets(site: InstalledSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with hosts(tmp_path / "hosts", site.python) as folder:
-        monkeypatch.setenv(process.FOLDER, str(folder))
+        monkeypatch.setenv(process.SOCKET_FOLDER_VARIABLE, str(folder))
         yield folder
 
 
-def bound(site: InstalledSite, *names: str, kind: process.Kind = "policies") -> PolicySupervisor:
+def bound(
+    site: InstalledSite, *names: str, kind: process.HostKind = "policies"
+) -> PolicySupervisor:
     found = site.found()
     made = PolicySupervisor(
         [PolicyEntry(found[name], index, Node(1, {})) for index, name in enumerate(names)], kind
@@ -114,7 +116,7 @@ def test_who_misbehaves_is_ended_and_set_aside_and_the_others_go_on(
     assert first is not None
     started = time.monotonic()
     made, (failure,) = ask(policies)
-    assert time.monotonic() - started < DEADLINE + 5
+    assert time.monotonic() - started < bounds.HOOK_DEADLINE + 5
     assert (failure.policy, failure.code, failure.aside) == (bad, code, True)
     assert moves_of(made, HOST) == {"i8042": "1"}
     machine.wait_for(lambda: gone(first), 5)
@@ -147,7 +149,7 @@ def test_observers_have_a_socket_of_their_own(site: InstalledSite, sockets: Path
 def test_where_nobody_listens_the_error_says_what_to_start(
     site: InstalledSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(process.FOLDER, str(tmp_path))
+    monkeypatch.setenv(process.SOCKET_FOLDER_VARIABLE, str(tmp_path))
     with pytest.raises(PolicyHostError, match=r"systemctl start irqbal-policies.socket"):
         bound(site, "good")
 

@@ -20,7 +20,7 @@ import pytest
 import machine
 from activated import hosts
 from installed import InstalledSite
-from irqbal.plugins.process import FOLDER
+from irqbal.plugins.process import SOCKET_FOLDER_VARIABLE
 from places import TOP
 
 UNITS = TOP / "etc/systemd"
@@ -94,7 +94,7 @@ def test_the_units_are_as_well_confined_as_the_documents_say() -> None:
 @pytest.mark.parametrize("kind", ["policies", "observers"])
 def test_what_starts_policy_hosts_is_root_s_and_comes_and_goes_with_the_daemon(kind: str) -> None:
     socket, service = UNITS / f"irqbal-{kind}.socket", UNITS / f"irqbal-{kind}@.service"
-    folder = settings("Environment")[0].removeprefix(f"{FOLDER}=")
+    folder = settings("Environment")[0].removeprefix(f"{SOCKET_FOLDER_VARIABLE}=")
     assert settings("ListenStream", socket) == [f"{folder}/{kind}"]
     assert settings("SocketMode", socket) == ["0600"] and settings("PartOf", socket) == [
         "irqbal.service"
@@ -168,7 +168,7 @@ def test_the_daemon_makes_no_call_that_the_unit_forbids(tmp_path: Path) -> None:
             str(config),
             log=tmp_path / "log",
             command=tracer,
-            env={FOLDER: str(folder)},
+            env={SOCKET_FOLDER_VARIABLE: str(folder)},
         ) as process,
     ):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
@@ -223,7 +223,7 @@ def test_the_unit_s_capabilities_are_enough_for_a_daemon_whose_policies_systemd_
             str(config),
             log=log,
             command=command,
-            env={FOLDER: str(folder)},
+            env={SOCKET_FOLDER_VARIABLE: str(folder)},
         ) as process,
     ):
         machine.wait_for(lambda: "hang is set aside" in log.read_text(), 20, log)

@@ -15,7 +15,9 @@ import pytest
 from installed import InstalledSite
 from irqbal.errors import PluginError
 from irqbal.model.policy import Options
-from irqbal.plugins.discovery import BoundPolicy, Found, bind, find, load
+from irqbal.plugins.binding import BoundPolicy, bind, load
+from irqbal.plugins.discovery import InstalledPlugin, find
+from irqbal.plugins.protocol import PolicyEntry
 from irqbal.problems import LocatedProblem, Node
 
 GOOD = """
@@ -46,10 +48,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InstalledS
             del sys.modules[name]
 
 
-def bound(found: Found, **options: str) -> BoundPolicy:
+def bound(found: InstalledPlugin, **options: str) -> BoundPolicy:
     problems: list[LocatedProblem] = []
     node = Node(1, {key: Node(2, value) for key, value in options.items()})
-    policy = bind(found, 4, node, problems)
+    policy = bind(PolicyEntry(found, 4, node), problems)
     assert policy is not None and not problems
     return policy
 
@@ -59,7 +61,7 @@ def refused(site: InstalledSite, source: str) -> str:
     and version.
     """
     with pytest.raises(PluginError) as caught:
-        bind(site.install("probe", source).found()["probe"], 0, Node(1, {}), [])
+        bind(PolicyEntry(site.install("probe", source).found()["probe"], 0, Node(1, {})), [])
     text = str(caught.value)
     assert text.startswith("irqbal-probe 0.1: "), text
     return text
@@ -73,7 +75,7 @@ def test_installed_policies_are_found_by_name_with_module_and_distribution(
 ) -> None:
     site.install("probe", GOOD, version="1.2")
     found = find()  # as the daemon does: from the path, beside the bundled ones
-    assert found["probe"] == Found("probe", "irqbal_probe_policy", ("irqbal-probe 1.2",))
+    assert found["probe"] == InstalledPlugin("probe", "irqbal_probe_policy", ("irqbal-probe 1.2",))
     assert found["spread_by_rate"].module == "irqbal_policies.spread_by_rate"
     assert list(found) == sorted(found)
 
@@ -252,7 +254,8 @@ def test_options_that_are_wrong_are_problems_with_line_and_key_not_a_refusal(
 ) -> None:
     problems: list[LocatedProblem] = []
     node = Node(8, {"depth": Node(9, "deep"), "debth": Node(10, "3")})
-    assert bind(site.install("probe", GOOD).found()["probe"], 2, node, problems) is None
+    entry = PolicyEntry(site.install("probe", GOOD).found()["probe"], 2, node)
+    assert bind(entry, problems) is None
     assert [(problem.line, problem.key) for problem in problems] == [
         (9, "policies[2].probe.depth"),
         (10, "policies[2].probe.debth"),

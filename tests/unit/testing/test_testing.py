@@ -37,7 +37,7 @@ def test_what_a_policy_must_not_do_is_found_and_named(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, code, text = BAD[what]
-    monkeypatch.setattr("irqbal.testing.contract.IMPORT_DEADLINE", 1.5)
+    monkeypatch.setattr("irqbal.plugins.bounds.IMPORT_DEADLINE", 1.5)
     started = time.monotonic()
     with pytest.raises(BrokenPromise) as caught:
         check_policy(module(tmp_path, source), deadline=DEADLINE)

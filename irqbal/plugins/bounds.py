@@ -1,0 +1,41 @@
+"""Every deadline and size limit of plugins and their hosts.
+
+Those that a plugin's author can run into stand in docs/plugins.md too; a test compares them.
+"""
+
+from __future__ import annotations
+
+HOOK_DEADLINE = 2.0
+"""Seconds that one call of one hook may take: a cycle of 10 s still has time for the others."""
+IMPORT_DEADLINE = 10.0
+"""Seconds that the import of one plugin may take: large libraries on a slow disk need several."""
+PLANNER_DEADLINE = 10.0
+"""Seconds for the host's own work before the first hook and after the last one."""
+START_DEADLINE = 30.0
+"""Seconds until a new host answers: the interpreter alone takes many on a cold or crowded host."""
+RAISES_UNTIL_ASIDE = 3
+"""Consecutive cycles in which a policy may raise; in the last of them it is set aside."""
+
+HOST_MEMORY = 1 << 30
+"""Bytes of address space of one host: many times what a plan for 2000 IRQs needs."""
+MAX_HOOK_ITEMS = 1 << 16
+"""Items that one call of a hook may return: several for each IRQ of the largest hosts."""
+MAX_REASON_LENGTH = 4096
+"""Characters of one text field, such as a placement's reason: it is shown to people."""
+MAX_WAITING_RECORDS = 64
+"""Records that wait for slow observers, ten minutes of cycles; the oldest is dropped first."""
+
+MAX_FRAME_SIZE = 256 << 20
+"""Bytes of one message between daemon and host: far above the largest snapshot, far below RAM."""
+CHUNK_SIZE = 1 << 20
+"""Bytes of one send or receive call on the channel."""
+EXIT_GRACE = 0.5
+"""Seconds in which a host that is not stuck exits by itself after the daemon hangs up."""
+CRASH_GRACE = 1.0
+"""Seconds to wait for the exit status of a host whose channel closed."""
+KILL_COMMAND_TIMEOUT = 10.0
+"""Seconds that `systemctl kill` may take."""
+MAX_LOGGED_LINES = 20
+"""Lines that are logged of one piece of a host's output."""
+MAX_LOGGED_LENGTH = 300
+"""Characters that are logged of one line, or of one exception's message."""

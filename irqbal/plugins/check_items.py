@@ -1,0 +1,93 @@
+"""Checking what hooks return, by type and size.
+
+msgspec does not check a struct that Python code creates. Unchecked items could fail while the
+planner works or the result is encoded, and the failure would be blamed on another policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from irqbal import wire
+from irqbal.cpuset import CpuSet
+from irqbal.model.plan import Limit, Note, Placement, Steering
+from irqbal.model.view import Queue
+from irqbal.plugins import bounds
+
+ITEM_TYPES: dict[str, tuple[type[Any], ...]] = {
+    "irqbal_limit": (Limit, Note),
+    "irqbal_place": (Placement, Steering, Note),
+}
+"""What each hook that returns items may yield; subclasses are refused."""
+
+
+class _Field(msgspec.Struct, frozen=True):
+    name: str
+    optional: bool
+
+
+def check_items(hook: str, items: Iterable[Any]) -> Iterator[Any]:
+    """Yield the items that a hook returned, each checked. Raises TypeError for a wrong type or
+    value, ValueError for too many items, and whatever the hook's own generator raises.
+    """
+    kinds = ITEM_TYPES[hook]
+    fields = {kind: _fields(kind) for kind in kinds}
+    for count, item in enumerate(items):
+        if count >= bounds.MAX_HOOK_ITEMS:
+            raise ValueError(f"more than {bounds.MAX_HOOK_ITEMS} items in one cycle")
+        if type(item) not in kinds:
+            names = " or ".join(kind.__name__ for kind in kinds)
+            raise TypeError(f"expected {names}, got {type(item).__name__}")
+        for field in fields[type(item)]:
+            value = getattr(item, field.name)
+            if not (field.optional if value is None else _fits(field.name, value)):
+                raise TypeError(f"{type(item).__name__}.{field.name} cannot be {value!a:.80}")
+        yield item
+
+
+def is_queue(value: Any) -> bool:
+    """Whether a value that irqbal_identify returned is a Queue with fields of the right types."""
+    try:
+        return type(value) is Queue and wire.from_msgpack(wire.to_msgpack(value), Queue) == value
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _fields(kind: type[Any]) -> tuple[_Field, ...]:
+    return tuple(
+        _Field(field.name, field.default is None or (kind is Placement and field.name == "cpus"))
+        for field in msgspec.structs.fields(kind)
+    )
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a value that is not None is valid for the field of this name."""
+    if name in ("cpus", "prefer"):
+        return type(value) is CpuSet
+    if name in ("irqs", "exempt"):
+        return type(value) is tuple and all(_is_number(number) for number in value)
+    if name in ("irq", "queue", "flows", "near"):
+        return _is_number(value)
+    if name in ("open", "alone"):
+        return isinstance(value, bool)
+    if name == "direction":
+        return value in ("rx", "tx")
+    return _is_text(value)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 31
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is text of limited length that UTF-8 can encode (no lone surrogates)."""
+    if type(value) is not str or len(value) > bounds.MAX_REASON_LENGTH:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
