@@ -13,7 +13,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.errors import GoneError, HostError
 from irqbal.kernel import other_writers
-from irqbal.kernel.affinity import Applier
+from irqbal.kernel.affinity import KernelSettings
 from irqbal.kernel.devices import read_devices, read_interfaces
 from irqbal.kernel.files import OpenFiles, bytes_or, int_or, lines, text_or
 from irqbal.kernel.interrupts import Interrupts, Known
@@ -25,6 +25,7 @@ from irqbal.kernel.softnet import Squeezes, parse_softnet
 from irqbal.kernel.stat import parse_stat
 from irqbal.kernel.threads import ThreadTimes, read_threads
 from irqbal.kernel.topology import read_cpus, read_online
+from irqbal.kernel.write_loop import PlanWriter, WriteRequest
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
 from irqbal.model.readings import (
     Census,
@@ -54,7 +55,7 @@ class KernelHost:
         check_readable(root)
         self.save = save
         self._irqs = IrqReader(root)
-        self._applier = Applier(root, self._irqs.inode)
+        self._writer = PlanWriter(KernelSettings(root, self._irqs.inode))
         self._kept = OpenFiles()
         self._threads = ThreadTimes(root, self._kept)
         self._known: dict[int, IrqFacts] = {}
@@ -235,13 +236,19 @@ class KernelHost:
         default: DefaultMove | None,
         dry_run: bool,
     ) -> tuple[Outcome, ...]:
-        """See `kernel.affinity`."""
-        inodes = {number: facts.inode for number, facts in self._known.items()}
-        return self._applier.apply(moves, steering, default, inodes, self.save or _nowhere, dry_run)
+        """Write what a plan says; see `kernel.write_loop`."""
+        request = WriteRequest(
+            moves=moves,
+            steering=steering,
+            default=default,
+            inodes={number: facts.inode for number, facts in self._known.items()},
+            dry_run=dry_run,
+        )
+        return self._writer.apply(request, self.save or _nowhere)
 
     def restore(self, originals: Iterable[tuple[Original, int | None]]) -> tuple[Outcome, ...]:
         """Put originals back."""
-        return self._applier.restore(originals)
+        return self._writer.restore(originals)
 
     def writers(self) -> tuple[str, ...]:
         """Known programs that write masks too and that run now."""

@@ -11,6 +11,7 @@ from irqbal.model.readings import Counts
 from irqbal.model.view import Cpu, Interface
 from irqbal.simulated.drivers import PCI_IDS
 from irqbal.simulated.host import SimulatedHost
+from irqbal.simulated.kernel_errnos import shows_owned
 from irqbal.simulated.machine import Card, SimulatedIrq
 
 _CACHES = ((1, "Data"), (1, "Instruction"), (2, "Unified"), (3, "Unified"))
@@ -58,7 +59,8 @@ class _Tree:
             self._irq(line)
         self._put("proc/irq/default_smp_affinity", state.default.mask())
         self._put("proc/sys/kernel/random/boot_id", self._host.boot_id)
-        self._put("proc/sys/kernel/osrelease", "6.18.0-made-up")
+        kernel = self._host.spec.kernel
+        self._put("proc/sys/kernel/osrelease", f"{kernel[0]}.{kernel[1]}.0-made-up")
         self._put("proc/sys/net/core/rps_sock_flow_entries", str(topology.rfs_entries))
         self._put("proc/cmdline", "BOOT_IMAGE=/vmlinuz quiet")
         self._put("proc/2/task/2/children", "")
@@ -173,7 +175,7 @@ class _Tree:
 
     def _irq(self, line: SimulatedIrq) -> None:
         base, facts = f"proc/irq/{line.number}", f"sys/kernel/irq/{line.number}"
-        mode = 0o444 if line.managed else 0o644
+        mode = 0o444 if line.managed and shows_owned(self._host.spec.kernel) else 0o644
         self._put(f"{base}/smp_affinity", line.mask.mask(), mode)
         self._put(f"{base}/smp_affinity_list", str(line.mask), mode)
         self._put(f"{base}/effective_affinity_list", str(line.effective), 0o444)
