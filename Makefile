@@ -55,7 +55,7 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python tests/bench/history.py
 	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/bench/mongodb.py
 	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/bench/api.py
-	$(BIN)/python tests/bench/balance.py
+	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/bench/balance.py
 	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/bench/daemon.py
 
 # The same on a real kernel of 64 CPUs under QEMU, with traffic; a quarter of an hour.

@@ -15,6 +15,28 @@ from irqbal.cpuset import CpuSet
 from irqbal.kernel.files import cpus_or, int_or, mask_or, names, text_or
 from irqbal.model.view import Device, Interface, RxQueue, TxQueue
 
+PATHS = (
+    "sys/bus/pci/devices/*/irq",
+    "sys/bus/pci/devices/*/numa_node",
+    "sys/bus/pci/devices/*/local_cpulist",
+    "sys/bus/pci/devices/*/msi_irqs/[0-9]*",
+    "sys/bus/pci/devices/*/driver/",
+    "sys/class/net/*/",
+    "sys/class/net/*/operstate",
+    "sys/class/net/*/device/",
+    "sys/class/net/*/lower_*/",
+    "sys/class/net/*/queues/tx-[0-9]*/",
+    "sys/class/net/*/queues/tx-[0-9]*/xps_cpus",
+    "sys/class/net/*/queues/tx-[0-9]*/xps_rxqs",
+    "sys/class/net/*/queues/rx-[0-9]*/",
+    "sys/class/net/*/queues/rx-[0-9]*/rps_cpus",
+    "sys/class/net/*/queues/rx-[0-9]*/rps_flow_cnt",
+    "sys/block/*/device/",
+    "sys/class/nvme/*/device/",
+    "proc/sys/net/core/rps_sock_flow_entries",
+)
+"""Files below the root that this module reads (see `host.READERS`)."""
+
 _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 
@@ -56,6 +78,13 @@ def read_interfaces(root: Path) -> tuple[Interface, ...]:
         up = text_or(folder / "operstate") not in ("down", "notpresent", "lowerlayerdown")
         found.append(Interface(name, device, up, lowers, tx, rx))
     return tuple(found)
+
+
+def read_flow_entries(root: Path) -> int:
+    """Entries of RFS's table of flows for the whole host (`rps_sock_flow_entries`;
+    Documentation/networking/scaling.rst); 0 is off, -1 is a kernel without RPS.
+    """
+    return int_or(root / "proc/sys/net/core/rps_sock_flow_entries", -1)
 
 
 def _read_queues(base: Path) -> tuple[tuple[TxQueue, ...], tuple[RxQueue, ...]]:

@@ -13,8 +13,15 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import compress, repeat
 from operator import ne
+from pathlib import Path
 
 import msgspec
+
+from irqbal.errors import GoneError
+from irqbal.kernel.files import lines
+
+PATHS = ("proc/interrupts",)
+"""Files below the root that this module reads (see `host.READERS`)."""
 
 _NUMBERED = re.compile(
     r"(?P<chip>\S.*?)\s+(?P<hwirq>\d+)(?:-(?P<trigger>\S+)|\s+(?P<level>Edge|Level|edge|level))(?:\s+(?P<action>\S.*))?"
@@ -123,6 +130,16 @@ class Interrupts:
             }
         each = cpus if len(row.counts) == columns and row.label not in ("ERR", "MIS") else (-1,)
         return row.label, dict(zip(each, row.counts, strict=False))
+
+
+def read_interrupts(root: Path) -> Interrupts:
+    """The file below this root; empty where there is none. Raises HostError if it cannot be
+    read.
+    """
+    try:
+        return Interrupts(lines(root / "proc/interrupts"))
+    except GoneError:
+        return Interrupts(())
 
 
 def _row(line: bytes, columns: int) -> Row | None:

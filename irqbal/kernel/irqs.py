@@ -18,6 +18,20 @@ from irqbal.kernel.files import cpus_or, int_or, mask_or, names, text_or
 from irqbal.kernel.interrupts import Row
 from irqbal.model.readings import IrqFacts
 
+PATHS = (
+    "proc/irq/default_smp_affinity",
+    "proc/irq/[0-9]*/smp_affinity",
+    "proc/irq/[0-9]*/smp_affinity_list",
+    "proc/irq/[0-9]*/effective_affinity_list",
+    "proc/irq/[0-9]*/affinity_hint",
+    "proc/irq/[0-9]*/node",
+    "proc/irq/[0-9]*/*/",
+    "sys/kernel/irq/[0-9]*/actions",
+    "sys/kernel/irq/[0-9]*/chip_name",
+    "sys/kernel/irq/[0-9]*/hwirq",
+)
+"""Files below the root that this module reads (see `host.READERS`)."""
+
 MANAGED = "the kernel owns its affinity (managed, per-CPU or no-balance)"
 NO_FILE = "it has no affinity file"
 
@@ -82,16 +96,16 @@ class IrqReader:
         _, action, chip, vector, node = static
         affinity = self.affinity(number)
         return IrqFacts(
-            number,
-            action,
-            chip,
-            vector,
-            self._unmovable(number, affinity),
-            affinity,
-            self.effective(number, affinity),
-            mask_or(f"{self.folder(number)}/affinity_hint", CpuSet()),
-            node,
-            inode,
+            number=number,
+            action=action,
+            chip=chip,
+            vector=vector,
+            unmovable=self._unmovable(number, affinity),
+            affinity=affinity,
+            effective=self.effective(number, affinity),
+            hint=mask_or(f"{self.folder(number)}/affinity_hint", CpuSet()),
+            node=node,
+            inode=inode,
         )
 
     def _action(self, number: int, row: Row | None) -> str:

@@ -11,14 +11,32 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
 from irqbal.kernel.files import cpus_or, text_or
 
+PATHS = (
+    "sys/devices/system/cpu/isolated",
+    "sys/devices/system/cpu/nohz_full",
+    "proc/cmdline",
+    "sys/fs/cgroup/cgroup.controllers",
+    "sys/fs/cgroup/cpuset.cpus.isolated",
+    "sys/fs/cgroup/unified/cgroup.controllers",
+    "sys/fs/cgroup/unified/cpuset.cpus.isolated",
+    "sys/fs/cgroup/**/cpuset.cpus.partition",
+    "sys/fs/cgroup/**/cpuset.cpus.effective",
+    "sys/fs/cgroup/**/cpuset.cpus",
+)
+"""Files below the root that this module reads (see `host.READERS`)."""
+
 _PARAMETER = re.compile(r"(?<!\S)(isolcpus|nohz_full)=(\S+)")
 _FLAGS = ("domain", "managed_irq", "nohz")
+MOUNTS = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
+"""Where cgroup v2 is mounted: alone, or beside v1."""
 _MAX_CGROUPS = 20_000
+"""cgroups that are looked at, at most: a bound on the time that a reading takes."""
 
 
 def read_isolation(root: Path) -> dict[str, CpuSet]:
@@ -29,7 +47,7 @@ def read_isolation(root: Path) -> dict[str, CpuSet]:
         "nohz_full": cpus_or(cpu / "nohz_full", CpuSet()),
     }
     found |= parse_cmdline(text_or(root / "proc/cmdline"))
-    for mount in ("sys/fs/cgroup", "sys/fs/cgroup/unified"):
+    for mount in MOUNTS:
         cpus = read_partitions(root / mount)
         if cpus:
             found["cgroup partition"] = found.get("cgroup partition", CpuSet()) | cpus
@@ -64,15 +82,22 @@ def read_partitions(mount: Path) -> CpuSet:
     if at_root.exists():
         return cpus_or(at_root, CpuSet())
     cpus = CpuSet()
-    for count, (folder, _, files) in enumerate(os.walk(mount)):
-        if count > _MAX_CGROUPS:
-            break
+    for folder in partitions(mount):
         # `isolated invalid (…)` isolates nothing.
-        if (
-            "cpuset.cpus.partition" in files
-            and text_or(f"{folder}/cpuset.cpus.partition") == "isolated"
-        ):
-            cpus |= cpus_or(f"{folder}/cpuset.cpus.effective", CpuSet()) or cpus_or(
-                f"{folder}/cpuset.cpus", CpuSet()
+        if text_or(folder / "cpuset.cpus.partition") == "isolated":
+            cpus |= cpus_or(folder / "cpuset.cpus.effective", CpuSet()) or cpus_or(
+                folder / "cpuset.cpus", CpuSet()
             )
     return cpus
+
+
+def partitions(mount: Path) -> Iterator[Path]:
+    """The folders of all cgroup v2 partitions below a mount, whatever their state."""
+    for count, (folder, _, files) in enumerate(os.walk(mount)):
+        if count > _MAX_CGROUPS:
+            return
+        if (
+            "cpuset.cpus.partition" in files
+            and text_or(f"{folder}/cpuset.cpus.partition", "member") != "member"
+        ):
+            yield Path(folder)

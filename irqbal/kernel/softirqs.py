@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 
+PATHS = ("proc/softirqs",)
+"""Files below the root that this module reads (see `host.READERS`)."""
+
 _CPU = re.compile(rb"CPU(\d{1,6})")
 
 

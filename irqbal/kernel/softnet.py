@@ -9,6 +9,9 @@ import re
 from itertools import compress
 from operator import ne
 
+PATHS = ("proc/net/softnet_stat",)
+"""Files below the root that this module reads (see `host.READERS`)."""
+
 _HEX = re.compile(rb"[0-9a-f]{8}")
 
 

@@ -16,6 +16,9 @@ import msgspec
 
 from irqbal.model.readings import CpuTime
 
+PATHS = ("proc/stat",)
+"""Files below the root that this module reads (see `host.READERS`)."""
+
 _HZ = os.sysconf("SC_CLK_TCK")
 _U32 = 0xFFFFFFFF
 

@@ -18,6 +18,14 @@ from irqbal.kernel.files import OpenFiles, names, text_or
 from irqbal.model.readings import ThreadTime
 from irqbal.model.view import Thread
 
+PATHS = (
+    "proc/2/task/2/children",
+    "proc/[0-9]*/comm",
+    "proc/[0-9]*/stat",
+    "proc/[0-9]*/status",
+)
+"""Files below the root that this module reads (see `host.READERS`)."""
+
 HZ = os.sysconf("SC_CLK_TCK")
 """Of times in `/proc/PID/stat`."""
 

@@ -8,9 +8,24 @@ from pathlib import Path
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.kernel.files import cpus_or, int_or, names, read_text, text_or
+from irqbal.kernel.files import OpenFiles, cpus_or, int_or, names, read_text, text_or
 from irqbal.kernel.isolation import read_isolation
 from irqbal.model.view import Cpu
+
+PATHS = (
+    "sys/devices/system/cpu/online",
+    "sys/devices/system/cpu/possible",
+    "sys/devices/system/cpu/present",
+    "sys/devices/system/cpu/cpu[0-9]*/cpu_capacity",
+    "sys/devices/system/cpu/cpu[0-9]*/topology/core_cpus_list",
+    "sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list",
+    "sys/devices/system/cpu/cpu[0-9]*/topology/physical_package_id",
+    "sys/devices/system/cpu/cpu[0-9]*/cache/index[0-9]*/level",
+    "sys/devices/system/cpu/cpu[0-9]*/cache/index[0-9]*/type",
+    "sys/devices/system/cpu/cpu[0-9]*/cache/index[0-9]*/shared_cpu_list",
+    "sys/devices/system/node/node[0-9]*/cpulist",
+)
+"""Files below the root that this module reads (see `host.READERS`)."""
 
 
 def read_online(root: Path) -> CpuSet:
@@ -24,6 +39,25 @@ def read_online(root: Path) -> CpuSet:
     if not cpus:
         raise HostError(f"{path}: lists no CPU")
     return cpus
+
+
+class OnlineCpus:
+    """The online CPUs at each pulse; the file is parsed only when it changed."""
+
+    def __init__(self, root: Path, kept: OpenFiles) -> None:
+        self._root, self._kept = root, kept
+        self._path = f"{str(root).rstrip('/')}/sys/devices/system/cpu/online"
+        self._data, self._cpus = b"", CpuSet()
+
+    def read(self) -> CpuSet:
+        """Raises HostError as `read_online` does."""
+        try:
+            data = self._kept.read(self._path)
+        except HostError:
+            return read_online(self._root)
+        if data != self._data or not data:
+            self._cpus, self._data = read_online(self._root), data
+        return self._cpus
 
 
 def read_cpus(root: Path, known: dict[int, Cpu] | None = None) -> tuple[Cpu, ...]:

@@ -40,3 +40,23 @@ NIC_DRIVERS: dict[str, Naming] = {
     ),
 }
 """Network drivers by name; the first is the one that is taken unless another is asked for."""
+
+PCI_IDS: dict[str, tuple[int, int]] = {
+    "ice": (0x8086, 0x1592),
+    "i40e": (0x8086, 0x1583),
+    "idpf": (0x8086, 0x1452),
+    "igb": (0x8086, 0x1521),
+    "igc": (0x8086, 0x15F2),
+    "ixgbe": (0x8086, 0x10FB),
+    "bnxt_en": (0x14E4, 0x1750),
+    "mlx5_core": (0x15B3, 0x101D),
+    "ena": (0x1D0F, 0xEC20),
+    "mana": (0x1414, 0x00BA),
+    "vmxnet3": (0x15AD, 0x07B0),
+    "qede": (0x1077, 0x1634),
+    "virtio-pci": (0x1AF4, 0x1041),
+    "nvme": (0x144D, 0xA80A),
+}
+"""PCI vendor and device of a card, by the driver of its PCI device (the drivers' `pci_device_id`
+tables).
+"""

@@ -12,6 +12,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
 from irqbal.identify.queue_names import counters, identify
 from irqbal.kernel.irqs import MANAGED
+from irqbal.kernel.write_loop import PlanWriter, WriteRequest
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
 from irqbal.model.readings import (
     Census,
@@ -25,11 +26,12 @@ from irqbal.model.readings import (
 )
 from irqbal.model.view import Queue
 from irqbal.simulated.ground_truth import GroundTruth, TruthTally
+from irqbal.simulated.kernel_errnos import shows_owned
 from irqbal.simulated.machine import SimulatedIrq, build
+from irqbal.simulated.settings import SimulatedSettings
 from irqbal.simulated.spec import HostSpec
 from irqbal.simulated.state import SimulatedState
 from irqbal.simulated.traffic import Flow, Traffic, reset_in, unplugged_in
-from irqbal.simulated.writes import Writer
 
 START = 1000.0
 """Where a made-up host's own clock stands when it is made."""
@@ -58,7 +60,7 @@ class SimulatedHost:
         self.spec = spec
         self.save = save
         """Puts originals on disk before a write; without it only dry runs are possible."""
-        self.state = SimulatedState(build(spec), spec.vectors)
+        self.state = SimulatedState(build(spec), spec.vectors, spec.kernel)
         self._beat_seconds, self._clock = beat, clock
         self._origin = (START if clock is None else clock()) - beat
         self._elapsed = 0.0
@@ -78,7 +80,7 @@ class SimulatedHost:
             "BLOCK": dict.fromkeys(self.state.possible, 0),
         }
         self._tally = TruthTally()
-        self._writer = Writer(self.state)
+        self._writer = PlanWriter(SimulatedSettings(self.state))
         self._known: dict[int, int] = {}
         self._totals: dict[int, int] = {}
         self._unplugged: int | None = None
@@ -232,13 +234,14 @@ class SimulatedHost:
     def census(self) -> Census:
         """Every IRQ with its mask."""
         self._known = {number: line.inode for number, line in self.state.lines.items()}
+        shown = shows_owned(self.spec.kernel)
         facts = tuple(
             IrqFacts(
                 line.number,
                 line.action,
                 line.chip,
                 line.vector,
-                MANAGED if line.managed else "",
+                MANAGED if line.managed and shown else "",
                 line.mask,
                 line.effective,
                 CpuSet(),
@@ -315,9 +318,10 @@ class SimulatedHost:
         """
         if self.save is None and not dry_run:
             raise HostError("irqbal's own error: a write was asked for without a journal")
-        return self._writer.apply(
-            moves, steering, default, self._known, self.save or (lambda originals: None), dry_run
+        request = WriteRequest(
+            moves=moves, steering=steering, default=default, inodes=self._known, dry_run=dry_run
         )
+        return self._writer.apply(request, self.save or (lambda originals: None))
 
     def restore(self, originals: Iterable[tuple[Original, int | None]]) -> tuple[Outcome, ...]:
         """Put originals back."""

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from irqbal.cpuset import CpuSet
+from irqbal.kernel.write_loop import PlanWriter, WriteRequest
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
 from irqbal.model.readings import (
     Census,
@@ -29,9 +30,9 @@ from irqbal.model.readings import (
 from irqbal.model.view import Cpu, Device, Interface, Thread
 from irqbal.simulated.ground_truth import GroundTruth, TruthTally
 from irqbal.simulated.machine import Card, Machine, SimulatedIrq
+from irqbal.simulated.settings import SimulatedSettings
 from irqbal.simulated.state import SimulatedState
 from irqbal.simulated.traffic import Source
-from irqbal.simulated.writes import Writer
 
 START = 1000.0
 """Where a replayed host's own clock stands when it begins (seconds)."""
@@ -282,7 +283,7 @@ class ReplayHost:
         self._scene, self._recording = scene, recording
         self._stands = {stand.number: stand for stand in scene.irqs}
         self.state = _state(scene)
-        self._writer = Writer(self.state)
+        self._writer = PlanWriter(SimulatedSettings(self.state))
         by_identity = {stand.identity: self.state.lines[stand.number] for stand in scene.irqs}
         self._lines: list[SimulatedIrq | None] = [by_identity.get(name) for name in recording.names]
         self._fired = dict.fromkeys(self.state.lines, 0.0)
@@ -449,9 +450,10 @@ class ReplayHost:
         """Write what the plan says to this host alone, one outcome each. Steering is taken, and
         changes no traffic.
         """
-        return self._writer.apply(
-            moves, steering, default, self._known, lambda originals: None, dry_run
+        request = WriteRequest(
+            moves=moves, steering=steering, default=default, inodes=self._known, dry_run=dry_run
         )
+        return self._writer.apply(request, lambda originals: None)
 
     def restore(self, originals: Iterable[tuple[Original, int | None]]) -> tuple[Outcome, ...]:
         """Put originals back."""

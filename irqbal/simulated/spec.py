@@ -11,6 +11,7 @@ import msgspec
 
 from irqbal.errors import ConfigError
 from irqbal.simulated.drivers import NIC_DRIVERS
+from irqbal.simulated.kernel_errnos import LATEST
 from irqbal.simulated.traffic import EVENTS, SHAPES
 from irqbal.wire import Percent
 
@@ -22,6 +23,7 @@ MAX_DEVICES = 64
 
 _CPUS = re.compile(r"(\d{1,4})x(\d{1,4})(?:x(\d{1,2}))?", re.ASCII)
 _DEVICES = re.compile(r"(\d{1,4})(?:x(\d{1,2}))?(?::([a-z0-9_]+))?", re.ASCII)
+_VERSION = re.compile(r"(\d{1,2})\.(\d{1,3})", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%", re.ASCII)
 
 
@@ -55,7 +57,9 @@ class HostSpec(msgspec.Struct, frozen=True):
     `nodes` split all cores evenly. `traffic` is one shape and any number of events. `busy` is the
     share of all CPUs' time that interrupts take on average, as far as the hottest queue stays below
     what one CPU can do. `vectors` is how many IRQs a CPU can serve. `exact`: CPU times are not
-    rounded down to jiffies of 10 ms. `packets`: the NICs' drivers count packets by queue.
+    rounded down to jiffies of 10 ms. `packets`: the NICs' drivers count packets by queue. `kernel`
+    is the version whose answers to writes are given: before 6.12 only a write shows that a mask is
+    the kernel's own.
     """
 
     sockets: int
@@ -71,6 +75,7 @@ class HostSpec(msgspec.Struct, frozen=True):
     vectors: int = 200
     exact: bool = False
     packets: bool = True
+    kernel: tuple[int, int] = LATEST
 
     @property
     def cpus(self) -> int:
@@ -89,6 +94,8 @@ class HostSpec(msgspec.Struct, frozen=True):
             f"busy={Percent(self.busy)}",
             f"vectors={self.vectors}",
         ]
+        if self.kernel != LATEST:
+            parts.append(f"kernel={self.kernel[0]}.{self.kernel[1]}")
         return ",".join(
             parts + (["exact"] if self.exact else []) + ([] if self.packets else ["nopackets"])
         )
@@ -214,6 +221,13 @@ def _traffic(text: str) -> tuple[str, ...]:
     return (shapes[0] if shapes else "steady", *sorted(word for word in words if word in EVENTS))
 
 
+def _kernel(text: str) -> tuple[int, int]:
+    found = _VERSION.fullmatch(text)
+    if found is None:
+        raise _wrong(f"kernel={text} is not a version of Linux", "kernel=6.1")
+    return int(found[1]), int(found[2])
+
+
 def _busy(text: str) -> float:
     found = _PERCENT.fullmatch(text)
     if found is None or not 0 < float(found[1]) <= 100:
@@ -230,6 +244,7 @@ _READ: dict[str, Callable[[str], object]] = {
     "seed": _number("seed", 0, 10**12 - 1, "1"),
     "busy": _busy,
     "vectors": _number("vectors", 1, 4096, "200"),
+    "kernel": _kernel,
 }
 
 

@@ -4,13 +4,13 @@ kernel's are, with an errno.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterable
 
 import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.model.view import Interface, RxQueue, TxQueue
+from irqbal.simulated.kernel_errnos import LATEST, write_errnos
 from irqbal.simulated.machine import Card, Machine, SimulatedIrq
 from irqbal.simulated.vectors import Vectors
 
@@ -18,8 +18,13 @@ from irqbal.simulated.vectors import Vectors
 class SimulatedState:
     """Masks and CPUs as the kernel keeps them. Every IRQ is delivered to one CPU."""
 
-    def __init__(self, machine: Machine, limit: int) -> None:
+    def __init__(self, machine: Machine, limit: int, kernel: tuple[int, int] = LATEST) -> None:
+        """`limit` is the number of vectors of each CPU; `kernel` is the version whose errnos are
+        given.
+        """
         self.machine = machine
+        self.kernel = kernel
+        self._errnos = write_errnos(kernel)
         self.possible = CpuSet(cpu.number for cpu in machine.cpus)
         self.online = self.possible
         self.default = self.possible
@@ -59,18 +64,26 @@ class SimulatedState:
 
     # What is asked for
 
-    def set_mask(self, number: int, cpus: CpuSet) -> None:
-        """As a write to the IRQ's mask. Raises OSError with the kernel's errno."""
+    def mask(self, number: int) -> CpuSet:
+        """The IRQ's mask. Raises OSError with the kernel's errno if there is no such IRQ."""
+        return self._line(number).mask
+
+    def _line(self, number: int) -> SimulatedIrq:
         line = self.lines.get(number)
         if line is None:
-            raise OSError(errno.ENOENT, "no such IRQ")
+            raise OSError(self._errnos.missing, "no such IRQ")
+        return line
+
+    def set_mask(self, number: int, cpus: CpuSet) -> None:
+        """As a write to the IRQ's mask. Raises OSError with the kernel's errno."""
+        line = self._line(number)
         if line.managed:
-            raise OSError(errno.EPERM, "managed")
+            raise OSError(self._errnos.owned, "managed")
         self._check(cpus)
         if not line.effective <= cpus & self.online:
             cpu = self._vectors.take(cpus & self.online, self.possible)
             if cpu is None:
-                raise OSError(errno.ENOSPC, "no vector")
+                raise OSError(self._errnos.no_vector, "no vector")
             self._vectors.give(line.effective)
             line.effective = CpuSet.of(cpu)
         line.mask = cpus
@@ -84,9 +97,9 @@ class SimulatedState:
 
     def _check(self, cpus: CpuSet) -> None:
         if not cpus <= self.possible:
-            raise OSError(errno.EOVERFLOW, "beyond the possible CPUs")
+            raise OSError(self._errnos.beyond, "beyond the possible CPUs")
         if not cpus & self.online:
-            raise OSError(errno.EINVAL, "no online CPU")
+            raise OSError(self._errnos.no_online_cpu, "no online CPU")
 
     def steering(self, setting: str, name: str, queue: int) -> str:
         """A queue's setting as text: a CPU list, or flow-table entries. Raises OSError where there
@@ -102,7 +115,7 @@ class SimulatedState:
             return str(interface.tx[queue].xps)
         if interface is not None and setting in ("rps", "flows") and queue < len(interface.rx):
             return str(interface.rx[queue].rps if setting == "rps" else interface.rx[queue].flows)
-        raise OSError(errno.ENOENT, "no such setting")
+        raise OSError(self._errnos.missing, "no such setting")
 
     def set_steering(self, setting: str, name: str, queue: int, value: str) -> None:
         """As a write to that file. RPS drops offline CPUs without a word. Raises OSError with the
@@ -119,7 +132,7 @@ class SimulatedState:
         else:
             cpus = CpuSet.parse(value)
             if not cpus <= self.possible:
-                raise OSError(errno.EOVERFLOW, "beyond the possible CPUs")
+                raise OSError(self._errnos.beyond, "beyond the possible CPUs")
             if setting == "xps":
                 tx[queue] = msgspec.structs.replace(tx[queue], xps=cpus)
             else:

@@ -9,9 +9,13 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
 from irqbal.model.readings import Counts
 from irqbal.model.view import Cpu, Interface
+from irqbal.simulated.drivers import PCI_IDS
 from irqbal.simulated.host import SimulatedHost
+from irqbal.simulated.kernel_errnos import shows_owned
 from irqbal.simulated.machine import Card, SimulatedIrq
 
+_CACHES = ((1, "Data"), (1, "Instruction"), (2, "Unified"), (3, "Unified"))
+"""Level and type of each cache of a CPU, by index; those below level 3 belong to one core."""
 _SOFTIRQS = (
     "HI",
     "TIMER",
@@ -55,7 +59,8 @@ class _Tree:
             self._irq(line)
         self._put("proc/irq/default_smp_affinity", state.default.mask())
         self._put("proc/sys/kernel/random/boot_id", self._host.boot_id)
-        self._put("proc/sys/kernel/osrelease", "6.18.0-made-up")
+        kernel = self._host.spec.kernel
+        self._put("proc/sys/kernel/osrelease", f"{kernel[0]}.{kernel[1]}.0-made-up")
         self._put("proc/sys/net/core/rps_sock_flow_entries", str(topology.rfs_entries))
         self._put("proc/cmdline", "BOOT_IMAGE=/vmlinuz quiet")
         self._put("proc/2/task/2/children", "")
@@ -81,32 +86,63 @@ class _Tree:
             ("isolated", CpuSet()),
         ):
             self._put(f"{base}/{name}", str(numbers))
+        shared: dict[int, CpuSet] = {}
+        caches: dict[int, CpuSet] = {}
+        for cpu in cpus:
+            one = CpuSet.of(cpu.number)
+            shared[cpu.package] = shared.get(cpu.package, CpuSet()) | one
+            caches[cpu.l3] = caches.get(cpu.l3, CpuSet()) | one
         for cpu in cpus:
             own = f"{base}/cpu{cpu.number}"
             self._folder(own)
             # An offline CPU's topology and caches are gone from sysfs.
             if cpu.online:
-                self._put(f"{own}/topology/core_cpus_list", str(cpu.siblings))
-                self._put(f"{own}/topology/physical_package_id", str(cpu.package))
-                self._put(f"{own}/cache/index3/level", "3")
-                self._put(f"{own}/cache/index3/type", "Unified")
-                self._put(
-                    f"{own}/cache/index3/shared_cpu_list",
-                    str(CpuSet(other.number for other in cpus if other.l3 == cpu.l3)),
-                )
+                self._cpu(own, cpu, shared[cpu.package], caches[cpu.l3])
         for node in sorted({cpu.node for cpu in cpus}):
-            self._put(
-                f"sys/devices/system/node/node{node}/cpulist",
-                str(CpuSet(cpu.number for cpu in cpus if cpu.node == node)),
-            )
+            here = CpuSet(cpu.number for cpu in cpus if cpu.node == node)
+            own = f"sys/devices/system/node/node{node}"
+            self._put(f"{own}/cpulist", str(here))
+            self._put(f"{own}/cpumap", here.mask())
+
+    def _cpu(self, folder: str, cpu: Cpu, package: CpuSet, l3: CpuSet) -> None:
+        """An online CPU: its topology under both generations of names, and its caches."""
+        topology = f"{folder}/topology"
+        self._put(f"{folder}/online", "1")
+        self._put(f"{topology}/physical_package_id", str(cpu.package))
+        for name, cpus in (
+            ("core_cpus", cpu.siblings),
+            ("thread_siblings", cpu.siblings),
+            ("package_cpus", package),
+            ("core_siblings", package),
+        ):
+            self._put(f"{topology}/{name}", cpus.mask())
+            self._put(f"{topology}/{name}_list", str(cpus))
+        for index, (level, kind) in enumerate(_CACHES):
+            cache = f"{folder}/cache/index{index}"
+            cpus = l3 if level == 3 else cpu.siblings
+            self._put(f"{cache}/level", str(level))
+            self._put(f"{cache}/type", kind)
+            self._put(f"{cache}/shared_cpu_list", str(cpus))
+            self._put(f"{cache}/shared_cpu_map", cpus.mask())
+        self._link(f"{folder}/node{cpu.node}", f"sys/devices/system/node/node{cpu.node}")
 
     def _card(self, card: Card, interfaces: list[Interface]) -> None:
         device = card.device
         real = f"sys/devices/pci{device.address[:7]}/{device.address}"
+        vendor, model = PCI_IDS.get(device.driver, (0x8086, 0))
         self._put(f"{real}/class", "0x020000" if interfaces else "0x010802")
+        for name, number in (
+            ("vendor", vendor),
+            ("device", model),
+            ("subsystem_vendor", vendor),
+            ("subsystem_device", 1),
+        ):
+            self._put(f"{real}/{name}", f"{number:#06x}")
         self._put(f"{real}/irq", "0")
         self._put(f"{real}/numa_node", str(device.node))
         self._put(f"{real}/local_cpulist", str(device.local_cpus))
+        self._put(f"{real}/local_cpus", device.local_cpus.mask())
+        self._folder(f"sys/bus/pci/drivers/{device.driver}")
         self._link(f"{real}/driver", f"sys/bus/pci/drivers/{device.driver}")
         self._link(f"sys/bus/pci/devices/{device.address}", real)
         for number in device.irqs:
@@ -139,7 +175,7 @@ class _Tree:
 
     def _irq(self, line: SimulatedIrq) -> None:
         base, facts = f"proc/irq/{line.number}", f"sys/kernel/irq/{line.number}"
-        mode = 0o444 if line.managed else 0o644
+        mode = 0o444 if line.managed and shows_owned(self._host.spec.kernel) else 0o644
         self._put(f"{base}/smp_affinity", line.mask.mask(), mode)
         self._put(f"{base}/smp_affinity_list", str(line.mask), mode)
         self._put(f"{base}/effective_affinity_list", str(line.effective), 0o444)

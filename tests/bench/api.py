@@ -13,8 +13,6 @@ import os
 import platform
 import random
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,8 +20,8 @@ from pathlib import Path
 
 import tornado
 
-from balance import wait
 from served import Served, serve
+from tree_kernel import KernelProcess
 
 HOST = "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1,traffic=skewed,seed=1"
 """16 NICs of 127 queues and a vector for everything else, as tests/trees.py has it; a drive, and
@@ -74,20 +72,13 @@ def measure(served: Served, path: str) -> tuple[int, float, float, float, int]:
 
 @contextlib.contextmanager
 def moving() -> Iterator[Path]:
-    """The tree, and its made-up kernel; ended by its own process id."""
+    """A tree whose counters move."""
     folder = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
-    words = ["kernel", str(folder / "tree"), HOST, "0.1", str(folder / "truth"), "1000000", "light"]
-    # Only in time that nobody else wants: a real kernel does not compete with the processes that
-    # read it.
-    kernel = subprocess.Popen(
-        ["chrt", "--idle", "0", sys.executable, str(Path(__file__).with_name("balance.py")), *words]
-    )
+    kernel = KernelProcess(folder, HOST, 0.1, light=True)
     try:
-        wait((folder / "truth").exists)
-        yield folder / "tree"
+        yield kernel.tree
     finally:
-        kernel.terminate()
-        kernel.wait()
+        kernel.stop()
         shutil.rmtree(folder)
 
 

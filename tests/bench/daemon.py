@@ -17,11 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from balance import irqbalance, wait
+import debian_irqbalance
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 from mongod import plain
 from served import UnixConnection
+from tree_kernel import KernelProcess
 from wheels import _pack, needed, wheelhouse
 
 HOSTS = {
@@ -92,43 +93,10 @@ def memory(pid: int) -> tuple[float, float]:
     return kilobytes["Rss"] / 1000, (kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]) / 1000
 
 
-class MovingCounters:
-    """The made-up kernel of one tree: counters go on at a constant rate. irqbalance needs
-    /proc/interrupts, which takes time to write.
-    """
-
-    def __init__(self, base: Path, spec: str, whole: bool) -> None:
-        words = [
-            "kernel",
-            str(base / "tree"),
-            spec,
-            "2" if whole else "0.5",
-            str(base / "truth"),
-            "1000000",
-        ]
-        words += [] if whole else ["light"]
-        self.process = subprocess.Popen(
-            [
-                "chrt",
-                "--idle",
-                "0",
-                sys.executable,
-                str(Path(__file__).with_name("balance.py")),
-                *words,
-            ]
-        )
-        wait((base / "truth").exists)
-
-    def end(self) -> None:
-        """By its own process id."""
-        self.process.terminate()
-        self.process.wait()
-
-
 def start(name: str, base: Path, command: Path, url: str) -> subprocess.Popen[bytes]:
     """One of the balancers."""
     if name == "irqbalance":
-        return irqbalance(base / "tree", BEAT)
+        return debian_irqbalance.start(base / "tree", base / "log", BEAT)
     config = base / "c.yaml"
     ship = f"history: {{mongodb: {{url: '{url}', database: irqbal}}}}\n" if url else ""
     config.write_text(
@@ -172,7 +140,9 @@ def measure(name: str, spec: str, command: Path) -> None:
 
 def row(name: str, spec: str, command: Path, base: Path, url: str) -> None:
     """The same, in this folder."""
-    kernel = MovingCounters(base, spec, name == "irqbalance")
+    # irqbalance needs /proc/interrupts, which takes seconds to write for the large host.
+    light = name != "irqbalance"
+    kernel = KernelProcess(base, spec, 0.5 if light else BEAT, light=light)
     masks = list((base / "tree/proc/irq").glob("[0-9]*/smp_affinity*"))
     old = {path: path.read_bytes() for path in masks}
     begun = time.monotonic()
@@ -210,7 +180,7 @@ def row(name: str, spec: str, command: Path, base: Path, url: str) -> None:
     finally:
         process.terminate()
         process.wait()
-        kernel.end()
+        kernel.stop()
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import shutil
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
-from irqbal.kernel.capture import extract
+from irqbal.kernel.archive import extract
 from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Queue
 from places import HOSTS

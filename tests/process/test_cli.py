@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from irqbal.cli.main import COMMANDS, cli
-from irqbal.kernel.capture import extract
+from irqbal.kernel.archive import extract
 from machine import irqbal
 from places import TOP
 from trees import Disk, Nic, Tree, TreeSpec, make_tree

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 import irqbal
-from irqbal.kernel import affinity
-from irqbal.simulated import writes
+from irqbal.kernel.errnos import REFUSED
 
 ROOT = Path(irqbal.__file__).parent
 TEXT = (
@@ -53,9 +52,7 @@ def codes_in(path: Path) -> Iterator[str]:
 
 def used() -> set[str]:
     found = {code for path in (ROOT / "planner").glob("*.py") for code in codes_in(path)}
-    found |= {code for code, _ in affinity._CODES.values()} | {
-        code for code, _ in writes.CODES.values()
-    }
+    found |= {code for code, _ in REFUSED.values()}
     return found | {"unknown"}
 
 

@@ -13,9 +13,11 @@ import pytest
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.kernel.capture import BOOT_ID, CaptureSummary, capture, extract
+from irqbal.kernel.archive import extract
+from irqbal.kernel.capture import CaptureSummary, capture
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.isolation import read_isolation
+from irqbal.kernel.redaction import BOOT_ID
 from irqbal.model.view import Queue
 from irqbal.planner.ledger import Ledger
 from irqbal.tracking.tracker import HostTracker

@@ -8,14 +8,12 @@ from hypothesis import strategies as st
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError, StateFileError
-from irqbal.kernel import affinity
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
 from irqbal.model.readings import DEFAULT, Original
 from irqbal.planner.ledger import Ledger
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.traffic import RESET_BEATS as RESET
 from irqbal.simulated.traffic import UNPLUG_BEATS, UNPLUGGED_BEATS, unplugged_in
-from irqbal.simulated.writes import CODES
 from irqbal.tracking.tracker import HostTracker
 from made import SMALL, made, move, number, write
 
@@ -74,8 +72,16 @@ def test_what_a_kernel_refuses_is_refused_in_the_same_words() -> None:
     full = [write(host, f"ice-eth0-TxRx-{index}", "2") for index in range(4)]
     assert [outcome.code for outcome in full].count("no-vector") >= 1
     assert host.state.used_vectors(2) == 4
-    for errno, said in CODES.items():
-        assert affinity._CODES[errno] == said
+
+
+@pytest.mark.parametrize(("kernel", "name"), [("6.1", "EIO"), ("6.12", "EPERM")])
+def test_a_managed_irq_is_refused_as_this_version_does(kernel: str, name: str) -> None:
+    host = made(f"1x4,nvme=4x1,kernel={kernel}")
+    shown = {facts.action for facts in host.census().irqs if facts.unmovable}
+    assert shown == (set() if name == "EIO" else {f"nvme0q{queue}" for queue in range(1, 5)})
+    refused = write(host, "nvme0q1", "2")
+    assert (refused.result, refused.code) == ("refused", "managed")
+    assert refused.detail.endswith(f"({name})")
 
 
 def test_originals_that_cannot_be_saved_stop_the_write() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
@@ -12,11 +11,8 @@ from irqbal.kernel.stat import parse_stat
 from trees import Disk, Nic, TreeSpec, big_host, make_tree
 
 
-def test_large_host_is_made_in_seconds(tmp_path: Path) -> None:
-    started = time.monotonic()
+def test_a_large_host_has_every_irq_cpu_and_node(tmp_path: Path) -> None:
     tree = make_tree(tmp_path, big_host(irqs=2049, cpus=512))
-    # Two seconds on an idle machine; tests may run on a busy one.
-    assert time.monotonic() - started < 10
     host = tree.host()
     census, topology = host.census(), host.topology()
     host.close()
