@@ -17,9 +17,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from irqbal.api import responses, views
-from irqbal.api.backend import ApiError, Caller, Listing, Subscribers, Subscription, View, Written
+from irqbal.api.backend import (
+    ApiError,
+    Caller,
+    ControlHost,
+    InstalledPolicy,
+    OverrideResult,
+    Subscription,
+    View,
+)
 from irqbal.api.contract import API_VERSION
 from irqbal.api.counters import CycleCounters
+from irqbal.api.subscribers import Subscribers
 from irqbal.errors import HostError
 from irqbal.history.host_status import HostStatus, RecentEvents
 from irqbal.history.samples import Decision, DecisionKind
@@ -94,7 +103,7 @@ class Control(Past):
                 record.cycle,
                 to_json(views.cycle(record, balancer.snapshot)),
             )
-            self._subscribers.tell(event)
+            self._subscribers.publish(event)
 
     def _show(self, record: Record, fresh: bool) -> None:
         """What was seen last, whether or not it is of this record's cycle."""
@@ -112,11 +121,11 @@ class Control(Past):
 
     def heartbeat(self) -> None:
         """A sign of life for those who listen."""
-        self._subscribers.tell(b": still here\n\n")
+        self._subscribers.publish(b": still here\n\n")
 
     def close(self) -> None:
         """Send listeners home."""
-        self._subscribers.end()
+        self._subscribers.close()
         if self._resume is not None:
             self._resume.cancel()
 
@@ -138,7 +147,7 @@ class Control(Past):
             else fleet_status.told(self.status(), self._view, self.overrides(), self._recently)
         )
 
-    async def host(self, name: str | None) -> Control:
+    async def host(self, name: str | None) -> ControlHost:
         """This one, by its name or without. Raises ApiError."""
         if name in (None, self.name):
             return self
@@ -164,10 +173,10 @@ class Control(Past):
         """Prometheus' text format."""
         await self.view()
         if self._exporter is None:
-            from irqbal.api.metrics import Exporter
+            from irqbal.api.metrics import Exporter, MetricsSource
 
             self._exporter = Exporter(
-                self._tally, lambda: (self.status(), self._view, self.auth_failures())
+                self._tally, lambda: MetricsSource(self.status(), self._view, self.auth_failures())
             )
         return self._exporter.text()
 
@@ -252,7 +261,7 @@ class Control(Past):
                 self._explained = (cycles, record.plan.explanations)
             return self._explained[1].get(number, ())
 
-    async def policies(self) -> list[Listing]:
+    async def policies(self) -> list[InstalledPolicy]:
         """Installed policies, the enabled ones first."""
         config, balancer = self._daemon.config, self._daemon.balancer
         bound = balancer.policies
@@ -266,7 +275,7 @@ class Control(Past):
             problem = bound.aside[position].reason if position in bound.aside else ""
             distributions = installed[entry.name].distributions if entry.name in installed else ()
             found.append(
-                Listing(
+                InstalledPolicy(
                     entry.name,
                     distributions,
                     about.get(position, ""),
@@ -278,7 +287,7 @@ class Control(Past):
             )
         enabled = {entry.name for entry in (*config.policies, *config.observers)}
         found += [
-            Listing(name, item.distributions, problem=item.clash)
+            InstalledPolicy(name, item.distributions, problem=item.clash)
             for name, item in installed.items()
             if name not in enabled
         ]
@@ -286,7 +295,7 @@ class Control(Past):
 
     # Host: what people decide
 
-    async def set_override(self, override: Override, number: int, caller: Caller) -> Written:
+    async def set_override(self, override: Override, number: int, caller: Caller) -> OverrideResult:
         """Persist, write, and say what the kernel did. Raises ApiError if it refused."""
         self._refuse()
         balancer = self._daemon.balancer
@@ -333,7 +342,7 @@ class Control(Past):
             for item in record.plan.refused
             if item.irq == number and item.policy == "override" and item.code == "warning"
         )
-        return Written(override, result, detail, affinity, warnings)
+        return OverrideResult(override, result, detail, affinity, warnings)
 
     def _outcome(self, record: Record, identity: str) -> tuple[str, str, Any]:
         """(result, detail, the mask now)."""
@@ -349,7 +358,7 @@ class Control(Past):
             affinity,
         )
 
-    async def clear_override(self, identity: str, caller: Caller) -> Written:
+    async def clear_override(self, identity: str, caller: Caller) -> OverrideResult:
         """Take it away; the policies place the IRQ at once."""
         self._refuse()
         balancer = self._daemon.balancer
@@ -370,7 +379,7 @@ class Control(Past):
             who=str(caller),
         )
         log.info("override of %s removed by %s: %s", identity, caller, result)
-        return Written(gone, result, detail, affinity)
+        return OverrideResult(gone, result, detail, affinity)
 
     async def dry_run(self, text: str | None) -> tuple[Record, Snapshot]:
         """A plan now. Other policies run in a child of their own, which ends with the answer; one
