@@ -70,7 +70,7 @@ class View(msgspec.Struct, frozen=True):
 
 
 class OverrideResult(msgspec.Struct, frozen=True):
-    """An override that was set or removed, the result of the write, and the IRQ's mask after it
+    """An override that was set or cleared, the result of the write, and the IRQ's mask after it
     (None if there is no such IRQ now).
     """
 
@@ -160,7 +160,7 @@ class ControlHost(ReadHost, Protocol):
         """
 
     async def clear_override(self, identity: str, caller: Caller) -> OverrideResult:
-        """Remove an override; the policies place the IRQ at once. Raises ApiError if it has
+        """Clear an override; the policies place the IRQ at once. Raises ApiError if it has
         none.
         """
 

@@ -132,7 +132,7 @@ ROUTES: tuple[Route, ...] = (
         method="DELETE",
         path=f"{PREFIX}/irqs/{{irq}}/override",
         scope="override",
-        summary="Remove an override",
+        summary="Clear an override",
         answer=responses.ClearedAnswer,
     ),
     Route(

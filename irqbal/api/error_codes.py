@@ -60,7 +60,7 @@ CODES = {
         "says why",
     ),
     "starting": (503, "no cycle has been run yet"),
-    "step": (422, "the answer would be too long: request a longer step or a shorter time"),
+    "step": (422, "the answer would be too long: choose a longer step or a shorter time"),
     "tokens": (503, "the file of tokens cannot be read; the log says why"),
     "too-large": (413, "a body may have 1 MiB"),
     "too-many-failures": (

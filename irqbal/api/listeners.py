@@ -125,8 +125,8 @@ class Listeners:
             addresses.append(f"unix:{self._folders.run / SOCKET}")
         if self._options.listen and not addresses:
             log.warning(
-                "the API listens nowhere: %s is left to the daemon that balances, where `irqbal "
-                "restore` connects; let a dry run listen on another, such as unix:%s",
+                "the API listens on no address: %s is reserved for the daemon that balances, which "
+                "`irqbal restore` needs to reach; add another to api.listen, such as unix:%s",
                 standard,
                 RUN_DIR / "dry-run.sock",
             )

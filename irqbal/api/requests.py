@@ -113,7 +113,7 @@ class OverrideBody(msgspec.Struct, frozen=True):
 
     cpus: Annotated[CpuSet, Meta(description="the CPUs to deliver the IRQ to, all of them online")]
     expires_in: Annotated[
-        Duration | None, Meta(description="remove after this time; null: never")
+        Duration | None, Meta(description="clear it after this time; null: never")
     ] = None
     reason: Annotated[
         str,

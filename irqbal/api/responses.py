@@ -280,7 +280,7 @@ class QueueView(msgspec.Struct, frozen=True):
 
 
 class OverrideView(msgspec.Struct, frozen=True):
-    """A person's placement of one IRQ, until `expires` (null: until removed). `irq` is null while
+    """A person's placement of one IRQ, until `expires` (null: until cleared). `irq` is null while
     no such IRQ exists.
     """
 
@@ -402,7 +402,7 @@ class OverrideAnswer(msgspec.Struct, frozen=True):
 
 
 class ClearedAnswer(msgspec.Struct, frozen=True):
-    """An override that was removed, and the result of the policies' move. `affinity` is the IRQ's
+    """An override that was cleared, and the result of the policies' move. `affinity` is the IRQ's
     mask now (null: there is no such IRQ).
     """
 

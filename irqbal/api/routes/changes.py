@@ -97,7 +97,7 @@ def _expiry(length: Duration | None) -> float | None:
 
 @handlers.handles("clear_override")
 async def clear_override(call: RequestContext) -> object:
-    """Remove an override, also one of an IRQ that no longer exists."""
+    """Clear an override, also one of an IRQ that no longer exists."""
     control = call.control("clear overrides")
     view = await call.view()
     name = call.path["irq"]

@@ -88,7 +88,7 @@ def _step(query: Window, length: float, lines: int) -> float:
         raise ApiError(
             422,
             "step",
-            f"this would be more than {most} steps: ask for a longer step or a shorter time",
+            f"this would be more than {most} steps: choose a longer step or a shorter time",
         )
     return step
 
