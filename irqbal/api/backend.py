@@ -1,15 +1,17 @@
-"""What the API may ask of whoever answers: the daemon for its own host, or a central server for
-many.
+"""What the API requires of the process that serves it.
 
-All methods of a Host are called on the loop; those that may wait are coroutines. Problems are
-raised as ApiError.
+A daemon serves its own host; a central server serves the hosts of a store. Both implement
+`Backend`, which hands out hosts. Every host can be read (`ReadHost`); a host whose daemon is this
+process can also be changed (`ControlHost`).
+
+The loop's thread calls all methods. Methods that may wait are coroutines. They raise ApiError for
+what the client must learn; the server also maps other IrqbalErrors to a status.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -23,7 +25,11 @@ from irqbal.model.view import Override, Snapshot
 
 
 class ApiError(IrqbalError):
-    """A request that is answered with an error status; `candidates` and `problems` say more."""
+    """A request that is answered with this error status, code, message and headers.
+
+    `candidates` lists the names that an ambiguous name may mean; `problems` lists each fault of a
+    refused document.
+    """
 
     def __init__(
         self,
@@ -43,7 +49,7 @@ class ApiError(IrqbalError):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who asks (`token ci`, `root`, `anonymous`), and from where."""
+    """The author of a request: `token ci`, `root` or `anonymous`, and the address."""
 
     who: str
     address: str
@@ -53,8 +59,8 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class View(msgspec.Struct, frozen=True):
-    """What the last cycle saw and did. `version` changes with every cycle and every write; `totals`
-    are by IRQ number.
+    """The last cycle: the host's snapshot, the cycle's record, and each IRQ's interrupts since it
+    was set up, by IRQ number. `version` changes with every cycle and every write.
     """
 
     version: int
@@ -63,8 +69,10 @@ class View(msgspec.Struct, frozen=True):
     totals: Mapping[int, int]
 
 
-class Written(msgspec.Struct, frozen=True):
-    """What became of an override."""
+class OverrideResult(msgspec.Struct, frozen=True):
+    """An override that was set or cleared, the result of the write, and the IRQ's mask after it
+    (None if there is no such IRQ now).
+    """
 
     override: Override
     result: str
@@ -73,8 +81,10 @@ class Written(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-class Listing(msgspec.Struct, frozen=True):
-    """An installed policy, before it is shown."""
+class InstalledPolicy(msgspec.Struct, frozen=True):
+    """A policy of an installed distribution. `schema` is the JSON schema of its options as text
+    (empty: not loaded); `position` its place in the YAML (None: not enabled).
+    """
 
     name: str
     distributions: tuple[str, ...]
@@ -86,164 +96,106 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 class Subscription(Protocol):
-    """One listener's queue of encoded events. A listener that does not keep up gets `None`, and no
-    more.
-    """
+    """One listener's queue of encoded events."""
 
     async def next(self) -> bytes | None:
-        """The next event, or None if this listener was dropped or the daemon ends."""
+        """The next event; None once this listener was dropped or the events ended."""
 
     def close(self) -> None:
-        """No more, please."""
-
-    def end(self) -> None:
-        """Let `next` return None, now."""
+        """Unsubscribe: waiting events are discarded, and `next` returns None."""
 
 
-class ControlHost(Protocol):
-    """One host that can be asked."""
+class ReadHost(Protocol):
+    """A host that can be read: the daemon's own, or one of a central store."""
 
     name: str
 
     def status(self) -> responses.Status:
-        """In a few lines."""
+        """The state of the daemon on this host."""
 
     async def view(self) -> View | None:
-        """What is now, with the last cycle, or None before the first (or where there is no
-        kernel).
-        """
+        """The last cycle, with a snapshot that is at most one cycle old; None before the first."""
 
     def overrides(self) -> tuple[Override, ...]:
-        """Present overrides."""
+        """The overrides in force."""
 
     async def explain(self, number: int) -> tuple[Step, ...]:
-        """The chain of limits, claims and refusals of one IRQ."""
+        """The limits, claims and refusals of one IRQ, in the order in which they applied."""
 
-    async def policies(self) -> list[Listing]:
-        """Installed policies, the enabled ones first and in order."""
+    async def policies(self) -> list[InstalledPolicy]:
+        """Installed policies: the enabled ones first, in the YAML's order."""
 
     async def states(self) -> list[IrqState]:
-        """IRQs that the history knows."""
+        """Every IRQ of which the history holds samples."""
 
     async def series(self, query: Query) -> list[Point]:
-        """Counts by step."""
+        """Interrupts by step. Steps without samples are left out."""
 
     async def samples(self, start: float, end: float, limit: int) -> list[Sample]:
-        """Samples as recorded, the newest `limit` of them, oldest first."""
-
-    async def irq_totals(self, identity: str) -> dict[int, int]:
-        """Interrupts of one IRQ by CPU, as they were at the newest sample."""
+        """The newest `limit` samples between two moments (seconds since the epoch), oldest
+        first.
+        """
 
     async def decisions(
         self, start: float, end: float, identity: str, limit: int
     ) -> list[Decision]:
-        """The newest decisions first."""
+        """The newest `limit` decisions between two moments (seconds since the epoch), newest first;
+        with an identity, of this IRQ alone.
+        """
 
-    async def set_override(self, override: Override, number: int, caller: Caller) -> Written:
-        """Persist, write and say what the kernel did."""
+    def subscribe(self) -> Subscription:
+        """One event a cycle from now on. Raises ApiError if there are too many listeners."""
 
-    async def clear_override(self, identity: str, caller: Caller) -> Written:
-        """Take it away and let the policies place the IRQ."""
+
+@runtime_checkable
+class ControlHost(ReadHost, Protocol):
+    """A host whose daemon is this process: it can be changed, and its kernel can be read."""
+
+    async def irq_totals(self, identity: str) -> dict[int, int]:
+        """Interrupts of one IRQ since it was set up, by CPU, as of the newest sample."""
+
+    async def set_override(self, override: Override, number: int, caller: Caller) -> OverrideResult:
+        """Save the override and write the mask of IRQ `number`. Raises ApiError if the kernel
+        refuses.
+        """
+
+    async def clear_override(self, identity: str, caller: Caller) -> OverrideResult:
+        """Clear an override; the policies place the IRQ at once. Raises ApiError if it has
+        none.
+        """
 
     async def dry_run(self, text: str | None) -> tuple[Record, Snapshot]:
-        """A plan now; with YAML text, of other policies."""
+        """Plan without writing; with YAML text, with its policies instead of the enabled ones."""
 
     async def cycle(self, caller: Caller) -> tuple[Record, Snapshot]:
         """Run a cycle now."""
 
     async def pause(self, seconds: float | None, caller: Caller) -> None:
-        """Write nothing until `resume`, or for so long."""
+        """Write nothing for this long; None: until `resume`."""
 
     async def resume(self, caller: Caller) -> None:
-        """Go on."""
+        """End a pause."""
 
     async def restore(self, caller: Caller) -> responses.RestoreAnswer:
-        """Put originals back and pause."""
-
-    def subscribe(self) -> Subscription:
-        """Listen to cycles. Raises ApiError if there are too many."""
+        """Write every original mask back, and pause."""
 
 
 class Backend(Protocol):
-    """Whoever answers."""
+    """The process that serves the API."""
 
     async def hosts(self) -> list[responses.HostView]:
-        """Every host that can be asked."""
+        """A line on every host."""
 
-    async def host(self, name: str | None) -> ControlHost:
-        """This one; None: the only one. Raises ApiError."""
+    async def host(self, name: str | None) -> ReadHost | ControlHost:
+        """The host of this name; None: the only one. Raises ApiError if there is no such host, or
+        if the name is missing and there are several.
+        """
 
     async def findings(self, code: str) -> list[responses.FindingView]:
-        """What is not as it should be on any of them; with a code, of this kind."""
+        """The findings of every host; with a code, of this kind alone."""
 
     async def health(self, ready: bool) -> responses.Health:
-        """Alive, or ready."""
+        """Whether the process works; with `ready`, whether it can also answer from fresh data."""
 
     async def metrics(self) -> bytes:
-        """Prometheus' text format."""
-
-
-class Subscribers:
-    """Who listens. An event is encoded once; a queue that is full is a listener that is dropped,
-    never waited for.
-    """
-
-    MOST = 64
-    QUEUE = 32
-
-    def __init__(self) -> None:
-        self._queues: set[_Queue] = set()
-
-    def subscribe(self) -> Subscription:
-        """Raises ApiError if there are too many listeners."""
-        if len(self._queues) >= self.MOST:
-            raise ApiError(
-                503,
-                "too-many-listeners",
-                f"{self.MOST} listeners are connected; close one, or poll /status",
-            )
-        queue = _Queue(self, self.QUEUE)
-        self._queues.add(queue)
-        return queue
-
-    def forget(self, queue: _Queue) -> None:
-        """It left."""
-        self._queues.discard(queue)
-
-    def tell(self, event: bytes) -> None:
-        """Hand an event to all that keep up."""
-        for queue in list(self._queues):
-            queue.put(event)
-
-    def end(self) -> None:
-        """Send everybody home."""
-        for queue in list(self._queues):
-            queue.end()
-
-    def __len__(self) -> int:
-        return len(self._queues)
-
-
-class _Queue:
-    def __init__(self, home: Subscribers, size: int) -> None:
-        self._home = home
-        self._items: asyncio.Queue[bytes | None] = asyncio.Queue(size + 1)
-        self._size = size
-
-    def put(self, event: bytes) -> None:
-        if self._items.qsize() >= self._size:
-            self.end()
-        else:
-            self._items.put_nowait(event)
-
-    def end(self) -> None:
-        self._home.forget(self)
-        while not self._items.empty():
-            self._items.get_nowait()
-        self._items.put_nowait(None)
-
-    async def next(self) -> bytes | None:
-        return await self._items.get()
-
-    def close(self) -> None:
-        self._home.forget(self)
+        """All metrics in Prometheus' text format."""

@@ -1,50 +1,74 @@
-"""One request, decoded: what a route's handler gets, and the ways in which it may answer."""
+"""One request, decoded: what a route's handler gets, and the answers that are not JSON values."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
-from irqbal.api.backend import ApiError, Backend, Caller, ControlHost, Subscription, View
+from irqbal.api.answer_cache import AnswerCache
+from irqbal.api.backend import (
+    ApiError,
+    Backend,
+    Caller,
+    ControlHost,
+    ReadHost,
+    Subscription,
+    View,
+)
+from irqbal.api.lookup import find_irq
 from irqbal.model.view import Irq, Snapshot
-
-T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Raw(msgspec.Struct, frozen=True):
-    """An answer that is not JSON, or JSON that is encoded already."""
+    """An answer that is encoded already."""
 
     body: bytes
     media: str = "application/json"
 
 
 class Stream(msgspec.Struct, frozen=True):
-    """An answer that goes on: server-sent events."""
+    """An answer without an end: server-sent events."""
 
     events: Subscription
 
 
-class RequestContext(msgspec.Struct, frozen=True):
-    """A request that was let in. `path` holds the path's parameters, `query` and `body` are of the
-    route's types; `ignored` names fields of the body that this version does not know.
+class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
+    """An authorized request. `path` holds the path's parameters; `query` and `body` have the
+    route's types (None: the route has none, or the body was left out). `unknown_fields` names the
+    fields of the body that this version does not know.
     """
 
     backend: Backend
-    asked: ControlHost | None
+    target: ReadHost | None
     caller: Caller
     path: Mapping[str, str]
     query: Any
     body: Any
-    cache: Cache
-    ignored: tuple[str, ...] = ()
+    unknown_fields: tuple[str, ...]
+    cache: AnswerCache
 
     @property
-    def host(self) -> ControlHost:
-        """The host that is asked about; routes about the server itself have none."""
-        assert self.asked is not None
-        return self.asked
+    def host(self) -> ReadHost:
+        """The host that the request is about. Routes about the server itself have none."""
+        assert self.target is not None
+        return self.target
+
+    def control(self, action: str) -> ControlHost:
+        """The same host, to change it or to read its kernel. Raises ApiError if its daemon runs
+        elsewhere: `action` completes the sentence "this server cannot …".
+        """
+        host = self.host
+        if isinstance(host, ControlHost):
+            return host
+        raise ApiError(
+            409,
+            "central",
+            f"this is a central server, which reads what {host.name} shipped and cannot {action}; "
+            f"ask the daemon on {host.name} itself (irqbal-client {host.name} 8080 …, or its "
+            "socket there); nothing was changed",
+        )
 
     async def view(self) -> View:
         """The last cycle. Raises ApiError before the first."""
@@ -53,77 +77,14 @@ class RequestContext(msgspec.Struct, frozen=True):
             raise ApiError(
                 503,
                 "starting",
-                f"{self.host.name} has not been looked at yet; try again in a second",
+                f"no cycle has been run on {self.host.name} yet; try again in a second",
             )
         return view
 
     def irq(self, snapshot: Snapshot) -> Irq:
-        """The IRQ that the path names."""
+        """The IRQ that the path names. Raises ApiError."""
         return find_irq(snapshot, self.path["irq"])
 
-
-class Cache:
-    """Encoded answers of the present view: many readers cost what one costs."""
-
-    MOST = 32
-
-    def __init__(self) -> None:
-        self._version: tuple[str, int] | None = None
-        self._answers: dict[str, bytes] = {}
-
-    def get(self, host: str, version: int, key: str, make: Callable[[], bytes]) -> bytes:
-        """What is kept, or made now."""
-        if (host, version) != self._version:
-            self._version, self._answers = (host, version), {}
-        found = self._answers.get(key)
-        if found is None:
-            found = make()
-            if len(self._answers) < self.MOST:
-                self._answers[key] = found
-        return found
-
-
-Handler = Callable[[RequestContext], Awaitable[object]]
-HANDLERS: dict[str, Handler] = {}
-"""Handlers by their route's name."""
-
-
-def handles(name: str) -> Callable[[Handler], Handler]:
-    """Declare the handler of a route."""
-
-    def keep(handler: Handler) -> Handler:
-        HANDLERS[name] = handler
-        return handler
-
-    return keep
-
-
-def find_irq(snapshot: Snapshot, text: str) -> Irq:
-    """By number or name. Raises ApiError: 404, or 409 with the candidates if the name may mean
-    several.
-    """
-    if text.isascii() and text.isdecimal():
-        if len(text) < 10 and (found := snapshot.irq_by_number.get(int(text))) is not None:
-            return found
-        raise ApiError(
-            404, "no-such-irq", f"there is no IRQ {text[:40]}; GET /api/v1/irqs lists them"
-        )
-    matches = [
-        irq for irq in snapshot.irqs if text == irq.identity or text in snapshot.names_of(irq)[1:]
-    ]
-    exact = [
-        irq
-        for irq in matches
-        if text in (irq.identity, irq.action) or (irq.queue is not None and text == str(irq.queue))
-    ]
-    matches = exact or matches
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        names = [f"{irq.number} ({irq.action})" for irq in matches]
-        raise ApiError(
-            409, "ambiguous", f"{text!r} may be any of {len(names)} IRQs: name one by number", names
-        )
-    raise ApiError(
-        404, "no-such-irq", f"there is no IRQ {text[:100]!r}; GET /api/v1/irqs lists them"
-    )
+    def cached(self, view: View, key: str, encode: Callable[[], bytes]) -> Raw:
+        """An answer that depends on this view and key alone, encoded at most once a view."""
+        return Raw(self.cache.get(self.host.name, view.version, key, encode))

@@ -1,9 +1,8 @@
-"""The metrics: names, help and values in one place; made from the same record and snapshot that
-everything else shows.
+"""The metrics: names, help and values, from the record and snapshot of the last cycle.
 
-Per CPU and per IRQ, never IRQ × CPU: that product is what exporters of interrupts are known to fall
-over. Imported when somebody first asks: the library takes memory and time that a daemon nobody
-scrapes need not spend.
+Values are by CPU or by IRQ, never by IRQ and CPU: 2,000 IRQs on 512 CPUs would be a million series.
+The daemon imports this module at the first scrape, because prometheus_client takes memory and time
+that an unscraped daemon saves.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Iterator
 
+import msgspec
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -22,74 +22,90 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from irqbal.api.backend import View
 from irqbal.api.counters import BUCKETS, CycleCounters
+from irqbal.api.examples import STATUS, VIEW
 from irqbal.api.responses import Status
 from irqbal.version import __version__
 
 
-class Exporter(Collector):
-    """Makes the text on demand. `look` gives the present status, the last view (None before the
-    first cycle) and failed logins.
+class MetricsSource(msgspec.Struct, frozen=True):
+    """What the values are read from, besides the counters. `view` is None before the first
+    cycle.
     """
 
-    def __init__(
-        self, tally: CycleCounters, look: Callable[[], tuple[Status, View | None, int]]
-    ) -> None:
-        self._tally, self._look = tally, look
+    status: Status
+    view: View | None
+    auth_failures: int
+
+
+class Exporter(Collector):
+    """Encodes the metrics on demand. `read` returns the present source."""
+
+    def __init__(self, counters: CycleCounters, read: Callable[[], MetricsSource]) -> None:
+        self._counters, self._read = counters, read
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
-        self._made: tuple[Status, View | None, int, bytes] | None = None
+        self._encoded: tuple[MetricsSource, bytes] | None = None
 
     def text(self) -> bytes:
-        """Prometheus' text format; made anew only if something changed."""
-        status, view, failures = self._look()
-        made = self._made
-        if made is None or made[1] is not view or (made[0], made[2]) != (status, failures):
-            made = self._made = (status, view, failures, generate_latest(self._registry))
-        return made[3]
+        """Prometheus' text format; encoded only if something changed."""
+        source = self._read()
+        if self._encoded is None or not _same(self._encoded[0], source):
+            self._encoded = (source, generate_latest(self._registry))
+        return self._encoded[1]
 
     def collect(self) -> Iterable[Metric]:
         """All families."""
-        status, view, failures = self._look()
-        yield from self._counted(failures)
-        yield from _states(status)
-        if view is not None:
-            yield from _measured(view)
+        source = self._read()
+        yield from self._counted(source.auth_failures)
+        yield from _states(source.status)
+        if source.view is not None:
+            yield from _measured(source.view)
 
     def _counted(self, auth_failures: int) -> Iterator[Metric]:
-        tally = self._tally
-        yield _counter("irqbal_cycles", "Cycles that were run.", tally.cycles)
+        counters = self._counters
+        yield _counter("irqbal_cycles", "Cycles since the start.", counters.cycles)
         seconds = HistogramMetricFamily(
-            "irqbal_cycle_duration_seconds", "Time that a cycle took, in seconds."
+            "irqbal_cycle_duration_seconds", "Duration of a cycle, in seconds."
         )
         bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
         seconds.add_metric(
-            [], list(zip(bounds, map(float, tally.buckets), strict=True)), tally.seconds
+            [], list(zip(bounds, map(float, counters.buckets), strict=True)), counters.seconds
         )
         yield seconds
         moves = CounterMetricFamily(
             "irqbal_moves",
-            "Masks that a plan moved, by policy and the kernel's answer.",
+            "IRQs that a plan moved, by policy and the result of the write.",
             labels=["policy", "result"],
         )
-        for (policy, result), count in sorted(tally.moves.items()):
+        for (policy, result), count in sorted(counters.moves.items()):
             moves.add_metric([policy, result], count)
         yield moves
         refusals = CounterMetricFamily(
-            "irqbal_refusals", "Refusals that began, by reason.", labels=["reason"]
+            "irqbal_refusals",
+            "Refusals, by reason; one that stands for several cycles counts once.",
+            labels=["reason"],
         )
-        for code, count in sorted(tally.refusals.items()):
+        for code, count in sorted(counters.refusals.items()):
             refusals.add_metric([code], count)
         yield refusals
-        yield _counter("irqbal_drift", "Masks that somebody else changed.", tally.drift)
+        yield _counter("irqbal_drift", "Masks that another program changed.", counters.drift)
         failed = CounterMetricFamily(
             "irqbal_policy_failures",
-            "Failures of policies, by policy and kind.",
+            "Policy failures, by policy and kind.",
             labels=["policy", "kind"],
         )
-        for (policy, kind), count in sorted(tally.failures.items()):
+        for (policy, kind), count in sorted(counters.failures.items()):
             failed.add_metric([policy, kind], count)
         yield failed
         yield _counter("irqbal_auth_failures", "Requests with a wrong token.", auth_failures)
+
+
+def _same(one: MetricsSource, other: MetricsSource) -> bool:
+    """Views are compared by identity: comparing two snapshots would take longer than encoding."""
+    return one.view is other.view and (one.status, one.auth_failures) == (
+        other.status,
+        other.auth_failures,
+    )
 
 
 def _counter(name: str, text: str, value: float) -> Metric:
@@ -107,14 +123,14 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 def _states(status: Status) -> Iterator[Metric]:
     info = GaugeMetricFamily(
         "irqbal_build_info",
-        "Always 1; the labels say what runs.",
+        "Always 1; the labels are the versions that run.",
         labels=["version", "api", "python"],
     )
     info.add_metric([__version__, status.api, platform.python_version()], 1)
     yield info
     yield _gauge(
         "irqbal_start_time_seconds",
-        "When the daemon started, in seconds since the epoch.",
+        "Time of the daemon's start, in seconds since the epoch.",
         float(status.started),
     )
     yield _gauge("irqbal_paused", "1 while irqbal is paused.", int(status.paused))
@@ -122,9 +138,9 @@ def _states(status: Status) -> Iterator[Metric]:
     yield _gauge(
         "irqbal_interval_seconds", "Time between two cycles, in seconds.", float(status.interval)
     )
-    yield _gauge("irqbal_overrides", "Present overrides.", status.overrides)
+    yield _gauge("irqbal_overrides", "Overrides in force.", status.overrides)
     aside = GaugeMetricFamily(
-        "irqbal_policy_set_aside", "1 for a policy that is not asked any more.", labels=["policy"]
+        "irqbal_policy_set_aside", "1 for a policy that failed and is skipped.", labels=["policy"]
     )
     for failure in status.aside:
         aside.add_metric([failure.policy], 1)
@@ -142,13 +158,13 @@ def _states(status: Status) -> Iterator[Metric]:
     )
     yield _counter(
         "irqbal_history_dropped_items",
-        "Samples and decisions that were lost for want of room.",
+        "Samples and decisions that were dropped because there was no room.",
         history.dropped,
     )
     if status.last is not None:
         yield _gauge(
             "irqbal_last_cycle_timestamp_seconds",
-            "When the last cycle was, in seconds since the epoch.",
+            "Time of the last cycle, in seconds since the epoch.",
             float(status.last.at),
         )
 
@@ -157,17 +173,17 @@ def _measured(view: View) -> Iterator[Metric]:
     record, snapshot = view.record, view.snapshot
     yield _gauge(
         "irqbal_imbalance_ratio",
-        "Busiest CPU's interrupt load over the lower bound; 1 is as good as can be.",
+        "Busiest CPU's interrupt load divided by a lower bound of it; 1 is the optimum.",
         record.imbalance,
     )
     yield _gauge(
         "irqbal_refused_irqs",
-        "IRQs with a refusal that stands.",
+        "IRQs whose placement is refused now.",
         len({item.irq for item in record.plan.refused}),
     )
     load = GaugeMetricFamily(
         "irqbal_cpu_interrupt_load_ratio",
-        "Share of a CPU's time in hard and in soft interrupts.",
+        "Share of a CPU's time in hard (irq) and soft (softirq) interrupts.",
         labels=["cpu", "context"],
     )
     for cpu in snapshot.cpus:
@@ -189,11 +205,12 @@ def _measured(view: View) -> Iterator[Metric]:
 
 def families() -> list[tuple[str, str, str]]:
     """(name, type, help) of every metric, for the documents."""
-    from irqbal.api.examples import STATUS, VIEW
-
-    exporter = Exporter(CycleCounters(), lambda: (STATUS, VIEW, 0))
-    found = []
-    for metric in exporter.collect():
-        name = f"{metric.name}_total" if metric.type == "counter" else metric.name
-        found.append((name, metric.type, metric.documentation))
-    return found
+    exporter = Exporter(CycleCounters(), lambda: MetricsSource(STATUS, VIEW, 0))
+    return [
+        (
+            f"{metric.name}_total" if metric.type == "counter" else metric.name,
+            metric.type,
+            metric.documentation,
+        )
+        for metric in exporter.collect()
+    ]

@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 from the contract."""
+"""The OpenAPI 3.1 document, made from the contract."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from irqbal.api import responses
-from irqbal.api.contract import ALL, API_VERSION, COMMON_ERRORS, Route
+from irqbal.api.contract import ALL, API_VERSION, Route
+from irqbal.api.error_codes import STATUSES
 from irqbal.wire import Duration, builtins, schema_hook
 
 _REFS = "#/components/schemas/{name}"
@@ -31,11 +32,11 @@ def document() -> dict[str, Any]:
     by_type: dict[Any, Any] = {}
     components: dict[str, Any] = {}
     bodies = list(dict.fromkeys(route.body for route in ALL if route.body is not None))
-    for types, hook in ((_answers(), schema_hook), (bodies, _asked_hook)):
+    for types, hook in ((_answers(), schema_hook), (bodies, _body_hook)):
         schemas, named = msgspec.json.schema_components(types, schema_hook=hook, ref_template=_REFS)
         by_type.update(zip(types, schemas, strict=True))
         for schema in named.values():
-            # A docstring's line breaks are layout, not text.
+            # A docstring breaks lines for the source's layout.
             if "description" in schema:
                 schema["description"] = " ".join(schema["description"].split())
         components.update(named)
@@ -53,7 +54,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "irqbal",
             "version": API_VERSION,
-            "description": "Interrupt affinity: what is, why, and what shall be.",
+            "description": "Interrupt affinity on this host: where each IRQ is, why, and how to "
+            "change it.",
         },
         "paths": paths,
         "components": {
@@ -77,7 +79,7 @@ def _answers() -> list[Any]:
     return types
 
 
-def _asked_hook(kind: type) -> dict[str, Any]:
+def _body_hook(kind: type) -> dict[str, Any]:
     """In bodies, a length of time may also be a number of seconds."""
     schema = schema_hook(kind)
     return (
@@ -96,7 +98,7 @@ def _operation(route: Route, types: dict[Any, Any], path: str, prefix: str) -> d
         "responses": _responses(route, types, path),
     }
     if route.scope == "read":
-        # Reading may be allowed without a token.
+        # Empty: the configuration may allow reading without a token.
         operation["security"] = [{}, {"bearer": []}]
     elif route.scope != "public":
         operation["security"] = [{"bearer": []}]
@@ -134,19 +136,19 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 def _query_parameters(route: Route) -> list[dict[str, Any]]:
     if route.query is None:
         return []
-    found = []
+    parameters = []
     for field in msgspec.structs.fields(route.query):
         schema = msgspec.json.schema(field.type, schema_hook=schema_hook)
-        # What is left out has its default; the text `null` means nothing.
+        # A parameter that is left out has its default; there is no text for null.
         if "anyOf" in schema:
-            left = [part for part in schema.pop("anyOf") if part != {"type": "null"}]
-            schema = {**left[0], **schema} if len(left) == 1 else {"anyOf": left, **schema}
+            types = [part for part in schema.pop("anyOf") if part != {"type": "null"}]
+            schema = {**types[0], **schema} if len(types) == 1 else {"anyOf": types, **schema}
         if "enum" in schema:
             schema["enum"] = [value for value in schema["enum"] if value is not None]
         description = schema.pop("description", "")
         if field.default not in (None, msgspec.NODEFAULT):
             schema["default"] = builtins(field.default)
-        found.append(
+        parameters.append(
             {
                 "name": field.encode_name,
                 "in": "query",
@@ -155,7 +157,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
                 "description": description,
             }
         )
-    return found
+    return parameters
 
 
 def _responses(route: Route, types: dict[Any, Any], path: str) -> dict[str, Any]:
@@ -165,5 +167,5 @@ def _responses(route: Route, types: dict[Any, Any], path: str) -> dict[str, Any]
     by_status: dict[str, Any] = {"200": {"description": route.summary, "content": content}}
     problem = {"application/json": {"schema": types[responses.ErrorBody]}}
     for status in route.statuses(path)[1:]:
-        by_status[str(status)] = {"description": COMMON_ERRORS[status], "content": problem}
+        by_status[str(status)] = {"description": STATUSES[status], "content": problem}
     return by_status

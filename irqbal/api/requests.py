@@ -1,4 +1,4 @@
-"""What the API is asked: queries and bodies."""
+"""The queries and bodies of requests. The descriptions become docs/api.md."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from irqbal.cpuset import CpuSet
 from irqbal.history.samples import DecisionKind
 from irqbal.wire import Duration, When
 
+DECISION_KINDS: tuple[str, ...] = get_args(DecisionKind)
+"""The values of the parameter `kind` of decisions."""
+
 
 class IrqQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which IRQs."""
+    """A filter of IRQs."""
 
     device: Annotated[
-        str | None, Meta(description="of this device: its address, driver, interface or disk")
+        str | None,
+        Meta(description="only those of this device: its address, driver, interface or disk"),
     ] = None
     policy: Annotated[
-        str | None, Meta(description="placed by this policy (`override`: by a person)")
+        str | None, Meta(description="only those that this policy placed (`override`: a person)")
     ] = None
     movable: Annotated[
         bool | None, Meta(description="only those that can, or cannot, be moved")
@@ -31,33 +35,36 @@ class IrqQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A stretch of time, and the length of its steps."""
+    """A time span, and the length of its steps."""
 
-    start: Annotated[When | None, Meta(description="from then on; 24 h ago, unless given")] = None
-    end: Annotated[When | None, Meta(description="until then; now, unless given")] = None
+    start: Annotated[When | None, Meta(description="begin; 24 h before the end, unless given")] = (
+        None
+    )
+    end: Annotated[When | None, Meta(description="end; now, unless given")] = None
     step: Annotated[
-        Duration | None, Meta(description="length of a step; a 300th of the time, unless given")
+        Duration | None,
+        Meta(description="length of a step; a 300th of the time span, unless given"),
     ] = None
-    by: Annotated[Literal["cpu", "irq"], Meta(description="a line a CPU, or a line an IRQ")] = "cpu"
-
-
-DECISION_KINDS: tuple[str, ...] = get_args(DecisionKind)
-"""The values of the parameter `kind` of decisions."""
+    by: Annotated[Literal["cpu", "irq"], Meta(description="count by CPU or by IRQ")] = "cpu"
 
 
 class DecisionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which decisions, the newest first."""
+    """A filter of decisions."""
 
-    start: Annotated[When | None, Meta(description="from then on; 24 h ago, unless given")] = None
-    end: Annotated[When | None, Meta(description="until then; now, unless given")] = None
-    irq: Annotated[str | None, Meta(description="of this IRQ: a number or a name")] = None
+    start: Annotated[When | None, Meta(description="begin; 24 h before the end, unless given")] = (
+        None
+    )
+    end: Annotated[When | None, Meta(description="end; now, unless given")] = None
+    irq: Annotated[
+        str | None, Meta(description="only those about this IRQ: a number or a name")
+    ] = None
     kind: Annotated[
         DecisionKind | None,
-        Meta(description="only of this kind"),
+        Meta(description="only those of this kind"),
     ] = None
-    policy: Annotated[str | None, Meta(description="only of this policy")] = None
-    search: Annotated[str | None, Meta(description="only those that hold this text")] = None
-    limit: Annotated[int, Meta(ge=1, le=10_000, description="at most so many")] = 1000
+    policy: Annotated[str | None, Meta(description="only those of this policy")] = None
+    search: Annotated[str | None, Meta(description="only those that contain this text")] = None
+    limit: Annotated[int, Meta(ge=1, le=10_000, description="return at most this many")] = 1000
 
 
 FindingCode = Literal[
@@ -66,50 +73,58 @@ FindingCode = Literal[
 
 
 class FindingQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which findings."""
+    """A filter of findings."""
 
     code: Annotated[
         FindingCode | None,
         Meta(
-            description="only of this kind: `remote-queue`: handled off its NIC's node; "
-            "`isolated`: fires on isolated CPUs; and so on"
+            description="only those of this kind, such as `remote-queue` (interrupts handled off "
+            "the NIC's NUMA node) or `isolated` (fires on isolated CPUs)"
         ),
     ] = None
-    host: Annotated[str | None, Meta(description="only of hosts whose name holds this text")] = None
-    limit: Annotated[int, Meta(ge=1, le=100_000, description="at most so many")] = 10_000
+    host: Annotated[
+        str | None, Meta(description="only those of hosts whose name contains this text")
+    ] = None
+    limit: Annotated[int, Meta(ge=1, le=100_000, description="return at most this many")] = 10_000
 
 
 class PauseQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"length": "for"}):
-    """For how long; the body may say it too."""
+    """The length of a pause; the body may give it instead."""
 
-    length: Annotated[Duration | None, Meta(description="resume by itself after so long")] = None
+    length: Annotated[
+        Duration | None, Meta(description="resume after this time; until resumed, unless given")
+    ] = None
 
 
 class LegacyWindow(msgspec.Struct, frozen=True):
-    """A stretch of time; both or neither, as irq_manager had it."""
+    """A time span, as irq_manager's clients send it."""
 
-    start_dt: Annotated[When | None, Meta(description="from then on")] = None
-    end_dt: Annotated[When | None, Meta(description="until then")] = None
+    start_dt: Annotated[When | None, Meta(description="begin")] = None
+    end_dt: Annotated[When | None, Meta(description="end")] = None
 
 
 PRINTABLE = "^(?!.*[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029])"
-"""No control characters: logs and terminals show what people wrote."""
+"""A pattern without control characters: logs and terminals show this text."""
 MAX_YAML = 200_000
-"""Characters of a configuration to plan with …"""
+"""Characters of a configuration to plan with: parsing more would take seconds."""
 MOST_POLICIES = 100
-"""… and how many policies it may name."""
+"""Policies of a configuration to plan with: each may start a process."""
 
 
 class OverrideBody(msgspec.Struct, frozen=True):
-    """Where one IRQ shall be."""
+    """The CPUs for one IRQ, for how long, and why."""
 
-    cpus: Annotated[CpuSet, Meta(description="the CPUs that the IRQ shall use, all of them online")]
+    cpus: Annotated[CpuSet, Meta(description="the CPUs to deliver the IRQ to, all of them online")]
     expires_in: Annotated[
-        Duration | None, Meta(description="for how long; null: until it is removed")
+        Duration | None, Meta(description="clear it after this time; null: never")
     ] = None
     reason: Annotated[
         str,
-        Meta(max_length=1000, pattern=PRINTABLE, description="why, for the decisions; one line"),
+        Meta(
+            max_length=1000,
+            pattern=PRINTABLE,
+            description="why, in one line, for the log and the decisions",
+        ),
     ] = ""
 
 
@@ -117,8 +132,8 @@ PolicyItem = str | dict[str, dict[str, Any] | None]
 
 
 class PlanBody(msgspec.Struct, frozen=True):
-    """Other policies to plan with: as a list, or as YAML text with a `policies:` section. Neither:
-    the present ones.
+    """The policies to plan with: a list, or YAML text with a `policies:` section. Neither: the
+    enabled ones.
     """
 
     policies: Annotated[
@@ -131,6 +146,8 @@ class PlanBody(msgspec.Struct, frozen=True):
 
 
 class PauseBody(msgspec.Struct, frozen=True, rename={"length": "for"}):
-    """For how long."""
+    """The length of a pause."""
 
-    length: Annotated[Duration | None, Meta(description="resume by itself after so long")] = None
+    length: Annotated[
+        Duration | None, Meta(description="resume after this time; until resumed, unless given")
+    ] = None

@@ -1,9 +1,12 @@
-"""What the API answers: the wire types that the daemon, the client, the dashboard and strangers
-share.
+"""The API's answers: the wire types that the daemon, the client, the dashboard and other programs
+share. Their docstrings become docs/api.md and the descriptions in docs/openapi.json.
 
 Moments are ISO 8601 in UTC, lengths of time `2h`, CPU sets `0-3,8`; rates are interrupts a second,
-loads seconds of CPU a second. Fields may be added in a minor version and are never taken away:
-whoever reads ignores those that he does not know.
+loads seconds of CPU a second. A minor version may add fields and removes none: clients ignore
+fields that they do not know.
+
+Longer than other modules, because it is one list of types without logic, which clients import as
+one name.
 """
 
 from __future__ import annotations
@@ -13,17 +16,18 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from irqbal.api.fleet_responses import FindingView as FindingView
-from irqbal.api.fleet_responses import HostView as HostView
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Failure, Kept, Step
 from irqbal.wire import Duration, Moment
 
 BEFORE_AFTER = {"before": "from", "after": "to"}
+"""Field names on the wire: `from` is no Python name."""
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why a request was refused: `code` for machines, `message` for people."""
+    """Why a request was refused: `code` for programs, `message` for people. `candidates` lists the
+    names that an ambiguous name may mean, `problems` each fault of a refused document.
+    """
 
     code: str
     message: str
@@ -32,13 +36,15 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
-    """The body of every answer that is an error."""
+    """The body of every error."""
 
     error: Problem
 
 
 class MoveView(msgspec.Struct, frozen=True, rename=BEFORE_AFTER):
-    """One mask that was, or is to be, written, and what the kernel made of it."""
+    """A move of one IRQ, and the result of the write (empty: not written yet). `found` is the mask
+    that the kernel has after it.
+    """
 
     irq: int
     identity: str
@@ -55,7 +61,7 @@ class MoveView(msgspec.Struct, frozen=True, rename=BEFORE_AFTER):
 
 
 class SteeringView(msgspec.Struct, frozen=True, rename=BEFORE_AFTER):
-    """One XPS, RPS or RFS setting; values are text as in the kernel's file."""
+    """A change of one XPS, RPS or RFS setting; values are text as in the kernel's file."""
 
     interface: str
     setting: str
@@ -69,7 +75,7 @@ class SteeringView(msgspec.Struct, frozen=True, rename=BEFORE_AFTER):
 
 
 class DefaultView(msgspec.Struct, frozen=True, rename=BEFORE_AFTER):
-    """A new `default_smp_affinity`."""
+    """A change of `default_smp_affinity`, the mask of new IRQs."""
 
     before: CpuSet
     after: CpuSet
@@ -79,7 +85,9 @@ class DefaultView(msgspec.Struct, frozen=True, rename=BEFORE_AFTER):
 
 
 class RefusalView(msgspec.Struct, frozen=True):
-    """Something that was asked for and not done."""
+    """A placement or limit that was not applied, and why; `irq` is null if it is not about one
+    IRQ.
+    """
 
     irq: int | None
     name: str
@@ -90,7 +98,7 @@ class RefusalView(msgspec.Struct, frozen=True):
 
 
 class NoteView(msgspec.Struct, frozen=True):
-    """What a policy wants a person to know."""
+    """A policy's note to people."""
 
     policy: str
     text: str
@@ -99,8 +107,10 @@ class NoteView(msgspec.Struct, frozen=True):
 
 
 class Cycle(msgspec.Struct, frozen=True):
-    """All that one cycle did. `seconds` is how long it took; `imbalance` the busiest CPU's load
-    over the lower bound.
+    """All that one cycle did. `cause` is why it ran, `seconds` how long it took. `imbalance` is the
+    busiest CPU's load divided by a lower bound of what a plan can reach, `busiest` that load.
+    `right` counts the IRQs that needed no move, `drifted` are IRQs whose mask another program
+    changed.
     """
 
     cycle: int
@@ -122,14 +132,14 @@ class Cycle(msgspec.Struct, frozen=True):
 
 
 class PlanAnswer(msgspec.Struct, frozen=True):
-    """A plan: the cycle's, and the IRQs that are right already."""
+    """A plan, and the IRQs that it leaves where they are because they are right."""
 
     cycle: Cycle
     kept: tuple[Kept, ...] = ()
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """The last cycle in numbers."""
+    """The last cycle in numbers; fields as in `Cycle`."""
 
     cycle: int
     at: Moment
@@ -146,8 +156,8 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class HistoryState(msgspec.Struct, frozen=True):
-    """How the history fares: what waits in memory, was lost for want of room, and waits to be
-    shipped to MongoDB.
+    """The state of the history: samples and decisions that wait in memory for the disk, that were
+    dropped because there was no room, and that wait to be shipped to MongoDB.
     """
 
     enabled: bool
@@ -157,7 +167,9 @@ class HistoryState(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The daemon in a few lines."""
+    """The daemon's state. `interval` is the time between two cycles; `policies` are enabled and
+    work, those in `aside` failed and are skipped.
+    """
 
     host: str
     version: str
@@ -165,8 +177,8 @@ class Status(msgspec.Struct, frozen=True):
     state: Annotated[
         str,
         Meta(
-            description="starting, balancing, paused, dry run, not balancing; of a central server "
-            "also silent, unknown"
+            description="starting, balancing, paused, dry run or not balancing; on a central "
+            "server also silent (not heard of lately) or unknown"
         ),
     ]
     paused: bool
@@ -184,17 +196,18 @@ class Status(msgspec.Struct, frozen=True):
     central: Annotated[
         bool,
         Meta(
-            description="whether a central server says this, which can change nothing on the host"
+            description="whether a central server answers, which cannot change anything on the host"
         ),
     ] = False
     simulated: Annotated[
-        str, Meta(description="the specification of a host that is made up; empty on a real one")
+        str, Meta(description="the specification of a simulated host; empty on a real one")
     ] = ""
 
 
 class CpuView(msgspec.Struct, frozen=True):
-    """One CPU. `load` is irq and softirq time together; `rate` and `irqs` count what is delivered
-    here.
+    """One CPU. `capacity` is the kernel's cpu_capacity (1024: the fastest); `isolated` names what
+    isolates it (empty: nothing). `load` is the sum of `irq_time` and `softirq_time`; `rate` counts
+    the interrupts delivered here a second, `irqs` the active IRQs that deliver here.
     """
 
     number: int
@@ -214,14 +227,16 @@ class CpuView(msgspec.Struct, frozen=True):
 
 
 class TxView(msgspec.Struct, frozen=True):
-    """A transmit queue's XPS CPUs; null where the driver has no XPS."""
+    """A transmit queue's XPS CPUs (null: its driver has no XPS). `by_rxqs`: it is chosen by receive
+    queue instead (xps_rxqs).
+    """
 
     xps: CpuSet | None
     by_rxqs: bool = False
 
 
 class RxView(msgspec.Struct, frozen=True):
-    """A receive queue's RPS CPUs and RFS flow-table entries; null where the kernel has none."""
+    """A receive queue's RPS CPUs and RFS flow-table entries (null: the kernel has none)."""
 
     rps: CpuSet | None
     flows: int | None
@@ -237,7 +252,10 @@ class InterfaceView(msgspec.Struct, frozen=True):
 
 
 class DeviceView(msgspec.Struct, frozen=True):
-    """A PCI device and what hangs below it. `node` is -1 where the kernel does not know it."""
+    """A PCI device with its interfaces, disks and IRQs, and the sums of the IRQs' rates and loads.
+    `node` is its NUMA node, -1 if the kernel does not know it; `local_cpus` are the CPUs of that
+    node.
+    """
 
     address: str
     driver: str
@@ -251,7 +269,9 @@ class DeviceView(msgspec.Struct, frozen=True):
 
 
 class QueueView(msgspec.Struct, frozen=True):
-    """What an IRQ serves."""
+    """The queue that an IRQ serves: the interface or disk, the queue's index, and its kind (rx, tx,
+    rxtx or io). `active`: it is among the queues in use (`ethtool -L`).
+    """
 
     name: str
     index: int
@@ -260,7 +280,9 @@ class QueueView(msgspec.Struct, frozen=True):
 
 
 class OverrideView(msgspec.Struct, frozen=True):
-    """A person's placement of one IRQ; `irq` is null while no such IRQ exists."""
+    """A person's placement of one IRQ, until `expires` (null: until cleared). `irq` is null while
+    no such IRQ exists.
+    """
 
     identity: str
     irq: int | None
@@ -272,8 +294,11 @@ class OverrideView(msgspec.Struct, frozen=True):
 
 
 class IrqView(msgspec.Struct, frozen=True):
-    """One IRQ. `policy` and `reason` say who placed it and why; `local`: its interrupts are handled
-    on its device's node.
+    """One IRQ. `affinity` is its mask, `effective` where the kernel delivers it, `hint`
+    the driver's affinity hint. `unmovable` says why it cannot be moved. `generation` counts how
+    often it was set up anew. `policy` and `reason` are those of its placement, `placed_ago` its
+    age. `local`: its interrupts are handled on its device's NUMA node. `total` counts its
+    interrupts since it was set up.
     """
 
     number: int
@@ -301,7 +326,7 @@ class IrqView(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Why an IRQ is where it is: limits, claims and refusals in order."""
+    """Why an IRQ is where it is: limits, claims and refusals in the order in which they applied."""
 
     irq: IrqView
     steps: tuple[Step, ...]
@@ -309,8 +334,8 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class PolicyView(msgspec.Struct, frozen=True):
-    """An installed policy. `options` is what the YAML says; `schema` the JSON schema of what it may
-    say (null: not loaded).
+    """An installed policy. `options` are those of the YAML, `options_schema` is their JSON schema
+    (null: the policy is not loaded). `position` is its place in the YAML (null: not enabled).
     """
 
     name: str
@@ -324,7 +349,9 @@ class PolicyView(msgspec.Struct, frozen=True):
 
 
 class DecisionView(msgspec.Struct, frozen=True, rename=BEFORE_AFTER):
-    """Something irqbal, a policy or a person decided, with its reason."""
+    """A decision of irqbal, a policy or a person, with its reason. `who` is the author of an
+    override or an action.
+    """
 
     at: Moment
     cycle: int
@@ -342,8 +369,8 @@ class DecisionView(msgspec.Struct, frozen=True, rename=BEFORE_AFTER):
 
 
 class PointView(msgspec.Struct, frozen=True):
-    """One step: its start, the seconds of it that samples cover, and what was counted, by CPU or by
-    IRQ.
+    """One step: its start, the seconds of it that samples cover, and the interrupts in it by CPU or
+    by IRQ.
     """
 
     at: Moment
@@ -352,7 +379,9 @@ class PointView(msgspec.Struct, frozen=True):
 
 
 class SeriesAnswer(msgspec.Struct, frozen=True):
-    """Interrupts by step. Steps that no sample covers are left out."""
+    """Interrupts by step. Steps without samples are left out. `names` are the IRQs' names by
+    identity.
+    """
 
     start: Moment
     end: Moment
@@ -363,9 +392,7 @@ class SeriesAnswer(msgspec.Struct, frozen=True):
 
 
 class OverrideAnswer(msgspec.Struct, frozen=True):
-    """What became of an override: what was asked, and what the kernel did. `affinity` is the IRQ's
-    mask now.
-    """
+    """An override that was set, and the result of the write. `affinity` is the IRQ's mask now."""
 
     override: OverrideView
     result: str
@@ -375,7 +402,9 @@ class OverrideAnswer(msgspec.Struct, frozen=True):
 
 
 class ClearedAnswer(msgspec.Struct, frozen=True):
-    """An override that is gone, and where the IRQ went."""
+    """An override that was cleared, and the result of the policies' move. `affinity` is the IRQ's
+    mask now (null: there is no such IRQ).
+    """
 
     override: OverrideView
     result: str
@@ -384,7 +413,9 @@ class ClearedAnswer(msgspec.Struct, frozen=True):
 
 
 class OutcomeView(msgspec.Struct, frozen=True):
-    """What became of one original that was put back."""
+    """The result of writing one original value back. `found` is the value that the kernel has after
+    it.
+    """
 
     identity: str
     irq: int | None
@@ -395,14 +426,77 @@ class OutcomeView(msgspec.Struct, frozen=True):
 
 
 class RestoreAnswer(msgspec.Struct, frozen=True):
-    """All originals that were put back; the daemon is paused now."""
+    """The results of writing all original values back; the daemon is paused now."""
 
     paused: bool
     outcomes: tuple[OutcomeView, ...]
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Whether the daemon works; `problem` says what does not."""
+    """Whether the daemon works; `problem` says what does not work."""
 
     ok: bool
     problem: str = ""
+
+
+class HostView(msgspec.Struct, frozen=True):
+    """A host that this server knows. `seen` is when it was last heard of; a value that is not known
+    is null. `drifted` and `failures` count the last 24 hours; `failed` are the policies that are
+    skipped. `remote` counts NIC queues whose interrupts are handled off the NIC's NUMA node,
+    `isolated` the IRQs that fire on isolated CPUs.
+    """
+
+    host: str
+    seen: Moment | None = None
+    version: str = ""
+    state: str = ""
+    imbalance: float | None = None
+    busiest: float | None = None
+    drifted: int | None = None
+    refused: int | None = None
+    failures: int | None = None
+    failed: tuple[str, ...] = ()
+    overrides: int | None = None
+    cpus: int | None = None
+    irqs: int | None = None
+    remote: int | None = None
+    isolated: int | None = None
+
+
+class FindingView(msgspec.Struct, frozen=True):
+    """Something that is wrong on a host, as of when the host was last heard of, and what to do."""
+
+    host: str
+    seen: Moment
+    code: str
+    irq: int | None
+    text: str
+    advice: str
+
+
+class LegacyDevices(msgspec.Struct, frozen=True):
+    """Names of IRQs, as in the last column of /proc/interrupts."""
+
+    devices: tuple[str, ...]
+
+
+class LegacyCpus(msgspec.Struct, frozen=True):
+    """The number of online CPUs."""
+
+    cpu_count: int
+
+
+class LegacyRow(msgspec.Struct, frozen=True):
+    """An IRQ's totals at one moment, by CPU, as in /proc/interrupts."""
+
+    irq_no: int
+    cpu_interrupts: dict[str, int]
+    interrupt_type: str
+    device: str
+    created_at: str
+
+
+class LegacyAffinity(msgspec.Struct, frozen=True):
+    """A hex mask, as in the kernel's file."""
+
+    affinity: str

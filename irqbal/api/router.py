@@ -1,16 +1,25 @@
-"""From a method and a raw path to a route of the contract and the path's parameters."""
+"""From a raw path to the routes of the contract and the path's parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+import msgspec
+
 from irqbal.api.contract import ALL, LEGACY, Route
 
 
+class RouteMatch(msgspec.Struct, frozen=True):
+    """A route, and the path's parameters by name, percent-decoded."""
+
+    route: Route
+    parameters: dict[str, str]
+
+
 class Router:
-    """Looks up by the path's parts; a parameter is one part, percent-decoded, so that a name may
-    hold a slash as %2F.
+    """Compares paths part by part. A parameter is one part, so that a name may hold a slash as
+    %2F.
     """
 
     def __init__(self) -> None:
@@ -20,29 +29,30 @@ class Router:
                 if path is not None:
                     self._by_parts.append((tuple(path.strip("/").split("/")), route))
 
-    def find(self, path: str) -> dict[str, tuple[Route, dict[str, str]]]:
-        """Routes by method that answer to this path, each with its parameters; a fixed part goes
-        before a parameter.
+    def find(self, path: str) -> dict[str, RouteMatch]:
+        """The routes of this path by method; of several, the one with the fewest parameters
+        (`/cpus/history` before `/{x}/history`).
         """
-        found: dict[str, tuple[int, Route, dict[str, str]]] = {}
-        for fixed, route, parameters in self._matches(path):
-            if route.method not in found or fixed > found[route.method][0]:
-                found[route.method] = (fixed, route, parameters)
-        return {method: (route, parameters) for method, (_, route, parameters) in found.items()}
+        best: dict[str, RouteMatch] = {}
+        for match in self._matches(path):
+            other = best.get(match.route.method)
+            if other is None or len(match.parameters) < len(other.parameters):
+                best[match.route.method] = match
+        return best
 
-    def _matches(self, path: str) -> Iterator[tuple[int, Route, dict[str, str]]]:
+    def _matches(self, path: str) -> Iterator[RouteMatch]:
         slash = path.endswith("/") and len(path) > 1
         parts = tuple(path[1:-1].split("/") if slash else path[1:].split("/"))
-        for wanted, route in self._by_parts:
-            # irq_manager's paths ended with a slash, or did not.
-            if len(wanted) != len(parts) or (slash and route not in LEGACY):
+        for template, route in self._by_parts:
+            # irq_manager's paths may end with a slash.
+            if len(template) != len(parts) or (slash and route not in LEGACY):
                 continue
             parameters = {}
-            for mine, theirs in zip(wanted, parts, strict=True):
-                if mine.startswith("{"):
-                    parameters[mine.strip("{}")] = unquote(theirs)
-                elif mine != theirs:
+            for expected, part in zip(template, parts, strict=True):
+                if expected.startswith("{"):
+                    parameters[expected.strip("{}")] = unquote(part)
+                elif expected != part:
                     break
             else:
                 if all(parameters.values()):
-                    yield len(wanted) - len(parameters), route, parameters
+                    yield RouteMatch(route, parameters)

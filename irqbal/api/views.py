@@ -1,11 +1,13 @@
-"""From the model to what the API answers. Pure."""
+"""From the model to the API's answers. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from irqbal.api import responses
-from irqbal.cpuset import CpuSet
+from irqbal.api.backend import View
 from irqbal.history.samples import Decision
 from irqbal.model.plan import Outcome, Record, SteeringMove
 from irqbal.model.readings import DEFAULT
@@ -14,7 +16,7 @@ from irqbal.wire import Duration, Moment
 
 
 def cycle(record: Record, snapshot: Snapshot) -> responses.Cycle:
-    """A cycle's record, with names for people and the kernel's answers beside the moves."""
+    """A cycle's record, with each IRQ's name and each write's result."""
     plan = record.plan
     outcomes = {outcome.identity: outcome for outcome in record.outcomes}
     return responses.Cycle(
@@ -31,12 +33,12 @@ def cycle(record: Record, snapshot: Snapshot) -> responses.Cycle:
         default=_default(record, outcomes),
         refused=tuple(
             responses.RefusalView(
-                item.irq,
-                name_of(snapshot, item.irq),
-                item.policy,
-                item.code,
-                item.reason,
-                item.advice,
+                irq=item.irq,
+                name=name_of(snapshot, item.irq),
+                policy=item.policy,
+                code=item.code,
+                reason=item.reason,
+                advice=item.advice,
             )
             for item in plan.refused
         ),
@@ -55,40 +57,41 @@ def _moves(
 ) -> tuple[responses.MoveView, ...]:
     moves = []
     for move in record.plan.moves:
+        shown = responses.MoveView(
+            irq=move.irq,
+            identity=move.identity,
+            name=name_of(snapshot, move.irq),
+            before=move.before,
+            after=move.after,
+            policy=move.policy,
+            reason=move.reason,
+            cause=move.cause,
+        )
         outcome = outcomes.get(move.identity)
-        said = (
-            ("", "", "", "")
-            if outcome is None
-            else (outcome.result, outcome.code, outcome.detail, outcome.found)
-        )
-        moves.append(
-            responses.MoveView(
-                move.irq,
-                move.identity,
-                name_of(snapshot, move.irq),
-                move.before,
-                move.after,
-                move.policy,
-                move.reason,
-                move.cause,
-                *said,
+        if outcome is not None:
+            shown = msgspec.structs.replace(
+                shown,
+                result=outcome.result,
+                code=outcome.code,
+                detail=outcome.detail,
+                found=outcome.found,
             )
-        )
+        moves.append(shown)
     return tuple(moves)
 
 
 def _steering(setting: SteeringMove, outcomes: Mapping[str, Outcome]) -> responses.SteeringView:
     outcome = outcomes.get(setting.identity)
-    said = ("", "") if outcome is None else (outcome.result, outcome.detail)
     return responses.SteeringView(
-        setting.interface,
-        setting.setting,
-        setting.queue,
-        setting.before,
-        setting.after,
-        setting.policy,
-        setting.reason,
-        *said,
+        interface=setting.interface,
+        setting=setting.setting,
+        queue=setting.queue,
+        before=setting.before,
+        after=setting.after,
+        policy=setting.policy,
+        reason=setting.reason,
+        result="" if outcome is None else outcome.result,
+        detail="" if outcome is None else outcome.detail,
     )
 
 
@@ -97,9 +100,12 @@ def _default(record: Record, outcomes: Mapping[str, Outcome]) -> responses.Defau
     if default is None:
         return None
     outcome = outcomes.get(DEFAULT)
-    result = "" if outcome is None else outcome.result
     return responses.DefaultView(
-        default.before, default.after, default.policy, default.reason, result
+        before=default.before,
+        after=default.after,
+        policy=default.policy,
+        reason=default.reason,
+        result="" if outcome is None else outcome.result,
     )
 
 
@@ -107,171 +113,169 @@ def summary(record: Record) -> responses.Summary:
     """A cycle in numbers."""
     plan = record.plan
     return responses.Summary(
-        record.cycle,
-        Moment(record.wall),
-        record.seconds,
-        record.cause,
-        len(plan.moves),
-        len(plan.kept),
-        len(plan.refused),
-        len(plan.drifted),
-        len(plan.failures),
-        record.imbalance,
-        record.busiest,
-        record.problem,
+        cycle=record.cycle,
+        at=Moment(record.wall),
+        seconds=record.seconds,
+        cause=record.cause,
+        moves=len(plan.moves),
+        right=len(plan.kept),
+        refused=len(plan.refused),
+        drifted=len(plan.drifted),
+        failures=len(plan.failures),
+        imbalance=record.imbalance,
+        busiest=record.busiest,
+        problem=record.problem,
     )
 
 
 def name_of(snapshot: Snapshot, number: int | None) -> str:
-    """An IRQ's action, or empty."""
+    """An IRQ's action; empty if there is no such IRQ."""
     irq = None if number is None else snapshot.irq_by_number.get(number)
     return "" if irq is None else irq.action
 
 
-def irq(
-    found: Irq,
-    snapshot: Snapshot,
-    policies: Mapping[int, tuple[str, str]],
-    overrides: Mapping[str, Override],
-    totals: Mapping[int, int],
-) -> responses.IrqView:
-    """One IRQ. `policies`: (policy, reason) by IRQ number, of what the last plan claims."""
-    queue, placed = found.queue, found.placed
-    policy, reason = policies.get(found.number) or (
-        ("", "") if placed is None else (placed.policy, placed.reason)
-    )
-    return responses.IrqView(
-        number=found.number,
-        identity=found.identity,
-        name=found.action,
-        chip=found.chip,
-        vector=found.vector,
-        device=found.device,
-        queue=None
-        if queue is None
-        else responses.QueueView(queue.name, queue.index, queue.kind, queue.active),
-        node=found.node,
-        generation=found.generation,
-        movable=found.movable,
-        unmovable=found.unmovable,
-        affinity=found.affinity,
-        effective=found.effective,
-        hint=found.hint,
-        rate=found.rate,
-        load=found.load,
-        local=found.effective <= snapshot.local_cpus(found),
-        policy=policy,
-        reason=reason,
-        placed_ago=None if placed is None else Duration(placed.age),
-        override=found.identity in overrides,
-        total=totals.get(found.number),
-    )
+class _Claim(msgspec.Struct, frozen=True):
+    policy: str
+    reason: str
 
 
-def claims(record: Record) -> dict[int, tuple[str, str]]:
-    """(policy, reason) by IRQ number: who keeps or moved it in this cycle."""
-    found = {kept.irq: (kept.policy, kept.reason) for kept in record.plan.kept}
-    found.update({move.irq: (move.policy, move.reason) for move in record.plan.moves})
-    return found
+class IrqViews:
+    """Shows the IRQs of one cycle, with what its plan and the overrides (by identity) say."""
+
+    def __init__(self, view: View, overrides: Mapping[str, Override]) -> None:
+        self._view, self._overrides = view, overrides
+        plan = view.record.plan
+        self._claims = {item.irq: _Claim(item.policy, item.reason) for item in plan.kept}
+        self._claims.update({move.irq: _Claim(move.policy, move.reason) for move in plan.moves})
+
+    def irq(self, irq: Irq) -> responses.IrqView:
+        """One IRQ. Unless the plan claims it, its policy is that of its last placement."""
+        queue, placed = irq.queue, irq.placed
+        claim = self._claims.get(irq.number)
+        if claim is None:
+            claim = _Claim("", "") if placed is None else _Claim(placed.policy, placed.reason)
+        return responses.IrqView(
+            number=irq.number,
+            identity=irq.identity,
+            name=irq.action,
+            chip=irq.chip,
+            vector=irq.vector,
+            device=irq.device,
+            queue=None
+            if queue is None
+            else responses.QueueView(queue.name, queue.index, queue.kind, queue.active),
+            node=irq.node,
+            generation=irq.generation,
+            movable=irq.movable,
+            unmovable=irq.unmovable,
+            affinity=irq.affinity,
+            effective=irq.effective,
+            hint=irq.hint,
+            rate=irq.rate,
+            load=irq.load,
+            local=irq.effective <= self._view.snapshot.local_cpus(irq),
+            policy=claim.policy,
+            reason=claim.reason,
+            placed_ago=None if placed is None else Duration(placed.age),
+            override=irq.identity in self._overrides,
+            total=self._view.totals.get(irq.number),
+        )
 
 
 def override(item: Override, snapshot: Snapshot | None) -> responses.OverrideView:
-    """An override, with its IRQ's present number."""
-    found = (
-        None
-        if snapshot is None
-        else next((irq for irq in snapshot.irqs if irq.identity == item.identity), None)
-    )
-    number, name = (
-        (None, item.identity.rpartition("/")[2]) if found is None else (found.number, found.action)
-    )
-    expires = None if item.expires is None else Moment(item.expires)
+    """An override, with its IRQ's present number and name."""
+    irqs = () if snapshot is None else snapshot.irqs
+    irq = next((irq for irq in irqs if irq.identity == item.identity), None)
     return responses.OverrideView(
-        item.identity, number, name, item.cpus, item.reason, item.who, expires
+        identity=item.identity,
+        irq=None if irq is None else irq.number,
+        name=item.identity.rpartition("/")[2] if irq is None else irq.action,
+        cpus=item.cpus,
+        reason=item.reason,
+        who=item.who,
+        expires=None if item.expires is None else Moment(item.expires),
     )
 
 
 def cpus(snapshot: Snapshot) -> tuple[responses.CpuView, ...]:
-    """Every CPU with what is delivered to it; an IRQ with several effective CPUs counts on each in
-    part.
+    """Every CPU with its interrupts. The rate of an IRQ with several effective CPUs is divided
+    evenly among them; each of them counts the IRQ.
     """
     rates: dict[int, float] = {}
     counts: dict[int, int] = {}
-    for one in snapshot.irqs:
-        if one.rate <= 0:
+    for irq in snapshot.irqs:
+        if irq.rate <= 0:
             continue
-        for number in one.effective:
-            rates[number] = rates.get(number, 0.0) + one.rate / len(one.effective)
+        for number in irq.effective:
+            rates[number] = rates.get(number, 0.0) + irq.rate / len(irq.effective)
             counts[number] = counts.get(number, 0) + 1
     return tuple(
         responses.CpuView(
-            cpu.number,
-            cpu.node,
-            cpu.package,
-            cpu.core,
-            cpu.l3,
-            cpu.siblings,
-            cpu.capacity,
-            cpu.online,
-            cpu.isolated,
-            cpu.irq_time,
-            cpu.softirq_time,
-            cpu.load,
-            rates.get(cpu.number, 0.0),
-            counts.get(cpu.number, 0),
+            number=cpu.number,
+            node=cpu.node,
+            package=cpu.package,
+            core=cpu.core,
+            l3=cpu.l3,
+            siblings=cpu.siblings,
+            capacity=cpu.capacity,
+            online=cpu.online,
+            isolated=cpu.isolated,
+            irq_time=cpu.irq_time,
+            softirq_time=cpu.softirq_time,
+            load=cpu.load,
+            rate=rates.get(cpu.number, 0.0),
+            irqs=counts.get(cpu.number, 0),
         )
         for cpu in snapshot.cpus
     )
 
 
-def device(found: Device, snapshot: Snapshot) -> responses.DeviceView:
-    """One device, with the sums of its IRQs."""
-    numbers = tuple(number for number in found.irqs if number in snapshot.irq_by_number)
-    mine = [snapshot.irq_by_number[number] for number in numbers]
-    interfaces = tuple(
-        interface(snapshot.interface_by_name[name])
-        for name in found.interfaces
-        if name in snapshot.interface_by_name
-    )
+def device(item: Device, snapshot: Snapshot) -> responses.DeviceView:
+    """A device, with the sums of its IRQs' rates and loads."""
+    irqs = [
+        snapshot.irq_by_number[number] for number in item.irqs if number in snapshot.irq_by_number
+    ]
     return responses.DeviceView(
-        found.address,
-        found.driver,
-        found.node,
-        found.local_cpus,
-        interfaces,
-        found.disks,
-        numbers,
-        sum(one.rate for one in mine),
-        sum(one.load for one in mine),
+        address=item.address,
+        driver=item.driver,
+        node=item.node,
+        local_cpus=item.local_cpus,
+        interfaces=tuple(
+            interface(snapshot.interface_by_name[name])
+            for name in item.interfaces
+            if name in snapshot.interface_by_name
+        ),
+        disks=item.disks,
+        irqs=tuple(irq.number for irq in irqs),
+        rate=sum(irq.rate for irq in irqs),
+        load=sum(irq.load for irq in irqs),
     )
 
 
-def interface(found: Interface) -> responses.InterfaceView:
+def interface(item: Interface) -> responses.InterfaceView:
     """An interface with its queues' settings."""
-    tx = tuple(responses.TxView(queue.xps, queue.by_rxqs) for queue in found.tx)
-    rx = tuple(responses.RxView(queue.rps, queue.flows) for queue in found.rx)
-    return responses.InterfaceView(found.name, found.up, tx, rx)
+    return responses.InterfaceView(
+        name=item.name,
+        up=item.up,
+        tx=tuple(responses.TxView(queue.xps, queue.by_rxqs) for queue in item.tx),
+        rx=tuple(responses.RxView(queue.rps, queue.flows) for queue in item.rx),
+    )
 
 
 def decision(item: Decision) -> responses.DecisionView:
-    """One decision."""
+    """A decision, as the API shows it."""
     return responses.DecisionView(
-        Moment(item.wall),
-        item.cycle,
-        item.kind,
-        item.identity,
-        item.irq,
-        item.name,
-        item.policy,
-        item.code,
-        item.before,
-        item.after,
-        item.result,
-        item.reason,
-        item.who,
+        at=Moment(item.wall),
+        cycle=item.cycle,
+        kind=item.kind,
+        identity=item.identity,
+        irq=item.irq,
+        name=item.name,
+        policy=item.policy,
+        code=item.code,
+        before=item.before,
+        after=item.after,
+        result=item.result,
+        reason=item.reason,
+        who=item.who,
     )
-
-
-def hex_mask(cpus: CpuSet) -> str:
-    """As in smp_affinity."""
-    return cpus.mask()

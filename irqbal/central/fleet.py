@@ -18,7 +18,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
 from irqbal.api import responses
-from irqbal.api.backend import ApiError, Subscribers, Subscription
+from irqbal.api.backend import ApiError, Subscription
+from irqbal.api.subscribers import Subscribers
 from irqbal.central.host import SILENT, StoredHost
 from irqbal.central.stores import FleetStore, piece_together
 from irqbal.errors import HistoryError
@@ -209,7 +210,7 @@ class Fleet:
             if time.monotonic() - beat >= BEAT:
                 beat = time.monotonic()
                 for listeners in self._listeners.values():
-                    listeners.tell(b": still here\n\n")
+                    listeners.publish(b": still here\n\n")
             await asyncio.sleep(FOLLOW)
             self._listeners = {
                 name: listeners for name, listeners in self._listeners.items() if len(listeners)
@@ -221,14 +222,14 @@ class Fleet:
         view = await host.view()
         listeners = self._listeners.get(name)
         if listeners is not None:
-            listeners.tell(
+            listeners.publish(
                 b"id: %d\nevent: cycle\ndata: %s\n\n" % (view.record.cycle, host.event(view))
             )
 
     def close(self) -> None:
         """Send listeners home, and let the store go."""
         for listeners in self._listeners.values():
-            listeners.end()
+            listeners.close()
         for task in (self._following, self._probing):
             if task is not None:
                 task.cancel()

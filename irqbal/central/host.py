@@ -1,23 +1,21 @@
-"""One host of a central server: what its daemon told and shipped. What needs the host's kernel is
-refused, with a sentence.
-"""
+"""One host of a central server, as its daemon reported it. It can be read, not changed."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from irqbal.api import responses, views
-from irqbal.api.backend import ApiError, Caller, Listing, Subscription, View, Written
+from irqbal.api.backend import InstalledPolicy, Subscription, View
 from irqbal.api.contract import API_VERSION
 from irqbal.central.stores import FleetStore
 from irqbal.history.host_status import HostFacts, LastCycle
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
-from irqbal.model.plan import Record, Step
-from irqbal.model.view import Override, Snapshot
+from irqbal.model.plan import Step
+from irqbal.model.view import Override
 from irqbal.wire import Duration, Moment, dec_hook, to_json
 
 T = TypeVar("T")
@@ -117,14 +115,15 @@ class StoredHost:
         ]
         return tuple(steps)
 
-    async def policies(self) -> list[Listing]:
+    async def policies(self) -> list[InstalledPolicy]:
         """The enabled ones, by name."""
         status = self._told()
         found = [
-            Listing(name, (), position=position) for position, name in enumerate(status.policies)
+            InstalledPolicy(name, (), position=position)
+            for position, name in enumerate(status.policies)
         ]
         return found + [
-            Listing(failure.policy, (), position=len(found), problem=failure.reason)
+            InstalledPolicy(failure.policy, (), position=len(found), problem=failure.reason)
             for failure in status.aside
         ]
 
@@ -142,10 +141,6 @@ class StoredHost:
         """The newest samples, oldest first."""
         return await self._server.read(lambda store: store.newest(start, end, limit, self.name))
 
-    async def irq_totals(self, identity: str) -> dict[int, int]:
-        """Only the kernel knows them by CPU."""
-        self._refuse("tell an IRQ's totals by CPU")
-
     async def decisions(
         self, start: float, end: float, identity: str, limit: int
     ) -> list[Decision]:
@@ -161,43 +156,3 @@ class StoredHost:
     def event(self, view: View) -> bytes:
         """A cycle, as listeners get it."""
         return to_json(views.cycle(view.record, view.snapshot))
-
-    # What only the daemon can do
-
-    async def set_override(self, override: Override, number: int, caller: Caller) -> Written:
-        """Refused."""
-        self._refuse("set overrides")
-
-    async def clear_override(self, identity: str, caller: Caller) -> Written:
-        """Refused."""
-        self._refuse("clear overrides")
-
-    async def dry_run(self, text: str | None) -> tuple[Record, Snapshot]:
-        """Refused."""
-        self._refuse("plan")
-
-    async def cycle(self, caller: Caller) -> tuple[Record, Snapshot]:
-        """Refused."""
-        self._refuse("run a cycle")
-
-    async def pause(self, seconds: float | None, caller: Caller) -> None:
-        """Refused."""
-        self._refuse("pause the daemon")
-
-    async def resume(self, caller: Caller) -> None:
-        """Refused."""
-        self._refuse("resume the daemon")
-
-    async def restore(self, caller: Caller) -> responses.RestoreAnswer:
-        """Refused."""
-        self._refuse("restore masks")
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise ApiError(
-            409,
-            "central",
-            f"this is a central server, which reads what {self.name} shipped and cannot {what}; "
-            "ask the daemon on "
-            f"{self.name} itself (irqbal-client {self.name} 8080 …, or its socket there); nothing "
-            "was changed",
-        )

@@ -87,7 +87,12 @@ class Central:
                 asyncio.get_running_loop().add_signal_handler(number, done.set)
         fleet = Fleet(self._store, self._since)
         listeners = Listeners(
-            fleet, self._options, self._places, owns_socket=False, tokens=self._tokens, needed=True
+            fleet,
+            self._options,
+            self._places,
+            owns_socket=False,
+            tokens=self._tokens,
+            required=True,
         )
         fleet.auth_failures = listeners.auth_failures
         try:

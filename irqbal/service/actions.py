@@ -10,7 +10,7 @@ import time
 import msgspec
 
 from irqbal.api import responses
-from irqbal.api.backend import ApiError, Caller, Written
+from irqbal.api.backend import ApiError, Caller, OverrideResult
 from irqbal.errors import HostError, IrqbalError
 from irqbal.model.plan import Record
 from irqbal.model.view import Override, Snapshot
@@ -57,12 +57,12 @@ class LocalHost(LiveView):
 
     # What people decide
 
-    async def set_override(self, override: Override, number: int, caller: Caller) -> Written:
+    async def set_override(self, override: Override, number: int, caller: Caller) -> OverrideResult:
         """Store it, write it, and say what the kernel did. Raises ApiError if it refused."""
         self._check_writable()
         return await self._overrides.set(override, number, caller)
 
-    async def clear_override(self, identity: str, caller: Caller) -> Written:
+    async def clear_override(self, identity: str, caller: Caller) -> OverrideResult:
         """Remove it; the policies place the IRQ at once."""
         self._check_writable()
         return await self._overrides.clear(identity, caller)

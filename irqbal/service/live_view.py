@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from irqbal.api import responses, views
-from irqbal.api.backend import ApiError, Listing, Subscribers, Subscription, View
+from irqbal.api.backend import ApiError, InstalledPolicy, Subscription, View
 from irqbal.api.contract import API_VERSION
 from irqbal.api.counters import CycleCounters
+from irqbal.api.subscribers import Subscribers
 from irqbal.config.schema import Config
 from irqbal.history.host_status import HostStatus, RecentEvents
 from irqbal.model.view import Override
@@ -104,11 +105,11 @@ class LiveView(HistoryReads):
 
     def heartbeat(self) -> None:
         """A sign of life for those who listen to events."""
-        self.subscribers.tell(b": still here\n\n")
+        self.subscribers.publish(b": still here\n\n")
 
     def close(self) -> None:
         """Close all subscriptions."""
-        self.subscribers.end()
+        self.subscribers.close()
 
     # Backend
 
@@ -152,10 +153,11 @@ class LiveView(HistoryReads):
         """Prometheus' text format."""
         await self.view()
         if self._exporter is None:
-            from irqbal.api.metrics import Exporter
+            from irqbal.api.metrics import Exporter, MetricsSource
 
             self._exporter = Exporter(
-                self.counters, lambda: (self.status(), self._shown.view, self.auth_failures())
+                self.counters,
+                lambda: MetricsSource(self.status(), self._shown.view, self.auth_failures()),
             )
         return self._exporter.text()
 
@@ -218,7 +220,7 @@ class LiveView(HistoryReads):
         """One IRQ's chain."""
         return await self._explanations.of(number)
 
-    async def policies(self) -> list[Listing]:
+    async def policies(self) -> list[InstalledPolicy]:
         """Installed policies, the enabled ones first."""
         config, supervisor = self._daemon.config, self._daemon.balancer.policies
         described = self._described
@@ -232,7 +234,7 @@ class LiveView(HistoryReads):
             aside = supervisor.aside.get(position)
             found = installed.get(entry.name)
             listings.append(
-                Listing(
+                InstalledPolicy(
                     entry.name,
                     () if found is None else found.distributions,
                     described.about.get(position, ""),
@@ -244,7 +246,7 @@ class LiveView(HistoryReads):
             )
         enabled = {entry.name for entry in (*config.policies, *config.observers)}
         return listings + [
-            Listing(name, item.distributions, problem=item.clash)
+            InstalledPolicy(name, item.distributions, problem=item.clash)
             for name, item in installed.items()
             if name not in enabled
         ]

@@ -6,7 +6,7 @@ import logging
 
 import msgspec
 
-from irqbal.api.backend import ApiError, Caller, Written
+from irqbal.api.backend import ApiError, Caller, OverrideResult
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Record
 from irqbal.model.view import Override
@@ -34,7 +34,7 @@ class OverrideRequests:
     def __init__(self, daemon: RunningDaemon, decisions: DecisionLog) -> None:
         self._daemon, self._decisions = daemon, decisions
 
-    async def set(self, override: Override, number: int, caller: Caller) -> Written:
+    async def set(self, override: Override, number: int, caller: Caller) -> OverrideResult:
         """Store it, write it, and say what the kernel did. Raises ApiError if it refused."""
         request = SetOverride(override)
         result = await self._daemon.change(request)
@@ -67,9 +67,9 @@ class OverrideRequests:
             for item in result.record.plan.refused
             if item.irq == number and item.policy == "override" and item.code == "warning"
         )
-        return Written(override, mask.result, mask.detail, mask.affinity, warnings)
+        return OverrideResult(override, mask.result, mask.detail, mask.affinity, warnings)
 
-    async def clear(self, identity: str, caller: Caller) -> Written:
+    async def clear(self, identity: str, caller: Caller) -> OverrideResult:
         """Remove it; the policies place the IRQ at once."""
         current = self._daemon.balancer.overrides.current
         removed = next((item for item in current if item.identity == identity), None)
@@ -92,7 +92,7 @@ class OverrideRequests:
             result,
         )
         log.info("override of %s removed by %s: %s", identity, caller, mask.result)
-        return Written(removed, mask.result, detail, mask.affinity)
+        return OverrideResult(removed, mask.result, detail, mask.affinity)
 
     def expired(self, result: CycleResult) -> None:
         """Log the overrides that ended by themselves in this cycle."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from irqbal.api import views
-from irqbal.api.backend import Subscribers
 from irqbal.api.counters import CycleCounters
+from irqbal.api.subscribers import Subscribers
 from irqbal.history.decisions import DecisionMaker
 from irqbal.history.host_status import HostStatus
 from irqbal.history.write_queue import WriteQueue
@@ -81,7 +81,7 @@ class EventsSink:
     def publish(self, result: CycleResult) -> None:
         if len(self._subscribers):
             body = to_json(views.cycle(result.record, result.planned_on))
-            self._subscribers.tell(
+            self._subscribers.publish(
                 b"id: %d\nevent: cycle\ndata: %s\n\n" % (result.record.cycle, body)
             )
 

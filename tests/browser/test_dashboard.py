@@ -49,7 +49,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardSite]:
 
 @pytest.fixture
 def shown(chromium: Browser, host: DashboardSite) -> Iterator[WatchedPage]:
-    """A page without a token; nothing may go wrong in it."""
+    """A page without a token; the test fails if it logs an error."""
     with watched(chromium, host) as found:
         yield found
         assert found.problems == []
@@ -83,7 +83,7 @@ def test_every_view_shows_data(shown: WatchedPage) -> None:
     expect(shown.page.locator("h1")).to_contain_text("Now")
 
 
-def test_now_tells_how_good_it_is_and_lives(shown: WatchedPage) -> None:
+def test_now_shows_how_good_the_placement_is_and_updates(shown: WatchedPage) -> None:
     page = shown.page
     shown.open("now")
     expect(page.locator(".verdict")).to_contain_text("busiest CPU spends")
@@ -104,7 +104,7 @@ def test_now_tells_how_good_it_is_and_lives(shown: WatchedPage) -> None:
         page.locator("section", has_text="IRQs against CPUs").locator("tbody tr").first
     ).to_contain_text("eth1")
     search.fill("no such thing")
-    expect(page.get_by_text("No IRQ fits the filter.")).to_be_visible()
+    expect(page.get_by_text("No IRQ matches the filter.")).to_be_visible()
 
 
 def test_the_matrix_by_mouse_and_keyboard(shown: WatchedPage) -> None:
@@ -127,7 +127,7 @@ def test_the_matrix_by_mouse_and_keyboard(shown: WatchedPage) -> None:
     expect(page.locator(".tip")).to_contain_text("eth0")
 
 
-def test_an_override_reaches_the_kernel_and_goes_again(
+def test_an_override_reaches_the_kernel_and_is_cleared(
     admin: WatchedPage, host: DashboardSite
 ) -> None:
     page = admin.page
@@ -138,7 +138,7 @@ def test_an_override_reaches_the_kernel_and_goes_again(
     expect(page.get_by_label("CPUs", exact=True)).to_have_value("5-6")
     page.get_by_label("Reason").fill("<b>a test</b> & more")
     page.get_by_role("button", name="Set the override").click()
-    expect(page.locator(".answer")).to_contain_text("The kernel took it. Its mask is 5-6 now.")
+    expect(page.locator(".answer")).to_contain_text("The kernel accepted it. Its mask is now 5-6.")
     assert override_of(host, irq) == "5-6" and get(host, f"/irqs/{irq}")["affinity"] == "5-6"
     expect(page.locator(".present")).to_contain_text("“<b>a test</b> & more”")
     expect(page.locator(".facts")).to_contain_text("override")
@@ -146,7 +146,7 @@ def test_an_override_reaches_the_kernel_and_goes_again(
     expect(page.locator(".tiles div", has_text="Overrides").locator("dd")).to_have_text("1")
     admin.open(f"irq/{irq}")
     page.get_by_role("button", name="Clear the override").click()
-    expect(page.locator(".answer")).to_contain_text("The override is gone.")
+    expect(page.locator(".answer")).to_contain_text("The override is cleared.")
     assert override_of(host, irq) == ""
 
 
@@ -203,11 +203,11 @@ def test_keyboard_alone_sets_an_override_and_the_token_is_asked_once(
     expect(page.get_by_role("dialog")).to_contain_text("Another token is needed")
     page.keyboard.type(host.token)
     page.keyboard.press("Enter")
-    expect(page.locator(".answer")).to_contain_text("Asked for 2.")
+    expect(page.locator(".answer")).to_contain_text("Override to 2.")
     assert override_of(host, irq) == "2"
     tab_to(".present button")
     page.keyboard.press("Enter")
-    expect(page.locator(".answer")).to_contain_text("The override is gone.")
+    expect(page.locator(".answer")).to_contain_text("The override is cleared.")
     shown.problems[:] = [text for text in shown.problems if "401" not in text]
 
 
@@ -255,7 +255,7 @@ def test_history_zooms_and_downloads_and_decisions_are_found(shown: WatchedPage)
     expect(page.locator("p [role=status]")).to_have_text("8 found.")
     assert "search=eth1" in page.url
     page.get_by_label("Search").fill("there is no such word")
-    expect(page.get_by_text("No decision fits.")).to_be_visible()
+    expect(page.get_by_text("No decision matches.")).to_be_visible()
 
 
 def test_pause_and_resume_are_seen(admin: WatchedPage, host: DashboardSite) -> None:
@@ -321,14 +321,16 @@ def test_axe_finds_nothing_serious(
 
 
 @pytest.mark.parametrize("width", [360, 3840])
-def test_no_width_scrolls_sideways(chromium: Browser, host: DashboardSite, width: int) -> None:
+def test_no_window_width_scrolls_sideways(
+    chromium: Browser, host: DashboardSite, width: int
+) -> None:
     with watched(chromium, host, width=width) as shown:
         for view in VIEWS:
             shown.open(view)
             assert shown.page.evaluate("document.documentElement.scrollWidth") <= width, view
 
 
-def test_the_theme_is_kept(shown: WatchedPage) -> None:
+def test_the_theme_is_stored(shown: WatchedPage) -> None:
     page = shown.page
     shown.open("now")
     ground = "getComputedStyle(document.body).backgroundColor"
@@ -396,9 +398,7 @@ def test_isolated_and_offline_cpus_remote_queues_and_hostile_names(
         assert page.locator("main img").count() == 0 and shown.problems == []
 
 
-def test_a_fleet_when_the_server_tells_about_several(
-    chromium: Browser, host: DashboardSite
-) -> None:
+def test_the_fleet_view_appears_for_several_hosts(chromium: Browser, host: DashboardSite) -> None:
     with watched(chromium, host) as shown:
         page, mine = shown.page, get(host, "/hosts")[0]
         name, listed = (

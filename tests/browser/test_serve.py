@@ -44,7 +44,7 @@ WRITES = {
 
 
 class Commands(monitoring.CommandListener):
-    """What the driver sends."""
+    """The commands that the driver sends."""
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -97,7 +97,7 @@ def get(base: str, path: str) -> Any:
     return found
 
 
-def test_the_hosts_are_listed_with_what_each_said_last(base: str) -> None:
+def test_hosts_are_listed_with_their_last_report(base: str) -> None:
     hosts = {item["host"]: item for item in get(base, "/hosts")}
     assert list(hosts) == ["db1", "db2", "old"]
     first, second, old = hosts.values()
@@ -124,7 +124,7 @@ def test_the_hosts_are_listed_with_what_each_said_last(base: str) -> None:
     )
 
 
-def test_one_question_is_answered_over_all_hosts(base: str) -> None:
+def test_findings_cover_all_hosts(base: str) -> None:
     remote = get(base, "/fleet/findings?code=remote-queue")
     assert {item["host"] for item in remote} == {"db2"} and len(remote) == 6
     assert "off its NIC's node" in remote[0]["text"]
@@ -180,7 +180,9 @@ def test_sums_are_the_same_for_samples_that_are_too_old_to_have_them(
         assert get(base, path)["points"][0]["counts"] == before != {}
 
 
-def test_what_needs_a_kernel_is_refused_with_whom_to_ask(mongo: Mongod, tmp_path: Path) -> None:
+def test_changes_are_refused_and_name_the_daemon_to_send_them_to(
+    mongo: Mongod, tmp_path: Path
+) -> None:
     url = f"mongodb://127.0.0.1:{mongo.port}"
     fill(url, "one", [MadeUpHost("db1")], time.time())
     token = tokens.add(tmp_path / "state", "me", "admin", None)
@@ -213,7 +215,7 @@ def test_what_needs_a_kernel_is_refused_with_whom_to_ask(mongo: Mongod, tmp_path
         )
 
 
-def test_readiness_follows_the_store_though_nobody_asks_for_anything_else(tmp_path: Path) -> None:
+def test_readiness_follows_the_store_without_other_requests(tmp_path: Path) -> None:
     with plain(tmp_path / "mongod") as server:
         url = f"mongodb://127.0.0.1:{server.port}/?serverSelectionTimeoutMS=500"
         fill(url, "ready", [MadeUpHost("db1")], time.time())
@@ -244,7 +246,7 @@ def test_of_several_hosts_one_must_be_named(base: str) -> None:
         assert b"irqbal_central_hosts 3.0" in answer.read()
 
 
-def test_listeners_hear_of_a_cycle_when_it_is_shipped(base: str, mongo: Mongod) -> None:
+def test_listeners_receive_a_cycle_when_it_is_shipped(base: str, mongo: Mongod) -> None:
     with urllib.request.urlopen(f"{base}/api/v1/hosts/db1/events", timeout=15) as events:
         assert events.readline() == b": irqbal\n"
         time.sleep(1.3)
@@ -294,7 +296,7 @@ def test_every_query_names_a_host_or_a_time(base: str) -> None:
     assert kinds == {"hosts", "fleet", "views", "samples", "decisions", "layouts"}
 
 
-def test_the_client_asks_any_host_and_all_of_them(base: str) -> None:
+def test_the_client_reads_one_host_and_all_hosts(base: str) -> None:
     port = base.rpartition(":")[2]
 
     def client(*words: str) -> str:
@@ -316,7 +318,7 @@ def test_the_client_asks_any_host_and_all_of_them(base: str) -> None:
 
 
 def late(route: Route) -> None:
-    """A second after it was asked for."""
+    """Answer a second late."""
     time.sleep(1)
     route.continue_()
 

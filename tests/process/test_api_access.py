@@ -1,4 +1,4 @@
-"""Who may do what: every route, with every token, from everywhere that a request can come from."""
+"""Access: every route, with every token, from every kind of address."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ TABLE = {
     "legacy_affinity": READ,
     "legacy_set_affinity": "override",
 }
-"""Every route and what it needs: to open one to more people, it must be changed here too."""
+"""Every route and the scope that it needs: widening access means changing this table too."""
 MORE = ["public", READ, "override", "admin"]
 HELD = {
     "loopback": READ,
@@ -62,21 +62,19 @@ HELD = {
     "Unix socket, group irqbal": "admin",
     "another address": "public",
 }
-"""What who gives no token may do, by where he is. A token counts for what it is everywhere, in
-place of this.
-"""
+"""The scope of a request without a token, by where it comes from. A token's scope replaces it."""
 TOKENS = ("", "bad", READ, "override", "admin")
 GROUP = 54321
 NOBODY = 54322
 
 
-def test_the_table_is_whole() -> None:
+def test_the_table_lists_every_route() -> None:
     assert {route.name: route.scope for route in ALL} == TABLE
     assert access_table() == [(route.method, route.path, TABLE[route.name]) for route in ALL]
 
 
 def expected(route: str, place: str, token: str) -> set[int]:
-    """Statuses that refuse access, or none if it must be given."""
+    """The statuses with which access is refused; empty if it is granted."""
     if token == "bad":
         return {401, 429}
     held = token or HELD[place]
@@ -88,7 +86,7 @@ def expected(route: str, place: str, token: str) -> set[int]:
 def own_address() -> str:
     """An address of this machine that is not its loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        # Nothing is sent: the kernel only says from where it would be.
+        # Sends nothing: the kernel chooses the source address at connect().
         sock.connect(("198.51.100.1", 9))
         address: str = sock.getsockname()[0]
     assert not address.startswith("127."), "this test needs an address besides the loopback's"
@@ -97,7 +95,7 @@ def own_address() -> str:
 
 @contextlib.contextmanager
 def somebody(uid: int, gid: int, groups: list[int]) -> Iterator[None]:
-    """Be somebody else while a socket connects: the kernel notes who that was (unix(7))."""
+    """Connect as another user: the kernel records the credentials at connect() (unix(7))."""
     before = os.getgroups()
     os.setgroups(groups)
     os.setegid(gid)
@@ -123,7 +121,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 class Ways(msgspec.Struct):
-    """How to get at the daemon from each place; a connection for each."""
+    """A connection to the daemon from each kind of address."""
 
     served: Served
     tokens: dict[str, str]
@@ -203,7 +201,7 @@ def test_every_route_with_every_token_from_everywhere(ways: Ways, place: str) ->
     assert asked > 250
 
 
-def test_a_wrong_token_is_worse_than_none_and_a_scheme_that_is_not_ours_is_a_wrong_token(
+def test_a_wrong_token_or_another_scheme_is_refused_even_where_none_is_needed(
     ways: Ways,
 ) -> None:
     served = ways.served
@@ -221,7 +219,7 @@ def test_a_wrong_token_is_worse_than_none_and_a_scheme_that_is_not_ours_is_a_wro
     )
 
 
-def test_who_guesses_is_told_to_wait_and_a_valid_token_from_there_still_works(ways: Ways) -> None:
+def test_an_address_that_guesses_gets_429_and_a_valid_token_from_it_still_works(ways: Ways) -> None:
     served = ways.served
     found = [served.ask("GET", "/api/v1/status", token=f"guess{number}") for number in range(15)]
     assert found[-1].status == 429 and 1 <= int(found[-1].headers["retry-after"]) <= 60
@@ -229,7 +227,7 @@ def test_who_guesses_is_told_to_wait_and_a_valid_token_from_there_still_works(wa
     assert served.ask("GET", "/api/v1/status").status == 200
 
 
-def test_refusals_say_how_to_get_in(ways: Ways) -> None:
+def test_refusals_say_which_token_is_needed(ways: Ways) -> None:
     served = ways.served
     found = served.ask("POST", "/api/v1/cycle")
     assert found.status == 401 and found.headers["www-authenticate"].startswith("Bearer")
@@ -238,7 +236,7 @@ def test_refusals_say_how_to_get_in(ways: Ways) -> None:
     assert found.status == 403 and "--scope admin" in found.json["error"]["message"]
 
 
-def test_what_people_did_stands_in_the_decisions_with_who_and_from_where(ways: Ways) -> None:
+def test_decisions_name_the_author_and_the_address(ways: Ways) -> None:
     served = ways.served
     irq = served.irq(index=2)
     path = f"/api/v1/irqs/{irq['number']}/override"
@@ -265,7 +263,7 @@ def _noted(served: Served, who: str, number: int) -> bool:
     )
 
 
-def test_an_anonymous_none_hides_all_but_what_is_public() -> None:
+def test_anonymous_none_hides_all_but_public_routes() -> None:
     with serve("anonymous: none") as served:
         for route in ALL:
             if route.method == "GET" and "{" not in route.path:

@@ -70,7 +70,7 @@ SAFE = [
 
 
 @pytest.mark.parametrize("section", SAFE)
-def test_a_section_that_is_safe_or_says_that_it_is_not_meant_to_be(section: str) -> None:
+def test_a_section_that_is_safe_or_declared_insecure_is_accepted(section: str) -> None:
     parse(f"api: {{{section}}}\n", "x.yaml")
 
 
@@ -92,7 +92,7 @@ def test_a_daemon_does_not_start_on_a_section_that_is_not_safe(tmp_path: Path) -
     assert "/nothing" in done.stderr and "cannot be used" in done.stderr
 
 
-def test_a_port_that_somebody_has_does_not_stop_balancing_and_is_tried_again() -> None:
+def test_a_taken_port_does_not_stop_balancing_and_is_retried() -> None:
     script = (
         f"import irqbal.api.listeners as it; it.RETRY = {listeners.RETRY / 20}; from "
         "irqbal.cli.main import main; main()"
@@ -266,7 +266,7 @@ def test_a_socket_that_a_killed_daemon_left_is_taken_over(tmp_path: Path) -> Non
     assert not path.exists()
 
 
-def test_a_listener_that_accepts_nobody_does_not_hold_up_the_start(tmp_path: Path) -> None:
+def test_a_listener_that_does_not_accept_does_not_delay_the_start(tmp_path: Path) -> None:
     path = tmp_path / "deaf.sock"
     with socket.socket(socket.AF_UNIX) as deaf, socket.socket(socket.AF_UNIX) as waiting:
         deaf.bind(str(path))
@@ -320,7 +320,7 @@ def test_a_dry_run_answers_and_records_nothing() -> None:
         assert not served.socket.exists() and not (served.state / "admin.token").exists()
 
 
-def test_a_dry_run_that_listens_nowhere_says_so(tmp_path: Path) -> None:
+def test_a_dry_run_that_listens_on_no_address_logs_it(tmp_path: Path) -> None:
     config, log = tmp_path / "x.yaml", tmp_path / "log"
     config.write_text(
         f"state_dir: {tmp_path / 's'}\napi: {{listen: ['unix:/run/irqbal/irqbal.sock']}}\n"
@@ -334,7 +334,7 @@ def test_a_dry_run_that_listens_nowhere_says_so(tmp_path: Path) -> None:
     try:
         wait_for(lambda: "ready: " in log.read_text(), 20, log)
         assert (
-            "the API listens nowhere" in log.read_text()
+            "the API listens on no address" in log.read_text()
             and "unix:/run/irqbal/dry-run.sock" in log.read_text()
         )
     finally:
@@ -342,10 +342,8 @@ def test_a_dry_run_that_listens_nowhere_says_so(tmp_path: Path) -> None:
         assert process.wait(10) == 0
 
 
-def test_a_made_up_host_is_told_wherever_the_daemon_speaks_of_itself() -> None:
-    """Nobody shall take a demonstration for the machine that it runs on; and he shall find its
-    dashboard, its token and its files.
-    """
+def test_status_log_and_systemd_name_a_simulated_host() -> None:
+    """A demonstration is recognisable as one, and names its dashboard, its token and its files."""
     with serve(spec="1x2,nic=2x1") as served:
         spec = served.get("/api/v1/status")["simulated"]
         assert spec.startswith("1x2x1,nodes=1,nic=2x1") and "busy=30%" in spec

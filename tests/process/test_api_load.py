@@ -14,15 +14,15 @@ import pytest
 
 import api_load
 from irqbal.api.admission import MOST_OF_ONE
-from irqbal.api.backend import Subscribers
+from irqbal.api.subscribers import Subscribers
 from machine import wait_for
 from served import Served, drain, serve
 
 HASTY = (
-    "import irqbal.api.server as it; it.WRITE_SECONDS = it.BODY_SECONDS = it.IDLE = 1.0; from "
+    "import irqbal.api.http_limits as it; it.WRITE_SECONDS = it.BODY_SECONDS = it.IDLE = 1.0; from "
     "irqbal.cli.main import main; main()"
 )
-"""A daemon that loses patience after a second."""
+"""A daemon whose deadlines for clients are one second."""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_slow_clients_and_a_flood_leave_every_cycle_on_time(served: Served) -> N
     assert "Traceback" not in served.said() and "ERROR" not in served.said()
 
 
-def test_64_may_listen_and_one_who_leaves_makes_room(served: Served) -> None:
+def test_at_most_64_listeners_and_one_that_leaves_makes_room(served: Served) -> None:
     with contextlib.ExitStack() as stack:
         listening = [stack.enter_context(connect(served)) for _ in range(Subscribers.MOST)]
         for sock in listening:
@@ -119,7 +119,7 @@ def test_a_listener_that_does_not_read_is_dropped_and_others_go_on(hasty: Served
         connection = hasty.connection("unix")
         connection.connect()
         before = hasty.descriptors()
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         other.settimeout(0.001)
         # Each cycle that is asked for is an event; the kernel's own buffers fill first.
         while time.monotonic() < end and hasty.descriptors() >= before:
@@ -133,7 +133,9 @@ def test_a_listener_that_does_not_read_is_dropped_and_others_go_on(hasty: Served
         assert other.recv(100), "who reads still gets events"
 
 
-def test_who_does_not_take_his_answers_is_cut_off_and_memory_stays(hasty: Served) -> None:
+def test_a_client_that_does_not_read_its_answers_is_disconnected_and_memory_stays(
+    hasty: Served,
+) -> None:
     memory, descriptors = hasty.memory(), hasty.descriptors()
     with contextlib.ExitStack() as stack:
         socks = [stack.enter_context(connect(hasty, 2048)) for _ in range(100)]
@@ -174,7 +176,7 @@ def test_one_address_takes_at_most_its_share_and_root_always_gets_in(served: Ser
     assert served.ask("GET", "/healthz").status == 200
 
 
-def test_a_crowd_that_wants_plans_is_told_to_wait(served: Served) -> None:
+def test_many_requests_for_plans_get_503(served: Served) -> None:
     """What runs on the kernel's thread is bounded, so that a cycle never waits behind a crowd."""
     with contextlib.ExitStack() as stack:
         socks = [stack.enter_context(connect(served)) for _ in range(200)]

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from irqbal.api.server import MAX_BODY, MAX_HEADER
+from irqbal.api.http_limits import MAX_BODY, MAX_HEADER
 from irqbal.process import systemd
 from machine import irqbal
 from served import Served, drain, serve
@@ -290,7 +290,7 @@ def test_a_refused_request_changes_nothing(
     assert served.masks() == before
 
 
-def test_a_name_of_several_is_answered_with_all_of_them(served: Served) -> None:
+def test_an_ambiguous_name_is_answered_with_all_candidates(served: Served) -> None:
     found = served.ask("PUT", "/api/v1/irqs/eth0/override", {"cpus": "3"}, where="unix")
     assert found.status == 409 and len(found.json["error"]["candidates"]) == 9
     assert "25 (ice-eth0-TxRx-0)" in found.json["error"]["candidates"]
@@ -305,13 +305,13 @@ def test_a_path_that_has_other_methods_names_them(served: Served) -> None:
     assert served.ask("TRACE", "/nowhere").status == 404
 
 
-def test_a_plan_just_as_deep_as_can_be_read_is_refused_all_the_same(served: Served) -> None:
+def test_a_plan_nested_as_deeply_as_the_decoder_allows_is_refused(served: Served) -> None:
     for depth in range(960, 1000, 6):
         body = b'{"policies": [{"a": {"b": ' + b"[" * depth + b"]" * depth + b"}}]}"
         assert served.ask("POST", "/api/v1/plan", body, where="unix").status in (400, 422), depth
 
 
-def test_hosts_that_are_none_are_refused_by_the_server_itself(served: Served) -> None:
+def test_invalid_host_headers_are_refused(served: Served) -> None:
     for host in ("evil.example@127.0.0.1", "127.0.0.1\\@evil.example", "evil.example/127.0.0.1"):
         found = served.ask("POST", "/api/v1/cycle", token=served.admin, headers={"Host": host})
         assert found.status in (400, 403), host
@@ -380,7 +380,9 @@ SMUGGLED = {
 
 
 @pytest.mark.parametrize("what", SMUGGLED)
-def test_two_readings_of_one_request_are_refused(served: Served, what: str) -> None:
+def test_requests_that_two_servers_could_parse_differently_are_refused(
+    served: Served, what: str
+) -> None:
     """What another server in front might read differently ends the connection: the second request
     must not be answered.
     """
@@ -451,8 +453,8 @@ def test_an_expired_and_a_revoked_token_are_refused_at_once(
     assert served.masks() == before
 
 
-def test_a_body_that_comes_after_the_refusal_does_not_cost_the_answer(served: Served) -> None:
-    """Clients send headers and body apart; who is refused must be able to read why."""
+def test_a_refused_client_that_still_sends_its_body_gets_the_answer(served: Served) -> None:
+    """Clients send headers and body in two packets; a refused one must receive the reason."""
     body = json.dumps({"cpus": "3", "reason": "x" * 900}).encode()
     for _ in range(20):
         with socket.create_connection(("127.0.0.1", served.port), 5) as sock:
@@ -463,7 +465,7 @@ def test_a_body_that_comes_after_the_refusal_does_not_cost_the_answer(served: Se
             assert sock.recv(100).startswith(b"HTTP/1.1 401")
 
 
-def test_a_body_that_never_comes_holds_nothing_up(served: Served) -> None:
+def test_a_body_that_never_arrives_blocks_nothing(served: Served) -> None:
     with socket.create_connection(("127.0.0.1", served.port), 5) as sock:
         sock.sendall(_start(served, f"Content-Length: {MAX_BODY}"))
         assert served.ask("GET", "/api/v1/status").status == 200
@@ -507,7 +509,7 @@ def test_plans_of_much_text_do_not_stop_the_loop(served: Served) -> None:
 
 
 @pytest.mark.parametrize("journald", [False, True])
-def test_a_message_is_one_line_whatever_stands_in_it(journald: bool) -> None:
+def test_a_log_message_is_one_line_whatever_it_contains(journald: bool) -> None:
     formatter = systemd._Formatter(journald)
     text = "queue\n<3>ERROR forged\r\x1b[2J\x9b\u2028end"
     record = logging.LogRecord("irqbal", logging.INFO, "x.py", 1, "moved %s", (text,), None)

@@ -34,7 +34,7 @@ def scrape(served: Served) -> str:
 
 
 def counters(text: str) -> Samples:
-    """What may never fall: counters, and a histogram's parts."""
+    """Values that must never decrease: counters, and the parts of a histogram."""
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -43,7 +43,7 @@ def counters(text: str) -> Samples:
     }
 
 
-def test_promtool_finds_nothing_to_say(served: Served) -> None:
+def test_promtool_reports_no_problem(served: Served) -> None:
     done = subprocess.run(
         ["promtool", "check", "metrics"],
         input=scrape(served),
@@ -105,7 +105,7 @@ def test_a_scrape_shows_what_is_now(served: Served) -> None:
     assert abs(value("irqbal_last_cycle_timestamp_seconds") - time.time()) < 5
 
 
-def test_a_histogram_s_buckets_grow_up_to_all(served: Served) -> None:
+def test_a_histograms_buckets_are_cumulative(served: Served) -> None:
     family = next(
         f
         for f in text_string_to_metric_families(scrape(served))
@@ -120,8 +120,8 @@ def test_a_histogram_s_buckets_grow_up_to_all(served: Served) -> None:
     )
 
 
-def test_there_is_no_irq_by_cpu(served: Served) -> None:
-    """That product is what exporters of interrupts fall over."""
+def test_no_metric_is_by_irq_and_cpu(served: Served) -> None:
+    """With many IRQs and CPUs, their product would be too many series."""
     irqs, cpus = len(served.get("/api/v1/irqs")), 16
     series = [
         sample

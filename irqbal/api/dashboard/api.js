@@ -1,10 +1,10 @@
-// The public API: the same paths, tokens and errors as for anybody else.
+// The public API: the dashboard uses the same paths, tokens and errors as every client.
 
 import { fill, h, measured } from "./dom.js";
 
 const KEY = "irqbal.token";
 
-/** What the API, or the network, refused; `message` is a sentence. */
+/** An error of the API, or of the network (status 0); `message` is a sentence. */
 export class Refused extends Error {
   constructor(status, problem) {
     super(problem.message);
@@ -18,7 +18,7 @@ export class Refused extends Error {
 export class Api {
   constructor() {
     this.host = null;
-    this.asking = null;
+    this.dialog = null;
     this.declined = false;
   }
 
@@ -42,7 +42,7 @@ export class Api {
     return this.send("GET", path, { query, signal });
   }
 
-  /** The answer's JSON. Asks for a token on a 401, once; `quiet` callers go without. Throws Refused. */
+  /** The answer's JSON. On a 401 it opens the token dialog, for reads only until the person cancels it once. Throws Refused. */
   async send(method, path, { query, body, signal } = {}) {
     for (let tries = 0; ; tries++) {
       const sent = this.token;
@@ -63,14 +63,14 @@ export class Api {
       return await fetch(this.url(path, query), { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new Refused(0, { code: "away", message: "The daemon does not answer. It may be restarting; this page tries again by itself." });
+      throw new Refused(0, { code: "away", message: "The daemon does not answer. It may be restarting; this page retries." });
     }
   }
 
-  /** Ask the person for a token; one dialog, however many requests wait for it. Whether there is a new one. */
+  /** Open the token dialog, once for all requests that wait; true if a token was entered. */
   ask(why, sent = "") {
-    this.asking ??= tokenDialog(why, sent !== "").then((token) => {
-      this.asking = null;
+    this.dialog ??= tokenDialog(why, sent !== "").then((token) => {
+      this.dialog = null;
       if (token === null) {
         this.declined = true;
         return false;
@@ -78,7 +78,7 @@ export class Api {
       this.token = token;
       return true;
     });
-    return this.asking;
+    return this.dialog;
   }
 }
 
@@ -87,9 +87,9 @@ function problem(status, text) {
     const { error } = JSON.parse(text);
     if (error?.message) return new Refused(status, error);
   } catch {
-    // Not the API: a proxy, perhaps.
+    // The answer is not JSON: it may be a proxy's.
   }
-  return new Refused(status, { code: "error", message: `The server answered ${status}, and nothing that this page understands.` });
+  return new Refused(status, { code: "error", message: `The server answered with status ${status} and no message that this page can read.` });
 }
 
 function tokenDialog(why, wasWrong) {
@@ -98,9 +98,9 @@ function tokenDialog(why, wasWrong) {
     const dialog = h("dialog", { "aria-labelledby": "token-title" });
     const form = h("form", { on: { submit: (event) => { event.preventDefault(); dialog.close("yes"); } } },
       h("h2", { id: "token-title" }, wasWrong ? "Another token is needed" : "A token is needed"),
-      h("p", {}, `irqbal says: ${why}`),
+      h("p", {}, `irqbal answered: ${why}`),
       h("label", { for: "token-field" }, "Token"), input,
-      h("p", { class: "soft" }, "It is kept in this tab, and gone when the tab is closed."),
+      h("p", { class: "soft" }, "This tab remembers it until it is closed."),
       h("div", { class: "buttons" },
         h("button", { type: "submit", class: "main" }, "Use this token"),
         h("button", { type: "button", on: { click: () => dialog.close("") } }, "Cancel")));
@@ -115,7 +115,7 @@ function tokenDialog(why, wasWrong) {
   });
 }
 
-/** An error in words, with what the API lists besides. */
+/** An error's message, with the candidates or problems that it lists. */
 export function errorBox(error) {
   const more = [...(error.problems ?? []), ...(error.candidates ?? [])];
   return h("div", { class: "box bad", role: "alert" }, h("p", {}, error.message || String(error)),

@@ -1,4 +1,4 @@
-// Rates over time on uPlot: stacked areas, decisions as marks, zoom by dragging.
+// Charts of rates over time on uPlot: stacked areas, marks for decisions, zoom by dragging.
 
 import { h } from "./dom.js";
 import { clock, rate } from "./format.js";
@@ -10,7 +10,7 @@ const DARK = ["#6ea8fe", "#f0a35e", "#6fcf97", "#f27a9b", "#b79ced", "#e6c85c", 
 const isDark = () => getComputedStyle(document.documentElement).colorScheme === "dark"
   || (getComputedStyle(document.documentElement).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
 
-/** Points of the API as rates: {times, lines: name -> values}. A stretch without samples becomes a gap. */
+/** A series of the API as rates: {times (s), lines: name -> interrupts a second}. Times without samples become a gap. */
 export function ratesOf(answer, sum) {
   const times = [];
   const lines = new Map();
@@ -36,21 +36,21 @@ export function ratesOf(answer, sum) {
   return { times, lines };
 }
 
-/** The `most` largest lines by their sum, the others as one. */
-export function largest(lines, most, rest = "all others") {
+/** The `most` lines with the largest sums, and one line for the sum of the others. */
+export function largest(lines, most, others = "all others") {
   const total = (values) => values.reduce((sum, value) => sum + (value ?? 0), 0);
   const sorted = [...lines].map(([name, values]) => [name, values, total(values)]).filter(([, , sum]) => sum > 0).sort((a, b) => b[2] - a[2]);
   const found = sorted.slice(0, most).map(([name, values]) => ({ name, values }));
-  const others = sorted.slice(most);
-  if (others.length) {
-    found.push({ name: `${rest} (${others.length})`, values: others[0][1].map((_, index) => others.reduce((sum, [, values]) => sum + (values[index] ?? 0), 0)) });
+  const remaining = sorted.slice(most);
+  if (remaining.length) {
+    found.push({ name: `${others} (${remaining.length})`, values: remaining[0][1].map((_, index) => remaining.reduce((sum, [, values]) => sum + (values[index] ?? 0), 0)) });
   }
   return found;
 }
 
 /**
- * A stacked chart in `root`. `series`: [{name, values}], the largest first (it lies at the bottom); `marks`: [{at, text}];
- * `zoomed(start, end)` in seconds when a stretch was dragged. Returns {close}.
+ * A stacked chart in `root`. `series`: [{name, values}], the largest first (drawn at the bottom); `marks`: [{at}], times in seconds;
+ * `zoomed(start, end)`: called with times in seconds after dragging. Returns {close}.
  */
 export function stacked(root, { label, times, series, marks = [], zoomed = null, height = 300, from = null, until = null }) {
   const figure = h("figure", { class: "chart", role: "group", "aria-label": label });
@@ -65,7 +65,7 @@ export function stacked(root, { label, times, series, marks = [], zoomed = null,
     series.forEach(({ values }, index) => {
       sums.push(values.map((value, at) => (value === null ? null : value + (index ? sums[index - 1][at] ?? 0 : 0))));
     });
-    // The topmost area first: those below are painted over it.
+    // Draw the topmost area first: the lower ones cover it.
     const order = series.map((_, index) => index).reverse();
     const axis = { stroke: colours.soft, grid: { stroke: colours.line, width: 1 }, ticks: { stroke: colours.line, width: 1 }, font: "11px system-ui" };
     plot = new uPlot({

@@ -1,9 +1,9 @@
-// CPUs as a map: package, node, L3, core, thread. A map to look at, or one to pick from.
+// The CPUs as a map by package, node, L3 cache, core and thread: to read, or to choose CPUs from.
 
-import { fill, h, hideTip, say, showTip } from "./dom.js";
+import { fill, h, hideTip, writeText, showTip } from "./dom.js";
 import { BUSY, STEPS, bin, load, plural, rate } from "./format.js";
 
-/** What the colours mean; the same steps everywhere. */
+/** The legend of the load colours, which all views share. */
 export function legend(...more) {
   const words = ["idle", ...STEPS.map((step, index) => (index ? `${Math.round(step * 100)} %` : "<1 %"))];
   return h("div", { class: "legend" },
@@ -19,13 +19,13 @@ export function placeText(cpu) {
 }
 
 export class CpuMap {
-  /** `activate(number)`: a CPU was chosen. `pick`: CPUs can be switched on and off; `picked` is the set of them. */
+  /** `activate(number)`: called after a click on a CPU. `pick`: a click selects or deselects it; `picked` is the set selected. */
   constructor({ label, pick = false, activate = () => {} }) {
     Object.assign(this, { pick, activate, cells: new Map(), drawn: new Map(), picked: new Set(), marks: new Set(), cpus: new Map(), shape: "" });
     this.root = h("div", { class: `cpumap${pick ? " picker" : ""}`, role: "group", "aria-label": label });
     this.root.addEventListener("keydown", (event) => this.key(event));
     this.root.addEventListener("click", (event) => this.click(event));
-    for (const kind of ["mouseover", "focusin"]) this.root.addEventListener(kind, (event) => this.tell(event));
+    for (const kind of ["mouseover", "focusin"]) this.root.addEventListener(kind, (event) => this.showTip(event));
     for (const kind of ["mouseleave", "focusout"]) this.root.addEventListener(kind, hideTip);
   }
 
@@ -78,10 +78,10 @@ export class CpuMap {
       if (this.drawn.get(number) === drawn) continue;
       this.drawn.set(number, drawn);
       if (node.className !== css) node.className = css;
-      const seen = share === "0 %" && cpu.rate >= BUSY ? "<1" : share.replace(" %", "");
-      say(node.lastChild, seen);
-      // The name begins with what is seen, so that it can be said to a computer that listens.
-      node.setAttribute("aria-label", [`CPU ${number}`, cpu.online ? `${seen} % load` : "off, offline", cpu.isolated && "isolated",
+      const text = share === "0 %" && cpu.rate >= BUSY ? "<1" : share.replace(" %", "");
+      writeText(node.lastChild, text);
+      // The label begins with the visible text, so that speech control finds the button by it (WCAG 2.5.3).
+      node.setAttribute("aria-label", [`CPU ${number}`, cpu.online ? `${text} % load` : "off, offline", cpu.isolated && "isolated",
         this.marks.has(number) && "in use now"].filter(Boolean).join(", "));
       if (this.pick) {
         node.setAttribute("aria-pressed", String(picked));
@@ -90,7 +90,7 @@ export class CpuMap {
     }
   }
 
-  tell(event) {
+  showTip(event) {
     const node = event.target.closest("button[data-cpu]");
     if (!node) return;
     const cpu = this.cpus.get(Number(node.dataset.cpu));
@@ -121,7 +121,7 @@ export class CpuMap {
     node.tabIndex = 0;
   }
 
-  /** Arrow keys go to the nearest CPU in that direction: the map is one stop for Tab. */
+  /** An arrow key moves to the nearest CPU in its direction; Tab leaves the map. */
   key(event) {
     const node = event.target.closest("button[data-cpu]");
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];

@@ -1,4 +1,4 @@
-// Decisions as rows of a table: in the view of that name, and below an IRQ or a chart.
+// A table of decisions, for the view of that name, below an IRQ, and below a chart.
 
 import { clock } from "./format.js";
 import { Table } from "./table.js";
@@ -8,7 +8,7 @@ export const KINDS = {
   override: "override", action: "by a person",
 };
 
-/** One cycle's record as decisions, so that what happens now stands above what the history knows. */
+/** The decisions of a cycle that the history has not stored yet. */
 export function fromCycle(record) {
   const base = { at: record.at, cycle: record.cycle, who: "", code: "", result: "", from: "", to: "", irq: null, name: "", identity: "", policy: "", reason: "" };
   return [

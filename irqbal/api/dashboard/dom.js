@@ -1,6 +1,6 @@
-// Building the page. Whatever comes from data goes in as text: nothing here reads HTML.
+// Helpers that build the page. Data is inserted as text, never as HTML.
 
-/** An element. `on` holds listeners, `data` the dataset, `props` properties; everything else is an attribute. */
+/** Create an element. `on` holds event listeners, `data` the dataset, `props` properties; all else are attributes. */
 export function h(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
@@ -21,22 +21,22 @@ function add(node, children) {
   }
 }
 
-/** These children, and no others. */
+/** Replace all children. */
 export function fill(node, ...children) {
   node.replaceChildren();
   add(node, children);
   return node;
 }
 
-/** Text that is written only if it differs: a live page must not disturb a screen reader, nor a selection. */
-export function say(node, text) {
+/** Set an element's text if it differs: rewriting would disturb screen readers and the selection. */
+export function writeText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
 let counter = 0;
 export const unique = (stem) => `${stem}-${++counter}`;
 
-/** A labelled field: the label, and the input that it names. */
+/** An input with its label. */
 export function field(label, input, hint = "") {
   input.id ||= unique("field");
   return h("div", { class: "field" }, h("label", { for: input.id }, label), input, hint && h("small", {}, hint));
@@ -48,21 +48,21 @@ export function select(options, value, change) {
   return node;
 }
 
-/** A box that may be scrolled sideways, by keyboard too. */
+/** A box that scrolls sideways, also by keyboard. */
 export function scroller(label, ...children) {
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, children);
 }
 
 let timer = 0;
-let teller = null;
-/** Tell screen readers, without moving anything on the page. */
+let announcer = null;
+/** Announce a text to screen readers. */
 export function announce(text) {
-  teller ??= document.body.appendChild(h("div", { class: "unseen", "aria-live": "polite" }));
+  announcer ??= document.body.appendChild(h("div", { class: "unseen", "aria-live": "polite" }));
   clearTimeout(timer);
-  timer = setTimeout(() => { teller.textContent = text; }, 120);
+  timer = setTimeout(() => { announcer.textContent = text; }, 120);
 }
 
-/** A short note at the bottom that goes by itself. */
+/** Show a note at the bottom for four seconds. */
 export function toast(text) {
   const node = h("div", { class: "toast", role: "status" }, text);
   document.body.append(node);
@@ -70,7 +70,7 @@ export function toast(text) {
 }
 
 const tip = h("div", { class: "tip", hidden: true, "aria-hidden": "true" });
-/** The page's one tooltip: its first line is bold. */
+/** Show the page's tooltip; its first line is bold. */
 export function showTip(x, y, lines) {
   if (!tip.isConnected) document.body.append(tip);
   fill(tip, lines.map((line, index) => h(index ? "div" : "strong", {}, line)));
@@ -83,7 +83,7 @@ export function showTip(x, y, lines) {
 }
 export const hideTip = () => { tip.hidden = true; };
 
-/** Save text as a file. */
+/** Let the browser save text as a file. */
 export function download(name, text, type = "text/csv") {
   const url = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
   const link = h("a", { href: url, download: name });
@@ -93,7 +93,7 @@ export function download(name, text, type = "text/csv") {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** Rows as CSV. A cell that a spreadsheet would take for a formula is kept from that. */
+/** Rows as CSV. A cell that a spreadsheet would take for a formula gets a leading apostrophe. */
 export function csv(rows) {
   const cell = (value) => {
     let text = String(value ?? "");
@@ -103,14 +103,14 @@ export function csv(rows) {
   return rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
-/** Do it, and leave the time it took where the browser's tools (and the tests) find it. */
+/** Run `work`, and record its duration as a performance measure, which the tests read. */
 export function measured(name, work) {
   const start = performance.now();
   try {
     return work();
   } finally {
     performance.measure(`irqbal:${name}`, { start, end: performance.now() });
-    if (++kept % 2000 === 0) performance.clearMeasures();
+    if (++measures % 2000 === 0) performance.clearMeasures();
   }
 }
-let kept = 0;
+let measures = 0;

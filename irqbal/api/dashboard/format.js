@@ -1,6 +1,6 @@
-// Numbers, moments and CPU sets, as people read them.
+// Numbers, times and CPU sets as text, and back.
 
-/** Half-open no: [first, last] pairs of a CPU set such as "0-3,8". Remembered, since the same sets come with every cycle. */
+/** The [first, last] pairs (inclusive) of a CPU set such as "0-3,8". Cached: the same sets return with every cycle. */
 const known = new Map();
 export function ranges(text) {
   let found = known.get(text);
@@ -32,23 +32,23 @@ export function setText(cpus) {
   }
   return parts.join(",");
 }
-/** A person's CPU set; throws a sentence. */
+/** The CPUs of a set that a person typed. Throws an Error with a sentence. */
 export function parseSet(text, most) {
   const clean = text.replace(/\s+/g, "");
   if (!clean) return [];
   const all = [];
   for (const part of clean.split(",")) {
     const match = /^(\d+)(?:-(\d+))?$/.exec(part);
-    if (!match) throw new Error(`“${part}” is no CPU number: write 0-3,8`);
+    if (!match) throw new Error(`“${part}” is no CPU number: write, for example, 0-3,8`);
     const [first, last] = [Number(match[1]), Number(match[2] ?? match[1])];
-    if (last < first) throw new Error(`${part} runs backwards`);
+    if (last < first) throw new Error(`${part} is no range: the first CPU comes after the last`);
     if (last > most) throw new Error(`there is no CPU ${last}; the last one is ${most}`);
     for (let cpu = first; cpu <= last; cpu++) all.push(cpu);
   }
   return all;
 }
 
-/** A share of one CPU. */
+/** A load (1: one whole CPU) in percent. */
 export function load(value) {
   const share = value * 100;
   if (share <= 0) return "0 %";
@@ -82,7 +82,7 @@ export function span(value) {
   return `${Math.round(value / 86_400)} days`;
 }
 const pad = (number) => String(number).padStart(2, "0");
-/** Local time; the date only where it is not today's. */
+/** Local time, with the date unless it is today. */
 export function clock(moment, now = new Date()) {
   const at = new Date(moment);
   const time = `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
@@ -90,12 +90,12 @@ export function clock(moment, now = new Date()) {
 }
 export const short = (text, most = 40) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
-/** Where a load stands on the scale: 0 idle … 8. The legend shows the same steps. */
+/** Lower bounds of the colour steps, in shares of one CPU; step 0 is idle. */
 export const STEPS = [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7];
 export function bin(value, busy = value > 0) {
   if (value < 0.0005) return busy ? 1 : 0;
   for (let step = 7; step > 0; step--) if (value >= STEPS[step]) return step + 1;
   return 1;
 }
-/** Interrupts a second from which something counts as busy: smoothed rates fade out slowly. */
+/** Interrupts a second from which an IRQ or CPU counts as busy: a smoothed rate decays slowly to 0. */
 export const BUSY = 0.05;

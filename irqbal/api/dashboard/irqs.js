@@ -1,4 +1,4 @@
-// IRQs as rows, filtered by words; and the matrix of IRQs and CPUs.
+// The table of IRQs, its filter, and the model of the matrix of IRQs and CPUs.
 
 import { BUSY, bin, holds, load, members, ranges, rate, size } from "./format.js";
 import { Table } from "./table.js";
@@ -8,24 +8,24 @@ export function deviceNames(devices) {
   return new Map(devices.map((device) => [device.address, [...device.interfaces.map(({ name }) => name), ...device.disks].join(", ") || device.driver]));
 }
 
-/** Handled on another node than its device's, where that could be otherwise: a managed queue belongs to its CPUs. */
+/** Whether a busy IRQ is handled off its device's node although it could be moved. */
 export const remote = (irq) => !irq.local && irq.movable && irq.rate >= BUSY;
 
 export const placedBy = (irq) => (irq.override ? "override" : irq.policy || (irq.unmovable ? "the kernel" : ""));
 
-/** What the text filter looks at. */
+/** The text that the filter searches. */
 function words(irq, names) {
   return `${irq.number} ${irq.name} ${irq.queue ? `${irq.queue.name} ${irq.queue.name}-${irq.queue.index}` : ""} ${irq.device ?? ""} ${
     names.get(irq.device) ?? ""} ${placedBy(irq)} node${irq.node} ${remote(irq) ? "remote" : ""}`.toLowerCase();
 }
 
 export function filtered(irqs, names, text, hideIdle) {
-  const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const required = text.toLowerCase().split(/\s+/).filter(Boolean);
   return irqs.filter((irq) => {
     if (hideIdle && !(irq.rate >= BUSY)) return false;
-    if (!wanted.length) return true;
+    if (!required.length) return true;
     const all = words(irq, names);
-    return wanted.every((word) => all.includes(word));
+    return required.every((word) => all.includes(word));
   });
 }
 
@@ -38,16 +38,16 @@ export function irqTable(link, names, extra = {}) {
       { name: "Node", num: true, text: (irq) => (irq.node < 0 ? "–" : String(irq.node)), sort: (irq) => irq.node },
       { name: "Rate", num: true, text: (irq) => rate(irq.rate), sort: (irq) => irq.rate },
       { name: "Load", num: true, text: (irq) => load(irq.load), sort: (irq) => irq.load },
-      { name: "May use", text: (irq) => irq.affinity, title: (irq) => irq.affinity, css: () => "cpus" },
+      { name: "Affinity", text: (irq) => irq.affinity, title: (irq) => irq.affinity, css: () => "cpus" },
       { name: "Delivered to", text: (irq) => irq.effective + (irq.local ? "" : " (remote)"), sort: (irq) => members(irq.effective)[0] ?? -1,
-        css: (irq) => (remote(irq) ? "cpus warn" : "cpus"), title: (irq) => (irq.local ? "" : "handled on another node than the device's") },
-      { name: "Placed by", text: (irq) => placedBy(irq) || "nobody", sort: placedBy },
+        css: (irq) => (remote(irq) ? "cpus warn" : "cpus"), title: (irq) => (irq.local ? "" : "not on the device's node") },
+      { name: "Placed by", text: (irq) => placedBy(irq) || "no policy", sort: placedBy },
     ],
     ...extra,
   });
 }
 
-/** The model of the matrix: a row an IRQ, a column a CPU. */
+/** The model of the matrix: one row for each IRQ, one column for each CPU. */
 export class IrqModel {
   constructor(activate) {
     this.list = [];
@@ -56,12 +56,12 @@ export class IrqModel {
   }
 
   get rows() { return this.list.length; }
-  get empty() { return "No IRQ to show: those that are idle are hidden, or the filter fits none."; }
+  get empty() { return "No IRQ to show: the filter matches none, or only idle ones, which are hidden."; }
   get columns() { return this.cpus.length; }
   set(list, cpus) {
     this.list = list;
     if (this.cpus.length !== cpus.length || this.place === undefined) {
-      // CPU numbers may have holes.
+      // CPU numbers may have gaps.
       this.place = new Map(cpus.map((cpu, index) => [cpu.number, index]));
     }
     this.cpus = cpus;
@@ -102,11 +102,11 @@ export class IrqModel {
     }
   }
 
-  tell(row, column) {
+  describe(row, column) {
     const irq = this.list[row];
     const lines = [`${irq.number} ${irq.name}`, `${rate(irq.rate)}, load ${load(irq.load)}`,
       `delivered to CPU ${irq.effective || "none"}${irq.local ? "" : `, not on its device's node ${irq.node}`}`,
-      `may use ${irq.affinity}; ${placedBy(irq) ? `placed by ${placedBy(irq)}` : "placed by nobody"}`];
+      `affinity ${irq.affinity}; placed by ${placedBy(irq) || "no policy"}`];
     const cpu = this.cpus[column];
     if (cpu && !holds(irq.effective, cpu.number)) {
       lines.push(`CPU ${cpu.number}: ${holds(irq.affinity, cpu.number) ? "allowed, not used" : "not allowed"}`);

@@ -1,11 +1,12 @@
-// Cycles as they happen, over server-sent events read with fetch(): EventSource cannot send a token.
+// Receives cycles as server-sent events, with fetch(): EventSource cannot send a token.
 
 import { seconds } from "./format.js";
 
+/** Cycles in memory. */
 const KEPT = 30;
 
-/** Decode a stream of server-sent events; calls `tell(kind, data)` for each. */
-export function parser(tell) {
+/** A decoder of server-sent events: takes text, and calls `dispatch(kind, data)` for each event. */
+export function parser(dispatch) {
   let rest = "";
   return (text) => {
     rest += text;
@@ -18,18 +19,18 @@ export function parser(tell) {
         if (line.startsWith("event:")) kind = line.slice(6).trim();
         else if (line.startsWith("data:")) data.push(line.slice(5).trimStart());
       }
-      if (data.length) tell(kind, data.join("\n"));
+      if (data.length) dispatch(kind, data.join("\n"));
     }
   };
 }
 
 export class Live {
-  /** `changed()`: the connection or the status is another. */
+  /** `changed()`: called when the connection's state or the status has changed. */
   constructor(api, changed) {
     this.api = api;
     this.changed = changed;
     this.listeners = new Set();
-    this.asked = new Set();
+    this.statusListeners = new Set();
     this.reset();
   }
 
@@ -43,7 +44,7 @@ export class Live {
     this.retryAt = 0;
   }
 
-  /** Begin anew: another host, or another token. */
+  /** Connect, for a new host or token. */
   start() {
     this.stop();
     this.reset();
@@ -52,11 +53,11 @@ export class Live {
     this.run(this.control.signal);
   }
 
-  /** Listen to nobody. */
-  rest() {
+  /** Disconnect: no single host is shown. */
+  disconnect() {
     this.stop();
     this.reset();
-    this.state = "resting";
+    this.state = "idle";
     this.changed();
   }
 
@@ -88,7 +89,7 @@ export class Live {
   async refresh(signal) {
     this.status = await this.api.get("/status", {}, signal);
     this.changed();
-    for (const listener of [...this.asked]) listener();
+    for (const listener of [...this.statusListeners]) listener();
   }
 
   async listen(signal, opened) {
@@ -96,7 +97,7 @@ export class Live {
     const response = await this.api.fetch("GET", "/events", { signal: AbortSignal.any([signal, quiet.signal]) });
     if (!response.ok) {
       await response.body?.cancel();
-      throw Object.assign(new Error(response.status === 401 ? "A token is needed." : `The live stream answered ${response.status}.`),
+      throw Object.assign(new Error(response.status === 401 ? "A token is needed." : `The event stream answered with status ${response.status}.`),
         { status: response.status });
     }
     opened();
@@ -105,11 +106,11 @@ export class Live {
     this.lost = null;
     this.heard = Date.now();
     this.changed();
-    if (again) this.tell(null);
+    if (again) this.publish(null);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    const feed = parser((kind, data) => { if (kind === "cycle") this.tell(JSON.parse(data)); });
+    const feed = parser((kind, data) => { if (kind === "cycle") this.publish(JSON.parse(data)); });
     const longest = () => 1000 * (3 * seconds(this.status?.interval ?? "10s") + 20);
-    // A machine that vanished closes nothing: silence tells.
+    // A host that vanished does not close the connection.
     this.watch = setInterval(() => { if (Date.now() - this.heard > longest()) quiet.abort(); }, 2000);
     try {
       for (;;) {
@@ -123,7 +124,7 @@ export class Live {
     }
   }
 
-  tell(record) {
+  publish(record) {
     performance.mark("irqbal:record");
     if (record) {
       this.cycles.unshift(record);
@@ -138,13 +139,13 @@ export class Live {
     for (const listener of [...this.listeners]) listener(record);
   }
 
-  /** Call `listener()` when the status was asked for and is there: a view may be drawn before. */
+  /** Call `listener()` whenever a new status has arrived, until the signal aborts. */
   onStatus(listener, signal) {
-    this.asked.add(listener);
-    signal.addEventListener("abort", () => this.asked.delete(listener));
+    this.statusListeners.add(listener);
+    signal.addEventListener("abort", () => this.statusListeners.delete(listener));
   }
 
-  /** Call `listener(record)` for each cycle (null: the daemon is back), until the signal says stop. */
+  /** Call `listener(record)` for each cycle (null: connected again), until the signal aborts. */
   onCycle(listener, signal) {
     this.listeners.add(listener);
     signal.addEventListener("abort", () => this.listeners.delete(listener));

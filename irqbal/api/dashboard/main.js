@@ -1,7 +1,7 @@
-// The frame around the views: routes, the daemon's state, pause, theme, token and host.
+// The frame around the views: navigation, the daemon's state, pause, theme, token and host.
 
 import { Api, errorBox } from "./api.js";
-import { announce, fill, h, say, select, toast } from "./dom.js";
+import { announce, fill, h, writeText, select, toast } from "./dom.js";
 import { clock, seconds, span } from "./format.js";
 import { Live } from "./live.js";
 import * as decisions from "./view_decisions.js";
@@ -16,15 +16,16 @@ const VIEWS = { now, irq, nics, history, whatif, decisions, fleet };
 const TITLES = { now: "Now", irq: "IRQs", nics: "NICs", history: "History", whatif: "What if", decisions: "Decisions", fleet: "Fleet" };
 const STATES = {
   starting: "starting", balancing: "balancing", paused: "paused", "dry run": "dry run: nothing is written",
-  "not balancing": "not balancing", unknown: "state unknown", silent: "not heard of lately",
+  "not balancing": "not balancing", unknown: "state unknown", silent: "silent: no data lately",
 };
 
 const at = (id) => document.getElementById(id);
 const api = new Api();
 const live = new Live(api, () => drawState());
+/** Whether the server knows several hosts. */
 let many = false;
 let choice = null;
-/** The hosts, once, for the view that lists them right after. */
+/** The list of hosts, fetched at the start, for the first view that shows it. */
 let listed = null;
 let shown = null;
 
@@ -35,31 +36,31 @@ function route() {
   return { view: Object.hasOwn(VIEWS, view) ? view : "now", argument: rest.map(decodeURIComponent).join("/"), query };
 }
 
-/** `#/irq/24`, for the host that is looked at. */
+/** The link to a view, such as `#/irq/24`, for the selected host. */
 export function link(path, query = {}) {
   const words = new URLSearchParams({ ...query, ...(api.host ? { host: api.host } : {}) });
   return `#/${path}${words.size ? `?${words}` : ""}`;
 }
 
-/** Hear of the host that is looked at; of all hosts together nothing is heard, they are asked. */
+/** Connect to the selected host's events. There are none for all hosts together: the fleet view polls. */
 function listen() {
-  if (many && !api.host) live.rest();
+  if (many && !api.host) live.disconnect();
   else live.start();
 }
 
 async function show(focus = true) {
   const { view, argument, query } = route();
-  const wanted = query.get("host");
-  if (many && !wanted && view !== "fleet") {
+  const host = query.get("host");
+  if (many && !host && view !== "fleet") {
     globalThis.history.replaceState(null, "", "#/fleet");
     show(focus);
     return;
   }
-  if (wanted !== api.host) {
-    api.host = wanted;
+  if (host !== api.host) {
+    api.host = host;
     listen();
   }
-  if (choice && wanted) choice.value = wanted;
+  if (choice && host) choice.value = host;
   shown?.abort();
   const control = new AbortController();
   shown = control;
@@ -74,7 +75,7 @@ async function show(focus = true) {
     if (control.signal.aborted) return;
     const passing = error.status === 503 || error.status === 0;
     fill(root, h("h1", {}, TITLES[view]), passing ? h("p", { class: "box", role: "status" }, error.message) : errorBox(error));
-    // The view comes up by itself once the daemon is back, or has looked.
+    // Retry with the next cycle, or soon if the daemon is starting.
     const again = () => { if (shown === control) show(false); };
     live.onCycle(again, control.signal);
     if (passing) setTimeout(again, 2500);
@@ -91,7 +92,7 @@ async function show(focus = true) {
   performance.mark("irqbal:ready");
 }
 
-/** Run `work` now and after each cycle, at most every `gap` ms, one at a time, and not while the page is hidden. */
+/** Run `work` now and after each cycle: one at a time, at most every `gap` ms, and not while the page is hidden. */
 async function every(work, gap, signal, root) {
   let busy = false;
   let last = 0;
@@ -135,30 +136,30 @@ function drawState() {
   const { status, state } = live;
   at("live").dataset.state = state === "live" && status?.paused ? "paused" : state;
   const word = status ? STATES[status.state] ?? status.state : "";
-  say(at("live"), { live: word || "live", connecting: "connecting…", away: "no connection", refused: "no access", resting: "all hosts" }[state]);
+  writeText(at("live"), { live: word || "live", connecting: "connecting…", away: "no connection", refused: "no access", idle: "all hosts" }[state]);
   at("live").title = status?.last ? `last cycle at ${clock(status.last.at)}` : "";
   const box = at("banner");
   if (state === "away") {
     const since = live.lost ? ` since ${clock(live.lost)}` : "";
-    banner(box, `away ${since}`, `The daemon does not answer${since}. What you see is what it last said. Trying again by itself…`);
+    banner(box, `away ${since}`, `The daemon does not answer${since}. This is its last state; the page retries.`);
   } else if (state === "refused") {
-    banner(box, "refused", live.error?.message ?? "A token is needed to look.",
+    banner(box, "refused", live.error?.message ?? "A token is needed to read.",
       h("button", { type: "button", on: { click: enterToken } }, "Enter a token"));
   } else if (status?.paused) {
-    const until = status.paused_until ? ` until ${clock(status.paused_until)}` : " until somebody resumes it";
-    banner(box, `paused ${until}`, `Paused${until}: irqbal looks and plans, and writes nothing.`,
+    const until = status.paused_until ? ` until ${clock(status.paused_until)}` : " until resumed";
+    banner(box, `paused ${until}`, `Paused${until}: irqbal measures and plans, and writes nothing.`,
       h("button", { type: "button", on: { click: resume } }, "Resume"));
   } else if (status?.aside?.length) {
     const names = status.aside.map((item) => item.policy).join(", ");
-    banner(box, `aside ${names}`, `Set aside until the next reload, because it failed: ${names} (${status.aside[0].reason}).`);
+    banner(box, `aside ${names}`, `A policy failed and is skipped until the next reload: ${names} (${status.aside[0].reason}).`);
   } else banner(box, "");
   const button = at("pause");
-  // A central server can change nothing on a host.
+  // A central server cannot change anything on a host.
   button.hidden = !status || status.central === true;
-  say(button, status?.paused ? "Resume" : "Pause…");
+  writeText(button, status?.paused ? "Resume" : "Pause…");
   if (status) {
-    say(at("about"), `irqbal ${status.version}, API ${status.api} · a cycle every ${status.interval} · policies: ${status.policies.join(", ")}${status.simulated ? ` · a made-up host: ${status.simulated}` : ""}`);
-    if (!many) say(at("host"), status.host);
+    writeText(at("about"), `irqbal ${status.version}, API ${status.api} · a cycle every ${status.interval} · policies: ${status.policies.join(", ")}${status.simulated ? ` · a simulated host: ${status.simulated}` : ""}`);
+    if (!many) writeText(at("host"), status.host);
   }
 }
 
@@ -173,7 +174,7 @@ async function refreshStatus() {
   try {
     await live.refresh(shown?.signal);
   } catch {
-    // The stream tells.
+    // The event stream reports the error.
   }
 }
 
@@ -196,12 +197,12 @@ function askPause() {
     resume();
     return;
   }
-  const length = select([["10m", "for 10 minutes"], ["1h", "for an hour"], ["8h", "for 8 hours"], ["", "until it is resumed"]], "10m", () => {});
+  const length = select([["10m", "for 10 minutes"], ["1h", "for an hour"], ["8h", "for 8 hours"], ["", "until resumed"]], "10m", () => {});
   length.id = "pause-length";
   const dialog = h("dialog", { "aria-labelledby": "pause-title" },
     h("form", { method: "dialog" },
       h("h2", { id: "pause-title" }, "Pause irqbal"),
-      h("p", {}, "It goes on looking and planning, and writes no mask meanwhile. What it wrote stays."),
+      h("p", {}, "irqbal goes on measuring and planning, and writes nothing. Masks that it has written stay."),
       h("label", { for: "pause-length" }, "How long"), length,
       h("div", { class: "buttons" },
         h("button", { value: "yes", class: "main" }, "Pause"), h("button", { value: "" }, "Cancel"))));
@@ -215,7 +216,7 @@ function askPause() {
 }
 
 async function enterToken() {
-  if (await api.ask(api.token ? "give another token, or none to go on without" : "a token lets you set overrides, plan and pause", api.token)) {
+  if (await api.ask(api.token ? "enter another token, or cancel to go on without" : "a token lets you set overrides, plan and pause", api.token)) {
     listen();
     show(false);
   }
@@ -241,7 +242,7 @@ function drawTheme(turn = false) {
   at("theme").setAttribute("aria-label", THEMES[chosen]);
 }
 
-/** Whom this server tells about. With many hosts a view needs one: without one the fleet is shown. */
+/** Fetch the hosts that this server knows. With several, all views but the fleet need a selected one. */
 async function findHosts() {
   let hosts;
   try {
@@ -280,8 +281,8 @@ function drawAge() {
   if (live.state !== "live" || !live.status?.last) return;
   const late = (Date.now() - live.heard) / 1000;
   const usual = seconds(live.status.interval);
-  if (late > 3 * usual + 5) say(at("live"), `no cycle for ${span(late)}`);
-  // Pauses and overrides may come from elsewhere.
+  if (late > 3 * usual + 5) writeText(at("live"), `no cycle for ${span(late)}`);
+  // Other clients may pause irqbal or set overrides.
   if (Date.now() - checked > 5000 && !document.hidden) {
     checked = Date.now();
     refreshStatus();

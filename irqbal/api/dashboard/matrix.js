@@ -1,13 +1,13 @@
-// A large matrix on a canvas: only what can be seen is drawn. Scrolls, zooms, has a cursor for the keyboard, and says what is under it.
+// A large matrix on a canvas, of which only the visible part is drawn. It scrolls and zooms, and has a keyboard cursor and a tooltip.
 
 import { announce, fill, h, hideTip, showTip } from "./dom.js";
 
 const GUTTER = 8;
 const TOP = 22;
-/** Rows from which all are shown at once first. */
+/** Rows from which the first view shows all of them at once. */
 const MANY = 200;
 
-/** Colours of the page's theme, as a canvas needs them. */
+/** The theme's colours, for drawing on a canvas. */
 export function palette() {
   const probe = h("span", { class: "unseen" });
   document.body.append(probe);
@@ -26,8 +26,9 @@ export function palette() {
 
 export class Matrix {
   /**
-   * `model`: rows, columns, rowLabel(i), columnLabel(j), edge(j): whether a line stands before column j,
-   * paint(context, i, x(j), y, width, height, colours), tell(i, j) -> lines, activate(i, j).
+   * `model`: rows, columns, rowLabel(i), columnLabel(j), edge(j): whether a line is drawn before column j,
+   * weight(i): rows with more are drawn on top, home(i): the column to which the cursor moves in row i,
+   * paint(context, i, x(j), y, width, height, colours), describe(i, j) -> lines of text, activate(i, j).
    */
   constructor({ label, model, help, most = 460, rowHeight = 15, labelWidth = 150 }) {
     Object.assign(this, { model, most, rowHeight, zoom: null, cursor: [0, 0], wide: labelWidth });
@@ -38,15 +39,15 @@ export class Matrix {
     const button = (text, name, turn) => h("button", { type: "button", "aria-label": name, title: name, on: { click: turn } }, text);
     this.tools = h("span", { class: "tools" },
       button("−", "Zoom out", () => this.setZoom(this.zoom - 1)), button("+", "Zoom in", () => this.setZoom(this.zoom + 1)),
-      button("Fit", "Fit everything in", () => this.setZoom(-1)));
+      button("Fit", "Fit all rows in", () => this.setZoom(-1)));
     this.root = this.box;
-    this.box.addEventListener("scroll", () => this.later(), { passive: true });
+    this.box.addEventListener("scroll", () => this.scheduleDraw(), { passive: true });
     this.box.addEventListener("keydown", (event) => this.key(event));
     this.box.addEventListener("mousemove", (event) => this.point(event));
     this.box.addEventListener("mouseleave", hideTip);
     this.box.addEventListener("click", (event) => { const at = this.under(event); if (at) this.model.activate(...at); });
-    this.box.addEventListener("focus", () => { this.later(); this.speak(); });
-    this.box.addEventListener("blur", () => { hideTip(); this.later(); });
+    this.box.addEventListener("focus", () => { this.scheduleDraw(); this.speak(); });
+    this.box.addEventListener("blur", () => { hideTip(); this.scheduleDraw(); });
     this.box.addEventListener("wheel", (event) => {
       if (!event.ctrlKey) return;
       event.preventDefault();
@@ -55,7 +56,7 @@ export class Matrix {
     }, { passive: false });
     this.watch = new ResizeObserver(() => this.layout());
     this.watch.observe(this.box);
-    this.recolour = () => { this.colours = null; this.later(); };
+    this.recolour = () => { this.colours = null; this.scheduleDraw(); };
     addEventListener("irqbal-theme", this.recolour);
   }
 
@@ -64,7 +65,7 @@ export class Matrix {
     removeEventListener("irqbal-theme", this.recolour);
   }
 
-  /** Closer, or farther: -1 shows all rows at once. The cursor stays in the middle. */
+  /** Zoom to a level from -1 (all rows at once) to 6, with the cursor in the middle. */
   setZoom(to) {
     this.zoom = Math.max(-1, Math.min(6, to));
     this.layout();
@@ -72,7 +73,7 @@ export class Matrix {
     this.box.scrollTop = (this.cursor[0] + 0.5) * this.cell[1] - (this.box.clientHeight - TOP) / 2;
   }
 
-  /** After rows, columns or the size have changed. */
+  /** Compute the sizes again after rows, columns or the box have changed. */
   layout() {
     const { rows, columns } = this.model;
     const width = this.box.clientWidth;
@@ -91,7 +92,7 @@ export class Matrix {
     this.draw();
   }
 
-  later() {
+  scheduleDraw() {
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => { this.frame = 0; this.draw(); });
   }
@@ -129,7 +130,7 @@ export class Matrix {
       if (model.edge(column)) context.fillRect(Math.round(x(column)) - 0.5, TOP, 1, Math.min(height, model.rows * rh));
     }
     const drawn = Array.from({ length: Math.max(0, lastRow - firstRow + 1) }, (_, index) => firstRow + index);
-    // Where rows overlap, the heavier ones lie on top.
+    // Rows overlap: draw the heavier ones on top.
     if (rh < 3) drawn.sort((a, b) => model.weight(a) - model.weight(b));
     for (const row of drawn) model.paint(context, row, x, y(row), cw, Math.max(rh, 3), colours);
     if (document.activeElement === box && model.rows) {
@@ -161,7 +162,7 @@ export class Matrix {
     const every = rh >= 12 ? 1 : Math.ceil(12 / rh);
     for (let row = firstRow; row <= lastRow; row++) {
       if (row % every) continue;
-      context.fillText(fitted(context, model.rowLabel(row), this.gutter - 12), this.gutter - 8, y(row) + Math.max(rh, 12) / 2);
+      context.fillText(shortened(context, model.rowLabel(row), this.gutter - 12), this.gutter - 8, y(row) + Math.max(rh, 12) / 2);
     }
     context.restore();
     context.save();
@@ -191,7 +192,7 @@ export class Matrix {
     return inside ? [row, Math.max(-1, column)] : null;
   }
 
-  /** Rows thinner than the eye: the one that has something close to the pointer. */
+  /** Of rows too thin to point at, the one whose column `home` is closest to the pointer. */
   nearest(row, column) {
     const [cw, rh] = this.cell;
     let [best, far] = [null, 12];
@@ -204,7 +205,7 @@ export class Matrix {
 
   point(event) {
     const at = this.under(event);
-    if (at) showTip(event.clientX, event.clientY, this.model.tell(...at));
+    if (at) showTip(event.clientX, event.clientY, this.model.describe(...at));
     else hideTip();
   }
 
@@ -218,7 +219,7 @@ export class Matrix {
     else if (event.key === "Enter") this.model.activate(...this.cursor);
     else if (way && rows) {
       let [row, column] = [this.cursor[0] + way[0], this.cursor[1] + way[1]];
-      // Up and down go along to where that row has something.
+      // Up and down also move to the row's own column.
       row = Math.max(0, Math.min(rows - 1, row));
       if (way[0]) column = this.model.home(row) ?? column;
       this.cursor = [row, Math.max(0, Math.min(columns - 1, column))];
@@ -235,12 +236,12 @@ export class Matrix {
     const into = (from, length, at, step) => (at < from ? at : at + step > from + length ? at + step - length : from);
     this.box.scrollLeft = into(this.box.scrollLeft, seen[0], column * cw, cw);
     this.box.scrollTop = into(this.box.scrollTop, seen[1], row * rh, rh);
-    this.later();
+    this.scheduleDraw();
   }
 
   speak() {
     if (!this.model.rows || document.activeElement !== this.box || !this.cell) return;
-    const lines = this.model.tell(...this.cursor);
+    const lines = this.model.describe(...this.cursor);
     announce(lines.join(", "));
     const box = this.box.getBoundingClientRect();
     showTip(box.left + this.gutter + (this.cursor[1] + 1) * this.cell[0] - this.box.scrollLeft,
@@ -248,15 +249,15 @@ export class Matrix {
   }
 }
 
-/** Names differ at their ends, IRQs in their numbers at the start: what is too long loses its middle. */
-function fitted(context, text, width) {
+/** A label that fits: a long one loses its middle, because its number at the start and its end tell it apart. */
+function shortened(context, text, width) {
   const most = Math.floor(text.length * width / Math.max(1, context.measureText(text).width));
   if (most >= text.length) return text;
   const head = text.includes(" ") ? text.indexOf(" ") + 1 : Math.floor(most / 3);
   return `${text.slice(0, head)}…${text.slice(-Math.max(1, most - head - 3))}`;
 }
 
-/** A switch between the map and its table. */
+/** A holder that shows the map or its table, and the button that switches between them. */
 export function twoWays(label, map, table, name) {
   const holder = h("div", {}, map);
   let first = true;

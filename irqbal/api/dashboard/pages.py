@@ -1,5 +1,5 @@
-"""The dashboard's files, as they lie in this folder: read once, served to anybody, since they hold
-no data.
+"""The dashboard's files in this folder: read once, and served without a token, since they hold no
+data.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ POLICY = (
     "'self'; font-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Nothing from other hosts, nothing inline."""
-_SHOWN = {".css", ".html", ".js", ".svg"}
+"""The Content-Security-Policy: nothing from other hosts, no inline scripts or styles."""
+_SUFFIXES = {".css", ".html", ".js", ".svg"}
 
 
 class DashboardFile(msgspec.Struct, frozen=True):
-    """One file, its type, and what its page may load."""
+    """One file, its media type, and its Content-Security-Policy."""
 
     body: bytes
     media: str
@@ -29,20 +29,19 @@ class DashboardFile(msgspec.Struct, frozen=True):
 
 @functools.cache
 def pages() -> dict[str, DashboardFile]:
-    """Files by path: `/` and `/dashboard/NAME`."""
-    found = {}
+    """The files by URL path: index.html at `/`, the others at `/dashboard/NAME`."""
+    by_path = {}
     for item in files(__package__).iterdir():
         suffix = "." + item.name.rpartition(".")[2]
-        if item.is_file() and suffix in _SHOWN:
+        if item.is_file() and suffix in _SUFFIXES:
             media = mimetypes.guess_type(item.name)[0] or "application/octet-stream"
-            charset = (
-                "; charset=utf-8" if media.startswith("text/") or "javascript" in media else ""
-            )
+            if media.startswith("text/") or "javascript" in media:
+                media += "; charset=utf-8"
             path = "/" if item.name == "index.html" else f"/dashboard/{item.name}"
-            found[path] = DashboardFile(item.read_bytes(), media + charset, POLICY)
-    return found
+            by_path[path] = DashboardFile(item.read_bytes(), media, POLICY)
+    return by_path
 
 
 def page(path: str) -> DashboardFile | None:
-    """The file at this path, or None."""
+    """The file at this URL path, or None."""
     return pages().get(path)

@@ -1,13 +1,13 @@
-// Tables that stay put while their data changes: rows are kept by key, cells are written only where they differ.
+// Tables that update in place: rows are matched by key, and only cells that differ are written.
 
-import { h, say } from "./dom.js";
+import { h, writeText } from "./dom.js";
 
 /**
- * columns: {name, text(row), sort(row)?, href(row)?, css(row)?, num?, title(row)?}; sorted by a click on a heading.
- * Shows `page` rows, and a button for more.
+ * columns: {name, text(row), sort(row)?, href(row)?, css(row)?, num?, title(row)?}. A click on a heading sorts.
+ * Shows `page` rows, and a button that shows more.
  */
 export class Table {
-  constructor({ caption, columns, key, page = 100, order = null, empty = "Nothing here." }) {
+  constructor({ caption, columns, key, page = 100, order = null, empty = "No rows." }) {
     Object.assign(this, { columns, key, page, empty, shown: page, order, rows: [] });
     this.lines = new Map();
     this.body = h("tbody");
@@ -15,7 +15,7 @@ export class Table {
       const button = h("button", { type: "button", on: { click: () => this.turn(index) } }, column.name);
       return h("th", { scope: "col", role: "columnheader", class: column.num && "num" }, column.sort ? button : column.name);
     });
-    // Roles are said: narrow windows show each row as a card, and browsers then forget that it is one.
+    // Explicit roles: narrow windows show rows as cards, and browsers drop the table's roles with `display: block`.
     this.body.setAttribute("role", "rowgroup");
     const table = h("table", { role: "table", class: "cards" }, h("caption", { class: "unseen" }, caption),
       h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, this.heads)), this.body);
@@ -51,27 +51,27 @@ export class Table {
     });
     const rows = this.sorted().slice(0, this.shown);
     const focused = document.activeElement;
-    const wanted = new Set();
+    const keys = new Set();
     let before = this.body.firstChild;
     for (const row of rows) {
       const key = String(this.key(row));
-      if (wanted.has(key)) continue;
-      wanted.add(key);
+      if (keys.has(key)) continue;
+      keys.add(key);
       const line = this.lines.get(key) ?? this.line(key);
       this.write(line, row);
       if (line.node === before) before = before.nextSibling;
       else this.body.insertBefore(line.node, before);
     }
     for (const [key, line] of this.lines) {
-      if (wanted.has(key)) continue;
+      if (keys.has(key)) continue;
       line.node.remove();
       this.lines.delete(key);
     }
     if (focused !== document.activeElement && this.body.contains(focused)) focused.focus({ preventScroll: true });
-    say(this.note, this.rows.length ? "" : this.empty);
+    writeText(this.note, this.rows.length ? "" : this.empty);
     this.note.hidden = this.rows.length > 0;
     this.more.hidden = this.rows.length <= this.shown;
-    say(this.more, `Show more (${rows.length} of ${this.rows.length.toLocaleString("en")} shown)`);
+    writeText(this.more, `Show more (${rows.length} of ${this.rows.length.toLocaleString("en")} shown)`);
   }
 
   line(key) {
@@ -93,7 +93,7 @@ export class Table {
       }
       if (href && inner.getAttribute("href") !== href) inner.setAttribute("href", href);
       const text = column.text(row);
-      say(inner, text);
+      writeText(inner, text);
       if (cell.classList.contains("none") !== (text === "")) cell.classList.toggle("none", text === "");
       const css = column.css?.(row) ?? "";
       if (inner.className !== css) inner.className = css;

@@ -1,4 +1,4 @@
-// Decisions: what was decided, by whom, and why; searchable.
+// Decisions: a searchable list of what was decided, by whom, and why.
 
 import { KINDS, decisionTable, fromCycle } from "./decided.js";
 import { csv, download, field, fill, h, measured, select } from "./dom.js";
@@ -8,21 +8,21 @@ const SINCE = [["1h", "an hour"], ["6h", "6 hours"], ["24h", "a day"], ["7d", "a
 export async function mount(root, context) {
   const { api, live, link, signal } = context;
   const get = (name, or = "") => context.query.get(name) ?? or;
-  const asked = { search: get("search"), kind: get("kind"), policy: get("policy"), irq: get("irq"), start: get("start", "24h") };
+  const filter = { search: get("search"), kind: get("kind"), policy: get("policy"), irq: get("irq"), start: get("start", "24h") };
   let rows = [];
-  const table = decisionTable("Decisions, the newest first", link, { page: 100, empty: "No decision fits. Widen the time, or take a filter away." });
+  const table = decisionTable("Decisions, newest first", link, { page: 100, empty: "No decision matches. Choose a longer time, or remove a filter." });
   const shown = h("span", { class: "soft", role: "status" });
-  const policies = new Set([...(live.status?.policies ?? []), ...(asked.policy ? [asked.policy] : []), "override"]);
+  const policies = new Set([...(live.status?.policies ?? []), ...(filter.policy ? [filter.policy] : []), "override"]);
   let timer = 0;
   const typed = (name, placeholder) => {
-    const input = h("input", { type: "search", value: asked[name], placeholder, on: { input: () => {
-      asked[name] = input.value.trim();
+    const input = h("input", { type: "search", value: filter[name], placeholder, on: { input: () => {
+      filter[name] = input.value.trim();
       clearTimeout(timer);
       timer = setTimeout(fetchAll, 300);
     } } });
     return input;
   };
-  const choose = (name, options) => select(options, asked[name], (value) => { asked[name] = value; fetchAll(); });
+  const choose = (name, options) => select(options, filter[name], (value) => { filter[name] = value; fetchAll(); });
   const trouble = h("div");
   fill(root, h("h1", {}, "Decisions"),
     h("div", { class: "controls" },
@@ -33,10 +33,10 @@ export async function mount(root, context) {
     h("p", {}, shown), trouble, h("section", { "aria-label": "Decisions" }, table.root));
 
   async function fetchAll() {
-    const words = new URLSearchParams(Object.entries(asked).filter(([name, value]) => value && !(name === "start" && value === "24h")));
+    const words = new URLSearchParams(Object.entries(filter).filter(([name, value]) => value && !(name === "start" && value === "24h")));
     globalThis.history.replaceState(null, "", link("decisions", Object.fromEntries(words)));
     try {
-      rows = await api.get("/decisions", { ...asked, limit: 2000 }, signal);
+      rows = await api.get("/decisions", { ...filter, limit: 2000 }, signal);
       fill(trouble);
     } catch (error) {
       if (signal.aborted) return;
@@ -57,7 +57,7 @@ export async function mount(root, context) {
   }
 
   await fetchAll();
-  // The history writes in batches: a moment after the cycle it has them.
+  // The history stores decisions in batches, shortly after the cycle.
   let late = 0;
   live.onCycle((record) => {
     if (record && !fromCycle(record).length && !record.drifted.length) return;

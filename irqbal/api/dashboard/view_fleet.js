@@ -1,6 +1,6 @@
-// Fleet: many hosts in one table, for a server that tells about several; and what is not as it should be on any of them.
+// Fleet: all hosts of a server in one table, and the findings on all of them.
 
-import { field, fill, h, measured, say, select } from "./dom.js";
+import { field, fill, h, measured, writeText, select } from "./dom.js";
 import { clock, load, plural, span } from "./format.js";
 import { Table } from "./table.js";
 
@@ -13,7 +13,7 @@ const ago = (moment) => (moment ? `${span(Math.max(0, (Date.now() - Date.parse(m
 const number = (value) => (value ?? "–").toString();
 const place = (host, view = "now") => `#/${view}?host=${encodeURIComponent(host)}`;
 
-/** A column of a number that is better nought. */
+/** A column of numbers; with `warns`, any but 0 is highlighted. */
 function counted(name, key, warns = true) {
   return { name, num: true, text: (row) => number(row[key]), sort: (row) => row[key] ?? -1, css: (row) => (warns && row[key] ? "warn" : "") };
 }
@@ -23,7 +23,7 @@ export async function mount(root, context) {
   const state = { text: "", code: "", rows: [] };
   const troubled = (row) => row.state === "silent" || row.state === "not balancing";
   const table = new Table({
-    caption: "Hosts", key: (row) => row.host, page: 100, empty: "No host fits the filter.",
+    caption: "Hosts", key: (row) => row.host, page: 100, empty: "No host matches the filter.",
     columns: [
       { name: "Host", text: (row) => row.host, sort: (row) => row.host, href: (row) => place(row.host) },
       { name: "Last seen", text: (row) => ago(row.seen), sort: (row) => row.seen ?? "", title: (row) => (row.seen ? clock(row.seen) : ""),
@@ -38,38 +38,38 @@ export async function mount(root, context) {
     ],
   });
   const found = new Table({
-    caption: "Findings", key: (row) => `${row.host} ${row.code} ${row.irq} ${row.text}`, page: 200, empty: "No host has any of these.",
+    caption: "Findings", key: (row) => `${row.host} ${row.code} ${row.irq} ${row.text}`, page: 200, empty: "No host has such a finding.",
     columns: [
       { name: "Host", text: (row) => row.host, sort: (row) => row.host, href: (row) => (row.irq === null ? place(row.host) : place(row.host, `irq/${row.irq}`)) },
-      { name: "What", text: (row) => row.text, sort: (row) => row.text },
+      { name: "Finding", text: (row) => row.text, sort: (row) => row.text },
       { name: "What to do", text: (row) => row.advice, sort: (row) => row.advice },
       { name: "Seen", text: (row) => ago(row.seen), sort: (row) => row.seen },
     ],
   });
-  const fits = h("p", { class: "soft", role: "status" });
+  const count = h("p", { class: "soft", role: "status" });
   const draw = () => measured("fleet", () => {
     const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = state.rows.filter((row) => words.every((word) => `${row.host} ${row.state} ${row.version} ${row.failed.join(" ")}`.toLowerCase().includes(word)));
-    say(fits, `${rows.length.toLocaleString("en")} of ${plural(state.rows.length, "host")}`);
+    writeText(count, `${rows.length.toLocaleString("en")} of ${plural(state.rows.length, "host")}`);
     table.set(rows);
   });
   const search = h("input", { type: "search", placeholder: "a name, state or version …", on: { input: () => { state.text = search.value; draw(); } } });
   const findings = h("section", { "aria-label": "Findings", hidden: true }, found.root);
-  const ask = async () => {
+  const fetchFindings = async () => {
     findings.hidden = state.code === "";
     if (state.code) found.set(await api.get("/fleet/findings", { code: state.code }, signal));
   };
-  fill(root, h("h1", {}, "Fleet"), h("p", { class: "soft" }, "Every host that this server tells about, by its last word. Sort by a heading; choose a host to look into it. Drift and failures are of the last 24 hours."),
-    h("div", { class: "controls" }, field("Search hosts", search), field("Show also", select(CODES, "", (code) => { state.code = code; ask().catch(() => {}); }))), fits,
+  fill(root, h("h1", {}, "Fleet"), h("p", { class: "soft" }, "Every host that this server knows, as it last reported. Click a heading to sort, a host to open it. Drift and failures are of the last 24 hours."),
+    h("div", { class: "controls" }, field("Search hosts", search), field("Show also", select(CODES, "", (code) => { state.code = code; fetchFindings().catch(() => {}); }))), count,
     findings, h("section", { "aria-label": "Hosts" }, table.root));
 
   const refresh = async (known = null) => {
     state.rows = known ?? await api.get("/hosts", {}, signal);
     draw();
-    await ask();
+    await fetchFindings();
   };
   await refresh(context.listed);
-  // Nobody tells of all hosts together.
+  // There are no events for all hosts together.
   const timer = setInterval(() => { if (!document.hidden) refresh().catch(() => {}); }, EVERY);
   signal.addEventListener("abort", () => clearInterval(timer));
 }

@@ -1,4 +1,4 @@
-// History: interrupts over time, stacked by device or by CPU, with the decisions as marks.
+// History: interrupts over time, stacked by device or by CPU, with marks for decisions.
 
 import { errorBox } from "./api.js";
 import { largest, ratesOf, stacked } from "./chart.js";
@@ -19,8 +19,8 @@ export async function mount(root, context) {
   const about = h("p", { class: "soft", role: "status" });
   const chart = h("div", { class: "holder" });
   const trouble = h("div");
-  const table = decisionTable("Decisions in this stretch", link, { page: 20, empty: "Nothing was decided in this stretch." });
-  const title = h("h2", {}, "Decisions in this stretch");
+  const table = decisionTable("Decisions in this time", link, { page: 20, empty: "Nothing was decided in this time." });
+  const title = h("h2", {}, "Decisions in this time");
   const length = select(RANGES, String(state.length), (value) => { Object.assign(state, { length: Number(value), start: null, end: null }); load(); });
   const by = select([["device", "by device"], ["cpu", "by CPU"]], state.by, (value) => { state.by = value; load(); });
   const turn = (text, work, name) => h("button", { type: "button", title: name, "aria-label": name, on: { click: () => { work(); load(); } } }, text);
@@ -33,7 +33,7 @@ export async function mount(root, context) {
     const wide = end - start;
     Object.assign(state, { start: start + from * wide, end: Math.min(end + to * wide, Date.now() / 1000) });
   };
-  const nowButton = turn("Now", () => Object.assign(state, { start: null, end: null }), "Back to now, and follow it");
+  const nowButton = turn("Now", () => Object.assign(state, { start: null, end: null }), "Back to now, with live updates");
   fill(root, h("h1", {}, "History"),
     h("div", { class: "controls" }, field("The last", length), field("Stacked", by),
       h("div", { class: "tools" },
@@ -41,8 +41,8 @@ export async function mount(root, context) {
         turn("+", () => shift(0.25, -0.25), "Zoom in"), turn("−", () => shift(-0.5, 0.5), "Zoom out"), nowButton),
       h("button", { type: "button", on: { click: save } }, "Download CSV")),
     about, trouble, chart,
-    h("p", { class: "soft" }, "Drag over the chart to zoom into a stretch. Triangles mark decisions; they are listed below."),
-    h("section", { "aria-label": "Decisions in this stretch" }, title, table.root));
+    h("p", { class: "soft" }, "Drag over the chart to zoom in. Triangles mark decisions, which are listed below."),
+    h("section", { "aria-label": "Decisions in this time" }, title, table.root));
 
   let shown = null;
   let running = 0;
@@ -68,13 +68,13 @@ export async function mount(root, context) {
   function draw({ times, lines }, decided, start, end) {
     const series = largest(lines, LINES);
     about.textContent = `Interrupts a second, ${clock(start * 1000)} to ${clock(end * 1000)}, ${plural(times.length, "point")}`;
-    title.textContent = `Decisions in this stretch (${decided.length === 1000 ? "the newest 1,000" : decided.length})`;
+    title.textContent = `Decisions in this time (${decided.length === 1000 ? "the newest 1,000" : decided.length})`;
     table.set(decided);
     shown?.close();
     shown = null;
     if (!times.length) {
-      fill(chart, h("p", { class: "box" }, `The history has no sample of these ${span(end - start)}. It keeps one at the rate that `, h("code", {}, "history: every"),
-        " says in irqbal.yaml, and none while the daemon is down."));
+      fill(chart, h("p", { class: "box" }, `The history has no sample of these ${span(end - start)}. It stores one every `, h("code", {}, "history: every"),
+        " (irqbal.yaml), and none while the daemon is down."));
       return;
     }
     shown = stacked(chart, { label: `Interrupts a second, stacked by ${state.by}`, times, series, from: start, until: end,
@@ -104,28 +104,28 @@ async function byCpu(api, words, length, signal) {
   return ratesOf(await api.get("/cpus/history", { ...words, step: step(length), by: "cpu" }, signal), (cpu) => `CPU ${cpu}`);
 }
 
-/** A question a device, for the busiest ones; what is left of the total are all others. */
+/** One request for each of the busiest devices; the remainder of the total is one more line. */
 async function byDevice(api, words, length, signal) {
   const devices = await api.get("/devices", {}, signal);
   const names = deviceNames(devices);
   const busiest = [...devices].sort((a, b) => b.rate - a.rate).slice(0, LINES - 1);
-  const ask = { ...words, step: step(length), by: "cpu" };
-  const [whole, ...parts] = await Promise.all([api.get("/cpus/history", ask, signal),
-    ...busiest.map((device) => api.get(`/devices/${encodeURIComponent(device.address)}/history`, ask, signal).catch((error) => {
+  const query = { ...words, step: step(length), by: "cpu" };
+  const [whole, ...parts] = await Promise.all([api.get("/cpus/history", query, signal),
+    ...busiest.map((device) => api.get(`/devices/${encodeURIComponent(device.address)}/history`, query, signal).catch((error) => {
       if (error.status === 404) return { points: [] };
       throw error;
     }))]);
   const total = ratesOf(whole, () => "total");
   const lines = new Map();
-  const rest = [...(total.lines.get("total") ?? [])];
+  const remainder = [...(total.lines.get("total") ?? [])];
   parts.forEach((answer, index) => {
     const found = ratesOf(answer, () => "sum");
     const byTime = new Map(found.times.map((at, place) => [at, found.lines.get("sum")?.[place] ?? 0]));
-    const values = total.times.map((at, place) => (rest[place] === null ? null : byTime.get(at) ?? 0));
-    values.forEach((value, place) => { if (value !== null) rest[place] = Math.max(0, rest[place] - value); });
+    const values = total.times.map((at, place) => (remainder[place] === null ? null : byTime.get(at) ?? 0));
+    values.forEach((value, place) => { if (value !== null) remainder[place] = Math.max(0, remainder[place] - value); });
     const device = busiest[index];
     lines.set(names.get(device.address) || device.address, values);
   });
-  if (rest.some((value) => value > 0.5)) lines.set("everything else", rest);
+  if (remainder.some((value) => value > 0.5)) lines.set("everything else", remainder);
   return { times: total.times, lines };
 }

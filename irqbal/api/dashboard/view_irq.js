@@ -1,10 +1,10 @@
-// One IRQ: what it is, why it is where it is, its history, and overruling. Without a number: all of them, to choose from.
+// One IRQ: its facts, why it is where it is, an override, and its history. Without a number: the list of all IRQs.
 
 import { errorBox } from "./api.js";
 import { ratesOf, largest, stacked } from "./chart.js";
 import { CpuMap, legend } from "./cpumap.js";
 import { decisionTable } from "./decided.js";
-import { field, fill, h, measured, say, select } from "./dom.js";
+import { field, fill, h, measured, writeText, select } from "./dom.js";
 import { clock, load, members, parseSet, plural, rate, seconds, setText, span } from "./format.js";
 import { deviceNames, filtered, irqTable, placedBy } from "./irqs.js";
 
@@ -15,19 +15,19 @@ export async function mount(root, context) {
 async function all(root, context) {
   const { api, link, signal } = context;
   let [names, irqs, text] = [new Map(), [], context.query.get("q") ?? ""];
-  const table = irqTable(link, () => names, { empty: "No IRQ fits the filter.", order: { index: 3, down: true } });
+  const table = irqTable(link, () => names, { empty: "No IRQ matches the filter.", order: { index: 3, down: true } });
   const draw = () => measured("table", () => table.set(filtered(irqs, names, text, false)));
   const input = h("input", { type: "search", value: text, placeholder: "a number, name, device or policy", "aria-label": "Filter IRQs",
     on: { input: () => { text = input.value; draw(); } } });
-  fill(root, h("h1", {}, "IRQs"), h("p", { class: "soft" }, "Choose one to see why it is where it is, its history, and to overrule it."),
+  fill(root, h("h1", {}, "IRQs"), h("p", { class: "soft" }, "Choose an IRQ to see why it is where it is and its history, or to override it."),
     h("div", { class: "controls" }, input), h("section", { "aria-label": "IRQs" }, table.root));
   names = deviceNames(await api.get("/devices", {}, signal));
   await context.every(async () => { irqs = await api.get("/irqs", {}, signal); draw(); }, 3000);
 }
 
 const WORDS = {
-  "claim": "claimed it", "claim (open)": "claimed it, and lets later policies choose within", "narrow": "chose within that", "limit": "limited it", "evict": "moved it off CPUs that are not for it", "pass over": "would have put it elsewhere",
-  "keep": "result: it stays", "move": "result: it is moved", "refuse": "refused", "override": "a person overruled all policies", "hold": "held back", "leave": "leaves it alone",
+  "claim": "claimed it", "claim (open)": "claimed it; later policies may choose within", "narrow": "chose within that", "limit": "limited it", "evict": "moved it off forbidden CPUs", "pass over": "came after the claim; would have chosen",
+  "keep": "result: it stays", "move": "result: it is moved", "refuse": "refused", "override": "a person's override, which outranks all policies", "hold": "held back", "leave": "leaves it alone",
 };
 
 async function one(root, context) {
@@ -40,11 +40,11 @@ async function one(root, context) {
   const whyNot = h("p", {});
   const place = h("div", { class: "box override" });
   const chart = h("div", {}, h("p", { class: "soft" }, "Loading…"));
-  const decisions = decisionTable("Decisions about this IRQ", link, { page: 10, empty: "Nothing was decided about it in the last day." });
+  const decisions = decisionTable("Decisions about this IRQ", link, { page: 10, empty: "No decision about it in the last day." });
   let explained = await api.get(`${path}/explain`, {}, signal);
   const number = explained.irq.number;
   const form = overrideForm(context, path, () => explained, () => {
-    // The history hears of it with the next cycle.
+    // The history stores it with the next cycle.
     setTimeout(() => past().catch(() => {}), 3000);
     return Promise.all([update(), context.live.refresh(signal)]);
   });
@@ -56,18 +56,18 @@ async function one(root, context) {
 
   function draw() {
     const { irq, steps, override } = explained;
-    say(title, `IRQ ${irq.number} · ${irq.name}`);
+    writeText(title, `IRQ ${irq.number} · ${irq.name}`);
     const queue = irq.queue ? `${irq.queue.kind} queue ${irq.queue.index} of ${irq.queue.name}${irq.queue.active ? "" : " (not in use)"}` : "";
-    say(sub, [queue, irq.device, irq.chip].filter(Boolean).join(" · "));
+    writeText(sub, [queue, irq.device, irq.chip].filter(Boolean).join(" · "));
     const rows = [
-      ["Rate", rate(irq.rate)], ["Load", `${load(irq.load)} of a CPU`], ["Device’s node", irq.node < 0 ? "unknown" : irq.node],
-      ["May use (affinity)", irq.affinity], ["Delivered to (effective)", `${irq.effective || "–"}${irq.local ? ", on the device’s node" : ", not on the device’s node"}`],
-      ["Placed by", (placedBy(irq) || "nobody") + (irq.placed_ago ? `, ${span(seconds(irq.placed_ago))} ago` : "")],
-      ["Generation", `${irq.generation}${irq.generation === 1 ? "" : " (set up anew since irqbal started)"}`], ["Interrupts so far", irq.total === null ? "–" : irq.total.toLocaleString("en")],
+      ["Rate", rate(irq.rate)], ["Load", `${load(irq.load)} of a CPU`], ["Device’s NUMA node", irq.node < 0 ? "unknown" : irq.node],
+      ["Affinity", irq.affinity], ["Effective affinity", `${irq.effective || "–"}${irq.local ? ", on the device’s node" : ", not on the device’s node"}`],
+      ["Placed by", (placedBy(irq) || "no policy") + (irq.placed_ago ? `, ${span(seconds(irq.placed_ago))} ago` : "")],
+      ["Generation", `${irq.generation}${irq.generation === 1 ? "" : " (set up again since irqbal started)"}`], ["Interrupts so far", irq.total === null ? "–" : irq.total.toLocaleString("en")],
     ];
     if (irq.hint) rows.push(["Driver’s hint", irq.hint]);
     table(facts, rows);
-    say(whyNot, irq.unmovable ? `It cannot be moved: ${irq.unmovable}.` : steps.length ? "" : "No policy, limit or person asked for anything: it is where the kernel, or somebody before irqbal, put it.");
+    writeText(whyNot, irq.unmovable ? `It cannot be moved: ${irq.unmovable}.` : steps.length ? "" : "No policy, limit or override applies to it: it is where the kernel, or another program before irqbal, put it.");
     const key = JSON.stringify(steps);
     if (why.dataset.key !== key) {
       why.dataset.key = key;
@@ -107,19 +107,19 @@ async function one(root, context) {
 
 function table(list, rows) {
   if (list.children.length !== rows.length) fill(list, rows.map(([name]) => h("div", {}, h("dt", {}, name), h("dd"))));
-  rows.forEach(([, value], index) => say(list.children[index].lastChild, String(value)));
+  rows.forEach(([, value], index) => writeText(list.children[index].lastChild, String(value)));
 }
 
-const LENGTHS = [["10m", "10 minutes"], ["1h", "an hour"], ["8h", "8 hours"], ["1d", "a day"], ["7d", "a week"], ["", "until it is removed"]];
+const LENGTHS = [["10m", "10 minutes"], ["1h", "an hour"], ["8h", "8 hours"], ["1d", "a day"], ["7d", "a week"], ["", "until cleared"]];
 
-/** Choose CPUs on the map or write them; then what the kernel made of it. */
+/** A form to choose CPUs on the map or type them, and the result of the write. */
 function overrideForm(context, path, explained, changed) {
   const { api, signal } = context;
   let cpus = [];
   const text = h("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: "0-3,8", class: "short" });
   const map = new CpuMap({ label: "CPUs for this IRQ: choose one or more", pick: true, activate: () => { text.value = setText(map.picked); check(); } });
   const length = select(LENGTHS, "1h", () => {});
-  const reason = h("input", { type: "text", maxlength: 1000, placeholder: "for those who ask later" });
+  const reason = h("input", { type: "text", maxlength: 1000, placeholder: "shown in the decisions" });
   const wrong = h("p", { class: "warn", role: "alert" });
   const answer = h("div", { "aria-live": "polite", class: "answer" });
   const present = h("div", { class: "present" });
@@ -128,7 +128,7 @@ function overrideForm(context, path, explained, changed) {
   const root = h("form", { novalidate: true, on: { submit: (event) => { event.preventDefault(); set(); } } }, present,
     h("div", { class: "row" }, field("CPUs", text), field("For", length), field("Reason", reason)), wrong,
     h("details", { open: true }, h("summary", {}, "Choose on the map"),
-      h("p", { class: "soft" }, "A dot marks the CPUs that it may use now, a thick edge those chosen. Greyed ones are offline."), legend(), map.root),
+      h("p", { class: "soft" }, "A dot marks the CPUs of its present affinity, a thick edge the selected ones. Grey CPUs are offline."), legend(), map.root),
     h("div", { class: "buttons" }, button), answer);
 
   function check() {
@@ -136,9 +136,9 @@ function overrideForm(context, path, explained, changed) {
     try {
       picked = parseSet(text.value, Math.max(...cpus.map(({ number }) => number)));
       const missing = picked.filter((number) => !map.cpus.get(number)?.online);
-      say(wrong, missing.length ? `CPU ${setText(missing)} is offline.` : "");
+      writeText(wrong, missing.length ? `CPU ${setText(missing)} is offline.` : "");
     } catch (error) {
-      say(wrong, error.message);
+      writeText(wrong, error.message);
     }
     map.picked = new Set(picked);
     map.draw();
@@ -147,24 +147,24 @@ function overrideForm(context, path, explained, changed) {
 
   async function set() {
     if (!check()) {
-      if (!wrong.textContent) say(wrong, "Choose at least one CPU, on the map or as numbers.");
+      if (!wrong.textContent) writeText(wrong, "Choose at least one CPU on the map, or type its number.");
       text.focus();
       return;
     }
     await act(async () => {
       const body = { cpus: setText(map.picked), expires_in: length.value || null, reason: reason.value };
       const done = await api.send("PUT", `${path}/override`, { body });
-      return said(done, `Asked for ${done.override.cpus}. `);
+      return resultBox(done, `Override to ${done.override.cpus}. `);
     });
   }
 
   async function clear() {
-    await act(async () => said(await api.send("DELETE", `${path}/override`), "The override is gone. ", true));
+    await act(async () => resultBox(await api.send("DELETE", `${path}/override`), "The override is cleared. ", true));
   }
 
   async function act(work) {
     button.disabled = true;
-    fill(answer, h("p", { class: "soft" }, "Asking the kernel…"));
+    fill(answer, h("p", { class: "soft" }, "Writing…"));
     try {
       fill(answer, await work());
       await changed();
@@ -175,13 +175,13 @@ function overrideForm(context, path, explained, changed) {
     }
   }
 
-  function said(done, first, cleared = false) {
+  function resultBox(done, first, cleared = false) {
     const good = ["written", "unchanged", ""].includes(done.result);
-    const words = { written: "The kernel took it", unchanged: "The kernel had it already", "dry run": "A dry run: nothing was written", refused: "The kernel refused it",
-      differs: "The kernel made something else of it" };
+    const words = { written: "The kernel accepted it", unchanged: "The mask was already right", "dry run": "A dry run: nothing was written", refused: "The kernel refused it",
+      differs: "The kernel set another mask" };
     return h("div", { class: `box ${good ? "good" : "bad"}` },
       h("p", {}, first, cleared && done.result === "unchanged" ? "Nothing had to be written" : words[done.result] ?? (done.result && `Result: ${done.result}`),
-        done.detail && `: ${done.detail}`, ". ", done.affinity && `Its mask is ${done.affinity} now.`),
+        done.detail && `: ${done.detail}`, ". ", done.affinity && `Its mask is now ${done.affinity}.`),
       done.warnings?.map((line) => h("p", { class: "warn" }, `Note: ${line}.`)));
   }
 
@@ -192,18 +192,18 @@ function overrideForm(context, path, explained, changed) {
     const key = JSON.stringify(override);
     if (present.dataset.key === key) return;
     present.dataset.key = key;
-    const until = override?.expires ? ` until ${clock(override.expires)}` : ", until it is removed";
+    const until = override?.expires ? ` until ${clock(override.expires)}` : ", until cleared";
     fill(present, override
       ? [h("p", {}, h("b", {}, `Overridden to ${override.cpus}`), ` by ${override.who}${until}`, override.reason ? `: “${override.reason}”.` : "."),
         h("button", { type: "button", on: { click: clear } }, "Clear the override")]
-      : h("p", { class: "soft" }, irq.movable ? "No override. One set here outranks every policy until it expires or is cleared."
-        : "An override will be refused: the kernel owns this mask. It can be tried all the same."));
+      : h("p", { class: "soft" }, irq.movable ? "No override. An override outranks every policy until it expires or is cleared."
+        : "The kernel owns this mask and will refuse an override."));
   }
 
   async function ready() {
     cpus = await api.get("/cpus", {}, signal);
     map.set(cpus);
-    say(map.root.parentNode.querySelector("summary"), `Choose on the map (${plural(cpus.length, "CPU")})`);
+    writeText(map.root.parentNode.querySelector("summary"), `Choose on the map (${plural(cpus.length, "CPU")})`);
   }
   return { root, draw, ready };
 }

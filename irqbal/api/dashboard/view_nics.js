@@ -1,6 +1,6 @@
-// NICs: each interface's queues against the CPUs; where interrupts arrive, who sends (XPS), who helps to receive (RPS).
+// NICs: an interface's queues against the CPUs: where interrupts arrive, which CPUs send (XPS), which help to receive (RPS).
 
-import { fill, h, measured, say, select } from "./dom.js";
+import { fill, h, measured, writeText, select } from "./dom.js";
 import { BUSY, bin, holds, load, members, plural, ranges, rate, setText, size } from "./format.js";
 import { Matrix } from "./matrix.js";
 import { Table } from "./table.js";
@@ -11,7 +11,7 @@ export async function mount(root, context) {
   let name = context.argument;
   const model = new QueueModel((queue) => { if (queue.irq) location.hash = link(`irq/${queue.irq.number}`); });
   const matrix = new Matrix({ label: "Queues against CPUs", model, rowHeight: 17, labelWidth: 110,
-    help: "Arrow keys move, plus and minus zoom, Enter opens the queue’s IRQ. The table below says the same as text." });
+    help: "Arrow keys move, plus and minus zoom, Enter opens the queue’s IRQ. The table below shows the same as text." });
   signal.addEventListener("abort", () => matrix.close());
   const choice = h("div", { class: "controls" });
   const about = h("p");
@@ -26,7 +26,7 @@ export async function mount(root, context) {
   function draw() {
     const all = interfaces();
     if (!all.length) {
-      fill(body, h("p", { class: "box" }, "No network card with queues of its own was found on this host."));
+      fill(body, h("p", { class: "box" }, "This host has no network card whose queues have IRQs of their own."));
       return;
     }
     const names = all.map((item) => item.name);
@@ -44,8 +44,8 @@ export async function mount(root, context) {
     model.set(name, queues, data.cpus, found.device.node);
     if (other) matrix.layout();
     else matrix.draw();
-    say(about, `${found.name}: ${found.up ? "up" : "down"}, ${plural(queues.length, "queue")}, ${rate(found.device.rate)}, load ${load(found.device.load)} of a CPU in all. `
-      + `The card ${found.device.address} hangs on node ${found.device.node}: CPUs ${found.device.local_cpus}.`);
+    writeText(about, `${found.name}: ${found.up ? "up" : "down"}, ${plural(queues.length, "queue")}, ${rate(found.device.rate)}, load ${load(found.device.load)} of a CPU in all. `
+      + `The card ${found.device.address} is on NUMA node ${found.device.node}: CPUs ${found.device.local_cpus}.`);
     drawRemarks(remarks, queues, found, data.cpus);
     table.set(queues);
   }
@@ -60,7 +60,7 @@ export async function mount(root, context) {
   matrix.layout();
 }
 
-/** A row a queue: its Rx and Tx settings, its IRQ, and what is to be said about it. */
+/** The rows: each queue with its settings, its IRQ, and what is wrong with it (`remote`, `shared`). */
 function queuesOf(found, irqs, cpus) {
   const mine = irqs.filter((irq) => irq.queue && irq.queue.name === found.name);
   const place = new Map(cpus.map((cpu) => [cpu.number, cpu]));
@@ -70,7 +70,7 @@ function queuesOf(found, irqs, cpus) {
     const here = mine.filter((irq) => irq.queue.index === index);
     for (const irq of here.length ? here : [null]) {
       queues.push({ index, irq, kind: irq?.queue.kind ?? "", active: irq?.queue.active ?? true, xps: found.tx[index]?.xps ?? null,
-        rps: found.rx[index]?.rps ?? null, flows: found.rx[index]?.flows ?? null, notes: [], shared: [], remote: false });
+        rps: found.rx[index]?.rps ?? null, flows: found.rx[index]?.flows ?? null, shared: [], remote: false });
     }
   }
   const byCore = new Map();
@@ -84,7 +84,7 @@ function queuesOf(found, irqs, cpus) {
     byCore.set(key, [...(byCore.get(key) ?? []), queue]);
   }
   for (const sharing of byCore.values()) {
-    // Rx and Tx interrupts of one queue belong together.
+    // The Rx and Tx interrupts of one queue may share a core.
     if (new Set(sharing.map(({ index }) => index)).size < 2) continue;
     for (const queue of sharing) queue.shared = sharing.filter((other) => other !== queue && other.index !== queue.index);
   }
@@ -100,31 +100,31 @@ function drawRemarks(root, queues, found, cpus) {
   const lines = [];
   if (remote.length) {
     lines.push(h("li", {}, h("b", {}, `Remote: queue ${setText(remote.map(({ index }) => index))}.`),
-      ` Handled on node ${setText(remote.map(({ cpu }) => cpu.node))}, while the card hangs on node ${found.device.node}: each packet crosses from one socket’s memory to the other’s.`));
+      ` Handled on node ${setText(remote.map(({ cpu }) => cpu.node))}, while the card is on node ${found.device.node}: each packet crosses between the nodes’ memories.`));
   }
   const cores = new Set(cpus.filter((cpu) => cpu.online && cpu.node === found.device.node).map((cpu) => `${cpu.package}/${cpu.core}`)).size;
   const used = new Set(queues.filter((queue) => queue.irq && queue.active).map(({ index }) => index)).size;
   const crowded = cores > 0 && used > cores;
   if (crowded) {
     lines.push(h("li", {}, h("b", {}, `${used} queues, and ${plural(cores, "core")} on the card’s node.`),
-      " Some must share a core. With as many queues as cores (", h("code", {}, `ethtool -L ${found.name} combined ${cores}`), ") each could have its own."));
+      " Some must share a core. With as many queues as cores (", h("code", {}, `ethtool -L ${found.name} combined ${cores}`), ") each has its own."));
   }
   const pairs = crowded ? new Map() : new Map(doubled.map((queue) => [`${queue.cpu.package}/${queue.cpu.core}`, queue]));
   for (const queue of [...pairs.values()].slice(0, 6)) {
     const all = [queue, ...queue.shared];
     const numbers = setText(all.map(({ cpu }) => cpu.number));
     lines.push(h("li", {}, h("b", {}, `One core for queues ${all.map(({ index }) => index).sort((a, b) => a - b).join(" and ")}.`),
-      numbers.includes(",") || numbers.includes("-") ? ` CPUs ${numbers} are threads of one core, so these queues share its execution units.` : ` CPU ${numbers} serves them all, one after the other.`));
+      numbers.includes(",") || numbers.includes("-") ? ` CPUs ${numbers} are threads of one core, so these queues share its execution units.` : ` CPU ${numbers} serves them all.`));
   }
   if (pairs.size > 6) lines.push(h("li", {}, `And ${plural(pairs.size - 6, "more core")}, marked in the table.`));
   if (!lines.length) {
-    fill(root, h("p", { class: "box good" }, `As it should be: every queue is handled on the card’s own node${cores ? ", each on a core of its own" : ""}.`));
+    fill(root, h("p", { class: "box good" }, `Good: every queue is handled on the card’s own node${cores ? ", each on a core of its own" : ""}.`));
   } else fill(root, h("ul", { class: "box remarks" }, lines));
 }
 
 function legend() {
   return h("p", { class: "legend" },
-    h("span", { class: "key s5" }, "interrupt"), " arrives here (colour: load) ", h("span", { class: "key xps" }, "XPS"), " this CPU sends through the queue ",
+    h("span", { class: "key s5" }, "interrupt"), " is delivered here (colour: load) ", h("span", { class: "key xps" }, "XPS"), " this CPU sends through the queue ",
     h("span", { class: "key rps" }, "RPS"), " helps to receive ", h("span", { class: "key remote" }, "remote"), " not on the card’s node ",
     h("span", { class: "key doubled" }, "shared core"), " two queues on one core");
 }
@@ -177,11 +177,11 @@ class QueueModel {
     }
   }
 
-  tell(row, column) {
+  describe(row, column) {
     const queue = this.queues[row];
     const cpu = this.cpus[column];
     const lines = [`${this.name} ${queue.kind} queue ${queue.index}`];
-    if (queue.irq) lines.push(`IRQ ${queue.irq.number} at CPU ${queue.irq.effective}: ${rate(queue.irq.rate)}, load ${load(queue.irq.load)}`);
+    if (queue.irq) lines.push(`IRQ ${queue.irq.number} on CPU ${queue.irq.effective}: ${rate(queue.irq.rate)}, load ${load(queue.irq.load)}`);
     if (cpu) {
       const parts = [];
       if (queue.xps && holds(queue.xps, cpu.number)) parts.push("sends through this queue (XPS)");
@@ -203,7 +203,7 @@ function remarksOf(queue) {
 function queueTable(link) {
   const none = (value, empty) => (value === null ? "none" : value || empty);
   return new Table({
-    caption: "Queues of this interface", key: (queue) => `${queue.index} ${queue.irq?.number}`, page: 64, empty: "This interface has no queues that irqbal knows.",
+    caption: "Queues of this interface", key: (queue) => `${queue.index} ${queue.irq?.number}`, page: 64, empty: "irqbal knows no queues of this interface.",
     columns: [
       { name: "Queue", text: (queue) => `${queue.kind} ${queue.index}`, sort: (queue) => queue.index, href: (queue) => (queue.irq ? link(`irq/${queue.irq.number}`) : undefined) },
       { name: "IRQ", num: true, text: (queue) => String(queue.irq?.number ?? "–"), sort: (queue) => queue.irq?.number ?? -1 },

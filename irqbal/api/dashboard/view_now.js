@@ -1,8 +1,8 @@
-// Now: CPUs by load, IRQs against CPUs, how good it is, and what moved.
+// Now: CPUs by load, IRQs against CPUs, how good the placement is, and what moved.
 
 import { CpuMap, legend, placeText } from "./cpumap.js";
 import { decisionTable, fromCycle } from "./decided.js";
-import { fill, h, measured, say } from "./dom.js";
+import { fill, h, measured, writeText } from "./dom.js";
 import { BUSY, clock, holds, load, plural, rate } from "./format.js";
 import { IrqModel, deviceNames, filtered, irqTable } from "./irqs.js";
 import { Matrix, twoWays } from "./matrix.js";
@@ -25,25 +25,25 @@ export async function mount(root, context) {
   signal.addEventListener("abort", () => matrix.close());
   let table = null;
   const asTable = () => {
-    table ??= irqTable(link, () => state.names, { order: { index: 4, down: true }, empty: "No IRQ fits the filter." });
+    table ??= irqTable(link, () => state.names, { order: { index: 4, down: true }, empty: "No IRQ matches the filter." });
     drawIrqs();
     return table.root;
   };
   const [ways, turn] = twoWays("IRQs against CPUs", matrix.root, asTable, "As a table");
   const shown = h("span", { class: "soft", role: "status" });
-  const recent = decisionTable("What moved in the last cycles", link, { page: SHOWN, empty: "Nothing was moved in the last hour: the host is at rest." });
+  const recent = decisionTable("Moves of the last cycles", link, { page: SHOWN, empty: "No IRQ was moved in the last hour." });
   fill(root,
     h("h1", {}, "Now"), verdict.root,
     h("section", { "aria-labelledby": "cpus-title" }, h("h2", { id: "cpus-title" }, "CPUs"),
       legend(h("span", { class: "key isolated s0" }, "isolated"), h("span", { class: "key offline s0" }, h("b", {}, "offline"))),
-      h("p", { class: "soft" }, "Each box is a CPU: its number, ", about, " Threads of one core touch. Choose one to see its IRQs."),
+      h("p", { class: "soft" }, "Each box is a CPU: its number, ", about, " SMT siblings touch. Choose a CPU to see its IRQs."),
       map.root, detail),
     h("section", { "aria-labelledby": "irqs-title" }, h("h2", { id: "irqs-title" }, "IRQs against CPUs"),
-      h("p", { class: "soft" }, "A row an IRQ, a column a CPU. The coloured box is where the kernel delivers it, by load; the tinted stretch is where it may go. ",
-        h("span", { class: "key remote" }, "red edge"), ": handled on another node than its device’s."),
+      h("p", { class: "soft" }, "Each row is an IRQ, each column a CPU. The coloured box is the effective affinity, coloured by load; the tint is the affinity. ",
+        h("span", { class: "key remote" }, "red edge"), ": not on its device’s NUMA node."),
       h("div", { class: "controls" }, filters(state, () => drawIrqs(true)), matrix.tools, turn, shown),
       ways),
-    h("section", { "aria-labelledby": "moved-title" }, h("h2", { id: "moved-title" }, "What moved lately, and why"), recent.root,
+    h("section", { "aria-labelledby": "moved-title" }, h("h2", { id: "moved-title" }, "Recent moves, and why"), recent.root,
       h("p", {}, h("a", { href: link("decisions") }, "All decisions"))));
 
   function drawDetail() {
@@ -61,7 +61,7 @@ export async function mount(root, context) {
 
   function drawIrqs(layout = false) {
     let list = filtered(state.irqs, state.names, state.text, state.idle);
-    say(shown, `${list.length.toLocaleString("en")} of ${plural(state.irqs.length, "IRQ")}`);
+    writeText(shown, `${list.length.toLocaleString("en")} of ${plural(state.irqs.length, "IRQ")}`);
     if (table?.root.isConnected || table) table.set(list);
     if (state.order === "load") list = [...list].sort((a, b) => b.load - a.load);
     const other = model.rows !== list.length || model.columns !== state.cpus.length;
@@ -77,14 +77,14 @@ export async function mount(root, context) {
   }
 
   async function update() {
-    // The list of IRQs is large where there are many: not with every cycle then.
+    // With many IRQs their list is large, and is not fetched with every cycle.
     const due = performance.now() - state.fetched > (state.irqs.length > MANY ? 2500 : 0);
     const [cpus, irqs] = await Promise.all([api.get("/cpus", {}, signal), due ? api.get("/irqs", {}, signal) : state.irqs]);
     if (due) state.fetched = performance.now();
     state.cpus = cpus;
     state.irqs = irqs;
     measured("cpus", () => map.set(cpus));
-    say(about, map.dense ? "and its load as its colour; pointing at it tells more." : "and below it its load in percent.");
+    writeText(about, map.dense ? "and its load as its colour; point at it for more." : "and below it its load in percent.");
     measured("verdict", () => verdict.draw(live, cpus, irqs));
     if (due) measured("irqs", () => { drawIrqs(); drawDetail(); });
   }
@@ -113,21 +113,21 @@ function filters(state, changed) {
   return [text, h("label", { class: "check" }, idle, "hide idle"), h("label", { class: "check" }, order, "busiest first")];
 }
 
-/** How good the present placement is, as a sentence, and the numbers behind it. */
+/** How good the present placement is: a sentence, and its numbers. */
 function verdictBox() {
   const sentence = h("p", { class: "verdict" });
   const reason = h("p", { class: "soft" });
   const values = new Map(["Over the bound", "Busiest CPU", "Interrupts", "Busy IRQs", "Overrides", "Refused", "Last cycle"].map((name) => [name, h("dd")]));
-  const root = h("section", { class: "box", "aria-label": "How good it is" }, sentence, reason,
+  const root = h("section", { class: "box", "aria-label": "How good the placement is" }, sentence, reason,
     h("dl", { class: "tiles" }, [...values].map(([name, value]) => h("div", {}, h("dt", {}, name), value))));
   const draw = (live, cpus, irqs) => {
     const last = live.status?.last;
     if (!live.status) {
-      say(sentence, "");
+      writeText(sentence, "");
       return;
     }
     if (!last) {
-      say(sentence, "irqbal has just started and has not looked yet.");
+      writeText(sentence, "irqbal has just started and has run no cycle yet.");
       return;
     }
     const bound = last.imbalance > 0 ? last.busiest / last.imbalance : 0;
@@ -136,19 +136,19 @@ function verdictBox() {
     const over = Math.round((last.imbalance - 1) * 100);
     const hottest = irqs.reduce((most, irq) => (irq.load > (most?.load ?? 0) ? irq : most), null);
     if (bound === 0) {
-      say(sentence, "No interrupt takes measurable time: nothing needs balancing.");
-      say(reason, "");
+      writeText(sentence, "No interrupt takes measurable time: nothing needs balancing.");
+      writeText(reason, "");
     } else {
-      say(sentence, over <= 5
-        ? `As good as it gets: the busiest CPU spends ${load(last.busiest)} of its time on interrupts, and no placement could bring that below ${load(bound)}.`
-        : `The busiest CPU spends ${load(last.busiest)} of its time on interrupts. The best placement thinkable would have ${load(bound)}: this is ${over} % over it.`);
-      say(reason, hottest && hottest.load > bound * 0.9
-        ? `The bound is what the hottest IRQ alone costs, ${hottest.number} ${hottest.name}: an IRQ cannot be shared out over CPUs.`
-        : "The bound is the mean over all usable CPUs: no placement can have less on its busiest CPU.");
+      writeText(sentence, over <= 5
+        ? `Optimal: the busiest CPU spends ${load(last.busiest)} of its time on interrupts, and no placement can bring that below ${load(bound)}.`
+        : `The busiest CPU spends ${load(last.busiest)} of its time on interrupts. No placement can bring that below ${load(bound)}; this is ${over} % more.`);
+      writeText(reason, hottest && hottest.load > bound * 0.9
+        ? `The bound is the load of the hottest IRQ, ${hottest.number} ${hottest.name}: one IRQ cannot be divided among CPUs.`
+        : "The bound is the mean load of all usable CPUs: the busiest CPU cannot have less.");
     }
     const numbers = [bound ? `× ${last.imbalance.toFixed(2)}` : "–", load(last.busiest), rate(total), `${busy} of ${irqs.length}`, live.status.overrides,
       last.refused, `${last.cycle}, ${clock(last.at)}`];
-    [...values.values()].forEach((value, index) => say(value, String(numbers[index])));
+    [...values.values()].forEach((value, index) => writeText(value, String(numbers[index])));
     values.get("Refused").classList.toggle("warn", last.refused > 0);
   };
   return { root, draw };

@@ -1,8 +1,8 @@
-// What if: other policies, planned against the host as it is now, beside today's. Nothing is written.
+// What if: a plan with other policies beside the plan with the enabled ones. Nothing is written.
 
 import { errorBox } from "./api.js";
 import { CpuMap, legend } from "./cpumap.js";
-import { fill, h, say, toast } from "./dom.js";
+import { fill, h, writeText, toast } from "./dom.js";
 import { load, members, plural, size } from "./format.js";
 import { Table } from "./table.js";
 
@@ -13,8 +13,8 @@ export async function mount(root, context) {
   const result = h("div", { class: "result", "aria-live": "polite" });
   const button = h("button", { type: "button", class: "main", on: { click: plan } }, "Plan");
   fill(root, h("h1", {}, "What if"),
-    h("p", { class: "soft", id: "yaml-help" }, "Change the policies as they would stand in irqbal.yaml, and see what irqbal would do with them now. Nothing is written. ",
-      "Ctrl+Enter plans. To keep them, copy the text into irqbal.yaml on the host and send the daemon a SIGHUP."),
+    h("p", { class: "soft", id: "yaml-help" }, "Edit the policies as in irqbal.yaml, and see what irqbal would do with them now. Nothing is written. ",
+      "Ctrl+Enter plans. To enable them, copy the text into irqbal.yaml on the host and send the daemon a SIGHUP."),
     h("label", { for: "yaml" }, "Policies (YAML)"),
     h("div", { class: "editor" }, numbers, area),
     h("div", { class: "buttons" }, button,
@@ -25,7 +25,7 @@ export async function mount(root, context) {
     const lines = area.value.split("\n");
     numbers.textContent = lines.map((_, index) => index + 1).join("\n");
     area.rows = Math.max(8, Math.min(24, lines.length + 1));
-    sessionStorage.setItem("irqbal.service.what_if", area.value);
+    sessionStorage.setItem("irqbal.what-if", area.value);
   };
   area.addEventListener("input", count);
   area.addEventListener("scroll", () => { numbers.scrollTop = area.scrollTop; });
@@ -35,7 +35,7 @@ export async function mount(root, context) {
       plan();
     }
   });
-  const options = h("details", {}, h("summary", {}, "What the policies can be told"));
+  const options = h("details", {}, h("summary", {}, "The policies’ options"));
   result.after(options);
   const present = async () => {
     const policies = await api.get("/policies", {}, signal);
@@ -43,12 +43,12 @@ export async function mount(root, context) {
     return asYaml(policies);
   };
   const today = await present();
-  area.value = sessionStorage.getItem("irqbal.service.what_if") || today;
+  area.value = sessionStorage.getItem("irqbal.what-if") || today;
   count();
 
   async function plan() {
     button.disabled = true;
-    say(button, "Planning…");
+    writeText(button, "Planning…");
     try {
       const today = await api.send("POST", "/plan", { body: {}, signal });
       const other = await api.send("POST", "/plan", { body: { yaml: area.value }, signal });
@@ -59,11 +59,11 @@ export async function mount(root, context) {
       fill(result, error.problems?.length ? problems(error) : errorBox(error));
     } finally {
       button.disabled = false;
-      say(button, "Plan");
+      writeText(button, "Plan");
     }
   }
 
-  /** `policies:3: …`: a button that goes to that line. */
+  /** The problems of a refused configuration (`policies:3: …`), each with a button that selects its line. */
   function problems(error) {
     return h("div", { class: "box bad", role: "alert" }, h("p", {}, error.message), h("ul", {}, error.problems.map((text) => {
       const match = /^[^:]*:(\d+): ?(.*)$/s.exec(text);
@@ -85,14 +85,14 @@ async function copy(text, done) {
     await navigator.clipboard.writeText(text);
     toast(done);
   } catch {
-    toast("The browser does not let this page copy: select the text and copy it by hand.");
+    toast("The browser does not let this page copy. Select the text and copy it yourself.");
   }
 }
 
-/** Every installed policy's options, from their schemas. */
+/** The options of every installed policy, from its schema. */
 function optionsOf(policies) {
   return h("dl", { class: "options box" }, policies.map(({ name, about, enabled, problem, options_schema: schema }) => [
-    h("dt", {}, name, !enabled && h("span", { class: "soft" }, " (not in use)")),
+    h("dt", {}, name, !enabled && h("span", { class: "soft" }, " (not enabled)")),
     h("dd", {}, about || problem, h("ul", {}, Object.entries(schema?.properties ?? {}).map(([key, option]) => h("li", {}, h("code", {}, key),
       option.description ? `: ${option.description}` : "", option.default !== undefined && h("span", { class: "soft" }, `; default ${JSON.stringify(option.default)}`)))))]));
 }
@@ -116,7 +116,7 @@ function asYaml(policies) {
   return `${lines.join("\n")}\n`;
 }
 
-/** What each CPU would carry if the moves were made: loads follow their IRQs, in equal parts over several CPUs. */
+/** Each CPU's load after the moves: an IRQ takes its load along, in equal parts to each CPU of its set. */
 function forecast(cycle, irqs, cpus) {
   const moved = new Map(cycle.moves.map((move) => [move.irq, move.to]));
   const found = new Map(cpus.map((cpu) => [cpu.number, { ...cpu, load: 0, rate: 0, irqs: 0, irq_time: 0, softirq_time: 0 }]));
@@ -162,12 +162,12 @@ function compare(today, other, irqs, cpus, link) {
     return h("div", {}, h("h3", {}, plan.name), map.root);
   }));
   const changes = changesTable(today.cycle, other.cycle, irqs, link);
-  const said = [...other.cycle.failures.map((item) => `${item.policy} failed: ${item.reason}`), ...other.cycle.notes.map((note) => `${note.policy}: ${note.text}${note.advice ? ` – ${note.advice}` : ""}`),
+  const remarks = [...other.cycle.failures.map((item) => `${item.policy} failed: ${item.reason}`), ...other.cycle.notes.map((note) => `${note.policy}: ${note.text}${note.advice ? ` – ${note.advice}` : ""}`),
     ...other.cycle.refused.slice(0, 20).map((item) => `${item.irq ?? ""} ${item.name} refused (${item.policy}): ${item.reason}${item.advice ? ` – ${item.advice}` : ""}`)];
   return [h("section", {}, h("h2", {}, "The plan beside today’s"), summary,
-      h("p", { class: "soft" }, "Expected loads follow the IRQs as they are now; one with several CPUs counts in equal parts on each.")),
-    said.length > 0 && h("details", { class: "box", open: said.length <= 4 }, h("summary", {}, `What the policies say to it, and what was refused (${said.length})`),
-      h("ul", {}, said.slice(0, 40).map((line) => h("li", {}, line)), said.length > 40 && h("li", {}, `and ${said.length - 40} more`))),
+      h("p", { class: "soft" }, "Expected loads assume that each IRQ keeps its present load; the load of an IRQ with several CPUs is divided evenly.")),
+    remarks.length > 0 && h("details", { class: "box", open: remarks.length <= 4 }, h("summary", {}, `Notes of the policies, and refusals (${remarks.length})`),
+      h("ul", {}, remarks.slice(0, 40).map((line) => h("li", {}, line)), remarks.length > 40 && h("li", {}, `and ${remarks.length - 40} more`))),
     h("section", {}, h("div", { class: "controls" }, h("h2", {}, plural(other.cycle.moves.length, "move")),
       h("button", { type: "button", on: { click: () => copy(planText(other.cycle), "The plan is copied.") } }, "Copy the plan")),
     changes.root),
@@ -184,7 +184,7 @@ function planText(cycle) {
 function changesTable(today, other, irqs, link) {
   const before = new Map(today.moves.map((move) => [move.irq, move.to]));
   const table = new Table({
-    caption: "What would move with these policies", key: (move) => move.irq, page: 30, empty: "Nothing would move: with these policies everything is right already.",
+    caption: "What would move with these policies", key: (move) => move.irq, page: 30, empty: "Nothing would move with these policies.",
     columns: [
       { name: "IRQ", text: (move) => `${move.irq} ${move.name}`, sort: (move) => move.irq, href: (move) => link(`irq/${move.irq}`) },
       { name: "Now", text: (move) => move.from, css: () => "cpus", title: (move) => move.from },

@@ -1,11 +1,14 @@
-"""Server-sent events: a cycle's record each. Who does not keep up is dropped, not waited for."""
+"""Server-sent events: the record of each cycle."""
 
 from __future__ import annotations
 
-from irqbal.api.context import RequestContext, Stream, handles
+from irqbal.api.context import RequestContext, Stream
+from irqbal.api.handlers import RouteHandlers
+
+handlers = RouteHandlers()
 
 
-@handles("events")
+@handlers.handles("events")
 async def events(call: RequestContext) -> object:
-    """Listen."""
+    """Subscribe to the host's cycles."""
     return Stream(call.host.subscribe())

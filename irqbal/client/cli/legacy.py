@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import click
 from rich.console import Console
 
-from irqbal.api.contract import LegacyAffinity, LegacyCpus, LegacyDevices, LegacyRow, requests
+from irqbal.api.contract import requests, responses
 from irqbal.client.cli import tables
 from irqbal.client.cli.control import put
 from irqbal.client.cli.csv_table import table_of
@@ -35,16 +35,16 @@ def _fetch(
 def list_devices(session: Session) -> None:
     """Names, as in the last column of /proc/interrupts."""
 
-    def show(out: Console, item: LegacyDevices) -> None:
+    def show(out: Console, item: responses.LegacyDevices) -> None:
         click.echo(f"There are {len(item.devices)} devices on '{session.client.target}'")
         for name in item.devices:
             click.echo(f"    - {plain(name)}")
 
-    def rows(item: LegacyDevices) -> Iterator[Sequence[str]]:
+    def rows(item: responses.LegacyDevices) -> Iterator[Sequence[str]]:
         yield ["device"]
         yield from ([name] for name in item.devices)
 
-    session.show(_fetch(session, "legacy_devices"), LegacyDevices, show, rows)
+    session.show(_fetch(session, "legacy_devices"), responses.LegacyDevices, show, rows)
 
 
 @click.command("cpu_count", cls=Command)
@@ -52,14 +52,14 @@ def list_devices(session: Session) -> None:
 def cpu_count(session: Session) -> None:
     """How many CPUs are online."""
 
-    def show(out: Console, item: LegacyCpus) -> None:
+    def show(out: Console, item: responses.LegacyCpus) -> None:
         click.echo(f"Number of CPUs on {session.host} is: {item.cpu_count}")
 
     session.show(
         _fetch(session, "legacy_cpu_count"),
-        LegacyCpus,
+        responses.LegacyCpus,
         show,
-        lambda item: table_of(LegacyCpus, [item]),
+        lambda item: table_of(responses.LegacyCpus, [item]),
     )
 
 
@@ -80,10 +80,10 @@ def device_detail(session: Session, device: str, start: When | None, end: When |
     It is named by its name, or its IRQ's number.
     """
     data = _fetch(session, "legacy_device", device, {"start_dt": start, "end_dt": end})
-    session.show(data, tuple[LegacyRow, ...], _details, _detail_rows)
+    session.show(data, tuple[responses.LegacyRow, ...], _details, _detail_rows)
 
 
-def _details(out: Console, items: Sequence[LegacyRow]) -> None:
+def _details(out: Console, items: Sequence[responses.LegacyRow]) -> None:
     """CPUs that never had one are left out."""
     columns = (
         Column("irq_no", right=True),
@@ -101,7 +101,7 @@ def _details(out: Console, items: Sequence[LegacyRow]) -> None:
     print_rows(out, columns, rows)
 
 
-def _detail_rows(items: Sequence[LegacyRow]) -> Iterator[Sequence[str]]:
+def _detail_rows(items: Sequence[responses.LegacyRow]) -> Iterator[Sequence[str]]:
     cpus = list(dict.fromkeys(cpu for item in items for cpu in item.cpu_interrupts))
     yield ["irq_no", "interrupt_type", "device", "created_at", *(f"cpu{cpu}" for cpu in cpus)]
     for item in items:
@@ -128,7 +128,7 @@ def cpu_affinity(session: Session, device: str, mask: CpuSet | None, cpus: CpuSe
     if wanted is not None:
         return put(session, device, requests.OverrideBody(wanted, None, REASON))
 
-    def show(out: Console, item: LegacyAffinity) -> None:
+    def show(out: Console, item: responses.LegacyAffinity) -> None:
         tables.say(
             out,
             f"CPU affinity of '{device}' is: {item.affinity} (CPUs "
@@ -137,8 +137,8 @@ def cpu_affinity(session: Session, device: str, mask: CpuSet | None, cpus: CpuSe
 
     session.show(
         _fetch(session, "legacy_affinity", device),
-        LegacyAffinity,
+        responses.LegacyAffinity,
         show,
-        lambda item: table_of(LegacyAffinity, [item]),
+        lambda item: table_of(responses.LegacyAffinity, [item]),
     )
     return 0

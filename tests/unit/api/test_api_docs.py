@@ -11,25 +11,25 @@ import msgspec
 import pytest
 
 import irqbal
-from irqbal.api import context, docs, openapi, server
-from irqbal.api.contract import ALL, API_VERSION, CODES, COMMON_ERRORS, PREFIX
+from irqbal.api import docs, openapi
+from irqbal.api.contract import ALL, API_VERSION, PREFIX
+from irqbal.api.error_codes import CODES, STATUSES
 from irqbal.api.metrics import families
-from irqbal.api.routes import every
+from irqbal.api.routes.table import HANDLERS
 
 ROOT = Path(irqbal.__file__).parent.parent
-assert every and server
 
 
-@pytest.mark.parametrize("path", docs.made(ROOT))
+@pytest.mark.parametrize("path", docs.documents(ROOT))
 def test_the_documents_are_those_of_the_contract(path: Path) -> None:
     """Failed? `python -m irqbal.api.docs` writes them anew; look at what changed before you commit
     it.
     """
-    assert path.read_text() == docs.made(ROOT)[path]
+    assert path.read_text() == docs.documents(ROOT)[path]
 
 
 def test_every_route_has_one_handler_and_every_handler_a_route() -> None:
-    assert {route.name for route in ALL} == set(context.HANDLERS)
+    assert {route.name for route in ALL} == set(HANDLERS)
     assert (
         len({(route.method, route.path) for route in ALL})
         == len(ALL)
@@ -46,7 +46,7 @@ def test_every_route_parameter_metric_and_code_is_documented() -> None:
     for code in CODES:
         assert f"| `{code}` |" in text
     for asks in {kind for route in ALL for kind in (route.query, route.body) if kind is not None}:
-        assert all(docs._about(field.type) for field in msgspec.structs.fields(asks)), asks
+        assert all(docs.description_of(field.type) for field in msgspec.structs.fields(asks)), asks
 
 
 def test_every_code_that_is_raised_is_explained_and_has_a_known_status() -> None:
@@ -58,12 +58,12 @@ def test_every_code_that_is_raised_is_explained_and_has_a_known_status() -> None
                 if isinstance(code, ast.Constant):
                     found.add(code.value)
                 if isinstance(status, ast.Constant):
-                    assert status.value in COMMON_ERRORS, (path, node.lineno)
+                    assert status.value in STATUSES, (path, node.lineno)
     assert found <= set(CODES) and len(found) > 25
     # Those that no literal names: `refused` and `unsaved` come from the kernel's outcome, `gone`
     # from a connection that ended.
     assert set(CODES) - found <= {"unsaved", "refused", "error"}
-    assert {status for status, _ in CODES.values()} <= set(COMMON_ERRORS)
+    assert {status for status, _ in CODES.values()} <= set(STATUSES)
 
 
 def document() -> dict[str, Any]:
