@@ -259,8 +259,8 @@ def central(url: str, database: str, folder: Path, since: float = 30 * DAY) -> I
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
     try:
-        assert ready.wait(10)
-        end = time.monotonic() + 10
+        assert ready.wait(90)
+        end = time.monotonic() + 90
         while not _listens(port):
             assert time.monotonic() < end
             time.sleep(0.02)

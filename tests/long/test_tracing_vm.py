@@ -21,7 +21,7 @@ OTHERS = "theirs\tint irq"
 def _python(text: str) -> str:
     return (
         f"{PYTHON} - <<'E'\nimport json, msgspec\nfrom irqbal.kernel.tracefs import "
-        f"Tracing\n{text}\nE\n"
+        f"TracefsMeasurement\n{text}\nE\n"
     )
 
 

@@ -142,7 +142,7 @@ def test_words_or_cpus() -> None:
     assert SampleWords.parse("0-3").cpus == CpuSet.parse("0-3")
     assert SampleWords.parse("local") != SampleWords.parse("all")
     assert hash(SampleWords.parse("local")) == hash(SampleWords("local"))
-    assert repr(SampleWords.parse("0,1")) == "Where.parse('0-1')"
+    assert repr(SampleWords.parse("0,1")) == "SampleWords.parse('0-1')"
     with pytest.raises(ValueError, match="neither one of local, all nor a CPU set"):
         SampleWords.parse("near")
 
