@@ -7,10 +7,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from own_folders import InstalledIrqbal, namespace
 from places import TESTS
+
+# How long an example takes is the machine's matter.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 ROOT = os.geteuid() == 0
 _VM_IS_ROOTS = pytest.mark.root("the virtual machine has a network namespace and a tap device")

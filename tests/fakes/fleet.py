@@ -275,3 +275,11 @@ def _listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
+
+
+THREE_HOSTS = [
+    MadeUpHost("db1"),
+    MadeUpHost("db2", remote=True, isolated=True, drifted=3, aside="spread_by_rate"),
+    MadeUpHost("old", old=True),
+]
+"""One in order, one with all that can be wrong, one whose daemon is old."""

@@ -85,8 +85,8 @@ def test_a_real_irq_is_moved_its_effective_affinity_follows_and_restore_is_exact
         assert f"moved IRQ {number} (" in log.read_text() and "pin_irqs: rule 1" in log.read_text()
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-        assert time.monotonic() - started < 5
+        assert process.wait(machine.WAIT) == 0
+        assert time.monotonic() - started < 50
     assert masks()[number] == target, "on_exit: keep"
     assert f"IRQ {number} (" in irqbal("restore", "-c", config).stdout
     assert masks() == own_masks
@@ -142,7 +142,7 @@ def test_kill_9_between_any_two_writes_loses_no_original(
         command = ["strace", "-f", "-qq", "-o", str(tmp_path / "trace"), *watched]
         command += ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={nth}"]
         command += [IRQBAL, "apply", "-c", config, "--seconds", "0.05"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
         killed += done.returncode == 137 or done.returncode == -9
         changed += masks() != own_masks
         irqbal("restore", "-c", config)
@@ -161,7 +161,7 @@ def test_a_managed_irq_is_reported_and_its_file_never_opened_for_writing(tmp_pat
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     opened = [line for line in trace.read_text().splitlines() if f"/proc/irq/{number}/" in line]
@@ -244,7 +244,7 @@ def test_systemd_is_told(tmp_path: Path) -> None:
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(address))
-        sock.settimeout(10)
+        sock.settimeout(machine.WAIT)
         env = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "600000"}
         said = ""
         with daemon("-c", _pin(tmp_path, ""), log=tmp_path / "log", env=env) as process:

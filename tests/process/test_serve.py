@@ -1,6 +1,4 @@
-"""`irqbal serve`: the API, the client and the dashboard over what hosts shipped, on a real MongoDB
-and on a history file.
-"""
+"""`irqbal serve`: the API and the client over what hosts shipped to a real MongoDB."""
 
 from __future__ import annotations
 
@@ -14,12 +12,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from playwright.sync_api import Route, expect
 from pymongo import MongoClient, monitoring
 
 import machine
-from chromium import DashboardSite, browser, watched
-from fleet import MadeUpHost, central, fill
+from fleet import THREE_HOSTS, MadeUpHost, central, fill
 from irqbal.api.contract import ROUTES
 from irqbal.client.cli.main import cli
 from irqbal.client.http import RequestRefused
@@ -27,11 +23,6 @@ from irqbal.history.mongodb.documents import date
 from irqbal.state import tokens
 from mongod import Mongod, plain
 
-HOSTS = [
-    MadeUpHost("db1"),
-    MadeUpHost("db2", remote=True, isolated=True, drifted=3, aside="spread_by_rate"),
-    MadeUpHost("old", old=True),
-]
 WRITES = {
     "set_override": "/irqs/32/override",
     "clear_override": "/irqs/32/override",
@@ -72,7 +63,7 @@ def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
 def base(mongo: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A central server over three hosts, with what it sends to MongoDB in COMMANDS."""
     url = f"mongodb://127.0.0.1:{mongo.port}"
-    fill(url, "fleet", HOSTS, time.time())
+    fill(url, "fleet", THREE_HOSTS, time.time())
     monitoring.register(COMMANDS)
     with central(url, "fleet", tmp_path_factory.mktemp("central")) as found:
         yield found
@@ -313,35 +304,3 @@ def test_the_client_asks_any_host_and_all_of_them(base: str) -> None:
     assert "8 CPUs" in client("--host", "db2", "status")
     with pytest.raises(RequestRefused, match="tells about 3 hosts"):
         cli(["127.0.0.1", port, "status"], standalone_mode=False)
-
-
-def late(route: Route) -> None:
-    """A second after it was asked for."""
-    time.sleep(1)
-    route.continue_()
-
-
-def test_the_dashboard_shows_the_fleet_and_goes_into_a_host(base: str, tmp_path: Path) -> None:
-    with browser() as chromium, watched(chromium, DashboardSite(base, tmp_path)) as shown:
-        page = shown.page
-        page.goto(base)
-        shown.wait()
-        expect(page.locator("h1")).to_have_text("Fleet")
-        expect(page.locator("tbody tr")).to_have_count(3)
-        expect(page.locator("tbody tr", has_text="db2")).to_contain_text("spread_by_rate set aside")
-        page.get_by_label("Search hosts").fill("db")
-        expect(page.get_by_text("2 of 3 hosts")).to_be_visible()
-        page.get_by_label("Show also").select_option("remote-queue")
-        expect(page.get_by_role("region", name="Findings").locator("tbody tr")).to_have_count(6)
-        # The status may well be the last of all answers.
-        page.route("**/hosts/db1/status", late)
-        page.get_by_role("region", name="Hosts").get_by_role("link", name="db1").click()
-        expect(page.locator(".verdict")).to_contain_text("busiest CPU")
-        assert page.locator(".cpumap button").count() == 8 and "host=db1" in page.url
-        expect(page.locator("#pause")).to_be_hidden()
-        page.get_by_role("link", name="History").click()
-        expect(page.locator(".u-wrap canvas").first).to_be_visible()
-        page.get_by_label("Host", exact=True).fill("db2")
-        page.get_by_label("Host", exact=True).press("Enter")
-        expect(page.locator(".u-wrap canvas").first).to_be_visible()
-        assert "host=db2" in page.url and shown.problems == []
