@@ -1,23 +1,39 @@
-# Two commands: `make run` and `make test`. Both make sure of what they need, and say so where they cannot.
+# `make run` and `make test`, and for each change `make quick`. All make sure of what they need, and say so where they cannot.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-TEST_PATHS = .:fakes:tools:bench
+WITH_FAKES = PYTHONPATH=tests:tests/fakes $(BIN)/python
 
-.PHONY: run test check wheel clean needs
+.PHONY: run test quick check wheel clean needs
 
 run: $(VENV)/.installed
 	@if [ "$$(id -u)" = 0 ]; then exec $(BIN)/irqbal daemon -c etc/irqbal.yaml; \
 	else echo "not root: a dry run, nothing is written"; exec $(BIN)/irqbal daemon -c etc/irqbal.yaml --dry-run; fi
 
+# As root: everything. As another user: all but what only root may do, which is skipped with its reason.
 test: needs $(VENV)/.installed-test
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.installed-test
+# The unit tests and the checks, two at a time: any user, no server, no browser; nothing of this machine is touched.
+quick: $(VENV)/.installed-test
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types unit style
+
+check: types style types-contrib
+
+.PHONY: types unit style types-contrib
+types: $(VENV)/.installed-test
+	MYPYPATH=tests:tests/fakes:tests/tools:tests/bench $(BIN)/mypy $$(git ls-files "irqbal/*.py" "policies/*.py" "tests/*.py")
+
+unit: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -q tests/unit
+
+style: $(VENV)/.installed-test
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/ruff format --check irqbal policies contrib tests
+
+# Each is a project of its own, as it is for those who copy it.
+types-contrib: $(VENV)/.installed-test
 	for each in contrib/*/pyproject.toml; do (cd $$(dirname $$each) && MYPYPATH=../..:../../policies ../../$(BIN)/mypy --strict --explicit-package-bases *.py) || exit 1; done
-	cd tests && MYPYPATH=$(TEST_PATHS) ../$(BIN)/mypy --config-file ../pyproject.toml $$(git ls-files "*.py")
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
@@ -53,34 +69,33 @@ clean:
 .PHONY: bench
 bench: $(VENV)/.installed-test
 	$(BIN)/python tests/bench/history.py
-	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/bench/mongodb.py
-	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/bench/api.py
-	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/bench/balance.py
-	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/bench/daemon.py
+	$(WITH_FAKES) tests/bench/mongodb.py
+	$(WITH_FAKES) tests/bench/api.py
+	$(BIN)/python tests/bench/balance.py
+	$(WITH_FAKES) tests/bench/daemon.py
 
 # The same on a real kernel of 64 CPUs under QEMU, with traffic; a quarter of an hour.
 .PHONY: bench-vm
 bench-vm: needs $(VENV)/.installed-test
-	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/bench/real_kernel.py
+	$(WITH_FAKES) tests/bench/real_kernel.py
 
 # Minutes rather than seconds: a hundred kills of the daemon, a minute of kills of MongoDB.
 .PHONY: long
 long: needs $(VENV)/.installed-test
-	IRQBAL_LONG=1 $(BIN)/python -m pytest tests/process/test_history_daemon.py tests/process/test_mongodb_kills.py -k killed
-	$(BIN)/python -m pytest -m '' tests/long
+	IRQBAL_LONG=1 $(BIN)/python -m pytest tests/system/test_history_daemon.py tests/process/test_mongodb_kills.py -k killed
 	$(BIN)/python -m pytest -m long
 
 # Thousands of made-up requests that the OpenAPI document allows, or does not, with a token and without; minutes.
 .PHONY: schemathesis
 schemathesis: needs $(VENV)/.installed-test
-	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/tools/schemathesis_run.py 60
+	$(WITH_FAKES) tests/tools/schemathesis_run.py 60
 
 # 200 slow clients and 1,000 requests a second for half a minute: what becomes of the cycles.
 .PHONY: load
 load: needs $(VENV)/.installed-test
-	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/tools/api_load.py 30
+	$(WITH_FAKES) tests/tools/api_load.py 30
 
 # Pictures of the dashboard for the documents, from a made-up host.
 .PHONY: screenshots
 screenshots: needs $(VENV)/.installed-test
-	PYTHONPATH=tests:tests/fakes $(BIN)/python tests/tools/screenshots.py
+	$(WITH_FAKES) tests/tools/screenshots.py

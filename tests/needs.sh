@@ -1,15 +1,15 @@
 #!/bin/sh
-# What the tests need besides Python: a real kernel under QEMU, traffic, and the tools to look on.
-# As root on Debian it is installed; elsewhere what is missing is named, and the tests do not start.
+# What the tests need besides Python: a browser, the tools to look on, and for those that only root may run a real kernel
+# under QEMU and traffic. As root on Debian it is installed; elsewhere what is missing is named, and the tests do not start.
 set -eu
 
-programs="qemu-system-x86_64:qemu-system-x86 busybox:busybox-static iperf3:iperf3 ip:iproute2 ethtool:ethtool
-strace:strace shellcheck:shellcheck ruby:ruby systemd-analyze:systemd curl:curl cpio:cpio
-irqbalance:irqbalance unshare:util-linux dpkg-deb:dpkg openssl:openssl chromium:chromium
-promtool:prometheus debootstrap:debootstrap tmux:tmux depmod:kmod sqlite3:sqlite3"
+everybody="strace:strace shellcheck:shellcheck ruby:ruby systemd-analyze:systemd curl:curl openssl:openssl
+chromium:chromium promtool:prometheus tmux:tmux sqlite3:sqlite3 man:man-db groff:groff"
+root="qemu-system-x86_64:qemu-system-x86 busybox:busybox-static iperf3:iperf3 ip:iproute2 ethtool:ethtool cpio:cpio
+irqbalance:irqbalance unshare:util-linux dpkg-deb:dpkg debootstrap:debootstrap depmod:kmod"
 
 missing() {
-	for pair in $programs; do
+	for pair in $1; do
 		PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s ' "${pair##*:}"
 	done
 	# A library: Playwright's driver is linked with it.
@@ -17,13 +17,16 @@ missing() {
 }
 
 if [ "$(id -u)" != 0 ]; then
-	echo "The tests move real interrupts and mount file systems of their own: run them as root." >&2
-	lacking=$(missing)
-	[ -z "$lacking" ] || echo "Missing besides: $lacking" >&2
-	exit 1
+	lacking=$(missing "$everybody")
+	if [ -n "$lacking" ]; then
+		echo "The tests need programs that only root can install: apt-get install $lacking" >&2
+		exit 1
+	fi
+	echo "Not root: tests that only root may run are skipped, each with its reason." >&2
+	exit 0
 fi
 
-lacking=$(missing)
+lacking=$(missing "$everybody $root")
 # The test machine's kernel is a Debian package: apt must know it, too.
 if [ -z "$lacking" ] && apt-cache show linux-image-amd64 >/dev/null 2>&1; then
 	exit 0
@@ -41,5 +44,5 @@ for try in 1 2 3; do
 	[ "$try" = 3 ] && { echo "apt-get could not install: $lacking" >&2; exit 1; }
 	sleep 5
 done
-lacking=$(missing)
+lacking=$(missing "$everybody $root")
 [ -z "$lacking" ] || { echo "Still missing: $lacking" >&2; exit 1; }

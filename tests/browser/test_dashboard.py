@@ -43,7 +43,7 @@ SHOWS = {
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardSite]:
     with site(tmp_path_factory.mktemp("dashboard"), SPEC) as found:
-        time.sleep(2.5)
+        machine.wait_for(lambda: found.cycles() >= 3)
         yield found
 
 
@@ -64,7 +64,7 @@ def admin(chromium: Browser, host: DashboardSite) -> Iterator[WatchedPage]:
 
 
 def get(host: DashboardSite, path: str) -> Any:
-    with urllib.request.urlopen(f"{host.base}/api/v1{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{host.base}/api/v1{path}", timeout=60) as answer:
         return json.load(answer)
 
 
@@ -93,7 +93,7 @@ def test_now_shows_how_good_the_placement_is_and_updates(shown: WatchedPage) -> 
     )
     cycle = page.locator(".tiles div", has_text="Last cycle").locator("dd")
     first = cycle.inner_text()
-    expect(cycle).not_to_have_text(first, timeout=4000)
+    expect(cycle).not_to_have_text(first)
     page.locator(".cpumap button").first.click()
     expect(page.locator(".detail h3")).to_have_text("CPU 0")
     search = page.get_by_label("Filter IRQs by device, policy or name")
@@ -286,7 +286,7 @@ def test_a_daemon_that_is_killed_and_comes_back(chromium: Browser, tmp_path: Pat
         with machine.daemon(*words, log=tmp_path / "log2"):
             expect(page.locator("#live")).to_have_text("balancing")
             expect(page.locator("#banner")).to_be_empty()
-            expect(page.locator("tbody tr").first).to_be_visible(timeout=15_000)
+            expect(page.locator("tbody tr").first).to_be_visible()
         assert [text for text in shown.problems if "Failed to load resource" not in text] == []
 
 
@@ -427,8 +427,8 @@ def test_512_cpus_and_2049_irqs(
         site(tmp_path, spec, "interval: 1s\nhistory: {every: 10s}\n") as host,
         watched(chromium, host) as shown,
     ):
-        machine.wait_for(lambda: get(host, "/status")["last"] is not None, 30)
-        time.sleep(2)
+        machine.wait_for(lambda: get(host, "/status")["last"] is not None)
+        machine.wait_for(lambda: host.cycles() >= 2)
         page = shown.page
         page.add_init_script(
             "globalThis.tasks = []; new PerformanceObserver(list => "

@@ -4,7 +4,6 @@ width, usable by keyboard.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser
 
+import machine
 from chromium import VIEWS, DashboardSite, WatchedPage, site, watched
 
 pytestmark = pytest.mark.long
@@ -64,7 +64,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardSite]:
     with site(
         tmp_path_factory.mktemp("large"), SPEC, "interval: 2s\nhistory: {every: 2s}\n"
     ) as found:
-        time.sleep(6)
+        machine.wait_for(lambda: found.cycles() >= 3)
         yield found
 
 

@@ -42,13 +42,13 @@ def hosts(folder: Path, python: Path | None = None) -> Iterator[Path]:
                 started.append(
                     subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
                 )
-            machine.wait_for((folder / kind).exists, 10, log)
+            machine.wait_for((folder / kind).exists, log)
         yield folder
     finally:
         children = [pid for process in started for pid in _children(process.pid)]
         for process in started:
             process.terminate()
-            process.wait(10)
+            process.wait(machine.WAIT)
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)

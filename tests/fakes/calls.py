@@ -78,7 +78,7 @@ def process(
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env={**os.environ, **(env or {})},
         **more,
     )

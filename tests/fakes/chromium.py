@@ -5,7 +5,9 @@ made-up host.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -42,6 +44,12 @@ class DashboardSite(msgspec.Struct):
         """May do everything."""
         return (self.state / "admin.token").read_text().strip()
 
+    def cycles(self) -> int:
+        """How many cycles the daemon has run."""
+        with urllib.request.urlopen(f"{self.base}/api/v1/plan", timeout=60) as answer:
+            last = json.load(answer)["cycle"]
+        return int(last["cycle"]) if last else 0
+
 
 class WatchedPage(msgspec.Struct):
     """A page, and what it complained about: its errors, and requests to other hosts."""
@@ -50,7 +58,7 @@ class WatchedPage(msgspec.Struct):
     base: str
     problems: list[str]
 
-    def open(self, view: str, ready: float = 10) -> None:
+    def open(self, view: str, ready: float = 60) -> None:
         """Go to a view, and wait until it shows data."""
         address = f"{self.base}/#/{view}"
         if self.page.url == address:
@@ -63,7 +71,7 @@ class WatchedPage(msgspec.Struct):
             self.page.goto(address)
         self.wait(ready)
 
-    def wait(self, ready: float = 10) -> None:
+    def wait(self, ready: float = 60) -> None:
         """Until the view shows data, or an error."""
         self.page.wait_for_selector(".view[data-ready]", timeout=ready * 1000)
 
@@ -71,7 +79,7 @@ class WatchedPage(msgspec.Struct):
 @contextlib.contextmanager
 def browser() -> Iterator[Browser]:
     """One Chromium with a profile of its own."""
-    expect.set_options(timeout=15_000)
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         try:

@@ -254,8 +254,8 @@ def central(url: str, database: str, folder: Path, since: float = 30 * DAY) -> I
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
     try:
-        assert ready.wait(10)
-        end = time.monotonic() + 10
+        assert ready.wait(90)
+        end = time.monotonic() + 90
         while not _listens(port):
             assert time.monotonic() < end
             time.sleep(0.02)
@@ -270,3 +270,11 @@ def _listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
+
+
+THREE_HOSTS = [
+    MadeUpHost("db1"),
+    MadeUpHost("db2", remote=True, isolated=True, drifted=3, aside="spread_by_rate"),
+    MadeUpHost("old", old=True),
+]
+"""One in order, one with all that can be wrong, one whose daemon is old."""

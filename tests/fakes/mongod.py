@@ -301,7 +301,7 @@ class ReplicaSet:
 
 def _hello(port: int) -> dict[str, Any]:
     with MongoClient[Any](
-        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500
+        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=5000
     ) as client:
         try:
             return dict(client.admin.command("hello"))

@@ -11,7 +11,6 @@ import os
 import shutil
 import socket
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ class Reply(msgspec.Struct, frozen=True):
 class UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
-    def __init__(self, path: Path, timeout: float = 30) -> None:
+    def __init__(self, path: Path, timeout: float = 90) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
 
@@ -77,7 +76,7 @@ class Served(msgspec.Struct):
         return (self.state / "admin.token").read_text().strip()
 
     def connection(
-        self, where: str = "127.0.0.1", timeout: float = 30
+        self, where: str = "127.0.0.1", timeout: float = 90
     ) -> http.client.HTTPConnection:
         """A new connection; `where` is an address, or `unix`."""
         if where == "unix":
@@ -114,18 +113,22 @@ class Served(msgspec.Struct):
         return found.json
 
     def raw(self, data: bytes, seconds: float = 5, where: str = "127.0.0.1") -> bytes:
-        """Send these very bytes, and return all that comes back until the server closes or nothing
-        comes any more.
+        """Send these very bytes, and return all that comes back until the server closes, or sends
+        nothing for so many seconds after it began.
         """
         sock = socket.socket(
             socket.AF_UNIX if where == "unix" else socket.AF_INET, socket.SOCK_STREAM
         )
         with sock:
-            sock.settimeout(seconds)
+            sock.settimeout(machine.WAIT)
             sock.connect(str(self.socket) if where == "unix" else (where, self.port))
             with contextlib.suppress(ConnectionError):
                 sock.sendall(data)
-            return drain(sock)
+            first = b""
+            with contextlib.suppress(ConnectionError):
+                first = sock.recv(65536)
+            sock.settimeout(seconds)
+            return first + drain(sock)
 
     def masks(self) -> dict[int, str]:
         """The mask of every IRQ, as of a cycle that is run for the purpose."""
@@ -227,9 +230,7 @@ def serve(
 
 
 def _wait_until_looked(served: Served) -> None:
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        if served.socket.exists() and served.ask("GET", "/readyz", where="unix").status == 200:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"not ready: {served.said()[-2000:]}")
+    machine.wait_for(
+        lambda: served.socket.exists() and served.ask("GET", "/readyz", where="unix").status == 200,
+        served.log,
+    )

@@ -106,7 +106,7 @@ async def shipping(
             pool.shutdown()
 
 
-async def until(met: Callable[[], bool | Awaitable[bool]], seconds: float = 30.0) -> None:
+async def until(met: Callable[[], bool | Awaitable[bool]], seconds: float = 90.0) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = met()

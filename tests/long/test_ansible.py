@@ -15,7 +15,7 @@ import pytest
 
 from long.bare import Bare, bare_debian
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.root("mounts a Debian of its own"), pytest.mark.timeout(3600)]
 
 SOURCE = "/srv/irqbal"
 ROLE = f"cd {SOURCE}/contrib/ansible; PATH=/srv/ansible/bin:$PATH;"

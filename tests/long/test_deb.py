@@ -18,7 +18,7 @@ import pytest
 
 from long.bare import Bare
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.root("mounts a Debian of its own"), pytest.mark.timeout(900)]
 
 TOP = Path(__file__).parents[2]
 DEB = TOP / "packaging/deb"

@@ -26,7 +26,7 @@ from chromium import DashboardSite, browser, watched
 from fleet import DAY, MadeUpHost, fill
 from mongod import ReplicaSet, free_port, replica_set
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.timeout(3600)
 COUNT = int(os.environ.get("IRQBAL_FLEET_HOSTS", "1000"))
 EVERY = int(os.environ.get("IRQBAL_FLEET_EVERY", "60"))
 FLEET_SECONDS, CHART_SECONDS = 1.0, 0.3
@@ -84,7 +84,7 @@ def base(group: ReplicaSet, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             stderr=out,
         )
     try:
-        machine.wait_for(lambda: f"serving {COUNT} hosts" in log.read_text(), 30, log)
+        machine.wait_for(lambda: f"serving {COUNT} hosts" in log.read_text(), log)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)

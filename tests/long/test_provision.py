@@ -12,7 +12,7 @@ import pytest
 import machine
 from long.bare import Bare
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.root("mounts a Debian of its own"), pytest.mark.timeout(1800)]
 
 SOURCE = "/vagrant"
 

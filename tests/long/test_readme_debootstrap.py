@@ -17,7 +17,7 @@ import pytest
 import machine
 from long.bare import TOP, Bare
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.root("mounts a Debian of its own"), pytest.mark.timeout(3600)]
 
 README = (TOP / "README.md").read_text()
 SOURCE = "/home/person/irqbal"
@@ -62,7 +62,7 @@ def run_for_a_while(bare: Bare, script: str, log: Path) -> str:
         )
     try:
         machine.wait_for(
-            lambda: "ready:" in log.read_text() or process.poll() is not None, 600, log
+            lambda: "ready:" in log.read_text() or process.poll() is not None, log, 600
         )
         with urllib.request.urlopen("http://127.0.0.1:8080/readyz", timeout=10) as answer:
             assert answer.status == 200

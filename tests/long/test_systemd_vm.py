@@ -20,7 +20,7 @@ import wheels
 from vm.guest import state
 from vm.lab import Vm, prepare
 
-pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
 
 TOP = Path(__file__).parent.parent.parent
 CLIENT = "/opt/irqbal/bin/irqbal-client unix:/run/irqbal/irqbal.sock -"

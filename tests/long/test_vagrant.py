@@ -8,7 +8,7 @@ import pytest
 
 from long.bare import TOP, Bare
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.root("mounts a Debian of its own"), pytest.mark.timeout(1800)]
 
 VIRTUALBOX = (
     '#!/bin/sh\n# All that Vagrant asks before it reads the provider\'s settings.\n[ "$*" '

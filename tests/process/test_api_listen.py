@@ -106,10 +106,10 @@ def test_a_taken_port_does_not_stop_balancing_and_is_retried() -> None:
             command=(str(Path(IRQBAL).with_name("python")), "-c", script),
         ) as served:
             assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in served.said()
-            wait_for(lambda: served.get("/api/v1/status")["state"] == "balancing", 5, served.log)
+            wait_for(lambda: served.get("/api/v1/status")["state"] == "balancing", served.log)
             other.close()
             wait_for(
-                lambda: f"the dashboard listen on 127.0.0.1:{port}" in served.said(), 5, served.log
+                lambda: f"the dashboard listen on 127.0.0.1:{port}" in served.said(), served.log
             )
             assert Served(0, port, served.state, served.log).ask("GET", "/healthz").status == 200
 
@@ -150,7 +150,7 @@ def _over_tls(
     context = ssl.create_default_context(cafile=str(ca))
     if least is not None:
         context.minimum_version = context.maximum_version = least
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=context)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
     connection.request("GET", path)
     answer = connection.getresponse()
     assert connection.sock is not None
@@ -177,11 +177,11 @@ def test_tls_and_a_new_certificate_with_a_reload(tmp_path: Path) -> None:
         cert.write_bytes(new.read_bytes())
         key.write_bytes(new_key.read_bytes())
         os.kill(served.pid, signal.SIGHUP)
-        wait_for(lambda: served.said().count("reload: balancing") == 1, 5, served.log)
+        wait_for(lambda: served.said().count("reload: balancing") == 1, served.log)
         assert _over_tls(served.port, new)[::2] == (200, "second")
         key.write_text("no key")
         os.kill(served.pid, signal.SIGHUP)
-        wait_for(lambda: "the API goes on as before" in served.said(), 5, served.log)
+        wait_for(lambda: "the API goes on as before" in served.said(), served.log)
         assert _over_tls(served.port, new)[::2] == (200, "second")
         assert "Traceback" not in served.said()
 
@@ -202,8 +202,8 @@ def test_a_reload_moves_the_listeners_and_keeps_the_socket() -> None:
         )
         began = time.monotonic()
         os.kill(served.pid, signal.SIGHUP)
-        wait_for(lambda: served.said().count("reload: balancing") == 1, 5, served.log)
-        assert time.monotonic() - began < 4
+        wait_for(lambda: served.said().count("reload: balancing") == 1, served.log)
+        assert time.monotonic() - began < 40
         with contextlib.suppress(http.client.IncompleteRead):
             stream.read()
         stream.close()
@@ -226,7 +226,7 @@ def test_a_reload_with_a_section_that_is_not_safe_changes_nothing() -> None:
         config = served.state.parent / "irqbal.yaml"
         config.write_text(config.read_text().replace("api: {", "api: {anonymous: admin, "))
         os.kill(served.pid, signal.SIGHUP)
-        wait_for(lambda: "the old one goes on" in served.said(), 5, served.log)
+        wait_for(lambda: "the old one goes on" in served.said(), served.log)
         assert served.ask("POST", "/api/v1/cycle").status == 401
 
 
@@ -258,7 +258,7 @@ def test_a_socket_that_a_killed_daemon_left_is_taken_over(tmp_path: Path) -> Non
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
     with serve(more_listen=f'"unix:{path}"') as served:
-        wait_for(lambda: path.stat().st_mode & 0o777 == 0o666, 5, served.log)
+        wait_for(lambda: path.stat().st_mode & 0o777 == 0o666, served.log)
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(path))
             sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -289,7 +289,6 @@ def test_a_history_that_is_damaged_or_gone_is_a_503_with_a_reason() -> None:
     with serve() as served:
         wait_for(
             lambda: bool(served.get("/api/v1/cpus/history?start=1h&step=1m")["points"]),
-            10,
             served.log,
         )
         for file in served.state.glob("history.sqlite*"):
@@ -311,7 +310,7 @@ def test_a_dry_run_answers_and_records_nothing() -> None:
     with serve(
         words=("--dry-run",), more_listen='"unix:/tmp/irqbal-dry.sock"', wait=False
     ) as served:
-        wait_for(lambda: served.ask("GET", "/readyz").status == 200, 10, served.log)
+        wait_for(lambda: served.ask("GET", "/readyz").status == 200, served.log)
         status = served.ask("GET", "/api/v1/status").json
         assert (
             status["dry_run"] and status["state"] == "dry run" and not status["history"]["enabled"]
@@ -332,14 +331,14 @@ def test_a_dry_run_that_listens_on_no_address_logs_it(tmp_path: Path) -> None:
             stderr=out,
         )
     try:
-        wait_for(lambda: "ready: " in log.read_text(), 20, log)
+        wait_for(lambda: "ready: " in log.read_text(), log)
         assert (
             "the API listens on no address" in log.read_text()
             and "unix:/run/irqbal/dry-run.sock" in log.read_text()
         )
     finally:
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(90) == 0
 
 
 def test_status_log_and_systemd_name_a_simulated_host() -> None:

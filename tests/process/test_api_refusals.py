@@ -18,7 +18,7 @@ import pytest
 
 from irqbal.api.http_limits import MAX_BODY, MAX_HEADER
 from irqbal.process import systemd
-from machine import irqbal
+from machine import irqbal, wait_for
 from served import Served, drain, serve
 
 JSON = {"Content-Type": "application/json"}
@@ -266,7 +266,7 @@ def tokens(served: Served) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def before(served: Served) -> dict[int, str]:
     """The masks once the daemon is at rest; the tests of this module leave it paused."""
-    time.sleep(2.5)
+    wait_for(lambda: served.get("/api/v1/plan")["cycle"]["cycle"] >= 3, served.log)
     assert served.ask("POST", "/api/v1/pause", where="unix").status == 200
     return served.masks()
 
@@ -343,7 +343,7 @@ def test_a_body_of_100_mb_in_chunks_is_cut_off_and_not_kept(
     memory = served.memory()
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     for token in ("", served.admin):
-        with socket.create_connection(("127.0.0.1", served.port), 5) as sock:
+        with socket.create_connection(("127.0.0.1", served.port), 60) as sock:
             sent = 0
             with contextlib.suppress(ConnectionError):
                 sock.sendall(_start(served, "Transfer-Encoding: chunked", token))
@@ -457,7 +457,7 @@ def test_a_refused_client_that_still_sends_its_body_gets_the_answer(served: Serv
     """Clients send headers and body in two packets; a refused one must receive the reason."""
     body = json.dumps({"cpus": "3", "reason": "x" * 900}).encode()
     for _ in range(20):
-        with socket.create_connection(("127.0.0.1", served.port), 5) as sock:
+        with socket.create_connection(("127.0.0.1", served.port), 60) as sock:
             sock.sendall(_start(served, f"Content-Length: {len(body)}"))
             for part in (body[:300], body[300:600], body[600:]):
                 time.sleep(0.01)
@@ -466,7 +466,7 @@ def test_a_refused_client_that_still_sends_its_body_gets_the_answer(served: Serv
 
 
 def test_a_body_that_never_arrives_blocks_nothing(served: Served) -> None:
-    with socket.create_connection(("127.0.0.1", served.port), 5) as sock:
+    with socket.create_connection(("127.0.0.1", served.port), 60) as sock:
         sock.sendall(_start(served, f"Content-Length: {MAX_BODY}"))
         assert served.ask("GET", "/api/v1/status").status == 200
 
@@ -495,9 +495,12 @@ def test_nobody_but_root_reads_the_tokens(served: Served) -> None:
 def test_plans_of_much_text_do_not_stop_the_loop(served: Served) -> None:
     text = "policies: [" + "spread_by_rate," * 13_000 + "]"
     slow: list[float] = []
+    took: list[float] = []
 
     def plan() -> None:
+        began = time.monotonic()
         served.ask("POST", "/api/v1/plan", {"yaml": text}, where="unix")
+        took.append(time.monotonic() - began)
 
     thread = threading.Thread(target=plan)
     thread.start()
@@ -505,7 +508,8 @@ def test_plans_of_much_text_do_not_stop_the_loop(served: Served) -> None:
         began = time.monotonic()
         served.ask("GET", "/healthz")
         slow.append(time.monotonic() - began)
-    assert max(slow) < 0.6, max(slow)
+    # Of a loop that did the work itself, an answer would take as long as the plan.
+    assert max(slow) < max(0.6, took[0] / 3), (max(slow), took)
 
 
 @pytest.mark.parametrize("journald", [False, True])

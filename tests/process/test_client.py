@@ -30,7 +30,7 @@ from irqbal.wire import Moment
 def daemon() -> Iterator[served.Served]:
     with served.serve() as found:
         machine.wait_for(
-            lambda: found.get(f"{PREFIX}/cpus/history?start=1h&step=1s")["points"], 15, found.log
+            lambda: found.get(f"{PREFIX}/cpus/history?start=1h&step=1s")["points"], found.log
         )
         yield found
 

@@ -92,7 +92,7 @@ def newer() -> Iterator[int]:
     """
     with served.serve() as daemon:
         machine.wait_for(
-            lambda: daemon.get(f"{PREFIX}/cpus/history?start=1h&step=1s")["points"], 15, daemon.log
+            lambda: daemon.get(f"{PREFIX}/cpus/history?start=1h&step=1s")["points"], daemon.log
         )
         server = ThreadingHTTPServer(
             ("127.0.0.1", 0), type("Handler", (Newer,), {"daemon": daemon})

@@ -39,7 +39,6 @@ def test_the_command_starts_light() -> None:
     }
 
 
-@pytest.mark.skipif(not Path("/bin/bash").exists(), reason="no bash")
 def test_bash_completes_commands_options_and_what_the_daemon_knows(daemon: served.Served) -> None:
     lines = {
         "irqbal-client lo": "localhost",
@@ -76,7 +75,6 @@ def test_zsh_and_fish_have_scripts_too() -> None:
     assert call("completion", "tcsh").status == 2
 
 
-@pytest.mark.skipif(not Path("/bin/bash").exists(), reason="no bash")
 def test_the_administrators_command_completes_too() -> None:
     lines = {
         "irqbal po": "policies policy poll",

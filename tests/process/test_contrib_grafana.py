@@ -55,7 +55,7 @@ class Prometheus:
     def get(self, path: str, **words: str) -> Any:
         """The data of an answer; an expression that is not one raises."""
         with urllib.request.urlopen(
-            f"{self._url}/{path}?{urllib.parse.urlencode(words)}", timeout=10
+            f"{self._url}/{path}?{urllib.parse.urlencode(words)}", timeout=60
         ) as answer:
             return json.load(answer)["data"]
 
@@ -115,11 +115,11 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             return False
 
         try:
-            machine.wait_for(scraped, 20, log)
+            machine.wait_for(scraped, log)
             yield found
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(90)
 
 
 def filled_in(expression: str) -> str:

@@ -107,7 +107,7 @@ class MovingHost:
             ],
             stdout=subprocess.PIPE,
         )
-        stack.callback(mover.wait, 10)
+        stack.callback(mover.wait, 90)
         stack.callback(mover.terminate)
         assert mover.stdout is not None and mover.stdout.readline() == b"moving\n"
         stack.callback(mover.stdout.close)
@@ -156,7 +156,7 @@ def _balances_and_rests(tmp_path: Path, last: bool) -> bool:
             folder.mkdir(parents=True)
             hosts.append(MovingHost(folder, traffic, seed + index, stack))
         for host in hosts:
-            wait_for(lambda host=host: len(host.cycles()) >= 3 and _after(host, 3), 60, host.log)
+            wait_for(lambda host=host: len(host.cycles()) >= 3 and _after(host, 3), host.log)
         found = {host.traffic.name: host.ratio() for host in hosts}
         print({name: round(ratio, 3) for name, ratio in found.items()})
         if not last and max(found.values()) > 1.05:
@@ -164,7 +164,7 @@ def _balances_and_rests(tmp_path: Path, last: bool) -> bool:
         assert all(ratio <= 1.05 for ratio in found.values()), found
         for host in hosts:
             wait_for(
-                lambda host=host: len(host.cycles()) >= 3 + REST, 3 * REST * INTERVAL, host.log
+                lambda host=host: len(host.cycles()) >= 3 + REST, host.log, 10 * REST * INTERVAL
             )
         later = {host.traffic.name: host.cycles()[3 : 3 + REST] for host in hosts}
         assert all(sum(moves) == 0 for moves in later.values()), later
@@ -190,4 +190,5 @@ def test_a_plan_for_512_cpus_and_2049_irqs_takes_seconds(tmp_path: Path) -> None
     moves = json.loads(done.stdout)["plan"]["moves"]
     print(f"{len(moves)} moves in {seconds:.2f} s")
     assert len(moves) > 1000
-    assert seconds < 15
+    # Some three seconds on an idle machine.
+    assert seconds < 60

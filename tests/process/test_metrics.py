@@ -102,7 +102,7 @@ def test_a_scrape_shows_what_is_now(served: Served) -> None:
     assert value("irqbal_paused") == 0
     assert served.ask("POST", "/api/v1/cycle", where="unix").status == 200
     assert value("irqbal_cycles") > cycles
-    assert abs(value("irqbal_last_cycle_timestamp_seconds") - time.time()) < 5
+    assert abs(value("irqbal_last_cycle_timestamp_seconds") - time.time()) < 60
 
 
 def test_a_histograms_buckets_are_cumulative(served: Served) -> None:

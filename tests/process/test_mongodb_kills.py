@@ -105,7 +105,7 @@ def test_a_server_that_is_killed_five_times_loses_and_doubles_nothing(
         with caplog.at_level(logging.INFO, "irqbal"):
             asyncio.run(killed.run(seconds, killer))
         killed.assert_all_there(seconds)
-        assert killed.worst < 0.5
+        assert killed.worst < 5
         # Once when it goes, once when it is back.
         said = [
             record.message.split(",")[0].split(" after")[0]
@@ -164,4 +164,4 @@ def test_a_primary_that_is_killed_twice_loses_and_doubles_nothing(tmp_path: Path
         killed = Killed(MongodbOptions(group.url), tmp_path / "history.sqlite")
         asyncio.run(killed.run(seconds, lambda: killer(group)))
         killed.assert_all_there(seconds)
-        assert killed.worst < 0.5
+        assert killed.worst < 5

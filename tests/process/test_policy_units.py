@@ -101,7 +101,7 @@ def test_a_connection_starts_a_host_which_is_nobody_and_no_child_of_ours(
         "who reads standard input reads nothing of ours"
     )
     policies.close()
-    machine.wait_for(lambda: gone(pid), 5)
+    machine.wait_for(lambda: gone(pid))
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,10 @@ def test_who_misbehaves_is_ended_and_set_aside_and_the_others_go_on(
     assert first is not None
     started = time.monotonic()
     made, (failure,) = ask(policies)
-    assert time.monotonic() - started < bounds.HOOK_DEADLINE + 5
+    assert time.monotonic() - started < bounds.HOOK_DEADLINE + 60
     assert (failure.policy, failure.code, failure.aside) == (bad, code, True)
     assert moves_of(made, HOST) == {"i8042": "1"}
-    machine.wait_for(lambda: gone(first), 5)
+    machine.wait_for(lambda: gone(first))
     assert policies.pid != first
     if code == "crashed":
         assert "journalctl -u 'irqbal-policies@*'" in failure.reason
@@ -135,7 +135,7 @@ def test_a_stop_from_another_thread_ends_a_call_under_way(
     threading.Timer(0.3, policies.stop).start()
     with pytest.raises(SupervisorStopped):
         ask(policies)
-    machine.wait_for(lambda: gone(pid), 5)
+    machine.wait_for(lambda: gone(pid))
     policies.close()
 
 
@@ -167,7 +167,7 @@ def test_closed_before_it_was_ready_it_ends_by_itself(site: InstalledSite, socke
         if str(sockets / "policies").encode() in _command(path)
     )
     children = Path(f"/proc/{listener}/task/{listener}/children")
-    machine.wait_for(lambda: all(gone(int(pid)) for pid in children.read_text().split()), 10)
+    machine.wait_for(lambda: all(gone(int(pid)) for pid in children.read_text().split()))
 
 
 def _command(path: Path) -> bytes:

@@ -97,7 +97,7 @@ class ServedFile:
                 [machine.IRQBAL, *self.words, "127.0.0.1", str(self.port)], stderr=out
             )
         try:
-            machine.wait_for(lambda: "serving 1 hosts" in self.log.read_text(), 15, self.log)
+            machine.wait_for(lambda: "serving 1 hosts" in self.log.read_text(), self.log)
             yield
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
@@ -112,7 +112,7 @@ class ServedFile:
             self.base + path, headers={"Authorization": f"Bearer {token}"} if token else {}
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -169,7 +169,7 @@ def test_what_cannot_be_served_is_refused_with_what_to_do(
         taken.bind(("127.0.0.1", served.port))
         taken.listen()
         words = [machine.IRQBAL, *served.words, "127.0.0.1", str(served.port)]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 3, done
     assert (
         f"cannot listen on 127.0.0.1:{served.port}: Address already in use; nothing is served"
@@ -220,10 +220,11 @@ def test_another_file_in_its_place_is_noticed_and_a_missing_one_told(
         assert status == 503 and "there is no history at" in said["error"]["message"]
         assert served.ask("/readyz")[0] == 503 and served.ask("/healthz")[0] == 200
         other.rename(path)
-        machine.wait_for(lambda: served.ask("/readyz")[0] == 200, 10, served.log)
-        machine.wait_for(lambda: len(served.get("/irqs")) == 1, 10, served.log)
+        machine.wait_for(lambda: served.ask("/readyz")[0] == 200, served.log)
+        machine.wait_for(lambda: len(served.get("/irqs")) == 1, served.log)
 
 
+@pytest.mark.root("mounts a folder that cannot be written")
 def test_a_copy_on_a_medium_that_cannot_be_written_is_read(tmp_path: Path) -> None:
     folder = tmp_path / "medium"
     folder.mkdir()

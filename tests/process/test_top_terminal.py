@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import machine
 import served
 from calls import CLIENT, process
 
@@ -84,7 +85,7 @@ class TerminalSession:
         self._run("resize-window", "-x", str(width), "-y", str(height))
 
     def has(self, *words: str) -> str:
-        end = time.monotonic() + 10
+        end = time.monotonic() + machine.WAIT
         while not all(word in (text := self.text()) for word in words):
             assert time.monotonic() < end, text
             time.sleep(0.05)
@@ -131,7 +132,7 @@ def test_in_tmux(daemon: served.Served, tmp_path: Path, way: str) -> None:
             session.has("resumed", "balancing")
         session.resize(80, 24)
         session.press("q")
-        end = time.monotonic() + 10
+        end = time.monotonic() + machine.WAIT
         while not session.ended():
             assert time.monotonic() < end, session.text()
             time.sleep(0.05)
@@ -164,7 +165,7 @@ def on_terminal(*words: str, keys: bytes = b"", after: str = "") -> tuple[int, s
             env={**os.environ, "TERM": "xterm-256color"},
         )
         os.close(theirs)
-        end = time.monotonic() + 30
+        end = time.monotonic() + machine.WAIT
         with contextlib.suppress(OSError):
             while select.select([ours], [], [], max(0.0, end - time.monotonic()))[0] and (
                 chunk := os.read(ours, 65536)
@@ -175,6 +176,6 @@ def on_terminal(*words: str, keys: bytes = b"", after: str = "") -> tuple[int, s
                     keys = b""
         if time.monotonic() >= end:
             child.kill()
-        return child.wait(20), out.decode("utf-8", "replace")
+        return child.wait(machine.WAIT), out.decode("utf-8", "replace")
     finally:
         os.close(ours)

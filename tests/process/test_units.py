@@ -172,7 +172,7 @@ def test_the_daemon_makes_no_call_that_the_unit_forbids(tmp_path: Path) -> None:
         ) as process,
     ):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        machine.wait_for((tmp_path / "state/history.sqlite").exists, 20, tmp_path / "log")
+        machine.wait_for((tmp_path / "state/history.sqlite").exists, tmp_path / "log")
         for pid in children.read_text().split():
             os.kill(int(pid), 15)
         process.wait(20)
@@ -226,8 +226,8 @@ def test_the_unit_s_capabilities_are_enough_for_a_daemon_whose_policies_systemd_
             env={SOCKET_FOLDER_VARIABLE: str(folder)},
         ) as process,
     ):
-        machine.wait_for(lambda: "hang is set aside" in log.read_text(), 20, log)
-        machine.wait_for(lambda: "moved" in log.read_text(), 20, log)
+        machine.wait_for(lambda: "hang is set aside" in log.read_text(), log)
+        machine.wait_for(lambda: "moved" in log.read_text(), log)
         status = Path(f"/proc/{process.pid}/status").read_text()
         assert not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     # CAP_NET_ADMIN 12

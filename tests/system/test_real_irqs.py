@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +17,6 @@ import machine
 from machine import IRQBAL, RUN, daemon, irqbal, masks, wait_for
 
 HWRNG = Path("/dev/hwrng")
-
-
-@pytest.fixture(autouse=True)
-def own_masks() -> Iterator[dict[int, str]]:
-    """The machine's masks before, put back after."""
-    assert os.geteuid() == 0, "these tests move real IRQs: run them as root"
-    before = masks()
-    yield before
-    machine.put_back(before)
-    for name in ("originals.jsonl", "ledger.json"):
-        (RUN / name).unlink(missing_ok=True)
 
 
 def _counts() -> dict[int, int]:
@@ -91,14 +79,14 @@ def test_a_real_irq_is_moved_its_effective_affinity_follows_and_restore_is_exact
     config = _pin(tmp_path, f"{{irq: '{number}', cpus: '{target}'}}")
     log = tmp_path / "log"
     with daemon("-c", config, log=log) as process:
-        wait_for(lambda: masks()[number] == target, 5, log)
+        wait_for(lambda: masks()[number] == target, log)
         # The next interrupt carries it over.
-        wait_for(lambda: _follows(number, target, tmp_path), 60, log)
+        wait_for(lambda: _follows(number, target, tmp_path), log)
         assert f"moved IRQ {number} (" in log.read_text() and "pin_irqs: rule 1" in log.read_text()
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-        assert time.monotonic() - started < 5
+        assert process.wait(machine.WAIT) == 0
+        assert time.monotonic() - started < 50
     assert masks()[number] == target, "on_exit: keep"
     assert f"IRQ {number} (" in irqbal("restore", "-c", config).stdout
     assert masks() == own_masks
@@ -112,7 +100,7 @@ def test_restore_with_a_daemon_running_asks_it_and_it_pauses(
     config = _pin(tmp_path, f"{{irq: '{number}', cpus: '{_last_cpu()}'}}")
     log = tmp_path / "log"
     with daemon("-c", config, log=log):
-        wait_for(lambda: masks()[number] == str(_last_cpu()), 5, log)
+        wait_for(lambda: masks()[number] == str(_last_cpu()), log)
         done = irqbal("restore", "-c", config)
         assert "paused" in done.stderr
         assert masks() == own_masks
@@ -125,7 +113,7 @@ def test_on_exit_restore_puts_the_originals_back(tmp_path: Path, own_masks: dict
     config = _pin(tmp_path, f"{{irq: '{number}', cpus: '{_last_cpu()}'}}", "on_exit: restore\n")
     log = tmp_path / "log"
     with daemon("-c", config, log=log):
-        wait_for(lambda: masks()[number] == str(_last_cpu()), 5, log)
+        wait_for(lambda: masks()[number] == str(_last_cpu()), log)
     assert masks() == own_masks
 
 
@@ -154,7 +142,7 @@ def test_kill_9_between_any_two_writes_loses_no_original(
         command = ["strace", "-f", "-qq", "-o", str(tmp_path / "trace"), *watched]
         command += ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={nth}"]
         command += [IRQBAL, "apply", "-c", config, "--seconds", "0.05"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
         killed += done.returncode == 137 or done.returncode == -9
         changed += masks() != own_masks
         irqbal("restore", "-c", config)
@@ -173,7 +161,7 @@ def test_a_managed_irq_is_reported_and_its_file_never_opened_for_writing(tmp_pat
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     opened = [line for line in trace.read_text().splitlines() if f"/proc/irq/{number}/" in line]
@@ -194,7 +182,7 @@ def test_a_dry_run_and_plan_write_nothing(tmp_path: Path, own_masks: dict[int, s
     assert "to move" in irqbal("plan", "-c", config, "--seconds", "0.1").stdout
     log = tmp_path / "log"
     with daemon("-c", config, "--dry-run", log=log):
-        wait_for(lambda: "would move IRQ" in log.read_text(), 5, log)
+        wait_for(lambda: "would move IRQ" in log.read_text(), log)
         time.sleep(0.7)
     assert log.read_text().count("would move IRQ") == len(machine.movable()), (
         "said once, not every cycle"
@@ -210,14 +198,14 @@ def test_drift_is_put_back_and_after_three_times_given_up(tmp_path: Path) -> Non
     log = tmp_path / "log"
     with daemon("-c", config, log=log):
         for _ in range(2):
-            wait_for(lambda: masks()[number] == target, 5, log)
+            wait_for(lambda: masks()[number] == target, log)
             time.sleep(0.1)
             Path(f"/proc/irq/{number}/smp_affinity_list").write_text(other)
-        wait_for(lambda: masks()[number] == target, 5, log)
+        wait_for(lambda: masks()[number] == target, log)
         # The mask is written before the log is.
-        wait_for(lambda: log.read_text().count("drift: somebody else set") == 2, 5, log)
+        wait_for(lambda: log.read_text().count("drift: somebody else set") == 2, log)
         Path(f"/proc/irq/{number}/smp_affinity_list").write_text(other)
-        wait_for(lambda: "left alone" in log.read_text(), 5, log)
+        wait_for(lambda: "left alone" in log.read_text(), log)
         time.sleep(1.0)
         assert masks()[number] == other, "given up: no fight"
 
@@ -230,14 +218,14 @@ def test_sighup_reloads_and_a_bad_file_keeps_the_old(
     config = Path(_pin(tmp_path, f"{{irq: '{first}', cpus: '{cpu}'}}"))
     log = tmp_path / "log"
     with daemon("-c", str(config), log=log) as process:
-        wait_for(lambda: masks()[first] == cpu, 5, log)
+        wait_for(lambda: masks()[first] == cpu, log)
         config.write_text("intervall: 3\n")
         process.send_signal(signal.SIGHUP)
-        wait_for(lambda: "the old one goes on" in log.read_text(), 10, log)
+        wait_for(lambda: "the old one goes on" in log.read_text(), log)
         assert f"{config}:1: intervall: unknown key; did you mean interval?" in log.read_text()
         _pin(tmp_path, f"{{irq: '{second}', cpus: '{cpu}'}}")
         process.send_signal(signal.SIGHUP)
-        wait_for(lambda: masks()[second] == cpu, 10, log)
+        wait_for(lambda: masks()[second] == cpu, log)
 
 
 def test_only_one_daemon_a_host_but_dry_runs_are_free(tmp_path: Path) -> None:
@@ -256,7 +244,7 @@ def test_systemd_is_told(tmp_path: Path) -> None:
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(address))
-        sock.settimeout(10)
+        sock.settimeout(machine.WAIT)
         env = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "600000"}
         said = ""
         with daemon("-c", _pin(tmp_path, ""), log=tmp_path / "log", env=env) as process:
@@ -282,7 +270,7 @@ def test_a_running_irqbalance_is_refused_with_a_sentence(tmp_path: Path) -> None
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for(lambda: Path(f"/proc/{process.pid}/comm").read_text().strip() == "irqbalance", 5)
+        wait_for(lambda: Path(f"/proc/{process.pid}/comm").read_text().strip() == "irqbalance")
         done = irqbal("daemon", "-c", config, check=4)
         assert "irqbalance is running" in done.stderr and "--force" in done.stderr
         with daemon("-c", config, "--force", log=tmp_path / "log"):

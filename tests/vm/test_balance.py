@@ -13,7 +13,7 @@ import pytest
 from vm.guest import INTERVAL, IRQBAL, PYTHON, GuestState, cycles, daemon, log, state, wait
 from vm.lab import GUEST_ADDRESS, HOST_ADDRESS, Vm, prepare
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 SLACK = 8.0
 """Seconds on top of two intervals: everything is some ten times slower under emulation."""

@@ -8,8 +8,6 @@ import pytest
 from vm.guest import PYTHON
 from vm.lab import Vm, VmTimeoutError
 
-pytestmark = pytest.mark.vm
-
 
 def test_script_results_come_back(vm: Vm) -> None:
     result = vm.run("echo out; echo err >&2; exit 7")

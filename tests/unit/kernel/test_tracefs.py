@@ -4,15 +4,14 @@ real kernel (tests/vm).
 
 from __future__ import annotations
 
-import inspect
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from irqbal.kernel import tracefs
 from irqbal.kernel.tracefs import HANDLER, INSTANCE, SOFTIRQ, TracefsMeasurement
 
 BY_IRQ = """# event histogram
@@ -130,8 +129,24 @@ def _own(made: Callable[..., None], mkdir: Callable[..., None]) -> Callable[...,
     return either
 
 
-def test_what_refers_to_anothers_variable_is_removed_before_it() -> None:
-    order = [event for event, _ in tracefs._TRIGGERS]
-    assert order.index("irq/irq_handler_entry") < order.index("irq/irq_handler_exit")
-    assert order.index("irq/softirq_entry") < order.index("irq/softirq_exit")
-    assert "reversed" in inspect.getsource(tracefs._remove)
+def test_what_refers_to_anothers_variable_is_removed_before_it(
+    tracefs_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel refuses to remove a trigger whose variable another one reads."""
+    instance = tracefs_root / "instances" / INSTANCE
+    for name in ("irq_handler_entry", "irq_handler_exit", "softirq_entry", "softirq_exit"):
+        (instance / "events/irq" / name).mkdir(parents=True)
+        (instance / "events/irq" / name / "trigger").touch()
+    removed: list[str] = []
+    real_open = os.open
+
+    def noting(path: Any, flags: int, *arguments: Any, **words: Any) -> int:
+        if flags & os.O_TRUNC:
+            removed.append(Path(path).parent.name)
+        return real_open(path, flags, *arguments, **words)
+
+    monkeypatch.setattr(os, "open", noting)
+    monkeypatch.setattr(Path, "rmdir", shutil.rmtree)
+    assert TracefsMeasurement(tmp_path).clean() and not instance.exists()
+    assert removed.index("irq_handler_exit") < removed.index("irq_handler_entry")
+    assert removed.index("softirq_exit") < removed.index("softirq_entry")

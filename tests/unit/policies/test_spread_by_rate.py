@@ -417,7 +417,7 @@ def test_as_many_vectors_as_a_cpu_may_have_are_no_pile() -> None:
 
 
 def test_a_large_host_is_planned_quickly() -> None:
-    """512 CPUs and 2049 IRQs; the bound is ten times what was measured."""
+    """512 CPUs and 2049 IRQs; the bound is some twenty times what was measured."""
     rng = random.Random(1)
     parts = [nic(f"eth{i}", 64, node=i % 8) for i in range(32)]
     loads = {
@@ -436,8 +436,8 @@ def test_a_large_host_is_planned_quickly() -> None:
     again = plan(later, pin(), spread(), ledger=ledger)
     steady = time.process_time() - started
     assert made.moves and not again.moves
-    assert first < 2
-    assert steady < 2
+    assert first < 10
+    assert steady < 10
 
 
 # Options

@@ -10,7 +10,6 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +25,6 @@ from machine import IRQBAL, daemon, irqbal, wait_for
 from mongod import Mongod
 
 KILLS = 100 if os.environ.get("IRQBAL_LONG") else 15
-
-
-@pytest.fixture(autouse=True)
-def own_masks() -> Iterator[None]:
-    before = machine.masks()
-    yield
-    machine.put_back(before)
-    for name in ("originals.jsonl", "ledger.json"):
-        (machine.RUN / name).unlink(missing_ok=True)
 
 
 def _config(tmp_path: Path, policies: str = "[]") -> Path:
@@ -60,12 +50,11 @@ def test_a_daemon_killed_at_random_moments_leaves_a_sound_history_without_spikes
             lambda process=process: (
                 "ready:" in (tmp_path / "log").read_text() or process.poll() is not None
             ),
-            30,
             tmp_path / "log",
         )
         time.sleep(random.uniform(0.0, 0.8))
         process.send_signal(signal.SIGKILL)
-        assert process.wait(10) == -signal.SIGKILL, number
+        assert process.wait(90) == -signal.SIGKILL, number
     store = WritableSqliteHistory(tmp_path / FILE)
     assert store.check() == "ok"
     samples = list(store.samples(0, 1e12))
@@ -103,7 +92,7 @@ def test_the_commands_read_what_the_daemon_recorded(tmp_path: Path) -> None:
         f"'{machine.managed()[0]}', cpus: 0}}]}}}}]",
     )
     with daemon("-c", str(config), log=tmp_path / "log"):
-        wait_for((tmp_path / FILE).exists, 10, tmp_path / "log")
+        wait_for((tmp_path / FILE).exists, tmp_path / "log")
         Path("/proc/irq", str(number), "smp_affinity_list").read_text()
         # Something for the block device's managed IRQ to do.
         for _ in range(20):
@@ -170,11 +159,10 @@ def test_the_daemon_starts_without_mongodb_ships_when_it_comes_and_cycles_on_tim
     log = tmp_path / "log"
     try:
         with daemon("-c", str(config), "--debug", log=log):
-            time.sleep(3)
-            alone = log.read_text().count("DEBUG   cycle ")
-            assert alone >= 10, "no cycle waits for a database"
+            # No cycle waits for a database.
+            wait_for(lambda: log.read_text().count("DEBUG   cycle ") >= 10, log)
             server.start()
-            wait_for(lambda: _arrived(address) > 10, 60, log)
+            wait_for(lambda: _arrived(address) > 10, log)
         history = SqliteHistory(tmp_path / FILE)
         here = [item.sequence for item in history.samples(0, 1e12)]
         assert len(here) > 10
@@ -188,7 +176,6 @@ def test_the_daemon_starts_without_mongodb_ships_when_it_comes_and_cycles_on_tim
                 lambda: (
                     set(here) <= {item.sequence for item in remote.samples(0, time.time() + 10)}
                 ),
-                60,
                 log,
             )
         again = irqbal(

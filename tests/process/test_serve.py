@@ -1,6 +1,4 @@
-"""`irqbal serve`: the API, the client and the dashboard over what hosts shipped, on a real MongoDB
-and on a history file.
-"""
+"""`irqbal serve`: the API and the client over what hosts shipped to a real MongoDB."""
 
 from __future__ import annotations
 
@@ -14,12 +12,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from playwright.sync_api import Route, expect
 from pymongo import MongoClient, monitoring
 
 import machine
-from chromium import DashboardSite, browser, watched
-from fleet import MadeUpHost, central, fill
+from fleet import THREE_HOSTS, MadeUpHost, central, fill
 from irqbal.api.contract import ROUTES
 from irqbal.client.cli.main import cli
 from irqbal.client.http import RequestRefused
@@ -27,11 +23,6 @@ from irqbal.history.mongodb.documents import date
 from irqbal.state import tokens
 from mongod import Mongod, plain
 
-HOSTS = [
-    MadeUpHost("db1"),
-    MadeUpHost("db2", remote=True, isolated=True, drifted=3, aside="spread_by_rate"),
-    MadeUpHost("old", old=True),
-]
 WRITES = {
     "set_override": "/irqs/32/override",
     "clear_override": "/irqs/32/override",
@@ -72,7 +63,7 @@ def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
 def base(mongo: Mongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A central server over three hosts, with what it sends to MongoDB in COMMANDS."""
     url = f"mongodb://127.0.0.1:{mongo.port}"
-    fill(url, "fleet", HOSTS, time.time())
+    fill(url, "fleet", THREE_HOSTS, time.time())
     monitoring.register(COMMANDS)
     with central(url, "fleet", tmp_path_factory.mktemp("central")) as found:
         yield found
@@ -84,7 +75,7 @@ def ask(base: str, path: str, method: str = "GET", body: object = None) -> tuple
         base + path, data, {"Content-Type": "application/json"} if data else {}, method=method
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         with error:
@@ -200,7 +191,7 @@ def test_changes_are_refused_and_name_the_daemon_to_send_them_to(
                     method=route.method,
                 )
                 with pytest.raises(urllib.error.HTTPError) as refused:
-                    urllib.request.urlopen(request, timeout=10)
+                    urllib.request.urlopen(request, timeout=60)
                 said = json.load(refused.value)["error"]
                 refused.value.close()
                 assert (refused.value.code, said["code"]) == (409, "central"), route.name
@@ -222,13 +213,13 @@ def test_readiness_follows_the_store_without_other_requests(tmp_path: Path) -> N
         with central(url, "ready", tmp_path / "state") as base:
             assert ask(base, "/readyz")[0] == 200
             server.kill()
-            machine.wait_for(lambda: ask(base, "/readyz")[0] == 503, 20)
+            machine.wait_for(lambda: ask(base, "/readyz")[0] == 503)
             assert (
                 "cannot be read" in ask(base, "/readyz")[1]["error"]["message"]
                 and ask(base, "/healthz")[0] == 200
             )
             server.start()
-            machine.wait_for(lambda: ask(base, "/readyz")[0] == 200, 20)
+            machine.wait_for(lambda: ask(base, "/readyz")[0] == 200)
 
 
 def test_of_several_hosts_one_must_be_named(base: str) -> None:
@@ -242,12 +233,12 @@ def test_of_several_hosts_one_must_be_named(base: str) -> None:
         ]
     assert ask(base, "/api/v1/hosts/nobody/status")[1]["error"]["code"] == "no-such-host"
     assert ask(base, "/healthz")[0] == ask(base, "/readyz")[0] == 200
-    with urllib.request.urlopen(f"{base}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{base}/metrics", timeout=60) as answer:
         assert b"irqbal_central_hosts 3.0" in answer.read()
 
 
 def test_listeners_receive_a_cycle_when_it_is_shipped(base: str, mongo: Mongod) -> None:
-    with urllib.request.urlopen(f"{base}/api/v1/hosts/db1/events", timeout=15) as events:
+    with urllib.request.urlopen(f"{base}/api/v1/hosts/db1/events", timeout=60) as events:
         assert events.readline() == b": irqbal\n"
         time.sleep(1.3)
         now = time.time()
@@ -315,35 +306,3 @@ def test_the_client_reads_one_host_and_all_hosts(base: str) -> None:
     assert "8 CPUs" in client("--host", "db2", "status")
     with pytest.raises(RequestRefused, match="tells about 3 hosts"):
         cli(["127.0.0.1", port, "status"], standalone_mode=False)
-
-
-def late(route: Route) -> None:
-    """Answer a second late."""
-    time.sleep(1)
-    route.continue_()
-
-
-def test_the_dashboard_shows_the_fleet_and_goes_into_a_host(base: str, tmp_path: Path) -> None:
-    with browser() as chromium, watched(chromium, DashboardSite(base, tmp_path)) as shown:
-        page = shown.page
-        page.goto(base)
-        shown.wait()
-        expect(page.locator("h1")).to_have_text("Fleet")
-        expect(page.locator("tbody tr")).to_have_count(3)
-        expect(page.locator("tbody tr", has_text="db2")).to_contain_text("spread_by_rate set aside")
-        page.get_by_label("Search hosts").fill("db")
-        expect(page.get_by_text("2 of 3 hosts")).to_be_visible()
-        page.get_by_label("Show also").select_option("remote-queue")
-        expect(page.get_by_role("region", name="Findings").locator("tbody tr")).to_have_count(6)
-        # The status may well be the last of all answers.
-        page.route("**/hosts/db1/status", late)
-        page.get_by_role("region", name="Hosts").get_by_role("link", name="db1").click()
-        expect(page.locator(".verdict")).to_contain_text("busiest CPU")
-        assert page.locator(".cpumap button").count() == 8 and "host=db1" in page.url
-        expect(page.locator("#pause")).to_be_hidden()
-        page.get_by_role("link", name="History").click()
-        expect(page.locator(".u-wrap canvas").first).to_be_visible()
-        page.get_by_label("Host", exact=True).fill("db2")
-        page.get_by_label("Host", exact=True).press("Enter")
-        expect(page.locator(".u-wrap canvas").first).to_be_visible()
-        assert "host=db2" in page.url and shown.problems == []

@@ -41,7 +41,7 @@ def test_what_a_policy_must_not_do_is_found_and_named(
     started = time.monotonic()
     with pytest.raises(BrokenPromise) as caught:
         check_policy(module(tmp_path, source), deadline=DEADLINE)
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 80
     found = [
         finding
         for finding in caught.value.findings
