@@ -21,10 +21,12 @@ from typing import Any
 
 import msgspec
 
-from irqbal.findings.verify import Finding, verify
+from irqbal.findings.finding import DescribedFinding
+from irqbal.findings.verify import verify
 from irqbal.history.mongodb.documents import Document, date
 from irqbal.model.plan import Plan, Record, imbalance
 from irqbal.model.view import Override, Snapshot
+from irqbal.render.finding_texts import describe
 from irqbal.wire import from_msgpack, to_msgpack
 
 DAY = 86400.0
@@ -122,7 +124,9 @@ def told_documents(host: str, told: HostStatus) -> dict[str, Document]:
         "irqs": len(told.snapshot.irqs),
         "counts": dict(Counter(finding.code for finding in findings)),
         "failed": [failure.get("policy", "") for failure in status.get("aside", ())],
-        "findings": [msgspec.structs.asdict(finding) for finding in findings[:MOST_FINDINGS]],
+        "findings": [
+            msgspec.structs.asdict(describe(finding)) for finding in findings[:MOST_FINDINGS]
+        ],
         "status": status,
     }
     body = zlib.compress(
@@ -144,9 +148,12 @@ def facts_of(document: Mapping[str, Any]) -> HostFacts:
     return msgspec.convert({**known, "host": document["_id"]}, HostFacts, strict=False)
 
 
-def findings_of(document: Mapping[str, Any]) -> list[Finding]:
+def findings_of(document: Mapping[str, Any]) -> list[DescribedFinding]:
     """What is not as it should be on one host."""
-    return [msgspec.convert(item, Finding, strict=False) for item in document.get("findings", ())]
+    return [
+        msgspec.convert(item, DescribedFinding, strict=False)
+        for item in document.get("findings", ())
+    ]
 
 
 def seen_of(document: Mapping[str, Any]) -> LastSeen | None:
@@ -161,7 +168,6 @@ def seen_of(document: Mapping[str, Any]) -> LastSeen | None:
 
 __all__ = [
     "DAY",
-    "Finding",
     "HostFacts",
     "HostStatus",
     "LastSeen",
