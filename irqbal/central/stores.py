@@ -14,13 +14,15 @@ import msgspec
 from irqbal.central.reconstruct import pieced
 from irqbal.config.mongodb_options import MongodbOptions, is_mongodb_url
 from irqbal.errors import HistoryError
-from irqbal.findings.verify import Finding, verify
+from irqbal.findings.finding import DescribedFinding
+from irqbal.findings.verify import verify
 from irqbal.history.host_status import HostFacts, LastCycle
 from irqbal.history.open import open_store
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.sqlite.store import SqliteHistory
 from irqbal.history.store import Query
 from irqbal.model.plan import Plan
+from irqbal.render.finding_texts import describe
 
 UNTOLD = ("remote-queue", "queue-count")
 """Findings about nodes, of which a history file says nothing."""
@@ -42,7 +44,7 @@ class FleetStore(Protocol):
     def line(self, host: str) -> tuple[HostFacts, dict[str, Any]] | None:
         """One host, and its daemon's own status (empty: it tells none); None: nobody knows it."""
 
-    def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[Finding]]]:
+    def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[DescribedFinding]]]:
         """Hosts on which something is not as it should be; with a code, of this kind."""
 
     def seen(self, host: str) -> LastCycle | None:
@@ -128,13 +130,13 @@ class OneFile:
         found = self.facts(0.0) or [HostFacts(self._name, 0.0)]
         return (found[0], {}) if host == self._name else None
 
-    def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[Finding]]]:
+    def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[DescribedFinding]]]:
         """What follows from the newest sample."""
         found = []
         for facts in self.facts(since):
             seen = piece_together(self, facts)
             items = [
-                item
+                describe(item)
                 for item in verify(seen.snapshot, Plan(), ())
                 if item.code not in UNTOLD and code in ("", item.code)
             ]

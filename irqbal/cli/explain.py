@@ -9,7 +9,8 @@ import click
 from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
 from irqbal.errors import HostError
 from irqbal.model.view import Irq, Snapshot
-from irqbal.render.text import console, print_explanation
+from irqbal.render.console import console
+from irqbal.render.explanation import explained, print_explanation
 
 
 @click.command("explain")
@@ -36,7 +37,8 @@ def command(
     balancer = balancer_of(common_of(ctx, root, config_path, debug), dry_run=True, explain_all=True)
     result = one_cycle(balancer, seconds, "explain")
     found = find_irq(result.planned_on, irq)
-    print_explanation(console(), found, result.record.plan.explanations.get(found.number, ()))
+    steps = result.record.plan.explanations.get(found.number, ())
+    print_explanation(console(), explained(found, steps))
 
 
 def find_irq(snapshot: Snapshot, text: str) -> Irq:

@@ -11,7 +11,8 @@ from irqbal.errors import HostError
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.tracefs import TracefsMeasurement
 from irqbal.model.readings import Measured
-from irqbal.render.text import Column, console, print_rows
+from irqbal.render.console import console
+from irqbal.render.tables import Column, print_rows
 
 
 @click.command("measure")

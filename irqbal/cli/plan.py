@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
-from irqbal.render.text import console, print_plan
+from irqbal.render.console import console
+from irqbal.render.plan import print_plan
 from irqbal.wire import to_json
 
 

@@ -12,7 +12,7 @@ from irqbal.cli.common import DEFAULT_CONFIG, Common, common_of
 from irqbal.cli.history import MomentParameter, iso
 from irqbal.cli.runner import attempt
 from irqbal.config.schema import Config
-from irqbal.render.text import console
+from irqbal.render.console import console
 from irqbal.service.assembly import folders
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.replay import ReplayHost

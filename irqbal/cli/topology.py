@@ -9,7 +9,7 @@ import click
 from irqbal.cli.common import command_options, common_of
 from irqbal.kernel.host import KernelHost
 from irqbal.planner.ledger import Ledger
-from irqbal.render.text import console
+from irqbal.render.console import console
 from irqbal.render.topology import print_topology
 from irqbal.tracking.tracker import HostTracker
 from irqbal.wire import to_json

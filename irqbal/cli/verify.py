@@ -9,7 +9,9 @@ import click
 from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
 from irqbal.findings.verify import verify
 from irqbal.kernel import other_writers
-from irqbal.render.text import console, print_findings
+from irqbal.render.console import console
+from irqbal.render.finding_texts import describe
+from irqbal.render.findings import print_findings
 from irqbal.wire import to_json
 
 
@@ -31,8 +33,8 @@ def command(
     seconds: float,
     as_json: bool,
 ) -> int:
-    """Check the host: exit status 1 and a list of what is not as it should be. Nothing is
-    written.
+    """Check the host, and list what is wrong or could be faster, each with advice. Nothing is
+    written. Exit status 1 if there is any finding.
     """
     common = common_of(ctx, root, config_path, debug)
     balancer = balancer_of(common, dry_run=True)
@@ -40,9 +42,9 @@ def command(
     others = other_writers.running(common.root) + other_writers.configured(common.root)
     findings = verify(result.planned_on, result.record.plan, others)
     if as_json:
-        click.echo(to_json(findings).decode())
+        click.echo(to_json([describe(finding) for finding in findings]).decode())
     elif findings:
         print_findings(console(), findings)
     else:
-        click.echo("All as it should be.")
+        click.echo("No findings.")
     return int(bool(findings))

@@ -1,4 +1,4 @@
-"""Which token to show, and root's own one on the daemon's host."""
+"""The token of a request: from a file, from the environment, or root's own on the daemon's host."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from irqbal.errors import IrqbalError
 
 VARIABLE = "IRQBAL_TOKEN"
 ADMIN_TOKEN = Path("/var/lib/irqbal/admin.token")
-"""Made by the daemon, readable by root alone."""
+"""The daemon writes it; only root can read it."""
 _LISTENING = "0A"
+"""TCP_LISTEN in the column `st` of /proc/net/tcp."""
 
 
 class TokenError(IrqbalError):
-    """The token that was named cannot be used."""
+    """A token was given that cannot be used."""
 
 
 def token(file: Path | None) -> str:
-    """The token of this file, else of the environment; empty if there is neither. Raises
+    """The token in this file; for None the environment's; empty if there is none. Raises
     TokenError.
     """
     if file is None:
@@ -30,8 +31,8 @@ def token(file: Path | None) -> str:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise TokenError(f"the token file {file} cannot be read: {said}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise TokenError(f"the token file {file} cannot be read: {reason}") from error
     if not text.strip():
         raise TokenError(f"the token file {file} is empty")
     return _checked(text, f"the token file {file}")
@@ -40,15 +41,15 @@ def token(file: Path | None) -> str:
 def _checked(text: str, where: str) -> str:
     found = text.strip()
     if not found.isascii() or any(char.isspace() or not char.isprintable() for char in found):
-        raise TokenError(f"{where} holds no token: a token is one word of ASCII")
+        raise TokenError(f"{where} does not hold a token: a token is one word of ASCII")
     return found
 
 
 def local_token(target: Target) -> str:
-    """Root's token, if this is the daemon of this very host; empty otherwise.
+    """Root's token, if the target is the daemon of this host and the file can be read; else empty.
 
-    Whoever listens is looked at first: any user may take the port while the daemon is down, and
-    wait for root's token.
+    The owner of the listening socket is checked first: while the daemon is down, any user could
+    listen on its port and collect root's token.
     """
     try:
         if _is_trusted(target):
@@ -74,7 +75,7 @@ def _is_trusted(target: Target) -> bool:
 
 
 def _listeners(port: int) -> Iterator[int]:
-    """The users that listen on this port. /proc/net/tcp:
+    """The uids of the sockets that listen on this TCP port. /proc/net/tcp and tcp6:
     Documentation/networking/proc_net_tcp.rst.
     """
     for name in ("tcp", "tcp6"):

@@ -1,7 +1,7 @@
-"""A typed client of the API: over TCP (with TLS or without) or the Unix socket; blocking, on the
+"""A typed, blocking client of the API, over TCP (with or without TLS) or a Unix socket, on the
 standard library alone.
 
-Answers are of the contract's types; fields that this version does not know are ignored.
+Answers are decoded to the contract's types. Unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from irqbal.wire import from_json, to_json
 T = TypeVar("T")
 
 TIMEOUT = 30.0
-"""Seconds to wait for an answer, unless told otherwise."""
+"""Seconds to wait for an answer, by default: longer than any plan takes."""
 _ROUTES = {route.name: route for route in ALL}
 
 
 class DaemonUnreachable(IrqbalError):
-    """The daemon does not answer, or what answers is not irqbal."""
+    """The daemon does not answer, or the answer is not irqbal's."""
 
 
 class Unreadable(DaemonUnreachable):
-    """It answers, with something that is not of the contract."""
+    """There is an answer that the contract does not allow."""
 
 
 class RequestRefused(IrqbalError):
-    """The daemon said no; `status` is HTTP's, `problem` says why."""
+    """The daemon refused. `status` is HTTP's, `problem` the reason."""
 
     def __init__(self, status: int, problem: Problem) -> None:
         super().__init__("\n".join([problem.message, *problem.candidates, *problem.problems]))
@@ -45,8 +45,8 @@ class RequestRefused(IrqbalError):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where the daemon is: a Unix socket's path, or host and port, with TLS or without (`ca`: a
-    file with who signed it).
+    """The daemon's address: the path of a Unix socket, or host and port. `ca`: a file with the CA
+    certificate (PEM); empty for the system's.
     """
 
     host: str = ""
@@ -61,7 +61,7 @@ class Target(msgspec.Struct, frozen=True):
 
     @property
     def loopback(self) -> bool:
-        """Whether it is reached without a network."""
+        """Whether it is on this host, so that nobody else can read the traffic."""
         return bool(self.path) or is_loopback(self.host)
 
 
@@ -77,11 +77,10 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Client:
-    """One daemon, or with `on`, one host of a central server. A connection a request: commands are
-    short.
+    """One daemon, or with `on`, one host of a central server. Each request opens a connection.
 
-    `fallback` finds a token for a request that was refused for want of one (401: nothing was done),
-    which is then sent again.
+    `timeout` in seconds. `fallback` returns a token, or an empty text. It is called after a request
+    without a token was refused with 401, and the request is then repeated once.
     """
 
     def __init__(
@@ -103,7 +102,7 @@ class Client:
         query: Mapping[str, object] | None = None,
         body: object = None,
     ) -> T:
-        """Ask a route of the contract by its name. Raises Unreachable or Refused."""
+        """Call a route by its name in the contract. Raises DaemonUnreachable, RequestRefused."""
         return self.read(self.fetch(name, path, query, body), kind)
 
     def fetch(
@@ -113,40 +112,40 @@ class Client:
         query: Mapping[str, object] | None = None,
         body: object = None,
     ) -> bytes:
-        """The answer as it came. Raises Unreachable or Refused."""
-        asked = (_ROUTES[name], path or {}, query or {}, body)
-        status, data = self._exchange(*asked, self._token)
+        """The answer's body. Raises DaemonUnreachable, RequestRefused."""
+        request = (_ROUTES[name], path or {}, query or {}, body)
+        status, data = self._exchange(*request, self._token)
         if (
             status == 401
             and not self._token
             and self._fallback is not None
             and (token := self._fallback())
         ):
-            again, other = self._exchange(*asked, token)
-            # A token that is not this daemon's: the first answer says more.
+            again, other = self._exchange(*request, token)
+            # If the token is not this daemon's, the first answer says more.
             status, data = (again, other) if again != 401 else (status, data)
         if status != 200:
             raise self._refusal(status, data)
         return data
 
     def read(self, data: bytes, kind: type[T]) -> T:
-        """An answer of this type. Raises Unreadable if it is none."""
+        """Decode an answer to this type. Raises Unreadable."""
         try:
             return from_json(data, kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unreadable(
-                f"what answers at {self.target} is not irqbal, or of another major version: {error}"
+                f"the answer of {self.target} is not irqbal's, or of another major version: {error}"
             ) from error
 
     def text(self, name: str) -> str:
-        """A route that does not answer JSON. Raises Unreachable or Refused."""
+        """The answer of a route that is not JSON. Raises DaemonUnreachable, RequestRefused."""
         return self.fetch(name).decode("utf-8", "replace")
 
     def events(self) -> Iterator[bytes]:
-        """Listen now, and get the data of each cycle's event as it comes; ends when the daemon
-        does. Raises Unreachable or Refused.
+        """Subscribe at once. The iterator yields the data of each cycle's event, and ends when the
+        daemon closes the connection. Both raise DaemonUnreachable, RequestRefused.
         """
-        # The server says "still here" more often than that.
+        # The server sends keep-alive comments more often than once a minute.
         connection = self._connect(max(self._timeout, 60.0))
         try:
             answer = self._send(connection, _ROUTES["events"], {}, {}, None, self._token)
@@ -204,7 +203,7 @@ class Client:
         if self.on and route.below_host is not None:
             template, path = route.below_host, {**path, "host": self.on}
         where = template.format(**{key: quote(value, safe="") for key, value in path.items()})
-        given = {key: _query_text(value) for key, value in query.items() if value is not None}
+        arguments = {key: _query_text(value) for key, value in query.items() if value is not None}
         headers = {"Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -212,7 +211,7 @@ class Client:
         if body is not None:
             data, headers["Content-Type"] = to_json(body), "application/json"
         connection.request(
-            route.method, where + (f"?{urlencode(given)}" if given else ""), data, headers
+            route.method, where + (f"?{urlencode(arguments)}" if arguments else ""), data, headers
         )
         return connection.getresponse()
 
@@ -225,32 +224,30 @@ class Client:
         try:
             context = ssl.create_default_context(cafile=target.ca or None)
         except (OSError, ssl.SSLError) as error:
-            raise DaemonUnreachable(
-                f"the file {target.ca} cannot be used to check the server: {error}"
-            ) from error
+            raise DaemonUnreachable(f"the CA file {target.ca} cannot be used: {error}") from error
         return http.client.HTTPSConnection(
             target.host, target.port, timeout=timeout, context=context
         )
 
     def _unreachable(self, error: Exception) -> DaemonUnreachable:
         return DaemonUnreachable(
-            f"the daemon at {self.target} does not answer: {self._said(error)}"
+            f"the daemon at {self.target} does not answer: {self._reason(error)}"
         )
 
-    def _said(self, error: Exception) -> str:
-        """What went wrong, and what it mostly means."""
+    def _reason(self, error: Exception) -> str:
+        """What went wrong, with the usual cause."""
         if isinstance(error, ssl.SSLCertVerificationError):
             return (
-                f"its certificate is not trusted ({error.verify_message}); --ca names the file "
-                "of who signed it"
+                f"its certificate is not trusted ({error.verify_message}); name the CA's "
+                "certificate with --ca"
             )
         if isinstance(error, ssl.SSLError):
-            return f"no TLS there ({error.reason or error}); is it plain HTTP?"
+            return f"it does not speak TLS ({error.reason or error}); it may speak plain HTTP"
         if isinstance(error, TimeoutError):
-            return f"nothing came within {self._timeout:g} s"
+            return f"no answer within {self._timeout:g} s"
         if isinstance(error, ConnectionResetError | http.client.BadStatusLine):
             return "it closed the connection without an answer" + (
-                "" if self.target.tls or self.target.path else "; does it want --tls?"
+                "" if self.target.tls or self.target.path else "; it may need --tls"
             )
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
@@ -258,11 +255,10 @@ class Client:
         try:
             return RequestRefused(status, from_json(data, ErrorBody).error)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            said = data[:200].decode("utf-8", "replace").strip() or http.client.responses.get(
-                status, ""
-            )
+            text = data[:200].decode("utf-8", "replace").strip()
             return DaemonUnreachable(
-                f"what answers at {self.target} is not irqbal: it said {status}: {said}"
+                f"the answer of {self.target} is not irqbal's: {status}: "
+                f"{text or http.client.responses.get(status, '')}"
             )
 
 
@@ -271,5 +267,5 @@ def _query_text(value: object) -> str:
 
 
 def local_socket(folder: Path) -> Target:
-    """The socket of the daemon whose run folder this is."""
+    """The Unix socket of the daemon with this run folder."""
     return Target(path=str(folder / "irqbal.sock"))

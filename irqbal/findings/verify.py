@@ -1,73 +1,77 @@
-"""Is the host as it should be? Findings over one snapshot and the plan that was made from it.
-Pure.
+"""Compare one snapshot with the plan made from it, and with what the topology allows. Pure.
+
+Every check yields `Finding`s: codes and values, no sentences.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
-from irqbal.cpuset import CpuSet
+from irqbal.findings.finding import Finding, FindingCode, Subject
 from irqbal.model.plan import Plan
 from irqbal.model.view import Irq, Snapshot
 
 HOT_RATE = 100.0
-"""Interrupts a second from which a queue counts as hot …"""
+"""Interrupts a second: from this rate on an IRQ is hot, where time is not visible …"""
 HOT_LOAD = 0.05
-"""… or this many seconds of CPU a second."""
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """Something that is not as it should be: a code for machines, the IRQ if it is about one, a
-    sentence, and what to do.
-    """
-
-    code: str
-    text: str
-    advice: str
-    irq: int | None = None
+"""… or from this load on, in seconds of CPU a second."""
 
 
 def verify(snapshot: Snapshot, plan: Plan, writers: tuple[str, ...]) -> list[Finding]:
-    """All findings, those about single IRQs by number."""
-    found = [
-        *_not_as_planned(snapshot, plan),
-        *_remote(snapshot),
+    """All findings, check by check. `writers` describes other programs that write masks, one
+    sentence each.
+    """
+    return [
+        *_unplanned_masks(plan, snapshot),
+        *_unplanned_steering(plan),
+        *_remote_queues(snapshot),
         *_shared_cores(snapshot),
-        *_beside_nvme(snapshot),
+        *_queues_beside_disks(snapshot),
+        *_queue_counts(snapshot),
+        *_irqs_on_isolated_cpus(snapshot),
+        *_threads_on_isolated_cpus(snapshot),
+        *(_other_writer(text) for text in writers),
     ]
-    found += [*_queue_counts(snapshot), *_on_isolated(snapshot)]
-    found += [Finding("writer", text, "let one of the two do this work") for text in writers]
-    return found
 
 
-def _not_as_planned(snapshot: Snapshot, plan: Plan) -> Iterator[Finding]:
+def _about_irq(code: FindingCode, irq: Irq, **args: object) -> Finding:
+    """`args` besides the IRQ's own number and action."""
+    texts = {name: str(value) for name, value in args.items()}
+    return Finding(
+        code,
+        Subject(kind="irq", name=str(irq.number), irq=irq.number),
+        {"irq": str(irq.number), "action": irq.action, **texts},
+    )
+
+
+def _unplanned_masks(plan: Plan, snapshot: Snapshot) -> Iterator[Finding]:
     for move in plan.moves:
-        action = snapshot.irq_by_number[move.irq].action
-        yield Finding(
+        yield _about_irq(
             "mask",
-            f"IRQ {move.irq} ({action}) is on {move.before}, planned is {move.after}: "
-            f"{move.policy}: {move.reason}",
-            "run `irqbal apply`, or the daemon",
-            move.irq,
+            snapshot.irq_by_number[move.irq],
+            before=move.before,
+            after=move.after,
+            policy=move.policy,
+            reason=move.reason,
         )
+
+
+def _unplanned_steering(plan: Plan) -> Iterator[Finding]:
     for setting in plan.steering:
         yield Finding(
             "steering",
-            f"{setting.setting} of {setting.interface} queue {setting.queue} is "
-            f"{setting.before or 'empty'}, "
-            f"planned is {setting.after or 'empty'}",
-            "run `irqbal apply`, or the daemon",
+            Subject(kind="queue", name=setting.identity),
+            {
+                "setting": setting.setting,
+                "interface": setting.interface,
+                "queue": str(setting.queue),
+                "before": setting.before or "empty",
+                "after": setting.after or "empty",
+            },
         )
 
 
-def _or_explain(does: str, number: int) -> str:
-    """Which policies are enabled is not known here, and one that is has its reasons."""
-    return f"{does}: enable it, or ask `irqbal explain {number}` what speaks against that"
-
-
-def _nic_irqs(snapshot: Snapshot) -> list[Irq]:
+def _active_nic_irqs(snapshot: Snapshot) -> list[Irq]:
     return [
         irq
         for irq in snapshot.irqs
@@ -75,119 +79,104 @@ def _nic_irqs(snapshot: Snapshot) -> list[Irq]:
     ]
 
 
-def _hot(irq: Irq) -> bool:
+def _is_hot(irq: Irq) -> bool:
     return irq.rate >= HOT_RATE or irq.load >= HOT_LOAD
 
 
-def _remote(snapshot: Snapshot) -> Iterator[Finding]:
-    for irq in _nic_irqs(snapshot):
+def _remote_queues(snapshot: Snapshot) -> Iterator[Finding]:
+    for irq in _active_nic_irqs(snapshot):
         local = snapshot.local_cpus(irq)
         if irq.effective and not irq.effective & local:
-            yield Finding(
-                "remote-queue",
-                f"{irq.queue} (IRQ {irq.number}) is handled on CPU {irq.effective}, off its NIC's "
-                "node "
-                f"(CPUs {local})",
-                _or_explain("pin_nic_queues keeps it there", irq.number),
-                irq.number,
+            yield _about_irq(
+                "remote-queue", irq, queue=irq.queue, effective=irq.effective, local=local
             )
 
 
 def _shared_cores(snapshot: Snapshot) -> Iterator[Finding]:
     on_core: dict[tuple[int, int], dict[tuple[str, int], Irq]] = {}
-    for irq in _nic_irqs(snapshot):
-        if irq.queue is None or not _hot(irq) or len(irq.effective) != 1:
+    for irq in _active_nic_irqs(snapshot):
+        if irq.queue is None or not _is_hot(irq) or len(irq.effective) != 1:
             continue
         cpu = snapshot.cpu_by_number.get(irq.effective.first)
         if cpu is not None:
-            on_core.setdefault((cpu.package, cpu.core), {}).setdefault(
-                (irq.queue.name, irq.queue.index), irq
-            )
+            queues = on_core.setdefault((cpu.package, cpu.core), {})
+            queues.setdefault((irq.queue.name, irq.queue.index), irq)
     for (_, core), queues in sorted(on_core.items()):
         if len(queues) > 1:
-            names = ", ".join(f"{name} queue {index}" for name, index in sorted(queues))
-            some = next(iter(queues.values())).number
-            advice = _or_explain("spread_by_rate parts them where that pays", some)
+            example = next(iter(queues.values()))
             yield Finding(
-                "shared-core", f"hot queues share the core of CPU {core}: {names}", advice
+                "shared-core",
+                Subject(kind="core", name=str(core)),
+                {
+                    "core": str(core),
+                    "queues": ", ".join(f"{name} queue {index}" for name, index in sorted(queues)),
+                    "irq": str(example.number),
+                },
             )
 
 
-def _beside_nvme(snapshot: Snapshot) -> Iterator[Finding]:
-    disks: dict[int, Irq] = {}
+def _queues_beside_disks(snapshot: Snapshot) -> Iterator[Finding]:
+    disk_on_cpu: dict[int, Irq] = {}
     for irq in snapshot.irqs:
-        if (
-            irq.queue is not None
-            and irq.queue.kind == "io"
-            and _hot(irq)
-            and len(irq.effective) == 1
-        ):
-            disks[irq.effective.first] = irq
-    for irq in _nic_irqs(snapshot):
-        if _hot(irq) and len(irq.effective) == 1 and irq.effective.first in disks:
-            disk = disks[irq.effective.first]
-            yield Finding(
-                "beside-disk",
-                f"{irq.queue} (IRQ {irq.number}) shares CPU {irq.effective} with the hot "
-                f"{disk.action}",
-                _or_explain(
-                    "spread_by_rate counts the disk's load and moves the queue where that pays",
-                    irq.number,
-                ),
-                irq.number,
+        serves_disk = irq.queue is not None and irq.queue.kind == "io"
+        if serves_disk and _is_hot(irq) and len(irq.effective) == 1:
+            disk_on_cpu[irq.effective.first] = irq
+    for irq in _active_nic_irqs(snapshot):
+        if _is_hot(irq) and len(irq.effective) == 1 and irq.effective.first in disk_on_cpu:
+            disk = disk_on_cpu[irq.effective.first]
+            yield _about_irq(
+                "beside-disk", irq, queue=irq.queue, effective=irq.effective, disk=disk.action
             )
 
 
 def _queue_counts(snapshot: Snapshot) -> Iterator[Finding]:
     for interface in snapshot.interfaces:
-        queues = {
-            irq.queue.index
-            for irq in _nic_irqs(snapshot)
+        irqs = {
+            irq.queue.index: irq
+            for irq in _active_nic_irqs(snapshot)
             if irq.queue and irq.queue.name == interface.name
         }
-        device = (
-            None if interface.device is None else snapshot.device_by_address.get(interface.device)
-        )
-        if not queues or device is None or not interface.up:
+        if not irqs or not interface.up or interface.device not in snapshot.device_by_address:
             continue
-        some = next(
-            irq for irq in _nic_irqs(snapshot) if irq.queue and irq.queue.name == interface.name
-        )
-        room = snapshot.local_cpus(some) - snapshot.isolated
-        if room and len(queues) != len(room):
-            word = "more" if len(queues) > len(room) else "fewer"
+        usable = snapshot.local_cpus(next(iter(irqs.values()))) - snapshot.isolated
+        if usable and len(irqs) != len(usable):
             yield Finding(
                 "queue-count",
-                f"{interface.name} has {len(queues)} queues for {len(room)} usable CPUs of its "
-                f"node ({room}): {word}",
-                f"ethtool -L {interface.name} combined {len(room)}, if the NIC can",
+                Subject(kind="interface", name=interface.name),
+                {
+                    "interface": interface.name,
+                    "queues": str(len(irqs)),
+                    "cpus": str(len(usable)),
+                    "usable": str(usable),
+                    "comparison": "more" if len(irqs) > len(usable) else "fewer",
+                },
             )
 
 
-def _on_isolated(snapshot: Snapshot) -> Iterator[Finding]:
-    isolated: CpuSet = snapshot.isolated
-    if not isolated:
-        return
-    for irq in snapshot.irqs:
-        there = irq.effective & isolated
-        if there and irq.rate > 0:
-            why = f": {irq.unmovable}" if irq.unmovable else ""
-            boot = f"boot with isolcpus=managed_irq,{isolated}"
-            advice = (
-                boot if irq.unmovable else _or_explain("isolate_cores moves it away", irq.number)
+def _irqs_on_isolated_cpus(snapshot: Snapshot) -> Iterator[Finding]:
+    isolated = snapshot.isolated
+    for irq in snapshot.irqs if isolated else ():
+        fires_on = irq.effective & isolated
+        if fires_on and irq.rate > 0:
+            yield _about_irq(
+                "isolated", irq, cpus=fires_on, unmovable=irq.unmovable, isolated=isolated
             )
-            yield Finding(
-                "isolated",
-                f"IRQ {irq.number} ({irq.action}) fires on isolated CPU {there}{why}",
-                advice,
-                irq.number,
-            )
+
+
+def _threads_on_isolated_cpus(snapshot: Snapshot) -> Iterator[Finding]:
     for thread in snapshot.threads:
-        if thread.cpu in isolated:
+        if thread.cpu in snapshot.isolated:
             yield Finding(
                 "isolated-thread",
-                f"the thread {thread.name} (pid {thread.pid}) last ran on isolated CPU "
-                f"{thread.cpu}",
-                f"taskset -pc {snapshot.online - isolated} {thread.pid}",
-                thread.irq,
+                Subject(kind="thread", name=str(thread.pid), irq=thread.irq),
+                {
+                    "thread": thread.name,
+                    "pid": str(thread.pid),
+                    "cpu": str(thread.cpu),
+                    "others": str(snapshot.online - snapshot.isolated),
+                },
             )
+
+
+def _other_writer(description: str) -> Finding:
+    return Finding("writer", Subject(kind="program", name=description), {"program": description})

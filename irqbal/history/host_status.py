@@ -20,10 +20,12 @@ from typing import Any
 
 import msgspec
 
-from irqbal.findings.verify import Finding, verify
+from irqbal.findings.finding import DescribedFinding
+from irqbal.findings.verify import verify
 from irqbal.history.mongodb.documents import Document, date
 from irqbal.model.plan import Plan, Record, imbalance
 from irqbal.model.view import Override, Snapshot
+from irqbal.render.finding_texts import describe
 from irqbal.wire import from_msgpack, to_msgpack
 
 DAY = 86400.0
@@ -132,7 +134,9 @@ def status_documents(host: str, status: HostStatus) -> dict[str, Document]:
         "irqs": len(status.snapshot.irqs),
         "counts": dict(Counter(finding.code for finding in findings)),
         "failed": [failure.get("policy", "") for failure in answer.get("aside", ())],
-        "findings": [msgspec.structs.asdict(finding) for finding in findings[:MAX_FINDINGS]],
+        "findings": [
+            msgspec.structs.asdict(describe(finding)) for finding in findings[:MAX_FINDINGS]
+        ],
         "status": answer,
     }
     cycle = LastCycle(status.wall, status.snapshot, status.record, status.totals, status.overrides)
@@ -155,9 +159,12 @@ def facts_of(document: Mapping[str, Any]) -> HostFacts:
     return msgspec.convert({**known, "host": document["_id"]}, HostFacts, strict=False)
 
 
-def findings_of(document: Mapping[str, Any]) -> list[Finding]:
+def findings_of(document: Mapping[str, Any]) -> list[DescribedFinding]:
     """A host's findings, from its document in `fleet`."""
-    return [msgspec.convert(item, Finding, strict=False) for item in document.get("findings", ())]
+    return [
+        msgspec.convert(item, DescribedFinding, strict=False)
+        for item in document.get("findings", ())
+    ]
 
 
 def last_cycle_of(document: Mapping[str, Any]) -> LastCycle | None:

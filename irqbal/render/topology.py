@@ -13,11 +13,12 @@ from rich.tree import Tree
 
 from irqbal.cpuset import CpuSet
 from irqbal.model.view import Cpu, Irq, Snapshot
-from irqbal.render.text import plain
+from irqbal.render.console import plain
 
 BRANCH = "bold"
-MOST = 32
-"""Names and CPU sets beyond that do not push the columns of the others to the right."""
+"""rich's style of a node's or device's line."""
+MAX_PADDED = 32
+"""Characters: longer names and CPU sets do not widen the column of the others."""
 
 
 def print_topology(out: Console, snapshot: Snapshot) -> None:
@@ -51,14 +52,14 @@ def _cache_tree(below: Tree, l3: int, cpus: Sequence[Cpu]) -> None:
         if len(set(marks)) == 1:
             alike.setdefault(marks[0], []).append(threads)
         else:
-            # Threads of one core that differ are told one by one.
+            # Threads of one core that differ are listed one by one.
             cache.add(
                 Text(", ").join(
                     _cpus([[cpu]], mark) for cpu, mark in zip(threads, marks, strict=True)
                 )
             )
-    for mark, found in alike.items():
-        cache.add(_cpus(found, mark))
+    for mark, threads_of_cores in alike.items():
+        cache.add(_cpus(threads_of_cores, mark))
 
 
 def _marks(cpu: Cpu) -> str:
@@ -76,7 +77,7 @@ def _marks(cpu: Cpu) -> str:
 
 
 def _cpus(cores: Sequence[Sequence[Cpu]], mark: str) -> Text:
-    """Threads of one core together: `CPU 0,32  1,33`."""
+    """CPU numbers, those of one core joined by a comma: `CPU 0,32  1,33`."""
     text = Text.assemble(
         "CPU ", "  ".join(",".join(str(cpu.number) for cpu in threads) for threads in cores)
     )
@@ -111,12 +112,12 @@ def _device_tree(tree: Tree, snapshot: Snapshot) -> None:
 
 
 def _irq_tree(branch: Tree, irqs: Sequence[Irq]) -> None:
-    """An IRQ a line, in columns; then, once, why some of them cannot be moved."""
+    """A line an IRQ, in columns; then each reason why some of them cannot be moved, once."""
     names = [
         (f"IRQ {irq.number}", plain(irq.action), _queue(irq), f"CPUs {irq.affinity},")
         for irq in irqs
     ]
-    widths = [min(MOST, max(cell_len(row[index]) for row in names)) for index in range(4)]
+    widths = [min(MAX_PADDED, max(cell_len(row[index]) for row in names)) for index in range(4)]
     for irq, cells in zip(irqs, names, strict=True):
         number, name, queue, cpus = (
             cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)

@@ -9,10 +9,12 @@ from collections import Counter
 
 from irqbal.api import responses
 from irqbal.api.backend import View
-from irqbal.findings.verify import Finding, verify
+from irqbal.findings.finding import Finding
+from irqbal.findings.verify import verify
 from irqbal.history.host_status import HostStatus, RecentEvents
 from irqbal.model.plan import Plan
 from irqbal.model.view import Override
+from irqbal.render.finding_texts import describe
 from irqbal.wire import Moment, to_json
 
 
@@ -52,11 +54,11 @@ def finding_views(host: str, view: View | None, code: str) -> list[responses.Fin
     """What is not as it should be; with a code, of this kind."""
     if view is None:
         return []
-    found = [item for item in _findings(view) if code in ("", item.code)]
     seen = Moment(view.record.wall)
+    described = [describe(item) for item in _findings(view) if code in ("", item.code)]
     return [
         responses.FindingView(host, seen, item.code, item.irq, item.text, item.advice)
-        for item in found
+        for item in described
     ]
 
 

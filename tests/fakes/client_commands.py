@@ -19,7 +19,7 @@ READING = {
     "history all": ("█", f"{PREFIX}/cpus/history?by=cpu", "time"),
     "history eth0 --by irq": ("ice-eth0-TxRx-0", f"{PREFIX}/devices/eth0/history?by=irq", "time"),
     "history 25": ("MEAN/S", f"{PREFIX}/irqs/25/history?by=cpu", "time"),
-    "hosts": ("LAST HEARD OF", f"{PREFIX}/hosts", "host"),
+    "hosts": ("LAST SEEN", f"{PREFIX}/hosts", "host"),
     "fleet --code remote-queue": (
         "No findings of that kind.",
         f"{PREFIX}/fleet/findings?code=remote-queue",

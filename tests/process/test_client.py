@@ -175,7 +175,7 @@ def test_filters_of_irqs(daemon: served.Served) -> None:
 def test_help_needs_no_daemon() -> None:
     done = call("--help")
     assert done.status == 0
-    assert "Exit status: 0 done; 1 the daemon refused" in done.out
+    assert "Exit status: 0 done; 1 the daemon or the kernel refused" in done.out
     assert "Examples:" in done.out
     for name in cli.cli.commands:
         help_ = call("nowhere", "1", name, "--help")
@@ -355,7 +355,7 @@ def test_export_turns_pages_without_loss_or_doubles(
         ("history nonsense", 1, "nonsense"),
         ("override set 25 99", 1, "not online"),
         ("status --on other", 1, "answers for"),
-        ("list_devices --on other", 2, "leave --on away"),
+        ("list_devices --on other", 2, "leave --on out"),
     ],
 )
 def test_what_is_wrong_is_said_on_stderr(
@@ -388,7 +388,7 @@ def test_nobody_there(host: str, port: str) -> None:
     done = call(host, port, "status")
     assert (done.status, done.out) == (3, "")
     assert "does not answer" in done.err
-    assert "Is the daemon running" in done.err
+    assert "Check that the daemon runs" in done.err
 
 
 @pytest.mark.parametrize(

@@ -294,7 +294,7 @@ def test_the_client_reads_one_host_and_all_hosts(base: str) -> None:
         return CliRunner().invoke(cli, ["127.0.0.1", port, *words]).stdout
 
     table = client("hosts")
-    assert "LAST HEARD OF" in table and "db2" in table and "balancing" in table
+    assert "LAST SEEN" in table and "db2" in table and "balancing" in table
     assert (
         client("hosts", "-o", "csv").splitlines()[0].startswith("host,seen,version,state,imbalance")
     )

@@ -200,7 +200,7 @@ def test_filter_and_sort(daemon: served.Served, size: tuple[int, int]) -> None:
         await seen.write("eth1 rxtx")
         assert len(seen.numbers()) == 8
         await seen.press("enter")
-        await seen.has("8 of 28 IRQs hold “eth1 rxtx”")
+        await seen.has("8 of 28 IRQs contain “eth1 rxtx”")
         keys = []
         for _ in range(8):
             keys.append(seen.app.table.key)
@@ -222,7 +222,7 @@ def test_filter_and_sort(daemon: served.Served, size: tuple[int, int]) -> None:
         await seen.press("ctrl+u")
         await seen.write("[b]x")
         await seen.press("enter")
-        await seen.has("no IRQ matches", "0 of 28 IRQs hold “[b]x”")
+        await seen.has("no IRQ matches", "0 of 28 IRQs contain “[b]x”")
         await seen.press("o", "c", "enter")
         await seen.has("there is no IRQ to choose")
         # The head of a column sorts, and again turns it round.
@@ -281,7 +281,7 @@ def test_an_override_is_set_and_cleared(daemon: served.Served, size: tuple[int, 
         await seen.press("c")
         await seen.has(f"IRQ {number} has no override")
         await seen.press("o")
-        await seen.has("over every policy on")
+        await seen.has("Override the policies for IRQ")
         # What is wrong is said, by us or by the daemon, and can be mended.
         await seen.press("ctrl+u")
         await seen.write("x")
@@ -317,12 +317,12 @@ def test_an_override_is_set_and_cleared(daemon: served.Served, size: tuple[int, 
         await seen.press("c")
         await seen.has("y clears it")
         await seen.press("y")
-        await seen.has(f"IRQ {number}: the override is gone", "o sets one again")
+        await seen.has(f"IRQ {number}: the override is removed", "o sets one again")
         assert daemon.get("/api/v1/overrides") == []
         assert daemon.masks()[number] != "5-6"
         # Escape leaves the form, and nothing is done.
         await seen.press("o", "escape")
-        assert "over every policy" not in seen.text()
+        assert "Override the policies" not in seen.text()
 
     screen(daemon, size, act)
 
@@ -341,7 +341,7 @@ def test_what_cannot_be_moved_is_said(daemon: served.Served) -> None:
 def test_pause_and_resume(daemon: served.Served) -> None:
     async def act(seen: DrawnScreen) -> None:
         await seen.press("p")
-        await seen.has("Pause irqbal on ", "somebody resumes it.", "y pauses it")
+        await seen.has("Pause irqbal on ", "until it is resumed.", "y pauses it")
         await seen.press("n")
         await seen.until(lambda: "y pauses it" not in seen.text())
         assert not daemon.get("/api/v1/status")["paused"]
@@ -383,7 +383,7 @@ def test_quit(daemon: served.Served) -> None:
             await seen.press(key)
             await seen.until(lambda: not seen.app.is_running)
             # What comes late is nobody's.
-            seen.app.tell(lambda: pytest.fail("told"))
+            seen.app.run_here(lambda: pytest.fail("told"))
 
         screen(daemon, NARROW, act)
 
@@ -402,12 +402,12 @@ def test_the_daemon_goes_and_comes_back(tmp_path: Path) -> None:
     async def act(seen: DrawnScreen) -> None:
         await seen.has("balancing")
         first.close()
-        await seen.has("DAEMON AWAY for", "No such file", "ice-eth1-TxRx-3")
+        await seen.has("DAEMON SILENT for", "No such file", "ice-eth1-TxRx-3")
         await seen.press("p", "enter")
         await seen.has("the daemon at unix:")
         with machine.daemon(*words, log=tmp_path / "log2"):
             await seen.has("the daemon answers again")
-            assert "AWAY" not in seen.text()
+            assert "SILENT" not in seen.text()
 
     with first:
         first.enter_context(machine.daemon(*words, log=tmp_path / "log"))

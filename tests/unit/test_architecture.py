@@ -82,9 +82,9 @@ ROOMS = {
     "plugins": {"model", "planner", "process"},
     "state": {"load", "model", "planner"},
     "config": set[str](),
-    "history": {"config", "findings", "load", "model"},
+    "history": {"config", "findings", "load", "model", "render"},
     "api": {"config", "history", "model", "state"},
-    "central": {"api", "config", "findings", "history", "model", "process", "state"},
+    "central": {"api", "config", "findings", "history", "model", "process", "render", "state"},
     "client": {"api", "model", "render"},
     "render": {"findings", "model"},
 }
@@ -113,6 +113,14 @@ def test_a_room_imports_only_what_is_below_it(module: str) -> None:
 def test_the_client_knows_the_wire_and_nothing_of_the_daemon(module: str) -> None:
     found = {name for name in imports(SOURCES[module]) if name.startswith("irqbal.api")}
     assert found <= {"irqbal.api.contract"}
+
+
+@pytest.mark.parametrize(
+    "module", [module for module in SOURCES if part(module) in {"history", "central", "service"}]
+)
+def test_the_daemon_takes_findings_texts_from_render_and_nothing_else(module: str) -> None:
+    found = {name for name in imports(SOURCES[module]) if name.startswith("irqbal.render")}
+    assert found <= {"irqbal.render.finding_texts"}
 
 
 OUTSIDE = {

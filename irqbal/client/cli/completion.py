@@ -1,5 +1,5 @@
-"""Completion in bash, zsh and fish. click makes the scripts; bash needs more, for it splits words
-at colons.
+"""Shell completion in bash, zsh and fish. click makes the scripts. bash splits words at colons, so
+its script and its reader are irqbal's own.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 
 
 class _Bash(BashComplete):
-    """Takes the line itself: COMP_WORDS has `unix:/path` and `[::1]` in pieces."""
+    """Parses the line itself: COMP_WORDS splits `unix:/path` and `[::1]` at colons."""
 
     source_template = _BASH
 
     @staticmethod
     def _check_version() -> None:
-        """bash is not started to print a script."""
+        """Do nothing: click would start bash to learn its version."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         text = os.environ.get("COMP_TEXT", "")
@@ -52,7 +52,7 @@ class _Bash(BashComplete):
         return (words[:-1], words[-1]) if words and not text[-1:].isspace() else (words, "")
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
-        """What stands before the last colon is not part of what bash replaces."""
+        """Cut candidates after the last typed colon: bash replaces only the text behind it."""
         name, equals, value = incomplete.partition("=")
         typed = value if equals and name.startswith("--") else incomplete
         cut = typed.rfind(":") + 1
@@ -65,7 +65,7 @@ class _Bash(BashComplete):
 
 
 def register() -> None:
-    """Ours instead of click's."""
+    """Use this class for bash instead of click's."""
     add_completion_class(_Bash)
 
 
@@ -73,7 +73,7 @@ def register() -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script that completes commands in a shell. It needs no HOST and PORT.
+    """Print a script for shell completion. It needs no HOST and PORT.
 
     \b
     bash:  irqbal-client completion bash > /etc/bash_completion.d/irqbal-client

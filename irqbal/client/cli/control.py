@@ -1,4 +1,4 @@
-"""What people decide: overrides, pause and resume, cycles, restore."""
+"""Commands that change what the daemon does: overrides, pause, resume, cycle, restore."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import click
 from rich.console import Console
 
 from irqbal.api.contract import requests, responses
-from irqbal.client.cli import tables
+from irqbal.client.cli import decision_tables, tables
 from irqbal.client.cli.csv_table import table_of
-from irqbal.client.cli.params import CPUS, IRQ, LENGTH
+from irqbal.client.cli.params import IRQ
+from irqbal.client.cli.plan import cycle_rows
 from irqbal.client.cli.session import ClientGroup, Command, Session, is_terminal, with_session
-from irqbal.client.cli.state import cycle_rows
+from irqbal.client.cli.values import CPUS, LENGTH
 from irqbal.cpuset import CpuSet
 from irqbal.wire import Duration
 
 NOT_DONE = frozenset({"refused", "transient", "differs", "unsaved"})
-"""Outcomes that leave something as it should not be: exit status 1."""
+"""Results after which the kernel does not have the value that was requested: exit status 1."""
 
 
 @click.group("override", cls=ClientGroup)
 def override() -> None:
-    """Place an IRQ over every policy, until cleared."""
+    """Place an IRQ by hand. An override outranks every policy."""
 
 
 @override.command("set")
@@ -30,17 +31,17 @@ def override() -> None:
     "--for",
     "length",
     type=LENGTH,
-    help="For so long, such as 2h; until it is cleared, unless given.",
+    help="How long the override lasts, such as 2h. Default: until it is cleared.",
 )
-@click.option("--reason", default="", metavar="TEXT", help="Why, for those who read the decisions.")
+@click.option("--reason", default="", metavar="TEXT", help="Why; stored with the decision.")
 @with_session
 def set_(session: Session, irq: str, cpus: CpuSet, length: Duration | None, reason: str) -> int:
-    """Put an IRQ (a number or a name) on these CPUs, such as 0-3,8, over every policy."""
+    """Put an IRQ (a number or a name) on these CPUs, such as 0-3,8."""
     return put(session, irq, requests.OverrideBody(cpus, length, reason))
 
 
 def put(session: Session, irq: str, body: requests.OverrideBody) -> int:
-    """Set an override and say what was, and what is."""
+    """Set an override, and print the affinity before and after. Returns the exit status."""
     client = session.client
     before = client.ask("irq", responses.IrqView, {"irq": irq}) if session.form == "table" else None
     data = client.fetch("set_override", {"irq": irq}, body=body)
@@ -53,11 +54,11 @@ def put(session: Session, irq: str, body: requests.OverrideBody) -> int:
             if mine.expires is not None
             else " until the override is cleared"
         )
-        said = f" ({item.detail})" if item.detail else ""
+        detail = f" ({item.detail})" if item.detail else ""
         tables.say(
             out,
             f"IRQ {tables.number(mine.irq)} ({mine.name}):{old} is on {item.affinity or '-'}: "
-            f"{item.result}{said};{until}",
+            f"{item.result}{detail};{until}",
         )
 
     session.show(
@@ -76,8 +77,8 @@ def _status_of(session: Session, result: str, detail: str) -> int:
     if result not in NOT_DONE:
         return 0
     session.say(
-        f"irqbal-client: it is noted, but the kernel did not do it ({result}): "
-        f"{detail or 'no reason given'}"
+        f"irqbal-client: the override is stored, but the kernel did not apply it ({result}): "
+        f"{detail or 'no reason is known'}"
     )
     return 1
 
@@ -86,17 +87,17 @@ def _status_of(session: Session, result: str, detail: str) -> int:
 @click.argument("irq", type=IRQ)
 @with_session
 def clear(session: Session, irq: str) -> int:
-    """Take an override away: the policies place the IRQ again."""
+    """Remove an override. The policies then place the IRQ again."""
     data = session.client.fetch("clear_override", {"irq": irq})
 
     def show(out: Console, item: responses.ClearedAnswer) -> None:
         mine = item.override
         now = "" if item.affinity is None else f"; it is on {item.affinity} now"
-        said = f" ({item.detail})" if item.detail else ""
+        detail = f" ({item.detail})" if item.detail else ""
         tables.say(
             out,
             f"IRQ {tables.number(mine.irq)} ({mine.name}): the override to {mine.cpus} is "
-            f"gone{now}: {item.result}{said}",
+            f"removed{now}: {item.result}{detail}",
         )
 
     session.show(
@@ -109,23 +110,25 @@ def clear(session: Session, irq: str) -> int:
 @override.command("list")
 @with_session
 def list_(session: Session) -> None:
-    """Present overrides."""
+    """List all overrides."""
     data = session.client.fetch("overrides")
     session.show(
         data,
         tuple[responses.OverrideView, ...],
-        tables.overrides,
+        decision_tables.overrides,
         lambda items: table_of(responses.OverrideView, items),
     )
 
 
 @click.command("pause", cls=Command)
-@click.option("--for", "length", type=LENGTH, help="Resume by itself after so long, such as 10m.")
+@click.option(
+    "--for", "length", type=LENGTH, help="Resume automatically after this time, such as 10m."
+)
 @with_session
 def pause(session: Session, length: Duration | None) -> None:
-    """Write nothing until told to resume.
+    """Stop writing masks until `resume`.
 
-    What is measured goes on.
+    Measuring and planning continue.
     """
     _show_status(session, session.client.fetch("pause", body=requests.PauseBody(length)))
 
@@ -133,7 +136,7 @@ def pause(session: Session, length: Duration | None) -> None:
 @click.command("resume", cls=Command)
 @with_session
 def resume(session: Session) -> None:
-    """Go on after a pause or a restore."""
+    """Write masks again after a pause or a restore."""
     _show_status(session, session.client.fetch("resume"))
 
 
@@ -146,21 +149,21 @@ def _show_status(session: Session, data: bytes) -> None:
 @click.command("cycle", cls=Command)
 @with_session
 def cycle(session: Session) -> int:
-    """Run a cycle now, and show what it did."""
+    """Run a cycle now, and show its plan and results."""
     data = session.client.fetch("cycle")
-    session.show(data, responses.Cycle, tables.cycle, cycle_rows)
+    session.show(data, responses.Cycle, decision_tables.cycle, cycle_rows)
     return int(
         any(move.result in NOT_DONE for move in session.client.read(data, responses.Cycle).moves)
     )
 
 
 @click.command("restore", cls=Command)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_session
 def restore(session: Session, yes: bool) -> int:
-    """Put back every original mask and setting, and pause.
+    """Put back every mask and setting that irqbal changed since boot, and pause.
 
-    What irqbal changed since boot, as `irqbal restore` does.
+    `irqbal restore` does the same on the host itself.
     """
     if not yes and not _confirmed(session):
         session.say("Nothing was changed.")
@@ -169,7 +172,7 @@ def restore(session: Session, yes: bool) -> int:
     session.show(
         data,
         responses.RestoreAnswer,
-        tables.restored,
+        decision_tables.restored,
         lambda item: table_of(responses.OutcomeView, item.outcomes),
     )
     answer = session.client.read(data, responses.RestoreAnswer)
@@ -183,4 +186,6 @@ def _confirmed(session: Session) -> bool:
     except click.Abort:
         if is_terminal():
             raise
-        raise click.UsageError("nobody is there to be asked: add --yes") from None
+        raise click.UsageError(
+            "restore asks for confirmation, and the input is not a terminal: add --yes"
+        ) from None

@@ -1,4 +1,4 @@
-"""Answers as CSV: a column a field, the fields of a struct within a struct too."""
+"""Answers as CSV: one column for each field, those of nested structs included."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from irqbal.wire import builtins, to_json
 
 
 def write_csv(rows: Iterable[Sequence[str]]) -> None:
-    """Print rows, quoted where they must be (RFC 4180, with plain line ends)."""
+    """Print rows as RFC 4180 has them, but with `\\n` at the end of a line."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for row in rows:
@@ -28,14 +28,14 @@ def write_csv(rows: Iterable[Sequence[str]]) -> None:
 def table_of(
     kind: type[msgspec.Struct], items: Iterable[msgspec.Struct]
 ) -> Iterator[Sequence[str]]:
-    """A header, and a row an item; the header alone if there is none."""
+    """A header, then one row for each item."""
     yield header(kind)
     for item in items:
         yield row(kind, item)
 
 
 def header(kind: type[msgspec.Struct], prefix: str = "") -> list[str]:
-    """Names of columns: a field's, or `field.inner`."""
+    """Names of columns: `field`, or `field.inner` for a nested struct."""
     found: list[str] = []
     for field in msgspec.structs.fields(kind):
         inner = _struct_of(field.type)
@@ -48,7 +48,7 @@ def header(kind: type[msgspec.Struct], prefix: str = "") -> list[str]:
 
 
 def row(kind: type[msgspec.Struct], item: msgspec.Struct | None) -> list[str]:
-    """The cells of one item; empty ones where there is none."""
+    """The cells of one item; empty cells for None."""
     found: list[str] = []
     for field in msgspec.structs.fields(kind):
         value = None if item is None else getattr(item, field.name)
@@ -58,7 +58,7 @@ def row(kind: type[msgspec.Struct], item: msgspec.Struct | None) -> list[str]:
 
 
 def cell(value: Any) -> str:
-    """Empty for nothing; lists of words side by side; what is deeper as JSON."""
+    """A value as text: empty for None, lists of scalars joined by spaces, deeper values as JSON."""
     plain = builtins(value)
     if plain is None:
         return ""
@@ -72,7 +72,7 @@ def cell(value: Any) -> str:
 
 
 def _struct_of(hint: Any) -> type[msgspec.Struct] | None:
-    """The struct that a field is, or may be."""
+    """The struct type of a field, `Struct | None` included; None if it has none."""
     for part in (hint, *(get_args(hint) if isinstance(hint, UnionType) else ())):
         if isinstance(part, type) and issubclass(part, msgspec.Struct):
             return part

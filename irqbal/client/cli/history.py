@@ -1,4 +1,4 @@
-"""What was: decisions, and interrupts over time."""
+"""Commands about the past: decisions, interrupts over time, and their export."""
 
 from __future__ import annotations
 
@@ -9,32 +9,36 @@ import msgspec
 from rich.console import Console
 
 from irqbal.api.contract import requests, responses
-from irqbal.client.cli import tables
+from irqbal.client.cli import decision_tables, tables
 from irqbal.client.cli.csv_table import cell, header, row, table_of, write_csv
-from irqbal.client.cli.params import IRQ, IRQ_OR_DEVICE, LENGTH, POLICY, WHEN
+from irqbal.client.cli.params import IRQ, IRQ_OR_DEVICE, POLICY
 from irqbal.client.cli.session import Command, Session, with_session
+from irqbal.client.cli.values import LENGTH, WHEN
 from irqbal.client.http import Client, RequestRefused
-from irqbal.render.text import Column, print_rows, sparkline
+from irqbal.render.sparkline import sparkline
+from irqbal.render.tables import Column, print_rows
 from irqbal.wire import Duration, Moment, When, to_json
 
 PAGE = 10_000
-"""Decisions that one answer may hold."""
+"""Decisions in one answer: the API's limit."""
 _START = click.option(
     "--start",
     type=WHEN,
-    help="From then on: a time, or 2h for two hours ago; 24h ago, unless given.",
+    help="The beginning: a time, or 2h for two hours ago. Default: 24h ago.",
 )
-_END = click.option("--end", type=WHEN, help="Until then; now, unless given.")
+_END = click.option("--end", type=WHEN, help="The end. Default: now.")
 _STEP = click.option(
-    "--step", type=LENGTH, help="The length of a step; a 300th of the time, unless given."
+    "--step", type=LENGTH, help="The length of a step. Default: a 300th of the time."
 )
 
 
 @click.command("decisions", cls=Command)
-@click.option("--irq", type=IRQ, help="Of this IRQ: a number or a name.")
-@click.option("--kind", type=click.Choice(requests.DECISION_KINDS), help="Only of this kind.")
-@click.option("--policy", type=POLICY, help="Only of this policy.")
-@click.option("--search", metavar="TEXT", help="Only those that hold this text.")
+@click.option("--irq", type=IRQ, help="Only decisions about this IRQ: a number or a name.")
+@click.option(
+    "--kind", type=click.Choice(requests.DECISION_KINDS), help="Only decisions of this kind."
+)
+@click.option("--policy", type=POLICY, help="Only decisions of this policy.")
+@click.option("--search", metavar="TEXT", help="Only decisions that contain this text.")
 @_START
 @_END
 @click.option(
@@ -42,7 +46,7 @@ _STEP = click.option(
     type=click.IntRange(1, PAGE),
     default=1000,
     show_default=True,
-    help="At most so many, the newest.",
+    help="The most decisions to show; the newest are shown.",
 )
 @with_session
 def decisions(
@@ -55,11 +59,11 @@ def decisions(
     end: When | None,
     limit: int,
 ) -> None:
-    """What was decided, when, by whom, and why.
+    """List decisions: what was decided, when, by whom, and why.
 
-    Moves, settings, refusals, drift, failures, overrides and what people did.
+    Decisions are moves, settings, refusals, drift, failures, overrides and actions of users.
 
-    In the table the newest come last; in JSON and CSV, as the API has it, first.
+    The table has the newest last. JSON and CSV have the newest first, as the API does.
     """
     query = {
         "irq": irq,
@@ -73,7 +77,10 @@ def decisions(
     data = session.client.fetch("decisions", query=query)
     kinds = tuple[responses.DecisionView, ...]
     session.show(
-        data, kinds, tables.decisions, lambda items: table_of(responses.DecisionView, items)
+        data,
+        kinds,
+        decision_tables.decisions,
+        lambda items: table_of(responses.DecisionView, items),
     )
 
 
@@ -87,7 +94,7 @@ def decisions(
     type=click.Choice(["cpu", "irq"]),
     default="cpu",
     show_default=True,
-    help="A line a CPU, or a line an IRQ.",
+    help="One line for each CPU, or for each IRQ.",
 )
 @with_session
 def history(
@@ -98,16 +105,18 @@ def history(
     step: Duration | None,
     by: str,
 ) -> None:
-    """Interrupts over time, with a sparkline a line.
+    """Show interrupts over time, with a sparkline on each line.
 
-    Of an IRQ (a number or a name), of a device (its address, interface or disk), or of all.
+    The argument is an IRQ (a number or a name), a device (its address, interface or disk), or all.
     """
     query = {"start": start, "end": end, "step": step, "by": by}
     session.show(_series(session.client, what, query), responses.SeriesAnswer, _lines, _points)
 
 
 def _series(client: Client, what: str, query: Mapping[str, object]) -> bytes:
-    """A name may be a device's or an IRQ's; a number is an IRQ's."""
+    """The series of an IRQ or a device. A number is an IRQ's; a name is looked up as a device's
+    first.
+    """
     if what == "all":
         return client.fetch("cpus_history", query=query)
     if not (what.isascii() and what.isdecimal()):
@@ -116,17 +125,17 @@ def _series(client: Client, what: str, query: Mapping[str, object]) -> bytes:
         except RequestRefused as error:
             if error.status != 404:
                 raise
-            return _of_irq(client, what, query, error)
+            return _irq_series(client, what, query, error)
     return client.fetch("irq_history", {"irq": what}, query)
 
 
-def _of_irq(
+def _irq_series(
     client: Client, what: str, query: Mapping[str, object], no_device: RequestRefused
 ) -> bytes:
     try:
         return client.fetch("irq_history", {"irq": what}, query)
     except RequestRefused as error:
-        # Several IRQs have that name: it is a device's, of which the history holds nothing yet.
+        # 409: several IRQs have that name, so it is a device's, and the history has no data of it.
         raise no_device if error.status == 409 else error from None
 
 
@@ -136,9 +145,9 @@ def _keys(item: responses.SeriesAnswer) -> list[str]:
 
 
 def _lines(out: Console, item: responses.SeriesAnswer) -> None:
-    """A line a CPU or IRQ: what it had on average, at most, in all, and its course."""
+    """A line for each CPU or IRQ: mean, maximum, total and sparkline."""
     if not item.points:
-        tables.say(out, "Nothing was recorded in that time.")
+        tables.say(out, "No interrupts were recorded in that time.")
         return
     first, last = item.points[0].at, item.points[-1].at
     tables.say(
@@ -166,20 +175,20 @@ def _lines(out: Console, item: responses.SeriesAnswer) -> None:
     columns = (
         Column("CPU" if item.by == "cpu" else "IRQ", wrap=True),
         Column("MEAN/S", right=True),
-        Column("MOST/S", right=True),
-        Column("IN ALL", right=True, drop=1),
-        Column("COURSE", drop=2),
+        Column("MAX/S", right=True),
+        Column("TOTAL", right=True, drop=1),
+        Column("OVER TIME", drop=2),
     )
     print_rows(out, columns, rows)
 
 
 def _label(item: responses.SeriesAnswer, key: str) -> str:
-    """A CPU's number (-1: not known which), an IRQ's name."""
+    """A CPU's number (-1: unknown), or an IRQ's name."""
     return key if item.by == "cpu" else item.names.get(key) or key
 
 
 def _points(item: responses.SeriesAnswer) -> Iterator[Sequence[str]]:
-    """A line a step; IRQs are named by their identity, which is unique."""
+    """One row for each step. IRQs are named by their identity, which is unique."""
     keys = _keys(item)
     yield ["time", "seconds", *(f"cpu{key}" if item.by == "cpu" else key for key in keys)]
     for point in item.points:
@@ -196,6 +205,7 @@ def _points(item: responses.SeriesAnswer) -> Iterator[Sequence[str]]:
     type=click.Choice(["irqs", "decisions", "history"]),
     default="history",
     show_default=True,
+    help="What to export.",
 )
 @_START
 @_END
@@ -205,7 +215,7 @@ def _points(item: responses.SeriesAnswer) -> Iterator[Sequence[str]]:
     type=click.Choice(["cpu", "irq"]),
     default="irq",
     show_default=True,
-    help="Counts of the history by CPU, or by IRQ.",
+    help="Count interrupts by CPU, or by IRQ.",
 )
 @with_session
 def export(
@@ -216,10 +226,9 @@ def export(
     step: Duration | None,
     by: str,
 ) -> None:
-    """History, decisions or IRQs as JSON lines or CSV.
+    """Export history, decisions or IRQs as JSON lines, or as CSV with `-o csv`.
 
-    JSON lines unless `-o csv` is given; the oldest first.
-    History in CSV is a line a step and IRQ (or CPU). Decisions are all those of the time.
+    The oldest come first. History in CSV has one line for each step and IRQ (or CPU).
     """
     client = session.client
     if what == "irqs":
@@ -233,7 +242,7 @@ def export(
             query={"start": start, "end": end, "step": step, "by": by},
         )
         if session.form == "csv":
-            write_csv(_long(series))
+            write_csv(_rows_by_count(series))
         else:
             _export(session, responses.PointView, series.points)
 
@@ -251,8 +260,10 @@ def _export(session: Session, kind: type[msgspec.Struct], items: Iterable[msgspe
 def _all_decisions(
     client: Client, start: When | None, end: When | None
 ) -> Iterator[responses.DecisionView]:
-    """Page by page, the newest first. Pages overlap by the millisecond to which moments are
-    written.
+    """All decisions of that time, page by page, the newest first.
+
+    Moments are written to the millisecond, so pages overlap by one, and repeated decisions are
+    skipped.
     """
     until, seen = end, set[bytes]()
     while True:
@@ -270,7 +281,7 @@ def _all_decisions(
         until = When(Moment(oldest + 0.001))
 
 
-def _long(item: responses.SeriesAnswer) -> Iterator[Sequence[str]]:
+def _rows_by_count(item: responses.SeriesAnswer) -> Iterator[Sequence[str]]:
     yield (
         ["time", "seconds", "cpu", "count"]
         if item.by == "cpu"

@@ -1,4 +1,4 @@
-"""The commands that irq_manager's client had, under their names and over its own paths."""
+"""The commands of irq_manager's client, under the same names, over irq_manager's HTTP paths."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from irqbal.api.contract import requests, responses
 from irqbal.client.cli import tables
 from irqbal.client.cli.control import put
 from irqbal.client.cli.csv_table import table_of
-from irqbal.client.cli.params import CPUS, IRQ, MASK, WHEN
+from irqbal.client.cli.params import IRQ
 from irqbal.client.cli.session import Command, Session, with_session
+from irqbal.client.cli.values import CPUS, MASK, WHEN
 from irqbal.cpuset import CpuSet
-from irqbal.render.text import Column, plain, print_rows
+from irqbal.render.console import plain
+from irqbal.render.tables import Column, print_rows
 from irqbal.wire import When
 
 REASON = "cpu_affinity of irqbal-client"
+"""Stored with an override that cpu_affinity sets."""
 
 
 def _fetch(
@@ -25,7 +28,7 @@ def _fetch(
 ) -> bytes:
     if session.client.on:
         raise click.UsageError(
-            "irq_manager's commands know one host: leave --on away, or use irqs, cpus and override"
+            "irq_manager's commands know one host: leave --on out, or use irqs, cpus and override"
         )
     return session.client.fetch(name, {"device": device} if device else {}, query)
 
@@ -33,7 +36,7 @@ def _fetch(
 @click.command("list_devices", cls=Command)
 @with_session
 def list_devices(session: Session) -> None:
-    """Names, as in the last column of /proc/interrupts."""
+    """List devices, by their names in the last column of /proc/interrupts."""
 
     def show(out: Console, item: responses.LegacyDevices) -> None:
         click.echo(f"There are {len(item.devices)} devices on '{session.client.target}'")
@@ -50,7 +53,7 @@ def list_devices(session: Session) -> None:
 @click.command("cpu_count", cls=Command)
 @with_session
 def cpu_count(session: Session) -> None:
-    """How many CPUs are online."""
+    """Print how many CPUs are online."""
 
     def show(out: Console, item: responses.LegacyCpus) -> None:
         click.echo(f"Number of CPUs on {session.host} is: {item.cpu_count}")
@@ -70,21 +73,21 @@ def cpu_count(session: Session) -> None:
     "--start-datetime",
     "start",
     type=WHEN,
-    help="From then on: YYYYMMDD-HHMMSS, ISO 8601, or 2h for two hours ago.",
+    help="The beginning: YYYYMMDD-HHMMSS, ISO 8601, or 2h for two hours ago.",
 )
-@click.option("-e", "--end-datetime", "end", type=WHEN, help="Until then; now, unless given.")
+@click.option("-e", "--end-datetime", "end", type=WHEN, help="The end. Default: now.")
 @with_session
 def device_detail(session: Session, device: str, start: When | None, end: When | None) -> None:
-    """Totals of a device over time.
+    """Show the interrupt totals of a device over time.
 
-    It is named by its name, or its IRQ's number.
+    DEVICE is its name, or its IRQ's number.
     """
     data = _fetch(session, "legacy_device", device, {"start_dt": start, "end_dt": end})
     session.show(data, tuple[responses.LegacyRow, ...], _details, _detail_rows)
 
 
 def _details(out: Console, items: Sequence[responses.LegacyRow]) -> None:
-    """CPUs that never had one are left out."""
+    """CPUs without an interrupt are left out."""
     columns = (
         Column("irq_no", right=True),
         Column("cpu_interrupts", wrap=True),
@@ -112,15 +115,14 @@ def _detail_rows(items: Sequence[responses.LegacyRow]) -> Iterator[Sequence[str]
 @click.command("cpu_affinity", cls=Command)
 @click.argument("device", type=IRQ)
 @click.option(
-    "-a", "--affinity", "mask", type=MASK, help="Set it to this hex mask, such as ff or 1,00000000."
+    "-a", "--affinity", "mask", type=MASK, help="Set this hex mask, such as ff or 1,00000000."
 )
-@click.option("--cpus", type=CPUS, help="Set it to these CPUs, such as 0-3,8.")
+@click.option("--cpus", type=CPUS, help="Set these CPUs, such as 0-3,8.")
 @with_session
 def cpu_affinity(session: Session, device: str, mask: CpuSet | None, cpus: CpuSet | None) -> int:
-    """The mask of a device; or set it, as an override.
+    """Show the CPU affinity of a device, or set it as an override.
 
-    A device is named by its name, or its IRQ's number. The override outranks every policy until it
-    is cleared.
+    DEVICE is its name, or its IRQ's number. The override outranks every policy until it is cleared.
     """
     if mask is not None and cpus is not None:
         raise click.UsageError("give either --affinity or --cpus, not both")

@@ -1,6 +1,6 @@
-"""`irqbal-client HOST PORT COMMAND`: look at an irqbal daemon, ask it why, and overrule it.
+"""`irqbal-client HOST PORT COMMAND`: inspect and control an irqbal daemon over its API.
 
-Exit status: 0 done; 1 the daemon refused, or the kernel did; 2 wrong usage; 3 the daemon cannot be
+Exit status: 0 done; 1 the daemon or the kernel refused; 2 wrong usage; 3 the daemon cannot be
 reached.
 """
 
@@ -16,10 +16,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from irqbal.client.access import TokenError
-from irqbal.client.cli import completion, control, history, legacy, state, watch
+from irqbal.client.cli import completion, control, fleet, history, legacy, plan, state, watch
 from irqbal.client.cli.session import ClientGroup, Command, Session, with_session
 from irqbal.client.http import DaemonUnreachable, RequestRefused
-from irqbal.render.text import plain
+from irqbal.render.console import plain
 
 SOCKET = "unix:/run/irqbal/irqbal.sock"
 EPILOG = """\b
@@ -32,23 +32,23 @@ Examples:
   irqbal-client central 8080 fleet --code remote-queue
   irqbal-client central 8080 irqs --host db1
 
-On the daemon's host root needs no token. Elsewhere `irqbal token add` makes one: --token-file
-FILE, or the variable IRQBAL_TOKEN.
+On the daemon's host root needs no token. Others get one from `irqbal token add`, and pass it in a
+file (--token-file FILE) or in the variable IRQBAL_TOKEN.
 
-Exit status: 0 done; 1 the daemon refused, or the kernel did; 2 wrong usage; 3 the daemon cannot be
+Exit status: 0 done; 1 the daemon or the kernel refused; 2 wrong usage; 3 the daemon cannot be
 reached; 130 Ctrl-C."""
 HINT = (
-    "Is the daemon running (`systemctl status irqbal`), and is this an address that it listens "
-    "on (`api: listen:` of its YAML)?"
+    "Check that the daemon runs (`systemctl status irqbal`) and listens on this address "
+    "(`api: listen:` in its configuration)."
 )
 
 
 class PipeClosed(Exception):
-    """Whoever read our output has left."""
+    """The reader of standard output closed the pipe."""
 
 
 class HostParameter(click.ParamType):  # type: ignore[type-arg]
-    """A host, or unix:PATH."""
+    """A host's name or address, or unix:PATH."""
 
     name = "host"
 
@@ -63,7 +63,7 @@ class HostParameter(click.ParamType):  # type: ignore[type-arg]
 
 
 class PortParameter(click.ParamType):  # type: ignore[type-arg]
-    """A port, or a dash."""
+    """A port, or a dash for a Unix socket."""
 
     name = "port"
 
@@ -75,13 +75,13 @@ class PortParameter(click.ParamType):  # type: ignore[type-arg]
 
 
 class RootGroup(ClientGroup):
-    """Options may stand before HOST, between HOST and PORT, and after them."""
+    """All commands. Options may stand before HOST, between HOST and PORT, and after PORT."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, self._in_order(ctx, args))
 
     def _in_order(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Options first, then HOST and PORT, then the command with all that follows it."""
+        """Reorder: options, then HOST and PORT, then the command with all that follows it."""
         valued = {
             name
             for param in self.get_params(ctx)
@@ -112,7 +112,7 @@ class RootGroup(ClientGroup):
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
-            # click would call this status 1, which means something else here.
+            # click would exit with status 1, which means a refusal here.
             raise PipeClosed from error
 
 
@@ -129,17 +129,17 @@ def _is_option(word: str) -> bool:
 @click.argument("host", type=HostParameter())
 @click.argument("port", type=PortParameter())
 def cli(**_: object) -> None:
-    """Look at the irqbal daemon at HOST and PORT, ask it why, and overrule it. A socket is named
-    unix:PATH, with - as PORT.
+    """Inspect and control the irqbal daemon at HOST and PORT. For a Unix socket write unix:PATH as
+    HOST and - as PORT.
 
-    Commands may be written with dashes too.
+    Command names may be written with dashes instead of underscores.
     """
 
 
 @click.command("top", cls=Command)
 @with_session
 def top(session: Session) -> int:
-    """The same on the whole terminal, as it changes."""
+    """Show CPUs and IRQs on the whole terminal, updated live."""
     try:
         import irqbal.client.top.main as screen
     except ImportError:
@@ -155,7 +155,7 @@ for command in (
     state.cpus,
     state.devices,
     state.explain,
-    state.plan,
+    plan.plan,
     state.policies,
     control.override,
     history.decisions,
@@ -167,8 +167,8 @@ for command in (
     control.cycle,
     control.restore,
     history.export,
-    state.hosts,
-    state.fleet,
+    fleet.hosts,
+    fleet.fleet,
     state.metrics,
     legacy.list_devices,
     legacy.cpu_count,
@@ -180,7 +180,7 @@ for command in (
 
 
 def main() -> None:
-    """Entry point: errors are sentences, not tracebacks."""
+    """Entry point. Errors are printed as sentences, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -203,7 +203,7 @@ def _run() -> int:
         return _fail(str(error), 2)
     except RequestRefused as error:
         hint = (
-            "\n--token-file FILE or the variable IRQBAL_TOKEN holds your token"
+            "\npass your token with --token-file FILE or in the variable IRQBAL_TOKEN"
             if error.status == 401
             else ""
         )
@@ -211,10 +211,10 @@ def _run() -> int:
     except DaemonUnreachable as error:
         return _fail(f"{error}\n{HINT}", 3)
     except (PipeClosed, BrokenPipeError):
-        _let_go_of_stdout()
+        _discard_stdout()
         return 141
     except OSError as error:
-        _let_go_of_stdout()
+        _discard_stdout()
         return _fail(f"the output cannot be written: {error.strerror or error}", 1)
 
 
@@ -226,7 +226,7 @@ def _fail(text: str, status: int) -> int:
     return status
 
 
-def _let_go_of_stdout() -> None:
-    """Python would try to write what is left at its end, and complain."""
+def _discard_stdout() -> None:
+    """Send buffered output to /dev/null: at exit Python would fail to write it once more."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

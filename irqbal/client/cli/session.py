@@ -1,5 +1,5 @@
-"""What all commands share: where the daemon is, the options that may stand anywhere, and the three
-forms of an answer.
+"""What all commands share: the daemon's address, the options that may stand anywhere, and the
+three output formats.
 """
 
 from __future__ import annotations
@@ -19,86 +19,85 @@ from irqbal.client import access
 from irqbal.client.cli.csv_table import write_csv
 from irqbal.client.http import TIMEOUT, Client, Target
 from irqbal.errors import IrqbalError
-from irqbal.render.text import console
+from irqbal.render.console import console
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-TAB = 2.0
-"""Seconds that a person who pressed Tab waits for the daemon."""
+COMPLETION_TIMEOUT = 2.0
+"""Seconds to wait for the daemon when Tab is pressed."""
 _KEY = "irqbal."
+"""Prefix of the shared options' keys in click's `meta`, which all contexts of a call share."""
 
 
-def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """After the command wins over before it: contexts share `meta`, and inner ones are parsed
-    later.
-    """
+def _store_option(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Store a shared option. The last one wins: the command's own are parsed after the group's."""
     if value is not None and value is not False:
         ctx.meta[_KEY + str(param.name)] = value
 
 
 def _hosts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The hosts that a central server knows, for Tab."""
+    """The names of a central server's hosts, for shell completion."""
     try:
-        known = session_of(ctx, TAB).client.ask("hosts", tuple[responses.HostView, ...])
+        known = session_of(ctx, COMPLETION_TIMEOUT).client.ask(
+            "hosts", tuple[responses.HostView, ...]
+        )
     except (IrqbalError, click.UsageError):
         return []
     return [item.host for item in known if item.host.startswith(incomplete)]
 
 
 def shared_options() -> list[click.Option]:
-    """New option objects, for one command."""
+    """The shared options, as new objects: each command needs its own."""
     return [
         click.Option(
             ["-o", "--output"],
             type=click.Choice(["table", "json", "csv"]),
             expose_value=False,
-            callback=_keep,
-            help="A table for people (the default), the API's very answer as JSON, or CSV with a "
-            "header.",
+            callback=_store_option,
+            help="A table (the default), the API's answer as JSON, or CSV with a header.",
         ),
         click.Option(
             ["--token-file"],
             type=click.Path(dir_okay=False, path_type=Path),
             expose_value=False,
-            callback=_keep,
+            callback=_store_option,
             metavar="FILE",
-            help=f"The file that holds your token; else the variable {access.VARIABLE}.",
+            help=f"The file with your token. Default: the variable {access.VARIABLE}.",
         ),
         click.Option(
-            ["--tls"], is_flag=True, expose_value=False, callback=_keep, help="Speak HTTPS."
+            ["--tls"], is_flag=True, expose_value=False, callback=_store_option, help="Use HTTPS."
         ),
         click.Option(
             ["--ca"],
             type=click.Path(exists=True, dir_okay=False),
             expose_value=False,
-            callback=_keep,
+            callback=_store_option,
             metavar="FILE",
-            help="Who signed the daemon's certificate (PEM), if not one of the system's; implies "
-            "--tls.",
+            help="Trust this CA certificate (PEM) instead of the system's; implies --tls.",
         ),
         click.Option(
             ["--timeout"],
             type=click.FloatRange(min=0, min_open=True, max=86400),
             expose_value=False,
-            callback=_keep,
+            callback=_store_option,
             metavar="SECONDS",
-            help=f"How long to wait for an answer; {TIMEOUT:g} unless given.",
+            help=f"How long to wait for an answer. Default: {TIMEOUT:g}.",
         ),
         click.Option(
             ["--on", "--host"],
             expose_value=False,
-            callback=_keep,
+            callback=_store_option,
             metavar="HOST",
             shell_complete=_hosts,
-            help="One of the hosts of a central server.",
+            help="Ask a central server about this host.",
         ),
     ]
 
 
 class Session(msgspec.Struct, frozen=True):
-    """One call of the command: whom to ask, and how to show the answer."""
+    """One call of the command: the client, the host's name as given, and the output format."""
 
     client: Client
     host: str
@@ -116,7 +115,9 @@ class Session(msgspec.Struct, frozen=True):
         table: Callable[[Console, T], None],
         rows: Callable[[T], Iterable[Sequence[str]]],
     ) -> T | None:
-        """Print an answer in the form that was asked for; None if it was not looked into."""
+        """Print an answer in the chosen format. Returns it decoded; None for JSON, which is
+        printed as it came.
+        """
         if self.form == "json":
             self.client.read(data, msgspec.Raw)
             click.echo(data.rstrip(b"\n"))
@@ -129,20 +130,20 @@ class Session(msgspec.Struct, frozen=True):
         return answer
 
     def say(self, text: str) -> None:
-        """A sentence besides the answer."""
+        """Print a sentence on standard error."""
         click.echo(text, err=True)
 
 
 def session_of(ctx: click.Context, timeout: float = TIMEOUT) -> Session:
-    """The session of this call; `timeout` unless the person named one. Raises click.UsageError,
-    TokenError.
+    """The session of this call. `timeout` in seconds holds unless --timeout is given. Raises
+    click.UsageError, TokenError.
     """
     root = ctx.find_root()
     target = target_of(ctx, str(root.params["host"] or ""), root.params["port"] or "")
     token = access.token(ctx.meta.get(_KEY + "token_file"))
     if token and not target.tls and not target.loopback and not ctx.resilient_parsing:
         click.echo(
-            f"irqbal-client: your token goes to {target} in clear; --tls would hide it", err=True
+            f"irqbal-client: your token is sent to {target} unencrypted; use --tls", err=True
         )
     client = Client(
         target,
@@ -155,7 +156,7 @@ def session_of(ctx: click.Context, timeout: float = TIMEOUT) -> Session:
 
 
 def target_of(ctx: click.Context, host: str, port: str) -> Target:
-    """Where HOST and PORT are. Raises click.UsageError."""
+    """The address that HOST and PORT name. Raises click.UsageError."""
     if host.startswith("unix:"):
         if port != "-":
             raise click.UsageError(f"a socket has no port: write {host} - COMMAND", ctx.find_root())
@@ -163,7 +164,7 @@ def target_of(ctx: click.Context, host: str, port: str) -> Target:
     name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not name or any(char in name for char in "/@[] "):
         raise click.UsageError(
-            f"{host!r} is no host: a name, an address, or unix:PATH, and then the port",
+            f"{host!r} is not a host: write a name, an address, or unix:PATH, then the port",
             ctx.find_root(),
         )
     if not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65536):
@@ -174,14 +175,14 @@ def target_of(ctx: click.Context, host: str, port: str) -> Target:
             else ""
         )
         raise click.UsageError(
-            f"{port!r} is no port; HOST and PORT come first{hint}", ctx.find_root()
+            f"{port!r} is not a port: HOST and PORT come first{hint}", ctx.find_root()
         )
     ca = ctx.meta.get(_KEY + "ca", "")
     return Target(name, int(port), tls=bool(ctx.meta.get(_KEY + "tls") or ca), ca=ca)
 
 
 def with_session(function: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
-    """The session as first argument."""
+    """Call a command with the session as its first argument."""
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         return function(session_of(click.get_current_context()), *args, **kwargs)
@@ -192,7 +193,7 @@ def with_session(function: Callable[Concatenate[Session, P], R]) -> Callable[P, 
 
 
 class Command(click.Command):
-    """A command that takes the shared options too, and lists them apart."""
+    """A command that also takes the shared options, and lists them in a section of their own."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -200,13 +201,13 @@ class Command(click.Command):
         self.params += shared_options()
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Its own first."""
+        """The command's own options, then the shared ones."""
         _format_options(self, ctx, formatter)
 
 
 class ClientGroup(click.Group):
-    """Commands in the order in which they were added; dashes for underscores, and the shared
-    options.
+    """A group that lists its commands in the order in which they were added, accepts dashes for
+    underscores, and takes the shared options.
     """
 
     command_class = Command
@@ -224,7 +225,7 @@ class ClientGroup(click.Group):
         return super().get_command(ctx, cmd_name.replace("-", "_"))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Who writes dashes goes on with dashes."""
+        """Complete with dashes where dashes were typed."""
         if incomplete.startswith("-") or "-" not in incomplete:
             return super().shell_complete(ctx, incomplete)
         found = super().shell_complete(ctx, incomplete.replace("-", "_"))
@@ -233,7 +234,7 @@ class ClientGroup(click.Group):
         ]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Its own first."""
+        """The command's own options, then the shared ones."""
         _format_options(self, ctx, formatter)
         self.format_commands(ctx, formatter)
 
@@ -258,5 +259,5 @@ def _help_of(params: Iterable[click.Parameter], ctx: click.Context) -> list[tupl
 
 
 def is_terminal() -> bool:
-    """Whether a person may be asked."""
+    """Whether standard input is a terminal, so that a question can be answered."""
     return sys.stdin.isatty()

@@ -1,28 +1,23 @@
-"""What is: status, IRQs, CPUs, devices, policies, plans, hosts, metrics."""
+"""Commands that show a daemon's state: status, IRQs, CPUs, devices, policies, metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import get_args
+from collections.abc import Iterator, Sequence
 
 import click
 
-from irqbal.api.contract import requests, responses
-from irqbal.client.cli import tables
+from irqbal.api.contract import responses
+from irqbal.client.cli import decision_tables, tables
 from irqbal.client.cli.csv_table import cell, table_of, write_csv
 from irqbal.client.cli.params import DEVICE, IRQ, POLICY
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.wire import to_json
 
-MOST_YAML = 200_000
-"""Characters; what the API takes."""
-
 
 @click.command("status", cls=Command)
 @with_session
 def status(session: Session) -> None:
-    """The daemon in a few lines."""
+    """Show the daemon's state in a few lines."""
     session.show(
         session.client.fetch("status"),
         responses.Status,
@@ -33,22 +28,28 @@ def status(session: Session) -> None:
 
 @click.command("irqs", cls=Command)
 @click.option(
-    "--device", type=DEVICE, help="Of this device: its address, driver, interface or disk."
-)
-@click.option("--policy", type=POLICY, help="Placed by this policy (`override`: by a person).")
-@click.option(
-    "--movable/--unmovable", default=None, help="Only those that can, or cannot, be moved."
+    "--device",
+    type=DEVICE,
+    help="Only IRQs of this device, named by its PCI address, driver, interface or disk.",
 )
 @click.option(
-    "--cpu", type=click.IntRange(0, 1 << 20), help="Only those that are delivered to this CPU."
+    "--policy",
+    type=POLICY,
+    help="Only IRQs that this policy placed; `override` for those with an override.",
+)
+@click.option(
+    "--movable/--unmovable", default=None, help="Only IRQs that can be moved, or only the others."
+)
+@click.option(
+    "--cpu", type=click.IntRange(0, 1 << 20), help="Only IRQs that are delivered to this CPU."
 )
 @with_session
 def irqs(
     session: Session, device: str | None, policy: str | None, movable: bool | None, cpu: int | None
 ) -> None:
-    """IRQs: where each is, how busy, and who placed it.
+    """List IRQs: affinity, load, and the policy that placed each.
 
-    CPUS is its mask, ON where its interrupts are delivered.
+    CPUS is the affinity, ON the effective affinity.
     A narrow terminal leaves columns out; JSON and CSV have all of them.
     """
     data = session.client.fetch(
@@ -65,7 +66,7 @@ def irqs(
 @click.command("cpus", cls=Command)
 @with_session
 def cpus(session: Session) -> None:
-    """CPUs: the place and the interrupt load of each."""
+    """List CPUs: topology and interrupt load."""
     data = session.client.fetch("cpus")
     session.show(
         data,
@@ -78,7 +79,7 @@ def cpus(session: Session) -> None:
 @click.command("devices", cls=Command)
 @with_session
 def devices(session: Session) -> None:
-    """PCI devices with their interfaces, disks and IRQs."""
+    """List PCI devices with their interfaces, disks and IRQs."""
     data = session.client.fetch("devices")
     session.show(
         data,
@@ -92,9 +93,9 @@ def devices(session: Session) -> None:
 @click.argument("irq", type=IRQ)
 @with_session
 def explain(session: Session, irq: str) -> None:
-    """Why an IRQ is where it is: limits, claims, refusals."""
+    """Explain why an IRQ is where it is: limits, claims, refusals."""
     data = session.client.fetch("explain", {"irq": irq})
-    session.show(data, responses.Explanation, tables.explanation, _steps)
+    session.show(data, responses.Explanation, decision_tables.explanation, _steps)
 
 
 def _steps(item: responses.Explanation) -> Iterator[Sequence[str]]:
@@ -113,7 +114,7 @@ def _steps(item: responses.Explanation) -> Iterator[Sequence[str]]:
 @click.command("policies", cls=Command)
 @with_session
 def policies(session: Session) -> None:
-    """Installed policies, in order, with their options."""
+    """List installed policies, the enabled ones first, with their options."""
     data = session.client.fetch("policies")
     session.show(
         data,
@@ -123,193 +124,13 @@ def policies(session: Session) -> None:
     )
 
 
-@click.command("plan", cls=Command)
-@click.option("--now", is_flag=True, help="Not the last cycle's, but what would be done now.")
-@click.option(
-    "-c",
-    "--config",
-    "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True),
-    help="What would be done now with the policies of this YAML file (- for standard input).",
-)
-@with_session
-def plan(session: Session, now: bool, file: Path | None) -> None:
-    """The last plan, or a dry run: what moves, and why.
-
-    Nothing is written.
-    """
-    if file is not None:
-        data = session.client.fetch("dry_run", body=requests.PlanBody(yaml=_text(file)))
-    else:
-        data = (
-            session.client.fetch("dry_run", body=requests.PlanBody())
-            if now
-            else session.client.fetch("plan")
-        )
-    session.show(
-        data, responses.PlanAnswer, lambda out, item: tables.cycle(out, item.cycle), plan_rows
-    )
-
-
-def _text(file: Path) -> str:
-    try:
-        with click.open_file(str(file), encoding="utf-8") as opened:
-            text = opened.read(MOST_YAML + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise click.UsageError(f"{file} cannot be read: {said}") from error
-    if len(text) > MOST_YAML:
-        raise click.UsageError(f"{file} has more than {MOST_YAML} characters")
-    return str(text)
-
-
-PLAN_HEADER = ("what", "irq", "name", "from", "to", "policy", "reason", "code", "result", "detail")
-
-
-def plan_rows(item: responses.PlanAnswer) -> Iterator[Sequence[str]]:
-    """What a plan holds, a line each; what is right already too."""
-    yield from cycle_rows(item.cycle)
-    for kept in item.kept:
-        yield [
-            "right",
-            str(kept.irq),
-            "",
-            cell(kept.cpus),
-            cell(kept.cpus),
-            kept.policy,
-            kept.reason,
-            "",
-            "",
-            "",
-        ]
-
-
-def cycle_rows(item: responses.Cycle) -> Iterator[Sequence[str]]:
-    """What a cycle did and refused, a line each."""
-    yield PLAN_HEADER
-    yield from move_rows(item.moves)
-    for one in item.steering:
-        about = f"{one.interface}/{one.queue}"
-        yield [
-            one.setting,
-            "",
-            about,
-            one.before,
-            one.after,
-            one.policy,
-            one.reason,
-            "",
-            one.result,
-            one.detail,
-        ]
-    if item.default is not None:
-        change = item.default
-        yield [
-            "default",
-            "",
-            "",
-            cell(change.before),
-            cell(change.after),
-            change.policy,
-            change.reason,
-            "",
-            change.result,
-            "",
-        ]
-    for no in item.refused:
-        yield [
-            "refused",
-            cell(no.irq),
-            no.name,
-            "",
-            "",
-            no.policy,
-            no.reason,
-            no.code,
-            "refused",
-            no.advice,
-        ]
-    for failure in item.failures:
-        yield [
-            "failure",
-            "",
-            "",
-            "",
-            "",
-            failure.policy,
-            failure.reason,
-            failure.code,
-            "set aside" if failure.aside else "",
-            "",
-        ]
-    for note in item.notes:
-        yield ["note", cell(note.irq), "", "", "", note.policy, note.text, "", "", note.advice]
-
-
-def move_rows(moves: Iterable[responses.MoveView]) -> Iterator[Sequence[str]]:
-    """Moves, a line each."""
-    for one in moves:
-        yield [
-            "move",
-            str(one.irq),
-            one.name,
-            cell(one.before),
-            cell(one.after),
-            one.policy,
-            one.reason,
-            one.code,
-            one.result,
-            one.detail,
-        ]
-
-
-@click.command("hosts", cls=Command)
-@with_session
-def hosts(session: Session) -> None:
-    """Hosts of a central server; --host HOST asks one.
-
-    DRIFT and FAILED are of the last 24 hours; REMOTE are queues off their NIC's node, ISOLATED IRQs
-    that fire on isolated CPUs.
-    """
-    data = session.client.fetch("hosts")
-    session.show(
-        data,
-        tuple[responses.HostView, ...],
-        tables.hosts,
-        lambda items: table_of(responses.HostView, items),
-    )
-
-
-@click.command("fleet", cls=Command)
-@click.option(
-    "--code",
-    type=click.Choice(get_args(requests.FindingCode)),
-    help="Only of this kind: NICs with remote queues, IRQs that fire on isolated CPUs, and so on.",
-)
-@click.option("--named", metavar="TEXT", help="Only of hosts whose name holds this text.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 100_000),
-    default=10_000,
-    show_default=True,
-    help="At most so many.",
-)
-@with_session
-def fleet(session: Session, code: str | None, named: str | None, limit: int) -> None:
-    """What is not as it should be, on all hosts that the server tells about."""
-    data = session.client.fetch("findings", query={"code": code, "host": named, "limit": limit})
-    session.show(
-        data,
-        tuple[responses.FindingView, ...],
-        tables.findings,
-        lambda items: table_of(responses.FindingView, items),
-    )
-
-
 @click.command("metrics", cls=Command)
 @with_session
 def metrics(session: Session) -> None:
-    """What Prometheus reads, or its samples as JSON or CSV."""
+    """Print the daemon's metrics.
+
+    In Prometheus' text format, or as samples in JSON or CSV.
+    """
     text = session.client.text("metrics")
     if session.form == "table":
         click.echo(text, nl=False)

@@ -1,4 +1,4 @@
-"""Answers as tables for people."""
+"""The state of daemons and hosts as tables."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from irqbal.api.contract import responses
-from irqbal.render.text import Column, plain, print_rows
-from irqbal.wire import Moment
+from irqbal.client.cli.csv_table import cell
+from irqbal.render.console import plain, to_the_second
+from irqbal.render.tables import Column, print_rows
 
 _NUMBER = Column("IRQ", right=True)
 _NAME = Column("NAME", wrap=True)
 
 
 def when(moment: float | None) -> str:
-    """To the second; a dash for never."""
-    return "-" if moment is None else f"{str(Moment(moment))[:19]}Z"
+    """A moment to the second; a dash for None."""
+    return "-" if moment is None else to_the_second(moment)
 
 
 def say(out: Console, text: str, style: str | None = None) -> None:
-    """A line; what it holds from others is made harmless."""
+    """Print a line, without characters that control a terminal."""
     out.print(plain(text), style=style)
 
 
-def number(irq: int | None) -> str:
-    """An IRQ's number, or a dash for one that is not there."""
-    return "-" if irq is None else str(irq)
+def number(value: int | None) -> str:
+    """A number; a dash for None."""
+    return "-" if value is None else str(value)
 
 
 def status(out: Console, item: responses.Status) -> None:
@@ -40,10 +41,10 @@ def status(out: Console, item: responses.Status) -> None:
     lines = [
         version
         if item.version
-        else ("heard of", f"{when(item.started)}, through its history alone: no daemon told more"),
+        else ("last seen", f"{when(item.started)}; known from its stored history alone"),
         ("host", f"{item.cpus} CPUs, {item.irqs} IRQs, {item.overrides} overrides"),
         ("policies", f"{', '.join(item.policies) or 'none'}, every {item.interval}"),
-        *((("made up", f"no real host: {item.simulated}"),) if item.simulated else ()),
+        *((("simulated", f"not a real host: {item.simulated}"),) if item.simulated else ()),
         *(("set aside", f"{failure.policy}: {failure.reason}") for failure in item.aside),
         ("last cycle", "none yet" if item.last is None else _summary(item.last)),
         (
@@ -100,7 +101,7 @@ def irqs(out: Console, items: Sequence[responses.IrqView]) -> None:
 
 
 def cpus(out: Console, items: Sequence[responses.CpuView]) -> None:
-    """CPUs with their places and loads."""
+    """CPUs: where each is, and its load."""
     columns = (
         Column("CPU", right=True),
         Column("NODE", right=True),
@@ -133,7 +134,7 @@ def cpus(out: Console, items: Sequence[responses.CpuView]) -> None:
 
 
 def devices(out: Console, items: Sequence[responses.DeviceView]) -> None:
-    """PCI devices, and what hangs below them."""
+    """PCI devices with their interfaces, disks and IRQs."""
     columns = (
         Column("DEVICE"),
         Column("DRIVER", drop=1),
@@ -160,212 +161,8 @@ def devices(out: Console, items: Sequence[responses.DeviceView]) -> None:
     print_rows(out, columns, rows)
 
 
-def explanation(out: Console, item: responses.Explanation) -> None:
-    """Why one IRQ is where it is."""
-    irq = item.irq
-    queue = "" if irq.queue is None else f" ({irq.queue.name}/{irq.queue.kind}/{irq.queue.index})"
-    say(out, f"IRQ {irq.number}: {irq.name}{queue}", "bold")
-    say(out, f"  identity   {irq.identity}, generation {irq.generation}")
-    say(
-        out,
-        f"  affinity   {irq.affinity}, effective {irq.effective or '-'}, "
-        f"{'local' if irq.local else 'not local'} to its device",
-    )
-    say(out, f"  rate       {irq.rate:.1f} interrupts/s, load {irq.load * 100:.2f} % of a CPU")
-    say(out, f"  movable    {'yes' if irq.movable else 'no: ' + irq.unmovable}")
-    if irq.policy:
-        ago = "" if irq.placed_ago is None else f", {float(irq.placed_ago):.0f} s ago"
-        say(out, f"  placed     by {irq.policy}{ago}: {irq.reason}")
-    if item.override is not None:
-        mine = item.override
-        say(
-            out,
-            f"  override   {mine.cpus} by {mine.who}, until "
-            f"{when(mine.expires) if mine.expires else 'removed'}: {mine.reason or '-'}",
-        )
-    if not item.steps:
-        if not irq.policy:
-            say(out, "  No limit binds it and no policy claims it: irqbal leaves it as it is.")
-        return
-    columns = (
-        Column("POLICY"),
-        Column("STEP"),
-        Column("CPUS", wrap=True),
-        Column("REASON", wrap=True),
-    )
-    print_rows(
-        out,
-        columns,
-        [
-            (step.policy, step.what, "-" if step.cpus is None else str(step.cpus), step.reason)
-            for step in item.steps
-        ],
-    )
-
-
-def cycle(out: Console, item: responses.Cycle) -> None:
-    """Moves, steering, refusals and notes of a cycle or a dry run."""
-    kind = "dry run" if item.dry_run else "cycle"
-    say(
-        out,
-        f"{kind} {item.cycle} ({item.cause}) at {when(item.at)}, {item.seconds * 1000:.1f} ms",
-        "bold",
-    )
-    if item.moves:
-        columns = (
-            _NUMBER,
-            _NAME,
-            Column("FROM", wrap=True),
-            Column("TO", wrap=True),
-            Column("POLICY", drop=2),
-            Column("REASON", wrap=True),
-            Column("RESULT", wrap=True, drop=1),
-        )
-        print_rows(
-            out,
-            columns,
-            [
-                (
-                    str(move.irq),
-                    move.name,
-                    str(move.before),
-                    str(move.after),
-                    move.policy,
-                    move.reason,
-                    move.detail or move.result,
-                )
-                for move in item.moves
-            ],
-        )
-    if item.default is not None:
-        say(
-            out,
-            f"default_smp_affinity: {item.default.before} -> {item.default.after} "
-            f"({item.default.reason})",
-        )
-    if item.steering:
-        columns = (
-            Column("SETTING"),
-            Column("INTERFACE"),
-            Column("QUEUE", right=True),
-            Column("FROM", wrap=True),
-            Column("TO", wrap=True),
-            Column("REASON", wrap=True),
-            Column("RESULT", wrap=True, drop=1),
-        )
-        print_rows(
-            out,
-            columns,
-            [
-                (
-                    one.setting,
-                    one.interface,
-                    str(one.queue),
-                    one.before or "-",
-                    one.after or "-",
-                    one.reason,
-                    one.detail or one.result,
-                )
-                for one in item.steering
-            ],
-        )
-    _rest(out, item)
-
-
-def _rest(out: Console, item: responses.Cycle) -> None:
-    if item.refused:
-        columns = (
-            _NUMBER,
-            _NAME,
-            Column("POLICY", drop=1),
-            Column("REFUSED BECAUSE", wrap=True),
-            Column("ADVICE", wrap=True),
-        )
-        print_rows(
-            out,
-            columns,
-            [(number(no.irq), no.name, no.policy, no.reason, no.advice) for no in item.refused],
-        )
-    for failure in item.failures:
-        say(
-            out,
-            f"policy {failure.policy} failed{', and is set aside' if failure.aside else ''}: "
-            f"{failure.reason}",
-            "red",
-        )
-    for note in item.notes:
-        say(out, f"{note.policy}: {note.text}" + (f" ({note.advice})" if note.advice else ""))
-    if item.problem:
-        say(out, f"problem: {item.problem}", "red")
-    say(
-        out,
-        f"{len(item.moves)} to move, {len(item.steering)} settings, {item.right} right already, "
-        f"{len(item.refused)} refused.",
-    )
-
-
-def overrides(out: Console, items: Sequence[responses.OverrideView]) -> None:
-    """What people decided."""
-    if not items:
-        say(out, "There are no overrides.")
-        return
-    columns = (
-        _NUMBER,
-        _NAME,
-        Column("CPUS", wrap=True),
-        Column("UNTIL"),
-        Column("BY", wrap=True, drop=1),
-        Column("REASON", wrap=True),
-    )
-    rows = [
-        (
-            number(item.irq),
-            item.name,
-            str(item.cpus),
-            when(item.expires) if item.expires else "removed",
-            item.who,
-            item.reason,
-        )
-        for item in items
-    ]
-    print_rows(out, columns, rows)
-
-
-def decisions(out: Console, items: Sequence[responses.DecisionView]) -> None:
-    """What was decided, the oldest first, so that the newest stands above the prompt."""
-    if not items:
-        say(out, "Nothing was decided in that time.")
-        return
-    columns = (
-        Column("TIME"),
-        Column("KIND"),
-        Column("IRQ", right=True, drop=3),
-        Column("ABOUT", wrap=True),
-        Column("CHANGE", wrap=True),
-        Column("RESULT", drop=2),
-        Column("BY", wrap=True, drop=1),
-        Column("REASON", wrap=True),
-    )
-    rows = [
-        (
-            when(item.at),
-            item.kind,
-            number(item.irq),
-            item.name or item.identity,
-            f"{item.before or '-'} -> {item.after or '-'}" if item.before or item.after else "",
-            item.result,
-            item.who or item.policy,
-            item.reason,
-        )
-        for item in reversed(items)
-    ]
-    print_rows(out, columns, rows)
-
-
 def policies(out: Console, items: Sequence[responses.PolicyView]) -> None:
     """Installed policies, the enabled ones first and in order."""
-    from irqbal.client.cli.csv_table import cell
-
     columns = (
         Column("#", right=True),
         Column("NAME"),
@@ -387,10 +184,10 @@ def policies(out: Console, items: Sequence[responses.PolicyView]) -> None:
 
 
 def hosts(out: Console, items: Sequence[responses.HostView]) -> None:
-    """Hosts that this server can tell about."""
+    """The hosts of a central server."""
     columns = (
         Column("HOST"),
-        Column("LAST HEARD OF"),
+        Column("LAST SEEN"),
         Column("STATE"),
         Column("IMBALANCE", right=True),
         Column("BUSIEST %", right=True, drop=2),
@@ -426,7 +223,7 @@ def hosts(out: Console, items: Sequence[responses.HostView]) -> None:
 
 
 def findings(out: Console, items: Sequence[responses.FindingView]) -> None:
-    """What is not as it should be, host by host."""
+    """Findings, host by host."""
     if not items:
         say(out, "No findings of that kind.")
         return
@@ -442,27 +239,5 @@ def findings(out: Console, items: Sequence[responses.FindingView]) -> None:
         columns,
         [(item.host, item.code, number(item.irq), item.text, item.advice) for item in items],
     )
-    say(out, f"{len(items)} findings on {len({item.host for item in items})} hosts.")
-
-
-def restored(out: Console, item: responses.RestoreAnswer) -> None:
-    """What was put back."""
-    if not item.outcomes:
-        say(out, "Nothing to restore: irqbal has changed nothing since boot. It is paused now.")
-        return
-    columns = (
-        _NUMBER,
-        Column("WHAT", wrap=True),
-        Column("RESULT"),
-        Column("NOW", wrap=True),
-        Column("DETAIL", wrap=True),
-    )
-    print_rows(
-        out,
-        columns,
-        [
-            (number(one.irq), one.identity, one.result, one.found or "-", one.detail)
-            for one in item.outcomes
-        ],
-    )
-    say(out, "irqbal is paused until it is resumed or restarted.")
+    hosts_found = len({item.host for item in items})
+    say(out, f"{len(items)} findings on {hosts_found} hosts.")

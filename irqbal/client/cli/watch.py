@@ -1,4 +1,4 @@
-"""`irqbal-client watch`: each cycle as it happens."""
+"""`irqbal-client watch`: print each cycle when it happens."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ import click
 
 from irqbal.api.contract import responses
 from irqbal.client.cli import tables
+from irqbal.client.cli.plan import PLAN_HEADER, move_rows
 from irqbal.client.cli.session import Command, Session, with_session
-from irqbal.client.cli.state import PLAN_HEADER, move_rows
 from irqbal.client.http import DaemonUnreachable, RequestRefused, Unreadable
-from irqbal.render.text import plain
-
-AGAIN = (0.5, 1.0, 2.0, 5.0)
-"""Seconds until the daemon is tried again; the last ones go on."""
-TEMPORARY = frozenset({429, 503})
+from irqbal.client.retry import TEMPORARY, pause_after
+from irqbal.render.console import plain
 
 
 @click.command("watch", cls=Command)
 @click.option(
-    "--json", "as_json", is_flag=True, help="The events as they come, a line each; as -o json."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print each event as the API sends it, one a line; the same as -o json.",
 )
 @click.option(
-    "-n", "--cycles", type=click.IntRange(1), help="End after so many cycles; else with Ctrl-C."
+    "-n",
+    "--cycles",
+    type=click.IntRange(1),
+    help="End after this many cycles. Default: run until Ctrl-C.",
 )
 @with_session
 def watch(session: Session, as_json: bool, cycles: int | None) -> None:
-    """Follow the daemon: a line a cycle, a line a move.
+    """Print each cycle of the daemon, and its moves.
 
-    When the daemon restarts it is waited for.
+    If the daemon restarts, wait for it and go on.
     """
     show = _json if as_json else {"json": _json, "csv": _csv(), "table": _table}[session.form]
     failures, connected, left = 0, False, cycles
@@ -48,23 +51,22 @@ def watch(session: Session, as_json: bool, cycles: int | None) -> None:
                     left = None if left is None else left - 1
                     if left == 0:
                         return
-                said = f"the daemon at {session.client.target} ended"
+                reason = f"the daemon at {session.client.target} closed the connection"
             except (DaemonUnreachable, RequestRefused) as error:
-                # Who never got through is told at once; who was connected waits for the daemon to
-                # come back.
+                # A first connection that fails is an error; a lost one is tried again.
                 if (
                     not connected
                     or isinstance(error, Unreadable)
                     or (isinstance(error, RequestRefused) and error.status not in TEMPORARY)
                 ):
                     raise
-                said = str(error)
+                reason = str(error)
             if failures == 0:
-                session.say(f"irqbal-client: {said}; waiting for it to come back")
-            time.sleep(AGAIN[min(failures, len(AGAIN) - 1)])
+                session.say(f"irqbal-client: {reason}; waiting for it to come back")
+            time.sleep(pause_after(failures))
             failures += 1
     except KeyboardInterrupt:
-        # The way to end it, not a failure.
+        # Ctrl-C is how a user ends this command, so it is not a failure.
         return
 
 

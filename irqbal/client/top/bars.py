@@ -1,4 +1,4 @@
-"""CPUs as bars: the busiest one by one, and on hosts with many the rest folded, a line a group.
+"""CPUs as bars: the busiest one by one; on hosts with many CPUs also a line for each L3 or node.
 Pure.
 """
 
@@ -9,34 +9,35 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from irqbal.api.contract import responses
-from irqbal.render.text import BLOCKS
+from irqbal.render.sparkline import BLOCKS
 
 Cpu = responses.CpuView
 CELL = 26
-"""A bar with its number, and the gap after it."""
+"""Columns of one CPU: number, bar, percentage and a gap."""
 GROUP = 40
-"""A group's line, where several stand beside one another."""
+"""Columns of one group where several share a line."""
 HOT, WARM = 0.8, 0.5
+"""Loads, as shares of a CPU, from which a bar is red, or yellow."""
 
 
 def style_of(load: float) -> str:
-    """Colour by load; the numbers say it, too."""
+    """The colour of a load."""
     return "red" if load >= HOT else "yellow" if load >= WARM else "green"
 
 
 def bar(load: float, width: int) -> Text:
-    """A load from 0 to 1."""
+    """A bar of `width` characters for a load from 0 to 1."""
     full = round(min(max(load, 0.0), 1.0) * width)
     return Text("━" * full, style_of(load)) + Text("─" * (width - full), "bright_black")
 
 
 def busiest(cpus: Sequence[Cpu]) -> list[Cpu]:
-    """Those that are online, the busiest first."""
+    """Online CPUs, the busiest first."""
     return sorted((cpu for cpu in cpus if cpu.online), key=lambda cpu: (-cpu.load, cpu.number))
 
 
 def groups_of(cpus: Sequence[Cpu], most: int) -> list[tuple[str, list[Cpu]]]:
-    """By L3 if that is not more than `most` groups, else by node; in the order of their numbers."""
+    """Online CPUs by L3 if that makes at most `most` groups, else by node, ordered by number."""
     online = [cpu for cpu in cpus if cpu.online]
     caches: dict[int, list[Cpu]] = {}
     nodes: dict[int, list[Cpu]] = {}
@@ -49,7 +50,7 @@ def groups_of(cpus: Sequence[Cpu], most: int) -> list[tuple[str, list[Cpu]]]:
 
 
 def panel(cpus: Sequence[Cpu], width: int, height: int) -> Text:
-    """At most `height` lines of `width`."""
+    """At most `height` lines of `width` columns."""
     across = max(1, width // CELL)
     ranked = busiest(cpus)
     if len(ranked) <= across * height:
@@ -65,8 +66,8 @@ def panel(cpus: Sequence[Cpu], width: int, height: int) -> Text:
 def _folded(
     groups: Sequence[tuple[str, list[Cpu]]], room: int, beside: int, width: int
 ) -> list[Text]:
-    """In `room` lines, `beside` one another; if those are too few, the busiest, and how many there
-    are besides.
+    """Groups on at most `room` lines, `beside` on each. If there are more groups, only the busiest,
+    and the number of the others.
     """
     most = room * beside
     left = len(groups) - most + 1 if len(groups) > most else 0
@@ -89,7 +90,7 @@ def _folded(
 
 
 def _grid(ranked: Sequence[Cpu], across: int, width: int) -> list[Text]:
-    """Down the columns, as people read a ranking."""
+    """The ranking, filled column by column."""
     down = -(-len(ranked) // across)
     size = width // across
     lines = []
@@ -112,15 +113,15 @@ def _one(cpu: Cpu, size: int) -> Text:
 
 
 def _group(name: str, inside: Sequence[Cpu], width: int, count: bool) -> Text:
-    """Its mean, its busiest, and every CPU in the order of numbers, several to a block where there
-    is no room for all.
+    """A group's mean and maximum, and a block for each CPU by number; for several CPUs where the
+    line is too short.
     """
     mean = sum(cpu.load for cpu in inside) / len(inside)
     most = max(cpu.load for cpu in inside)
-    said = f" {len(inside)} CPUs" if count else ""
+    cpus = f" {len(inside)} CPUs" if count else ""
     text = Text.assemble(
         (f"{name:<7}", "bold"),
-        f"{said} {mean * 100:5.1f} %, most {most * 100:5.1f} % ",
+        f"{cpus} {mean * 100:5.1f} %, most {most * 100:5.1f} % ",
         no_wrap=True,
     )
     room = max(1, width - text.cell_len - 1)

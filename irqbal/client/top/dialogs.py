@@ -1,5 +1,5 @@
-"""What opens above the table: an explanation, the help, the form of an override, and questions
-before what others would notice.
+"""What opens above the table: an explanation, the help, the form of an override, and the questions
+that confirm an action.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from irqbal.api.contract import requests, responses
-from irqbal.client.cli import tables
+from irqbal.client.cli import decision_tables
 from irqbal.cpuset import CpuSet
-from irqbal.render.text import plain
+from irqbal.render.console import plain
 from irqbal.wire import Duration
 
 HELP = """\
-up down j k     move; page up, page down or space, home and end, too
-enter           why this IRQ is where it is; a double click, too
-/               find: rows that hold every word (of number, name, queue,
-                device, policy), or cpu:3, what CPU 3 handles; enter
-                keeps them, escape shows all rows again
-s S             sort by the next column, by the one before
-r               turn the order round; a click on a head sorts, too
-t               tree of nodes, L3 caches and cores; tab goes there,
+up down j k     move the cursor; also page up, page down, space, home, end
+enter           explain why this IRQ is where it is; also a double click
+/               find rows that contain every word (number, name, queue,
+                device, policy); cpu:3 finds what CPU 3 handles. Enter
+                keeps the filter, escape shows all rows again
+s S             sort by the next column, by the previous one
+r               reverse the order; a click on a head sorts, too
+t               tree of nodes, L3 caches and cores; tab moves there,
                 enter folds
-o               override: this IRQ on CPUs of your choice; asks which
-c               clear its override; asks first. The policies place it
-                again
-p               pause the daemon, which then writes nothing; asks first.
-                p again resumes it
+o               override: put this IRQ on CPUs of your choice
+c               clear its override, after a question. The policies then
+                place it again
+p               pause the daemon, after a question: it writes nothing
+                until p resumes it
 ? F1            this help; escape or q closes it
 q ctrl+c        quit
 
-LOAD: share of one CPU that handling takes, softirqs too. CPUS: those
-that the kernel may choose from; ON: what it chose, yellow if not on its
-device's node. Dim: cannot be moved. ! after a CPU: isolated."""
+LOAD: share of one CPU that handling takes, with softirqs. CPUS: the
+affinity; ON: the effective affinity, yellow off the device's node.
+Dim: cannot be moved. ! after a CPU: isolated."""
 
 
 class _Dialog(ModalScreen[None]):
@@ -57,7 +57,7 @@ class _Dialog(ModalScreen[None]):
 
 
 class PageDialog(_Dialog):
-    """Text to read; what does not fit scrolls."""
+    """Text to read, with a scrollbar where it does not fit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,enter,question_mark", "dismiss"),
@@ -65,8 +65,8 @@ class PageDialog(_Dialog):
         Binding("k", "up"),
     ]
     DEFAULT_CSS = """
-    Page VerticalScroll { width: auto; max-width: 100%; height: auto; max-height: 100%; }
-    Page Static { width: auto; }
+    PageDialog VerticalScroll { width: auto; max-width: 100%; height: auto; max-height: 100%; }
+    PageDialog Static { width: auto; }
     """
 
     def __init__(self, text: Text) -> None:
@@ -78,22 +78,22 @@ class PageDialog(_Dialog):
             yield Static(self._text, id="page")
 
     def action_down(self) -> None:
-        """A line down."""
+        """Scroll a line down."""
         self.query_one(VerticalScroll).scroll_down(animate=False)
 
     def action_up(self) -> None:
-        """A line up."""
+        """Scroll a line up."""
         self.query_one(VerticalScroll).scroll_up(animate=False)
 
 
 def help_page() -> PageDialog:
-    """Every key."""
+    """The help: every key."""
     return PageDialog(Text(HELP))
 
 
 def explanation(item: responses.Explanation, width: int) -> PageDialog:
-    """Why an IRQ is where it is, as the command `explain` says it."""
-    # The border, its padding and a scrollbar.
+    """The explanation of an IRQ, as the command `explain` prints it."""
+    # The dialog has a border, padding and a scrollbar: eight columns.
     out = Console(
         file=io.StringIO(),
         width=max(20, width - 8),
@@ -105,7 +105,7 @@ def explanation(item: responses.Explanation, width: int) -> PageDialog:
         legacy_windows=False,
     )
     with out.capture() as captured:
-        tables.explanation(out, item)
+        decision_tables.explanation(out, item)
     return PageDialog(
         Text("\n").join(
             [Text.from_ansi(line.rstrip()) for line in captured.get().rstrip("\n").split("\n")]
@@ -114,7 +114,7 @@ def explanation(item: responses.Explanation, width: int) -> PageDialog:
 
 
 class Question(_Dialog):
-    """What a key is about to do, and whether it shall: `y` or enter does it."""
+    """A question before an action; `y` or enter runs it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("y,enter", "yes"), Binding("n,q", "dismiss")]
     DEFAULT_CSS = """
@@ -128,7 +128,7 @@ class Question(_Dialog):
             (
                 Text(plain(title), "bold"),
                 Text(plain(text)),
-                Text(f"y {does}, n or escape leaves it", "dim"),
+                Text(f"y {does}, n or escape cancels", "dim"),
             ),
             act,
         )
@@ -139,14 +139,14 @@ class Question(_Dialog):
                 yield Static(line)
 
     def action_yes(self) -> None:
-        """Do it."""
+        """Run the action."""
         self.dismiss()
         self._act()
 
 
 class OverrideForm(_Dialog):
-    """CPUs, length and reason. It stays open until the daemon has taken it, so that what was wrong
-    can be mended.
+    """The form of an override: CPUs, length, reason. It stays open until the daemon accepts it, so
+    that mistakes can be corrected.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -170,16 +170,16 @@ class OverrideForm(_Dialog):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            title = f"Put IRQ {self.irq.number} ({plain(self.irq.name)}) over every policy on"
+            title = f"Override the policies for IRQ {self.irq.number} ({plain(self.irq.name)})"
             yield Static(Text(title, "bold"))
             yield Static(Text("CPUs, such as 0-3,8"))
             yield Input(str(self.irq.affinity), id="cpus")
-            yield Static(Text("for how long, such as 2h; empty: until it is cleared"))
+            yield Static(Text("How long, such as 2h; empty: until it is cleared"))
             yield Input(id="length")
-            yield Static(Text("reason, for those who read the decisions"))
+            yield Static(Text("Reason, stored with the decision"))
             yield Input(id="reason", max_length=1000)
             yield Static(Text(), id="problem", classes="problem")
-            yield Static(Text("enter sets it, tab goes on, escape leaves it", "dim"))
+            yield Static(Text("enter sets it, tab moves on, escape cancels", "dim"))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -201,6 +201,6 @@ class OverrideForm(_Dialog):
         self._send(self, body)
 
     def problem(self, text: str) -> None:
-        """Say why it was not done."""
+        """Show why the override was not set."""
         self._sent = False
         self.query_one("#problem", Static).update(Text(plain(text)))

@@ -1,4 +1,4 @@
-"""Asking the daemon beside the screen: the client blocks, and the screen must not."""
+"""Requests to the daemon, each outside the screen's thread: the client blocks."""
 
 from __future__ import annotations
 
@@ -10,55 +10,51 @@ import msgspec
 
 from irqbal.api.contract import responses
 from irqbal.client.http import Client, RequestRefused
+from irqbal.client.retry import pause_after
 from irqbal.errors import IrqbalError
 
 T = TypeVar("T")
 
-AGAIN = (0.5, 1.0, 2.0, 5.0)
-"""Seconds until the daemon is tried again; the last ones go on."""
-TEMPORARY = frozenset({429, 503})
-"""Refusals that may pass."""
 SHORTEST, LONGEST = 0.25, 10.0
-"""Seconds between two looks, whatever the daemon's interval is: people overrule it between its
-cycles.
+"""Bounds of the seconds between two readings, which otherwise follow the daemon's interval. Users
+override IRQs between its cycles, so a long interval is not waited for.
 """
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What the daemon said, at one time."""
+    """The daemon's state at one time."""
 
     status: responses.Status
     irqs: tuple[responses.IrqView, ...]
     cpus: tuple[responses.CpuView, ...]
 
 
-class EventFeed:
-    """Looks at the daemon at its interval until it is stopped; `tell` gets what it said, or why it
-    said nothing.
+class ReadingFeed:
+    """Reads the daemon's state at its interval until stopped. `publish` receives each reading, or
+    the error; it is called in the feed's thread.
 
-    Its thread is a daemon's: whoever quits does not wait for an answer that may take half a minute
-    not to come.
+    That is a daemon thread, so quitting does not wait for an answer that may never come.
     """
 
-    def __init__(self, client: Client, tell: Callable[[Reading | IrqbalError], None]) -> None:
-        self._client, self._tell = client, tell
+    def __init__(self, client: Client, publish: Callable[[Reading | IrqbalError], None]) -> None:
+        self._client, self._publish = client, publish
         self._wake = threading.Event()
         self._changes = 0
         self._stopped = False
 
     def start(self) -> None:
-        """Look from now on."""
+        """Start reading."""
         threading.Thread(target=self._run, name="irqbal-top", daemon=True).start()
 
-    def look(self) -> None:
-        """Look now: something was changed. What was asked for before, and is not there yet, may be
-        of before: it is not told.
+    def refresh(self) -> None:
+        """Read now, because something was changed. A reading that is under way may be older than
+        the change, so it is dropped.
         """
         self._changes += 1
         self._wake.set()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop reading, and publish nothing more."""
         self._stopped = True
         self._wake.set()
 
@@ -68,40 +64,46 @@ class EventFeed:
             self._wake.clear()
             changes = self._changes
             try:
-                status = self._client.ask("status", responses.Status)
-                irqs = self._client.ask("irqs", tuple[responses.IrqView, ...])
-                cpus = self._client.ask("cpus", tuple[responses.CpuView, ...])
-                said: Reading | IrqbalError = Reading(status, irqs, cpus)
-                failures, pause = 0, min(max(float(status.interval), SHORTEST), LONGEST)
+                result: Reading | IrqbalError = self._read()
             except IrqbalError as error:
-                said, pause = error, AGAIN[min(failures, len(AGAIN) - 1)]
-                failures += 1
+                result = error
             if self._stopped:
                 return
-            if changes != self._changes and isinstance(said, Reading):
-                continue
-            self._tell(said)
+            if isinstance(result, Reading):
+                failures = 0
+                if changes != self._changes:
+                    continue
+                pause = min(max(float(result.status.interval), SHORTEST), LONGEST)
+            else:
+                pause = pause_after(failures)
+                failures += 1
+            self._publish(result)
             self._wake.wait(pause)
 
+    def _read(self) -> Reading:
+        return Reading(
+            self._client.ask("status", responses.Status),
+            self._client.ask("irqs", tuple[responses.IrqView, ...]),
+            self._client.ask("cpus", tuple[responses.CpuView, ...]),
+        )
 
-def beside(ask: Callable[[], T], done: Callable[[T | IrqbalError], None]) -> None:
-    """Ask the daemon something beside the screen; `done` is called there with the answer, or with
-    why there is none.
-    """
+
+def in_background(request: Callable[[], T], done: Callable[[T | IrqbalError], None]) -> None:
+    """Run a request in its own thread, which then calls `done` with the answer or the error."""
 
     def run() -> None:
         try:
-            said: T | IrqbalError = ask()
+            result: T | IrqbalError = request()
         except IrqbalError as error:
-            said = error
-        done(said)
+            result = error
+        done(result)
 
     threading.Thread(target=run, name="irqbal-top-ask", daemon=True).start()
 
 
-def sentence(error: IrqbalError) -> str:
-    """Why it failed, and for those who lack a token, what to do."""
+def error_sentence(error: IrqbalError) -> str:
+    """The error on one line; after a refused token, how to pass another."""
     text = "; ".join(str(error).split("\n"))
     if isinstance(error, RequestRefused) and error.status in (401, 403):
-        text += " (--token-file FILE or IRQBAL_TOKEN holds your token)"
+        text += " (pass a token with --token-file FILE or IRQBAL_TOKEN)"
     return text

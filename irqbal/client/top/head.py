@@ -1,23 +1,24 @@
-"""The lines above and below: what the daemon does, what the table shows, which keys there are.
-Pure.
-"""
+"""The lines above and below the table: the daemon's state, what the table shows, the keys. Pure."""
 
 from __future__ import annotations
 
+import msgspec
 from rich.cells import cell_len
 from rich.text import Text
 
 from irqbal.api.contract import responses
 from irqbal.client.cli.tables import when
 from irqbal.client.top import rows
-from irqbal.render.text import plain
+from irqbal.render.console import plain
 
 GAP = "   "
-__all__ = ["about", "head", "keys", "plain"]
+"""Between two parts of a line."""
 
 
-def head(status: responses.Status | None, away: str, target: str, width: int) -> Text:
-    """Two lines. `away` says since when the daemon is silent, and why."""
+def head(status: responses.Status | None, silence: str, target: str, width: int) -> Text:
+    """Two lines of `width` columns. `silence`: for how long the daemon is silent, and why; empty if
+    it is not.
+    """
     if status is None:
         first, second = (
             _line(
@@ -27,19 +28,22 @@ def head(status: responses.Status | None, away: str, target: str, width: int) ->
         )
     else:
         first, second = _line(_first(status), width), _line(_second(status), width)
-    if away:
+    if silence:
         second = Text(
-            plain(f"DAEMON AWAY {away}"), "bold white on red", no_wrap=True, overflow="ellipsis"
+            plain(f"DAEMON SILENT {silence}"),
+            "bold white on red",
+            no_wrap=True,
+            overflow="ellipsis",
         )
         second.truncate(width, overflow="ellipsis")
     return Text("\n").join([first, second])
 
 
 def _line(parts: list[tuple[str, str]], width: int) -> Text:
-    """As many of these as there is room for, the first one in any case."""
+    """The parts (text, style) that fit; always the first one."""
     text = Text(no_wrap=True)
-    for said, style in parts:
-        words = plain(said)
+    for part, style in parts:
+        words = plain(part)
         if text.plain and text.cell_len + len(GAP) + cell_len(words) > width:
             continue
         if text.plain:
@@ -55,11 +59,11 @@ def _first(status: responses.Status) -> list[tuple[str, str]]:
         if status.paused and status.paused_until is not None
         else ""
     )
-    well = status.state == "balancing"
+    balancing = status.state == "balancing"
     overrides = f"{status.overrides} override{'' if status.overrides == 1 else 's'}"
     return [
         (status.host, "bold"),
-        (status.state + until, "bold green" if well else "bold black on yellow"),
+        (status.state + until, "bold green" if balancing else "bold black on yellow"),
         (f"{status.cpus} CPUs, {status.irqs} IRQs", ""),
         (overrides, "magenta" if status.overrides else ""),
         (f"every {status.interval}", ""),
@@ -85,25 +89,34 @@ def _second(status: responses.Status) -> list[tuple[str, str]]:
     ]
 
 
-def about(shown: int, count: int, words: str, key: str, reverse: bool) -> Text:
-    """What the table shows."""
-    order = (
-        f"by {rows.BY_KEY[key].head}, {'largest' if rows.falls(key, reverse) else 'smallest'} first"
-    )
-    if words.strip():
-        return Text(
-            f"{shown} of {count} IRQs hold “{plain(words.strip())}” (escape: all), {order}",
-            no_wrap=True,
-            overflow="ellipsis",
-        )
-    return Text(f"{count} IRQs {order}", "dim", no_wrap=True, overflow="ellipsis")
+class ShownRows(msgspec.Struct, frozen=True, kw_only=True):
+    """What the table shows: `shown` of `count` IRQs, which contain `words`, sorted by the column
+    `key`.
+    """
+
+    shown: int
+    count: int
+    words: str
+    key: str
+    reverse: bool
+
+
+def about(table: ShownRows) -> Text:
+    """Which rows the table shows, and their order."""
+    first = "largest" if rows.is_descending(table.key, table.reverse) else "smallest"
+    order = f"by {rows.BY_KEY[table.key].head}, {first} first"
+    words = plain(table.words.strip())
+    if words:
+        text = f"{table.shown} of {table.count} IRQs contain “{words}” (escape: all), {order}"
+        return Text(text, no_wrap=True, overflow="ellipsis")
+    return Text(f"{table.count} IRQs {order}", "dim", no_wrap=True, overflow="ellipsis")
 
 
 KEYS = (
     ("?", "help"),
     ("/", "find"),
     ("s", "sort"),
-    ("r", "turn"),
+    ("r", "flip"),
     ("enter", "why"),
     ("o", "override"),
     ("c", "clear"),
@@ -114,11 +127,11 @@ KEYS = (
 
 
 def keys(paused: bool, width: int) -> Text:
-    """The keys, those that fit."""
+    """The keys, on one line."""
     text = Text(no_wrap=True)
     gap = 1 if width < 90 else 3
-    for key, usual in KEYS:
-        word = "resume" if key == "p" and paused else usual
+    for key, name in KEYS:
+        word = "resume" if key == "p" and paused else name
         if text.plain:
             text.append(" " * gap)
         text.append(key, "bold cyan").append(f" {word}")

@@ -1,5 +1,5 @@
-"""`irqbal-client top`: the daemon on the whole terminal, as it changes. Needs Textual: the extra
-`top`.
+"""`irqbal-client top`: CPUs and IRQs on the whole terminal, updated live. Needs Textual, which the
+extra `top` installs.
 """
 
 from __future__ import annotations
@@ -10,20 +10,18 @@ import click
 
 from irqbal.api.contract import responses
 from irqbal.client.http import Client, RequestRefused
+from irqbal.client.retry import TEMPORARY
 from irqbal.client.top.app import Top
-from irqbal.client.top.feed import TEMPORARY
-
-__all__ = ["Top", "run"]
 
 
 def run(client: Client) -> int:
-    """Show it until the person quits. Raises Unreachable or Refused if the daemon is not there at
-    the start, click.UsageError.
+    """Show the screen until the user quits; returns the exit status. Raises click.UsageError, and
+    DaemonUnreachable or RequestRefused if the daemon does not answer at the start.
     """
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise click.UsageError("top needs a terminal; `watch` writes lines")
+        raise click.UsageError("top needs a terminal; use `watch` for lines of text")
     try:
-        # Whoever mistyped the address sees that as of every command, not an empty screen.
+        # A wrong address is an error message, as of every command, and not an empty screen.
         client.ask("status", responses.Status)
     except RequestRefused as error:
         if error.status not in TEMPORARY:

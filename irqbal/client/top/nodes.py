@@ -14,12 +14,13 @@ from irqbal.client.top.bars import bar, style_of
 Cpu = responses.CpuView
 Key = tuple[int, ...]
 UNFOLDED = 32
-"""Hosts with no more CPUs than that show every core at once."""
+"""CPUs: hosts with no more are unfolded to every core at the start."""
 BAR = 8
+"""Characters of a bar."""
 
 
 class NodeTree(Tree[Key]):
-    """Made anew only when the host has other CPUs: what the person folded stays folded."""
+    """Rebuilt only when the host's CPUs change, so that folded branches stay folded."""
 
     def __init__(self, id: str) -> None:
         super().__init__("host", id=id)
@@ -30,22 +31,22 @@ class NodeTree(Tree[Key]):
         self._texts: dict[Key, str] = {}
 
     def fill(self, cpus: Sequence[Cpu]) -> None:
-        """Show these."""
+        """Show these CPUs."""
         inside: dict[Key, list[Cpu]] = {}
         for cpu in sorted(cpus, key=lambda cpu: (cpu.node, cpu.l3, cpu.core, cpu.number)):
             whole: Key = (cpu.node, cpu.l3, cpu.package, cpu.core)
             for key in (whole[:1], whole[:2], whole):
                 inside.setdefault(key, []).append(cpu)
         if list(inside) != self._shape:
-            self._grow(inside, len(cpus))
+            self._rebuild(inside, len(cpus))
         for key, found in inside.items():
             label = _label(key, found)
-            # Each label that changes costs a part of the screen.
+            # Setting a label redraws it, so unchanged ones are left alone.
             if self._texts.get(key) != label.plain:
                 self._texts[key] = label.plain
                 self._known[key].set_label(label)
 
-    def _grow(self, inside: dict[Key, list[Cpu]], count: int) -> None:
+    def _rebuild(self, inside: dict[Key, list[Cpu]], count: int) -> None:
         self.clear()
         self._shape, self._known, self._texts = list(inside), {}, {}
         for key in inside:
@@ -55,7 +56,7 @@ class NodeTree(Tree[Key]):
                 self._known[key] = self._known[key[:1]].add(Text(), key, expand=count <= UNFOLDED)
             else:
                 self._known[key] = self._known[key[:2]].add_leaf(Text(), key)
-        # Enter must fold something before the cursor was moved, too.
+        # Put the cursor on a node, so that Enter folds one before the cursor was moved.
         self.cursor_line = 0
 
 
@@ -73,5 +74,5 @@ def _label(key: Key, cpus: Sequence[Cpu]) -> Text:
         )
     most = max((cpu.load for cpu in online), default=0.0)
     name = f"node {key[0]}" if len(key) == 1 else f"L3 {key[1]}"
-    said = f" {load * 100:.1f} % of {len(online)}, most {most * 100:.1f} %"
-    return Text.assemble((f"{name} ", "bold"), bar(load, BAR), said, no_wrap=True)
+    text = f" {load * 100:.1f} % of {len(online)}, most {most * 100:.1f} %"
+    return Text.assemble((f"{name} ", "bold"), bar(load, BAR), text, no_wrap=True)

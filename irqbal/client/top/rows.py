@@ -1,6 +1,4 @@
-"""What the screen shows, as text: the table's columns, which rows it has, and how they fit.
-Pure.
-"""
+"""The table of IRQs as text: its columns, its filter and order, and how columns fit. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +11,18 @@ from rich.cells import cell_len, set_cell_size
 
 from irqbal.api.contract import responses
 from irqbal.cpuset import CpuSet
-from irqbal.render.text import plain
+from irqbal.render.console import plain
 
 Irq = responses.IrqView
 
 
 class TopColumn(msgspec.Struct, frozen=True):
-    """A column: what it shows, what it is sorted by, and how it yields where there is no room.
+    """A column of the table. `text` makes a cell, `by` the value to sort by.
 
-    `least`: it may be cut down to that width (0: not at all), in its middle if `ends` matter; those
-    with the highest `drop` go first (0: never). `down`: who sorts by it wants the largest first.
+    Widths are in characters. `least`: the width down to which it may be cut (0: it is never cut);
+    with `ends` the middle of a cell is cut out. `most`: its largest width. Where there is no room
+    the columns with the highest `drop` are left out first (0: never). `down`: sorted with the
+    largest value first.
     """
 
     key: str
@@ -38,7 +38,7 @@ class TopColumn(msgspec.Struct, frozen=True):
 
 
 def queue_of(irq: Irq) -> str:
-    """The queue that it serves, or where it hangs."""
+    """The queue that an IRQ serves; empty if there is none."""
     return f"{irq.queue.name} {irq.queue.kind} {irq.queue.index}" if irq.queue is not None else ""
 
 
@@ -47,12 +47,12 @@ def _queue_order(irq: Irq) -> tuple[Any, ...]:
 
 
 def policy_of(irq: Irq) -> str:
-    """Who placed it."""
+    """The policy that placed an IRQ; `override`, `unmovable`, or a dash."""
     return "override" if irq.override else irq.policy or ("-" if irq.movable else "unmovable")
 
 
 def rate_text(rate: float) -> str:
-    """Interrupts a second, in at most nine places."""
+    """Interrupts a second, in at most nine characters."""
     return (
         f"{rate:.1f}"
         if rate < 9999.95
@@ -64,7 +64,7 @@ def rate_text(rate: float) -> str:
 
 @lru_cache(maxsize=4096)
 def cpus_text(cpus: CpuSet) -> str:
-    """Thousands of IRQs share few sets, and writing out a long one takes long."""
+    """A CPU set as text. Cached: thousands of IRQs share few sets, and long ones take long."""
     return str(cpus)
 
 
@@ -136,15 +136,13 @@ COLUMNS = (
 )
 BY_KEY = {column.key: column for column in COLUMNS}
 SORTABLE = tuple(column.key for column in COLUMNS if not column.drop)
-"""Columns that are always there, so that nobody sorts by what cannot be seen."""
+"""Columns that are never left out: the order stays visible."""
 
 
 def matching(irqs: Iterable[Irq], words: str) -> list[Irq]:
-    """Those that hold every word, in small letters or large; `cpu:3` are those that CPU 3
-    handles.
-    """
-    wanted = words.lower().split()
-    return [irq for irq in irqs if all(_matches(irq, word) for word in wanted)]
+    """IRQs that contain every word, ignoring case; `cpu:3` selects those that CPU 3 handles."""
+    required = words.lower().split()
+    return [irq for irq in irqs if all(_matches(irq, word) for word in required)]
 
 
 def _matches(irq: Irq, word: str) -> bool:
@@ -164,24 +162,24 @@ def _matches(irq: Irq, word: str) -> bool:
 
 
 def ordered(irqs: Iterable[Irq], key: str, reverse: bool) -> list[Irq]:
-    """By this column; those alike by their number, so that they do not dance."""
+    """Sorted by this column, then by number, so that rows with equal values keep their places."""
     column = BY_KEY[key]
     found = sorted(irqs, key=lambda irq: irq.number)
     found.sort(key=column.by, reverse=column.down != reverse)
     return found
 
 
-def falls(key: str, reverse: bool) -> bool:
-    """Whether the largest stands first."""
+def is_descending(key: str, reverse: bool) -> bool:
+    """Whether the largest value comes first."""
     return BY_KEY[key].down != reverse
 
 
 def cell(text: str, width: int, right: bool = False, ends: bool = False) -> str:
-    """Exactly so wide; what is cut off is marked, and nothing in it commands the terminal."""
+    """Text of exactly `width` columns, with … where it is cut, safe for a terminal."""
     text = plain(text)
     size = cell_len(text)
     if size > width > 4 and ends:
-        # Queues of one device differ in the last letters only.
+        # Names of one device's queues differ in their last characters.
         tail = text[-(width // 2) :]
         while cell_len(tail) > width // 2:
             tail = tail[1:]
@@ -192,21 +190,21 @@ def cell(text: str, width: int, right: bool = False, ends: bool = False) -> str:
 
 
 def widths(rows: Sequence[Irq], width: int) -> list[tuple[TopColumn, int]]:
-    """The columns that fit, each with its width; a space stands between two."""
+    """The columns that fit into `width`, each with its own width; one space separates two."""
     sizes: dict[str, int] = {}
     for column in COLUMNS:
-        # Room for the arrow of the order beside the head.
+        # One more for the arrow beside the head.
         size = max(
             len(column.head) + 1,
             max((cell_len(plain(column.text(irq))) for irq in rows), default=0),
         )
         sizes[column.key] = min(size, column.most)
     shown = list(COLUMNS)
-    while any(column.drop for column in shown) and _wanted(shown, sizes) > width:
+    while any(column.drop for column in shown) and _needed(shown, sizes) > width:
         shown.remove(max(shown, key=lambda column: column.drop))
     over = sum(sizes[column.key] for column in shown) + len(shown) - 1 - width
     while over > 0:
-        # The reason yields first, and then what is widest beyond its least.
+        # The reason is cut first, then the column with the most characters above its least.
         widest = max(shown, key=lambda column: _spare(column, sizes))
         if not widest.least or sizes[widest.key] <= widest.least:
             break
@@ -225,10 +223,8 @@ def _spare(column: TopColumn, sizes: dict[str, int]) -> int:
     )
 
 
-def _wanted(shown: Sequence[TopColumn], sizes: dict[str, int]) -> int:
-    """What these need so that none is cut, but for the reason, of which a part is better than
-    nothing.
-    """
+def _needed(shown: Sequence[TopColumn], sizes: dict[str, int]) -> int:
+    """Characters that these columns need uncut; of the reason its least width is enough."""
     return (
         sum(column.least if column.key == "reason" else sizes[column.key] for column in shown)
         + len(shown)

@@ -1,4 +1,4 @@
-"""The table of IRQs. Lines are made when they are seen: a host may have thousands."""
+"""The table of IRQs. A line is rendered only when it is visible: a host may have thousands."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Irq = responses.IrqView
 
 
 class IrqTable(ScrollView, can_focus=True):
-    """Sorted and filtered. Until the person moves the cursor it stays on the first row; then on its
-    IRQ, wherever that goes.
+    """Sorted and filtered. The cursor stays on the first row until the user moves it; then it
+    follows its IRQ.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -32,11 +32,11 @@ class IrqTable(ScrollView, can_focus=True):
         Binding("pagedown,space", "page(1)"),
         Binding("home", "move(-1000000)"),
         Binding("end", "move(1000000)"),
-        Binding("enter", "ask"),
+        Binding("enter", "explain"),
     ]
 
-    class Asked(Message):
-        """The person wants to know why the IRQ below the cursor is where it is."""
+    class Explain(Message):
+        """A request to explain the IRQ below the cursor."""
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
@@ -53,16 +53,16 @@ class IrqTable(ScrollView, can_focus=True):
 
     @property
     def count(self) -> int:
-        """How many there are, with those that the filter hides."""
+        """All IRQs, those included that the filter hides."""
         return len(self._irqs)
 
     def fill(self, irqs: tuple[Irq, ...]) -> None:
-        """Show these."""
+        """Show these IRQs."""
         self._irqs = irqs
         self.rearrange()
 
     def rearrange(self) -> None:
-        """Filter and sort anew; the cursor goes where its IRQ goes."""
+        """Filter and sort again. The cursor follows its IRQ."""
         self.shown = rows.ordered(rows.matching(self._irqs, self.words), self.key, self.reverse)
         places = [index for index, irq in enumerate(self.shown) if irq.number == self._number]
         self._row = places[0] if places else min(self._row, max(0, len(self.shown) - 1))
@@ -78,28 +78,28 @@ class IrqTable(ScrollView, can_focus=True):
         self.rearrange()
 
     def sort_by(self, key: str) -> None:
-        """By this column; the same again turns the order round."""
+        """Sort by this column; if it is the present one, reverse the order."""
         self.reverse = not self.reverse if key == self.key else False
         self.key = key
         self.rearrange()
 
     def action_move(self, by: int) -> None:
-        """Move the cursor."""
+        """Move the cursor by this many rows."""
         self._row = min(max(0, self._row + by), max(0, len(self.shown) - 1))
         self._number = self.shown[self._row].number if self.shown else -1
         self._reveal()
         self.refresh()
 
     def action_page(self, by: int) -> None:
-        """Move it by what is seen."""
+        """Move the cursor by this many pages."""
         self.action_move(by * max(1, self.size.height - 2))
 
-    def action_ask(self) -> None:
-        """Why it is there."""
-        self.post_message(self.Asked())
+    def action_explain(self) -> None:
+        """Request an explanation."""
+        self.post_message(self.Explain())
 
     def _reveal(self) -> None:
-        # The head covers a line, so the cursor's line needs one above it.
+        # The head covers the first line, so one more above the cursor's must be visible.
         self.scroll_to_region(Region(0, self._row, 1, 2), animate=False, force=True, x_axis=False)
 
     def on_click(self, event: events.Click) -> None:
@@ -115,10 +115,10 @@ class IrqTable(ScrollView, can_focus=True):
         if row < len(self.shown):
             self.action_move(row - self._row)
             if event.chain == 2:
-                self.action_ask()
+                self.action_explain()
 
     def render_line(self, y: int) -> Strip:
-        """The head stays where it is; the rows scroll below it."""
+        """The head does not scroll; the rows scroll below it."""
         width, base = self.size.width, self.rich_style
         index = y - 1 + self.scroll_offset.y
         if y == 0:
@@ -132,7 +132,7 @@ class IrqTable(ScrollView, can_focus=True):
         return strip.adjust_cell_length(width).apply_style(base)
 
     def _head(self) -> Strip:
-        arrow = "▼" if rows.falls(self.key, self.reverse) else "▲"
+        arrow = "▼" if rows.is_descending(self.key, self.reverse) else "▲"
         parts = [
             Segment(
                 rows.cell(

@@ -14,7 +14,7 @@ from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
 from irqbal.config.mongodb_options import MongodbOptions
-from irqbal.findings.verify import Finding
+from irqbal.findings.finding import DescribedFinding
 from irqbal.history.host_status import HostFacts, LastCycle, facts_of, findings_of, last_cycle_of
 from irqbal.history.mongodb.documents import date, sample_of
 from irqbal.history.mongodb.store import MongodbHistory
@@ -79,7 +79,7 @@ class MongodbFleet(MongodbHistory):
             old = self._database["hosts"].find_one({"_id": host}, {"time": 1})
         return None if old is None else (HostFacts(host, old["time"].timestamp()), {})
 
-    def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[Finding]]]:
+    def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[DescribedFinding]]]:
         """The findings of hosts that have shipped since then, by host; only those of one code if
         `code` is not empty. Hosts without findings are left out.
         """

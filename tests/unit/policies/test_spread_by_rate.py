@@ -31,6 +31,7 @@ from irqbal.model.plan import Plan
 from irqbal.model.view import Cpu, Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
+from irqbal.render.finding_texts import describe
 from irqbal.wire import Percent
 from irqbal_policies.pin_nic_queues import PinNicQueues
 from irqbal_policies.pin_nic_queues import irqbal_place as pin_place
@@ -164,7 +165,9 @@ def test_queues_that_are_pinned_to_an_overloaded_node_may_leave_it() -> None:
     ), reasons
     away = [item for item in verify(snapshot, Plan(), ()) if item.code == "remote-queue"]
     assert len(away) == 4 and all(
-        f"ask `irqbal explain {item.irq}` what speaks against that" in item.advice for item in away
+        f"if it is enabled, see the reason in `irqbal explain {item.subject.irq}`"
+        in describe(item).advice
+        for item in away
     )
     strict = Says(
         "pin_nic_queues",

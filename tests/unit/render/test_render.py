@@ -7,7 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from irqbal.render.text import Column, console, plain, print_rows, sparkline
+from irqbal.render.console import console, plain
+from irqbal.render.sparkline import sparkline
+from irqbal.render.tables import Column, print_rows
 
 
 def printed(width: int, columns: list[Column], rows: list[list[str]]) -> list[str]:

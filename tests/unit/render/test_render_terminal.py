@@ -11,7 +11,8 @@ from rich.console import Console
 
 from irqbal.model.plan import Record
 from irqbal.model.view import Snapshot
-from irqbal.render.text import print_explanation, print_plan
+from irqbal.render.explanation import explained, print_explanation
+from irqbal.render.plan import print_plan
 from irqbal.render.topology import print_topology
 from irqbal.testing import ask, cpus, host, nic, nvme
 
@@ -53,7 +54,7 @@ def printed(width: int, show: str, large: tuple[Snapshot, Record]) -> list[str]:
         print_topology(out, snapshot)
     else:
         irq = snapshot.irq_by_number[int(show)]
-        print_explanation(out, irq, record.plan.explanations[irq.number])
+        print_explanation(out, explained(irq, record.plan.explanations[irq.number]))
     assert isinstance(out.file, io.StringIO)
     return [line.rstrip() for line in out.file.getvalue().splitlines()]
 

@@ -1,0 +1,76 @@
+"""What a finding is: a code, what it is about, and the values that its sentence needs.
+
+`irqbal.render.finding_texts` makes the sentence and the advice.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+FindingCode = Literal[
+    "mask",
+    "steering",
+    "writer",
+    "remote-queue",
+    "isolated",
+    "isolated-thread",
+    "shared-core",
+    "beside-disk",
+    "queue-count",
+]
+Severity = Literal["warning", "notice"]
+"""`warning`: the host does not do what its configuration or its topology calls for. `notice`: the
+host works as configured and could be faster.
+"""
+SEVERITIES: dict[FindingCode, Severity] = {
+    "mask": "warning",
+    "steering": "warning",
+    "writer": "warning",
+    "remote-queue": "warning",
+    "isolated": "warning",
+    "isolated-thread": "warning",
+    "shared-core": "notice",
+    "beside-disk": "notice",
+    "queue-count": "notice",
+}
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What a finding is about.
+
+    `name` is unique among subjects of one kind: an IRQ's number, `eth0/tx-3`, `eth0`, the first CPU
+    of a core, a thread's pid, a program's description. `irq` is the number of the IRQ that the
+    subject is or serves; None if there is none, or more than one.
+    """
+
+    kind: Literal["irq", "queue", "interface", "core", "thread", "program"]
+    name: str
+    irq: int | None = None
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that is not as it should be. `args` are the texts that fill the sentence of this
+    code, by the names that its template uses.
+    """
+
+    code: FindingCode
+    subject: Subject
+    args: dict[str, str]
+
+    @property
+    def severity(self) -> Severity:
+        """How much it matters."""
+        return SEVERITIES[self.code]
+
+
+class DescribedFinding(msgspec.Struct, frozen=True):
+    """A finding in words, as it is shown, stored and shipped. Readers accept codes that they do not
+    know: a newer irqbal may have stored it.
+    """
+
+    code: str
+    text: str
+    advice: str
+    irq: int | None = None
