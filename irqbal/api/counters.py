@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irqbal.model.plan import Record
+from irqbal.model.plan import Record, RefusalCode
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the histogram of cycle times, in seconds, up to half the default interval."""
@@ -23,7 +23,7 @@ class CycleCounters:
         self.refusals: dict[str, int] = {}
         self.drift = 0
         self.failures: dict[tuple[str, str], int] = {}
-        self._standing: set[tuple[int | None, str]] = set()
+        self._standing: set[tuple[int | None, RefusalCode]] = set()
 
     def count(self, record: Record) -> None:
         """Add a cycle. A refusal that stands for several cycles is counted once."""

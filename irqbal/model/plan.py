@@ -121,6 +121,28 @@ class Kept(msgspec.Struct, frozen=True):
     ours: bool = True
 
 
+RefusalCode = Literal[
+    "budget",
+    "check",
+    "cooldown",
+    "drift",
+    "empty",
+    "given-up",
+    "left",
+    "limited",
+    "managed",
+    "no-cpu",
+    "no-vector",
+    "offline",
+    "outside",
+    "refused",
+    "unknown",
+    "unmovable",
+    "warning",
+]
+"""Why something that was asked for is not done; docs/operating.md explains each."""
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """Something that was asked for and not done: `code` for machines, `reason` and `advice` for
     people.
@@ -128,7 +150,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
     irq: int | None
     policy: str
-    code: str
+    code: RefusalCode
     reason: str
     advice: str = ""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model.plan import Cause
+from irqbal.model.plan import Cause, RefusalCode
 from irqbal.model.view import Irq
 from irqbal.planner.draft import DraftBuilder
 
@@ -31,7 +31,7 @@ class HeldMove(msgspec.Struct, frozen=True):
     """A move that waits for a later cycle: `code` and `reason` as in a refusal."""
 
     move: WantedMove
-    code: str
+    code: RefusalCode
     reason: str
 
 

@@ -15,16 +15,13 @@ from irqbal.model.plan import (
     Move,
     Plan,
     Refusal,
-    Steering,
-    SteeringMove,
-    steering_identity,
 )
 from irqbal.model.view import Irq, Snapshot
 from irqbal.planner.budget import HeldMove, WantedMove, within_budget
 from irqbal.planner.draft import DraftBuilder
 from irqbal.planner.drift import Changes
 from irqbal.planner.ledger import Ledger
-from irqbal.planner.steering import share_out
+from irqbal.planner.steering_moves import SteeringDecision
 
 URGENCY = ("override", "limit", "reset", "drift", "place")
 """Causes of moves, the most urgent first: the order in which they are written."""
@@ -52,7 +49,7 @@ class _Decision:
         draft = self._draft
         return Plan(
             moves=tuple(moves),
-            steering=tuple(self._steering()),
+            steering=tuple(SteeringDecision(draft, self._changes, self._homes).moves()),
             default=self._default(),
             kept=tuple(self._kept),
             refused=tuple(draft.refused),
@@ -279,92 +276,3 @@ class _Decision:
         if not target & self._snapshot.online:
             target = self._snapshot.online - forbidden
         return DefaultMove(now, target, policy, reason) if target and target != now else None
-
-    def _steering(self) -> list[SteeringMove]:
-        shares = self._shares()
-        moves: list[SteeringMove] = []
-        for (name, direction, queue), (policy, item) in sorted(self._draft.steering.items()):
-            interface = self._snapshot.interface_by_name[name]
-            if direction == "tx":
-                now = interface.tx[queue]
-                cpus = shares.get((name, queue)) if item.near is not None else item.cpus
-                if now.by_rxqs or now.xps is None or cpus is None:
-                    continue
-                target = cpus & self._snapshot.online
-                if now.xps & self._snapshot.online != target and target:
-                    self._set(
-                        moves,
-                        SteeringMove(
-                            name, "xps", queue, str(now.xps), str(target), policy, item.reason
-                        ),
-                    )
-                continue
-            self._steer_rx(moves, name, queue, policy, item)
-        return moves
-
-    def _steer_rx(
-        self, moves: list[SteeringMove], name: str, queue: int, policy: str, item: Steering
-    ) -> None:
-        now = self._snapshot.interface_by_name[name].rx[queue]
-        if item.cpus is not None and now.rps is not None:
-            # The kernel drops isolated and offline CPUs from RPS silently: ask for what it will
-            # keep.
-            target = (item.cpus & self._snapshot.online) - self._snapshot.isolated
-            if now.rps & self._snapshot.online != target:
-                self._set(
-                    moves,
-                    SteeringMove(
-                        name, "rps", queue, str(now.rps), str(target), policy, item.reason
-                    ),
-                )
-        if item.flows is not None and now.flows is not None and now.flows != item.flows:
-            self._set(
-                moves,
-                SteeringMove(
-                    name, "flows", queue, str(now.flows), str(item.flows), policy, item.reason
-                ),
-            )
-
-    def _set(self, moves: list[SteeringMove], move: SteeringMove) -> None:
-        key = steering_identity(move.interface, move.setting, move.queue)
-        if key in self._changes.settings_given_up:
-            self._draft.refuse(
-                None,
-                move.policy,
-                "given-up",
-                f"somebody else changed {key} back three times in ten minutes; left alone",
-            )
-        elif self._ledger.entry(key).refused or move.after in self._ledger.entry(key).bad_sets:
-            self._draft.refuse(
-                None,
-                move.policy,
-                "refused",
-                f"the kernel does not take {move.after or 'none'} for {key}",
-            )
-        else:
-            moves.append(move)
-
-    def _shares(self) -> dict[tuple[str, int], CpuSet]:
-        """XPS sets of the queues that follow an IRQ, by (interface, queue)."""
-        homes: dict[str, dict[int, CpuSet]] = {}
-        for (name, direction, queue), (_, item) in self._draft.steering.items():
-            if direction != "tx" or item.near is None:
-                continue
-            irq = self._snapshot.irq_by_number.get(item.near)
-            if irq is not None:
-                home = self._homes.get(irq.number) or irq.affinity & self._snapshot.online
-                homes.setdefault(name, {})[queue] = home
-        present = {
-            interface.name: {
-                at: queue.xps for at, queue in enumerate(interface.tx) if queue.xps is not None
-            }
-            for interface in self._snapshot.interfaces
-            if interface.name in homes
-        }
-        shared = {
-            name: share_out(self._snapshot, queues, present.get(name))
-            for name, queues in homes.items()
-        }
-        return {
-            (name, queue): cpus for name, queues in shared.items() for queue, cpus in queues.items()
-        }

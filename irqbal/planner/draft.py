@@ -10,7 +10,7 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.model.draft import Claim, Draft, LimitTable
-from irqbal.model.plan import Limit, Note, Placement, Refusal, Steering, Step
+from irqbal.model.plan import Limit, Note, Placement, Refusal, RefusalCode, Steering, Step
 from irqbal.model.view import Irq, Override, Snapshot
 from irqbal.planner.ledger import Ledger
 
@@ -110,7 +110,7 @@ class DraftBuilder:
                 self._place(policy, item)
 
     def refuse(
-        self, irq: int | None, policy: str, code: str, reason: str, advice: str = ""
+        self, irq: int | None, policy: str, code: RefusalCode, reason: str, advice: str = ""
     ) -> None:
         """Record that something was asked for and is not done, with the reason."""
         self.refused.append(Refusal(irq, policy, code, reason, advice))
@@ -210,6 +210,7 @@ class DraftBuilder:
         cpus = online & self.allowed(irq)
         if cpus:
             return cpus
+        code: RefusalCode
         if not wanted:
             code, why = "empty", "the placement names no CPU"
         elif not online:
