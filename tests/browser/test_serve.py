@@ -208,7 +208,7 @@ def test_what_needs_a_kernel_is_refused_with_whom_to_ask(mongo: Mongod, tmp_path
         status, said = ask(base, "/api/v1/cycle", "POST")
         assert (
             status == 401
-            and "on the central server, `irqbal token add NAME` makes one"
+            and "on the central server, `irqbal token add NAME` creates one"
             in said["error"]["message"]
         )
 
@@ -311,7 +311,7 @@ def test_the_client_asks_any_host_and_all_of_them(base: str) -> None:
     } == {"db2"}
     assert "eth0-TxRx-0" in client("irqs", "--host", "db1")
     assert "8 CPUs" in client("--host", "db2", "status")
-    with pytest.raises(RequestRefused, match="tells about 3 hosts"):
+    with pytest.raises(RequestRefused, match="lists 3 hosts"):
         cli(["127.0.0.1", port, "status"], standalone_mode=False)
 
 
