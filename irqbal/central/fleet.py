@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
@@ -22,12 +21,12 @@ from prometheus_client.registry import CollectorRegistry
 from irqbal.api import responses
 from irqbal.api.backend import ApiError, Subscribers, Subscription
 from irqbal.central.host import SILENT, StoredHost
+from irqbal.central.store_access import StoreAccess
 from irqbal.central.stores import FleetStore, reconstruct_last_cycle
 from irqbal.errors import HistoryError
 from irqbal.history.host_status import HostFacts, LastCycle
 from irqbal.wire import Moment
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LIST_TTL = 1.0
@@ -40,10 +39,6 @@ FOLLOW_EVERY = 1.0
 """Seconds between two queries for new cycles while there are subscribers."""
 BEAT = 15.0
 """Seconds between two comments that keep a subscriber's connection open."""
-PROBE_TTL = 2.0
-"""Seconds for which the store's last answer decides whether this server is ready."""
-PROBE_TIMEOUT = 3.0
-"""Seconds to wait for the store's answer to a probe."""
 NAMED = 20
 """Most hosts that an error message lists."""
 FAMILIES = {
@@ -53,52 +48,45 @@ FAMILIES = {
 """Metrics that a central server has and no daemon."""
 
 
+class _CachedCycle(msgspec.Struct, frozen=True):
+    """A host's last cycle. `contact` is when the host had last shipped (seconds since the epoch),
+    `cached_at` when the cycle was read (monotonic seconds).
+    """
+
+    contact: float
+    cached_at: float
+    cycle: LastCycle
+
+
 class Fleet:
     """Every host that has shipped within the last `since` seconds."""
 
     def __init__(self, store: FleetStore, since: float) -> None:
-        self._store, self._since = store, since
-        self._threads = ThreadPoolExecutor(store.threads, "store")
+        self._access, self._since = StoreAccess(store), since
         self._listed: tuple[float, list[HostFacts]] = (-LIST_TTL, [])
+        """The last list of hosts, and when it was read in monotonic seconds."""
         self._listing = asyncio.Lock()
-        self._last: OrderedDict[str, tuple[float, float, LastCycle]] = OrderedDict()
+        self._cycles: OrderedDict[str, _CachedCycle] = OrderedDict()
         self._listeners: dict[str, Subscribers] = {}
+        """Host -> those who subscribed to its cycles."""
         self._following: asyncio.Task[None] | None = None
-        self._trouble = ""
-        self._asked = -PROBE_TTL
-        self._probing: asyncio.Task[None] | None = None
         self.auth_failures: Callable[[], int] = lambda: 0
+        """Counts requests with a wrong token."""
 
     async def read(self, work: Callable[[FleetStore], T]) -> T:
-        """Run a query on a thread of the store. Logs when the store fails and when it is back.
-        Raises HistoryError.
-        """
-        try:
-            result = await asyncio.get_running_loop().run_in_executor(
-                self._threads, work, self._store
-            )
-        except HistoryError as error:
-            if not self._trouble:
-                log.error("%s", error)
-            self._trouble = str(error)
-            raise
-        finally:
-            self._asked = time.monotonic()
-        if self._trouble:
-            log.warning("the store can be read again")
-        self._trouble = ""
-        return result
+        """Run a query on a thread of the store. Raises HistoryError."""
+        return await self._access.read(work)
 
     # Backend
 
     async def facts(self) -> list[HostFacts]:
         """All hosts, at most a second old. Requests at the same time wait for one answer."""
         async with self._listing:
-            made, found = self._listed
-            if time.monotonic() - made > LIST_TTL:
-                found = await self.read(lambda store: store.facts(time.time() - self._since))
-                self._listed = (time.monotonic(), found)
-            return found
+            read_at, known = self._listed
+            if time.monotonic() - read_at > LIST_TTL:
+                known = await self.read(lambda store: store.facts(time.time() - self._since))
+                self._listed = (time.monotonic(), known)
+            return known
 
     async def hosts(self) -> list[responses.HostView]:
         """Every host in a line."""
@@ -147,23 +135,8 @@ class Fleet:
         ]
 
     async def health(self, ready: bool) -> responses.Health:
-        """Alive: always. Ready: the store could be read within the last PROBE_TTL seconds."""
-        if not ready:
-            return responses.Health(True)
-        if time.monotonic() - self._asked > PROBE_TTL:
-            # One probe at a time: a thread that waits for the store cannot be interrupted.
-            if self._probing is None or self._probing.done():
-                self._probing = asyncio.create_task(self._probe())
-            done, _ = await asyncio.wait([self._probing], timeout=PROBE_TIMEOUT)
-            if not done:
-                return responses.Health(
-                    False, f"the store has not answered for {PROBE_TIMEOUT:.0f} s"
-                )
-        return responses.Health(not self._trouble, self._trouble)
-
-    async def _probe(self) -> None:
-        with contextlib.suppress(HistoryError):
-            await self.read(lambda store: store.ping())
+        """Alive: always. Ready: the store can be read."""
+        return await self._access.readiness() if ready else responses.Health(True)
 
     async def metrics(self) -> bytes:
         """Metrics of the server itself in Prometheus' text format. Each host serves its own."""
@@ -182,19 +155,20 @@ class Fleet:
     async def last(self, host: StoredHost) -> LastCycle:
         """The host's last cycle: the shipped one, or a reconstructed one."""
         wall, now = host.facts.wall, time.monotonic()
-        cached = self._last.get(host.name)
+        cached = self._cycles.get(host.name)
         if cached is not None and (
-            cached[0] == wall == cached[2].wall or now - cached[1] < RECONSTRUCTED_TTL
+            cached.contact == wall == cached.cycle.wall
+            or now - cached.cached_at < RECONSTRUCTED_TTL
         ):
-            self._last.move_to_end(host.name)
-            return cached[2]
+            self._cycles.move_to_end(host.name)
+            return cached.cycle
         cycle = await self.read(
             lambda store: store.last_cycle(host.name) or reconstruct_last_cycle(store, host.facts)
         )
-        self._last[host.name] = (wall, now, cycle)
-        self._last.move_to_end(host.name)
-        if len(self._last) > CACHED_CYCLES:
-            self._last.popitem(last=False)
+        self._cycles[host.name] = _CachedCycle(wall, now, cycle)
+        self._cycles.move_to_end(host.name)
+        if len(self._cycles) > CACHED_CYCLES:
+            self._cycles.popitem(last=False)
         return cycle
 
     def follow(self, host: str) -> Subscription:
@@ -213,11 +187,11 @@ class Fleet:
         while self._listeners:
             names = list(self._listeners)
             with contextlib.suppress(HistoryError, ApiError):
-                found = await self.read(lambda store, names=names: store.last_contacts(names))  # type: ignore[misc]
-                for name, wall in found.items():
+                latest = await self.read(lambda store, names=names: store.last_contacts(names))  # type: ignore[misc]
+                for name, wall in latest.items():
                     if name in contacts and contacts[name] != wall:
                         await self._publish(name)
-                contacts = {name: wall for name, wall in found.items() if name in self._listeners}
+                contacts = {name: wall for name, wall in latest.items() if name in self._listeners}
             if time.monotonic() - beat >= BEAT:
                 beat = time.monotonic()
                 for listeners in self._listeners.values():
@@ -230,7 +204,7 @@ class Fleet:
     async def _publish(self, name: str) -> None:
         """Send a host's new cycle to its subscribers."""
         host = await self.host(name)
-        self._last.pop(name, None)
+        self._cycles.pop(name, None)
         view = await host.view()
         listeners = self._listeners.get(name)
         if listeners is not None:
@@ -242,11 +216,9 @@ class Fleet:
         """Close all subscriptions and the store."""
         for listeners in self._listeners.values():
             listeners.end()
-        for task in (self._following, self._probing):
-            if task is not None:
-                task.cancel()
-        self._threads.shutdown()
-        self._store.close()
+        if self._following is not None:
+            self._following.cancel()
+        self._access.close()
 
 
 class _Fixed:
