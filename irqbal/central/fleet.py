@@ -1,18 +1,19 @@
-"""The backend of a central server: hosts are looked up with each request, and nothing but the last
-few answers is remembered, so that any number of servers may stand behind a balancer.
+"""The backend of a central server.
+
+Hosts are looked up with each request. Only the last few answers are cached, so that any number of
+servers can run behind a load balancer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
@@ -21,82 +22,72 @@ from irqbal.api import responses
 from irqbal.api.backend import ApiError, Subscription
 from irqbal.api.subscribers import Subscribers
 from irqbal.central.host import SILENT, StoredHost
-from irqbal.central.stores import FleetStore, piece_together
+from irqbal.central.store_access import StoreAccess
+from irqbal.central.stores import FleetStore, reconstruct_last_cycle
 from irqbal.errors import HistoryError
 from irqbal.history.host_status import HostFacts, LastCycle
 from irqbal.wire import Moment
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-FRESH = 1.0
-"""Seconds for which the list of hosts is taken as it is."""
-REMEMBERED = 16
-"""Hosts whose last cycle is remembered …"""
-PIECED = 5.0
-"""… and seconds for which one counts that was pieced together."""
-FOLLOW = 1.0
-"""Seconds between two looks for cycles that somebody listens for …"""
+LIST_TTL = 1.0
+"""Seconds for which the list of hosts is cached."""
+CACHED_CYCLES = 16
+"""Most hosts whose last cycle is cached: one has some hundred kB."""
+RECONSTRUCTED_TTL = 5.0
+"""Seconds for which a reconstructed cycle is cached."""
+FOLLOW_EVERY = 1.0
+"""Seconds between two queries for new cycles while there are subscribers."""
 BEAT = 15.0
-"""… and between two signs of life for those who listen."""
-PROBED = 2.0
-"""Seconds for which the store's last answer says whether this server is ready …"""
-PATIENCE = 3.0
-"""… and how long one is waited for."""
+"""Seconds between two comments that keep a subscriber's connection open."""
 NAMED = 20
+"""Most hosts that an error message lists."""
 FAMILIES = {
-    "irqbal_central_hosts": "Hosts that this central server tells about.",
-    "irqbal_central_silent_hosts": "Hosts among them that were not heard of lately.",
+    "irqbal_central_hosts": "Hosts that this central server lists.",
+    "irqbal_central_silent_hosts": "Hosts among them that have not shipped lately.",
 }
 """Metrics that a central server has and no daemon."""
 
 
+class _CachedCycle(msgspec.Struct, frozen=True):
+    """A host's last cycle. `contact` is when the host had last shipped (seconds since the epoch),
+    `cached_at` when the cycle was read (monotonic seconds).
+    """
+
+    contact: float
+    cached_at: float
+    cycle: LastCycle
+
+
 class Fleet:
-    """Every host that was heard of within the last `since` seconds."""
+    """Every host that has shipped within the last `since` seconds."""
 
     def __init__(self, store: FleetStore, since: float) -> None:
-        self._store, self._since = store, since
-        self._threads = ThreadPoolExecutor(store.threads, "store")
-        self._listed: tuple[float, list[HostFacts]] = (-FRESH, [])
+        self._access, self._since = StoreAccess(store), since
+        self._listed: tuple[float, list[HostFacts]] = (-LIST_TTL, [])
+        """The last list of hosts, and when it was read in monotonic seconds."""
         self._listing = asyncio.Lock()
-        self._last: OrderedDict[str, tuple[float, float, LastCycle]] = OrderedDict()
+        self._cycles: OrderedDict[str, _CachedCycle] = OrderedDict()
         self._listeners: dict[str, Subscribers] = {}
+        """Host -> those who subscribed to its cycles."""
         self._following: asyncio.Task[None] | None = None
-        self._trouble = ""
-        self._asked = -PROBED
-        self._probing: asyncio.Task[None] | None = None
         self.auth_failures: Callable[[], int] = lambda: 0
+        """Counts requests with a wrong token."""
 
     async def read(self, work: Callable[[FleetStore], T]) -> T:
-        """Off the loop. Raises HistoryError."""
-        try:
-            found = await asyncio.get_running_loop().run_in_executor(
-                self._threads, work, self._store
-            )
-        except HistoryError as error:
-            if not self._trouble:
-                log.error("%s", error)
-            self._trouble = str(error)
-            raise
-        finally:
-            self._asked = time.monotonic()
-        if self._trouble:
-            log.warning("the store can be read again")
-        self._trouble = ""
-        return found
+        """Run a query on a thread of the store. Raises HistoryError."""
+        return await self._access.read(work)
 
     # Backend
 
     async def facts(self) -> list[HostFacts]:
-        """All hosts, as of a second ago at most; those who ask at the same time wait for one
-        answer.
-        """
+        """All hosts, at most a second old. Requests at the same time wait for one answer."""
         async with self._listing:
-            made, found = self._listed
-            if time.monotonic() - made > FRESH:
-                found = await self.read(lambda store: store.facts(time.time() - self._since))
-                self._listed = (time.monotonic(), found)
-            return found
+            read_at, known = self._listed
+            if time.monotonic() - read_at > LIST_TTL:
+                known = await self.read(lambda store: store.facts(time.time() - self._since))
+                self._listed = (time.monotonic(), known)
+            return known
 
     async def hosts(self) -> list[responses.HostView]:
         """Every host in a line."""
@@ -104,7 +95,7 @@ class Fleet:
         return [host_view(facts, now) for facts in await self.facts()]
 
     async def host(self, name: str | None) -> StoredHost:
-        """This one; without a name, the only one. Raises ApiError."""
+        """The host of this name; without a name, the only one. Raises ApiError."""
         if name is None:
             known = await self.facts()
             if len(known) != 1:
@@ -112,54 +103,44 @@ class Fleet:
                 raise ApiError(
                     409,
                     "which-host",
-                    f"this server tells about {many}: ask below /api/v1/hosts/HOST (`irqbal-client "
+                    f"this server lists {many}: ask below /api/v1/hosts/HOST (`irqbal-client "
                     "… --on HOST`); "
                     "GET /api/v1/hosts lists them",
                     [facts.host for facts in known[:NAMED]],
                 )
             name = known[0].host
-        wanted = name
-        found = await self.read(lambda store: store.line(wanted))
-        if found is None:
+        host = name
+        known_host = await self.read(lambda store: store.host(host))
+        if known_host is None:
             raise ApiError(
                 404,
                 "no-such-host",
-                f"nothing was heard of a host {name[:100]!r}; GET /api/v1/hosts lists the others",
+                f"no host {name[:100]!r} has shipped anything; GET /api/v1/hosts lists the others",
             )
-        return StoredHost(self, *found, time.time())
+        return StoredHost(self, known_host, time.time())
 
     async def findings(self, code: str) -> list[responses.FindingView]:
-        """What is not as it should be, on every host that was heard of."""
+        """The findings of every listed host; only those of one code if `code` is not empty."""
         found = await self.read(lambda store: store.findings(time.time() - self._since, code))
         return [
             responses.FindingView(
-                facts.host, Moment(facts.wall), item.code, item.irq, item.text, item.advice
+                entry.facts.host,
+                Moment(entry.facts.wall),
+                item.code,
+                item.irq,
+                item.text,
+                item.advice,
             )
-            for facts, items in found
-            for item in items
+            for entry in found
+            for item in entry.findings
         ]
 
     async def health(self, ready: bool) -> responses.Health:
-        """Alive: always. Ready: the store can be read, as of a moment ago at most."""
-        if not ready:
-            return responses.Health(True)
-        if time.monotonic() - self._asked > PROBED:
-            # One at a time, whoever asks: a thread that waits for the store cannot be called back.
-            if self._probing is None or self._probing.done():
-                self._probing = asyncio.create_task(self._probe())
-            done, _ = await asyncio.wait([self._probing], timeout=PATIENCE)
-            if not done:
-                return responses.Health(False, f"the store has not answered for {PATIENCE:.0f} s")
-        return responses.Health(not self._trouble, self._trouble)
-
-    async def _probe(self) -> None:
-        with contextlib.suppress(HistoryError):
-            await self.read(lambda store: store.ping())
+        """Alive: always. Ready: the store can be read."""
+        return await self._access.readiness() if ready else responses.Health(True)
 
     async def metrics(self) -> bytes:
-        """Prometheus' text format: of the server itself. Each host's own metrics are on that
-        host.
-        """
+        """Metrics of the server itself in Prometheus' text format. Each host serves its own."""
         known, now = await self.facts(), time.time()
         hosts, silent = (GaugeMetricFamily(name, about) for name, about in FAMILIES.items())
         hosts.add_metric([], len(known))
@@ -170,55 +151,61 @@ class Fleet:
         registry.register(_Fixed([hosts, silent, failures]))
         return generate_latest(registry)
 
-    # What hosts ask
+    # For StoredHost
 
     async def last(self, host: StoredHost) -> LastCycle:
-        """The last cycle: as the daemon told it, or pieced together."""
+        """The host's last cycle: the shipped one, or a reconstructed one."""
         wall, now = host.facts.wall, time.monotonic()
-        known = self._last.get(host.name)
-        if known is not None and (known[0] == wall == known[2].wall or now - known[1] < PIECED):
-            self._last.move_to_end(host.name)
-            return known[2]
-        seen = await self.read(
-            lambda store: store.seen(host.name) or piece_together(store, host.facts)
+        cached = self._cycles.get(host.name)
+        if cached is not None and (
+            cached.contact == wall == cached.cycle.wall
+            or now - cached.cached_at < RECONSTRUCTED_TTL
+        ):
+            self._cycles.move_to_end(host.name)
+            return cached.cycle
+        cycle = await self.read(
+            lambda store: store.last_cycle(host.name) or reconstruct_last_cycle(store, host.facts)
         )
-        self._last[host.name] = (wall, now, seen)
-        self._last.move_to_end(host.name)
-        if len(self._last) > REMEMBERED:
-            self._last.popitem(last=False)
-        return seen
+        self._cycles[host.name] = _CachedCycle(wall, now, cycle)
+        self._cycles.move_to_end(host.name)
+        if len(self._cycles) > CACHED_CYCLES:
+            self._cycles.popitem(last=False)
+        return cycle
 
     def follow(self, host: str) -> Subscription:
-        """Cycles of a host as they come in. Raises ApiError if too many listen."""
+        """Subscribe to a host's cycles as they are shipped. Raises ApiError if there are too many
+        subscribers.
+        """
         subscription = self._listeners.setdefault(host, Subscribers()).subscribe()
         if self._following is None or self._following.done():
             self._following = asyncio.create_task(self._follow())
         return subscription
 
     async def _follow(self) -> None:
-        """One question to the store for all hosts that somebody listens to."""
-        heard: dict[str, float] = {}
+        """Query the store for new cycles of all hosts that have subscribers; one query for all."""
+        contacts: dict[str, float] = {}
         beat = time.monotonic()
         while self._listeners:
             names = list(self._listeners)
             with contextlib.suppress(HistoryError, ApiError):
-                found = await self.read(lambda store, names=names: store.heard(names))  # type: ignore[misc]
-                for name, wall in found.items():
-                    if name in heard and heard[name] != wall:
-                        await self._tell(name)
-                heard = {name: wall for name, wall in found.items() if name in self._listeners}
+                latest = await self.read(lambda store, names=names: store.last_contacts(names))  # type: ignore[misc]
+                for name, wall in latest.items():
+                    if name in contacts and contacts[name] != wall:
+                        await self._publish(name)
+                contacts = {name: wall for name, wall in latest.items() if name in self._listeners}
             if time.monotonic() - beat >= BEAT:
                 beat = time.monotonic()
                 for listeners in self._listeners.values():
                     listeners.publish(b": still here\n\n")
-            await asyncio.sleep(FOLLOW)
+            await asyncio.sleep(FOLLOW_EVERY)
             self._listeners = {
                 name: listeners for name, listeners in self._listeners.items() if len(listeners)
             }
 
-    async def _tell(self, name: str) -> None:
+    async def _publish(self, name: str) -> None:
+        """Send a host's new cycle to its subscribers."""
         host = await self.host(name)
-        self._last.pop(name, None)
+        self._cycles.pop(name, None)
         view = await host.view()
         listeners = self._listeners.get(name)
         if listeners is not None:
@@ -227,17 +214,17 @@ class Fleet:
             )
 
     def close(self) -> None:
-        """Send listeners home, and let the store go."""
+        """Close all subscriptions and the store."""
         for listeners in self._listeners.values():
             listeners.close()
-        for task in (self._following, self._probing):
-            if task is not None:
-                task.cancel()
-        self._threads.shutdown()
-        self._store.close()
+        if self._following is not None:
+            self._following.cancel()
+        self._access.close()
 
 
 class _Fixed:
+    """A Prometheus collector of these families."""
+
     def __init__(self, families: list[GaugeMetricFamily | CounterMetricFamily]) -> None:
         self._families = families
 

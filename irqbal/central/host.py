@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -11,7 +11,7 @@ from irqbal.api import responses, views
 from irqbal.api.backend import InstalledPolicy, Subscription, View
 from irqbal.api.contract import API_VERSION
 from irqbal.central.stores import FleetStore
-from irqbal.history.host_status import HostFacts, LastCycle
+from irqbal.history.host_status import KnownHost, LastCycle
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
 from irqbal.model.plan import Step
@@ -21,48 +21,50 @@ from irqbal.wire import Duration, Moment, dec_hook, to_json
 T = TypeVar("T")
 
 SILENT = 600.0
-"""Seconds after which a host that was not heard of counts as silent; more, where it samples less
-often.
+"""Seconds since a host's last contact after which its state is `silent`; ten sampling intervals if
+these are longer.
 """
-TO_LOOK = Duration(60)
+ASSUMED_INTERVAL = Duration(60)
+"""The interval of a host whose daemon does not ship its status."""
 
 
 class Read(Protocol):
-    """What a host asks of the server."""
+    """What a host needs of the server."""
 
     async def read(self, work: Callable[[FleetStore], T]) -> T:
-        """Off the loop. Raises HistoryError."""
+        """Run a query on a thread of the store. Raises HistoryError."""
 
     def last(self, host: StoredHost) -> Awaitable[LastCycle]:
         """The last cycle."""
 
     def follow(self, host: str) -> Subscription:
-        """Cycles as they come in."""
+        """Subscribe to the host's cycles as they are shipped."""
 
 
 class StoredHost:
-    """One host, as it was when it was looked up."""
+    """One host as it was at `now` (seconds since the epoch), for one request."""
 
-    def __init__(self, server: Read, facts: HostFacts, status: dict[str, Any], now: float) -> None:
-        self.name, self.facts = facts.host, facts
-        self._server, self._status, self._now = server, status, now
-        self._seen: LastCycle | None = None
+    def __init__(self, server: Read, known: KnownHost, now: float) -> None:
+        self.name, self.facts = known.facts.host, known.facts
+        self._server, self._status, self._now = server, known.status, now
+        self._last: LastCycle | None = None
+        """The last cycle; None until `view` was called."""
 
     def status(self) -> responses.Status:
-        """What its daemon said of itself, unless it has been silent since."""
-        told = self._told()
-        silent = self._now - self.facts.wall > max(SILENT, 10 * float(told.interval))
-        state = ("silent" if silent else told.state) if self._status else "unknown"
-        return msgspec.structs.replace(told, host=self.name, state=state, central=True)
+        """Its daemon's last status; `silent` if that is too old."""
+        shipped = self._shipped_status()
+        silent = self._now - self.facts.wall > max(SILENT, 10 * float(shipped.interval))
+        state = ("silent" if silent else shipped.state) if self._status else "unknown"
+        return msgspec.structs.replace(shipped, host=self.name, state=state, central=True)
 
-    def _told(self) -> responses.Status:
+    def _shipped_status(self) -> responses.Status:
         if self._status:
             try:
                 return msgspec.convert(
                     self._status, responses.Status, strict=False, dec_hook=dec_hook
                 )
             except msgspec.ValidationError:
-                # Of another major version.
+                # The daemon has another major version.
                 self._status = {}
         facts = self.facts
         return responses.Status(
@@ -74,7 +76,7 @@ class StoredHost:
             None,
             False,
             Moment(facts.wall),
-            TO_LOOK,
+            ASSUMED_INTERVAL,
             facts.cpus or 0,
             facts.irqs or 0,
             facts.overrides or 0,
@@ -86,16 +88,16 @@ class StoredHost:
 
     async def view(self) -> View:
         """The last cycle."""
-        seen = self._seen = await self._server.last(self)
-        return View(int(seen.wall * 1000), seen.snapshot, seen.record, seen.totals)
+        last = self._last = await self._server.last(self)
+        return View(int(last.wall * 1000), last.snapshot, last.record, last.totals)
 
     def overrides(self) -> tuple[Override, ...]:
-        """As of the last cycle, once that was looked at."""
-        return () if self._seen is None else self._seen.overrides
+        """Those of the last cycle, after `view` was called; none before."""
+        return () if self._last is None else self._last.overrides
 
     async def explain(self, number: int) -> tuple[Step, ...]:
-        """What the last plan said of it: the chain of limits is known to the host's daemon
-        alone.
+        """The steps of the last plan that concern this IRQ. Only the host's daemon knows the chain
+        of limits.
         """
         plan = (await self.view()).record.plan
         steps = [
@@ -116,8 +118,8 @@ class StoredHost:
         return tuple(steps)
 
     async def policies(self) -> list[InstalledPolicy]:
-        """The enabled ones, by name."""
-        status = self._told()
+        """The enabled policies by name, and those that were set aside."""
+        status = self._shipped_status()
         found = [
             InstalledPolicy(name, (), position=position)
             for position, name in enumerate(status.policies)
@@ -128,7 +130,7 @@ class StoredHost:
         ]
 
     async def states(self) -> list[IrqState]:
-        """IRQs that the history knows."""
+        """The last recorded state of every IRQ."""
         return await self._server.read(lambda store: store.irqs(self.name))
 
     async def series(self, query: Query) -> list[Point]:
@@ -150,9 +152,9 @@ class StoredHost:
         )
 
     def subscribe(self) -> Subscription:
-        """Cycles as they are shipped: one a sample."""
+        """Subscribe to cycles as they are shipped: one with each sample."""
         return self._server.follow(self.name)
 
     def event(self, view: View) -> bytes:
-        """A cycle, as listeners get it."""
+        """A cycle as subscribers get it, in JSON."""
         return to_json(views.cycle(view.record, view.snapshot))

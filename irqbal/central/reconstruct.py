@@ -1,7 +1,7 @@
-"""A host's last cycle, pieced together from its history where no daemon told it whole. Pure.
+"""Reconstructs a host's last cycle from its history, if its daemon did not ship the cycle. Pure.
 
-What samples cannot say stays at its default: the packages and nodes of CPUs, which IRQs can be
-moved, refusals, and overrides.
+What the history does not record keeps its default: packages and NUMA nodes of CPUs, which IRQs can
+be moved, refusals, and overrides.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from irqbal.model.plan import Plan, Record, imbalance
 from irqbal.model.view import Cpu, Device, Interface, Irq, Placed, Queue, QueueKind, Snapshot
 
 KINDS: dict[str, QueueKind] = {"rx": "rx", "tx": "tx", "rxtx": "rxtx", "io": "io"}
+"""The kinds of queues as they are written in `IrqState.queue`."""
 
 
-def pieced(
+def reconstruct_cycle(
     states: Iterable[IrqState], sample: Sample | None, decisions: Sequence[Decision], wall: float
 ) -> LastCycle:
-    """`decisions`: those of the last day, the newest first; `wall` when the host was last heard of,
-    if there is no sample.
+    """The cycle at the end of `sample`, which is the newest one; at `wall` if there is none.
+    `decisions` are those of the last day, newest first.
     """
-    living = [state for state in states if not state.gone]
+    present = [state for state in states if not state.gone]
     end = wall if sample is None else sample.wall
-    cpus = _cpus(living, sample)
+    cpus = _cpus(present, sample)
     placed = _placed(decisions, end)
-    irqs = _irqs(living, sample, {cpu.number: cpu.load for cpu in cpus}, placed)
+    irqs = _irqs(present, sample, {cpu.number: cpu.load for cpu in cpus}, placed)
     snapshot = Snapshot(
         time_visible=any(cpu.load for cpu in cpus),
         cpus=cpus,
@@ -43,6 +44,7 @@ def pieced(
 
 
 def _cpus(states: Iterable[IrqState], sample: Sample | None) -> tuple[Cpu, ...]:
+    """The CPUs on which IRQs are delivered or anything was counted."""
     numbers: set[int] = set()
     times: dict[int, dict[str, float]] = {}
     for state in states:
@@ -72,7 +74,7 @@ def _irqs(
     loads: Mapping[int, float],
     placed: Mapping[str, Placed],
 ) -> tuple[Irq, ...]:
-    """A CPU's time is apportioned to its IRQs by their counts."""
+    """The IRQs; each CPU's load is apportioned to its IRQs by their counts."""
     counts: dict[str, dict[int, int]] = {}
     of_cpu: dict[int, int] = {}
     for series, value in sample.values.items() if sample is not None else ():
@@ -150,7 +152,7 @@ def _interfaces(irqs: Sequence[Irq]) -> tuple[Interface, ...]:
 
 
 def _queue(text: str) -> Queue | None:
-    """`eth0/rx-1`, as queues are written."""
+    """Parse a queue such as `eth0/rx-1`; None if it is not one."""
     name, slash, rest = text.rpartition("/")
     kind, dash, index = rest.rpartition("-")
     if not slash or not dash or kind not in KINDS or not index.isdecimal():

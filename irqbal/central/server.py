@@ -1,4 +1,4 @@
-"""The loop of a central server: listen, answer, end."""
+"""A central server as a process: its tokens, its listeners, its end."""
 
 from __future__ import annotations
 
@@ -20,46 +20,49 @@ from irqbal.state.tokens import Token, Tokens, digest
 log = logging.getLogger(__name__)
 
 
-class WithFile(Tokens):
-    """Besides the tokens of a folder, the one in a file: it may read. The file is read each time,
-    so that it can be replaced.
+class CentralTokens(Tokens):
+    """The tokens of a state folder, and the one in --token-file, which has the scope `read`. That
+    file is read at each request, so that it can be replaced.
     """
 
     def __init__(self, folder: Path, file: Path | None) -> None:
-        """Raises IrqbalError if the file holds none now."""
+        """Raises IrqbalError if the file is unreadable or empty."""
         super().__init__(folder)
         self._file = file
-        if file is not None and not self._mine(file):
-            raise IrqbalError(f"{file} is empty: it is to hold the token that may read")
+        if file is not None and not self._read_token(file):
+            raise IrqbalError(f"{file} is empty: write a token into it; its scope will be read")
 
     @property
     def where(self) -> str:
-        """Where somebody who has none gets one."""
-        file = f", and {self._file} holds one that reads" if self._file else ""
-        return f"on the central server, `irqbal token add NAME` makes one{file}"
+        """How a user gets a token, as part of a sentence."""
+        file = f", and {self._file} holds one that may read" if self._file else ""
+        return f"on the central server, `irqbal token add NAME` creates one{file}"
 
     @staticmethod
-    def _mine(file: Path) -> str:
+    def _read_token(file: Path) -> str:
         try:
             return file.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise IrqbalError(f"{file} cannot be read: {error}") from error
 
     def find(self, text: str, now: float) -> Token | None:
-        """The token with this text. Raises IrqbalError."""
-        found = super().find(text, now)
-        if found is not None or self._file is None:
-            return found
-        mine = self._mine(self._file)
-        return (
-            Token("token-file", "read", digest(mine), now)
-            if mine and digest(mine) == digest(text)
-            else None
-        )
+        """The token with this text; `now` is seconds since the epoch. Raises IrqbalError if a file
+        is unreadable.
+        """
+        token = super().find(text, now)
+        if token is not None or self._file is None:
+            return token
+        own = self._read_token(self._file)
+        if own and digest(own) == digest(text):
+            return Token("token-file", "read", digest(own), now)
+        return None
 
 
-class Central:
-    """Serves a store until told to stop."""
+class CentralServer:
+    """Serves a store over the API until a signal ends it.
+
+    `since` is the age in seconds beyond which a host's last contact is too old to list it.
+    """
 
     def __init__(
         self,
@@ -70,17 +73,17 @@ class Central:
         token_file: Path | None,
     ) -> None:
         self._store, self._since, self._options = store, since, options
-        self._places, self._tokens = places, WithFile(places.state, token_file)
+        self._places, self._tokens = places, CentralTokens(places.state, token_file)
 
     def run(self) -> int:
-        """Run until SIGTERM or SIGINT. Raises ConfigError if the certificate cannot be used,
-        IrqbalError if the address cannot be had.
+        """Serve until SIGTERM or SIGINT; returns the exit status. Raises ConfigError if the
+        certificate cannot be used, IrqbalError if an address cannot be listened on.
         """
         asyncio.run(self.serve())
         return 0
 
     async def serve(self, stop: asyncio.Event | None = None) -> None:
-        """The same on a loop that runs already, until `stop`."""
+        """Serve on the running loop until `stop` is set; by default until SIGTERM or SIGINT."""
         done = asyncio.Event() if stop is None else stop
         if stop is None:
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -108,7 +111,7 @@ class Central:
                 )
             except HistoryError:
                 log.warning(
-                    "serving on %s; the store is asked again with each request",
+                    "serving on %s; the store cannot be read yet, each request tries again",
                     ", ".join(self._options.listen),
                 )
             systemd.notify("READY=1")

@@ -7,16 +7,15 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
-from irqbal.central.reconstruct import pieced
+from irqbal.central.reconstruct import reconstruct_cycle
 from irqbal.config.mongodb_options import MongodbOptions, is_mongodb_url
 from irqbal.errors import HistoryError
-from irqbal.findings.finding import DescribedFinding
 from irqbal.findings.verify import verify
-from irqbal.history.host_status import HostFacts, LastCycle
+from irqbal.history.host_status import HostFacts, HostFindings, KnownHost, LastCycle
 from irqbal.history.open import open_store
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.sqlite.store import SqliteHistory
@@ -24,37 +23,43 @@ from irqbal.history.store import Query
 from irqbal.model.plan import Plan
 from irqbal.render.finding_texts import describe
 
-UNTOLD = ("remote-queue", "queue-count")
-"""Findings about nodes, of which a history file says nothing."""
+NEEDS_TOPOLOGY = ("remote-queue", "queue-count")
+"""Codes of findings about NUMA nodes, which a history file does not record."""
+DAY = 86400.0
+"""Seconds before a host's last contact within which its sample and decisions are searched."""
+MAX_DECISIONS = 2000
+"""Most decisions that are read to find each IRQ's last move."""
 
 
 class FleetStore(Protocol):
-    """Reading; all methods block, and up to `threads` may be called at once. They raise
-    HistoryError with a sentence.
+    """Reads many hosts. All methods block, at most `threads` of them at the same time. They raise
+    HistoryError with a sentence. Times are seconds since the epoch.
     """
 
     threads: int
 
     def ping(self) -> None:
-        """Do nothing but see that questions are answered."""
+        """Check that the store answers."""
 
     def facts(self, since: float) -> list[HostFacts]:
-        """Every host that was heard of since then, by name."""
+        """Every host that has shipped since then, by name."""
 
-    def line(self, host: str) -> tuple[HostFacts, dict[str, Any]] | None:
-        """One host, and its daemon's own status (empty: it tells none); None: nobody knows it."""
+    def host(self, host: str) -> KnownHost | None:
+        """One host; None if it is unknown."""
 
-    def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[DescribedFinding]]]:
-        """Hosts on which something is not as it should be; with a code, of this kind."""
+    def findings(self, since: float, code: str) -> list[HostFindings]:
+        """The findings of hosts that have shipped since then; only those of one code if `code` is
+        not empty. Hosts without findings are left out.
+        """
 
-    def seen(self, host: str) -> LastCycle | None:
-        """A host's last cycle, if its daemon told it."""
+    def last_cycle(self, host: str) -> LastCycle | None:
+        """A host's last cycle; None if its daemon did not ship it."""
 
-    def heard(self, hosts: Iterable[str]) -> dict[str, float]:
-        """When each of these was last heard of."""
+    def last_contacts(self, hosts: Iterable[str]) -> dict[str, float]:
+        """Host -> when it last shipped."""
 
     def newest(self, start: float, end: float, limit: int, host: str = "") -> list[Sample]:
-        """The newest samples of a stretch of time, oldest first."""
+        """The newest `limit` samples of the window, oldest first."""
 
     def series(self, query: Query) -> list[Point]:
         """Counts by step."""
@@ -65,14 +70,14 @@ class FleetStore(Protocol):
         """The newest decisions first."""
 
     def irqs(self, host: str = "") -> list[IrqState]:
-        """Every IRQ that the history knows, as it was last seen."""
+        """The last recorded state of every IRQ."""
 
     def close(self) -> None:
-        """Give everything back."""
+        """Close files and connections."""
 
 
-class OneFile:
-    """A history file as a fleet of one host, which is called `name`: the file does not say."""
+class FileFleet:
+    """A history file as a fleet of one host, `name`: the file does not record the host's name."""
 
     threads = 1
 
@@ -80,7 +85,7 @@ class OneFile:
         """Raises HistoryError with a sentence."""
         self._url, self._state, self._name = url, state, name
         self._store = self._open()
-        self._opened = _which(self._store.path)
+        self._opened = _file_id(self._store.path)
         self._facts: HostFacts | None = None
 
     def _open(self) -> SqliteHistory:
@@ -90,8 +95,8 @@ class OneFile:
 
     @contextlib.contextmanager
     def _file(self) -> Iterator[SqliteHistory]:
-        """The file as it is now: another may have been put in its place."""
-        now = _which(self._store.path)
+        """The file that has the path now: it is opened again if it was replaced."""
+        now = _file_id(self._store.path)
         if now != self._opened:
             fresh = self._open()
             self._store.close()
@@ -102,57 +107,58 @@ class OneFile:
             raise HistoryError(f"the history {self._store.path} cannot be read: {error}") from error
 
     def ping(self) -> None:
-        """It is there, and a history."""
+        """Check that the file can be read."""
         with self._file() as store:
             store.span()
 
     def facts(self, since: float) -> list[HostFacts]:
-        """The one host, if its file holds anything."""
+        """The host, if the file has samples since then."""
         with self._file() as store:
             span = store.span()
             if span is None or span[1] < since:
                 return []
             if self._facts is None or self._facts.wall != span[1]:
-                seen = piece_together(self, HostFacts(self._name, span[1]))
-                record = seen.record
+                cycle = reconstruct_last_cycle(self, HostFacts(self._name, span[1]))
+                record = cycle.record
                 self._facts = HostFacts(
                     self._name,
                     span[1],
                     imbalance=record.imbalance,
                     busiest=record.busiest,
                     cpus=store.cpus(),
-                    irqs=len(seen.snapshot.irqs),
+                    irqs=len(cycle.snapshot.irqs),
                 )
             return [self._facts]
 
-    def line(self, host: str) -> tuple[HostFacts, dict[str, Any]] | None:
-        """The one host."""
-        found = self.facts(0.0) or [HostFacts(self._name, 0.0)]
-        return (found[0], {}) if host == self._name else None
+    def host(self, host: str) -> KnownHost | None:
+        """The host; its file may be empty."""
+        if host != self._name:
+            return None
+        return KnownHost(next(iter(self.facts(0.0)), HostFacts(self._name, 0.0)))
 
-    def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[DescribedFinding]]]:
-        """What follows from the newest sample."""
+    def findings(self, since: float, code: str) -> list[HostFindings]:
+        """The findings that follow from the newest sample."""
         found = []
         for facts in self.facts(since):
-            seen = piece_together(self, facts)
-            items = [
+            items = tuple(
                 describe(item)
-                for item in verify(seen.snapshot, Plan(), ())
-                if item.code not in UNTOLD and code in ("", item.code)
-            ]
-            found += [(facts, items)] if items else []
+                for item in verify(reconstruct_last_cycle(self, facts).snapshot, Plan(), ())
+                if item.code not in NEEDS_TOPOLOGY and code in ("", item.code)
+            )
+            if items:
+                found.append(HostFindings(facts, items))
         return found
 
-    def seen(self, host: str) -> LastCycle | None:
-        """The file holds samples and decisions alone."""
+    def last_cycle(self, host: str) -> LastCycle | None:
+        """Always None: the file holds samples and decisions, no cycles."""
         return None
 
-    def heard(self, hosts: Iterable[str]) -> dict[str, float]:
+    def last_contacts(self, hosts: Iterable[str]) -> dict[str, float]:
         """The end of the newest sample."""
         return {facts.host: facts.wall for facts in self.facts(0.0) if facts.host in hosts}
 
     def newest(self, start: float, end: float, limit: int, host: str = "") -> list[Sample]:
-        """The newest samples, oldest first."""
+        """The newest `limit` samples of the window, oldest first."""
         with self._file() as store:
             return store.newest(start, end, limit)
 
@@ -164,12 +170,12 @@ class OneFile:
     def decisions(
         self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = ""
     ) -> list[Decision]:
-        """The newest first."""
+        """The newest decisions first."""
         with self._file() as store:
             return store.decisions(start, end, identity, limit)
 
     def irqs(self, host: str = "") -> list[IrqState]:
-        """As they were last seen."""
+        """The last recorded state of every IRQ."""
         with self._file() as store:
             return store.irqs()
 
@@ -178,43 +184,43 @@ class OneFile:
         self._store.close()
 
 
-def _which(path: Path) -> tuple[int, int]:
-    """Which file lies there: (device, inode); (0, 0): none."""
+def _file_id(path: Path) -> tuple[int, int]:
+    """(device, inode) of the file with this path; zeros if there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return 0, 0
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
-def piece_together(store: FleetStore, facts: HostFacts) -> LastCycle:
+def reconstruct_last_cycle(store: FleetStore, facts: HostFacts) -> LastCycle:
     """A host's last cycle as far as it follows from its newest sample, states and decisions."""
-    states = store.irqs(facts.host)
+    # Without a status (no version), `facts.wall` may be older than the newest sample.
     until = max(facts.wall, time.time() if facts.version == "" else 0.0) + 1.0
-    samples = store.newest(until - 86400.0, until, 1, facts.host)
+    samples = store.newest(until - DAY, until, 1, facts.host)
     end = samples[-1].wall if samples else facts.wall
-    return pieced(
-        states,
+    return reconstruct_cycle(
+        store.irqs(facts.host),
         samples[-1] if samples else None,
-        store.decisions(end - 86400.0, end + 1.0, "", 2000, facts.host),
+        store.decisions(end - DAY, end + 1.0, "", MAX_DECISIONS, facts.host),
         facts.wall,
     )
 
 
 def open_fleet(url: str, options: MongodbOptions | None, state: Path, name: str) -> FleetStore:
-    """`url`: mongodb://…, sqlite:///PATH or a file; empty: what the configuration ships to
-    (`options`), else this host's own history. Raises ConfigError or HistoryError with a
-    sentence.
+    """Open the store of `url`: mongodb://…, sqlite:///PATH or a file. If it is empty, open the
+    MongoDB that the configuration ships to (`options`), or else the history file in the `state`
+    folder. `name` is the host of a file. Raises ConfigError or HistoryError with a sentence.
     """
     if is_mongodb_url(url):
         try:
             options = MongodbOptions.from_url(url)
         except ValueError as error:
-            raise HistoryError(f"not a history's URL: {error}") from error
+            raise HistoryError(f"{url} is not the URL of a history: {error}") from error
     elif url:
         options = None
     if options is None:
-        return OneFile(url, state, name)
+        return FileFleet(url, state, name)
     try:
         from irqbal.history.mongodb.fleet import MongodbFleet
     except ImportError as error:

@@ -77,7 +77,7 @@ def command(
     anything on a host through it. On loopback anybody may read (`api: anonymous:`); elsewhere a
     token is needed.
     """
-    from irqbal.central.server import Central
+    from irqbal.central.server import CentralServer
     from irqbal.central.stores import open_fleet
 
     common = common_of(ctx, root, config_path, debug)
@@ -100,7 +100,7 @@ def command(
     )
     places = folders(config, common.root)
     store = open_fleet(url or "", config.history.mongodb, places.state, name or platform.node())
-    return Central(store, age, options, places, token_file).run()
+    return CentralServer(store, age, options, places, token_file).run()
 
 
 def _options(

@@ -83,6 +83,20 @@ class HostFacts(msgspec.Struct, frozen=True):
     failed: tuple[str, ...] = ()
 
 
+class KnownHost(msgspec.Struct, frozen=True):
+    """A host and the API's status answer of its daemon; empty if it does not ship one."""
+
+    facts: HostFacts
+    status: dict[str, Any] = {}
+
+
+class HostFindings(msgspec.Struct, frozen=True):
+    """A host and what is not as it should be on it."""
+
+    facts: HostFacts
+    findings: tuple[DescribedFinding, ...]
+
+
 class LastCycle(msgspec.Struct, frozen=True):
     """A host's last cycle; `totals` are interrupts by IRQ number."""
 

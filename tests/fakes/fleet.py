@@ -24,7 +24,7 @@ from pymongo.write_concern import WriteConcern
 from builders import changed, cpus, host, nic, nvme
 from irqbal.api.examples import STATUS
 from irqbal.api.views import summary
-from irqbal.central.server import Central
+from irqbal.central.server import CentralServer
 from irqbal.central.stores import open_fleet
 from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.config.schema import ApiOptions
@@ -238,7 +238,7 @@ def central(url: str, database: str, folder: Path, since: float = 30 * DAY) -> I
     """
     port, stop, ready = free_port(), asyncio.Event(), threading.Event()
     store = open_fleet("", MongodbOptions(url, database), folder, "")
-    server = Central(
+    server = CentralServer(
         store,
         since,
         ApiOptions(listen=(f"127.0.0.1:{port}",)),

@@ -201,7 +201,7 @@ def test_changes_are_refused_and_name_the_daemon_to_send_them_to(
         status, said = ask(base, "/api/v1/cycle", "POST")
         assert (
             status == 401
-            and "on the central server, `irqbal token add NAME` makes one"
+            and "on the central server, `irqbal token add NAME` creates one"
             in said["error"]["message"]
         )
 
@@ -304,5 +304,5 @@ def test_the_client_reads_one_host_and_all_hosts(base: str) -> None:
     } == {"db2"}
     assert "eth0-TxRx-0" in client("irqs", "--host", "db1")
     assert "8 CPUs" in client("--host", "db2", "status")
-    with pytest.raises(RequestRefused, match="tells about 3 hosts"):
+    with pytest.raises(RequestRefused, match="lists 3 hosts"):
         cli(["127.0.0.1", port, "status"], standalone_mode=False)

@@ -161,7 +161,7 @@ def test_what_cannot_be_served_is_refused_with_what_to_do(
             ["--store", "http://db/x", "127.0.0.1"],
         ),
         (click.UsageError, "--store is empty", ["--store", "", "127.0.0.1"]),
-        (IrqbalError, "is to hold the token", ["--token-file", str(empty), "127.0.0.1"]),
+        (IrqbalError, "is empty: write a token", ["--token-file", str(empty), "127.0.0.1"]),
     ):
         with pytest.raises(error, match=said):
             irqbal_cli([*served.words, *more, str(served.port)], standalone_mode=False)

@@ -14,8 +14,15 @@ from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
 from irqbal.config.mongodb_options import MongodbOptions
-from irqbal.findings.finding import DescribedFinding
-from irqbal.history.host_status import HostFacts, LastCycle, facts_of, findings_of, last_cycle_of
+from irqbal.history.host_status import (
+    HostFacts,
+    HostFindings,
+    KnownHost,
+    LastCycle,
+    facts_of,
+    findings_of,
+    last_cycle_of,
+)
 from irqbal.history.mongodb.documents import date, sample_of
 from irqbal.history.mongodb.store import MongodbHistory
 from irqbal.history.samples import Sample
@@ -68,18 +75,16 @@ class MongodbFleet(MongodbHistory):
             }
         return [found[name] for name in sorted(found)]
 
-    def line(self, host: str) -> tuple[HostFacts, dict[str, Any]] | None:
-        """One host in a line, and its daemon's status (empty if it does not ship one); None if the
-        host is unknown.
-        """
+    def host(self, host: str) -> KnownHost | None:
+        """One host; None if it is unknown. Raises HistoryError."""
         with self._errors_named():
             one = self._database["fleet"].find_one({"_id": host}, FACTS | {"status": 1})
             if one is not None:
-                return facts_of(one), one.get("status", {})
+                return KnownHost(facts_of(one), one.get("status", {}))
             old = self._database["hosts"].find_one({"_id": host}, {"time": 1})
-        return None if old is None else (HostFacts(host, old["time"].timestamp()), {})
+        return None if old is None else KnownHost(HostFacts(host, old["time"].timestamp()))
 
-    def findings(self, since: float, code: str) -> list[tuple[HostFacts, list[DescribedFinding]]]:
+    def findings(self, since: float, code: str) -> list[HostFindings]:
         """The findings of hosts that have shipped since then, by host; only those of one code if
         `code` is not empty. Hosts without findings are left out.
         """
@@ -88,21 +93,21 @@ class MongodbFleet(MongodbHistory):
             match["findings.code"] = code
         with self._errors_named():
             found = [
-                (facts_of(one), findings_of(one))
+                HostFindings(
+                    facts_of(one),
+                    tuple(item for item in findings_of(one) if code in ("", item.code)),
+                )
                 for one in self._database["fleet"].find(match, FACTS | {"findings": 1})
             ]
-        selected = [
-            (facts, [item for item in items if code in ("", item.code)]) for facts, items in found
-        ]
-        return sorted(selected, key=lambda pair: pair[0].host)
+        return sorted(found, key=lambda item: item.facts.host)
 
-    def seen(self, host: str) -> LastCycle | None:
+    def last_cycle(self, host: str) -> LastCycle | None:
         """A host's last cycle; None if it was not shipped, or this version cannot read it."""
         with self._errors_named():
             found = self._database["views"].find_one({"_id": host}, {"body": 1})
         return None if found is None else last_cycle_of(found)
 
-    def heard(self, hosts: Iterable[str]) -> dict[str, float]:
+    def last_contacts(self, hosts: Iterable[str]) -> dict[str, float]:
         """Host -> when it last shipped its status, in seconds since the epoch."""
         with self._errors_named():
             return {

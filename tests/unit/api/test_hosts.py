@@ -10,7 +10,7 @@ from irqbal.api.answer_cache import AnswerCache
 from irqbal.api.backend import ApiError, Caller, ReadHost
 from irqbal.api.context import RequestContext
 from irqbal.central.host import StoredHost
-from irqbal.history.host_status import HostFacts
+from irqbal.history.host_status import HostFacts, KnownHost
 
 
 def context(host: ReadHost) -> RequestContext:
@@ -29,7 +29,7 @@ def context(host: ReadHost) -> RequestContext:
 
 def test_a_stored_host_is_refused_what_only_its_daemon_can_do() -> None:
     server: Any = None
-    host = StoredHost(server, HostFacts("db1", 0.0), {}, 0.0)
+    host = StoredHost(server, KnownHost(HostFacts("db1", 0.0)), 0.0)
     with pytest.raises(ApiError) as caught:
         context(host).control("plan")
     error = caught.value.body.error
