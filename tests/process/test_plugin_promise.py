@@ -33,6 +33,7 @@ from irqbal.problems import Node
 from irqbal.service.cycle import Balancer
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
+from irqbal.testing.probe import SLOW
 from plugin_names import BEGIN, DOCUMENT, END, everything, reference
 
 TEXT = DOCUMENT.read_text()
@@ -75,6 +76,7 @@ def test_every_number_in_the_document_is_the_codes() -> None:
     for number, name in limits:
         assert getattr(bounds, name) == int(number), name
     assert len(limits) == TEXT.count("(`bounds.") == 4
+    assert f"a call may\ntake {SLOW} times as much" in TEXT
 
 
 def test_every_finding_stands_in_the_document() -> None:
