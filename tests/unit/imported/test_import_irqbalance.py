@@ -15,16 +15,15 @@ import pytest
 from builders import cpus, host, lone, nic
 from irqbal.config.reader import parse
 from irqbal.cpuset import CpuSet
-from irqbal.imported.irqbalance import (
-    ConvertedLine,
+from irqbal.imported.environment import (
+    EnvironmentLine,
     IrqbalanceSettings,
-    Said,
     parse_environment,
-    parse_said,
-    read,
-    to_yaml,
+    read_settings,
 )
 from irqbal.imported.script import run
+from irqbal.imported.verdicts import ScriptVerdict, parse_verdict
+from irqbal.imported.yaml_writer import to_yaml
 from irqbal.problems import plain
 from machine import irqbal
 from trees import Disk, Nic, Tree, TreeSpec, make_tree
@@ -95,9 +94,9 @@ def test_debians_file_and_openshifts_become_a_valid_configuration(tree: Tree) ->
     # `-` and a mask of 0 say that no CPU is banned, not even an isolated one.
     assert parse(text, "x").banned_cpus == CpuSet() and "isolate_cores: {kernel: false}" in text
     assert "line 7: IRQBALANCE_BANNED_CPUS=0: IRQBALANCE_BANNED_CPULIST is set too" in text
-    assert read(parse_environment((FILES / "openshift-pinned").read_text())).banned == CpuSet.parse(
-        "2-3,34-35"
-    )
+    assert read_settings(
+        parse_environment((FILES / "openshift-pinned").read_text())
+    ).banned == CpuSet.parse("2-3,34-35")
 
 
 # Every option
@@ -138,14 +137,16 @@ def test_every_option_has_an_equivalent_or_a_comment(tree: Tree) -> None:
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        ("A=1\n#B=2\n ;C=3\nD", [ConvertedLine(1, "A", "1")]),
-        ("export A = 'x y' # z", [ConvertedLine(1, "A", "x y")]),
-        ('A="x \\\n y"\nB=1', [ConvertedLine(1, "A", "x  y"), ConvertedLine(3, "B", "1")]),
-        ("A=x y  # z", [ConvertedLine(1, "A", "x y")]),
-        ("A=\nA='", [ConvertedLine(1, "A", ""), ConvertedLine(2, "A", "'")]),
+        ("A=1\n#B=2\n ;C=3\nD", [EnvironmentLine(1, "A", "1")]),
+        ("export A = 'x y' # z", [EnvironmentLine(1, "A", "x y")]),
+        ('A="x \\\n y"\nB=1', [EnvironmentLine(1, "A", "x  y"), EnvironmentLine(3, "B", "1")]),
+        ("A=x y  # z", [EnvironmentLine(1, "A", "x y")]),
+        ("A=\nA='", [EnvironmentLine(1, "A", ""), EnvironmentLine(2, "A", "'")]),
     ],
 )
-def test_an_environment_file_is_read_as_systemd_does(text: str, lines: list[ConvertedLine]) -> None:
+def test_an_environment_file_is_read_as_systemd_does(
+    text: str, lines: list[EnvironmentLine]
+) -> None:
     assert parse_environment(text) == lines
 
 
@@ -154,7 +155,7 @@ def test_what_is_wrong_is_a_comment_and_never_breaks_the_yaml() -> None:
         "IRQBALANCE_BANNED_CPUS=zz\nIRQBALANCE_ARGS=--wat "
         "'\nOPTIONS=--wat\nONESHOT=no\nENABLED=0\nA=\x1b: {\nA=2"
     )
-    asked = read(lines)
+    asked = read_settings(lines)
     assert asked.banned is None and len(asked.remarks) == 6
     assert "not a CPU mask" in asked.remarks[1] and "No closing quotation" in asked.remarks[2]
     assert "--wat not recognized" in asked.remarks[3]
@@ -210,12 +211,12 @@ def test_a_script_that_hangs_fails_or_floods_is_told_and_ends_in_time(
     hangs = list(run(script(tmp_path, "sleep 60 & sleep 60"), dict.fromkeys(range(9), "/sys"), 0.2))
     assert time.monotonic() - started < 5
     assert [answer.trouble for answer in hangs] == ["it took longer than 0.2 s"] * 3 + [
-        "not asked: it took too long for 3 IRQs"
+        "not run: it took too long for 3 IRQs"
     ] * 6
     (fails,) = run(script(tmp_path, "echo ban=true; exit 3"), {1: "/sys"})
     assert (fails.output, fails.trouble) == (
         "",
-        "it ended with status 3, so what it said is ignored",
+        "it ended with status 3, so its output is ignored",
     )
     (floods,) = run(
         script(tmp_path, "while echo ban=true; do :; done 2>/dev/null; exit 0"), {1: "/sys"}, 5
@@ -244,7 +245,7 @@ def test_names_that_are_not_alone_are_told_apart_by_device_or_number() -> None:
     text = to_yaml(
         "x",
         IrqbalanceSettings(irqs=[numbers["two"], numbers["o[n]e"]]),
-        {numbers["eth0-TxRx-0"]: Said(node=1)},
+        {numbers["eth0-TxRx-0"]: ScriptVerdict(node=1)},
         snapshot,
     )
     assert (
@@ -261,18 +262,22 @@ def test_a_script_that_is_not_there_is_a_comment(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "said", "remarks"),
+    ("output", "verdict", "remarks"),
     [
-        ("", Said(), 0),
-        ("ban=true\nnuma_node=2\n", Said(ban=True, node=2), 0),
-        ("BAN=False", Said(), 0),
-        ("balance_level=none", Said(level="none"), 0),
-        ("numa_node=-1\nhintpolicy=exact\nbalance_level=cache", Said(node=-1, level="cache"), 3),
-        ("ban=maybe\nnuma_node=x\nword\n\n", Said(), 3),
+        ("", ScriptVerdict(), 0),
+        ("ban=true\nnuma_node=2\n", ScriptVerdict(ban=True, node=2), 0),
+        ("BAN=False", ScriptVerdict(), 0),
+        ("balance_level=none", ScriptVerdict(level="none"), 0),
+        (
+            "numa_node=-1\nhintpolicy=exact\nbalance_level=cache",
+            ScriptVerdict(node=-1, level="cache"),
+            3,
+        ),
+        ("ban=maybe\nnuma_node=x\nword\n\n", ScriptVerdict(), 3),
     ],
 )
 def test_what_a_script_prints_is_read_as_irqbalance_does(
-    output: str, said: Said, remarks: int
+    output: str, verdict: ScriptVerdict, remarks: int
 ) -> None:
-    found, told = parse_said(output)
-    assert (found, len(told)) == (said, remarks)
+    parsed = parse_verdict(output)
+    assert (parsed.verdict, len(parsed.remarks)) == (verdict, remarks)
