@@ -87,7 +87,7 @@ def test_drift_and_failures_are_told_and_nothing_else(receiver: Receiver) -> Non
 
 def test_a_receiver_that_is_away_is_said_and_not_raised(capsys: pytest.CaptureFixture[str]) -> None:
     irqbal_webhook.irqbal_cycle_done(DRIFT, options("http://127.0.0.1:9/"))
-    assert "webhook: http://127.0.0.1:9/ was not told of cycle 7: " in capsys.readouterr().out
+    assert "webhook: http://127.0.0.1:9/ did not get cycle 7: " in capsys.readouterr().out
 
 
 def test_a_receiver_that_trickles_is_left_in_time(capsys: pytest.CaptureFixture[str]) -> None:
