@@ -145,7 +145,7 @@ def irqbal_place(snapshot):
 """
 WORST = {
     "backtracks": ("re.match(r'(a+)+$', 'a' * 64 + 'b')", "deadline"),
-    "takes 5 s": ("time.sleep(5)", "deadline"),
+    "sleeps an hour": ("time.sleep(3600)", "deadline"),
     "ends the process": ("sys.exit()", "crashed"),
     "crashes": ("os.abort()", "crashed"),
     "eats memory": ("hog = bytearray(2 << 30)", "raised"),
@@ -177,7 +177,7 @@ def test_a_cycle_with_it_is_on_time_moves_what_others_want_and_names_it(
         host.advance(10.0)
         started = time.monotonic()
         record = balancer.cycle("tick")
-        assert time.monotonic() - started < 0.5 + 3
+        assert time.monotonic() - started < 60, "it is ended, and not waited for"
     finally:
         asked.close()
     assert (

@@ -191,13 +191,11 @@ def test_who_hangs_crashes_or_talks_garbage_is_set_aside_and_the_others_go_on(
     (failure,) = failures
     assert (failure.policy, failure.code, failure.aside) == ("bad", code, True)
     assert "(irqbal-bad 6.6)" in failure.reason
-    assert took < bounds.HOOK_DEADLINE + 3
+    assert took < 60, "the longest of them sleeps an hour"
     assert [item.policy for item in asked.aside.values()] == ["bad"]
-    started = time.monotonic()
-    assert moves_of(ask(asked)[0], HOST) == {
-        "i8042": "1"
-    }  # until the next reload it is not asked again
-    assert time.monotonic() - started < 1
+    again, failures = ask(asked)
+    assert moves_of(again, HOST) == {"i8042": "1"}
+    assert failures == (), "until the next reload it is not called again"
 
 
 def test_how_a_policy_crashed_is_told(site: InstalledSite, policies: Asking) -> None:

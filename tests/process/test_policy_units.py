@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import re
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from irqbal.errors import PolicyHostError
 from irqbal.model.plan import Failure, Plan, Record
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins import bounds, process
+from irqbal.plugins import process
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PolicySupervisor, SupervisorStopped
 from irqbal.problems import Node
@@ -114,9 +113,7 @@ def test_who_misbehaves_is_ended_and_set_aside_and_the_others_go_on(
     policies = bound(site, bad, "good")
     first = policies.pid
     assert first is not None
-    started = time.monotonic()
     made, (failure,) = ask(policies)
-    assert time.monotonic() - started < bounds.HOOK_DEADLINE + 5
     assert (failure.policy, failure.code, failure.aside) == (bad, code, True)
     assert moves_of(made, HOST) == {"i8042": "1"}
     machine.wait_for(lambda: gone(first), 5)
