@@ -67,13 +67,13 @@ def project(policy: str) -> dict[str, str]:
         "@DIST@": f"irqbal-{policy.replace('_', '-')}",
         "@CLASS@": "".join(part.capitalize() for part in policy.split("_")),
     }
-    made = {}
+    files = {}
     for path, template in FILES.items():
         text = resources.files("irqbal.cli").joinpath("skeleton", template).read_text()
         for word, value in words.items():
             text = text.replace(word, value)
-        made[path.format(policy=policy, module=f"irqbal_{policy}")] = text
-    return made
+        files[path.format(policy=policy, module=f"irqbal_{policy}")] = text
+    return files
 
 
 def _write(path: Path, text: str, first: bool) -> None:

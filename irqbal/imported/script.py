@@ -27,7 +27,7 @@ from irqbal.plugins import bounds
 from irqbal.plugins.confinement import drop_root
 
 TIMEOUT = 5.0
-"""Seconds that a script may take for one IRQ, unless the user says otherwise."""
+"""Seconds that a script may take for one IRQ, unless the user sets another time."""
 MAX_TIMEOUTS = 3
 """IRQs for which a script may take longer; for the others it is not run."""
 MAX_OUTPUT = 1 << 16

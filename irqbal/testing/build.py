@@ -30,6 +30,8 @@ from irqbal.model.view import (
 )
 from irqbal.planner.ledger import Ledger, after
 
+FIRST_IRQ = 32
+"""The number of a made-up host's first IRQ."""
 MANAGED = "managed by the kernel"
 """The reason why a made-up managed IRQ cannot be moved."""
 
@@ -68,12 +70,12 @@ def cpus(
     """
     cores = count // threads
     node_cores = cores // nodes
-    made = []
+    numbered = []
     for number in range(count):
         core = number % cores
         node = core // node_cores
         cache = node * node_cores + ((core % node_cores) // l3 * l3 if l3 else 0)
-        made.append(
+        numbered.append(
             Cpu(
                 number,
                 node,
@@ -86,7 +88,7 @@ def cpus(
                 isolated="isolcpus" if number in s(isolated) else "",
             )
         )
-    return tuple(made)
+    return tuple(numbered)
 
 
 def nic(
@@ -195,12 +197,12 @@ def host(
     of = tuple(of)
     everywhere = CpuSet(cpu.number for cpu in of)
     online = CpuSet(cpu.number for cpu in of if cpu.online)
-    first, made = 32, []
+    first, added = FIRST_IRQ, []
     for part in parts:
-        made.append(part(first))
-        first += max(len(made[-1].irqs), 1)
+        added.append(part(first))
+        first += max(len(added[-1].irqs), 1)
     irqs = []
-    for irq in [irq for part in made for irq in part.irqs]:
+    for irq in [irq for part in added for irq in part.irqs]:
         mask = s(at[irq.action]) if at and irq.action in at else irq.affinity or everywhere
         load = (loads or {}).get(irq.action, 0.0)
         effective = mask if not mask & online else CpuSet.of((mask & online).first)
@@ -220,8 +222,8 @@ def host(
         settling=settling,
         cpus=of,
         irqs=tuple(irqs),
-        devices=tuple(device for part in made for device in part.devices),
-        interfaces=tuple(interface for part in made for interface in part.interfaces),
+        devices=tuple(device for part in added for device in part.devices),
+        interfaces=tuple(interface for part in added for interface in part.interfaces),
         **more,
     )
 
@@ -244,15 +246,15 @@ def changed(snapshot: Snapshot, action: str = "", **fields: Any) -> Snapshot:
 
 
 def applied(
-    snapshot: Snapshot, made: Plan, ledger: Ledger | None = None, passed: float = 10.0
+    snapshot: Snapshot, plan: Plan, ledger: Ledger | None = None, passed: float = 10.0
 ) -> tuple[Snapshot, Ledger]:
     """The host and the ledger after all of the plan was written, `passed` seconds later."""
     outcomes = [
-        Outcome(move.identity, "written", move.irq, found=str(move.after)) for move in made.moves
+        Outcome(move.identity, "written", move.irq, found=str(move.after)) for move in plan.moves
     ]
-    outcomes += [Outcome(move.identity, "written", found=move.after) for move in made.steering]
-    known = after(ledger or Ledger(), made, outcomes, snapshot.now)
-    moves = {move.irq: move for move in made.moves}
+    outcomes += [Outcome(move.identity, "written", found=move.after) for move in plan.steering]
+    known = after(ledger or Ledger(), plan, outcomes, snapshot.now)
+    moves = {move.irq: move for move in plan.moves}
     irqs: list[Irq] = []
     for irq in snapshot.irqs:
         move = moves.get(irq.number)
@@ -267,8 +269,8 @@ def applied(
             )
         else:
             irqs.append(irq)
-    interfaces = tuple(_steered(interface, made.steering) for interface in snapshot.interfaces)
-    default = snapshot.default_affinity if made.default is None else made.default.after
+    interfaces = tuple(_steered(interface, plan.steering) for interface in snapshot.interfaces)
+    default = snapshot.default_affinity if plan.default is None else plan.default.after
     return msgspec.structs.replace(
         snapshot,
         now=snapshot.now + passed,
@@ -293,14 +295,14 @@ def _steered(interface: Interface, moves: Iterable[SteeringMove]) -> Interface:
     return msgspec.structs.replace(interface, tx=tuple(tx), rx=tuple(rx))
 
 
-def moves_of(made: Plan, snapshot: Snapshot) -> dict[str, str]:
+def moves_of(plan: Plan, snapshot: Snapshot) -> dict[str, str]:
     """IRQ name -> the CPUs that the plan moves it to."""
-    return {snapshot.irq_by_number[move.irq].action: str(move.after) for move in made.moves}
+    return {snapshot.irq_by_number[move.irq].action: str(move.after) for move in plan.moves}
 
 
-def refusals(made: Plan, snapshot: Snapshot) -> dict[str, str]:
+def refusals(plan: Plan, snapshot: Snapshot) -> dict[str, str]:
     """IRQ name (empty for a refusal of no IRQ) -> the code of its last refusal."""
     return {
         "" if item.irq is None else snapshot.irq_by_number[item.irq].action: item.code
-        for item in made.refused
+        for item in plan.refused
     }

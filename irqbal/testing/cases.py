@@ -57,10 +57,10 @@ def cases() -> Iterator[Case]:
     odd = cpus(12, nodes=3, offline="1,4-7", isolated="2,11")
     parts = (nic("eth0", 6), nic("eth1", 4, node=1), nvme("nvme0", 6), lone("i8042"))
     yield Case("a host with offline and isolated CPUs", host(odd, *parts, loads=LOADS))
-    taken = Override(ordinary.irqs[0].identity, CpuSet.of(3), "a test", "a person")
+    override = Override(ordinary.irqs[0].identity, CpuSet.of(3), "a test", "a person")
     yield Case(
         "a host with limits and an override",
-        changed(ordinary, overrides=(taken,)),
+        changed(ordinary, overrides=(override,)),
         (
             Limit(CpuSet.of(0, 1), "kept free"),
             Limit(CpuSet.of(5), "kept free of one", irqs=(ordinary.irqs[1].number,)),
@@ -72,14 +72,14 @@ def cases() -> Iterator[Case]:
 def large() -> Case:
     """A host with 512 CPUs and 2049 IRQs, nearly all of them loaded."""
     parts = [nic(f"eth{index}", 64, node=index % 4) for index in range(32)]
-    made = host(cpus(512, nodes=4, threads=2, l3=8), *parts, lone("acpi"))
+    idle = host(cpus(512, nodes=4, threads=2, l3=8), *parts, lone("acpi"))
     dice = random.Random(1)
     irqs = [
         msgspec.structs.replace(irq, load=load, rate=load * 1e4, noise=load * 0.02)
-        for irq in made.irqs
+        for irq in idle.irqs
         for load in [dice.paretovariate(1.5) * 0.01]
     ]
-    return Case("512 CPUs with 2049 IRQs", changed(made, irqs=tuple(irqs), settling=True))
+    return Case("512 CPUs with 2049 IRQs", changed(idle, irqs=tuple(irqs), settling=True))
 
 
 def noisy(snapshot: Snapshot, dice: random.Random, share: float) -> Snapshot:

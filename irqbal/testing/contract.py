@@ -65,7 +65,7 @@ def examine(
     *,
     deadline: float = bounds.HOOK_DEADLINE,
 ) -> tuple[ContractFinding, ...]:
-    """The findings that check_policy would raise, in the order in which they were made."""
+    """The findings that check_policy would raise, in the order in which it finds them."""
     name, file = (
         (module, "")
         if isinstance(module, str)

@@ -53,7 +53,7 @@ PATIENCE = 4
 
 _REFUSALS = {
     "offline": "asks for CPUs of which none is online",
-    "unmovable": "asks to move an IRQ that nobody can move: look at irq.movable",
+    "unmovable": "asks to move an IRQ that cannot be moved: look at irq.movable",
     "unknown": "names what is not there",
     "empty": "names no CPU",
     "limited": "asks for CPUs that limits keep from the IRQ: take those of draft.allowed(irq)",
@@ -118,7 +118,7 @@ class Probe:
         again = self._watched.ask(case, case.snapshot)
         if first != again:
             self._reporter.finding(
-                "impure", f"{case.name}: asked twice the same, it gives two answers"
+                "impure", f"{case.name}: two calls with the same arguments give two answers"
             )
         if options != _digest(self._policy.options):
             self._reporter.finding("mutates", f"it changes its options on {case.name}")

@@ -70,8 +70,8 @@ class CpuCost(msgspec.Struct, frozen=True):
 
 
 class ReferenceClock:
-    """The CPU time of this process, beside that of the reference work on this machine as it is now:
-    it does that work when it is made, and again after each measurement.
+    """Measures CPU time of this process in runs of the reference work, as fast as this machine is
+    now: it does that work when it is created, and again after each measurement.
     """
 
     def __init__(self) -> None:

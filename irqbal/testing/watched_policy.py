@@ -140,7 +140,7 @@ class WatchedPolicy:
 
 
 def _state(draft: Draft) -> str:
-    """All that a draft holds, but for what it computes when it is asked."""
+    """All that a draft holds, without what it computes only when it is needed."""
     return repr(
         [
             (key, value)

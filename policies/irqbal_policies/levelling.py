@@ -258,7 +258,8 @@ class Board:
         best: Group | None = None
         best_level = best_load = 0.0
         # This loop is where the policy spends its time: when irqbal starts, all groups may be on
-        # one CPU. Most of them share a room, so what depends on the room alone is kept.
+        # one CPU. Most of them share a room, so what depends on the room alone is
+        # looked up only when it changes.
         for group in self._on[cpu]:
             if group.room is not room:
                 room = group.room
@@ -319,8 +320,8 @@ class Board:
         return there
 
     def _try_from_scratch(self) -> None:
-        """Place all groups anew, the hottest first; kept only if it is clearly better than what is
-        there.
+        """Place all groups again, the hottest first, and restore the present placement unless the
+        result is clearly better.
         """
         before, level = dict(self.home), self._highest_level()
         for group in self._groups:

@@ -77,11 +77,11 @@ class QueueHomes:
         width = min(len(room) for room in rooms.values())
         order: Iterable[int] = rooms
         if len(rooms) > width:
-            kept = _present_homes(queues, rooms)
-            if kept is not None:
-                for home in kept.values():
+            present = _present_homes(queues, rooms)
+            if present is not None:
+                for home in present.values():
                     counts.take(home.cpu)
-                return kept
+                return present
             # There are more queues than CPUs. In this order hot queues share CPUs with cool ones.
             by_load = sorted(rooms, key=lambda index: (-_load(queues[index]), index))
             order = _reverse_every_other_row(by_load, width)

@@ -81,12 +81,12 @@ BAD: dict[str, tuple[str, str, str]] = {
     "rolls dice": (
         placing("yield Note(str(random.random()))"),
         "impure",
-        "asked twice the same, it gives two answers",
+        "two calls with the same arguments give two answers",
     ),
     "counts its calls": (
         "n = []\n" + placing("n.append(1)\nyield Note(str(len(n)))"),
         "impure",
-        "it gives two answers",
+        "give two answers",
     ),
     "walks a set of text": (
         placing("yield Note(' '.join({'a', 'b', 'c', 'd', 'e'}))"),

@@ -155,7 +155,7 @@ WORST = {
 
 
 @pytest.mark.parametrize("what", WORST)
-def test_a_cycle_with_it_is_on_time_moves_what_others_want_and_names_it(
+def test_a_cycle_with_a_bad_policy_is_on_time_and_does_the_others_moves(
     site: InstalledSite, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     body, code = WORST[what]
@@ -236,7 +236,9 @@ def doctor(site: InstalledSite, yaml: str, status: int) -> dict[str, str]:
     return dict(line.split(" (", 1) for line in done.stdout.splitlines())
 
 
-def test_the_doctor_says_of_every_plugin_why_it_is_or_is_not_used(site: InstalledSite) -> None:
+def test_the_doctor_reports_for_every_plugin_whether_it_is_used_and_why_not(
+    site: InstalledSite,
+) -> None:
     site.install("good", GOOD, version="2").install("idle", GOOD)
     site.install("raises", "x = 1\nraise RuntimeError('no licence')").install(
         "misspelt", "@hookimpl\ndef irqbal_plase(): ..."
@@ -278,7 +280,9 @@ def test_the_doctor_says_of_every_plugin_why_it_is_or_is_not_used(site: Installe
     assert "not used: " in said["pin_irqs"] and "does not name it" in said["pin_irqs"]
 
 
-def test_what_is_broken_but_not_enabled_is_said_and_is_nobodys_trouble(site: InstalledSite) -> None:
+def test_a_broken_plugin_that_is_not_enabled_is_reported_without_an_error_status(
+    site: InstalledSite,
+) -> None:
     site.install("raises", "raise RuntimeError('no licence')")
     said = doctor(site, "policies: [spread_by_rate]\n", 0)
     assert (

@@ -204,7 +204,7 @@ def test_a_script_has_no_root_no_network_and_may_lie_where_only_root_reads(tmp_p
     )
 
 
-def test_a_script_that_hangs_fails_or_floods_is_told_and_ends_in_time(
+def test_a_script_that_hangs_fails_or_floods_is_reported_and_ended(
     tree: Tree, tmp_path: Path
 ) -> None:
     started = time.monotonic()

@@ -33,7 +33,7 @@ DEADLINE = 0.7
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_what_a_policy_must_not_do_is_found_and_named(
+def test_every_breach_of_the_contract_is_a_finding(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, code, text = BAD[what]
