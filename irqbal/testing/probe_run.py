@@ -125,21 +125,32 @@ class _Run:
                 raise self._crashed()
             *lines, buffer = (buffer + piece).split(b"\n")
             for line in lines:
-                message: ProbeMessage = _DECODER.decode(line)
+                message = self._decode(line)
                 if isinstance(message, ProbeDone):
                     return
                 self._note(message)
                 started = self._clock()
 
     def _clock(self) -> float:
-        """Wall-clock seconds, without those in which the child waited for a CPU: a busy machine is
-        not the policy's fault.
+        """Wall-clock seconds, without those in which the child waited for a CPU: the policy is not
+        to blame for a busy machine. The second field of /proc/PID/schedstat is that time in
+        nanoseconds (Documentation/scheduler/sched-stats.rst).
         """
+        now = time.monotonic()
         try:
             fields = Path(f"/proc/{self._process.pid}/schedstat").read_text().split()
-        except OSError:
-            return time.monotonic()
-        return time.monotonic() - int(fields[1]) / 1e9
+            return now - int(fields[1]) / 1e9
+        except (OSError, ValueError, IndexError):
+            return now
+
+    def _decode(self, line: bytes) -> ProbeMessage:
+        try:
+            message: ProbeMessage = _DECODER.decode(line)
+        except msgspec.DecodeError:
+            raise _ProbeEnded(
+                ProbeFinding("crashed", f"{self.hook} wrote into the connection to irqbal")
+            ) from None
+        return message
 
     def _note(self, message: ProbeStep | ProbeFinding | ProbeDigest) -> None:
         if isinstance(message, ProbeStep):
