@@ -108,6 +108,13 @@ def test_the_busiest_cpu_has_at_most_five_percent_more_than_the_bound(
     assert max(on_cpus(after).values()) <= bound * 1.05
 
 
+def test_equal_irqs_get_the_same_cpus_in_every_plan() -> None:
+    """Found: the groups on a CPU were walked in the order of their addresses."""
+    snapshot = busy(cpus(8), {f"irq{number}": 0.02 for number in range(64)})
+    plans = [plan(snapshot, spread()) for _ in range(4)]
+    assert plans[0].moves and all(other == plans[0] for other in plans)
+
+
 def test_every_loaded_irq_gets_one_cpu_and_every_idle_one_keeps_its_whole_set() -> None:
     """A single-CPU mask is broken when its CPU goes offline."""
     after, _ = run(
