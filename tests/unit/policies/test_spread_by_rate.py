@@ -109,7 +109,7 @@ def test_the_busiest_cpu_has_at_most_five_percent_more_than_the_bound(
 
 
 def test_equal_irqs_get_the_same_cpus_in_every_plan() -> None:
-    """Found: the groups on a CPU were walked in the order of their addresses."""
+    """The order of the groups on a CPU must not depend on where they lie in memory."""
     snapshot = busy(cpus(8), {f"irq{number}": 0.02 for number in range(64)})
     plans = [plan(snapshot, spread()) for _ in range(4)]
     assert plans[0].moves and all(other == plans[0] for other in plans)
