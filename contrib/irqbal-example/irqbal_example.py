@@ -1,4 +1,4 @@
-"""Deals IRQs out over the CPUs of their own node by turns, and keeps some CPUs free of them."""
+"""Gives the IRQs of each NUMA node to its CPUs in turn, and keeps some CPUs free of IRQs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from typing import Annotated
 from irqbal import CpuSet, Draft, Limit, Meta, Note, Options, Placement, Snapshot, hookimpl
 
 IRQBAL_API = "1"
-"""What this module is written for; an irqbal that does not offer it refuses the module with a clear
-error.
-"""
+"""The version of irqbal's plugin API that this module needs; another irqbal refuses the module."""
 
 
 class Example(Options, frozen=True):
-    """Options of example, as they stand in the YAML: `- example: {irqs: "eth*", keep_free:
-    "0"}`.
-    """
+    """Options of example, in the YAML: `- example: {irqs: "eth*", keep_free: "0"}`."""
 
     irqs: Annotated[
         str, Meta(description="glob over the IRQ's name, queue, device, driver or interface")
@@ -37,9 +33,7 @@ def irqbal_options() -> type[Example]:
 @hookimpl
 def irqbal_limit(snapshot: Snapshot, options: Example) -> Iterator[Limit | Note]:
     if not snapshot.online - options.keep_free:
-        yield Note(
-            "keep_free holds every online CPU: no CPU is kept free", advice="name fewer CPUs"
-        )
+        yield Note("keep_free holds every online CPU, so it is ignored", advice="name fewer CPUs")
     elif options.keep_free:
         yield Limit(options.keep_free, "kept free by example")
 
@@ -52,8 +46,7 @@ def irqbal_place(snapshot: Snapshot, draft: Draft, options: Example) -> Iterator
         if not any(fnmatchcase(name, options.irqs) for name in snapshot.names_of(irq)):
             continue
         matched = True
-        # Unmovable IRQs are the kernel's; a claimed one belongs to an override or an earlier
-        # policy.
+        # The kernel owns unmovable IRQs; an override or an earlier policy owns claimed ones.
         if not irq.movable or draft.claim(irq) is not None:
             continue
         allowed = draft.allowed(irq)

@@ -1,8 +1,8 @@
-"""Packs IRQs on few CPUs while the host is nearly idle, so that the others can sleep; parts them
-again when it is not.
+"""Packs IRQs on few CPUs while the host is nearly idle, so that the others can sleep, and spreads
+them again when it is not.
 
-A policy has no memory, so what it is doing now is read from the snapshot: an IRQ that it packed
-says so in `irq.placed`.
+A policy has no memory of its own. Whether it is packing now shows in the snapshot: the reason in
+`irq.placed` of an IRQ that it packed begins with PACKED.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from irqbal import CpuSet, Draft, Irq, Meta, Options, Percent, Placement, Snapsh
 IRQBAL_API = "1"
 
 PACKED = "packed"
-"""How the reason of every placement begins that was made to pack."""
+"""The beginning of the reason of every placement that packs."""
 ROOM = 0.5
-"""Load up to which a CPU is packed, in seconds a second …"""
+"""CPUs of load up to which IRQs are packed on one CPU."""
 FULL = 0.8
-"""… and above which it gives IRQs away again."""
+"""CPUs of load above which a CPU gives packed IRQs away; it lies above ROOM for hysteresis."""
 VECTORS = 100
-"""IRQs that one CPU takes: x86 has about 200 vectors for each."""
+"""IRQs that one CPU gets at most: x86 has about 200 vectors a CPU."""
 
 
 class Power(Options, frozen=True):
@@ -31,7 +31,7 @@ class Power(Options, frozen=True):
         Percent, Meta(description="mean load of all CPUs below which IRQs are packed")
     ] = Percent(0.01)
     spread_above: Annotated[
-        Percent, Meta(description="mean load above which they are parted again")
+        Percent, Meta(description="mean load above which they are spread again")
     ] = Percent(0.03)
 
     def __post_init__(self) -> None:
@@ -57,8 +57,8 @@ def irqbal_place(snapshot: Snapshot, draft: Draft, options: Power) -> Iterator[P
             snapshot, draft, free, f"{PACKED}: the CPUs' mean load is {mean * 100:.2f} %"
         )
     else:
-        yield from _part(
-            snapshot, draft, free, f"parted: the CPUs' mean load is {mean * 100:.1f} %"
+        yield from _spread(
+            snapshot, draft, free, f"spread: the CPUs' mean load is {mean * 100:.1f} %"
         )
 
 
@@ -71,8 +71,8 @@ def _is_packed(irq: Irq) -> bool:
 
 
 def _is_packing(snapshot: Snapshot) -> bool:
-    """Whether most of the movable load is where this policy packed it; idle IRQs that nobody has
-    moved since do not count.
+    """Whether most of the movable load is where this policy packed it. Idle IRQs do not count: they
+    may have stayed there since the last time.
     """
     movable = [irq for irq in snapshot.irqs if irq.movable]
     packed = sum(irq.load for irq in movable if _is_packed(irq))
@@ -80,8 +80,8 @@ def _is_packing(snapshot: Snapshot) -> bool:
 
 
 def _pack(snapshot: Snapshot, draft: Draft, free: list[Irq], reason: str) -> Iterator[Placement]:
-    """Each IRQ to the first CPU of its node that has room. What is packed already stays, as long as
-    its CPU is not full.
+    """Place each IRQ on the first CPU of its node that has room. A packed IRQ stays as long as its
+    CPU is not full.
     """
     load = {cpu: draft.load(cpu) for cpu in snapshot.online}
     count = dict.fromkeys(load, 0)
@@ -102,16 +102,16 @@ def _pack(snapshot: Snapshot, draft: Draft, free: list[Irq], reason: str) -> Ite
         elif room:
             homeless.append((irq, room))
     for irq, room in homeless:
-        having = (cpu for cpu in room if load[cpu] + irq.load <= ROOM and count[cpu] < VECTORS)
-        cpu = next(having, min(room, key=lambda cpu: (load[cpu], count[cpu], cpu)))
+        with_room = (cpu for cpu in room if load[cpu] + irq.load <= ROOM and count[cpu] < VECTORS)
+        cpu = next(with_room, min(room, key=lambda cpu: (load[cpu], count[cpu], cpu)))
         load[cpu] += irq.load
         count[cpu] += 1
         yield Placement(irq.number, CpuSet.of(cpu), reason)
 
 
-def _part(snapshot: Snapshot, draft: Draft, free: list[Irq], reason: str) -> Iterator[Placement]:
-    """What is still packed goes back to its node by turns; the claim stays open, so that later
-    policies choose by load.
+def _spread(snapshot: Snapshot, draft: Draft, free: list[Irq], reason: str) -> Iterator[Placement]:
+    """Give the IRQs that are still packed to the CPUs of their node in turn. The claims stay open,
+    so that later policies choose by load.
     """
     turns: dict[CpuSet, int] = {}
     for irq in free:

@@ -1,4 +1,4 @@
-"""Tells a URL, as JSON, when somebody else changed a mask, a policy failed, or a cycle could not
+"""Posts JSON to a URL when another program changed a mask, a policy failed, or a cycle could not
 plan.
 """
 
@@ -71,13 +71,13 @@ def irqbal_cycle_done(record: Record, options: Webhook) -> None:
         ):
             pass
     except (OSError, ValueError) as error:
-        # An observer that raises three times in a row is set aside: a receiver that is away must
-        # not cost us our place. What is printed goes to the daemon's log.
-        print(f"webhook: {options.url} was not told of cycle {record.cycle}: {error}", flush=True)
+        # Raising in three consecutive cycles would set this observer aside, and a receiver may be
+        # away for longer. What an observer prints goes to irqbal's log.
+        print(f"webhook: {options.url} did not get cycle {record.cycle}: {error}", flush=True)
 
 
 def message_of(record: Record) -> dict[str, Any] | None:
-    """What to say of a cycle; None if there is nothing to say."""
+    """The message about a cycle; None if nothing happened that is worth one."""
     plan = record.plan
     if not (plan.drifted or plan.failures or record.problem):
         return None
@@ -101,14 +101,14 @@ def message_of(record: Record) -> dict[str, Any] | None:
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError after so many seconds: urllib's own timeout starts again with every
+    """Raise TimeoutError after so many seconds in all; urllib's own timeout starts again with every
     packet.
     """
 
-    def late(*_: object) -> None:
+    def raise_timeout(*_: object) -> None:
         raise TimeoutError(f"no answer within {seconds:g} s")
 
-    before = signal.signal(signal.SIGALRM, late)
+    before = signal.signal(signal.SIGALRM, raise_timeout)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield

@@ -1,32 +1,32 @@
-"""`irqbal policies --doctor`: of every installed policy, and every one that the configuration
-names, whether it is used, and why not.
+"""`irqbal policies --doctor`: whether each policy that is installed, or named in the configuration,
+is used, and why not.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 import msgspec
 
 from irqbal.config.reader import format_problem
 from irqbal.config.schema import Config, ConfiguredPolicy
-from irqbal.plugins import discovery
+from irqbal.plugins.discovery import InstalledPlugin
+from irqbal.plugins.process import HostKind
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PolicySupervisor
-from irqbal.problems import Node
+from irqbal.problems import LocatedProblem, Node
 
-Kind = Literal["policies", "observers"]
-_CALLED: dict[Kind, frozenset[str]] = {
+_CALLED: dict[HostKind, frozenset[str]] = {
     "policies": frozenset({"irqbal_limit", "irqbal_place", "irqbal_identify"}),
     "observers": frozenset({"irqbal_cycle_done"}),
 }
-"""The hooks that are called at all in each child."""
+"""The hooks that are called for each list of the YAML, besides irqbal_options."""
 
 
 class PluginProblem(msgspec.Struct, frozen=True):
-    """One policy: where it comes from, what it is to irqbal, and whether that is as it should
-    be.
+    """The report on one policy: where it comes from, whether it is used, and whether that is as the
+    configuration says.
     """
 
     name: str
@@ -35,114 +35,108 @@ class PluginProblem(msgspec.Struct, frozen=True):
     good: bool = True
 
 
+class _Binding(msgspec.Struct, frozen=True):
+    """Why plugins could not be bound, and the hooks of those that could, by index."""
+
+    troubles: Mapping[int, str]
+    hooks: Mapping[int, tuple[str, ...]]
+
+
 def examine(
-    config: Config, name: str, found: dict[str, discovery.InstalledPlugin]
+    config: Config, file: str, installed: Mapping[str, InstalledPlugin]
 ) -> list[PluginProblem]:
-    """First what the configuration names, in its order, then what is only installed."""
-    findings = []
-    for key, items in (("policies", config.policies), ("observers", config.observers)):
-        findings += _enabled(key, items, name, found)  # type: ignore[arg-type]
+    """The report on what the configuration names, in its order, and then on what is only installed.
+    `file` is the configuration's name.
+    """
+    reports = [
+        *_enabled("policies", config.policies, file, installed),
+        *_enabled("observers", config.observers, file, installed),
+    ]
     enabled = {item.name for item in (*config.policies, *config.observers)}
-    return findings + _others([item for item in found.values() if item.name not in enabled], name)
+    others = [plugin for plugin in installed.values() if plugin.name not in enabled]
+    return [*reports, *_others(others, file)]
 
 
 def _enabled(
-    key: Kind,
-    items: tuple[ConfiguredPolicy, ...],
-    name: str,
-    found: dict[str, discovery.InstalledPlugin],
-) -> list[PluginProblem]:
-    """What the YAML names: all of it must work."""
+    section: HostKind,
+    items: Sequence[ConfiguredPolicy],
+    file: str,
+    installed: Mapping[str, InstalledPlugin],
+) -> Iterator[PluginProblem]:
+    """What a list of the YAML names: every entry must be usable."""
     entries = [
-        PolicyEntry(found[item.name], index, item.options)
+        PolicyEntry(installed[item.name], index, item.options)
         for index, item in enumerate(items)
-        if item.name in found
+        if item.name in installed
     ]
-    troubles, hooks = _bind(entries, key, name)
-    findings = []
+    binding = _bind(entries, section, file)
     for index, item in enumerate(items):
-        where = f"{key}[{index}], {name}:{item.options.line}"
-        if item.name not in found:
-            close = f"installed are {', '.join(found) or 'none'}"
-            findings.append(
-                PluginProblem(
-                    item.name,
-                    "not installed",
-                    f"BROKEN ({where}): no installed package provides it; {close}",
-                    False,
-                )
+        where = f"{section}[{index}], {file}:{item.options.line}"
+        if item.name not in installed:
+            reason = (
+                f"no installed package provides it; installed are {', '.join(installed) or 'none'}"
             )
-        elif index in troubles:
-            findings.append(
-                PluginProblem(
-                    item.name,
-                    _origin(found[item.name]),
-                    f"BROKEN ({where}): {troubles[index]}",
-                    False,
-                )
-            )
-        elif not _CALLED[key] & set(hooks.get(index, ())):
-            other = "observers" if key == "policies" else "policies"
-            own = ", ".join(hook for hook in hooks.get(index, ()) if hook != "irqbal_options")
-            said = (
-                f"BROKEN ({where}): none of its hooks ({own}) is called there; name it under "
-                f"`{other}`"
-            )
-            findings.append(PluginProblem(item.name, _origin(found[item.name]), said, False))
-        else:
-            findings.append(PluginProblem(item.name, _origin(found[item.name]), f"used ({where})"))
-    return findings
+            yield PluginProblem(item.name, "not installed", f"BROKEN ({where}): {reason}", False)
+            continue
+        reason = binding.troubles.get(index) or _uncalled(section, binding.hooks.get(index, ()))
+        state = f"BROKEN ({where}): {reason}" if reason else f"used ({where})"
+        yield PluginProblem(item.name, _origin(installed[item.name]), state, not reason)
 
 
-def _others(items: list[discovery.InstalledPlugin], name: str) -> list[PluginProblem]:
-    """What is installed and not named: what is wrong with it is worth a word, but nobody's
-    trouble.
-    """
-    entries = [PolicyEntry(item, index, Node(1, {})) for index, item in enumerate(items)]
-    troubles, _ = _bind(entries, "policies", name, lenient=True)
-    findings = []
-    for index, item in enumerate(items):
-        state = f"not used: {name} does not name it"
-        if index in troubles:
-            state += f"; and it could not be: {troubles[index]}"
-        findings.append(PluginProblem(item.name, _origin(item), state))
-    return findings
+def _uncalled(section: HostKind, hooks: Sequence[str]) -> str:
+    """Why a plugin is useless in this list of the YAML; empty if one of its hooks is called."""
+    if _CALLED[section] & set(hooks):
+        return ""
+    other = "observers" if section == "policies" else "policies"
+    own = ", ".join(hook for hook in hooks if hook != "irqbal_options")
+    return f"none of its hooks ({own}) is called there; name it under `{other}`"
 
 
-def _origin(item: discovery.InstalledPlugin) -> str:
-    return f"{' and '.join(item.distributions)}, module {item.module}"
+def _others(plugins: Sequence[InstalledPlugin], file: str) -> Iterator[PluginProblem]:
+    """What is installed and not named. A fault there is reported, and harms nothing."""
+    entries = [PolicyEntry(plugin, index, Node(1, {})) for index, plugin in enumerate(plugins)]
+    binding = _bind(entries, "policies", file, check_options=False)
+    for index, plugin in enumerate(plugins):
+        state = f"not used: {file} does not name it"
+        if index in binding.troubles:
+            state += f"; and it could not be: {binding.troubles[index]}"
+        yield PluginProblem(plugin.name, _origin(plugin), state)
+
+
+def _origin(plugin: InstalledPlugin) -> str:
+    return f"{' and '.join(plugin.distributions)}, module {plugin.module}"
 
 
 def _bind(
-    entries: list[PolicyEntry], key: Kind, name: str, lenient: bool = False
-) -> tuple[dict[int, str], dict[int, tuple[str, ...]]]:
-    """(what is wrong, by index; the hooks of what is not). `lenient`: options are not given, so
-    what they lack is no trouble.
-    """
+    entries: list[PolicyEntry], section: HostKind, file: str, check_options: bool = True
+) -> _Binding:
     if not entries:
-        return {}, {}
-    policies = PolicySupervisor(entries, key)
+        return _Binding({}, {})
+    policies = PolicySupervisor(entries, section)
     try:
-        troubles: dict[int, str] = {}
-        for problem in policies.bind():
-            index = int(problem.key.partition("[")[2].partition("]")[0])
-            if not lenient:
-                troubles[index] = "; ".join(
-                    filter(None, (troubles.get(index), format_problem(name, problem)))
-                )
+        problems = policies.bind()
         hooks = policies.describe().hooks
-        return troubles | {
-            index: failure.reason for index, failure in policies.aside.items()
-        }, hooks
+        troubles = _by_index(problems, file) if check_options else {}
+        troubles |= {index: failure.reason for index, failure in policies.aside.items()}
+        return _Binding(troubles, hooks)
     finally:
         policies.close()
 
 
-def report(findings: list[PluginProblem]) -> int:
-    """Print it; 1 if something that is enabled is broken."""
-    for finding in findings:
-        click.echo(f"{finding.name} ({finding.origin}): {finding.state}")
-    broken = sum(not finding.good for finding in findings)
+def _by_index(problems: Sequence[LocatedProblem], file: str) -> dict[int, str]:
+    """The problems with options, by the index in keys such as `policies[2].spread_by_rate`."""
+    texts: dict[int, list[str]] = {}
+    for problem in problems:
+        index = int(problem.key.partition("[")[2].partition("]")[0])
+        texts.setdefault(index, []).append(format_problem(file, problem))
+    return {index: "; ".join(items) for index, items in texts.items()}
+
+
+def report(problems: Sequence[PluginProblem]) -> int:
+    """Print the report. Returns 1 if a policy that the configuration names is broken, else 0."""
+    for problem in problems:
+        click.echo(f"{problem.name} ({problem.origin}): {problem.state}")
+    broken = sum(not problem.good for problem in problems)
     if broken:
         click.echo(
             f"{broken} of what is enabled cannot be used; the daemon goes on without it", err=True

@@ -8,15 +8,10 @@ import click
 
 from irqbal.cli.common import command_options, common_of
 from irqbal.errors import HostError
-from irqbal.imported.irqbalance import (
-    IrqbalanceSettings,
-    Said,
-    parse_environment,
-    parse_said,
-    read,
-    to_yaml,
-)
+from irqbal.imported.environment import IrqbalanceSettings, parse_environment, read_settings
 from irqbal.imported.script import TIMEOUT, run
+from irqbal.imported.verdicts import ScriptVerdict, parse_verdict
+from irqbal.imported.yaml_writer import to_yaml
 from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Snapshot
 from irqbal.planner.ledger import Ledger
@@ -54,7 +49,7 @@ def command(
     """
     common = common_of(ctx, root, config_path, debug)
     source = file or _found(common.root)
-    asked = read(parse_environment(_text(source)))
+    asked = read_settings(parse_environment(_text(source)))
     snapshot: Snapshot | None = None
     try:
         snapshot = HostTracker(KernelHost(common.root), 10.0).look(Ledger())
@@ -87,11 +82,11 @@ def _text(path: Path) -> str:
 
 def _ask_scripts(
     asked: IrqbalanceSettings, snapshot: Snapshot | None, root: Path, timeout: float
-) -> tuple[dict[int, Said], bool]:
+) -> tuple[dict[int, ScriptVerdict], bool]:
     """What the policy script says of each IRQ, by number; and whether it could be asked about all
     of them.
     """
-    said: dict[int, Said] = {}
+    said: dict[int, ScriptVerdict] = {}
     if not asked.scripts:
         return said, True
     script = Path(asked.scripts[-1])
@@ -112,8 +107,9 @@ def _ask_scripts(
                 good = False
                 remarks.setdefault(answer.trouble, []).append(answer.irq)
                 continue
-            said[answer.irq], unclear = parse_said(answer.output)
-            for remark in unclear:
+            parsed = parse_verdict(answer.output)
+            said[answer.irq] = parsed.verdict
+            for remark in parsed.remarks:
                 remarks.setdefault(remark, []).append(answer.irq)
     except HostError as error:
         asked.remarks.append(str(error))

@@ -21,13 +21,13 @@ from irqbal.problems import Node
 @click.option(
     "--doctor",
     is_flag=True,
-    help="Say of each whether it is used, and if not, why; exit status 1 if an enabled one is "
+    help="Report for each whether it is used, and if not, why; exit status 1 if an enabled one is "
     "broken.",
 )
 def command(
     ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, doctor: bool
 ) -> int:
-    """List the installed policies: which are enabled, and their options with defaults and
+    """List the installed policies, whether each is enabled, and its options with their defaults and
     meaning.
     """
     common = common_of(ctx, root, config_path, debug)
@@ -35,10 +35,10 @@ def command(
     if doctor:
         return report(examine(config, common.name, discovery.find()))
     enabled = {item.name for item in (*config.policies, *config.observers)}
-    found = discovery.find()
+    installed = discovery.find()
     entries = [
         PolicyEntry(item, index, Node(1, {}))
-        for index, item in enumerate(found.values())
+        for index, item in enumerate(installed.values())
         if not item.clash
     ]
     policies = PolicySupervisor(entries)
@@ -47,7 +47,7 @@ def command(
         described = policies.describe()
     finally:
         policies.close()
-    for index, item in enumerate(found.values()):
+    for index, item in enumerate(installed.values()):
         state = "enabled" if item.name in enabled else "not enabled"
         click.echo(f"{item.name} ({', '.join(item.distributions)}): {state}")
         if item.clash:

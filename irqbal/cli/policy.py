@@ -1,4 +1,4 @@
-"""`irqbal policy new`: a policy's project to start from."""
+"""`irqbal policy new`: create the project of a new policy."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ FILES = {
     "README.md": "README.md.txt",
     ".gitignore": "gitignore.txt",
 }
-"""The project's files, and the templates beside this module that they are made of."""
+"""The project's files, and their templates in the folder `skeleton`."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*", re.ASCII)
 
 
 @click.group("policy")
 @common_options
 def command(**_: object) -> None:
-    """Begin a policy of your own."""
+    """Start a policy of your own."""
 
 
 @command.command("new")
 @click.argument("name")
 def new(name: str) -> None:
-    """Make the project of a new policy in ./NAME: the module, its tests and what pip needs to
+    """Create the project of a new policy in ./NAME: a module, its tests, and what pip needs to
     install it.
     """
     if not _NAME.fullmatch(name) or len(name) > 60:
         raise click.UsageError(
-            f"{name!r} is no name for a policy: use small letters, digits and dashes, such as "
+            f"{name!r} is no name for a policy: use lower-case letters, digits and dashes, such as "
             "irqbal-mine"
         )
     policy = name.removeprefix("irqbal-").removeprefix("irqbal_").replace("-", "_")
     module = f"irqbal_{policy}"
-    taken = discovery.find().get(policy)
-    if taken is not None:
+    installed = discovery.find().get(policy)
+    if installed is not None:
         raise click.UsageError(
-            f"the policy {policy} is installed already, by {taken.distributions[0]}: choose "
+            f"the policy {policy} is installed already, by {installed.distributions[0]}: choose "
             "another name"
         )
     if importlib.util.find_spec(module) is not None:
@@ -67,18 +67,18 @@ def project(policy: str) -> dict[str, str]:
         "@DIST@": f"irqbal-{policy.replace('_', '-')}",
         "@CLASS@": "".join(part.capitalize() for part in policy.split("_")),
     }
-    made = {}
+    files = {}
     for path, template in FILES.items():
         text = resources.files("irqbal.cli").joinpath("skeleton", template).read_text()
         for word, value in words.items():
             text = text.replace(word, value)
-        made[path.format(policy=policy, module=f"irqbal_{policy}")] = text
-    return made
+        files[path.format(policy=policy, module=f"irqbal_{policy}")] = text
+    return files
 
 
 def _write(path: Path, text: str, first: bool) -> None:
-    """The first file makes the project's folder, which must not exist: nothing of anybody's is
-    overwritten.
+    """Write a file of the project. The `first` one creates the project's folder, which must not
+    exist yet, so that nothing is overwritten.
     """
     try:
         path.parent.mkdir(exist_ok=not first, parents=not first)

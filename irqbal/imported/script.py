@@ -1,14 +1,14 @@
 """Running irqbalance's policy scripts once for each IRQ, in a process that has given up root:
 `python -m irqbal.imported.script`.
 
-The job comes in as JSON, the answers go out as JSON lines. Scripts get what irqbalance gives them:
-the device's path in sysfs (`/sys` for an IRQ of no device) and the IRQ's number.
+The process reads a job (ScriptJob) as JSON, and prints an answer (ScriptAnswer) for each IRQ as a
+line of JSON. Scripts have the arguments that irqbalance gives them: the device's path in sysfs
+(`/sys` for an IRQ of no device) and the IRQ's number.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import resource
 import shutil
@@ -27,14 +27,30 @@ from irqbal.plugins import bounds
 from irqbal.plugins.confinement import drop_root
 
 TIMEOUT = 5.0
-"""Seconds that a script may take for one IRQ."""
-TIMEOUTS = 3
-"""After so many IRQs for which it took longer it is not asked again."""
-OUTPUT = 1 << 16
+"""Seconds that a script may take for one IRQ, unless the user sets another time."""
+MAX_TIMEOUTS = 3
+"""IRQs for which a script may take longer; for the others it is not run."""
+MAX_OUTPUT = 1 << 16
+"""Bytes of a script's output: far more than the four keys that it may set."""
+MAX_FILES = 256
+"""Descriptors that a script may have open, as a policy host may."""
+
+_TOO_LONG = "it took longer than"
+
+
+class ScriptJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process has to do: run the first of these scripts that has an opinion, for each IRQ
+    (number -> device path). `folder`: the scripts are those of a folder.
+    """
+
+    scripts: tuple[str, ...]
+    folder: bool
+    irqs: Mapping[int, str]
+    timeout: float
 
 
 class ScriptAnswer(msgspec.Struct, frozen=True):
-    """What became of one IRQ: the scripts' output, or why there is none."""
+    """The output of the scripts for one IRQ, or why there is none."""
 
     irq: int
     output: str = ""
@@ -42,34 +58,38 @@ class ScriptAnswer(msgspec.Struct, frozen=True):
 
 
 def run(script: Path, irqs: Mapping[int, str], timeout: float = TIMEOUT) -> Iterator[ScriptAnswer]:
-    """Ask the script (or all executable files of a folder, in order of their names) about each IRQ:
-    number -> device path.
+    """Run the script (or all executable files of a folder, in order of their names) for each IRQ
+    (number -> device path), for at most `timeout` seconds.
 
-    Raises HostError if there is nothing to run.
+    Raises HostError if there is nothing to run, or if the process that runs it fails.
     """
     try:
         folder = script.is_dir()
-        files = sorted(path for path in script.iterdir() if _runs(path)) if folder else [script]
+        files = (
+            sorted(path for path in script.iterdir() if _is_executable(path))
+            if folder
+            else [script]
+        )
     except OSError as error:
         raise HostError(f"the policy script {script} cannot be read: {error.strerror}") from error
-    if not folder and not _runs(script):
+    if not folder and not _is_executable(script):
         raise HostError(f"the policy script {script} is not an executable file")
     with tempfile.TemporaryDirectory(prefix="irqbal-script-") as copies:
         Path(copies).chmod(0o755)
-        job = {
-            "scripts": [str(_reachable(path, Path(copies))) for path in files],
-            "irqs": list(irqs.items()),
-            "timeout": timeout,
-        }
+        job = ScriptJob(
+            scripts=tuple(str(_public_path(path, Path(copies))) for path in files),
+            folder=folder,
+            irqs=irqs,
+            timeout=timeout,
+        )
         with subprocess.Popen(
             [sys.executable, "-I", "-m", "irqbal.imported.script"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
-            text=True,
         ) as child:
             assert child.stdin is not None and child.stdout is not None
-            child.stdin.write(json.dumps({**job, "folder": folder}))
+            child.stdin.write(msgspec.json.encode(job))
             child.stdin.close()
             for line in child.stdout:
                 yield msgspec.json.decode(line, type=ScriptAnswer)
@@ -77,14 +97,12 @@ def run(script: Path, irqs: Mapping[int, str], timeout: float = TIMEOUT) -> Iter
             raise HostError(f"the process that runs {script} ended with status {child.returncode}")
 
 
-def _runs(path: Path) -> bool:
+def _is_executable(path: Path) -> bool:
     return path.is_file() and bool(path.stat().st_mode & 0o111)
 
 
-def _reachable(path: Path, copies: Path) -> Path:
-    """The script itself, or a copy where only root may read it: it is run by somebody who owns
-    nothing.
-    """
+def _public_path(path: Path, copies: Path) -> Path:
+    """The script itself if every user can run it there, else a copy in the folder `copies`."""
     real = path.resolve()
     if real.stat().st_mode & 0o005 == 0o005 and all(
         parent.stat().st_mode & stat.S_IXOTH for parent in real.parents
@@ -96,17 +114,17 @@ def _reachable(path: Path, copies: Path) -> Path:
     return copy
 
 
-def _ask(scripts: list[str], folder: bool, device: str, irq: int, timeout: float) -> ScriptAnswer:
-    """One IRQ. A lone script must end with 0; in a folder 0 ends the search, 1 has no opinion,
-    anything else is an error.
+def _run_for(job: ScriptJob, irq: int) -> ScriptAnswer:
+    """Run the scripts for one IRQ. A single script must exit with status 0. Of a folder's scripts
+    the first that exits with 0 counts; 1 means that it has no opinion, and more is an error.
     """
     troubles = []
-    for script in scripts:
-        # A file, not a pipe: what a script leaves running must not hold the answer up.
-        with os.fdopen(os.memfd_create("said"), "w+b") as out:
+    for script in job.scripts:
+        # A file, not a pipe: a program that the script leaves running would keep a pipe open.
+        with os.fdopen(os.memfd_create("output"), "w+b") as out:
             try:
                 child = subprocess.Popen(
-                    [script, device, str(irq)],
+                    [script, job.irqs[irq], str(irq)],
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=subprocess.DEVNULL,
@@ -116,40 +134,40 @@ def _ask(scripts: list[str], folder: bool, device: str, irq: int, timeout: float
             except OSError as error:
                 return ScriptAnswer(irq, trouble=f"it cannot be run: {error.strerror}")
             try:
-                status = child.wait(timeout)
+                status = child.wait(job.timeout)
             except subprocess.TimeoutExpired:
-                return ScriptAnswer(irq, trouble=f"it took longer than {timeout:g} s")
+                return ScriptAnswer(irq, trouble=f"{_TOO_LONG} {job.timeout:g} s")
             finally:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
-            output = os.pread(out.fileno(), OUTPUT, 0).decode(errors="replace")
+            output = os.pread(out.fileno(), MAX_OUTPUT, 0).decode(errors="replace")
         if status == 0:
             return ScriptAnswer(irq, output)
-        if not (folder and status == 1):
-            troubles.append(f"it ended with status {status}, so what it said is ignored")
+        if not (job.folder and status == 1):
+            troubles.append(f"it ended with status {status}, so its output is ignored")
     return ScriptAnswer(irq, trouble="; ".join(troubles))
 
 
 def main() -> None:
-    """Give up root, then ask."""
-    job = json.load(sys.stdin)
+    """Give up root, and do the job."""
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=ScriptJob)
     drop_root()
     limits = [
         (resource.RLIMIT_AS, bounds.HOST_MEMORY),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, OUTPUT),
-        (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_FSIZE, MAX_OUTPUT),
+        (resource.RLIMIT_NOFILE, MAX_FILES),
     ]
     for which, value in limits:
         resource.setrlimit(which, (value, value))
     late = 0
-    for irq, device in job["irqs"]:
-        if late < TIMEOUTS:
-            answer = _ask(job["scripts"], job["folder"], device, irq, job["timeout"])
-            late += "took longer" in answer.trouble
+    for irq in job.irqs:
+        if late < MAX_TIMEOUTS:
+            answer = _run_for(job, irq)
+            late += answer.trouble.startswith(_TOO_LONG)
         else:
-            answer = ScriptAnswer(irq, trouble=f"not asked: it took too long for {TIMEOUTS} IRQs")
+            answer = ScriptAnswer(irq, trouble=f"not run: it took too long for {MAX_TIMEOUTS} IRQs")
         print(msgspec.json.encode(answer).decode(), flush=True)
 
 

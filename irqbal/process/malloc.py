@@ -1,9 +1,8 @@
-"""Memory that is not needed is not kept: one arena for all threads, and large pieces given back
-(mallopt(3)).
+"""Limiting the memory that glibc's malloc holds back (mallopt(3)), and what is garbage-collected.
 
-glibc gives each thread an arena of its own, so that many threads that allocate at once need not
-wait for each other. Python's never do, and what one arena holds back in gaps no other can use:
-megabytes.
+glibc gives each thread an arena of its own, so that threads need not wait for each other. Python's
+threads hold the interpreter lock while they allocate, so the arenas gain nothing, and free memory
+in one cannot be used by another: several megabytes.
 """
 
 from __future__ import annotations
@@ -13,13 +12,15 @@ import gc
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 LARGE = 128 << 10
-"""Bytes from which a piece of memory is the kernel's again once it is free: a census's text, a long
-answer. glibc's own limit starts there too, but rises with every such piece.
+"""Bytes of an allocation that goes back to the kernel as soon as it is freed, such as the text of
+/proc/interrupts. This is glibc's initial threshold, too, but setting it keeps it from rising.
 """
 
 
 def limit_arenas() -> None:
-    """To be called before the first thread is started; without effect on other C libraries."""
+    """Use one arena; call this before the first thread starts. Without effect on other C libraries
+    than glibc.
+    """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
@@ -27,8 +28,8 @@ def limit_arenas() -> None:
 
 
 def freeze_heap() -> None:
-    """What lives now lives as long as the daemon: it need not be looked through for garbage again
-    and again.
+    """Exclude all present objects from garbage collection: call this when the daemon has started,
+    since they live as long as it does.
     """
     gc.collect()
     gc.freeze()

@@ -1,5 +1,5 @@
-"""Telling systemd how the daemon is (sd_notify(3)) and logging in a way that journald understands
-(sd-daemon(3)).
+"""Reporting the daemon's state to systemd (sd_notify(3)), and logging with the priorities that
+journald reads (sd-daemon(3)).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LEVELS = {
 
 
 def notify(*lines: str) -> None:
-    """Send state to the service manager; nothing happens where there is none."""
+    """Send state to the service manager; without one, do nothing."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -38,14 +38,12 @@ def notify(*lines: str) -> None:
 
 
 def reloading() -> None:
-    """RELOADING=1 with the time that systemd compares with its own (CLOCK_MONOTONIC,
-    microseconds).
-    """
+    """Send RELOADING=1 with the time of CLOCK_MONOTONIC in microseconds, as systemd requires."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
 
 def watchdog_seconds() -> float | None:
-    """How often systemd wants to hear from this process, or None if it does not."""
+    """Seconds within which systemd expects the next WATCHDOG=1, or None if it expects none."""
     pid, microseconds = os.environ.get("WATCHDOG_PID"), os.environ.get("WATCHDOG_USEC", "")
     if not microseconds.isdigit() or (pid is not None and pid != str(os.getpid())):
         return None
@@ -53,8 +51,8 @@ def watchdog_seconds() -> float | None:
 
 
 def unit_of(cgroup: Path) -> str:
-    """The service that a process belongs to, by the end of its control group's path (proc(5));
-    empty if it is of none.
+    """The service that a process belongs to, by the last part of its control group's path; empty if
+    there is none. `cgroup` is its /proc/PID/cgroup (cgroups(7)).
     """
     try:
         names = {line.rpartition("/")[2] for line in cgroup.read_text().splitlines()}
@@ -69,11 +67,11 @@ class _Formatter(logging.Formatter):
         self._journald = journald
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """A message is one line, whatever names and texts of strangers stand in it: nobody forges
-        lines, or moves a terminal's cursor.
+        """Escape control characters: a name from outside must not add a log line, or move a
+        terminal's cursor.
         """
         record.message = _CONTROL.sub(
-            lambda found: found[0].encode("unicode_escape").decode(), record.message
+            lambda match: match[0].encode("unicode_escape").decode(), record.message
         )
         return super().formatMessage(record)
 
@@ -86,12 +84,12 @@ class _Formatter(logging.Formatter):
 
 
 def setup_logging(debug: bool) -> None:
-    """Log to stderr; for journald with priorities and without times, which it has itself."""
+    """Log to stderr: for journald with priorities, else with times, which journald adds itself."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter("JOURNAL_STREAM" in os.environ))
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True
     )
     logging.getLogger("asyncio").setLevel(logging.WARNING)
-    # A line for each malformed request would be anybody's to write.
+    # tornado logs a line for each malformed request, so any client could fill the log.
     logging.getLogger("tornado").setLevel(logging.WARNING)

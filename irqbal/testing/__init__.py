@@ -1,11 +1,11 @@
-"""For authors of policies: snapshots in one expression, a made-up host to balance, and a check of
+"""For authors of policies: snapshots in one expression, a simulated host to balance, and a check of
 the contract.
 
     from irqbal.testing import check_policy, cpus, host, nic
 
-Installed with irqbal, it is a pytest plugin too: the fixture `irqbal_host` makes a host,
-`irqbal_host("1x4,nic=8", my_policy)`. Like `irqbal` itself this module is public: what stands in
-`__all__` goes away only as docs/plugins.md says.
+irqbal also brings a pytest plugin with the fixture `irqbal_host`, which makes such a host:
+`irqbal_host("1x4,nic=8", my_policy)`. The names in `__all__` are public: they change only as
+docs/plugins.md says.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Snapshots in one expression: what a policy is asked about, without a host.
+"""Snapshots in one expression, without a host to read them from.
 
     snapshot = host(cpus(8, nodes=2), nic("eth0", 4, node=1), nvme("nvme0", 2),
     loads={"eth0-TxRx-0": 0.3})
 
-Parts are functions that take the next free IRQ number and say what they add; IRQs are named as the
-drivers name them.
+A part is a function that takes the next free IRQ number and returns what it adds. IRQs have the
+names that drivers give them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ from irqbal.model.view import (
 )
 from irqbal.planner.ledger import Ledger, after
 
+FIRST_IRQ = 32
+"""The number of a made-up host's first IRQ."""
 MANAGED = "managed by the kernel"
+"""The reason why a made-up managed IRQ cannot be moved."""
 
 
 class HostPart(msgspec.Struct, frozen=True):
@@ -42,11 +45,11 @@ class HostPart(msgspec.Struct, frozen=True):
 
 
 Maker = Callable[[int], HostPart]
-"""The next free IRQ number -> what the device adds."""
+"""A part: the next free IRQ number -> what the device adds to the host."""
 
 
 def s(text: str) -> CpuSet:
-    """A CPU set as people write it."""
+    """A CPU set from a list such as `0-3,8`."""
     return CpuSet.parse(text)
 
 
@@ -59,19 +62,20 @@ def cpus(
     isolated: str = "",
     capacity: Mapping[int, int] | None = None,
 ) -> tuple[Cpu, ...]:
-    """`count` CPUs in `nodes` nodes (a package each), numbered as x86 does: every core's first
-    thread comes first.
+    """`count` CPUs in `nodes` NUMA nodes (a package each), numbered as on x86: first one thread of
+    every core, then the others.
 
-    `l3`: so many cores share a last-level cache; 0: a whole node does.
+    `l3`: the number of cores that share a last-level cache; 0: those of a whole node do.
+    `capacity`: by CPU, 1024 for the others. `offline` and `isolated` are CPU lists.
     """
     cores = count // threads
-    a_node = cores // nodes
-    made = []
+    node_cores = cores // nodes
+    numbered = []
     for number in range(count):
         core = number % cores
-        node = core // a_node
-        cache = node * a_node + (core % a_node) // l3 * l3 if l3 else node * a_node
-        made.append(
+        node = core // node_cores
+        cache = node * node_cores + ((core % node_cores) // l3 * l3 if l3 else 0)
+        numbered.append(
             Cpu(
                 number,
                 node,
@@ -84,7 +88,7 @@ def cpus(
                 isolated="isolcpus" if number in s(isolated) else "",
             )
         )
-    return tuple(made)
+    return tuple(numbered)
 
 
 def nic(
@@ -97,11 +101,11 @@ def nic(
     xps: bool = True,
     extra: Sequence[str] = (),
 ) -> Maker:
-    """A network card: combined queues, or `pairs` of Rx and Tx, `active` of them in use; `extra`
-    IRQs serve none.
+    """A network card with combined queues, or `pairs` of Rx and Tx; `active` of them are in use
+    (None: all). `extra` are the names of IRQs that serve no queue; without `xps` it has no XPS.
     """
     kinds: tuple[QueueKind, ...] = ("rx", "tx") if pairs else ("rxtx",)
-    used = queues if active is None else active
+    in_use = queues if active is None else active
 
     def make(first: int) -> HostPart:
         address = f"0000:{first:02x}:00.0"
@@ -109,25 +113,25 @@ def nic(
         for index in range(queues):
             for kind in kinds:
                 action = f"{name}-{'TxRx' if kind == 'rxtx' else kind}-{index}"
-                queue = Queue(name, index, kind, index < used)
+                queue = Queue(name, index, kind, index < in_use)
                 irqs.append(_irq(first + len(irqs), address, action, len(irqs), node, queue))
         for action in extra:
             irqs.append(_irq(first + len(irqs), address, action, len(irqs), node))
         device = Device(
             address, driver, node, interfaces=(name,), irqs=tuple(irq.number for irq in irqs)
         )
-        tx = tuple(TxQueue(CpuSet() if xps else None) for _ in range(used))
+        tx = tuple(TxQueue(CpuSet() if xps else None) for _ in range(in_use))
         return HostPart(
             tuple(irqs),
             (device,),
-            (Interface(name, address, tx=tx, rx=(RxQueue(CpuSet(), 0),) * used),),
+            (Interface(name, address, tx=tx, rx=(RxQueue(CpuSet(), 0),) * in_use),),
         )
 
     return make
 
 
 def nvme(name: str = "nvme0", queues: int = 2, node: int = 0, managed: bool = True) -> Maker:
-    """A disk, whose queue i the kernel keeps on CPU i - 1 (`managed`)."""
+    """An NVMe disk; its queue i is a `managed` IRQ, which the kernel keeps on CPU i - 1."""
 
     def make(first: int) -> HostPart:
         address = f"0000:{first:02x}:00.0"
@@ -148,7 +152,7 @@ def nvme(name: str = "nvme0", queues: int = 2, node: int = 0, managed: bool = Tr
 
 
 def lone(*actions: str, node: int = -1) -> Maker:
-    """IRQs of no PCI device."""
+    """IRQs with these names that belong to no PCI device."""
 
     def make(first: int) -> HostPart:
         return HostPart(
@@ -159,7 +163,7 @@ def lone(*actions: str, node: int = -1) -> Maker:
 
 
 def over(name: str, *lowers: str) -> Maker:
-    """A bond or a VLAN on top of other interfaces."""
+    """A bond or a VLAN that consists of other interfaces."""
     return lambda first: HostPart(interfaces=(Interface(name, None, lowers=lowers),))
 
 
@@ -184,21 +188,21 @@ def host(
     settling: bool = False,
     **more: Any,
 ) -> Snapshot:
-    """A host of these CPUs and devices. IRQs may fire anywhere and fire on the first CPU of their
-    mask.
+    """A host with these CPUs and devices. IRQs may fire on every CPU, and fire on the first online
+    CPU of their affinity.
 
-    `at`: masks by action; `loads`: seconds a second by action (the rate follows). `more` are the
-    snapshot's own fields.
+    `at`: affinities by IRQ name; `loads`: CPU seconds a second by IRQ name, from which the rate
+    follows. `now` is seconds on the monotonic clock; `more` are further fields of the snapshot.
     """
     of = tuple(of)
     everywhere = CpuSet(cpu.number for cpu in of)
     online = CpuSet(cpu.number for cpu in of if cpu.online)
-    first, made = 32, []
+    first, added = FIRST_IRQ, []
     for part in parts:
-        made.append(part(first))
-        first += max(len(made[-1].irqs), 1)
+        added.append(part(first))
+        first += max(len(added[-1].irqs), 1)
     irqs = []
-    for irq in [irq for part in made for irq in part.irqs]:
+    for irq in [irq for part in added for irq in part.irqs]:
         mask = s(at[irq.action]) if at and irq.action in at else irq.affinity or everywhere
         load = (loads or {}).get(irq.action, 0.0)
         effective = mask if not mask & online else CpuSet.of((mask & online).first)
@@ -218,20 +222,20 @@ def host(
         settling=settling,
         cpus=of,
         irqs=tuple(irqs),
-        devices=tuple(device for part in made for device in part.devices),
-        interfaces=tuple(interface for part in made for interface in part.interfaces),
+        devices=tuple(device for part in added for device in part.devices),
+        interfaces=tuple(interface for part in added for interface in part.interfaces),
         **more,
     )
 
 
 def irq_of(snapshot: Snapshot, action: str) -> Irq:
-    """The IRQ of this name."""
+    """The only IRQ with this name. Raises ValueError if there is none, or several."""
     (found,) = [irq for irq in snapshot.irqs if irq.action == action]
     return found
 
 
 def changed(snapshot: Snapshot, action: str = "", **fields: Any) -> Snapshot:
-    """The snapshot with other fields: of the IRQ of this name, or of its own."""
+    """The snapshot with other fields: those of the IRQ with this name, else its own."""
     if not action:
         return msgspec.structs.replace(snapshot, **fields)
     irqs = [
@@ -242,15 +246,15 @@ def changed(snapshot: Snapshot, action: str = "", **fields: Any) -> Snapshot:
 
 
 def applied(
-    snapshot: Snapshot, made: Plan, ledger: Ledger | None = None, passed: float = 10.0
+    snapshot: Snapshot, plan: Plan, ledger: Ledger | None = None, passed: float = 10.0
 ) -> tuple[Snapshot, Ledger]:
-    """The host and the ledger an interval after all of the plan was written."""
+    """The host and the ledger after all of the plan was written, `passed` seconds later."""
     outcomes = [
-        Outcome(move.identity, "written", move.irq, found=str(move.after)) for move in made.moves
+        Outcome(move.identity, "written", move.irq, found=str(move.after)) for move in plan.moves
     ]
-    outcomes += [Outcome(move.identity, "written", found=move.after) for move in made.steering]
-    known = after(ledger or Ledger(), made, outcomes, snapshot.now)
-    moves = {move.irq: move for move in made.moves}
+    outcomes += [Outcome(move.identity, "written", found=move.after) for move in plan.steering]
+    known = after(ledger or Ledger(), plan, outcomes, snapshot.now)
+    moves = {move.irq: move for move in plan.moves}
     irqs: list[Irq] = []
     for irq in snapshot.irqs:
         move = moves.get(irq.number)
@@ -265,8 +269,8 @@ def applied(
             )
         else:
             irqs.append(irq)
-    interfaces = tuple(_steered(interface, made.steering) for interface in snapshot.interfaces)
-    default = snapshot.default_affinity if made.default is None else made.default.after
+    interfaces = tuple(_steered(interface, plan.steering) for interface in snapshot.interfaces)
+    default = snapshot.default_affinity if plan.default is None else plan.default.after
     return msgspec.structs.replace(
         snapshot,
         now=snapshot.now + passed,
@@ -291,14 +295,14 @@ def _steered(interface: Interface, moves: Iterable[SteeringMove]) -> Interface:
     return msgspec.structs.replace(interface, tx=tuple(tx), rx=tuple(rx))
 
 
-def moves_of(made: Plan, snapshot: Snapshot) -> dict[str, str]:
-    """Action -> CPUs that it is moved to."""
-    return {snapshot.irq_by_number[move.irq].action: str(move.after) for move in made.moves}
+def moves_of(plan: Plan, snapshot: Snapshot) -> dict[str, str]:
+    """IRQ name -> the CPUs that the plan moves it to."""
+    return {snapshot.irq_by_number[move.irq].action: str(move.after) for move in plan.moves}
 
 
-def refusals(made: Plan, snapshot: Snapshot) -> dict[str, str]:
-    """Action (empty for what is about no IRQ) -> code of its last refusal."""
+def refusals(plan: Plan, snapshot: Snapshot) -> dict[str, str]:
+    """IRQ name (empty for a refusal of no IRQ) -> the code of its last refusal."""
     return {
         "" if item.irq is None else snapshot.irq_by_number[item.irq].action: item.code
-        for item in made.refused
+        for item in plan.refused
     }

@@ -1,6 +1,4 @@
-"""The hosts that a policy is asked about when its contract is checked: ordinary ones, odd ones, and
-a very large one.
-"""
+"""The hosts on which a policy's contract is checked: ordinary, odd, and very large ones."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from irqbal.planner.draft import DraftBuilder, Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.testing.build import changed, cpus, host, lone, nic, nvme, over
 
-SMALL_LOADS = {
+LOADS = {
     "eth0-TxRx-0": 0.4,
     "eth0-TxRx-1": 0.2,
     "eth0-TxRx-2": 0.05,
@@ -27,7 +25,7 @@ SMALL_LOADS = {
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A host, and what others have said of it before the policy is asked."""
+    """A host, and the limits that another policy has set before the policy is called."""
 
     name: str
     snapshot: Snapshot
@@ -35,9 +33,9 @@ class Case(msgspec.Struct, frozen=True):
     settings: Settings = Settings()
 
     def draft(self, snapshot: Snapshot) -> DraftBuilder:
-        """A draft of this case, with the snapshot or a copy of it."""
+        """A draft with the case's limits, for its snapshot or a later one of the same host."""
         draft = DraftBuilder(snapshot, Ledger(), self.settings)
-        draft.limit("somebody_else", self.limits)
+        draft.limit("another_policy", self.limits)
         return draft
 
 
@@ -50,7 +48,7 @@ def cases() -> Iterator[Case]:
         nvme("nvme0", 4),
         lone("i8042", "acpi"),
         over("bond0", "eth0", "eth1"),
-        loads=SMALL_LOADS,
+        loads=LOADS,
     )
     yield Case("an ordinary host", ordinary)
     yield Case("a host that has just started", changed(ordinary, settling=True))
@@ -58,11 +56,11 @@ def cases() -> Iterator[Case]:
     yield Case("a host without IRQs", host(cpus(1)))
     odd = cpus(12, nodes=3, offline="1,4-7", isolated="2,11")
     parts = (nic("eth0", 6), nic("eth1", 4, node=1), nvme("nvme0", 6), lone("i8042"))
-    yield Case("a host with offline and isolated CPUs", host(odd, *parts, loads=SMALL_LOADS))
-    taken = Override(ordinary.irqs[0].identity, CpuSet.of(3), "a test", "a person")
+    yield Case("a host with offline and isolated CPUs", host(odd, *parts, loads=LOADS))
+    override = Override(ordinary.irqs[0].identity, CpuSet.of(3), "a test", "a person")
     yield Case(
         "a host with limits and an override",
-        changed(ordinary, overrides=(taken,)),
+        changed(ordinary, overrides=(override,)),
         (
             Limit(CpuSet.of(0, 1), "kept free"),
             Limit(CpuSet.of(5), "kept free of one", irqs=(ordinary.irqs[1].number,)),
@@ -72,22 +70,20 @@ def cases() -> Iterator[Case]:
 
 
 def large() -> Case:
-    """512 CPUs with 2049 IRQs, none of them idle."""
+    """A host with 512 CPUs and 2049 IRQs, nearly all of them loaded."""
     parts = [nic(f"eth{index}", 64, node=index % 4) for index in range(32)]
-    made = host(cpus(512, nodes=4, threads=2, l3=8), *parts, lone("acpi"))
+    idle = host(cpus(512, nodes=4, threads=2, l3=8), *parts, lone("acpi"))
     dice = random.Random(1)
     irqs = [
         msgspec.structs.replace(irq, load=load, rate=load * 1e4, noise=load * 0.02)
-        for irq in made.irqs
+        for irq in idle.irqs
         for load in [dice.paretovariate(1.5) * 0.01]
     ]
-    return Case("512 CPUs with 2049 IRQs", changed(made, irqs=tuple(irqs), settling=True))
+    return Case("512 CPUs with 2049 IRQs", changed(idle, irqs=tuple(irqs), settling=True))
 
 
 def noisy(snapshot: Snapshot, dice: random.Random, share: float) -> Snapshot:
-    """The same loads, each off by up to this share: what is left of a steady host's noise once it
-    is smoothed.
-    """
+    """The same snapshot with each IRQ's load changed by up to this share, up or down."""
     irqs = []
     for irq in snapshot.irqs:
         factor = 1 + dice.uniform(-share, share)
@@ -100,7 +96,7 @@ def noisy(snapshot: Snapshot, dice: random.Random, share: float) -> Snapshot:
 
 
 def record() -> Record:
-    """A cycle in which somebody else changed a mask and a policy failed, for observers."""
+    """The record of a cycle with a drifted mask and a failed policy, for observers."""
     plan = Plan(
         drifted=(32,),
         failures=(Failure("broken", "deadline", "it did not return in time", aside=True),),

@@ -1,5 +1,6 @@
-"""The process in which a policy's contract is checked: `python -m irqbal.testing.probe FD JOB`. It
-says what it is at before it does it.
+"""The process in which a policy's contract is checked: `python -m irqbal.testing.probe FD JOB`.
+
+It reports each step before it does it, so that its parent knows what hangs or crashes.
 """
 
 from __future__ import annotations
@@ -7,332 +8,227 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import json
 import os
 import random
 import resource
 import sys
-import time
-from functools import cached_property
-from typing import Any, get_args
+from functools import partial
+from typing import Any
 
 import msgspec
 
 from irqbal import wire
 from irqbal.errors import PluginError
-from irqbal.model.draft import Draft
-from irqbal.model.plan import Limit, Placement, Steering
-from irqbal.model.policy import Options
-from irqbal.model.view import Snapshot
 from irqbal.planner.decide import decide
 from irqbal.planner.drift import find_changes
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import bounds
 from irqbal.plugins.binding import BoundPolicy, bind, describe_error
-from irqbal.plugins.check_items import check_items, is_queue
 from irqbal.plugins.discovery import InstalledPlugin
 from irqbal.plugins.policy_host import own
 from irqbal.plugins.protocol import PolicyEntry
-from irqbal.problems import LocatedProblem, Node, decode, node_of
+from irqbal.problems import LocatedProblem, node_of
 from irqbal.testing.build import applied, changed
 from irqbal.testing.cases import Case, cases, large, noisy, record
+from irqbal.testing.messages import ProbeDigest, ProbeDone, ProbeJob, ProbeStep, Reporter
+from irqbal.testing.option_checks import check_options
 from irqbal.testing.purity import PurityWatch
+from irqbal.testing.reference import CpuCost, ReferenceClock
+from irqbal.testing.watched_policy import HookFailed, PolicyAnswers, WatchedPolicy
 
-HOG = 256 << 20
-"""Bytes that a policy may grow the process by."""
-ROUNDS, BALANCED = 16, 6
+MAX_GROWTH = 256 << 20
+"""Bytes that a policy may add to the process: a quarter of what all policies have together."""
+STEADY_CYCLES, BALANCED = 16, 6
 """Cycles on a steady host, and after how many of them nothing may move any more."""
 NOISE = 0.03
-_CPU_TIME = time.process_time
-_SAYS_NO = {
+"""Share by which loads waver on the steady host: what smoothing leaves of a real host's noise."""
+SLOW = 64
+"""Runs of the reference work whose CPU time a call on the large host may take: about half of the
+daemon's deadline on a common server.
+"""
+ATTEMPTS = 3
+"""Calls that must all take longer: a virtual machine's CPU time holds what its host took away."""
+PATIENCE = 4
+"""Multiple of that time after which such a call is ended."""
+
+_REFUSALS = {
     "offline": "asks for CPUs of which none is online",
-    "unmovable": "asks to move an IRQ that nobody can move: look at irq.movable",
+    "unmovable": "asks to move an IRQ that cannot be moved: look at irq.movable",
     "unknown": "names what is not there",
     "empty": "names no CPU",
     "limited": "asks for CPUs that limits keep from the IRQ: take those of draft.allowed(irq)",
 }
+"""The codes of the planner's refusals that a policy must avoid, and what it does wrong."""
 
 
 class Probe:
-    """Checks one policy, telling the parent what it finds."""
+    """Checks one policy, and reports to the parent what it finds."""
 
-    def __init__(self, pipe: int, job: dict[str, Any]) -> None:
-        self._pipe, self._job = pipe, job
-        self._watch = PurityWatch(self.tell)
-        self._policy: BoundPolicy
-        self._started = 0
-
-    def send(self, **message: str) -> None:
-        """One line to the parent."""
-        os.write(self._pipe, json.dumps(message).encode() + b"\n")
-
-    def tell(self, code: str, text: str) -> None:
-        """A finding."""
-        self.send(code=code, text=text)
+    def __init__(
+        self, reporter: Reporter, watch: PurityWatch, job: ProbeJob, policy: BoundPolicy
+    ) -> None:
+        self._reporter = reporter
+        self._watch = watch
+        self._job = job
+        self._policy = policy
+        self._watched = WatchedPolicy(policy, watch, reporter, job.deadline)
+        self._memory = _peak_memory()
 
     def run(self) -> None:
-        """Everything, in order; what follows from an earlier finding is left out."""
-        self.send(at="its import")
-        policy = self._load()
-        if policy is None:
+        """Check everything. What could fail only because of an earlier finding is left out."""
+        if not self._job.only_cases:
+            self._check_options()
+        try:
+            for case in cases():
+                self._check_case(case)
+        except HookFailed:
             return
-        self._policy = policy
-        self._started = _peak()
-        if not self._job.get("only_cases"):
-            self.send(at="irqbal_options")
-            _check_options(type(policy.options), self.tell)
-        for case in cases():
-            if not self._case(case):
-                return
-        # Threads take so much address space each that irqbal's own part would run out of it.
-        if self._watch.threads():
+        # A thread takes so much address space that irqbal's own part would run out of it.
+        if self._watch.threads() or self._job.only_cases:
             return
-        if not self._job.get("only_cases"):
-            if not self._hogs():
-                self._rest(next(cases()))
-            if not self._hogs():
-                self._speed(large())
-            self._observer()
+        if not self._has_grown():
+            self._check_rest(next(cases()))
+        if not self._has_grown():
+            self._check_speed(large())
+        self._check_observer()
 
-    def _hogs(self) -> bool:
-        """Whether it has grown so much that going on could end in irqbal's own code."""
-        grown = _peak() - self._started
-        if grown > HOG:
-            self.tell(
+    def _check_options(self) -> None:
+        self._reporter.send(ProbeStep("irqbal_options", self._job.deadline))
+        for text in check_options(type(self._policy.options)):
+            self._reporter.finding("options", text)
+        self._reporter.own_work()
+
+    def _has_grown(self) -> bool:
+        """Report it if the process has grown so much that irqbal's own code could run out of
+        memory.
+        """
+        grown = _peak_memory() - self._memory
+        if grown > MAX_GROWTH:
+            self._reporter.finding(
                 "memory",
                 f"it takes {grown >> 20} MiB; all policies together have "
                 f"{bounds.HOST_MEMORY >> 20} MiB",
             )
-        return grown > HOG
+        return grown > MAX_GROWTH
 
-    def _load(self) -> BoundPolicy | None:
-        name, file = self._job["module"], self._job["file"]
-        problems: list[LocatedProblem] = []
-        try:
-            _importable(name, file)
-            plugin = InstalledPlugin(name.rpartition(".")[2], name, ("it",))
-            policy = bind(PolicyEntry(plugin, 0, node_of(self._job["options"])), problems)
-        except PluginError as error:
-            self.tell("import", str(error).removeprefix("it: "))
-            return None
-        for problem in problems:
-            self.tell("options", f"{problem.key.partition('.')[2]}: {problem.text}")
-        return policy
-
-    def _call(self, hook: str, where: str, **arguments: Any) -> tuple[Any, ...] | None:
-        """What a hook gives, watched and checked; None after it failed."""
-        self.send(at=f"{hook} on {where}")
-        try:
-            with self._watch.watching(hook):
-                result = self._policy.call(hook, **arguments)
-                items = () if result is None else tuple(result)
-            return tuple(check_items(hook, items))
-        except Exception as error:
-            self.tell("raised", f"{hook} on {where}: {describe_error(error)}")
-        except BaseException as error:
-            self.tell(
-                "exits",
-                f"{hook} on {where} raises {type(error).__name__}, which ends the process; the "
-                "daemon would set it aside",
-            )
-        return None
-
-    def _asked(self, case: Case, snapshot: Snapshot) -> tuple[Any, ...] | None:
-        """All that the policy says of a case, in one tuple: limits, placements, queues."""
-        policy, given = self._policy, []
-        mine, options = own(snapshot), policy.options
-        draft = case.draft(snapshot)
-        if policy.has("irqbal_limit"):
-            limits = self._call("irqbal_limit", case.name, snapshot=mine, options=options)
-            if limits is None:
-                return None
-            given.append(limits)
-            draft.limit(policy.name, limits)
-        if policy.has("irqbal_place"):
-            seen = draft.view()
-            before = _state(seen)
-            places = self._call(
-                "irqbal_place", case.name, snapshot=mine, draft=seen, options=options
-            )
-            if places is None:
-                return None
-            if _state(seen) != before:
-                self.tell(
-                    "mutates", f"irqbal_place on {case.name} changes the draft that it is given"
-                )
-            given.append(places)
-        if policy.has("irqbal_identify"):
-            given.append(self._identified(case, mine))
-        self._same(case, snapshot, mine)
-        return tuple(given)
-
-    def _identified(self, case: Case, snapshot: Snapshot) -> tuple[Any, ...]:
-        found = []
-        self.send(at=f"irqbal_identify on {case.name}")
-        for irq in snapshot.irqs:
-            device = snapshot.device_of(irq)
-            if device is None:
-                continue
-            try:
-                with self._watch.watching("irqbal_identify"):
-                    queue = self._policy.call("irqbal_identify", irq=irq, device=device)
-            except Exception as error:
-                self.tell("raised", f"irqbal_identify on {irq.action}: {describe_error(error)}")
-                return ()
-            if queue is not None and not is_queue(queue):
-                self.tell(
-                    "raised",
-                    f"irqbal_identify on {irq.action} gives {queue!r:.80}, which is no Queue",
-                )
-                return ()
-            found.append(queue)
-        return tuple(found)
-
-    def _same(self, case: Case, snapshot: Snapshot, mine: Snapshot) -> None:
-        """Whether the policy left its snapshot as it was, the look-up tables included."""
-        fresh = own(snapshot)
-        tables = {
-            key for key, value in vars(Snapshot).items() if isinstance(value, cached_property)
-        }
-        for key, value in vars(mine).items():
-            if key not in tables or value != getattr(fresh, key):
-                self.tell("mutates", f"it changes snapshot.{key} on {case.name}")
-        if wire.to_msgpack(mine) != wire.to_msgpack(fresh):
-            self.tell("mutates", f"it changes the snapshot on {case.name}")
-
-    def _case(self, case: Case) -> bool:
-        """One host, twice: the same answer, and none that the planner has to refuse."""
+    def _check_case(self, case: Case) -> None:
+        """Ask twice about one host: the answers must be the same, and the planner accept them."""
         options = _digest(self._policy.options)
-        first = self._asked(case, case.snapshot)
-        again = None if first is None else self._asked(case, case.snapshot)
-        if first is None or again is None:
-            return False
+        first = self._watched.ask(case, case.snapshot)
+        again = self._watched.ask(case, case.snapshot)
         if first != again:
-            self.tell("impure", f"{case.name}: asked twice the same, it gives two answers")
+            self._reporter.finding(
+                "impure", f"{case.name}: two calls with the same arguments give two answers"
+            )
         if options != _digest(self._policy.options):
-            self.tell("mutates", f"it changes its options on {case.name}")
-        self.send(case=case.name, digest=_digest(first))
-        for code, text in self._refusals(case, first):
-            self.tell(code, text)
-        return True
+            self._reporter.finding("mutates", f"it changes its options on {case.name}")
+        self._reporter.send(ProbeDigest(case.name, _digest(first)))
+        self._check_refusals(case, first)
 
-    def _refusals(self, case: Case, given: tuple[Any, ...]) -> list[tuple[str, str]]:
+    def _check_refusals(self, case: Case, answers: PolicyAnswers) -> None:
         draft = case.draft(case.snapshot)
-        items = [item for group in given for item in group]
-        name = self._policy.name
-        draft.limit(name, [item for item in items if isinstance(item, Limit)])
-        draft.place(name, [item for item in items if isinstance(item, Placement | Steering)])
-        left = case.snapshot.online - draft.forbidden(-1)
-        found = [
-            (no.code, no.reason)
-            for no in draft.refused
-            if no.policy == name and no.code in _SAYS_NO
+        answers.add_to(draft, self._policy.name)
+        refusals = [
+            (refusal.code, refusal.reason)
+            for refusal in draft.refused
+            if refusal.policy == self._policy.name and refusal.code in _REFUSALS
         ]
-        if not left and case.snapshot.online:
-            found.append(("limited", "its limits leave no CPU at all"))
-        return [
-            (code, f"{case.name}: it {_SAYS_NO[code]} ({reason})") for code, reason in found[:3]
-        ]
+        if case.snapshot.online and not case.snapshot.online - draft.forbidden(-1):
+            refusals.append(("limited", "its limits leave no CPU at all"))
+        for code, reason in refusals[:3]:
+            self._reporter.finding(code, f"{case.name}: it {_REFUSALS[code]} ({reason})")
 
-    def _rest(self, case: Case) -> None:
-        """A steady host is left alone: after a few cycles, nothing moves any more."""
+    def _check_rest(self, case: Case) -> None:
+        """On a host whose loads hardly change, nothing may move after a few cycles."""
         if not self._policy.has("irqbal_place"):
             return
         base, dice = {irq.action: irq.load for irq in case.snapshot.irqs}, random.Random(7)
-        snapshot, ledger = changed(case.snapshot, settling=True), Ledger()
-        for cycle in range(ROUNDS):
+        snapshot, ledger = case.snapshot, Ledger()
+        for cycle in range(STEADY_CYCLES):
             irqs = [
                 msgspec.structs.replace(irq, load=base[irq.action], rate=base[irq.action] * 1e4)
                 for irq in snapshot.irqs
             ]
             snapshot = noisy(changed(snapshot, irqs=tuple(irqs), settling=cycle < 3), dice, NOISE)
             changes, ledger = find_changes(snapshot, ledger)
-            given = self._asked(Case("a steady host", snapshot), snapshot)
-            if given is None:
+            steady = Case("a steady host", snapshot)
+            try:
+                answers = self._watched.ask(steady, snapshot)
+            except HookFailed:
                 return
-            draft = Case("", snapshot).draft(snapshot)
-            items = [item for group in given for item in group]
-            draft.limit(self._policy.name, [item for item in items if isinstance(item, Limit)])
-            draft.place(
-                self._policy.name,
-                [item for item in items if isinstance(item, Placement | Steering)],
-            )
+            draft = steady.draft(snapshot)
+            answers.add_to(draft, self._policy.name)
             plan = decide(draft, changes)
             if cycle >= BALANCED and (plan.moves or plan.steering):
                 count = len(plan.moves) + len(plan.steering)
-                why = plan.moves[0].reason if plan.moves else plan.steering[0].reason
-                self.tell(
+                reason = plan.moves[0].reason if plan.moves else plan.steering[0].reason
+                self._reporter.finding(
                     "restless",
-                    f"in cycle {cycle + 1} on a steady host it still moves {count} ({why})",
+                    f"in cycle {cycle + 1} on a steady host it still moves {count} ({reason})",
                 )
                 return
             snapshot, ledger = applied(snapshot, plan, ledger)
 
-    def _speed(self, case: Case) -> None:
+    def _check_speed(self, case: Case) -> None:
+        """Compare the CPU time of a call on the large host with that of the reference work."""
         for hook in ("irqbal_limit", "irqbal_place"):
             if not self._policy.has(hook):
                 continue
-            snapshot = own(case.snapshot)
-            draft = case.draft(case.snapshot).view()
-            started = _CPU_TIME()
-            given = self._call(
-                hook, case.name, snapshot=snapshot, draft=draft, options=self._policy.options
-            )
-            took = _CPU_TIME() - started
-            if given is not None and took > self._job["budget"]:
-                self.tell(
+            costs: list[CpuCost] = []
+            try:
+                while len(costs) < ATTEMPTS and not any(cost.runs <= SLOW for cost in costs):
+                    costs.append(self._cost(hook, case))
+            except HookFailed:
+                continue
+            lowest = min(costs, key=lambda cost: cost.runs)
+            if lowest.runs > SLOW:
+                self._reporter.finding(
                     "slow",
-                    f"{hook} takes {took:.2f} s on {case.name}; more than {self._job['budget']:g} "
-                    "s is too near the deadline",
+                    f"{hook} on {case.name} takes {lowest.seconds:.2f} s of CPU, "
+                    f"{lowest.runs:.0f} times as much as irqbal's reference work on this machine; "
+                    f"more than {SLOW} times is too near the deadline",
                 )
 
-    def _observer(self) -> None:
+    def _cost(self, hook: str, case: Case) -> CpuCost:
+        reference = ReferenceClock()
+        call = partial(
+            self._watched.call,
+            hook,
+            case.name,
+            deadline=PATIENCE * SLOW * reference.seconds,
+            snapshot=own(case.snapshot),
+            draft=case.draft(case.snapshot).view(),
+            options=self._policy.options,
+        )
+        return reference.measure(call)
+
+    def _check_observer(self) -> None:
         if not self._policy.has("irqbal_cycle_done"):
             return
-        self.send(at="irqbal_cycle_done")
+        self._reporter.send(ProbeStep("irqbal_cycle_done", self._job.deadline))
         try:
             self._policy.call("irqbal_cycle_done", record=record(), options=self._policy.options)
         except Exception as error:
-            self.tell("raised", f"irqbal_cycle_done: {describe_error(error)}")
+            self._reporter.finding("raised", f"irqbal_cycle_done: {describe_error(error)}")
 
 
-def _check_options(kind: type[Options], tell: Any) -> None:
-    """Every field is described and has a default; what makes no sense is refused."""
-    for field in msgspec.structs.fields(kind):
-        metas = [
-            part
-            for part in getattr(field.type, "__metadata__", ())
-            if isinstance(part, msgspec.Meta)
-        ]
-        if not any(meta.description for meta in metas):
-            tell(
-                "options",
-                f"{field.encode_name} has no description: Annotated[…, Meta(description=…)]",
-            )
-        bare = get_args(field.type)[0] if metas else field.type
-        problems: list[LocatedProblem] = []
-        try:
-            decode(Node(1, {field.encode_name: Node(1, "\x01 no value")}), kind, "", problems)
-        except NotImplementedError as error:
-            tell(
-                "options", f"{field.encode_name} has a type that cannot be read from YAML: {error}"
-            )
-            continue
-        if not problems and bare is not str:
-            tell("options", f"{field.encode_name} takes any text for a value")
-    problems = []
-    decode(Node(1, {"no such option": Node(1, "1")}), kind, "", problems)
-    if not any("no such option" in problem.key for problem in problems):
-        tell("options", "an unknown option is not refused: leave out forbid_unknown_fields=False")
-    if not kind.__struct_config__.frozen:
-        tell(
-            "options",
-            f"{kind.__name__} can be changed: class {kind.__name__}(Options, frozen=True)",
-        )
+def _load(job: ProbeJob, reporter: Reporter) -> BoundPolicy | None:
+    """The policy with its options; None after reporting why it cannot be used."""
+    problems: list[LocatedProblem] = []
+    plugin = InstalledPlugin(job.module.rpartition(".")[2], job.module, ("it",))
+    try:
+        _make_importable(job.module, job.file)
+        policy = bind(PolicyEntry(plugin, 0, node_of(dict(job.options))), problems)
+    except PluginError as error:
+        reporter.finding("import", str(error).removeprefix("it: "))
+        return None
+    for problem in problems:
+        reporter.finding("options", f"{problem.key.partition('.')[2]}: {problem.text}")
+    return policy
 
 
-def _importable(name: str, file: str) -> None:
-    """A module that lies on no path (a test's own) is loaded from its file."""
+def _make_importable(name: str, file: str) -> None:
+    """Import a module from its file if no path leads to it, as for one that a test wrote."""
     try:
         if importlib.util.find_spec(name) is not None:
             return
@@ -349,14 +245,9 @@ def _importable(name: str, file: str) -> None:
         raise PluginError(f"it does not import: {describe_error(error)}") from error
 
 
-def _peak() -> int:
+def _peak_memory() -> int:
     """Bytes of memory that this process had at its largest."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-
-
-def _state(draft: Draft) -> str:
-    """All that a draft holds."""
-    return repr(draft)
 
 
 def _digest(value: Any) -> str:
@@ -364,13 +255,22 @@ def _digest(value: Any) -> str:
 
 
 def main() -> None:
-    """Check what the arguments say; the process ends at once, whatever threads the policy left."""
+    """Do the job of the second argument and report through the descriptor of the first. The process
+    ends at once, whatever threads the policy left.
+    """
     resource.setrlimit(resource.RLIMIT_AS, (bounds.HOST_MEMORY, bounds.HOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-    probe = Probe(int(sys.argv[1]), json.loads(sys.argv[2]))
-    probe.run()
-    probe.send(done="")
+    reporter = Reporter(int(sys.argv[1]))
+    job = msgspec.json.decode(sys.argv[2], type=ProbeJob)
+    # Before the import: a policy may bind a clock's name then.
+    watch = PurityWatch(reporter.finding)
+    reporter.send(ProbeStep("its import", job.import_deadline))
+    policy = _load(job, reporter)
+    reporter.own_work()
+    if policy is not None:
+        Probe(reporter, watch, job, policy).run()
+    reporter.send(ProbeDone())
     os._exit(0)
 
 

@@ -1,5 +1,5 @@
-"""What a policy touches while one of its hooks runs: files, the network, programs, threads, the
-clock, and what is printed.
+"""Watching what a policy touches while one of its hooks runs: files, the network, programs,
+threads, the clock, and standard output.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-Tell = Callable[[str, str], None]
+Report = Callable[[str, str], None]
+"""Called with the code and the text of a finding."""
 
 _STDLIB = sysconfig.get_path("stdlib")
-_OURS = os.path.dirname(__file__)  # noqa: PTH120 - pathlib would be seen by the watch itself
+_OURS = os.path.dirname(__file__)  # noqa: PTH120 - pathlib calls os.stat, which is watched
 _EVENTS = {
     "socket.": ("network", "uses the network"),
     "subprocess.Popen": ("program", "starts a program"),
@@ -37,10 +38,8 @@ _EVENTS = {
     "mmap.": ("file", "maps memory"),
     "sqlite3.": ("file", "opens a database"),
 }
-"""Audit events (their beginnings) that no policy may cause: the code of the finding, and the
-verb.
-"""
-_CHANGES = (
+"""Audit events that no policy may cause, by how their names begin: the finding's code and verb."""
+_FILE_CALLS = (
     "remove",
     "rename",
     "mkdir",
@@ -54,11 +53,25 @@ _CHANGES = (
     "setxattr",
     "putenv",
 )
-_EVENTS |= {f"os.{name}": ("file", f"calls os.{name}") for name in _CHANGES}
-_TICKING = ("time", "monotonic", "perf_counter", "process_time", "thread_time", "clock_gettime")
-_CLOCKS = (*_TICKING, *(f"{name}_ns" for name in _TICKING), "localtime", "gmtime", "ctime", "sleep")
-# These raise no audit event.
-_LOOKS = (
+_EVENTS |= {f"os.{name}": ("file", f"calls os.{name}") for name in _FILE_CALLS}
+_NUMERIC_CLOCKS = (
+    "time",
+    "monotonic",
+    "perf_counter",
+    "process_time",
+    "thread_time",
+    "clock_gettime",
+)
+_CLOCKS = (
+    *_NUMERIC_CLOCKS,
+    *(f"{name}_ns" for name in _NUMERIC_CLOCKS),
+    "localtime",
+    "gmtime",
+    "ctime",
+    "sleep",
+)
+# Functions of os that look at the host, and raise no audit event.
+_OS_QUERIES = (
     "stat",
     "lstat",
     "access",
@@ -73,12 +86,12 @@ _LOOKS = (
 
 
 class PurityWatch:
-    """Installed once in a process, before the policy is imported; it reports what happens inside
-    `watching`.
+    """Reports what code does inside `watching`. It is created once in a process, before the policy
+    is imported, and stays: an audit hook cannot be removed.
     """
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, report: Report) -> None:
+        self._report = report
         self._on = False
         self._hook = ""
         self._replace_clocks()
@@ -86,7 +99,7 @@ class PurityWatch:
 
     @contextmanager
     def watching(self, hook: str) -> Iterator[None]:
-        """Report what is touched in here as done by this hook, and what it prints."""
+        """Report what the code in this context touches and prints, as done by this hook."""
         self._hook = hook
         sys.stdout.flush()
         before = os.fstat(1).st_size
@@ -99,87 +112,89 @@ class PurityWatch:
             sys.stderr.flush()
             if os.fstat(1).st_size > before:
                 text = os.pread(1, 60, before).decode(errors="replace").split("\n")[0]
-                self._tell(
+                self._report(
                     "prints",
-                    f"{hook} prints {text!r}: what a person should know is said with irqbal.Note",
+                    f"{hook} prints {text!r}: to tell people something, yield an irqbal.Note",
                 )
 
     def threads(self) -> bool:
-        """Report threads that are still there; whether there are any."""
+        """Report threads that the policy left running. Returns whether there are any."""
         others = [
             thread for thread in threading.enumerate() if thread is not threading.main_thread()
         ]
         if others:
-            self._tell(
+            self._report(
                 "thread", f"it leaves {len(others)} threads behind, such as {others[0].name}"
             )
         return bool(others)
 
-    def _say(self, code: str, what: str) -> None:
+    def _report_access(self, code: str, what: str) -> None:
         self._on = False
         try:
-            self._tell(code, f"{self._hook} {what}{_where()}")
+            self._report(code, f"{self._hook} {what}{_where()}")
         finally:
             self._on = True
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._on:
             return
-        found = next(
+        known = next(
             (known for beginning, known in _EVENTS.items() if event.startswith(beginning)), None
         )
-        if found is None or (event == "open" and _is_import()):
+        if known is None or (event == "open" and _is_import()):
             return
-        code, verb = found
-        shown = (
+        code, verb = known
+        target = (
             f" {arguments[0]!r:.80}"
             if event in ("open", "os.listdir", "os.scandir", "os.remove")
             else ""
         )
-        self._say(code, f"{verb}{shown}")
-        # The daemon would not let it happen either.
+        self._report_access(code, f"{verb}{target}")
+        # In the policy host the call fails, too.
         raise PermissionError(f"a policy {verb}: {event}")
 
     def _replace_clocks(self) -> None:
-        """Everything that tells the time or looks at the host without an audit event."""
+        """Replace the functions that read a clock or look at the host without an audit event."""
         for name in _CLOCKS:
             if hasattr(time, name):
-                setattr(time, name, self._seen(getattr(time, name), "clock", f"calls time.{name}"))
-        for name in _LOOKS:
-            setattr(os, name, self._seen(getattr(os, name), "file", f"calls os.{name}"))
-        start = self._seen(_thread.start_new_thread, "thread", "starts a thread")
+                setattr(
+                    time, name, self._watched(getattr(time, name), "clock", f"calls time.{name}")
+                )
+        for name in _OS_QUERIES:
+            setattr(os, name, self._watched(getattr(os, name), "file", f"calls os.{name}"))
+        start = self._watched(_thread.start_new_thread, "thread", "starts a thread")
         threading._start_new_thread = start  # type: ignore[attr-defined]
-        say = self._seen(lambda: None, "clock", "asks datetime for the time")
+        report_datetime = self._watched(lambda: None, "clock", "asks datetime for the time")
 
-        class Now(datetime.datetime):
+        class WatchedDatetime(datetime.datetime):
             @classmethod
-            def now(cls, tz: datetime.tzinfo | None = None) -> Now:
-                say()
+            def now(cls, tz: datetime.tzinfo | None = None) -> WatchedDatetime:
+                report_datetime()
                 return super().now(tz)
 
             @classmethod
-            def utcnow(cls) -> Now:
-                say()
+            def utcnow(cls) -> WatchedDatetime:
+                report_datetime()
                 return super().utcnow()
 
             @classmethod
-            def today(cls) -> Now:
-                say()
+            def today(cls) -> WatchedDatetime:
+                report_datetime()
                 return super().today()
 
-        datetime.datetime = Now  # type: ignore[misc]
+        datetime.datetime = WatchedDatetime  # type: ignore[misc]
 
-    def _seen(self, function: Callable[..., Any], code: str, what: str) -> Callable[..., Any]:
+    def _watched(self, function: Callable[..., Any], code: str, what: str) -> Callable[..., Any]:
         def called(*arguments: Any, **named: Any) -> Any:
             if self._on and not _is_import():
-                self._say(code, what)
+                self._report_access(code, what)
             return function(*arguments, **named)
 
         return called
 
 
 def _is_import() -> bool:
-    """Whether Python is reading a module: an import inside a function is no offence."""
+    """Whether Python is importing a module, which a hook may do."""
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
@@ -189,7 +204,7 @@ def _is_import() -> bool:
 
 
 def _where() -> str:
-    """The innermost line that is neither Python's nor irqbal's own."""
+    """The innermost file and line that are neither the standard library's nor irqbal.testing's."""
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename

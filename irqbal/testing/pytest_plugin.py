@@ -1,5 +1,5 @@
-"""The pytest plugin that comes with irqbal: the fixture `irqbal_host`. Nothing else of irqbal is
-imported until a test asks for it.
+"""The pytest plugin that comes with irqbal: the fixture `irqbal_host`. It imports nothing else of
+irqbal until a test uses the fixture.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture
 def irqbal_host() -> Any:
-    """A maker of made-up hosts: `irqbal_host("1x4,nic=8,traffic=skewed", my_policy)` gives an
+    """Makes simulated hosts: `irqbal_host("1x4,nic=8,traffic=skewed", my_policy)` is an
     irqbal.testing.Simulated.
     """
     from irqbal.testing.simulated import Simulated

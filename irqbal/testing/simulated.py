@@ -1,5 +1,5 @@
-"""A made-up host that policies balance in this process, so that a debugger and a coverage tool see
-them.
+"""Running policies in the author's own process, where a debugger and a coverage tool see them: once
+on a snapshot, or cycle after cycle on a simulated host.
 """
 
 from __future__ import annotations
@@ -27,48 +27,49 @@ from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 
 Wanted = ModuleType | str | tuple[ModuleType | str, Mapping[str, Any]]
-"""A policy: its module or the name it is installed under, with or without options as the YAML would
-have them.
+"""A policy: its module or the name under which it is installed, alone or with options as the YAML
+would have them.
 """
 
 
 def ask(snapshot: Snapshot, *policies: Wanted, **settings: Any) -> Plan:
-    """The plan that these policies lead to, in this order, with every IRQ explained; a policy that
+    """The plan of these policies, in this order, with an explanation of every IRQ; a policy that
     raises fails the test.
 
     `settings` are the planner's, such as `banned=CpuSet.of(0)`. Raises AssertionError, or
     IrqbalError if a policy cannot be used.
     """
-    wanted = Settings(**{"explain_all": True, **settings})
-    answer, failures = _InProcess(policies).plan(snapshot, Ledger(), wanted)
+    planner = Settings(**{"explain_all": True, **settings})
+    result, failures = _InProcess(policies).plan(snapshot, Ledger(), planner)
     assert not failures, _sentence(failures)
-    return check_plan(answer.plan, snapshot, wanted)
+    return check_plan(result.plan, snapshot, planner)
 
 
 class Simulated:
-    """A made-up host with a clock of its own, balanced by these policies:
+    """A simulated host with a clock of its own, balanced by these policies:
     `Simulated("1x4,nic=8,traffic=skewed", my_policy)`.
 
-    The text is what `irqbal simulate --host` takes. Nothing happens until `balance` is called.
+    `spec` is what `irqbal simulate --host` takes, `interval` seconds a cycle; `settings` are the
+    planner's. Nothing happens until `balance` is called.
     """
 
     def __init__(
         self, spec: str, *policies: Wanted, interval: float = 10.0, **settings: Any
     ) -> None:
         self.host = SimulatedHost(parse_spec(spec), lambda originals: None, interval)
-        """The host; `host.state` can be changed between two calls of `balance`, as by somebody
-        else.
-        """
-        wanted = Settings(
+        """The host; a test may change `host.state` between two calls of `balance`."""
+        planner = Settings(
             **{"cooldown": interval * COOLDOWN_INTERVALS, "explain_all": True, **settings}
         )
-        self._balancer = Balancer(self.host, _InProcess(policies), wanted, interval, dry_run=False)
+        self._balancer = Balancer(self.host, _InProcess(policies), planner, interval, dry_run=False)
         self._interval = interval
         self._balancer.first_look()
         self._after = self._balancer.current_snapshot()
 
     def balance(self, cycles: int = 6) -> list[Record]:
-        """So many intervals and cycles; what each did. Raises AssertionError if a policy raised."""
+        """Let this many intervals pass, with a cycle at the end of each, and return the records of
+        the cycles. Raises AssertionError if a policy raised.
+        """
         records = []
         for _ in range(cycles):
             self.host.advance(self._interval)
@@ -81,65 +82,67 @@ class Simulated:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The host as the policies saw it in the last cycle, after what was written."""
+        """The host as it was after the last cycle's writes."""
         return self._after
 
     @property
     def places(self) -> dict[str, CpuSet]:
-        """Each IRQ's mask by its name."""
+        """Each IRQ's affinity by its name."""
         return {irq.action: irq.affinity for irq in self.snapshot.irqs}
 
     def truth(self) -> GroundTruth:
-        """What really happens from here on: another interval, with the loads that no policy
-        sees.
+        """Let one more interval pass, and return the loads that it really had, without the noise
+        that policies see.
         """
         self.host.advance(self._interval)
         return self.host.truth()
 
 
-class _Nowhere:
-    """Stands in for the socket to the daemon, which wants to know who is running."""
+class _Discard:
+    """Stands in for the socket on which a policy host reports which hook it calls."""
 
     def sendall(self, data: bytes) -> None:
-        """Nobody listens."""
+        """Discard the message."""
 
 
 class _InProcess(PolicySupervisor):
-    """Policies without a child: no deadlines, and a crash takes the test along; `check_policy` is
-    for those.
+    """Policies without a host process. There are no deadlines, and a crash ends the test's process:
+    `check_policy` finds such policies.
     """
 
     def __init__(self, policies: Iterable[Wanted]) -> None:
         entries = tuple(entry_of(index, item) for index, item in enumerate(policies))
         super().__init__(entries)
-        self._in_process = PolicyHost(_Nowhere())
+        self._in_process = PolicyHost(_Discard())
         bound = self._in_process.answer(protocol.BindRequest(entries))
         assert isinstance(bound, protocol.BindResult)
-        said = [refused.reason for refused in bound.refused if not refused.config]
-        said += [f"{problem.key}: {problem.text}" for problem in bound.problems]
-        if said:
-            raise IrqbalError("; ".join(said))
+        problems = [refused.reason for refused in bound.refused if not refused.config]
+        problems += [f"{problem.key}: {problem.text}" for problem in bound.problems]
+        if problems:
+            raise IrqbalError("; ".join(problems))
 
     def plan(
         self, snapshot: Snapshot, ledger: Ledger, settings: Settings
     ) -> tuple[protocol.PlanResult, tuple[Failure, ...]]:
-        answer = self._in_process.answer(protocol.PlanRequest(snapshot, ledger, settings))
-        assert isinstance(answer, protocol.PlanResult)
+        result = self._in_process.answer(protocol.PlanRequest(snapshot, ledger, settings))
+        assert isinstance(result, protocol.PlanResult)
         names = self.names()
-        return answer, tuple(
-            Failure(names[item.index], item.code, item.reason) for item in answer.raised
+        return result, tuple(
+            Failure(names[item.index], item.code, item.reason) for item in result.raised
         )
 
 
-def entry_of(index: int, wanted: Wanted) -> protocol.PolicyEntry:
-    """What the daemon would make of the YAML's entry. Raises IrqbalError if nothing installed has
-    the name.
+def entry_of(index: int, item: Wanted) -> protocol.PolicyEntry:
+    """The entry that the daemon would create from the YAML. Raises IrqbalError if no installed
+    plugin has the name.
     """
-    policy, options = wanted if isinstance(wanted, tuple) else (wanted, {})
+    policy, options = item if isinstance(item, tuple) else (item, {})
     if isinstance(policy, ModuleType):
-        # A module that a test made need not be importable by its name.
+        # A module that a test created need not be importable by its name.
         sys.modules.setdefault(policy.__name__, policy)
-        found = InstalledPlugin(policy.__name__.rpartition(".")[2], policy.__name__, ("this test",))
+        plugin = InstalledPlugin(
+            policy.__name__.rpartition(".")[2], policy.__name__, ("this test",)
+        )
     else:
         installed = find()
         if policy not in installed:
@@ -147,8 +150,8 @@ def entry_of(index: int, wanted: Wanted) -> protocol.PolicyEntry:
                 f"no installed package provides the policy {policy}; installed are "
                 f"{', '.join(installed) or 'none'}"
             )
-        found = installed[policy]
-    return protocol.PolicyEntry(found, index, node_of(dict(options)))
+        plugin = installed[policy]
+    return protocol.PolicyEntry(plugin, index, node_of(dict(options)))
 
 
 def _sentence(failures: Iterable[Failure]) -> str:

@@ -23,7 +23,13 @@ from irqbal import (
     hookimpl,
 )
 from irqbal_policies.nodes import NodeLoads
-from irqbal_policies.queue_homes import Home, QueueCounts, QueueCpus, QueueHomes, Queues
+from irqbal_policies.queue_homes import Home, QueueCounts, QueueHomes, Queues
+
+
+class QueueCpus(Words):
+    """`local`, `all`, or a CPU set."""
+
+    words = ("local", "all")
 
 
 class Rps(Words):

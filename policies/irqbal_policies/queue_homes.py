@@ -12,13 +12,6 @@ import msgspec
 from irqbal import CpuSet, Irq, Snapshot, Words
 from irqbal_policies.nodes import NodeLoads
 
-
-class QueueCpus(Words):
-    """`local`, `all`, or a CPU set."""
-
-    words = ("local", "all")
-
-
 Queues = Mapping[int, tuple[Irq, ...]]
 """The active queues of an interface by index, each with its movable IRQs."""
 
@@ -67,9 +60,11 @@ class QueueCounts:
 
 
 class QueueHomes:
-    """Gives CPUs to the queues of one NIC after the other. `cpus`: which CPUs they may use."""
+    """Gives CPUs to the queues of one NIC after the other. `cpus`: which of them they may use,
+    `local`, `all` or a set.
+    """
 
-    def __init__(self, snapshot: Snapshot, nodes: NodeLoads, cpus: QueueCpus) -> None:
+    def __init__(self, snapshot: Snapshot, nodes: NodeLoads, cpus: Words) -> None:
         self._snapshot = snapshot
         self._nodes = nodes
         self._cpus = cpus
@@ -82,11 +77,11 @@ class QueueHomes:
         width = min(len(room) for room in rooms.values())
         order: Iterable[int] = rooms
         if len(rooms) > width:
-            kept = _present_homes(queues, rooms)
-            if kept is not None:
-                for home in kept.values():
+            present = _present_homes(queues, rooms)
+            if present is not None:
+                for home in present.values():
                     counts.take(home.cpu)
-                return kept
+                return present
             # There are more queues than CPUs. In this order hot queues share CPUs with cool ones.
             by_load = sorted(rooms, key=lambda index: (-_load(queues[index]), index))
             order = _reverse_every_other_row(by_load, width)

@@ -6,6 +6,8 @@ import textwrap
 import types
 from pathlib import Path
 
+from irqbal.testing.probe import SLOW
+
 HEADER = """
 import datetime, os, random, re, socket, subprocess, sys, threading, time
 from typing import Annotated, Any
@@ -27,6 +29,14 @@ def module(folder: Path, source: str, name: str = "irqbal_probe") -> types.Modul
 def placing(body: str) -> str:
     return "@hookimpl\ndef irqbal_place(snapshot, draft, options):\n" + textwrap.indent(
         textwrap.dedent(body), "    "
+    )
+
+
+def on_large_host(runs: int) -> str:
+    """The body of a hook that does the reference work so many times on a large host."""
+    return (
+        f"for _ in range({runs} if len(snapshot.cpus) > 100 else 0): reference_work()\n"
+        "yield from ()"
     )
 
 
@@ -71,12 +81,12 @@ BAD: dict[str, tuple[str, str, str]] = {
     "rolls dice": (
         placing("yield Note(str(random.random()))"),
         "impure",
-        "asked twice the same, it gives two answers",
+        "two calls with the same arguments give two answers",
     ),
     "counts its calls": (
         "n = []\n" + placing("n.append(1)\nyield Note(str(len(n)))"),
         "impure",
-        "it gives two answers",
+        "give two answers",
     ),
     "walks a set of text": (
         placing("yield Note(' '.join({'a', 'b', 'c', 'd', 'e'}))"),
@@ -136,6 +146,11 @@ BAD: dict[str, tuple[str, str, str]] = {
         placing("while True: yield from ()"),
         "deadline",
         "irqbal_place on an ordinary host did not return within 0.7 s",
+    ),
+    "takes long on a large host": (
+        "from irqbal.testing.reference import reference_work\n" + placing(on_large_host(2 * SLOW)),
+        "slow",
+        "irqbal_place on 512 CPUs with 2049 IRQs takes ",
     ),
     "backtracks in a regex": (
         placing("re.match(r'(a+)+$', 'a' * 64 + 'b')\nyield from ()"),

@@ -13,10 +13,7 @@ import pytest
 
 from irqbal.config.reader import parse
 from irqbal.cpuset import CpuSet
-from irqbal.imported.irqbalance import (
-    parse_environment,
-    read,
-)
+from irqbal.imported.environment import parse_environment, read_settings
 from irqbal.imported.script import run
 from irqbal.problems import without_lines
 from machine import irqbal
@@ -80,9 +77,9 @@ def test_debians_file_and_openshifts_become_a_valid_configuration(tree: Tree) ->
     # `-` and a mask of 0 say that no CPU is banned, not even an isolated one.
     assert parse(text, "x").banned_cpus == CpuSet() and "isolate_cores: {kernel: false}" in text
     assert "line 7: IRQBALANCE_BANNED_CPUS=0: IRQBALANCE_BANNED_CPULIST is set too" in text
-    assert read(parse_environment((FILES / "openshift-pinned").read_text())).banned == CpuSet.parse(
-        "2-3,34-35"
-    )
+    assert read_settings(
+        parse_environment((FILES / "openshift-pinned").read_text())
+    ).banned == CpuSet.parse("2-3,34-35")
 
 
 def test_every_option_has_an_equivalent_or_a_comment(tree: Tree) -> None:
@@ -164,12 +161,12 @@ def test_a_script_that_hangs_fails_or_floods_is_told_and_ends_in_time(
     hangs = list(run(script(tmp_path, "sleep 60 & sleep 60"), dict.fromkeys(range(9), "/sys"), 0.2))
     assert time.monotonic() - started < 50
     assert [answer.trouble for answer in hangs] == ["it took longer than 0.2 s"] * 3 + [
-        "not asked: it took too long for 3 IRQs"
+        "not run: it took too long for 3 IRQs"
     ] * 6
     (fails,) = run(script(tmp_path, "echo ban=true; exit 3"), {1: "/sys"})
     assert (fails.output, fails.trouble) == (
         "",
-        "it ended with status 3, so what it said is ignored",
+        "it ended with status 3, so its output is ignored",
     )
     (floods,) = run(
         script(tmp_path, "while echo ban=true; do :; done 2>/dev/null; exit 0"), {1: "/sys"}, 5

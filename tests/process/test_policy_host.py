@@ -1,5 +1,5 @@
-"""Policies run in a child without root: whatever one of them does, the others' moves still come and
-it is named.
+"""Policies run in a host without root: whatever one of them does, the others' moves are made, and a
+failure names it.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ ORDERS += [
 
 
 @pytest.mark.parametrize(("what", "order"), ORDERS)
-def test_who_hangs_crashes_or_talks_garbage_is_set_aside_and_the_others_go_on(
+def test_a_policy_that_hangs_crashes_or_breaks_the_protocol_is_set_aside(
     site: InstalledSite, policies: Asking, what: str, order: str
 ) -> None:
     body, code = ASIDE[what]
@@ -191,16 +191,16 @@ def test_who_hangs_crashes_or_talks_garbage_is_set_aside_and_the_others_go_on(
     (failure,) = failures
     assert (failure.policy, failure.code, failure.aside) == ("bad", code, True)
     assert "(irqbal-bad 6.6)" in failure.reason
-    assert took < bounds.HOOK_DEADLINE + 60
+    assert took < 60, "the longest of them sleeps an hour"
     assert [item.policy for item in asked.aside.values()] == ["bad"]
-    started = time.monotonic()
-    assert moves_of(ask(asked)[0], HOST) == {
-        "i8042": "1"
-    }  # until the next reload it is not asked again
-    assert time.monotonic() - started < bounds.HOOK_DEADLINE
+    again, failures = ask(asked)
+    assert moves_of(again, HOST) == {"i8042": "1"}
+    assert failures == (), "until the next reload it is not called again"
 
 
-def test_how_a_policy_crashed_is_told(site: InstalledSite, policies: Asking) -> None:
+def test_the_failure_names_the_exit_status_or_the_signal(
+    site: InstalledSite, policies: Asking
+) -> None:
     site.install("exits", bad("os._exit(3)")).install("segfaults", bad("ctypes.string_at(0)"))
     _, failures = ask(policies("exits", "segfaults"))
     assert ["with status 3" in failures[0].reason, "by signal 11" in failures[1].reason] == [
@@ -233,7 +233,7 @@ def raised() -> Iterator[tuple[Plan, dict[str, Failure], PolicySupervisor]]:
 
 @pytest.mark.root("only root has something to drop")
 @pytest.mark.parametrize("what", RAISED)
-def test_who_raises_or_gives_what_it_must_not_loses_its_say_in_this_cycle(
+def test_a_policy_that_raises_or_returns_invalid_items_is_ignored_in_this_cycle(
     raised: tuple[Plan, dict[str, Failure], PolicySupervisor], what: str
 ) -> None:
     made, failures, asked = raised
@@ -248,7 +248,9 @@ def test_who_raises_or_gives_what_it_must_not_loses_its_say_in_this_cycle(
     assert not asked.aside
 
 
-def test_where_a_policy_raised_is_told(site: InstalledSite, policies: Asking) -> None:
+def test_the_failure_names_the_file_and_line_that_raised(
+    site: InstalledSite, policies: Asking
+) -> None:
     site.install("bad", bad("raise ValueError('my\\nfault')"))
     _, (failure,) = ask(policies("bad"))
     assert (
@@ -257,7 +259,7 @@ def test_where_a_policy_raised_is_told(site: InstalledSite, policies: Asking) ->
     )
 
 
-def test_who_raises_three_cycles_in_a_row_is_set_aside(
+def test_a_policy_that_raises_in_three_consecutive_cycles_is_set_aside(
     site: InstalledSite, policies: Asking
 ) -> None:
     site.install("good", GOOD).install("bad", bad("raise ValueError('x')"))
@@ -269,7 +271,9 @@ def test_who_raises_three_cycles_in_a_row_is_set_aside(
     assert asked.aside[0].reason.endswith("(irqbal-bad 0.1)")
 
 
-def test_who_raises_now_and_then_keeps_his_place(site: InstalledSite, policies: Asking) -> None:
+def test_a_policy_that_raises_now_and_then_is_not_set_aside(
+    site: InstalledSite, policies: Asking
+) -> None:
     site.install("bad", bad("if snapshot.cycle % 3: raise ValueError('x')"))
     asked = policies("bad")
     for cycle in range(1, 8):
@@ -279,7 +283,7 @@ def test_who_raises_now_and_then_keeps_his_place(site: InstalledSite, policies: 
 
 
 @pytest.mark.parametrize("source", ["raise RuntimeError('no licence')", "import sys\nsys.exit(1)"])
-def test_who_does_not_import_is_set_aside_and_the_others_go_on(
+def test_a_policy_that_does_not_import_is_set_aside(
     site: InstalledSite, policies: Asking, source: str
 ) -> None:
     site.install("good", GOOD).install("bad", source)
@@ -290,7 +294,7 @@ def test_who_does_not_import_is_set_aside_and_the_others_go_on(
 
 
 @pytest.mark.parametrize("source", ["import os\nos._exit(1)", "import ctypes\nctypes.string_at(0)"])
-def test_who_crashes_while_it_is_imported_is_set_aside(
+def test_a_policy_that_crashes_while_it_is_imported_is_set_aside(
     site: InstalledSite, policies: Asking, source: str
 ) -> None:
     site.install("good", GOOD).install("bad", source)
@@ -299,7 +303,7 @@ def test_who_crashes_while_it_is_imported_is_set_aside(
     assert moves_of(ask(asked)[0], HOST) == {"i8042": "1"}
 
 
-def test_who_forges_an_answer_is_found_out_in_the_next_cycle(
+def test_a_policy_that_forges_a_result_is_detected_in_the_next_cycle(
     site: InstalledSite, policies: Asking
 ) -> None:
     forge = """
@@ -318,7 +322,7 @@ os.write(int(sys.argv[1]), protocol.pack(wire.to_msgpack(protocol.PlanResult(Pla
 
 
 @pytest.mark.root("ends another user's process")
-def test_a_child_that_was_killed_between_two_cycles_is_nobodys_fault(
+def test_a_host_that_was_killed_between_two_cycles_blames_no_policy(
     site: InstalledSite, policies: Asking
 ) -> None:
     site.install("good", GOOD)
@@ -340,14 +344,14 @@ def test_two_bad_policies_are_both_set_aside_in_one_cycle(
     assert moves_of(made, HOST) == {"i8042": "1"}
 
 
-def test_a_limit_that_hangs_is_its_policys_fault(site: InstalledSite, policies: Asking) -> None:
+def test_a_limit_that_crashes_blames_its_policy(site: InstalledSite, policies: Asking) -> None:
     site.install("good", GOOD)
     site.install("bad", "@hookimpl\ndef irqbal_limit(snapshot):\n    import os\n    os._exit(1)")
     _, (failure,) = ask(policies("good", "bad"))
     assert failure.policy == "bad"
 
 
-def test_an_offline_cpu_is_refused_with_the_reason_and_is_no_crime(
+def test_an_offline_cpu_is_refused_with_the_reason_and_is_no_failure(
     site: InstalledSite, policies: Asking
 ) -> None:
     place = f"@hookimpl\ndef irqbal_place():\n    return [Placement({TTY}, CpuSet.of(7), 'there')]"
@@ -366,7 +370,7 @@ MUTATIONS = {
 
 
 @pytest.mark.parametrize("what", MUTATIONS)
-def test_what_a_policy_does_to_its_snapshot_reaches_nobody_else(
+def test_what_a_policy_does_to_its_snapshot_reaches_no_other_policy(
     site: InstalledSite, policies: Asking, what: str
 ) -> None:
     site.install(
@@ -380,7 +384,7 @@ def test_what_a_policy_does_to_its_snapshot_reaches_nobody_else(
     assert moves_of(made, HOST) == {"i8042": "1", "ttyS0": "2"} and failures == ()
 
 
-def test_a_queue_of_garbage_is_no_queue_and_nobody_is_blamed_for_it(
+def test_an_invalid_queue_is_ignored_without_a_failure(
     site: InstalledSite, policies: Asking
 ) -> None:
     teach = "@hookimpl\ndef irqbal_identify(irq):\n    return Queue(7, 'x', 'sideways')"
@@ -390,7 +394,7 @@ def test_a_queue_of_garbage_is_no_queue_and_nobody_is_blamed_for_it(
     assert (moves_of(made, HOST), made.queues, failures) == ({"i8042": "1"}, {}, ())
 
 
-def test_a_policy_teaches_a_drivers_queue_naming_to_the_others(
+def test_a_queue_that_one_policy_identifies_is_known_to_the_others(
     site: InstalledSite, policies: Asking
 ) -> None:
     teach = (
@@ -474,7 +478,7 @@ def test_what_a_policy_prints_is_logged_and_breaks_nothing(
     assert "hello from a policy" in caplog.text
 
 
-def test_overrides_and_the_ledger_travel_with_the_question(
+def test_overrides_and_the_ledger_are_part_of_the_request(
     site: InstalledSite, policies: Asking
 ) -> None:
     site.install("good", GOOD)
@@ -487,7 +491,7 @@ def test_without_any_policy_there_is_still_a_plan(policies: Asking) -> None:
     assert moves_of(ask(policies(), snapshot)[0], HOST) == {"ttyS0": "3"}
 
 
-def test_a_stopped_host_says_so_and_its_child_is_gone(
+def test_a_stopped_supervisor_raises_and_its_host_is_gone(
     site: InstalledSite, policies: Asking
 ) -> None:
     site.install("bad", bad("time.sleep(3600)"))
@@ -499,7 +503,7 @@ def test_a_stopped_host_says_so_and_its_child_is_gone(
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_an_observer_that_hangs_is_set_aside_and_the_others_are_told(
+def test_an_observer_that_crashes_is_set_aside_and_the_others_get_the_record(
     site: InstalledSite, policies: Asking
 ) -> None:
     site.install("bad", "@hookimpl\ndef irqbal_cycle_done(record):\n    import os\n    os._exit(1)")

@@ -8,15 +8,14 @@ import pytest
 
 from builders import cpus, host, lone, nic
 from irqbal.config.reader import parse
-from irqbal.imported.irqbalance import (
-    ConvertedLine,
+from irqbal.imported.environment import (
+    EnvironmentLine,
     IrqbalanceSettings,
-    Said,
     parse_environment,
-    parse_said,
-    read,
-    to_yaml,
+    read_settings,
 )
+from irqbal.imported.verdicts import ScriptVerdict, parse_verdict
+from irqbal.imported.yaml_writer import to_yaml
 
 FILES = Path(__file__).parent / "irqbalance"
 
@@ -35,14 +34,16 @@ def test_a_file_that_sets_nothing_gives_the_defaults(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        ("A=1\n#B=2\n ;C=3\nD", [ConvertedLine(1, "A", "1")]),
-        ("export A = 'x y' # z", [ConvertedLine(1, "A", "x y")]),
-        ('A="x \\\n y"\nB=1', [ConvertedLine(1, "A", "x  y"), ConvertedLine(3, "B", "1")]),
-        ("A=x y  # z", [ConvertedLine(1, "A", "x y")]),
-        ("A=\nA='", [ConvertedLine(1, "A", ""), ConvertedLine(2, "A", "'")]),
+        ("A=1\n#B=2\n ;C=3\nD", [EnvironmentLine(1, "A", "1")]),
+        ("export A = 'x y' # z", [EnvironmentLine(1, "A", "x y")]),
+        ('A="x \\\n y"\nB=1', [EnvironmentLine(1, "A", "x  y"), EnvironmentLine(3, "B", "1")]),
+        ("A=x y  # z", [EnvironmentLine(1, "A", "x y")]),
+        ("A=\nA='", [EnvironmentLine(1, "A", ""), EnvironmentLine(2, "A", "'")]),
     ],
 )
-def test_an_environment_file_is_read_as_systemd_does(text: str, lines: list[ConvertedLine]) -> None:
+def test_an_environment_file_is_read_as_systemd_does(
+    text: str, lines: list[EnvironmentLine]
+) -> None:
     assert parse_environment(text) == lines
 
 
@@ -51,7 +52,7 @@ def test_what_is_wrong_is_a_comment_and_never_breaks_the_yaml() -> None:
         "IRQBALANCE_BANNED_CPUS=zz\nIRQBALANCE_ARGS=--wat "
         "'\nOPTIONS=--wat\nONESHOT=no\nENABLED=0\nA=\x1b: {\nA=2"
     )
-    asked = read(lines)
+    asked = read_settings(lines)
     assert asked.banned is None and len(asked.remarks) == 6
     assert "not a CPU mask" in asked.remarks[1] and "No closing quotation" in asked.remarks[2]
     assert "--wat not recognized" in asked.remarks[3]
@@ -66,7 +67,7 @@ def test_names_that_are_not_alone_are_told_apart_by_device_or_number() -> None:
     text = to_yaml(
         "x",
         IrqbalanceSettings(irqs=[numbers["two"], numbers["o[n]e"]]),
-        {numbers["eth0-TxRx-0"]: Said(node=1)},
+        {numbers["eth0-TxRx-0"]: ScriptVerdict(node=1)},
         snapshot,
     )
     assert (
@@ -77,18 +78,22 @@ def test_names_that_are_not_alone_are_told_apart_by_device_or_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "said", "remarks"),
+    ("output", "verdict", "remarks"),
     [
-        ("", Said(), 0),
-        ("ban=true\nnuma_node=2\n", Said(ban=True, node=2), 0),
-        ("BAN=False", Said(), 0),
-        ("balance_level=none", Said(level="none"), 0),
-        ("numa_node=-1\nhintpolicy=exact\nbalance_level=cache", Said(node=-1, level="cache"), 3),
-        ("ban=maybe\nnuma_node=x\nword\n\n", Said(), 3),
+        ("", ScriptVerdict(), 0),
+        ("ban=true\nnuma_node=2\n", ScriptVerdict(ban=True, node=2), 0),
+        ("BAN=False", ScriptVerdict(), 0),
+        ("balance_level=none", ScriptVerdict(level="none"), 0),
+        (
+            "numa_node=-1\nhintpolicy=exact\nbalance_level=cache",
+            ScriptVerdict(node=-1, level="cache"),
+            3,
+        ),
+        ("ban=maybe\nnuma_node=x\nword\n\n", ScriptVerdict(), 3),
     ],
 )
 def test_what_a_script_prints_is_read_as_irqbalance_does(
-    output: str, said: Said, remarks: int
+    output: str, verdict: ScriptVerdict, remarks: int
 ) -> None:
-    found, told = parse_said(output)
-    assert (found, len(told)) == (said, remarks)
+    parsed = parse_verdict(output)
+    assert (parsed.verdict, len(parsed.remarks)) == (verdict, remarks)

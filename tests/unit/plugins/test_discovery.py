@@ -125,6 +125,17 @@ def test_a_module_that_does_not_import_is_refused_with_its_file_and_line(
     assert "irqbal_probe_policy.py:4)" in text  # the header has two lines
 
 
+def test_the_line_at_fault_is_named_below_a_folder_of_irqbals_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """irqbal is installed in /opt/irqbal, and so are its plugins."""
+    made = InstalledSite(tmp_path / "irqbal")
+    monkeypatch.syspath_prepend(made.packages)
+    made.install("located", "x = 1\nraise RuntimeError('no licence')")
+    with pytest.raises(PluginError, match=r"irqbal/.*irqbal_located_policy\.py:4\)"):
+        load(made.found()["located"])
+
+
 def test_a_module_that_is_not_python_is_refused_with_its_line(site: InstalledSite) -> None:
     text = refused(site, "def irqbal_place(:")
     assert "SyntaxError" in text and "irqbal_probe_policy.py, line 3" in text

@@ -39,11 +39,11 @@ from irqbal.planner.ledger import Ledger
 from irqbal.problems import LocatedProblem, Node, decode
 from irqbal_policies.pin_nic_queues import (
     PinNicQueues,
+    QueueCpus,
     Rps,
     irqbal_options,
     irqbal_place,
 )
-from irqbal_policies.queue_homes import QueueCpus
 
 
 def pin(**options: Any) -> Says:

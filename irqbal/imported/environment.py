@@ -1,0 +1,234 @@
+"""Reading irqbalance's configuration: an EnvironmentFile such as /etc/default/irqbalance, with the
+command's options in one of its variables.
+
+Facts from irqbalance(1): BANNED_CPULIST outranks BANNED_CPUS; without both, isolated and nohz_full
+CPUs are banned; IRQBALANCE_ONESHOT has effect as soon as it is set, even to nothing.
+"""
+
+from __future__ import annotations
+
+import getopt
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from irqbal.cpuset import CpuSet
+
+ARGUMENTS = ("IRQBALANCE_ARGS", "OPTIONS", "IRQBALANCE_OPTIONS")
+"""Variables that hold the command's options: Debian's and Fedora's, and those of older releases."""
+# The options as getopt(3) wants them, and the long name of each short one.
+_SHORT = "odfjVh:p:i:m:b:c:l:s:e:t:"
+_LONG = (
+    "oneshot",
+    "debug",
+    "foreground",
+    "journal",
+    "version",
+    "hintpolicy=",
+    "powerthresh=",
+    "banirq=",
+    "banmod=",
+    "banscript=",
+    "deepestcache=",
+    "policyscript=",
+    "pid=",
+    "migrateval=",
+    "interval=",
+)
+_NAMES = {f"-{name[0]}": name.rstrip("=") for name in _LONG} | {
+    "-p": "powerthresh",
+    "-i": "banirq",
+    "-b": "banscript",
+    "-l": "policyscript",
+    "-s": "pid",
+    "-e": "migrateval",
+    "-t": "interval",
+    "-c": "deepestcache",
+    "-m": "banmod",
+    "-d": "debug",
+    "-V": "version",
+}
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)", re.ASCII | re.DOTALL)
+
+
+class EnvironmentLine(msgspec.Struct, frozen=True):
+    """A variable that the file sets, and the line on which it begins."""
+
+    number: int
+    key: str
+    value: str
+
+
+class IrqbalanceSettings(msgspec.Struct):
+    """The settings that have an equivalent. `irqs` (numbers) and `modules` (drivers) are banned;
+    `scripts` are the policy scripts, of which the last counts; `min_gain` is percent, `interval`
+    seconds; `remarks` become comments in the YAML.
+    """
+
+    banned: CpuSet | None = None
+    interval: int | None = None
+    min_gain: int | None = None
+    irqs: list[int] = []
+    modules: list[str] = []
+    scripts: list[str] = []
+    remarks: list[str] = []
+
+
+def parse_environment(text: str) -> list[EnvironmentLine]:
+    """The variables that an EnvironmentFile sets. A line that ends in a backslash goes on in the
+    next one; one layer of quotes is removed.
+    """
+    variables = []
+    pending, start = "", 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        start = start if pending else number
+        pending += raw
+        if pending.endswith("\\"):
+            pending = pending[:-1]
+            continue
+        line, pending = pending, ""
+        if line.lstrip().startswith(("#", ";")):
+            continue
+        match = _LINE.fullmatch(line)
+        if match:
+            value = match[2].strip()
+            if value[:1] in ("'", '"') and value[0] in value[1:]:
+                value = value[1 : value.index(value[0], 1)]
+            else:
+                value = re.split(r"\s#", value, maxsplit=1)[0].strip()
+            variables.append(EnvironmentLine(start, match[1], value))
+    return variables
+
+
+def read_settings(lines: Iterable[EnvironmentLine]) -> IrqbalanceSettings:
+    """The settings in these variables; if one is set twice, the last line counts."""
+    settings = IrqbalanceSettings()
+    last: dict[str, EnvironmentLine] = {}
+    for line in lines:
+        if line.key in last:
+            settings.remarks.append(
+                _remark(last[line.key], f"line {line.number} sets it again, and that one counts")
+            )
+        last[line.key] = line
+    for line in last.values():
+        _read_variable(line, settings, last)
+    return settings
+
+
+def _remark(line: EnvironmentLine, text: str) -> str:
+    return f"line {line.number}: {line.key}={line.value}: {text}"
+
+
+def _read_variable(
+    line: EnvironmentLine, settings: IrqbalanceSettings, variables: Mapping[str, EnvironmentLine]
+) -> None:
+    key, value = line.key, line.value
+    if key in ARGUMENTS:
+        _read_arguments(line, settings)
+    elif key in ("IRQBALANCE_BANNED_CPULIST", "IRQBALANCE_BANNED_CPUS"):
+        if not value:
+            return
+        preferred = variables.get("IRQBALANCE_BANNED_CPULIST")
+        if key.endswith("CPUS") and preferred is not None and preferred.value:
+            settings.remarks.append(
+                _remark(
+                    line, "IRQBALANCE_BANNED_CPULIST is set too, and irqbalance follows that one"
+                )
+            )
+            return
+        try:
+            # OpenShift writes `-` for none.
+            settings.banned = (
+                CpuSet.parse(value.replace(" ", "").removeprefix("-"))
+                if key.endswith("LIST")
+                else CpuSet.from_mask(value)
+            )
+        except ValueError as error:
+            settings.remarks.append(_remark(line, f"left out: {error}"))
+    elif key in ("IRQBALANCE_ONESHOT", "ONESHOT"):
+        if key == "ONESHOT" and value.lower() not in ("yes", "1", "true"):
+            return
+        settings.remarks.append(
+            _remark(
+                line, "no key does this: run `irqbal apply` once after boot instead of the daemon"
+            )
+        )
+    elif key == "IRQBALANCE_DEBUG":
+        settings.remarks.append(_remark(line, "no key does this: `irqbal daemon --debug`"))
+    elif key == "ENABLED":
+        if value == "0":
+            settings.remarks.append(
+                _remark(line, "no key does this: do not enable irqbal's service")
+            )
+    else:
+        settings.remarks.append(_remark(line, "irqbalance does not know it either; left out"))
+
+
+def _read_arguments(line: EnvironmentLine, settings: IrqbalanceSettings) -> None:
+    try:
+        options, rest = getopt.gnu_getopt(shlex.split(line.value), _SHORT, list(_LONG))
+    except (getopt.GetoptError, ValueError) as error:
+        settings.remarks.append(_remark(line, f"not understood, left out: {error}"))
+        return
+    for word, value in options:
+        name = _NAMES.get(word, word.lstrip("-"))
+        remark = _read_option(name, value, settings)
+        if remark:
+            settings.remarks.append(
+                f"line {line.number}: --{name}{f'={value}' if value else ''}: {remark}"
+            )
+    for word in rest:
+        settings.remarks.append(
+            f"line {line.number}: {word}: irqbalance takes no such argument; left out"
+        )
+
+
+_WITHOUT_EQUIVALENT = {
+    "foreground": "irqbal's daemon always stays in the foreground",
+    "journal": "irqbal logs for systemd's journal by itself",
+    "pid": "irqbal needs no pid file: `systemctl status irqbal`, and /run/irqbal/lock",
+    "version": "it only prints irqbalance's version",
+    "debug": "no key does this: `irqbal daemon --debug`",
+    "oneshot": "no key does this: run `irqbal apply` once after boot instead of the daemon",
+    "deepestcache": "no key does this: spread_by_rate goes by cores, last-level caches and nodes "
+    "as the kernel reports them",
+    "banscript": "not run: its exit status bans an IRQ; write a rule of pin_irqs with `leave: "
+    "true` for each such IRQ",
+    "powerthresh": "needs the package irqbal-power (contrib/irqbal-power): add `- power` below, "
+    "before spread_by_rate",
+}
+"""Options that no key replaces, and what to do instead."""
+_NUMBERS = {"banirq": (0, 1 << 31), "interval": (1, 3600), "migrateval": (0, 1 << 31)}
+"""Options whose value is a number, and the least and the largest that irqbal accepts."""
+
+
+def _read_option(name: str, value: str, settings: IrqbalanceSettings) -> str:
+    """Read one option into the settings. Returns a remark if it has no equivalent, else an empty
+    text.
+    """
+    if name in _NUMBERS:
+        low, high = _NUMBERS[name]
+        if not (value.isascii() and value.isdecimal() and low <= int(value) <= high):
+            return f"left out: {value!r} is not a number from {low} to {high}"
+    if name == "banirq":
+        settings.irqs.append(int(value))
+    elif name == "banmod":
+        settings.modules.append(value)
+    elif name == "policyscript":
+        settings.scripts = [value]
+    elif name == "interval":
+        settings.interval = int(value)
+    elif name == "migrateval":
+        # 2: an improvement of a half at least, 4: of a quarter; 0: any improvement.
+        settings.min_gain = min(100, round(100 / int(value))) if int(value) else 0
+    elif name == "hintpolicy":
+        return (
+            "irqbal ignores drivers' hints"
+            if value == "ignore"
+            else "no key does this: pin_irqs can place such IRQs by rule"
+        )
+    else:
+        return _WITHOUT_EQUIVALENT[name]
+    return ""
