@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tornado.ioloop import IOLoop
 
-from irqbal.api.listeners import Listeners
+from irqbal.api.http.listeners import Listeners
 from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.config.reader import Config
 from irqbal.config.reader import load as load_config

@@ -42,7 +42,7 @@ from irqbal.service.cycle import Balancer
 from irqbal.service.running import Past, Running
 from irqbal.service.what_if import plan_with, policies_of
 from irqbal.version import __version__
-from irqbal.wire import Duration, Moment, to_json
+from irqbal.wire import Duration, Moment
 
 if TYPE_CHECKING:
     from irqbal.api.metrics import Exporter
@@ -99,11 +99,7 @@ class Control(Past):
             )
         balancer.expired.clear()
         if len(self._subscribers):
-            event = b"id: %d\nevent: cycle\ndata: %s\n\n" % (
-                record.cycle,
-                to_json(views.cycle(record, balancer.snapshot)),
-            )
-            self._subscribers.publish(event)
+            self._subscribers.publish(views.cycle(record, balancer.snapshot))
 
     def _show(self, record: Record, fresh: bool) -> None:
         """What was seen last, whether or not it is of this record's cycle."""
@@ -121,7 +117,7 @@ class Control(Past):
 
     def heartbeat(self) -> None:
         """A sign of life for those who listen."""
-        self._subscribers.publish(b": still here\n\n")
+        self._subscribers.heartbeat()
 
     def close(self) -> None:
         """Send listeners home."""

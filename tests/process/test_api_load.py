@@ -13,13 +13,13 @@ from collections.abc import Iterator
 import pytest
 
 import api_load
-from irqbal.api.admission import MOST_OF_ONE
+from irqbal.api.http.admission import MOST_OF_ONE
 from irqbal.api.subscribers import Subscribers
 from machine import wait_for
 from served import Served, drain, serve
 
 HASTY = (
-    "import irqbal.api.http_limits as it; it.WRITE_SECONDS = it.BODY_SECONDS = it.IDLE = 1.0; from "
+    "import irqbal.api.http.limits as it; it.WRITE_SECONDS = it.BODY_SECONDS = it.IDLE = 1.0; from "
     "irqbal.cli.main import main; main()"
 )
 """A daemon whose deadlines for clients are one second."""
