@@ -2,7 +2,8 @@
 follow from here.
 
 To add a route, add it to ROUTES, its query and body to `requests`, its answer to `responses`, and
-its handler to a module of `routes/`. What the handler needs of the host goes to `backend`.
+its handler to a module of `routes/`. What the handler needs of the host goes to `backend`. The
+module is long because it is one table.
 """
 
 from __future__ import annotations

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 
+from irqbal.api import responses
 from irqbal.api.backend import ApiError, Subscription
+from irqbal.wire import to_json
 
 
 class Subscribers:
@@ -34,8 +36,15 @@ class Subscribers:
         self._queues.add(queue)
         return queue
 
-    def publish(self, event: bytes) -> None:
-        """Queue an encoded event for every listener."""
+    def publish(self, cycle: responses.Cycle) -> None:
+        """Queue an event of this cycle for every listener."""
+        self._put(b"id: %d\nevent: cycle\ndata: %s\n\n" % (cycle.cycle, to_json(cycle)))
+
+    def heartbeat(self) -> None:
+        """Queue a comment, by which listeners see that the connection is alive."""
+        self._put(b": still here\n\n")
+
+    def _put(self, event: bytes) -> None:
         for queue in list(self._queues):
             queue.put(event)
 

@@ -18,7 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
-from irqbal.api import responses
+from irqbal.api import responses, views
 from irqbal.api.backend import ApiError, Subscription
 from irqbal.api.subscribers import Subscribers
 from irqbal.central.host import SILENT, StoredHost
@@ -196,7 +196,7 @@ class Fleet:
             if time.monotonic() - beat >= BEAT:
                 beat = time.monotonic()
                 for listeners in self._listeners.values():
-                    listeners.publish(b": still here\n\n")
+                    listeners.heartbeat()
             await asyncio.sleep(FOLLOW_EVERY)
             self._listeners = {
                 name: listeners for name, listeners in self._listeners.items() if len(listeners)
@@ -209,9 +209,7 @@ class Fleet:
         view = await host.view()
         listeners = self._listeners.get(name)
         if listeners is not None:
-            listeners.publish(
-                b"id: %d\nevent: cycle\ndata: %s\n\n" % (view.record.cycle, host.event(view))
-            )
+            listeners.publish(views.cycle(view.record, view.snapshot))
 
     def close(self) -> None:
         """Close all subscriptions and the store."""

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from irqbal.api import responses, views
+from irqbal.api import responses
 from irqbal.api.backend import InstalledPolicy, Subscription, View
 from irqbal.api.contract import API_VERSION
 from irqbal.central.stores import FleetStore
@@ -16,7 +16,7 @@ from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
 from irqbal.model.plan import Step
 from irqbal.model.view import Override
-from irqbal.wire import Duration, Moment, dec_hook, to_json
+from irqbal.wire import Duration, Moment, dec_hook
 
 T = TypeVar("T")
 
@@ -154,7 +154,3 @@ class StoredHost:
     def subscribe(self) -> Subscription:
         """Subscribe to cycles as they are shipped: one with each sample."""
         return self._server.follow(self.name)
-
-    def event(self, view: View) -> bytes:
-        """A cycle as subscribers get it, in JSON."""
-        return to_json(views.cycle(view.record, view.snapshot))

@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from irqbal.api.listeners import Listeners
+from irqbal.api.http.listeners import Listeners
 from irqbal.central.fleet import Fleet
 from irqbal.central.stores import FleetStore
 from irqbal.config.schema import ApiOptions

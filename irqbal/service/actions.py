@@ -10,7 +10,7 @@ import time
 import msgspec
 
 from irqbal.api import responses
-from irqbal.api.backend import ApiError, Caller, OverrideResult
+from irqbal.api.backend import ApiError, Caller, ControlHost, OverrideResult
 from irqbal.errors import HostError, IrqbalError
 from irqbal.model.plan import Record
 from irqbal.model.view import Override, Snapshot
@@ -50,7 +50,7 @@ class LocalHost(LiveView):
         super().close()
         self._cancel_resume()
 
-    async def host(self, name: str | None) -> LocalHost:
+    async def host(self, name: str | None) -> ControlHost:
         """This one, by its name or without. Raises ApiError."""
         self.check_name(name)
         return self

@@ -11,7 +11,7 @@ import time
 
 import msgspec
 
-from irqbal.api.listeners import Listeners
+from irqbal.api.http.listeners import Listeners
 from irqbal.config.schema import Config
 from irqbal.errors import IrqbalError
 from irqbal.plugins.observers import Observers

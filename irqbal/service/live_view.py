@@ -105,7 +105,7 @@ class LiveView(HistoryReads):
 
     def heartbeat(self) -> None:
         """A sign of life for those who listen to events."""
-        self.subscribers.publish(b": still here\n\n")
+        self.subscribers.heartbeat()
 
     def close(self) -> None:
         """Close all subscriptions."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
-from irqbal.api.listeners import Listeners
+from irqbal.api.http.listeners import Listeners
 from irqbal.config.reader import load as load_config
 from irqbal.config.schema import Config
 from irqbal.errors import ConfigError, IrqbalError

@@ -17,7 +17,6 @@ from irqbal.history.write_queue import WriteQueue
 from irqbal.plugins.observers import Observers
 from irqbal.service.cycle_log import CycleLog
 from irqbal.service.cycle_result import CycleResult, CycleSink
-from irqbal.wire import to_json
 
 if TYPE_CHECKING:
     from irqbal.history.mongodb.shipper import Shipper
@@ -80,10 +79,7 @@ class EventsSink:
 
     def publish(self, result: CycleResult) -> None:
         if len(self._subscribers):
-            body = to_json(views.cycle(result.record, result.planned_on))
-            self._subscribers.publish(
-                b"id: %d\nevent: cycle\ndata: %s\n\n" % (result.record.cycle, body)
-            )
+            self._subscribers.publish(views.cycle(result.record, result.planned_on))
 
 
 class MetricsSink:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from irqbal.addresses import TcpAddress, parse_listen
-from irqbal.api import listeners
+from irqbal.api.http import listeners
 from irqbal.config.reader import parse
 from irqbal.errors import ConfigError
 from machine import IRQBAL, irqbal, wait_for
@@ -94,7 +94,7 @@ def test_a_daemon_does_not_start_on_a_section_that_is_not_safe(tmp_path: Path) -
 
 def test_a_taken_port_does_not_stop_balancing_and_is_retried() -> None:
     script = (
-        f"import irqbal.api.listeners as it; it.RETRY = {listeners.RETRY / 20}; from "
+        f"import irqbal.api.http.listeners as it; it.RETRY = {listeners.RETRY / 20}; from "
         "irqbal.cli.main import main; main()"
     )
     with socket.socket() as other:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from irqbal.api.http_limits import MAX_BODY, MAX_HEADER
+from irqbal.api.http.limits import MAX_BODY, MAX_HEADER
 from irqbal.process import systemd
 from machine import irqbal, wait_for
 from served import Served, drain, serve

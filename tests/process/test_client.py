@@ -351,7 +351,7 @@ def test_export_turns_pages_without_loss_or_doubles(
         ("pause --for soon", 2, "soon"),
         ("status --token-file /nonexistent", 2, "/nonexistent"),
         ("explain 4000", 1, "there is no IRQ 4000"),
-        ("explain eth0", 1, "name one by number\n  2"),
+        ("explain eth0", 1, "name one by its number\n  2"),
         ("history nonsense", 1, "nonsense"),
         ("override set 25 99", 1, "not online"),
         ("status --on other", 1, "answers for"),

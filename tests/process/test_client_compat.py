@@ -154,7 +154,7 @@ def test_json_shows_what_came(newer: int) -> None:
 def test_a_refusal_of_a_later_version_is_understood(newer: int) -> None:
     done = ask(newer, "explain", "eth0")
     assert done.status == 1
-    assert "name one by number" in done.err
+    assert "name one by its number" in done.err
 
 
 def test_a_field_that_the_daemon_does_not_know_is_ignored_and_named(newer: int) -> None:

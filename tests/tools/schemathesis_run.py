@@ -19,11 +19,11 @@ from served import Served, serve
 
 HERE = Path(__file__).resolve().parent
 PATIENT = (
-    "import irqbal.api.auth as auth; auth.FAILURES = 10**9; from irqbal.cli.main import main; "
-    "main()"
+    "import irqbal.api.http.token_failures as it; it.MOST_FAILURES = 10**9; from "
+    "irqbal.cli.main import main; main()"
 )
-"""A daemon that does not tell who guesses tokens to wait: Schemathesis guesses many, and expects
-401 each time.
+"""A daemon that never answers 429: Schemathesis sends many wrong tokens, and expects 401 each
+time.
 """
 
 

@@ -6,8 +6,15 @@ import asyncio
 
 import pytest
 
+from irqbal.api import responses, views
 from irqbal.api.backend import ApiError
 from irqbal.api.subscribers import Subscribers
+from irqbal.model.plan import Plan, Record
+from irqbal.model.view import Snapshot
+
+
+def cycle(number: int) -> responses.Cycle:
+    return views.cycle(Record(number, 0.0, 0.0, "interval", False, Plan()), Snapshot())
 
 
 def test_a_listener_gets_the_events_in_order_and_a_full_queue_is_dropped() -> None:
@@ -15,8 +22,11 @@ def test_a_listener_gets_the_events_in_order_and_a_full_queue_is_dropped() -> No
         subscribers = Subscribers()
         reads, sleeps = subscribers.subscribe(), subscribers.subscribe()
         for number in range(Subscribers.QUEUE + 1):
-            subscribers.publish(b"%d" % number)
-            assert await reads.next() == b"%d" % number
+            subscribers.publish(cycle(number))
+            event = await reads.next()
+            assert event is not None
+            assert event.startswith(b"id: %d\nevent: cycle\ndata: {" % number)
+            assert event.endswith(b"}\n\n")
         assert await sleeps.next() is None
         assert len(subscribers) == 1
 
@@ -26,15 +36,15 @@ def test_a_listener_gets_the_events_in_order_and_a_full_queue_is_dropped() -> No
 def test_a_closed_subscription_ends_at_once_and_makes_room() -> None:
     async def run() -> None:
         subscribers = Subscribers()
-        open_ones = [subscribers.subscribe() for _ in range(Subscribers.MOST)]
+        listeners = [subscribers.subscribe() for _ in range(Subscribers.MOST)]
         with pytest.raises(ApiError, match="listeners are connected"):
             subscribers.subscribe()
-        subscribers.publish(b"event")
-        open_ones[0].close()
-        open_ones[0].close()
-        assert await open_ones[0].next() is None
+        subscribers.heartbeat()
+        listeners[0].close()
+        listeners[0].close()
+        assert await listeners[0].next() is None
         subscribers.subscribe()
         subscribers.close()
-        assert len(subscribers) == 0 and await open_ones[1].next() is None
+        assert len(subscribers) == 0 and await listeners[1].next() is None
 
     asyncio.run(run())

@@ -7,7 +7,7 @@ import os
 from collections.abc import Hashable
 
 from irqbal.api.backend import ApiError
-from irqbal.api.peer import Peer
+from irqbal.api.http.peer import Peer
 
 MOST_CONNECTIONS = 1024
 """Connections at a time: each takes a file descriptor and buffers."""

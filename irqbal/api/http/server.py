@@ -9,10 +9,10 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.web import Application
 
-from irqbal.api import http_limits
-from irqbal.api.admission import ConnectionLimit
-from irqbal.api.http_handler import ApiRequestHandler, ApiServices
-from irqbal.api.peer import peer_of
+from irqbal.api.http import limits
+from irqbal.api.http.admission import ConnectionLimit
+from irqbal.api.http.peer import peer_of
+from irqbal.api.http.request_handler import ApiRequestHandler, ApiServices
 
 
 class Server(HTTPServer):
@@ -34,11 +34,11 @@ class Server(HTTPServer):
         super().initialize(
             application,
             ssl_options=tls,
-            max_body_size=http_limits.MAX_BODY,
-            max_header_size=http_limits.MAX_HEADER,
-            idle_connection_timeout=http_limits.IDLE,
-            body_timeout=http_limits.BODY_SECONDS,
-            max_buffer_size=2 * http_limits.MAX_BODY,
+            max_body_size=limits.MAX_BODY,
+            max_header_size=limits.MAX_HEADER,
+            idle_connection_timeout=limits.IDLE,
+            body_timeout=limits.BODY_SECONDS,
+            max_buffer_size=2 * limits.MAX_BODY,
         )
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:

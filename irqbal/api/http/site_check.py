@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from irqbal.api.backend import ApiError
-from irqbal.api.peer import Peer
+from irqbal.api.http.peer import Peer
 
 
 class SiteHeaders(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,10 +16,10 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
 
 from irqbal.addresses import parse_listen
-from irqbal.api.admission import ConnectionLimit
-from irqbal.api.auth import GROUP
-from irqbal.api.http_handler import ApiServices
-from irqbal.api.server import Server
+from irqbal.api.http.admission import ConnectionLimit
+from irqbal.api.http.auth import GROUP
+from irqbal.api.http.request_handler import ApiServices
+from irqbal.api.http.server import Server
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from irqbal.api.backend import ApiError
 from irqbal.api.contract import Route
-from irqbal.api.http_limits import MAX_BODY
+from irqbal.api.http.limits import MAX_BODY
 from irqbal.wire import dec_hook
 
 MOST_FIELDS = 50

@@ -14,15 +14,15 @@ from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from irqbal.api import http_limits
-from irqbal.api.admission import HeavyRequests
 from irqbal.api.answer_cache import AnswerCache
 from irqbal.api.backend import ApiError, Backend, Subscription
 from irqbal.api.context import Raw, RequestContext, Stream
 from irqbal.api.dashboard.pages import DashboardFile
-from irqbal.api.decoding import decode_body, decode_query
-from irqbal.api.peer import Peer
-from irqbal.api.request_gate import Admission, RequestGate
+from irqbal.api.http import limits
+from irqbal.api.http.admission import HeavyRequests
+from irqbal.api.http.decoding import decode_body, decode_query
+from irqbal.api.http.peer import Peer
+from irqbal.api.http.request_gate import Admission, RequestGate
 from irqbal.api.routes.table import HANDLERS
 from irqbal.errors import (
     HistoryError,
@@ -102,7 +102,7 @@ class ApiRequestHandler(RequestHandler):
         collected until it is too large.
         """
         admitted = self._admitted
-        if not isinstance(admitted, Admission) or len(self._body) > http_limits.MAX_BODY:
+        if not isinstance(admitted, Admission) or len(self._body) > limits.MAX_BODY:
             return
         if admitted.route.body is not None or admitted.route.form:
             self._body += chunk
@@ -174,7 +174,7 @@ class ApiRequestHandler(RequestHandler):
         """
         if sent is None:
             return
-        done, _ = await asyncio.wait({sent}, timeout=http_limits.WRITE_SECONDS)
+        done, _ = await asyncio.wait({sent}, timeout=limits.WRITE_SECONDS)
         if not done:
             self._connection().stream.close()
         await sent

@@ -10,17 +10,17 @@ import contextlib
 import logging
 import ssl
 
-from irqbal.api.admission import HeavyRequests
 from irqbal.api.answer_cache import AnswerCache
-from irqbal.api.auth import AccessControl, AnonymousAccess
 from irqbal.api.backend import Backend
-from irqbal.api.http_handler import ApiServices
-from irqbal.api.request_gate import RequestGate
+from irqbal.api.http.admission import HeavyRequests
+from irqbal.api.http.auth import AccessControl, AnonymousAccess
+from irqbal.api.http.request_gate import RequestGate
+from irqbal.api.http.request_handler import ApiServices
+from irqbal.api.http.router import Router
+from irqbal.api.http.site_check import SiteCheck
+from irqbal.api.http.sockets import Sockets
+from irqbal.api.http.token_failures import TokenFailures
 from irqbal.api.route import Scope
-from irqbal.api.router import Router
-from irqbal.api.site_check import SiteCheck
-from irqbal.api.sockets import Sockets
-from irqbal.api.token_failures import TokenFailures
 from irqbal.config.schema import Anonymous, ApiOptions
 from irqbal.errors import ConfigError, IrqbalError
 from irqbal.state.folders import RUN_DIR, Folders

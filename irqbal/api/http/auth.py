@@ -10,9 +10,9 @@ import time
 import msgspec
 
 from irqbal.api.backend import ApiError, Caller
-from irqbal.api.peer import Peer, user_name
+from irqbal.api.http.peer import Peer, user_name
+from irqbal.api.http.token_failures import TokenFailures
 from irqbal.api.route import SCOPES, Scope, allows
-from irqbal.api.token_failures import TokenFailures
 from irqbal.errors import IrqbalError
 from irqbal.state.tokens import Tokens
 

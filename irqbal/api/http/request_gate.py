@@ -9,14 +9,14 @@ from __future__ import annotations
 import msgspec
 from tornado.httputil import HTTPServerRequest
 
-from irqbal.api.auth import AccessControl
 from irqbal.api.backend import ApiError, Caller
 from irqbal.api.contract import Route
 from irqbal.api.dashboard.pages import DashboardFile, page
-from irqbal.api.decoding import check_length
-from irqbal.api.peer import Peer
-from irqbal.api.router import RouteMatch, Router
-from irqbal.api.site_check import SiteCheck, SiteHeaders
+from irqbal.api.http.auth import AccessControl
+from irqbal.api.http.decoding import check_length
+from irqbal.api.http.peer import Peer
+from irqbal.api.http.router import RouteMatch, Router
+from irqbal.api.http.site_check import SiteCheck, SiteHeaders
 
 READING = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing (RFC 9110, safe methods)."""
