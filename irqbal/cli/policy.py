@@ -1,4 +1,4 @@
-"""`irqbal policy new`: a policy's project to start from."""
+"""`irqbal policy new`: write the project of a new policy."""
 
 from __future__ import annotations
 
@@ -20,26 +20,24 @@ FILES = {
     "README.md": "README.md.txt",
     ".gitignore": "gitignore.txt",
 }
-"""The project's files, and the templates beside this module that they are made of."""
+"""The project's files -> their templates in irqbal/cli/skeleton."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*", re.ASCII)
 
 
 @click.group("policy")
 @common_options
 def command(**_: object) -> None:
-    """Begin a policy of your own."""
+    """Start a policy of your own."""
 
 
 @command.command("new")
 @click.argument("name")
 def new(name: str) -> None:
-    """Make the project of a new policy in ./NAME: the module, its tests and what pip needs to
-    install it.
-    """
+    """Write the project of a new policy to ./NAME: the module, its tests, and pyproject.toml."""
     if not _NAME.fullmatch(name) or len(name) > 60:
         raise click.UsageError(
-            f"{name!r} is no name for a policy: use small letters, digits and dashes, such as "
-            "irqbal-mine"
+            f"{name!r} cannot be a policy's name: use lower-case letters, digits and dashes, "
+            "such as irqbal-mine"
         )
     policy = name.removeprefix("irqbal-").removeprefix("irqbal_").replace("-", "_")
     module = f"irqbal_{policy}"
@@ -50,7 +48,7 @@ def new(name: str) -> None:
             "another name"
         )
     if importlib.util.find_spec(module) is not None:
-        raise click.UsageError(f"there is a module {module} already: choose another name")
+        raise click.UsageError(f"a module {module} exists already: choose another name")
     folder = Path(name)
     for path, text in project(policy).items():
         _write(folder / path, text, first=path == next(iter(FILES)))
@@ -77,8 +75,8 @@ def project(policy: str) -> dict[str, str]:
 
 
 def _write(path: Path, text: str, first: bool) -> None:
-    """The first file makes the project's folder, which must not exist: nothing of anybody's is
-    overwritten.
+    """Write a file. The first one creates the project's folder, which must not exist: no existing
+    file is overwritten.
     """
     try:
         path.parent.mkdir(exist_ok=not first, parents=not first)
