@@ -15,13 +15,12 @@ from irqbal.central.reconstruct import pieced
 from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.errors import HistoryError
 from irqbal.findings.finding import DescribedFinding
-from irqbal.findings.verify import verify
+from irqbal.findings.verify import verify_snapshot
 from irqbal.history.host_status import HostFacts, LastSeen
 from irqbal.history.open import open_store
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.sqlite.store import SqliteHistory
 from irqbal.history.store import Query
-from irqbal.model.plan import Plan
 from irqbal.render.finding_texts import describe
 
 UNTOLD = ("remote-queue", "queue-count")
@@ -137,7 +136,7 @@ class OneFile:
             seen = piece_together(self, facts)
             items = [
                 describe(item)
-                for item in verify(seen.snapshot, Plan(), ())
+                for item in verify_snapshot(seen.snapshot)
                 if item.code not in UNTOLD and code in ("", item.code)
             ]
             found += [(facts, items)] if items else []

@@ -22,9 +22,9 @@ from typing import Any
 import msgspec
 
 from irqbal.findings.finding import DescribedFinding
-from irqbal.findings.verify import verify
+from irqbal.findings.verify import verify_snapshot
 from irqbal.history.mongodb.documents import Document, date
-from irqbal.model.plan import Plan, Record, imbalance
+from irqbal.model.plan import Record, imbalance
 from irqbal.model.view import Override, Snapshot
 from irqbal.render.finding_texts import describe
 from irqbal.wire import from_msgpack, to_msgpack
@@ -106,8 +106,7 @@ class RecentEvents:
 def told_documents(host: str, told: HostStatus) -> dict[str, Document]:
     """The documents of a host's last word, by collection."""
     status: Document = msgspec.json.decode(told.status)
-    # The plan was carried out: what it moved is no finding any more.
-    findings = verify(told.snapshot, Plan(), ())
+    findings = verify_snapshot(told.snapshot)
     over, busiest = imbalance(told.snapshot)
     head: Document = {"_id": host, "host": host, "time": date(told.wall), "wall": told.wall}
     last = status.get("last") or {}
@@ -149,7 +148,7 @@ def facts_of(document: Mapping[str, Any]) -> HostFacts:
 
 
 def findings_of(document: Mapping[str, Any]) -> list[DescribedFinding]:
-    """What is not as it should be on one host."""
+    """The findings of one host."""
     return [
         msgspec.convert(item, DescribedFinding, strict=False)
         for item in document.get("findings", ())
