@@ -53,19 +53,21 @@ def command(
     equivalent become comments. Exit status 1 if the script failed for any IRQ.
     """
     common = common_of(ctx, root, config_path, debug)
-    source = file or _found(common.root)
-    asked = read(parse_environment(_text(source)))
+    source = file or _default_file(common.root)
+    settings = read(parse_environment(_text(source)))
     snapshot: Snapshot | None = None
     try:
         snapshot = HostTracker(KernelHost(common.root), 10.0).look(Ledger())
     except HostError as error:
-        asked.remarks.append(f"IRQs are named by number, because the host cannot be read: {error}")
-    said, good = _ask_scripts(asked, snapshot, common.root, timeout)
-    click.echo(to_yaml(str(source), asked, said, snapshot), nl=False)
+        settings.remarks.append(
+            f"IRQs are named by number, because the host cannot be read: {error}"
+        )
+    answers, good = _ask_scripts(settings, snapshot, common.root, timeout)
+    click.echo(to_yaml(str(source), settings, answers, snapshot), nl=False)
     return 0 if good else 1
 
 
-def _found(root: Path) -> Path:
+def _default_file(root: Path) -> Path:
     for name in FILES:
         if (root / name).is_file():
             return root / name
@@ -86,18 +88,18 @@ def _text(path: Path) -> str:
 
 
 def _ask_scripts(
-    asked: IrqbalanceSettings, snapshot: Snapshot | None, root: Path, timeout: float
+    settings: IrqbalanceSettings, snapshot: Snapshot | None, root: Path, timeout: float
 ) -> tuple[dict[int, Said], bool]:
     """The policy script's answers by IRQ number, and whether it worked for all IRQs."""
-    said: dict[int, Said] = {}
-    if not asked.scripts:
-        return said, True
-    script = Path(asked.scripts[-1])
+    answers: dict[int, Said] = {}
+    if not settings.scripts:
+        return answers, True
+    script = Path(settings.scripts[-1])
     if snapshot is None:
-        asked.remarks.append(
+        settings.remarks.append(
             f"--policyscript={script}: not run: the host cannot be read, so its IRQs are unknown"
         )
-        return said, False
+        return answers, False
     irqs = {
         irq.number: str(root / "sys/bus/pci/devices" / irq.device if irq.device else root / "sys")
         for irq in snapshot.irqs
@@ -110,19 +112,19 @@ def _ask_scripts(
                 good = False
                 remarks.setdefault(answer.trouble, []).append(answer.irq)
                 continue
-            said[answer.irq], unclear = parse_said(answer.output)
+            answers[answer.irq], unclear = parse_said(answer.output)
             for remark in unclear:
                 remarks.setdefault(remark, []).append(answer.irq)
     except HostError as error:
-        asked.remarks.append(str(error))
-        return said, False
+        settings.remarks.append(str(error))
+        return answers, False
     for remark, numbers in remarks.items():
         named = ", ".join(map(str, numbers[:8])) + (" …" if len(numbers) > 8 else "")
-        asked.remarks.append(
+        settings.remarks.append(
             f"--policyscript={script}: {len(numbers)} of {len(irqs)} IRQs ({named}): {remark}"
         )
-    asked.remarks.append(
+    settings.remarks.append(
         f"--policyscript={script}: run once for each of {len(irqs)} IRQs; run import again when "
         "devices change"
     )
-    return said, good
+    return answers, good
