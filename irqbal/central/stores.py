@@ -14,13 +14,12 @@ import msgspec
 from irqbal.central.reconstruct import reconstruct_cycle
 from irqbal.config.mongodb_options import MongodbOptions, is_mongodb_url
 from irqbal.errors import HistoryError
-from irqbal.findings.verify import verify
+from irqbal.findings.verify import verify_snapshot
 from irqbal.history.host_status import HostFacts, HostFindings, KnownHost, LastCycle
 from irqbal.history.open import open_store
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.sqlite.store import SqliteHistory
 from irqbal.history.store import Query
-from irqbal.model.plan import Plan
 from irqbal.render.finding_texts import describe
 
 NEEDS_TOPOLOGY = ("remote-queue", "queue-count")
@@ -142,7 +141,7 @@ class FileFleet:
         for facts in self.facts(since):
             items = tuple(
                 describe(item)
-                for item in verify(reconstruct_last_cycle(self, facts).snapshot, Plan(), ())
+                for item in verify_snapshot(reconstruct_last_cycle(self, facts).snapshot)
                 if item.code not in NEEDS_TOPOLOGY and code in ("", item.code)
             )
             if items:

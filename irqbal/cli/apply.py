@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
+from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle, seconds_option
 from irqbal.render.console import console
 from irqbal.render.plan import print_plan
 from irqbal.service.assembly import folders, refuse_irqbalance
@@ -15,14 +15,8 @@ from irqbal.state.lock import Lock
 
 @click.command("apply")
 @command_options
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0.05, 3600),
-    default=1.0,
-    show_default=True,
-    help="Time between the two readings.",
-)
-@click.option("--force", is_flag=True, help="Write although irqbalance is running.")
+@seconds_option(1.0)
+@click.option("--force", is_flag=True, help="Write even if irqbalance is running.")
 def command(
     ctx: click.Context,
     root: Path | None,
@@ -31,8 +25,9 @@ def command(
     seconds: float,
     force: bool,
 ) -> int:
-    """Run one cycle: plan, save the originals, write. Exit status 1 if the kernel refused
-    something.
+    """Run one cycle: plan, save the original values, write.
+
+    Exit status 1 if the kernel refused a write.
     """
     common = common_of(ctx, root, config_path, debug)
     refuse_irqbalance(common.root, force)

@@ -21,8 +21,9 @@ Section = Literal["policies", "observers"]
 @click.command("check")
 @command_options
 def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool) -> int:
-    """Check the configuration, its policies included. Exit status 2 and `file:line: key: what is
-    wrong` if it is refused.
+    """Check the configuration, with the options of its policies.
+
+    Every problem is printed as `file:line: key: what is wrong`. Exit status 2 if there is one.
     """
     common = common_of(ctx, root, config_path, debug)
     config = common.config()
@@ -50,7 +51,7 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
     if problems:
         raise ConfigError(problems)
     click.echo(
-        f"{common.name}: good; {len(config.policies)} policies, {len(config.observers)} observers"
+        f"{common.name}: valid; {len(config.policies)} policies, {len(config.observers)} observers"
     )
     return 0
 
@@ -61,7 +62,7 @@ def _bound(
     key: Section,
     items: tuple[ConfiguredPolicy, ...],
 ) -> list[str]:
-    """What is wrong with these policies' options, and with their packages."""
+    """Problems of these policies' options and of their packages, each as a line to print."""
     if not entries:
         return []
     policies = PolicySupervisor(entries, key)

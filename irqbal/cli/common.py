@@ -1,6 +1,4 @@
-"""What the commands share: options before or after the command, the configuration, and one plan
-made on the spot.
-"""
+"""What the commands share: the common options, the configuration, and a single cycle."""
 
 from __future__ import annotations
 
@@ -28,11 +26,15 @@ from irqbal.state.originals import OriginalsFile
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_CONFIG = Path("/etc/irqbal.yaml")
+"""Used if it exists and no other file is named."""
 
 
 class CommandGroup(click.Group):
-    """Commands in the order of `modules`, each imported when it is asked for: what a daemon never
-    calls need not lie in its memory.
+    """Commands in the order of `modules`, each imported when it is called: the daemon does not hold
+    the modules of other commands in memory.
+
+    `modules`: command -> module below irqbal.cli, with `:NAME` if the command object is not called
+    `command`.
     """
 
     def __init__(self, *arguments: Any, modules: dict[str, str], **options: Any) -> None:
@@ -53,16 +55,14 @@ class CommandGroup(click.Group):
 
 
 class Common(msgspec.Struct, frozen=True):
-    """`--root`, `-c` and `--debug`, wherever they stood."""
+    """The values of `--root`, `-c` and `--debug`. `path`: None if there is no file."""
 
     root: Path
     path: Path | None
     debug: bool
 
     def config(self) -> Config:
-        """The configuration; irqbal's defaults if no file was named and /etc/irqbal.yaml is not
-        there. Raises ConfigError.
-        """
+        """The configuration; irqbal's defaults if there is no file. Raises ConfigError."""
         return Config(policies=_default_policies()) if self.path is None else load_config(self.path)
 
     @property
@@ -78,20 +78,21 @@ def _default_policies() -> Any:
 
 
 def common_options(function: F) -> F:
-    """`--root`, `--config` and `--debug`, before the command or after it; after it wins."""
+    """`--root`, `--config`, `--debug`: before or after a command; those after it win."""
     for option in (
-        click.option("--debug", is_flag=True, help="Log a summary of each cycle, and more."),
+        click.option("--debug", is_flag=True, help="Log each cycle and other details."),
         click.option(
             "-c",
             "--config",
             "config_path",
             type=click.Path(dir_okay=False, path_type=Path),
-            help=f"The YAML file; {DEFAULT_CONFIG} if that exists, else irqbal's defaults.",
+            help=f"The configuration file. Default: {DEFAULT_CONFIG} if it exists, else irqbal's "
+            "defaults.",
         ),
         click.option(
             "--root",
             type=click.Path(exists=True, file_okay=False, path_type=Path),
-            help="Read proc/ and sys/ below this folder instead of the live host's.",
+            help="Read proc/ and sys/ below this folder instead of below /.",
         ),
     ):
         function = option(function)
@@ -101,9 +102,7 @@ def common_options(function: F) -> F:
 def common_of(
     ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool
 ) -> Common:
-    """The common options of this command, completed with those that stood before it; sets logging
-    up.
-    """
+    """The common options of a command, completed with those before it. Sets logging up."""
     before = ctx.parent.params if ctx.parent is not None else {}
     path = config_path or before.get("config_path")
     if path is None and DEFAULT_CONFIG.exists():
@@ -118,8 +117,19 @@ def common_of(
 
 
 def command_options(function: F) -> F:
-    """The common options, and the context as first argument."""
+    """The common options, and click's context as the first argument."""
     return click.pass_context(common_options(function))  # type: ignore[return-value]
+
+
+def seconds_option(default: float) -> Callable[[F], F]:
+    """`--seconds`, the time between the two readings of a single cycle."""
+    return click.option(
+        "--seconds",
+        type=click.FloatRange(0.05, 3600),
+        default=default,
+        show_default=True,
+        help="Seconds between the two readings that rates are computed from.",
+    )
 
 
 def balancer_of(
@@ -143,7 +153,7 @@ def balancer_of(
 
 
 def one_cycle(balancer: Balancer, seconds: float, cause: str) -> CycleResult:
-    """Two readings this far apart, and the cycle that follows from them."""
+    """Read the host twice, so many seconds apart, and run one cycle on the difference."""
     balancer.first_look()
     time.sleep(seconds)
     try:

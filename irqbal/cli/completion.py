@@ -1,6 +1,4 @@
-"""`irqbal completion`: the script that completes its commands and options in a shell. click makes
-it.
-"""
+"""`irqbal completion`: a script for shell completion, made by click."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ PROGRAM, VARIABLE = "irqbal", "_IRQBAL_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print the script that completes commands, options and file names in a shell.
+    """Print a script for shell completion of commands, options and file names.
 
     \b
     bash:  irqbal completion bash > /etc/bash_completion.d/irqbal
@@ -23,5 +21,5 @@ def command(ctx: click.Context, shell: str) -> None:
     """
     found = get_completion_class(shell)
     assert found is not None
-    # Not bash's own `source`, which starts bash to see whether it is too old.
+    # The base class's `source`: the one for bash starts bash to check its version.
     click.echo(ShellComplete.source(found(ctx.find_root().command, {}, PROGRAM, VARIABLE)))

@@ -17,13 +17,13 @@ log = logging.getLogger(__name__)
 
 @click.command("daemon")
 @command_options
-@click.option("--dry-run", is_flag=True, help="Plan and report, but write nothing.")
+@click.option("--dry-run", is_flag=True, help="Plan and report, but write no mask.")
 @click.option(
     "--simulate",
     metavar="SPEC",
-    help="Run on a made-up host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.",
+    help="Run on a simulated host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.",
 )
-@click.option("--force", is_flag=True, help="Start although irqbalance is running.")
+@click.option("--force", is_flag=True, help="Start even if irqbalance is running.")
 def command(
     ctx: click.Context,
     root: Path | None,
@@ -33,8 +33,9 @@ def command(
     force: bool,
     simulate: str | None,
 ) -> int:
-    """Balance until told to stop. SIGHUP reads the configuration again; SIGTERM ends within a
-    second.
+    """Run the daemon, which balances until it is stopped.
+
+    SIGHUP makes it read the configuration again. SIGTERM ends it within a second.
     """
     common = common_of(ctx, root, config_path, debug)
     if simulate is not None:
@@ -44,7 +45,9 @@ def command(
     else:
         made_up = None
     if made_up is None and is_live(common.root) and not is_root() and not dry_run:
-        log.warning("not root: masks cannot be written, so this is a dry run")
+        log.warning(
+            "masks cannot be written without root, so this is a dry run; run it as root to balance"
+        )
         dry_run = True
     mode = RunMode(
         path=common.path, root=common.root, dry_run=dry_run, force=force, made_up=made_up

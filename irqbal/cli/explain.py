@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
+from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle, seconds_option
 from irqbal.errors import HostError
 from irqbal.model.view import Irq, Snapshot
 from irqbal.render.console import console
@@ -15,13 +15,7 @@ from irqbal.render.explanation import explained, print_explanation
 
 @click.command("explain")
 @command_options
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0.05, 3600),
-    default=0.3,
-    show_default=True,
-    help="Time between the two readings.",
-)
+@seconds_option(0.3)
 @click.argument("irq")
 def command(
     ctx: click.Context,
@@ -31,8 +25,9 @@ def command(
     seconds: float,
     irq: str,
 ) -> None:
-    """Say why IRQ (a number, or a name such as eth0-TxRx-3) is where it is: limits, claims and
-    refusals in order.
+    """Explain why IRQ is where it is: limits, claims and refusals in order.
+
+    IRQ is a number, or a name such as eth0-TxRx-3.
     """
     balancer = balancer_of(common_of(ctx, root, config_path, debug), dry_run=True, explain_all=True)
     result = one_cycle(balancer, seconds, "explain")
@@ -42,8 +37,8 @@ def command(
 
 
 def find_irq(snapshot: Snapshot, text: str) -> Irq:
-    """By number or by name. Raises HostError with the candidates if there is none, or more than
-    one.
+    """An IRQ by number or name. Raises HostError if there is none, or more than one; the text then
+    names them.
     """
     if text.isdigit() and int(text) in snapshot.irq_by_number:
         return snapshot.irq_by_number[int(text)]
@@ -58,7 +53,7 @@ def find_irq(snapshot: Snapshot, text: str) -> Irq:
         return matches[0]
     if matches:
         raise HostError(
-            f"{text} may be any of {', '.join(f'{irq.number} ({irq.action})' for irq in matches)}: "
-            "name one by number"
+            f"{text} names several IRQs: "
+            f"{', '.join(f'{irq.number} ({irq.action})' for irq in matches)}; use a number"
         )
     raise HostError(f"there is no IRQ {text}; `irqbal topology` lists them")

@@ -1,120 +1,37 @@
-"""`irqbal history`, `irqbal decisions` and `irqbal export`."""
+"""`irqbal history` and `irqbal decisions`."""
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import io
-import re
-import sys
 import time
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
-from irqbal.cli.common import command_options, common_of
+from irqbal.cli.common import command_options
+from irqbal.cli.history_options import open_history, window_options
+from irqbal.client.cli.csv_table import write_csv
+from irqbal.client.cli.values import LENGTH
 from irqbal.errors import HistoryError
-from irqbal.history.open import open_store
-from irqbal.history.samples import Decision, IrqState, Point, Sample
-from irqbal.history.store import HistoryStore, Query
-from irqbal.service.assembly import folders
-from irqbal.wire import Duration, builtins, to_json
-
-_COMPACT = re.compile(r"\d{8}-\d{6}")
-
-
-class MomentParameter(click.ParamType):  # type: ignore[type-arg]
-    """A time: ISO 8601 (UTC unless it says otherwise), `YYYYMMDD-HHMMSS`, or a length such as `2h`
-    for so long ago.
-    """
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        with contextlib.suppress(ValueError):
-            return time.time() - Duration.parse(value)
-        try:
-            if _COMPACT.fullmatch(value):
-                return datetime.strptime(value, "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp()
-            parsed = datetime.fromisoformat(value)
-            return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is no time: write 2026-01-31T12:00:00, 20260131-120000, or 2h for two "
-                "hours ago",
-                param,
-                ctx,
-            )
-
-
-class Length(click.ParamType):  # type: ignore[type-arg]
-    """A length of time such as `5m`."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Duration:
-        if isinstance(value, Duration):
-            return value
-        try:
-            return Duration.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-def _window(function: Any) -> Any:
-    for option in (
-        click.option(
-            "--store",
-            "url",
-            default="",
-            help="Another history: a file, or mongodb://…; else this host's own.",
-        ),
-        click.option(
-            "--end", type=MomentParameter(), default=None, help="Until then; now, unless given."
-        ),
-        click.option(
-            "--start",
-            type=MomentParameter(),
-            default="24h",
-            show_default=True,
-            help="From then on.",
-        ),
-    ):
-        function = option(function)
-    return function
-
-
-def _open(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, url: str
-) -> HistoryStore:
-    common = common_of(ctx, root, config_path, debug)
-    return open_store(url, folders(common.config(), common.root).state)
-
-
-def iso(wall: float) -> str:
-    """Seconds since the epoch as ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+from irqbal.history.samples import Decision, IrqState, Point
+from irqbal.history.store import Query
+from irqbal.render.console import to_the_second
+from irqbal.wire import Duration, to_json
 
 
 @click.command("history")
 @command_options
-@_window
+@window_options
 @click.option(
-    "--step", type=Length(), default="5m", show_default=True, help="The length of a line."
+    "--step", type=LENGTH, default="5m", show_default=True, help="The time that one line covers."
 )
-@click.option("--json", "form", flag_value="json", help="JSON: a list of points.")
-@click.option("--csv", "form", flag_value="csv", help="CSV: a line a step, a column a CPU.")
+@click.option("--json", "form", flag_value="json", help="Print JSON: a list of points.")
+@click.option(
+    "--csv",
+    "form",
+    flag_value="csv",
+    help="Print CSV: one line for each step, one column for each CPU.",
+)
 @click.argument("what", metavar="IRQ|DEVICE|all")
 def history(
     ctx: click.Context,
@@ -128,29 +45,31 @@ def history(
     form: str | None,
     what: str,
 ) -> None:
-    """Interrupts per step and CPU of an IRQ (a number or a name), of a device (its address,
-    interface or disk), or of `all`.
+    """Print interrupts by step and CPU.
+
+    The argument is an IRQ (a number or a name), a device (its address, interface or disk), or
+    `all`.
     """
-    store = _open(ctx, root, config_path, debug, url)
+    store = open_history(ctx, root, config_path, debug, url)
     try:
         identities = (
             None if what == "all" else tuple(state.identity for state in find(store.irqs(), what))
         )
-        points = store.series(Query(start, end or time.time(), float(step), identities))
+        until = time.time() if end is None else end
+        points = store.series(Query(start, until, float(step), identities))
     finally:
         store.close()
     if form == "json":
         click.echo(to_json(points).decode())
     elif form == "csv":
-        for row in _table(points):
-            click.echo(_csv_line(row))
+        write_csv(_table(points))
     else:
         _print_points(points)
 
 
 def find(states: Iterable[IrqState], what: str) -> list[IrqState]:
-    """IRQs by number, action, queue, device address, interface or disk; the latest owner of a
-    number comes first.
+    """IRQs of the history by number, action, queue, device address, interface or disk. A number
+    that several IRQs had in turn is the present owner's.
 
     Raises HistoryError if there is none.
     """
@@ -174,7 +93,7 @@ def find(states: Iterable[IrqState], what: str) -> list[IrqState]:
         ]
     if not found:
         raise HistoryError(
-            f"the history knows no IRQ or device {what}; `irqbal topology` lists those of now"
+            f"the history has no IRQ or device {what}; `irqbal topology` lists the present ones"
         )
     return found
 
@@ -191,39 +110,33 @@ def _table(points: list[Point]) -> Iterator[list[str]]:
     yield ["time", "seconds", *(f"cpu{cpu}" for cpu in cpus)]
     for point in points:
         yield [
-            iso(point.start),
+            to_the_second(point.start),
             f"{point.seconds:.1f}",
             *(str(point.counts.get(cpu, 0)) for cpu in cpus),
         ]
 
 
-def _csv_line(row: list[str]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow(row)
-    return out.getvalue()
-
-
 def _print_points(points: list[Point]) -> None:
     if not points:
-        click.echo("Nothing was recorded in that time.")
+        click.echo("No interrupts were recorded in that time.")
     for point in points:
         total = sum(point.counts.values())
         cpus = ", ".join(f"CPU {cpu}: {point.counts[cpu]}" for cpu in _cpus([point]))
         rate = total / point.seconds if point.seconds else 0.0
-        click.echo(f"{iso(point.start)}  {total:>12}  {rate:>10.1f}/s  {cpus}")
+        click.echo(f"{to_the_second(point.start)}  {total:>12}  {rate:>10.1f}/s  {cpus}")
 
 
 @click.command("decisions")
 @command_options
-@_window
+@window_options
 @click.option(
     "--limit",
     type=click.IntRange(1, 1_000_000),
     default=1000,
     show_default=True,
-    help="At most so many, the newest.",
+    help="The most decisions to print; the newest are printed.",
 )
-@click.option("--json", "as_json", is_flag=True, help="JSON: a list of decisions.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of decisions.")
 @click.argument("irq", required=False, default="")
 def decisions(
     ctx: click.Context,
@@ -237,17 +150,18 @@ def decisions(
     as_json: bool,
     irq: str,
 ) -> None:
-    """What irqbal did and refused, and why: moves, refusals, drift, failures, overrides; of one
-    IRQ, or of all.
+    """Print decisions: moves, refusals, drift, failures, overrides, each with its reason.
+
+    With an IRQ (a number or a name) only those about it.
     """
-    store = _open(ctx, root, config_path, debug, url)
+    store = open_history(ctx, root, config_path, debug, url)
     try:
-        until = end or time.time() + 1
+        # One more second, so that a decision of this moment is included.
+        until = time.time() + 1 if end is None else end
         if irq:
-            wanted = find(store.irqs(), irq)
             found = [
                 item
-                for state in wanted
+                for state in find(store.irqs(), irq)
                 for item in store.decisions(start, until, state.identity, limit)
             ]
             found = sorted(found, key=lambda item: (item.wall, item.sequence), reverse=True)[:limit]
@@ -261,7 +175,7 @@ def decisions(
     for item in reversed(found):
         click.echo(decision_line(item))
     if not found:
-        click.echo("Nothing was decided in that time.")
+        click.echo("No decisions in that time.")
 
 
 def decision_line(item: Decision) -> str:
@@ -272,101 +186,6 @@ def decision_line(item: Decision) -> str:
     change = f" {item.before or '-'} -> {item.after or '-'}" if item.before or item.after else ""
     who = item.who or item.policy
     result = f" [{item.result}]" if item.result else ""
-    return (
-        f"{iso(item.wall)}  {item.kind:<8}  {about}{change}{result}  {who}: {item.reason}".replace(
-            "    ", "  "
-        )
-    )
-
-
-@click.command("export")
-@command_options
-@_window
-@click.option(
-    "--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True
-)
-@click.option(
-    "--what", type=click.Choice(["samples", "decisions"]), default="samples", show_default=True
-)
-@click.argument("out", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True))
-def export(
-    ctx: click.Context,
-    root: Path | None,
-    config_path: Path | None,
-    debug: bool,
-    start: float,
-    end: float | None,
-    url: str,
-    form: str,
-    what: str,
-    out: Path,
-) -> None:
-    """Write samples (or decisions) to OUT, `-` for standard output: JSON lines, or CSV with a line
-    a count.
-    """
-    store = _open(ctx, root, config_path, debug, url)
-    until = end or time.time() + 1
-    try:
-        lines = (
-            _samples(store, start, until, form)
-            if what == "samples"
-            else _decisions(store, start, until, form)
-        )
-        _write(lines, out, start, until)
-    finally:
-        store.close()
-
-
-def _write(lines: Iterable[tuple[float, str]], out: Path, start: float, end: float) -> None:
-    """Write lines, with a progress bar by time on a terminal."""
-    with Progress(
-        console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True
-    ) as progress:
-        task = progress.add_task("exporting", total=max(1.0, end - start))
-        with click.open_file(str(out), "w", encoding="utf-8") as file:
-            for wall, line in lines:
-                file.write(line + "\n")
-                progress.update(task, completed=wall - start)
-
-
-def _samples(
-    store: HistoryStore, start: float, end: float, form: str
-) -> Iterator[tuple[float, str]]:
-    if form == "csv":
-        yield start, "time,seconds,kind,name,cpu,count"
-    for sample in store.samples(start, end):
-        if form == "jsonl":
-            yield sample.wall, to_json(_nested(sample)).decode()
-            continue
-        head = [iso(sample.wall), f"{sample.seconds:.3f}"]
-        for series, value in sample.values.items():
-            yield (
-                sample.wall,
-                _csv_line([*head, series.kind, series.name, str(series.cpu), str(value)]),
-            )
-
-
-def _nested(sample: Sample) -> dict[str, Any]:
-    """A sample as people expect it: kind -> name -> CPU -> count."""
-    found: dict[str, Any] = {
-        "at": iso(sample.wall),
-        "sequence": sample.sequence,
-        "boot": sample.boot,
-        "seconds": sample.seconds,
-        "states": [builtins(state) for state in sample.states],
-    }
-    for series, value in sample.values.items():
-        found.setdefault(series.kind, {}).setdefault(series.name, {})[str(series.cpu)] = value
-    return found
-
-
-def _decisions(
-    store: HistoryStore, start: float, end: float, form: str
-) -> Iterator[tuple[float, str]]:
-    found = store.decisions(start, end, "", 10_000_000)
-    fields = Decision.__struct_fields__
-    if form == "csv":
-        yield start, _csv_line(["time", *fields])
-    for item in reversed(found):
-        values = [iso(item.wall), *(str(getattr(item, field)) for field in fields)]
-        yield item.wall, to_json(item).decode() if form == "jsonl" else _csv_line(values)
+    when = to_the_second(item.wall)
+    line = f"{when}  {item.kind:<8}  {about}{change}{result}  {who}: {item.reason}"
+    return line.replace("    ", "  ")

@@ -18,8 +18,9 @@ from irqbal.planner.ledger import Ledger
 from irqbal.tracking.tracker import HostTracker
 
 FILES = ("etc/default/irqbalance", "etc/sysconfig/irqbalance")
-"""Where distributions keep it, below the root: Debian's family, then Fedora's and SUSE's."""
+"""irqbalance's configuration below the root: of Debian's family, then of Fedora's and SUSE's."""
 MAX_BYTES = 1 << 20
+"""Bytes: a larger file cannot be irqbalance's configuration."""
 
 
 @click.command("import-irqbalance")
@@ -30,7 +31,7 @@ MAX_BYTES = 1 << 20
     type=click.FloatRange(0.1, 600),
     default=TIMEOUT,
     show_default=True,
-    help="Seconds a policy script may take.",
+    help="Seconds that one run of a policy script may take.",
 )
 def command(
     ctx: click.Context,
@@ -40,27 +41,28 @@ def command(
     file: Path | None,
     timeout: float,
 ) -> int:
-    """Print irqbal's configuration for what FILE tells irqbalance to do (/etc/default/irqbalance or
-    /etc/sysconfig/irqbalance).
+    """Convert irqbalance's configuration FILE to irqbal's, and print it.
 
-    A policy script is run once for each IRQ, without root; what it says becomes rules of pin_irqs.
-    What has no equivalent is printed as a comment. Exit status 1 if a script could not be asked
-    about every IRQ.
+    FILE defaults to /etc/default/irqbalance or /etc/sysconfig/irqbalance. A policy script is run
+    once for each IRQ, without root, and its answers become rules of pin_irqs. Options without an
+    equivalent become comments. Exit status 1 if the script failed for any IRQ.
     """
     common = common_of(ctx, root, config_path, debug)
-    source = file or _found(common.root)
-    asked = read_settings(parse_environment(_text(source)))
+    source = file or _default_file(common.root)
+    settings = read_settings(parse_environment(_text(source)))
     snapshot: Snapshot | None = None
     try:
         snapshot = HostTracker(KernelHost(common.root), 10.0).look(Ledger())
     except HostError as error:
-        asked.remarks.append(f"IRQs are named by number, since the host cannot be read: {error}")
-    said, good = _ask_scripts(asked, snapshot, common.root, timeout)
-    click.echo(to_yaml(str(source), asked, said, snapshot), nl=False)
+        settings.remarks.append(
+            f"IRQs are named by number, because the host cannot be read: {error}"
+        )
+    answers, good = _ask_scripts(settings, snapshot, common.root, timeout)
+    click.echo(to_yaml(str(source), settings, answers, snapshot), nl=False)
     return 0 if good else 1
 
 
-def _found(root: Path) -> Path:
+def _default_file(root: Path) -> Path:
     for name in FILES:
         if (root / name).is_file():
             return root / name
@@ -81,20 +83,18 @@ def _text(path: Path) -> str:
 
 
 def _ask_scripts(
-    asked: IrqbalanceSettings, snapshot: Snapshot | None, root: Path, timeout: float
+    settings: IrqbalanceSettings, snapshot: Snapshot | None, root: Path, timeout: float
 ) -> tuple[dict[int, ScriptVerdict], bool]:
-    """What the policy script says of each IRQ, by number; and whether it could be asked about all
-    of them.
-    """
-    said: dict[int, ScriptVerdict] = {}
-    if not asked.scripts:
-        return said, True
-    script = Path(asked.scripts[-1])
+    """The policy script's answers by IRQ number, and whether it worked for all IRQs."""
+    answers: dict[int, ScriptVerdict] = {}
+    if not settings.scripts:
+        return answers, True
+    script = Path(settings.scripts[-1])
     if snapshot is None:
-        asked.remarks.append(
-            f"--policyscript={script}: not run: without a host there are no IRQs to ask it about"
+        settings.remarks.append(
+            f"--policyscript={script}: not run: the host cannot be read, so its IRQs are unknown"
         )
-        return said, False
+        return answers, False
     irqs = {
         irq.number: str(root / "sys/bus/pci/devices" / irq.device if irq.device else root / "sys")
         for irq in snapshot.irqs
@@ -108,19 +108,19 @@ def _ask_scripts(
                 remarks.setdefault(answer.trouble, []).append(answer.irq)
                 continue
             parsed = parse_verdict(answer.output)
-            said[answer.irq] = parsed.verdict
+            answers[answer.irq] = parsed.verdict
             for remark in parsed.remarks:
                 remarks.setdefault(remark, []).append(answer.irq)
     except HostError as error:
-        asked.remarks.append(str(error))
-        return said, False
+        settings.remarks.append(str(error))
+        return answers, False
     for remark, numbers in remarks.items():
         named = ", ".join(map(str, numbers[:8])) + (" …" if len(numbers) > 8 else "")
-        asked.remarks.append(
+        settings.remarks.append(
             f"--policyscript={script}: {len(numbers)} of {len(irqs)} IRQs ({named}): {remark}"
         )
-    asked.remarks.append(
+    settings.remarks.append(
         f"--policyscript={script}: run once for each of {len(irqs)} IRQs; run import again when "
         "devices change"
     )
-    return said, good
+    return answers, good

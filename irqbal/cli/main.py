@@ -1,8 +1,8 @@
-"""`irqbal`: the command for administrators. One module a command; this one puts them together.
+"""`irqbal`: the command for administrators, with one module for each command.
 
-Exit status: 0 done; 1 something is not as it should be (verify found something, a move or restore
-was refused); 2 wrong usage or configuration, nothing was done; 3 the host cannot be read or
-written; 4 another balancer is at work here.
+Exit status: 0 done; 1 verify has findings, or the kernel refused a write; 2 wrong usage or
+configuration, and nothing was done; 3 the host cannot be read or written; 4 another balancer works
+on this host.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from irqbal.errors import ConfigError, IrqbalError, LockError
 from irqbal.version import __version__
 
 EXIT_STATUS = (
-    "Exit status: 0 done; 1 something is not as it should be; 2 wrong usage or configuration; "
-    "3 the host cannot be read or written; 4 another balancer is at work here."
+    "Exit status: 0 done; 1 verify has findings, or the kernel refused a write; 2 wrong usage or "
+    "configuration; 3 the host cannot be read or written; 4 another balancer works on this host."
 )
 
 
@@ -38,7 +38,7 @@ COMMANDS = {
     "token": "token",
     "history": "history:history",
     "decisions": "history:decisions",
-    "export": "history:export",
+    "export": "export",
     "import-irqbalance": "import_irqbalance",
     "policy": "policy",
     "measure": "measure",
@@ -46,7 +46,7 @@ COMMANDS = {
     "serve": "serve",
     "completion": "completion",
 }
-"""Each command's module below irqbal.cli, and what it is called there (`command` unless told)."""
+"""Command -> its module below irqbal.cli, with `:NAME` unless its object is named `command`."""
 
 
 @click.group(
@@ -62,7 +62,7 @@ def cli(**_: object) -> None:
 
 
 def main() -> None:
-    """Entry point: errors are sentences, not tracebacks."""
+    """Entry point. Errors are printed as sentences, without a traceback."""
     try:
         status = cli(standalone_mode=False)
         sys.stdout.flush()
@@ -88,7 +88,7 @@ def main() -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.filename is not None:
             raise
         click.echo(f"irqbal: the output cannot be written: {error.strerror}", err=True)
-        # What is left of it must not fail once more at the end.
+        # Discard buffered output, so that Python's flush at exit does not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(3)
     sys.exit(status if isinstance(status, int) else 0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
+from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle, seconds_option
 from irqbal.render.console import console
 from irqbal.render.plan import print_plan
 from irqbal.wire import to_json
@@ -14,13 +14,7 @@ from irqbal.wire import to_json
 
 @click.command("plan")
 @command_options
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0.05, 3600),
-    default=1.0,
-    show_default=True,
-    help="Time between the two readings.",
-)
+@seconds_option(1.0)
 @click.option("--json", "as_json", is_flag=True, help="Print the cycle's record as JSON.")
 def command(
     ctx: click.Context,
@@ -30,7 +24,7 @@ def command(
     seconds: float,
     as_json: bool,
 ) -> None:
-    """Show what the policies would move, keep and refuse now. Nothing is written."""
+    """Show what the policies would move, keep and refuse now, without writing it."""
     balancer = balancer_of(common_of(ctx, root, config_path, debug), dry_run=True)
     result = one_cycle(balancer, seconds, "plan")
     if as_json:

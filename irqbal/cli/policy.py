@@ -50,7 +50,7 @@ def new(name: str) -> None:
             "another name"
         )
     if importlib.util.find_spec(module) is not None:
-        raise click.UsageError(f"there is a module {module} already: choose another name")
+        raise click.UsageError(f"a module {module} exists already: choose another name")
     folder = Path(name)
     for path, text in project(policy).items():
         _write(folder / path, text, first=path == next(iter(FILES)))

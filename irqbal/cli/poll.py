@@ -18,7 +18,7 @@ from irqbal.service.run_mode import RunMode
 @click.option(
     "--simulate",
     metavar="SPEC",
-    help="Look at a made-up host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.",
+    help="Observe a simulated host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.",
 )
 @click.argument("seconds", required=False, type=click.FloatRange(0.1, 3600))
 def command(
@@ -29,28 +29,27 @@ def command(
     simulate: str | None,
     seconds: float | None,
 ) -> int:
-    """Look at this host and record its history, a sample every SECONDS, and never write to the
-    kernel.
+    """Observe this host without ever writing to the kernel, and record a sample every SECONDS.
 
-    SECONDS (0.1 to 3600) is `history: every:` of the configuration, 60 s, unless given. The API and
-    the dashboard answer as the daemon's do, and refuse whatever would write; MongoDB is shipped to
-    if the configuration says so.
+    SECONDS (0.1 to 3600) defaults to `history: every:` of the configuration, 60 s. The API and the
+    dashboard work as the daemon's do, but refuse every request that would write. Samples are
+    shipped to MongoDB if the configuration says so.
     """
     common = common_of(ctx, root, config_path, debug)
     if not common.debug:
         logging.getLogger().setLevel(logging.INFO)
     if seconds is not None and not math.isfinite(seconds):
         raise click.UsageError("SECONDS must be a number from 0.1 to 3600")
-    made_up = None
+    simulated = None
     if simulate is not None:
         from irqbal.simulated.spec import parse_spec
 
-        made_up = parse_spec(simulate)
+        simulated = parse_spec(simulate)
     mode = RunMode(
         path=common.path,
         root=common.root,
         force=True,
-        made_up=made_up,
+        made_up=simulated,
         poll=True,
         every=seconds,
         owns_run_dir=is_root(),

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from irqbal.cli.history import iso
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HistoryError
 from irqbal.history.samples import Decision, IrqState, Sample
@@ -17,6 +16,7 @@ from irqbal.kernel.host import KernelHost
 from irqbal.kernel.irqs import MANAGED
 from irqbal.model.view import Irq, Snapshot
 from irqbal.planner.ledger import Ledger
+from irqbal.render.console import to_the_second
 from irqbal.simulated.replay import Recording, ReplayHost, Scene, Stand
 from irqbal.simulated.score import TrialResult, TrialRun
 from irqbal.tracking.tracker import HostTracker
@@ -48,8 +48,8 @@ class Replay(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         samples = len(self.recording.frames)
         return (
-            f"{samples} samples, {self.recording.seconds:.0f} s between {iso(self.start)} and "
-            f"{iso(self.end)}"
+            f"{samples} samples, {self.recording.seconds:.0f} s between "
+            f"{to_the_second(self.start)} and {to_the_second(self.end)}"
         )
 
 
@@ -58,8 +58,8 @@ def read(store: HistoryStore, start: float, end: float, root: Path, host: str = 
     recording, states = _record(store.samples(start, end, host))
     if not recording.frames:
         raise HistoryError(
-            f"the history has no samples between {iso(start)} and {iso(end)}: samples are kept for "
-            "two days unless the configuration "
+            f"the history has no samples between {to_the_second(start)} and "
+            f"{to_the_second(end)}: samples are kept for two days unless the configuration "
             "says otherwise; --start and --end name another time, --history another history"
         )
     known = {state.identity: state for state in store.irqs(host)} | states

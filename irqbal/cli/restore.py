@@ -21,10 +21,10 @@ from irqbal.state.originals import OriginalsFile
 @click.command("restore")
 @command_options
 def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool) -> int:
-    """Put every mask and setting that irqbal changed since boot back to its original value.
+    """Put back the original value of every mask and setting that irqbal changed since boot.
 
-    If a daemon is running, it is asked to do so and then pauses. Exit status 1 if something could
-    not be put back.
+    A running daemon does this on request, and then pauses. Exit status 1 if a value could not be
+    put back.
     """
     common = common_of(ctx, root, config_path, debug)
     places = folders(common.config(), common.root)
@@ -32,7 +32,8 @@ def command(ctx: click.Context, root: Path | None, config_path: Path | None, deb
         answer = Client(local_socket(places.run)).ask("restore", responses.RestoreAnswer)
         outcomes: Sequence[Outcome | responses.OutcomeView] = answer.outcomes
         click.echo(
-            "The running daemon restored, and is paused until it is resumed or restarted.", err=True
+            "The running daemon put them back. It is paused until it is resumed or restarted.",
+            err=True,
         )
     else:
         lock = Lock(places.run)
@@ -51,8 +52,8 @@ def _report(outcomes: Sequence[Outcome | responses.OutcomeView]) -> int:
         about = (
             outcome.identity if outcome.irq is None else f"IRQ {outcome.irq} ({outcome.identity})"
         )
-        said = outcome.found if outcome.result in ("written", "unchanged") else outcome.detail
-        click.echo(f"{about}: {outcome.result}: {said}")
+        detail = outcome.found if outcome.result in ("written", "unchanged") else outcome.detail
+        click.echo(f"{about}: {outcome.result}: {detail}")
     if not outcomes:
         click.echo("Nothing to restore: irqbal has changed nothing since boot.")
     return int(any(outcome.result in ("refused", "transient", "differs") for outcome in outcomes))

@@ -1,6 +1,4 @@
-"""One configuration tried on a host whose time is made up: the real policies, in their real
-process.
-"""
+"""Run one configuration on a simulated host, with the real policies in their real process."""
 
 from __future__ import annotations
 
@@ -17,17 +15,17 @@ from irqbal.simulated.score import TrialResult, TrialRun
 
 
 class Stage(Host, Protocol):
-    """A host whose time passes when it is told to, and that knows what really happened."""
+    """A simulated host: its time passes on request, and it knows the true loads."""
 
     def advance(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Let this much time pass."""
 
     def truth(self) -> GroundTruth:
-        """What happened in the time of the last `advance`."""
+        """The true loads in the time of the last `advance`."""
 
 
 def attempt(host: Stage, config: Config, common: Common, cycles: int) -> TrialResult:
-    """Run this configuration for so many cycles."""
+    """Run this configuration for this many cycles, and score it."""
     trial = TrialRun(common.name)
     interval = float(config.interval)
     policies = bind(config, common.name)

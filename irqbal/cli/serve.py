@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from irqbal.cli.common import command_options, common_of
+from irqbal.client.cli.values import LENGTH
 from irqbal.config.schema import ApiOptions, TlsOptions
 from irqbal.errors import ConfigError
 from irqbal.service.assembly import folders
@@ -22,37 +23,35 @@ from irqbal.wire import Duration
     "--store",
     "url",
     metavar="URL",
-    help="mongodb://…, sqlite:///PATH or a file; else what the configuration ships to, or this "
-    "host's own.",
+    help="The history to serve: mongodb://…, sqlite:///PATH or a file. Default: the MongoDB of the "
+    "configuration, or this host's own history.",
 )
 @click.option(
     "--since",
+    type=LENGTH,
     default="30d",
     show_default=True,
-    metavar="LENGTH",
-    help="Hosts not heard of for longer are not listed.",
+    help="Do not list hosts that sent nothing for longer than this.",
 )
 @click.option(
     "--name",
     default="",
-    help="What the one host of a history file is called; this host's name, unless given.",
+    help="The name of the host in a history file. Default: this host's name.",
 )
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="A file with a token that may read, besides those of `irqbal token`.",
+    help="A file with one more token that may read, besides those of `irqbal token`.",
 )
 @click.option(
     "--cert",
     default="",
     metavar="FILE",
-    help="Certificate and its chain (PEM), to speak HTTPS; with --key.",
+    help="The certificate and its chain (PEM), for HTTPS; needs --key.",
 )
-@click.option("--key", default="", metavar="FILE", help="Its private key (PEM).")
-@click.option(
-    "--insecure", is_flag=True, help="Listen on other addresses than loopback without TLS."
-)
+@click.option("--key", default="", metavar="FILE", help="The certificate's private key (PEM).")
+@click.option("--insecure", is_flag=True, help="Allow addresses other than loopback without TLS.")
 @click.argument("host")
 @click.argument("port", type=click.IntRange(1, 65535))
 def command(
@@ -61,7 +60,7 @@ def command(
     config_path: Path | None,
     debug: bool,
     url: str | None,
-    since: str,
+    since: Duration,
     name: str,
     token_file: Path | None,
     cert: str,
@@ -70,12 +69,12 @@ def command(
     host: str,
     port: int,
 ) -> int:
-    """A central server: the API and the dashboard at HOST and PORT over what many hosts shipped,
-    without a kernel.
+    """Run a central server: the API and the dashboard at HOST and PORT for all hosts that ship
+    their history.
 
-    It keeps nothing itself, so any number of them may stand behind a balancer. Nobody can change
-    anything on a host through it. On loopback anybody may read (`api: anonymous:`); elsewhere a
-    token is needed.
+    It stores nothing itself, so any number of servers may run behind a load balancer. It cannot
+    change anything on a host. On loopback reading needs no token (`api: anonymous:`); on other
+    addresses it does.
     """
     from irqbal.central.server import CentralServer
     from irqbal.central.stores import open_fleet
@@ -86,27 +85,23 @@ def command(
     config = common.config()
     if url == "":
         raise click.UsageError(
-            "--store is empty: name a store, or leave it out for what the configuration ships to, "
-            "or this host's own"
+            "--store is empty: name a history, or leave the option out for the MongoDB of the "
+            "configuration, or this host's own history"
         )
     if bool(cert) != bool(key):
-        raise click.UsageError("--cert and --key go together")
-    try:
-        age = float(Duration.parse(since))
-    except ValueError as error:
-        raise click.UsageError(f"--since: {error}") from error
+        raise click.UsageError("--cert and --key must be given together")
     options = _options(
         config.api, host, port, TlsOptions(cert, key) if cert else config.api.tls, insecure
     )
     places = folders(config, common.root)
     store = open_fleet(url or "", config.history.mongodb, places.state, name or platform.node())
-    return CentralServer(store, age, options, places, token_file).run()
+    return CentralServer(store, float(since), options, places, token_file).run()
 
 
 def _options(
     api: ApiOptions, host: str, port: int, tls: TlsOptions | None, insecure: bool
 ) -> ApiOptions:
-    """The configuration's section with this address alone. Raises ConfigError."""
+    """The configuration's section `api`, with this address alone. Raises ConfigError."""
     address = f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
     fields = msgspec.structs.asdict(api) | {
         "listen": (address,),

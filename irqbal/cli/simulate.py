@@ -9,10 +9,10 @@ import click
 from rich.table import Table
 
 from irqbal.cli.common import DEFAULT_CONFIG, Common, common_of
-from irqbal.cli.history import MomentParameter, iso
 from irqbal.cli.runner import attempt
+from irqbal.client.cli.values import SECONDS
 from irqbal.config.schema import Config
-from irqbal.render.console import console
+from irqbal.render.console import console, to_the_second
 from irqbal.service.assembly import folders
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.replay import ReplayHost
@@ -28,7 +28,7 @@ TRAFFIC = ", ".join([*SHAPES, *EVENTS])
 
 @click.command("simulate")
 @click.pass_context
-@click.option("--debug", is_flag=True, help="Log a summary of each cycle, and more.")
+@click.option("--debug", is_flag=True, help="Log each cycle and other details.")
 @click.option(
     "-c",
     "--config",
@@ -48,13 +48,11 @@ TRAFFIC = ", ".join([*SHAPES, *EVENTS])
 )
 @click.option(
     "--start",
-    type=MomentParameter(),
+    type=SECONDS,
     default=None,
     help="Replay from then on; a day before the end, unless given.",
 )
-@click.option(
-    "--end", type=MomentParameter(), default=None, help="Replay until then; now, unless given."
-)
+@click.option("--end", type=SECONDS, default=None, help="Replay until then; now, unless given.")
 @click.option(
     "--recorded-by",
     "recorder",
@@ -148,7 +146,9 @@ def command(
     if not replaying and (start is not None or end is not None or recorder):
         raise click.UsageError("--start, --end and --recorded-by are for --history")
     if start is not None and end is not None and start >= end:
-        raise click.UsageError(f"--start ({iso(start)}) is not before --end ({iso(end)})")
+        raise click.UsageError(
+            f"--start ({to_the_second(start)}) is not before --end ({to_the_second(end)})"
+        )
     if recorder and not (recorded or "").startswith("mongodb"):
         raise click.UsageError(
             "--recorded-by chooses among the hosts of a MongoDB; a file holds one host's history"

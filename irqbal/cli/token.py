@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from irqbal.cli.common import command_options, common_of
+from irqbal.client.cli.values import LENGTH
 from irqbal.service.assembly import folders
 from irqbal.state import tokens
 from irqbal.wire import Duration, Moment
 
-FORMS = ("add", "list", "revoke")
+ACTIONS = ("add", "list", "revoke")
 
 
 @click.command("token")
@@ -22,12 +23,14 @@ FORMS = ("add", "list", "revoke")
     type=click.Choice(["read", "override", "admin"]),
     default="read",
     show_default=True,
-    help="What it allows: reading, also overrides and dry runs, or everything.",
+    help="What the token allows: reading; also overrides and dry runs; everything.",
 )
 @click.option(
-    "--expires", default="", help="How long it is valid, such as 90d; without end unless given."
+    "--expires",
+    type=LENGTH,
+    help="How long the token is valid, such as 90d. Default: without end.",
 )
-@click.argument("action", type=click.Choice(FORMS))
+@click.argument("action", type=click.Choice(ACTIONS))
 @click.argument("name", required=False, default="")
 def command(
     ctx: click.Context,
@@ -35,14 +38,14 @@ def command(
     config_path: Path | None,
     debug: bool,
     scope: str,
-    expires: str,
+    expires: Duration | None,
     action: str,
     name: str,
 ) -> None:
-    """Tokens for the API: `add NAME` prints a new one (once: only its hash is kept), `list` shows
-    all, `revoke NAME` ends one.
+    """Manage tokens for the API.
 
-    A running daemon heeds the change with the next request.
+    `add NAME` prints a new token once; only its hash is stored. `list` shows all tokens, and
+    `revoke NAME` ends one. A running daemon applies the change to the next request.
     """
     common = common_of(ctx, root, config_path, debug)
     folder = folders(common.config(), common.root).state
@@ -53,20 +56,17 @@ def command(
         raise click.UsageError(f"`irqbal token {action}` needs a NAME")
     if action == "revoke":
         tokens.revoke(folder, name)
-        click.echo(f"The token {name} is not valid any more.", err=True)
+        click.echo(f"The token {name} is revoked.", err=True)
         return
     click.echo(tokens.add(folder, name, scope, _until(expires)))
 
 
-def _until(text: str) -> float | None:
-    if not text:
+def _until(length: Duration | None) -> float | None:
+    """Seconds since the epoch at which a token expires; None: never."""
+    if length is None:
         return None
-    try:
-        length = Duration.parse(text)
-    except ValueError as error:
-        raise click.UsageError(f"--expires: {error}") from error
     if length <= 0:
-        raise click.UsageError("--expires: a token that expires at once is of no use")
+        raise click.UsageError("--expires: the time must be longer than 0 s")
     return time.time() + float(length)
 
 
@@ -76,6 +76,6 @@ def _list(folder: Path) -> None:
     for token in found:
         end = "never expires" if token.expires is None else f"expires {Moment(token.expires)}"
         end = "has expired" if token.expires is not None and token.expires <= now else end
-        click.echo(f"{token.name}: {token.scope}, made {Moment(token.created)}, {end}")
+        click.echo(f"{token.name}: {token.scope}, created {Moment(token.created)}, {end}")
     if not found:
-        click.echo("There are no tokens: the daemon makes one for root at its first start.")
+        click.echo("There are no tokens. The daemon creates one for root at its first start.")

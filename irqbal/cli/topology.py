@@ -21,7 +21,7 @@ from irqbal.wire import to_json
 def command(
     ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, as_json: bool
 ) -> None:
-    """Show CPUs, nodes, devices, queues and IRQs as a tree."""
+    """Show NUMA nodes, CPUs, devices, queues and IRQs as a tree."""
     common = common_of(ctx, root, config_path, debug)
     snapshot = HostTracker(KernelHost(common.root), 10.0).look(Ledger())
     if as_json:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle
+from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle, seconds_option
 from irqbal.findings.verify import verify
 from irqbal.kernel import other_writers
 from irqbal.render.console import console
@@ -17,13 +17,7 @@ from irqbal.wire import to_json
 
 @click.command("verify")
 @command_options
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0.05, 3600),
-    default=1.0,
-    show_default=True,
-    help="Time between the two readings.",
-)
+@seconds_option(1.0)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(
     ctx: click.Context,
@@ -33,8 +27,9 @@ def command(
     seconds: float,
     as_json: bool,
 ) -> int:
-    """Check the host, and list what is wrong or could be faster, each with advice. Nothing is
-    written. Exit status 1 if there is any finding.
+    """Check the host, and list what is wrong or could be faster, each with advice.
+
+    Nothing is written. Exit status 1 if there is any finding.
     """
     common = common_of(ctx, root, config_path, debug)
     balancer = balancer_of(common, dry_run=True)

@@ -65,6 +65,17 @@ class Target(msgspec.Struct, frozen=True):
         return bool(self.path) or is_loopback(self.host)
 
 
+class ClientRequest(msgspec.Struct, frozen=True):
+    """A route of the contract with its arguments. `path` and `query` by the names of the contract;
+    a query argument that is None is left out. `body` becomes JSON; None: no body.
+    """
+
+    route: Route
+    path: Mapping[str, str]
+    query: Mapping[str, object]
+    body: object = None
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
@@ -87,6 +98,7 @@ class Client:
         self,
         target: Target,
         token: str = "",
+        *,
         timeout: float = TIMEOUT,
         on: str = "",
         fallback: Callable[[], str] | None = None,
@@ -113,15 +125,15 @@ class Client:
         body: object = None,
     ) -> bytes:
         """The answer's body. Raises DaemonUnreachable, RequestRefused."""
-        request = (_ROUTES[name], path or {}, query or {}, body)
-        status, data = self._exchange(*request, self._token)
+        request = ClientRequest(_ROUTES[name], path or {}, query or {}, body)
+        status, data = self._exchange(request, self._token)
         if (
             status == 401
             and not self._token
             and self._fallback is not None
             and (token := self._fallback())
         ):
-            again, other = self._exchange(*request, token)
+            again, other = self._exchange(request, token)
             # If the token is not this daemon's, the first answer says more.
             status, data = (again, other) if again != 401 else (status, data)
         if status != 200:
@@ -148,7 +160,7 @@ class Client:
         # The server sends keep-alive comments more often than once a minute.
         connection = self._connect(max(self._timeout, 60.0))
         try:
-            answer = self._send(connection, _ROUTES["events"], {}, {}, None, self._token)
+            answer = self._send(connection, ClientRequest(_ROUTES["events"], {}, {}), self._token)
             if answer.status != 200:
                 raise self._refusal(answer.status, answer.read())
         except (OSError, http.client.HTTPException, UnicodeError) as error:
@@ -173,17 +185,11 @@ class Client:
         finally:
             connection.close()
 
-    def _exchange(
-        self,
-        route: Route,
-        path: Mapping[str, str],
-        query: Mapping[str, object],
-        body: object,
-        token: str,
-    ) -> tuple[int, bytes]:
+    def _exchange(self, request: ClientRequest, token: str) -> tuple[int, bytes]:
+        """The answer's status and body."""
         connection = self._connect(self._timeout)
         try:
-            answer = self._send(connection, route, path, query, body, token)
+            answer = self._send(connection, request, token)
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             raise self._unreachable(error) from error
@@ -191,25 +197,22 @@ class Client:
             connection.close()
 
     def _send(
-        self,
-        connection: http.client.HTTPConnection,
-        route: Route,
-        path: Mapping[str, str],
-        query: Mapping[str, object],
-        body: object,
-        token: str,
+        self, connection: http.client.HTTPConnection, request: ClientRequest, token: str
     ) -> http.client.HTTPResponse:
+        route, path = request.route, request.path
         template = route.path
         if self.on and route.below_host is not None:
             template, path = route.below_host, {**path, "host": self.on}
         where = template.format(**{key: quote(value, safe="") for key, value in path.items()})
-        arguments = {key: _query_text(value) for key, value in query.items() if value is not None}
+        arguments = {
+            key: _query_text(value) for key, value in request.query.items() if value is not None
+        }
         headers = {"Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         data = None
-        if body is not None:
-            data, headers["Content-Type"] = to_json(body), "application/json"
+        if request.body is not None:
+            data, headers["Content-Type"] = to_json(request.body), "application/json"
         connection.request(
             route.method, where + (f"?{urlencode(arguments)}" if arguments else ""), data, headers
         )

@@ -34,6 +34,11 @@ def verify(snapshot: Snapshot, plan: Plan, writers: tuple[str, ...]) -> list[Fin
     ]
 
 
+def verify_snapshot(snapshot: Snapshot) -> list[Finding]:
+    """Findings about the snapshot alone, for a daemon that has carried its plan out."""
+    return verify(snapshot, Plan(), ())
+
+
 def _about_irq(code: FindingCode, irq: Irq, **args: object) -> Finding:
     """`args` besides the IRQ's own number and action."""
     texts = {name: str(value) for name, value in args.items()}

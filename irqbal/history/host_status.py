@@ -21,9 +21,9 @@ from typing import Any
 import msgspec
 
 from irqbal.findings.finding import DescribedFinding
-from irqbal.findings.verify import verify
+from irqbal.findings.verify import verify_snapshot
 from irqbal.history.mongodb.documents import Document, date
-from irqbal.model.plan import Plan, Record, imbalance
+from irqbal.model.plan import Record, imbalance
 from irqbal.model.view import Override, Snapshot
 from irqbal.render.finding_texts import describe
 from irqbal.wire import from_msgpack, to_msgpack
@@ -130,8 +130,7 @@ class RecentEvents:
 def status_documents(host: str, status: HostStatus) -> dict[str, Document]:
     """The documents of a host's status, by collection."""
     answer: Document = msgspec.json.decode(status.status)
-    # An empty plan: what the last one moved is in place, and no finding any more.
-    findings = verify(status.snapshot, Plan(), ())
+    findings = verify_snapshot(status.snapshot)
     over, busiest = imbalance(status.snapshot)
     head: Document = {"_id": host, "host": host, "time": date(status.wall), "wall": status.wall}
     last = answer.get("last") or {}

@@ -1,5 +1,5 @@
-"""`python -m irqbal.manpages [DIR]`: write the pages that have changed into this folder, the
-source's man/ unless told.
+"""`python -m irqbal.manpages [DIR]`: write the pages that have changed into DIR, by default into
+man/ of the source tree.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from irqbal.manpages.pages import pages
 
 
 def main() -> None:
-    """Write what has changed."""
+    """Write the pages that have changed."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[2] / "man"
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():

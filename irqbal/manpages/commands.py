@@ -1,6 +1,4 @@
-"""What click knows of a command, on a page: the same that `--help` prints, of every command and
-each below it.
-"""
+"""Commands on a manual page: what `--help` prints, for every command below a group."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ _STATUS = re.compile(r"(\d+) ([^;]+?)(?:[;.]|$)", re.S)
 
 
 def options(command: click.Command, known: Sequence[click.Option] = ()) -> list[click.Option]:
-    """The options of a command, but for those that mean the same everywhere."""
+    """The options of a command, except hidden ones and those in `known`."""
     everywhere = {(tuple(option.opts), option.help) for option in known}
     found = [
         param for param in command.params if isinstance(param, click.Option) and not param.hidden
@@ -25,7 +23,7 @@ def options(command: click.Command, known: Sequence[click.Option] = ()) -> list[
 
 
 def commands(command: click.Command, path: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Everything below a group, as one types it: `override set` and the command behind it."""
+    """Every command below a group, with its name as typed, such as `override set`."""
     if not isinstance(command, click.Group):
         return
     ctx = click.Context(command, info_name="irqbal")
@@ -39,7 +37,7 @@ def commands(command: click.Command, path: str = "") -> Iterator[tuple[str, clic
 def describe(
     page: ManualPage, name: str, command: click.Command, known: Sequence[click.Option]
 ) -> None:
-    """A subheading with what must be given, the help, and the command's own options."""
+    """Add a command: its name and arguments as a subheading, its help, and its own options."""
     words = [bold(name), *(italic(word) for word in arguments(command))]
     page.subheading(" ".join(words))
     explain(page, command.help or "")
@@ -48,7 +46,7 @@ def describe(
 
 
 def explain(page: ManualPage, text: str) -> None:
-    """Help in click's form: paragraphs, and what follows a \\b as it stands."""
+    """Add help text in click's form: a paragraph that starts with \\b is printed line by line."""
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         first, _, rest = paragraph.partition("\n")
         if first == "\b":
@@ -58,7 +56,7 @@ def explain(page: ManualPage, text: str) -> None:
 
 
 def arguments(command: click.Command) -> list[str]:
-    """IRQ, [FILE], add|list|revoke; COMMAND of a group."""
+    """A command's arguments as words, such as IRQ, [FILE], add|list|revoke; a group has COMMAND."""
     found = []
     for param in command.params:
         if isinstance(param, click.Argument):
@@ -68,7 +66,7 @@ def arguments(command: click.Command) -> list[str]:
 
 
 def describe_option(page: ManualPage, option: click.Option) -> None:
-    """Its names, its value, its help, and what it is unless given."""
+    """Add an option: its names, its value, its help, its range and default."""
     names = ", ".join(bold(name) for name in sorted(option.opts, key=len))
     names += "".join(f", {bold(name)}" for name in option.secondary_opts)
     value = "" if option.is_flag or option.count else f" {italic(_metavar(option))}"
@@ -86,7 +84,7 @@ def _facts(option: click.Option) -> Iterator[str]:
 
 
 def _metavar(param: click.Parameter) -> str:
-    """What stands for the value."""
+    """The word that stands for a parameter's value."""
     if param.metavar is not None:
         return param.metavar
     kind = param.type
@@ -102,17 +100,18 @@ def _metavar(param: click.Parameter) -> str:
 
 
 def statuses(text: str, more: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """`Exit status: 0 done; 1 …` as pairs; and these, where the text has none of that number.
-    Raises ValueError if there is none.
+    """The exit statuses in a text such as `Exit status: 0 done; 1 …`, as (number, meaning). `more`
+    adds statuses that the text does not have. Raises ValueError if the text has none.
     """
     _, found, rest = " ".join(text.split()).partition("Exit status: ")
     if not found:
         raise ValueError("no exit status is documented")
-    pairs = dict(_STATUS.findall(rest))
-    return list({**pairs, **{number: said for number, said in more if number not in pairs}}.items())
+    pairs: dict[str, str] = dict(_STATUS.findall(rest))
+    added = {number: meaning for number, meaning in more if number not in pairs}
+    return list((pairs | added).items())
 
 
 def examples(text: str) -> list[str]:
-    """The lines below `Examples:`."""
+    """The lines below `Examples:` in a text."""
     _, _, rest = inspect.cleandoc(text).partition("Examples:\n")
     return [line.strip() for line in rest.partition("\n\n")[0].splitlines()]

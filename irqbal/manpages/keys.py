@@ -1,5 +1,5 @@
-"""What the configuration may hold, read off its own types; what a policy may be told, read off the
-schema that it hands out.
+"""The keys of the configuration, from its types; the options of the bundled policies, from their
+schemas.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _SENTENCE = re.compile(r"[a-z][a-z-]*(?=[ ;]|$)(?! \()")
 
 
 class Key(msgspec.Struct, frozen=True):
-    """A key as a reader meets it: `history.every`, what it takes, what it means, and its value
-    unless given (None: it must be).
+    """A key such as `history.every`: the values that it takes, its meaning, and its default (None:
+    the key must be given).
     """
 
     name: str
@@ -39,7 +39,7 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class DocumentedPolicy(msgspec.Struct, frozen=True):
-    """A bundled policy: its sentence, its options, and the options of what those hold."""
+    """A bundled policy: a sentence about it, its options (nested ones too), and their defaults."""
 
     name: str
     about: str
@@ -48,7 +48,7 @@ class DocumentedPolicy(msgspec.Struct, frozen=True):
 
 
 def config_keys(kind: type[msgspec.Struct] = Config, prefix: str = "") -> Iterator[Key]:
-    """Every key but the policies', sections before what they hold."""
+    """Every key except `policies` and `observers`, which have sections of their own."""
     for field in msgspec.structs.fields(kind):
         if not prefix and field.encode_name in _ELSEWHERE:
             continue
@@ -64,7 +64,7 @@ def config_keys(kind: type[msgspec.Struct] = Config, prefix: str = "") -> Iterat
 
 
 def _unwrapped(kind: Any) -> tuple[Any, str]:
-    """A type without its note, and the note."""
+    """The type within an Annotated, and its description as a sentence."""
     if get_origin(kind) is not Annotated:
         return kind, ""
     inner, *notes = get_args(kind)
@@ -94,26 +94,26 @@ def _takes(kind: Any) -> str:
 
 
 def policies() -> list[DocumentedPolicy]:
-    """The bundled ones in their order, as their child describes them. Raises ConfigError if one
-    cannot be used.
+    """The bundled policies in their order, as their own process describes them. Raises ConfigError
+    if one cannot be used.
     """
     found = find()
-    asked = PolicySupervisor(
+    supervisor = PolicySupervisor(
         [
             PolicyEntry(found[name], index, Node(1, {}))
             for index, name in enumerate(DEFAULT_POLICIES)
         ]
     )
     try:
-        problems = asked.bind()
-        described = asked.describe()
+        problems = supervisor.bind()
+        described = supervisor.describe()
     finally:
-        asked.close()
+        supervisor.close()
     if problems or len(described.schemas) != len(DEFAULT_POLICIES):
         raise ConfigError(
             [
                 "the bundled policies do not describe themselves: "
-                f"{problems or list(asked.aside.values())}"
+                f"{problems or list(supervisor.aside.values())}"
             ]
         )
     made = []
@@ -168,7 +168,7 @@ def _takes_schema(part: dict[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A default as it would be written in the file."""
+    """A default as it is written in YAML."""
     return (
         json.dumps(plain, ensure_ascii=False)
         if not isinstance(plain := builtins(value), str) or not plain
@@ -177,7 +177,9 @@ def _shown(value: Any) -> str:
 
 
 def sentence(text: str) -> str:
-    """A note as a sentence; a word of the YAML at its beginning stays as it is."""
+    """A description with a capital and a full stop; a name of the YAML at its beginning stays as it
+    is.
+    """
     text = text.strip().rstrip(".")
     if _SENTENCE.match(text):
         text = text[0].upper() + text[1:]
@@ -185,9 +187,9 @@ def sentence(text: str) -> str:
 
 
 def defaults(described: list[DocumentedPolicy]) -> str:
-    """The whole configuration, each key at its default, as YAML."""
+    """The whole configuration as YAML, each key at its default."""
     values = {key: value for key, value in builtins(Config()).items() if key not in _ELSEWHERE}
-    # Empty stands for a folder that depends on who runs it.
+    # The default is empty: the folder depends on the user. Show root's.
     values["state_dir"] = "/var/lib/irqbal"
     last = {key: values.pop(key) for key in ("history", "api")}
     listed = [{policy.name: policy.defaults} for policy in described]

@@ -1,8 +1,8 @@
 """The manual pages: `python -m irqbal.manpages [DIR]` writes irqbal(8), irqbal-client(1) and
 irqbal.yaml(5).
 
-They are made of what `--help` prints and of the notes at the configuration's keys, so that they
-cannot say something else. A test compares the pages of `man/` with what is made here.
+They are generated from the help texts and from the descriptions of the configuration's keys, so
+they cannot differ from them. A test compares the pages in `man/` with the generated ones.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Pairs = Iterable[tuple[str, str]]
 
 
 def pages() -> dict[str, str]:
-    """File name -> page. Starts the bundled policies' process to ask for their options."""
+    """File name -> page. Starts the bundled policies' process, which describes their options."""
     return {"irqbal.8": _irqbal(), "irqbal-client.1": _client(), "irqbal.yaml.5": _yaml()}
 
 
 def _commands(page: ManualPage, cli: click.Group, common: str) -> None:
-    """The options that all commands share, introduced by `common`, and the commands."""
+    """Add the options that all commands share, introduced by `common`, and the commands."""
     shared = commands.options(cli)
     page.heading("OPTIONS")
     page.text(common)
@@ -75,7 +75,7 @@ def _client() -> str:
     page = ManualPage(
         "irqbal-client",
         1,
-        "look at an irqbal daemon, ask it why, and overrule it",
+        "inspect and control an irqbal daemon",
         SOURCE,
         "User commands",
     )
@@ -110,7 +110,7 @@ def _yaml() -> str:
     page.heading("KEYS")
     section = ""
     for key in keys.config_keys():
-        # Sections come after what stands at the top.
+        # Keys outside a section come first.
         if (begun := key.name.partition(".")[0]) not in (section, key.name):
             section = begun
             page.subheading(escaped(section))

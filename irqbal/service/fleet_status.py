@@ -9,18 +9,11 @@ from collections import Counter
 
 from irqbal.api import responses
 from irqbal.api.backend import View
-from irqbal.findings.finding import Finding
-from irqbal.findings.verify import verify
+from irqbal.findings.verify import verify_snapshot
 from irqbal.history.host_status import HostStatus, RecentEvents
-from irqbal.model.plan import Plan
 from irqbal.model.view import Override
 from irqbal.render.finding_texts import describe
 from irqbal.wire import Moment, to_json
-
-
-def _findings(view: View) -> list[Finding]:
-    """The plan was carried out: what it moved is no finding any more."""
-    return verify(view.snapshot, Plan(), ())
 
 
 def host_view(
@@ -29,7 +22,7 @@ def host_view(
     """The host in a line."""
     if view is None:
         return responses.HostView(status.host, None, status.version, status.state)
-    counts, record = Counter(item.code for item in _findings(view)), view.record
+    counts, record = Counter(item.code for item in verify_snapshot(view.snapshot)), view.record
     drifted, failures = recently.counts(time.time())
     return responses.HostView(
         status.host,
@@ -51,11 +44,12 @@ def host_view(
 
 
 def finding_views(host: str, view: View | None, code: str) -> list[responses.FindingView]:
-    """What is not as it should be; with a code, of this kind."""
+    """The host's findings; with a code, only those with this code."""
     if view is None:
         return []
     seen = Moment(view.record.wall)
-    described = [describe(item) for item in _findings(view) if code in ("", item.code)]
+    findings = verify_snapshot(view.snapshot)
+    described = [describe(item) for item in findings if code in ("", item.code)]
     return [
         responses.FindingView(host, seen, item.code, item.irq, item.text, item.advice)
         for item in described

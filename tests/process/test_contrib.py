@@ -51,7 +51,7 @@ def test_the_guide_works_word_for_word_in_an_empty_folder(wheels: Path, tmp_path
     steps.append("irqbal check -c final.yaml; command -v irqbal")
     said = run(["sh", "-c", "\n".join(steps)], tmp_path, environment(wheels))
     assert "odd (irqbal-odd 0.1.0, module irqbal_odd): used" in said
-    assert "3 passed" in said and "final.yaml: good; 3 policies" in said
+    assert "3 passed" in said and "final.yaml: valid; 3 policies" in said
     assert str(tmp_path / "irqbal-odd/.venv/bin/irqbal") in said.splitlines()
     assert re.search(r"^moves +8$", said, re.MULTILINE) and re.search(
         r"^moves at rest +0$", said, re.MULTILINE
@@ -120,7 +120,7 @@ def test_a_made_up_host_is_balanced_with_it(
 def test_an_observer_is_good_where_it_is_named_as_one(everything: Path, tmp_path: Path) -> None:
     env = {"PATH": "/usr/bin:/bin"}
     (tmp_path / "x.yaml").write_text('observers: [{webhook: {url: "http://127.0.0.1:9/"}}]\n')
-    assert "good; 4 policies, 1 observers" in run(
+    assert "valid; 4 policies, 1 observers" in run(
         [str(everything / "irqbal"), "check", "-c", "x.yaml"], tmp_path, env
     )
     (tmp_path / "y.yaml").write_text("observers: [{webhook: {uri: 1}}]\n")
@@ -183,10 +183,10 @@ def test_a_name_that_is_taken_or_none_is_refused(new: Path) -> None:
     for name, said in (
         ("mine", "mine exists already"),
         ("spread-by-rate", "is installed already, by irqbal"),
-        ("policies", "there is a module irqbal_policies"),
-        ("../x", "is no name for a policy"),
-        ("Mine", "is no name for a policy"),
-        ("x--y", "is no name"),
+        ("policies", "a module irqbal_policies exists already"),
+        ("../x", "cannot be a policy's name"),
+        ("Mine", "cannot be a policy's name"),
+        ("x--y", "cannot be a policy's name"),
     ):
         assert said in irqbal("policy", "new", name, check=2).stderr
     assert sorted(path.name for path in new.rglob("*")) == ["mine", "precious"]

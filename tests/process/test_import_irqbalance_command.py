@@ -36,7 +36,7 @@ def imported(tree: Tree, file: Path, check: int = 0) -> str:
     ).stdout
     written = tree.folder.parent / "imported.yaml"
     written.write_text(text)
-    assert "good; 4 policies" in irqbal("check", "-c", str(written)).stdout
+    assert "valid; 4 policies" in irqbal("check", "-c", str(written)).stdout
     return text
 
 

@@ -153,7 +153,7 @@ def test_what_cannot_be_served_is_refused_with_what_to_do(
     empty.write_text("\n")
     for error, said, more in (
         (ConfigError, "without `tls`", ["0.0.0.0"]),
-        (click.UsageError, "go together", ["--cert", "x", "127.0.0.1"]),
+        (click.UsageError, "must be given together", ["--cert", "x", "127.0.0.1"]),
         (HistoryError, "there is no history at", ["--store", str(tmp_path / "none"), "127.0.0.1"]),
         (
             HistoryError,
@@ -200,7 +200,7 @@ def test_a_history_file_is_served_as_a_host_of_its_own(served: ServedFile, tmp_p
         status = served.client("status")
         assert (
             "1 CPUs, 2 IRQs" in status
-            and "through its history alone" in status
+            and "known from its stored history alone" in status
             and "running since" not in status
         )
         explained = served.client("explain", "24")

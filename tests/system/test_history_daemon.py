@@ -140,7 +140,7 @@ def test_the_commands_read_what_the_daemon_recorded(tmp_path: Path) -> None:
     assert exported == stored > 0
     store.close()
     assert irqbal("history", "no-such-irq", "-c", str(config), check=3).stderr.startswith(
-        "irqbal: the history knows no IRQ"
+        "irqbal: the history has no IRQ"
     )
     assert (
         "is no time"

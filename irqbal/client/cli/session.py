@@ -148,9 +148,9 @@ def session_of(ctx: click.Context, timeout: float = TIMEOUT) -> Session:
     client = Client(
         target,
         token,
-        ctx.meta.get(_KEY + "timeout", timeout),
-        ctx.meta.get(_KEY + "on", ""),
-        lambda: access.local_token(target),
+        timeout=ctx.meta.get(_KEY + "timeout", timeout),
+        on=ctx.meta.get(_KEY + "on", ""),
+        fallback=lambda: access.local_token(target),
     )
     return Session(client, target.host or str(target), ctx.meta.get(_KEY + "output", "table"))
 

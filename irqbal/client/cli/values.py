@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,9 @@ class ParsedValue(click.ParamType):  # type: ignore[type-arg]
 
 
 WHEN = ParsedValue("time", When.parse, When)
-"""A moment, or a length of time before now, such as `2h`."""
+"""A moment, or a length of time before now, such as `2h`; sent to the daemon as it is written."""
+SECONDS = ParsedValue("time", lambda text: When.parse(text).at(time.time()), float)
+"""The same as seconds since the epoch."""
 LENGTH = ParsedValue("duration", Duration.parse, Duration)
 CPUS = ParsedValue("cpus", CpuSet.parse, CpuSet)
 MASK = ParsedValue("mask", CpuSet.from_mask, CpuSet)

@@ -25,7 +25,7 @@ from builders import (
     s,
     wants,
 )
-from irqbal.findings.verify import verify
+from irqbal.findings.verify import verify_snapshot
 from irqbal.model.plan import Plan
 from irqbal.model.view import Cpu, Snapshot
 from irqbal.planner.draft import Settings
@@ -171,7 +171,7 @@ def test_queues_that_are_pinned_to_an_overloaded_node_may_leave_it() -> None:
     assert set(reasons) == set(range(8)) and all(
         "its own is overloaded" in reason for reason in reasons.values()
     ), reasons
-    away = [item for item in verify(snapshot, Plan(), ()) if item.code == "remote-queue"]
+    away = [item for item in verify_snapshot(snapshot) if item.code == "remote-queue"]
     assert len(away) == 4 and all(
         f"if it is enabled, see the reason in `irqbal explain {item.subject.irq}`"
         in describe(item).advice
