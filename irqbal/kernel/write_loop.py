@@ -16,7 +16,7 @@ from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove, steering
 from irqbal.model.readings import DEFAULT, Original, Save
 
 
-class Setting(Protocol):
+class WritableSetting(Protocol):
     """One value of the kernel that can be read and written: a mask or a steering setting. Values
     are CPU lists as `CpuSet` writes them, or numbers.
     """
@@ -32,7 +32,7 @@ class Setting(Protocol):
         """Write a value. Raises OSError with the kernel's errno."""
 
 
-class Settings(Protocol):
+class WritableSettings(Protocol):
     """All that irqbal may write on one host."""
 
     def inode(self, irq: int) -> int:
@@ -40,13 +40,13 @@ class Settings(Protocol):
         such IRQ.
         """
 
-    def mask(self, irq: int) -> Setting:
+    def mask(self, irq: int) -> WritableSetting:
         """An IRQ's affinity."""
 
-    def default_mask(self) -> Setting:
+    def default_mask(self) -> WritableSetting:
         """The affinity that new IRQs start with."""
 
-    def steering(self, name: str, interface: str, queue: int) -> Setting:
+    def steering(self, name: str, interface: str, queue: int) -> WritableSetting:
         """XPS, RPS or RFS of one queue; `name` is `xps`, `rps` or `flows`."""
 
 
@@ -68,13 +68,13 @@ class _PendingWrite(msgspec.Struct, frozen=True):
     identity: str
     irq: int | None
     value: str
-    setting: Setting
+    setting: WritableSetting
 
 
 class PlanWriter:
     """Writes plans to the settings of one host."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: WritableSettings) -> None:
         self._settings = settings
 
     def apply(self, request: WriteRequest, save: Save) -> tuple[Outcome, ...]:
@@ -122,7 +122,7 @@ class PlanWriter:
 
 
 def _normal(name: str, value: str) -> str:
-    """A value as `Setting.read` returns it; `flows` is a number, everything else a CPU set."""
+    """A value as it is read back; `flows` is a number, everything else a CPU set."""
     return value.strip() if name == "flows" else str(CpuSet.parse(value))
 
 

@@ -22,7 +22,7 @@ from irqbal.simulated.drivers import NIC_DRIVERS
 from irqbal.simulated.ground_truth import GroundTruth
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.napi import TCP, UDP, interrupts
-from irqbal.simulated.score import TrialRun
+from irqbal.simulated.score import CycleScore, TrialRun
 from irqbal.simulated.spec import EXAMPLE, Drives, HostSpec, Nics, parse_spec
 from irqbal.simulated.traffic import EVENTS, SHAPES, UNPLUG_BEATS, Source, Traffic
 from irqbal.simulated.tree import write_tree
@@ -216,7 +216,7 @@ def test_what_fires_is_counted_once_and_no_cpu_spends_more_than_there_is(
     assert (
         sum(host.counts().softirqs["NET_RX"].values())
         == net
-        <= sum(host._packets.values()) + len(counted)
+        <= sum(host.counters.packets(host.state.possible).values()) + len(counted)
     )
     spent = host.pulse().cpu_times.values()
     assert all(0 <= time.irq + time.softirq <= (10 + sum(steps)) * (1 + 1e-9) for time in spent)
@@ -355,7 +355,7 @@ def test_a_trial_tells_when_it_came_to_rest_and_what_moved_then() -> None:
     trial = TrialRun("x.yaml")
     for load, moves in [(1.0, 0), (0.5, 11), (0.5, 0), (0.7, 0), (0.5, 0), (0.5, 4)]:
         trial.passed(truth(load))
-        trial.cycle(moves, 1, 0, 0.01, ("p: broke",))
+        trial.cycle(CycleScore(moves=moves, settings=1, seconds=0.01, failures=("p: broke",)))
     trial.passed(truth(0.55))
     result = trial.result()
     assert (result.start, result.early, result.poor) == (
