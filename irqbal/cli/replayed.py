@@ -30,7 +30,7 @@ UNSURE = 0.15
 _REFUSED = "refused by the kernel: managed"
 
 
-class Window(msgspec.Struct, frozen=True):
+class HistoryWindow(msgspec.Struct, frozen=True):
     """A part of a history: seconds since the epoch, and whose it is (a MongoDB holds several hosts,
     a file one: empty).
     """
@@ -60,7 +60,7 @@ class Replay(msgspec.Struct, frozen=True):
         )
 
 
-def read(store: HistoryStore, window: Window, root: Path) -> Replay:
+def read(store: HistoryStore, window: HistoryWindow, root: Path) -> Replay:
     """Read a window of the history, and the host below `root`. Raises HistoryError if there are no
     samples or they are another host's, HostError.
     """

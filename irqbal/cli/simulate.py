@@ -12,7 +12,7 @@ from rich.table import Table
 from irqbal.cli import replayed
 from irqbal.cli.common import DEFAULT_CONFIG, Common, common_of
 from irqbal.cli.history import MomentParameter, iso
-from irqbal.cli.replayed import Window
+from irqbal.cli.replayed import HistoryWindow
 from irqbal.cli.runner import attempt
 from irqbal.config.reader import Config
 from irqbal.render.text import console
@@ -171,7 +171,7 @@ def command(
     notes: tuple[str, ...] = ()
     if recorded is not None:
         until = time.time() if end is None else end
-        window = Window(until - DAY if start is None else start, until, recorder)
+        window = HistoryWindow(until - DAY if start is None else start, until, recorder)
         results, title, notes = _replay(recorded, window, trials, cycles)
     else:
         spec = parse_spec(
@@ -215,7 +215,7 @@ def _words(
 
 
 def _replay(
-    source: str, window: Window, trials: list[_Trial], cycles: int | None
+    source: str, window: HistoryWindow, trials: list[_Trial], cycles: int | None
 ) -> tuple[list[TrialResult], str, tuple[str, ...]]:
     """A window of this history, first as it was and then with each configuration; a title; notes
     about what had to be made up.

@@ -90,7 +90,7 @@ class PlanWriter:
                 mask = settings.mask(move.irq)
                 pending.append(_PendingWrite(move.identity, move.irq, str(move.after), mask))
             else:
-                sentence = "the IRQ was freed or set up anew"
+                sentence = "the IRQ was freed, or set up again since the plan was made"
                 outcomes.append(Outcome(move.identity, "gone", move.irq, "gone", sentence))
         for item in request.steering:
             setting = settings.steering(item.setting, item.interface, item.queue)

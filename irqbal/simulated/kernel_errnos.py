@@ -11,7 +11,7 @@ import errno
 import msgspec
 
 _MODES_SINCE = (6, 12)
-"""The first version that takes away the write permission of masks that it owns (mode 0444)."""
+"""The first version in which masks that the kernel owns have mode 0444."""
 LATEST = (6, 18)
 """Version of a simulated kernel unless another is asked for."""
 

@@ -1,4 +1,4 @@
-"""The parts of a made-up host: CPUs, devices and IRQs, as a specification describes them."""
+"""The parts of a simulated host: CPUs, devices and IRQs, built from a specification."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from irqbal.simulated.spec import HostSpec, Nics
 from irqbal.simulated.traffic import Source
 
 FIRST_IRQ = 24
+"""Number of the first MSI: x86 numbers them after the IO-APIC's 24 pins."""
 ACPI_IRQ = 9
+"""Number of the ACPI interrupt on x86."""
 
 
 class SimulatedIrq(msgspec.Struct):
-    """One IRQ as it is now. `counts` are interrupts by CPU since it was set up; `inode` is new with
-    every life.
-
-    `managed`: the kernel owns its mask. `interface` is empty for what belongs to no NIC.
+    """One IRQ in its present state. `counts` are interrupts by CPU since it was set up; each
+    generation has another `inode`. `managed`: the kernel owns its mask. `interface` is empty if the
+    IRQ belongs to no NIC.
     """
 
     number: int
@@ -39,8 +40,8 @@ class SimulatedIrq(msgspec.Struct):
 
 
 class Card(msgspec.Struct, frozen=True):
-    """A NIC or a drive. `queues` are a NIC's; `virtio` is the name of the virtio device between it
-    and its interface, if any.
+    """A NIC or a drive. `queues` is the number of a NIC's queues; `virtio` is the name of the
+    virtio device between the PCI device and the interface, if any.
     """
 
     device: Device
@@ -50,7 +51,7 @@ class Card(msgspec.Struct, frozen=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """All parts. The lines are in the order of their numbers."""
+    """All parts of a host. `lines` are the IRQs in the order of their numbers."""
 
     cpus: tuple[Cpu, ...]
     cards: tuple[Card, ...]
@@ -58,7 +59,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 def build(spec: HostSpec) -> Machine:
-    """Put a host together. Devices stand on the nodes by turns; every CPU is online, and no IRQ is
+    """Build a host. Devices are spread over the nodes in turn; every CPU is online, and no IRQ is
     placed yet.
     """
     cpus = tuple(_cpus(spec))
@@ -108,7 +109,7 @@ def _cpus(spec: HostSpec) -> Iterator[Cpu]:
 
 
 def _address(index: int) -> str:
-    """The address of the card of this rank: one bus each, bus 0 left out."""
+    """The PCI address of the card of this rank: each has its own bus, from 1 on."""
     domain, bus = divmod(index + 1, 256)
     return f"{domain:04x}:{bus:02x}:00.0"
 

@@ -106,7 +106,7 @@ def test_another_generation_a_dry_run_and_a_vanished_irq_are_not_written() -> No
     value = _Value(journal)
     writer = PlanWriter(_OneIrq(value))
     (outcome,) = writer.apply(_request(inode=6), lambda originals: None)
-    assert (outcome.result, outcome.detail) == ("gone", "the IRQ was freed or set up anew")
+    assert outcome.result == "gone" and "set up again" in outcome.detail
     assert journal == []
     assert writer.apply(_request(dry_run=True), lambda originals: None)[0].result == "dry run"
     value.gone = True
