@@ -54,7 +54,10 @@ class SimulatedHost(FakeKernel):
         self._beat = -1
         lines = tuple(self.state.lines.values())
         self._traffic = Traffic(
-            [line.source for line in lines], spec.traffic[0], spec.seed, spec.cpus, spec.busy
+            [line.source for line in lines],
+            shape=spec.traffic[0],
+            seed=spec.seed,
+            load=spec.cpus * spec.busy,
         )
         self._flows: list[Flow] = []
         self._events = HostEvents(spec, self.state)

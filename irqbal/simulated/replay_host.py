@@ -230,15 +230,14 @@ def _first_online(online: CpuSet, *preferred: CpuSet) -> CpuSet:
 def _line(irq: RecordedIrq, possible: CpuSet, node: int) -> SimulatedIrq:
     """`node` is the device's; it takes precedence over the IRQ's own."""
     return SimulatedIrq(
-        irq.number,
-        irq.action,
-        irq.chip,
-        -1 if irq.vector is None else irq.vector,
-        Source("idle"),
-        irq.address,
-        "",
-        node if node >= 0 else irq.node,
-        bool(irq.unmovable),
-        irq.affinity & possible or possible,
+        number=irq.number,
+        action=irq.action,
+        chip=irq.chip,
+        vector=-1 if irq.vector is None else irq.vector,
+        source=Source("idle"),
+        address=irq.address,
+        node=node if node >= 0 else irq.node,
+        managed=bool(irq.unmovable),
+        mask=irq.affinity & possible or possible,
         counts={},
     )

@@ -79,7 +79,7 @@ class SimulatedState:
         line = self._line(number)
         if line.managed:
             raise OSError(self._errnos.owned, "managed")
-        self._check(cpus)
+        self._check(cpus, self._errnos.beyond_list)
         if not line.effective <= cpus & self.online:
             cpu = self._vectors.take(cpus & self.online, self.possible)
             if cpu is None:
@@ -90,12 +90,12 @@ class SimulatedState:
 
     def set_default(self, cpus: CpuSet) -> None:
         """As a write to `default_smp_affinity`. Raises OSError with the kernel's errno."""
-        self._check(cpus)
+        self._check(cpus, self._errnos.beyond_mask)
         self.default = cpus
 
-    def _check(self, cpus: CpuSet) -> None:
+    def _check(self, cpus: CpuSet, beyond: int) -> None:
         if not cpus <= self.possible:
-            raise OSError(self._errnos.beyond, "beyond the possible CPUs")
+            raise OSError(beyond, "beyond the possible CPUs")
         if not cpus & self.online:
             raise OSError(self._errnos.no_online_cpu, "no online CPU")
 
@@ -130,7 +130,7 @@ class SimulatedState:
         else:
             cpus = CpuSet.parse(value)
             if not cpus <= self.possible:
-                raise OSError(self._errnos.beyond, "beyond the possible CPUs")
+                raise OSError(self._errnos.beyond_mask, "beyond the possible CPUs")
             if setting == "xps":
                 tx[queue] = msgspec.structs.replace(tx[queue], xps=cpus)
             else:

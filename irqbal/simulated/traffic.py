@@ -100,9 +100,8 @@ class Flow(msgspec.Struct, frozen=True):
 class Traffic:
     """The packets of all sources of one host, beat by beat."""
 
-    def __init__(
-        self, sources: Sequence[Source], shape: str, seed: int, cpus: int, busy: float
-    ) -> None:
+    def __init__(self, sources: Sequence[Source], *, shape: str, seed: int, load: float) -> None:
+        """`load` is the number of CPUs that all sources together keep busy, on average."""
         self._sources = tuple(sources)
         self._shape, self._seed = shape, seed
         drawn = random.Random(f"{seed}/queues")
@@ -122,7 +121,7 @@ class Traffic:
         for at, source in enumerate(sources):
             if source.kind == "net":
                 self._groups.setdefault(source.group, []).append(at)
-        self._scale(cpus * busy)
+        self._scale(load)
 
     def beat(self, number: int) -> list[Flow]:
         """The traffic of each source during this beat, in the order of the sources."""
@@ -134,23 +133,16 @@ class Traffic:
         ]
 
     def _flow(self, at: int, packets: float, noise: float) -> Flow:
-        usual = self._seconds(at, packets)
+        usual = self._hard[at] * self._interrupts(at, packets) + self._costs[at] * packets
         packets *= noise
-        fired = (
-            napi.interrupts(packets, self._levels[at])
-            if self._sources[at].kind == "net"
-            else packets
-        )
+        fired = self._interrupts(at, packets)
         hard, soft = self._hard[at] * fired, self._costs[at] * packets
         return Flow(packets, fired, hard, soft, usual)
 
-    def _seconds(self, at: int, packets: float) -> float:
-        fired = (
-            napi.interrupts(packets, self._levels[at])
-            if self._sources[at].kind == "net"
-            else packets
-        )
-        return self._hard[at] * fired + self._costs[at] * packets
+    def _interrupts(self, at: int, packets: float) -> float:
+        """Interrupts a second of a source; each completed I/O raises one."""
+        net = self._sources[at].kind == "net"
+        return napi.interrupts(packets, self._levels[at]) if net else packets
 
     def _draw_weights(self, drawn: random.Random) -> list[float]:
         """Average packets of each source relative to the others; `_scale` makes them rates."""

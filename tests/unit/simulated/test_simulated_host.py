@@ -290,7 +290,7 @@ def test_a_live_host_moves_with_its_clock_and_every_start_is_a_boot() -> None:
 
 def beats(shape: str, count: int, queues: int = 64) -> list[list[float]]:
     """Usual seconds a second of each of one NIC's queues, beat by beat."""
-    traffic = Traffic([Source("net", "eth0")] * queues, shape, 3, 64, 0.3)
+    traffic = Traffic([Source("net", "eth0")] * queues, shape=shape, seed=3, load=64 * 0.3)
     return [[flow.usual for flow in traffic.beat(number)] for number in range(count)]
 
 
@@ -315,7 +315,7 @@ def test_shapes_are_what_they_say() -> None:
         frozenset(sorted(range(64), key=loads.__getitem__)[-4:]) for loads in hopping[::10]
     ]
     assert hopping[0] == hopping[9] and len(set(elephants)) > 1
-    noisy = Traffic([Source("net", "eth0")], "even", 1, 1, 0.3)
+    noisy = Traffic([Source("net", "eth0")], shape="even", seed=1, load=0.3)
     packets = [noisy.beat(number)[0].packets for number in range(300)]
     mean = sum(packets) / 300
     assert 0.08 < (sum((value - mean) ** 2 for value in packets) / 300) ** 0.5 / mean < 0.12
