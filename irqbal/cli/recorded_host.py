@@ -42,7 +42,7 @@ class HostBuilder:
         self._lost: list[str] = []
 
     def build(self) -> RecordedHost:
-        """The host. `notes` then says what had to be made up."""
+        """The host. Afterwards `notes` describes what had to be made up."""
         snapshot = self._snapshot
         irqs = [self._present(irq) for irq in snapshot.irqs]
         present = {irq.identity for irq in snapshot.irqs}
@@ -73,9 +73,7 @@ class HostBuilder:
                     "that recorded it (`irqbal capture`)"
                 )
         if self._lost:
-            notes.append(
-                f"left out, for the history does not say what they are: {_few(self._lost)}"
-            )
+            notes.append(f"left out, since the history does not describe them: {_few(self._lost)}")
         return notes
 
     def _present(self, irq: Irq) -> RecordedIrq:

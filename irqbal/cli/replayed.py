@@ -110,7 +110,7 @@ def read(store: HistoryStore, window: HistoryWindow, root: Path) -> Replay:
 def _cost_notes(recording: Recording) -> list[str]:
     """How well the costs of IRQs are known."""
     if not recording.timed:
-        return ["no CPU's time in interrupts was recorded: every interrupt counts alike"]
+        return ["no CPU's time in interrupts was recorded: every interrupt counts the same"]
     doubt = recording.doubt()
     if doubt <= UNSURE:
         return []

@@ -3,8 +3,8 @@
 Masks: `/proc/irq/N/smp_affinity_list` (a CPU list) and `/proc/irq/default_smp_affinity` (a hex
 mask); Documentation/core-api/irq/irq-affinity.rst. Steering: `tx-N/xps_cpus`, `rx-N/rps_cpus` (hex
 masks) and `rx-N/rps_flow_cnt` (entries) below `/sys/class/net/IF/queues`;
-Documentation/networking/scaling.rst. `write_loop` says in which order things are done, `errnos`
-what a refusal means.
+Documentation/networking/scaling.rst. `write_loop` holds the order of reading, saving and
+writing, `errnos` the meaning of refusals.
 """
 
 from __future__ import annotations

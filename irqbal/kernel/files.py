@@ -94,8 +94,8 @@ def names(path: Path | str) -> list[str]:
 
 
 class OpenFiles:
-    """Files that are read again and again stay open; `pread` from 0 makes the kernel produce them
-    anew.
+    """Files that are read again and again stay open; each `pread` from 0 makes the kernel generate
+    the content again.
     """
 
     def __init__(self) -> None:

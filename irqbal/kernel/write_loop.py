@@ -106,7 +106,7 @@ class PlanWriter:
         for what belongs to no IRQ.
         """
         pending = [self._original(original, irq) for original, irq in originals]
-        return tuple(_run(pending, _save_nothing, dry_run=False))
+        return tuple(_run(pending, discard, dry_run=False))
 
     def _original(self, original: Original, irq: int | None) -> _PendingWrite:
         identity, settings = original.identity, self._settings
@@ -126,8 +126,13 @@ def _normal(name: str, value: str) -> str:
     return value.strip() if name == "flows" else str(CpuSet.parse(value))
 
 
-def _save_nothing(originals: object) -> None:
-    """What restores originals has none of its own."""
+def cannot_save(originals: object) -> None:
+    """Stands for a missing `save`. Raises HostError."""
+    raise HostError("irqbal's own error: a write was requested without a journal")
+
+
+def discard(originals: object) -> None:
+    """A `save` for writes whose originals are not needed: restoring, and replays."""
 
 
 def _run(pending: list[_PendingWrite], save: Save, dry_run: bool) -> list[Outcome]:

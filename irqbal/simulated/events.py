@@ -10,7 +10,7 @@ from irqbal.simulated.traffic import reset_in, unplugged_in
 
 
 class HostEvents:
-    """Applies the events that a specification asks for to a host's state."""
+    """Applies the events of a specification to a host's state."""
 
     def __init__(self, spec: HostSpec, state: SimulatedState) -> None:
         self._spec, self._state = spec, state

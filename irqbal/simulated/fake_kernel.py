@@ -10,8 +10,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.errors import HostError
-from irqbal.kernel.write_loop import PlanWriter, WriteRequest
+from irqbal.kernel.write_loop import PlanWriter, WriteRequest, cannot_save
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
 from irqbal.model.readings import Census, IrqFacts, Original, Save
 from irqbal.simulated.machine import SimulatedIrq
@@ -153,15 +152,13 @@ class FakeKernel(ABC):
         default: DefaultMove | None,
         dry_run: bool,
     ) -> tuple[Outcome, ...]:
-        """Write what a plan says to this host alone, one outcome each. Raises HostError if there is
-        no way to save originals.
+        """Write the changes of a plan to this host alone, one outcome each. Raises HostError if
+        there is no way to save originals.
         """
-        if self.save is None and not dry_run:
-            raise HostError("irqbal's own error: a write was asked for without a journal")
         request = WriteRequest(
             moves=moves, steering=steering, default=default, inodes=self._inodes, dry_run=dry_run
         )
-        return self._writer.apply(request, self.save or discard)
+        return self._writer.apply(request, self.save or cannot_save)
 
     def restore(self, originals: Iterable[tuple[Original, int | None]]) -> tuple[Outcome, ...]:
         """Put originals back."""
@@ -173,7 +170,3 @@ class FakeKernel(ABC):
 
     def close(self) -> None:  # noqa: B027 - nothing needs to be closed
         """There are no files or sockets to close."""
-
-
-def discard(originals: object) -> None:
-    """A `save` for hosts whose masks nobody needs back."""

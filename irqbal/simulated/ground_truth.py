@@ -50,7 +50,7 @@ class GroundTruth(msgspec.Struct, frozen=True):
 
 class TruthTally:
     """Adds up one interval. `local` and `fired` count interrupts of movable devices on their own
-    node and in all, `wanted` and `served` seconds that were needed and spent.
+    node and in all, `demand` and `served` seconds that were needed and spent.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class TruthTally:
         self.needed: dict[int, float] = {}
         self.usual: dict[int, float] = {}
         self.loads: dict[int, float] = {}
-        self.local = self.fired = self.wanted = self.served = 0.0
+        self.local = self.fired = self.demand = self.served = 0.0
 
     def add(self, number: int, cpu: int, needed: float, usual: float, seconds: float) -> None:
         """An IRQ fired on this CPU for so many seconds; `needed` and `usual` are loads."""
@@ -74,7 +74,7 @@ class TruthTally:
             return {key: value / seconds for key, value in sums.items()}
 
         locality = self.local / self.fired if self.fired else 1.0
-        dropped = 1 - self.served / self.wanted if self.wanted else 0.0
+        dropped = 1 - self.served / self.demand if self.demand else 0.0
         return GroundTruth(
             a_second(self.needed),
             a_second(self.usual),

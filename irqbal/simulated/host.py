@@ -26,7 +26,7 @@ from irqbal.simulated.traffic import Flow, Traffic
 START = 1000.0
 """A simulated host's own clock when it is created, in seconds."""
 BEAT = 10.0
-"""Seconds in which rates are constant, unless another number is asked for: the default interval."""
+"""Seconds in which rates are constant: by default irqbal's default interval."""
 _TIMER_HZ = 250
 """Local timer interrupts a second, on each CPU (CONFIG_HZ of Debian's kernels)."""
 
@@ -106,7 +106,7 @@ class SimulatedHost(FakeKernel):
             served = seconds * share[cpu]
             interrupts = self.counters.fire(line, cpu, flow, served)
             tally.add(line.number, cpu, flow.seconds, flow.usual, seconds)
-            tally.wanted += flow.seconds * seconds
+            tally.demand += flow.seconds * seconds
             tally.served += flow.seconds * served
             if line.address and not line.managed:
                 tally.fired += interrupts

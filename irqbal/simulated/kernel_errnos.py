@@ -13,7 +13,7 @@ import msgspec
 _MODES_SINCE = (6, 12)
 """The first version in which masks that the kernel owns have mode 0444."""
 LATEST = (6, 18)
-"""Version of a simulated kernel unless another is asked for."""
+"""Version of a simulated kernel by default."""
 
 
 def shows_owned(kernel: tuple[int, int]) -> bool:

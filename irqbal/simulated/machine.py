@@ -117,7 +117,7 @@ class _Builder:
             self._nodes[node],
             (interface,),
             (),
-            self._add_irqs(actions, _Place(address, node, interface)),
+            self._add_irqs(actions, _Slot(address, node, interface)),
         )
         self._cards.append(Card(device, kind.queues, virtio, naming))
 
@@ -128,7 +128,7 @@ class _Builder:
         name, node, address = f"nvme{index}", index % len(self._nodes), self._next_address()
         actions = [(f"{name}q0", Source("idle"))]
         actions += [(f"{name}q{queue}", Source("disk", name)) for queue in range(1, queues + 1)]
-        numbers = self._add_irqs(actions, _Place(address, node))
+        numbers = self._add_irqs(actions, _Slot(address, node))
         # Each queue serves an even share of the CPUs, threads of one core together.
         cpus = [number for cpu in self._cpus if cpu.core == cpu.number for number in cpu.siblings]
         for queue, line in enumerate(self._lines[-queues:]):
@@ -143,7 +143,7 @@ class _Builder:
         domain, bus = divmod(len(self._cards) + 1, 256)
         return f"{domain:04x}:{bus:02x}:00.0"
 
-    def _add_irqs(self, actions: list[tuple[str, Source]], place: _Place) -> tuple[int, ...]:
+    def _add_irqs(self, actions: list[tuple[str, Source]], place: _Slot) -> tuple[int, ...]:
         """Add a device's MSI-X vectors; returns their IRQ numbers."""
         first = max(FIRST_IRQ, self._lines[-1].number + 1)
         for index, (action, source) in enumerate(actions):
@@ -163,7 +163,7 @@ class _Builder:
         return tuple(range(first, first + len(actions)))
 
 
-class _Place(msgspec.Struct, frozen=True):
+class _Slot(msgspec.Struct, frozen=True):
     """Where a device is: its PCI address, its node, and a NIC's interface."""
 
     address: str

@@ -9,10 +9,11 @@ from collections.abc import Collection
 import msgspec
 
 from irqbal.cpuset import CpuSet
+from irqbal.kernel.write_loop import discard
 from irqbal.model.readings import Counts, CpuTime, IrqFacts, Pulse, Topology
 from irqbal.model.view import Cpu, Device, Interface, Thread
 from irqbal.simulated.cost_split import Frame
-from irqbal.simulated.fake_kernel import WRAP, FakeKernel, discard
+from irqbal.simulated.fake_kernel import WRAP, FakeKernel
 from irqbal.simulated.ground_truth import GroundTruth, TruthTally
 from irqbal.simulated.machine import Card, Machine, SimulatedIrq
 from irqbal.simulated.recording import Recording

@@ -263,13 +263,13 @@ def _check(spec: HostSpec) -> None:
         )
     # A drive's driver reserves a vector on every CPU; each device has one vector more, and ACPI has
     # one.
-    wanted = 1 + sum(
+    needed = 1 + sum(
         nics.count * NIC_DRIVERS[nics.driver].vectors(nics.queues) for nics in spec.nics
     )
-    wanted += sum(drives.count * (1 + spec.cpus) for drives in spec.drives)
-    if wanted > spec.cpus * spec.vectors:
+    needed += sum(drives.count * (1 + spec.cpus) for drives in spec.drives)
+    if needed > spec.cpus * spec.vectors:
         raise _wrong(
-            f"the devices want {wanted} interrupt vectors, and {spec.cpus} CPUs have "
+            f"the devices need {needed} interrupt vectors, and {spec.cpus} CPUs have "
             f"{spec.cpus * spec.vectors} ({spec.vectors} each)",
-            f"fewer queues, or vectors={-(-wanted // spec.cpus)}",
+            f"fewer queues, or vectors={-(-needed // spec.cpus)}",
         )

@@ -16,7 +16,7 @@ from irqbal.simulated import napi
 
 SHAPES = {
     "steady": "queues differ up to threefold, 10 % noise",
-    "even": "every queue alike, 10 % noise",
+    "even": "all queues the same, 10 % noise",
     "skewed": "a few queues of each NIC carry most (Zipf), 10 % noise",
     "diurnal": "steady, and everything swells and ebbs over 120 beats",
     "bursts": "steady, and now and then a queue gets eight times as much for three beats",
@@ -169,7 +169,7 @@ class Traffic:
         more than `_HOTTEST` CPUs.
         """
         peak = {"bursts": _BURST, "hopping": _ELEPHANT, "diurnal": 1 + _TIDE}.get(self._shape, 1.0)
-        wanted = target
+        budget = target
         for kind in ("net", "disk"):
             here = [at for at, source in enumerate(self._sources) if source.kind == kind]
             if not here:
@@ -179,12 +179,12 @@ class Traffic:
             if kind == "net" and self._shape == "hopping":
                 mean *= 1 + (_ELEPHANT - 1) / _ONE_IN
             scale = min(
-                wanted / mean, _HOTTEST / (max(costs.values()) * (peak if kind == "net" else 1.0))
+                budget / mean, _HOTTEST / (max(costs.values()) * (peak if kind == "net" else 1.0))
             )
             for at in here:
                 self._weights[at] *= scale
             # The drives' share is relative to what the NICs reach.
-            wanted = _DISK_SHARE * mean * scale
+            budget = _DISK_SHARE * mean * scale
 
     def _factors(self, number: int) -> list[float]:
         """Each source's traffic in this beat relative to its average."""

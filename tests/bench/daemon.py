@@ -112,7 +112,7 @@ def start(name: str, base: Path, command: Path, url: str) -> subprocess.Popen[by
 
 
 def scrape(path: Path) -> None:
-    """What a monitor asks for: it loads what a daemon that nobody asks does not hold."""
+    """Request what a monitor requests: the daemon loads some libraries at the first request."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         try:

@@ -113,7 +113,7 @@ def test_the_short_forms_mean_what_they_say() -> None:
         ("1x4,busy=0%", "busy=0% is not a percentage"),
         (
             "1x2,nic=500",
-            "the devices want 502 interrupt vectors, and 2 CPUs have 400 (200 each); for example "
+            "the devices need 502 interrupt vectors, and 2 CPUs have 400 (200 each); for example "
             "fewer queues, or vectors=251",
         ),
     ],
