@@ -143,6 +143,7 @@ def read_interrupts(root: Path) -> Interrupts:
 
 
 def _row(line: bytes, columns: int) -> Row | None:
+    """A parsed row; None if it cannot be parsed."""
     label_found = _LABEL.match(line)
     if label_found is None or columns == 0:
         return None
@@ -187,38 +188,26 @@ def _odd_counts(text: bytes, columns: int) -> tuple[tuple[int, ...], bytes]:
 
 
 def _numbered(label: str, irq: int, counts: tuple[int, ...], rest: str) -> Row:
-    if not rest:
-        return Row(label, irq, counts)
-    found = _NUMBERED.fullmatch(rest)
-    if found is not None:
-        trigger = (found["trigger"] or found["level"] or "").lower()
-        return Row(
-            label,
-            irq,
-            counts,
-            found["chip"],
-            int(found["hwirq"][:18]),
-            trigger,
-            _joined(found["action"]),
-            rest,
-        )
-    found = _PLAIN.fullmatch(rest)
-    if found is not None:
-        return Row(
-            label,
-            irq,
-            counts,
-            found["chip"],
-            int(found["hwirq"][:18]),
-            "",
-            _joined(found["action"]),
-            rest,
-        )
-    found = _CHIP_ONLY.fullmatch(rest)
-    if found is not None:
-        return Row(label, irq, counts, found["chip"], None, "", _joined(found["action"]), rest)
-    return Row(label, irq, counts, "", None, "", _joined(rest), rest)
+    """A row with a number; `rest` is what follows the counts."""
+    for pattern in (_NUMBERED, _PLAIN, _CHIP_ONLY):
+        found = pattern.fullmatch(rest)
+        if found is not None:
+            parts = found.groupdict()
+            hwirq = parts.get("hwirq")
+            return Row(
+                label,
+                irq,
+                counts,
+                chip=parts["chip"],
+                # Longer numbers are no hwirq that fits into 64 bits.
+                hwirq=None if hwirq is None else int(hwirq[:18]),
+                trigger=(parts.get("trigger") or parts.get("level") or "").lower(),
+                action=_joined(parts["action"]),
+                text=rest,
+            )
+    return Row(label, irq, counts, action=_joined(rest), text=rest)
 
 
 def _joined(action: str | None) -> str:
+    """The names of actions, joined as sysfs does: with a comma and no blank."""
     return "" if action is None else ",".join(part.strip() for part in action.strip().split(", "))
