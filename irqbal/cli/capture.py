@@ -16,8 +16,8 @@ from irqbal.kernel.capture import capture
 def command(
     ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, out: Path
 ) -> None:
-    """Write the kernel files that irqbal reads to OUT, a .tar.gz for bug reports. It holds no
-    addresses, names or serials.
+    """Write the kernel files that irqbal reads to OUT, a .tar.gz for bug reports. MAC addresses,
+    UUIDs, and the names of programs and containers are left out.
     """
     common = common_of(ctx, root, config_path, debug)
     summary = capture(common.root, out)

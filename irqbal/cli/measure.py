@@ -27,11 +27,11 @@ from irqbal.render.tables import Column, print_rows
 def command(
     ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, seconds: float
 ) -> None:
-    """Time that each IRQ's handler and each kind of softirq takes, as the kernel's own histograms
-    (tracefs) have it.
+    """Measure the time that each IRQ's handler and each kind of softirq takes, with the kernel's
+    own histograms (tracefs).
 
-    Every interrupt pays for it meanwhile, so the time is short; what it sets up in tracefs is taken
-    away again.
+    Each interrupt takes slightly longer meanwhile, so measure for a short time. Everything that is
+    set up in tracefs is removed again.
     """
     common = common_of(ctx, root, config_path, debug)
     tracing = TracefsMeasurement(common.root)
@@ -70,5 +70,5 @@ def _print(measured: Measured, names: dict[int, str]) -> None:
     print_rows(out, heads, sorted(soft, key=lambda row: -float(row[2])))
     if measured.dropped:
         out.print(
-            f"{measured.dropped} events found no room in a histogram and are not in these figures."
+            f"{measured.dropped} events did not fit into a histogram: these figures lack them."
         )

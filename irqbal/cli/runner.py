@@ -11,7 +11,7 @@ from irqbal.model.host import Host
 from irqbal.service.assembly import bind, settings
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
 from irqbal.simulated.ground_truth import GroundTruth
-from irqbal.simulated.score import TrialResult, TrialRun
+from irqbal.simulated.score import CycleScore, TrialResult, TrialRun
 
 
 class Stage(Host, Protocol):
@@ -48,7 +48,15 @@ def attempt(host: Stage, config: Config, common: Common, cycles: int) -> TrialRe
             failures = tuple(
                 f"{failure.policy}: {failure.reason}" for failure in record.plan.failures
             )
-            trial.cycle(moves, len(written) - moves, refused, seconds, failures)
+            trial.cycle(
+                CycleScore(
+                    moves=moves,
+                    settings=len(written) - moves,
+                    refused=refused,
+                    seconds=seconds,
+                    failures=failures,
+                )
+            )
         host.advance(interval)
         trial.passed(host.truth())
     finally:

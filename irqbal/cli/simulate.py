@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 from rich.table import Table
 
+from irqbal.cli import replayed
 from irqbal.cli.common import DEFAULT_CONFIG, Common, common_of
+from irqbal.cli.replayed import HistoryWindow
 from irqbal.cli.runner import attempt
 from irqbal.client.cli.values import SECONDS
 from irqbal.config.schema import Config
 from irqbal.render.console import console, to_the_second
 from irqbal.service.assembly import folders
 from irqbal.simulated.host import SimulatedHost
-from irqbal.simulated.replay import ReplayHost
+from irqbal.simulated.replay_host import ReplayHost
 from irqbal.simulated.score import QUIET, TrialResult
 from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.traffic import EVENTS, SHAPES
 from irqbal.simulated.tree import write_tree
 from irqbal.wire import to_json
 
-SHAPE, CYCLES, DAY = "2x32x2", 60, 86400.0
+SHAPE = "2x32x2"
+"""The host unless another is named: sockets x cores x threads."""
+CYCLES = 60
+"""Cycles on a simulated host: ten minutes at the default interval."""
+DAY = 86400.0
+"""Seconds of history that are replayed unless --start says otherwise."""
 TRAFFIC = ", ".join([*SHAPES, *EVENTS])
 
 
@@ -50,19 +58,19 @@ TRAFFIC = ", ".join([*SHAPES, *EVENTS])
     "--start",
     type=SECONDS,
     default=None,
-    help="Replay from then on; a day before the end, unless given.",
+    help="Where the replay begins; default: a day before its end.",
 )
-@click.option("--end", type=SECONDS, default=None, help="Replay until then; now, unless given.")
+@click.option("--end", type=SECONDS, default=None, help="Where the replay ends; default: now.")
 @click.option(
     "--recorded-by",
     "recorder",
     default="",
-    help="Whose history it is, where it holds that of several hosts.",
+    help="The host whose history to replay, if a MongoDB holds several.",
 )
 @click.option(
     "--root",
     type=click.Path(path_type=Path),
-    help="With --history, the host: proc/ and sys/ below this folder. Else it is made up.",
+    help="With --history: the host, as proc/ and sys/ below this folder.",
 )
 @click.option(
     "--host",
@@ -72,32 +80,36 @@ TRAFFIC = ", ".join([*SHAPES, *EVENTS])
     "it.",
 )
 @click.option("--nodes", help="NUMA nodes that the cores are split over evenly.")
-@click.option("--l3", help="Cores that share a last-level cache; all of a socket unless told.")
+@click.option("--l3", help="Cores that share a last-level cache; default: all of a socket.")
 @click.option(
     "--nic",
     "nics",
     multiple=True,
-    help="Queues x cards, 63x2, with another driver 63x2:mlx5_core. May be repeated.",
+    help="Network cards: queues x cards and a driver, as in 63x2 or 63x2:mlx5_core. May be "
+    "repeated.",
 )
 @click.option(
     "--nvme",
     "drives",
     multiple=True,
-    help="Queues x drives, 64x4: managed by the kernel, as on a real host. May be repeated.",
+    help="NVMe drives: queues x drives, as in 64x4. Their IRQs are managed. May be repeated.",
 )
-@click.option("--traffic", help=f"{TRAFFIC}; joined by +, as in skewed+unplug.")
+@click.option("--traffic", help=f"{TRAFFIC}; several joined by +, as in skewed+unplug.")
 @click.option("--busy", help="Share of all CPUs' time that interrupts take, such as 30%.")
-@click.option("--seed", help="Another number, other traffic.")
+@click.option(
+    "--seed",
+    help="A number from which the traffic is drawn; the same number gives the same traffic.",
+)
 @click.option(
     "--cycles",
     type=click.IntRange(1, 100_000),
     show_default=f"{CYCLES}, or all that was recorded",
-    help="Balancing cycles.",
+    help="Cycles to run.",
 )
 @click.option(
     "--tree",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Only write the host into this new folder, for --root.",
+    help="Write the host into this new folder, for use with --root, and run nothing.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print a list with one object for each configuration."
@@ -120,24 +132,25 @@ def command(
     drives: tuple[str, ...],
     **options: str | None,
 ) -> None:
-    """Try configurations on a made-up host, or on recorded traffic, and measure how well they
-    balance it. Nothing real is written.
+    """Try configurations on a simulated host, or on recorded traffic, and measure how well they
+    balance it. No real IRQ is moved.
 
-    The policies are the real ones, in their real process; time is made up, so an hour takes
-    seconds. What is printed is the true load, which no balancer sees, over a bound that no
-    placement can beat: the mean over all CPUs, or the hottest IRQ. Where IRQs stay on their own
-    nodes, and one node has more to do than others, the best is more than 1.00.
+    The policies run as they do in the daemon; the host's time is simulated, so an hour takes
+    seconds. The figures are the busiest CPU's true load, which no balancer can read, divided by a
+    bound that no placement can beat: the mean over all CPUs, or the hottest IRQ. If one NUMA node
+    has more to do than others and IRQs stay on their own nodes, the best possible figure is above
+    1.00.
 
-    With --history the interrupts that a history recorded fire once more, on this host (or that of
-    --root), where each configuration puts them; the first column is what was really done. What an
-    interrupt costs is fitted to the CPUs' recorded times.
+    With --history, the interrupts of a recorded history fire again, on this host (or that of
+    --root), on the CPUs where each configuration places them. The first column shows what was
+    really done. The cost of an interrupt is fitted to the CPUs' recorded times.
     """
     replaying = recorded is not None
     before = ctx.parent.params.get("root") if ctx.parent is not None else None
     if not replaying and (root is not None or before is not None):
         raise click.UsageError(
-            "simulate makes its own host: leave --root out; --tree FOLDER writes one that --root "
-            "can read"
+            "simulate creates its own host: leave --root out; --tree FOLDER writes a host that "
+            "--root can read"
         )
     given = {"host": shape, "nic": nics or None, "nvme": drives or None, "tree": tree, **options}
     made = [name for name, value in given.items() if value is not None]
@@ -154,72 +167,77 @@ def command(
             "--recorded-by chooses among the hosts of a MongoDB; a file holds one host's history"
         )
     commons = [common_of(ctx, root, path, debug) for path in paths or (None,)]
-    configs = [common.config() for common in commons]
-    said: tuple[str, ...] = ()
+    trials = [_Trial(common.config(), common) for common in commons]
+    notes: tuple[str, ...] = ()
     if recorded is not None:
-        results, of, said = _replay(recorded, recorder, start, end, configs, commons, cycles)
+        until = time.time() if end is None else end
+        window = HistoryWindow(until - DAY if start is None else start, until, recorder)
+        results, title, notes = _replay(recorded, window, trials, cycles)
     else:
         spec = parse_spec(
             ",".join([SHAPE if shape is None else shape, *_words(nics, drives, options)])
         )
-        beat, of = float(configs[0].interval), str(spec)
+        beat, title = float(trials[0].config.interval), str(spec)
         if tree is not None:
             write_tree(SimulatedHost(spec, beat=beat), tree)
             click.echo(f"{tree}: {spec}")
             return
         results = [
             attempt(
-                SimulatedHost(spec, lambda originals: None, beat), config, common, cycles or CYCLES
+                SimulatedHost(spec, lambda originals: None, beat),
+                trial.config,
+                trial.common,
+                cycles or CYCLES,
             )
-            for config, common in zip(configs, commons, strict=True)
+            for trial in trials
         ]
     if as_json:
         click.echo(to_json(results).decode())
-        for sentence in said:
-            click.echo(sentence, err=True)
+        for note in notes:
+            click.echo(note, err=True)
     else:
-        _print(results, of, said)
+        _print(results, title, notes)
+
+
+class _Trial(NamedTuple):
+    """One configuration to try."""
+
+    config: Config
+    common: Common
 
 
 def _words(
     nics: tuple[str, ...], drives: tuple[str, ...], options: dict[str, str | None]
 ) -> list[str]:
-    """The options in the words of a specification."""
+    """The options as parts of a specification."""
     words = [f"{key}={value}" for key, value in options.items() if value is not None]
     return [*words, *(f"nic={text}" for text in nics), *(f"nvme={text}" for text in drives)]
 
 
 def _replay(
-    source: str,
-    host: str,
-    start: float | None,
-    end: float | None,
-    configs: list[Config],
-    commons: list[Common],
-    cycles: int | None,
+    source: str, window: HistoryWindow, trials: list[_Trial], cycles: int | None
 ) -> tuple[list[TrialResult], str, tuple[str, ...]]:
-    """What was recorded, first as it was and then with each configuration; what it was, and what is
-    to be said of it.
+    """A window of this history, first as it was and then with each configuration; a title; notes
+    about what had to be made up.
     """
-    from irqbal.cli import replayed
     from irqbal.history.open import open_store
 
-    until = time.time() if end is None else end
-    store = open_store(source, folders(configs[0], commons[0].root).state, "--history")
+    first = trials[0]
+    root, interval = first.common.root, float(first.config.interval)
+    store = open_store(source, folders(first.config, root).state, "--history")
     try:
-        replay = replayed.read(
-            store, until - DAY if start is None else start, until, commons[0].root, host
-        )
+        replay = replayed.read(store, window, root)
     finally:
         store.close()
-    counts = [replayed.cycles_in(replay, float(config.interval), cycles) for config in configs]
-    results = [replayed.recorded(replay, float(configs[0].interval), counts[0])]
-    for config, common, count in zip(configs, commons, counts, strict=True):
-        results.append(attempt(ReplayHost(replay.scene, replay.recording), config, common, count))
-    return results, str(replay), replay.said
+    counts = [replayed.cycles_in(replay, float(trial.config.interval), cycles) for trial in trials]
+    results = [replayed.recorded(replay, interval, counts[0])]
+    for trial, count in zip(trials, counts, strict=True):
+        host = ReplayHost(replay.host, replay.recording)
+        results.append(attempt(host, trial.config, trial.common, count))
+    return results, str(replay), replay.notes
 
 
-def _print(results: list[TrialResult], of: str, said: tuple[str, ...] = ()) -> None:
+def _print(results: list[TrialResult], title: str, notes: tuple[str, ...]) -> None:
     out = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
@@ -227,13 +245,13 @@ def _print(results: list[TrialResult], of: str, said: tuple[str, ...] = ()) -> N
         table.add_column(result.config, justify="right", overflow="fold")
     for name, texts in zip(_ROWS, zip(*map(_texts, results), strict=True), strict=True):
         table.add_row(name, *texts)
-    out.print(f"{of}, {results[0].cycles} cycles", markup=False)
+    out.print(f"{title}, {results[0].cycles} cycles", markup=False)
     out.print(table)
     for result in results:
         for failure in result.failures:
             out.print(f"{result.config}: policy {failure}", style="red", markup=False)
-    for sentence in said:
-        out.print(sentence, markup=False)
+    for note in notes:
+        out.print(note, markup=False)
 
 
 _ROWS = (
@@ -253,7 +271,7 @@ _ROWS = (
 
 
 def _texts(result: TrialResult) -> tuple[str, ...]:
-    """A column of the table, row by row."""
+    """The cells of one column."""
     never = "never at rest" if result.cycles >= QUIET else "too few cycles"
     return (
         f"{result.start:.2f}",

@@ -1,8 +1,8 @@
-"""Which queue an IRQ serves, from its action's name: one line for each family of drivers.
+"""Which queue an IRQ serves, from its action's name: one pattern for each family of drivers.
 
-A pattern is tried only among its own device's IRQs, and network patterns only where the device has
-a network interface (or the name itself holds one): `virtio4-input` can be an entropy device,
-`virtio3-rx` vsock. Sources: the drivers' request_irq calls.
+A pattern is matched against the IRQs of one device only. Network patterns need a network interface
+on that device, or one in the name itself: `virtio4-input` can be an entropy device, `virtio3-rx`
+vsock. Sources: the drivers' request_irq calls.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _KINDS: dict[str, QueueKind] = {
 
 
 class _Pattern(NamedTuple):
-    """`drivers` is for readers and for the tests; the regex alone decides."""
+    """`drivers` is a description; the regex alone decides. `kind` returns (kind, queue) of a match,
+    given the number of matches on the same device.
+    """
 
     drivers: str
     regex: re.Pattern[str]
@@ -42,7 +44,7 @@ def _combined(match: re.Match[str], count: int) -> tuple[QueueKind, int]:
 
 
 def _halves(match: re.Match[str], count: int) -> tuple[QueueKind, int]:
-    """gve: the first half of the blocks serves Tx, the second Rx."""
+    """gve: the first half of the blocks serves Tx queues, the second half Rx queues."""
     index, half = int(match["index"]), count // 2
     return ("tx", index) if index < half else ("rx", index - half)
 
@@ -76,7 +78,7 @@ NETWORK = (
     _pattern("mana", r"mana_q(?P<index>\d{1,5})@pci:(?P<pci>\S+)", _combined),
     _pattern("virtio_net", r"virtio\d+-(?P<kind>input|output)\.(?P<index>\d{1,5})", _by_word),
 )
-"""Patterns of network drivers; a more specific one stands before one that would match too."""
+"""Patterns of network drivers; the first that matches wins, so specific ones come first."""
 
 STORAGE = (
     _pattern("nvme", r"(?P<disk>nvme\d+)q(?P<index>\d{1,5})", _combined),
@@ -86,13 +88,14 @@ STORAGE = (
 )
 """Patterns of storage drivers."""
 
-# The index of these counts from 1 or has gaps: a queue's number is its rank among its device's
-# vectors.
 _BY_RANK = frozenset({"mlx4"})
+"""Drivers whose index counts from 1 or has gaps: the queue's number is the vector's rank among
+those of its device.
+"""
 
 
 def counters(queue: Queue) -> tuple[tuple[str, str, int], ...]:
-    """The packet counters (interface, `rx` or `tx`, queue) that belong to a NIC queue's IRQ."""
+    """The packet counters of a NIC queue, as (interface, `rx` or `tx`, queue)."""
     ways = {"rx": ("rx",), "tx": ("tx",), "rxtx": ("rx", "tx")}.get(queue.kind, ())
     return tuple((queue.name, way, queue.index) for way in ways)
 
@@ -100,8 +103,8 @@ def counters(queue: Queue) -> tuple[tuple[str, str, int], ...]:
 def identify(
     device: Device, actions: Mapping[int, str], interfaces: Mapping[str, Interface]
 ) -> dict[int, Queue]:
-    """The queues of one device's IRQs: IRQ number -> queue. `actions` are those of this device
-    alone.
+    """The queues of one device: IRQ number -> queue. `actions` are the names of this device's IRQs,
+    by number.
     """
     found: dict[int, Queue] = {}
     for pattern in NETWORK:
@@ -128,8 +131,8 @@ def identify(
 def identify_platform(
     actions: Mapping[int, str], interfaces: Mapping[str, Interface]
 ) -> dict[int, Queue]:
-    """The queues among IRQs that belong to no PCI device (xen-netfront, SoC NICs): the name must
-    hold an interface that has none either.
+    """The queues of IRQs without a PCI device (xen-netfront, SoC NICs): IRQ number -> queue. The
+    name must hold an interface that has no PCI device either.
     """
     found: dict[int, Queue] = {}
     for number, action in actions.items():
@@ -153,7 +156,7 @@ def _identify_storage(device: Device, actions: Mapping[int, str], found: dict[in
     for number, action in actions.items():
         for pattern in STORAGE:
             match = pattern.regex.fullmatch(action)
-            # nvme's queue 0 is the admin queue.
+            # Queue 0 of nvme is the admin queue.
             if match is None or (pattern.drivers == "nvme" and match["index"] == "0"):
                 continue
             if pattern.drivers == "virtio-blk" and not device.disks:
@@ -164,8 +167,8 @@ def _identify_storage(device: Device, actions: Mapping[int, str], found: dict[in
 def _interface(
     device: Device, named: str | None, interfaces: Mapping[str, Interface]
 ) -> str | None:
-    """The interface that a network pattern speaks of: the device's own, whatever name it had when
-    the IRQ was requested.
+    """The interface to which a match belongs: the device's own, even if it was renamed after the
+    IRQ was requested. None if it cannot be known.
     """
     own: Sequence[str] = device.interfaces
     if named is not None and named in own:
@@ -173,17 +176,17 @@ def _interface(
     if len(own) == 1:
         return own[0]
     if own:
-        # Several ports on one device, and a name that is none of theirs (any more): the first, as
-        # the driver counts.
+        # The device has several ports. Without a name in the action it is the first one's, as the
+        # driver counts; a name that is none of theirs is an old one of any of them.
         return own[0] if named is None else None
-    # The NIC was moved to another network namespace: its name may stand in the action, but it must
-    # not be another NIC's.
+    # The NIC is in another network namespace. The action may hold its name; it must not be the name
+    # of a NIC in this one.
     return named if named is not None and named not in interfaces else None
 
 
 def _active(interface: Interface | None, kind: QueueKind, index: int) -> bool:
-    """Queues beyond `ethtool -L` keep their IRQs; /sys/class/net/IF/queues shows the active
-    ones.
+    """Whether a queue is in use: queues beyond `ethtool -L` keep their IRQs, and
+    /sys/class/net/IF/queues holds only the active ones.
     """
     if interface is None or not (interface.tx or interface.rx):
         return True

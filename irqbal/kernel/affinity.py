@@ -3,8 +3,8 @@
 Masks: `/proc/irq/N/smp_affinity_list` (a CPU list) and `/proc/irq/default_smp_affinity` (a hex
 mask); Documentation/core-api/irq/irq-affinity.rst. Steering: `tx-N/xps_cpus`, `rx-N/rps_cpus` (hex
 masks) and `rx-N/rps_flow_cnt` (entries) below `/sys/class/net/IF/queues`;
-Documentation/networking/scaling.rst. `write_loop` says in which order things are done, `errnos`
-what a refusal means.
+Documentation/networking/scaling.rst. `write_loop` holds the order of reading, saving and
+writing, `errnos` the meaning of refusals.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.kernel.files import read_text
-from irqbal.kernel.write_loop import Setting
+from irqbal.kernel.write_loop import WritableSetting
 from irqbal.model.readings import DEFAULT
 
 _Form = Literal["list", "mask", "number"]
@@ -26,7 +26,7 @@ _Form = Literal["list", "mask", "number"]
 
 
 class KernelSettings:
-    """The files under one root that irqbal may write; implements `write_loop.Settings`.
+    """The files under one root that irqbal may write; implements `write_loop.WritableSettings`.
 
     In a tree of plain files the two forms of an IRQ's mask are kept in step, as the kernel does.
     """
@@ -37,7 +37,7 @@ class KernelSettings:
         self._plain = not _is_procfs(root / "proc")
         self.inode = inode
 
-    def mask(self, irq: int) -> Setting:
+    def mask(self, irq: int) -> WritableSetting:
         """An IRQ's affinity."""
         folder = self._root / "proc/irq" / str(irq)
         listed, hexed = folder / "smp_affinity_list", folder / "smp_affinity"
@@ -47,11 +47,11 @@ class KernelSettings:
             return _FileSetting(hexed, "mask", plain=True)
         return _FileSetting(listed, "list", plain=True, twin=hexed if hexed.exists() else None)
 
-    def default_mask(self) -> Setting:
+    def default_mask(self) -> WritableSetting:
         """The affinity that new IRQs start with."""
         return _FileSetting(self._root / "proc/irq" / DEFAULT, "mask", plain=self._plain)
 
-    def steering(self, name: str, interface: str, queue: int) -> Setting:
+    def steering(self, name: str, interface: str, queue: int) -> WritableSetting:
         """XPS, RPS or RFS of one queue."""
         base = self._root / "sys/class/net" / interface / "queues"
         file = {"xps": "tx-{}/xps_cpus", "rps": "rx-{}/rps_cpus", "flows": "rx-{}/rps_flow_cnt"}

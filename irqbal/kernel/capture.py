@@ -1,11 +1,10 @@
 """A host as an archive: the files that irqbal reads, and nothing else, so that its decisions can be
 examined on another machine.
 
-What is taken is what the readers name (`host.READERS`) and a few files that help whoever reads a
-report; all else stays behind. `redaction` says what is cut from them. Two kinds of files hold the
-names of programs, containers or users, and are written anew from what irqbal read of them: those of
-threads, of which only the ones that handle interrupts are taken, and cgroups, which lose their
-names.
+The archive holds the files that the readers name (`host.READERS`), and a few that explain them.
+`redaction` removes private parts from some. Files of processes and of cgroups hold the names of
+programs, containers and users, so they are not copied: those of the threads that handle interrupts
+and of cpuset partitions are written from the values that irqbal reads, with made-up cgroup names.
 """
 
 from __future__ import annotations
@@ -131,7 +130,7 @@ class _Collector:
         links = sum(1 for entry in self.entries.values() if entry.target)
         return CaptureSummary(len(sizes), links, sum(sizes), tuple(sorted(self._unreadable)))
 
-    def _matches(self, base: str, parts: list[str], folder: bool) -> Iterator[_Place]:
+    def _matches(self, base: str, parts: list[str], folder: bool) -> Iterator[_Match]:
         """Places below `base` (a real path, relative to the root) that match the rest of a pattern.
         Links are followed as long as they stay below the root.
         """
@@ -149,10 +148,10 @@ class _Collector:
             elif (rest or folder) and not place.is_dir():
                 continue
             if not rest:
-                yield _Place(path, links)
+                yield _Match(path, links)
                 continue
             for found in self._matches(path, rest, folder):
-                yield _Place(found.path, links + found.links)
+                yield _Match(found.path, links + found.links)
 
     def _candidates(self, base: str, part: str) -> list[str]:
         if not any(char in part for char in "*?["):
@@ -175,7 +174,7 @@ class _Collector:
         self.entries[self._scrubber.text(path)] = Entry(0o777, target=relative)
 
 
-class _Place(msgspec.Struct, frozen=True):
+class _Match(msgspec.Struct, frozen=True):
     """A real path, and the links that were followed on the way to it; relative to the root."""
 
     path: str

@@ -1,8 +1,8 @@
 """Devices and what hangs below them: `/sys/bus/pci/devices`, `/sys/class/net`, `/sys/block`
 (Documentation/ABI/testing/sysfs-bus-pci, sysfs-class-net, sysfs-class-net-queues).
 
-One starts from every PCI device's `msi_irqs`, since a NIC in another network namespace is gone from
-`/sys/class/net`; then names it by the interfaces and disks below it.
+Devices are found by their `msi_irqs`, since a NIC in another network namespace is missing from
+`/sys/class/net`. They are then named by the interfaces and disks below them.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def read_flow_entries(root: Path) -> int:
 
 
 def _read_queues(base: Path) -> tuple[tuple[TxQueue, ...], tuple[RxQueue, ...]]:
-    """Active queues in order; `xps_cpus` answers ENOENT for drivers with one queue, which then have
+    """Active queues in order. Reading `xps_cpus` of a NIC with one queue fails with ENOENT: it has
     no XPS.
     """
     tx: list[TxQueue] = []
@@ -117,7 +117,7 @@ def _mask(path: Path) -> CpuSet | None:
 
 
 def _read_disks(root: Path) -> dict[str, list[str]]:
-    """Disks by the PCI device that they hang below (for nvme through its controller)."""
+    """Names of disks and NVMe controllers by the address of the PCI device above them."""
     found: dict[str, list[str]] = {}
     for base in (root / "sys/block", root / "sys/class/nvme"):
         for name in names(base):
@@ -128,8 +128,8 @@ def _read_disks(root: Path) -> dict[str, list[str]]:
 
 
 def _pci_of(root: Path, link: Path) -> str | None:
-    """The PCI device at or above a `device` link: for virtio it is the parent of the virtio
-    device.
+    """The address of the PCI device at or above the target of a `device` link: a virtio device has
+    the PCI device as its parent. None if there is no PCI device.
     """
     if not link.exists():
         return None

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class WriteRefusal(msgspec.Struct, frozen=True):
     """One refused write: the outcome's result, its code (documented in docs/operating.md) and a
     sentence that ends with the errno's name.
     """
@@ -42,18 +42,18 @@ _TRANSIENT = (errno.EBUSY, errno.EAGAIN, errno.ENOMEM, errno.EINTR)
 _GONE = (errno.ENOENT, errno.ENODEV, errno.ESRCH, errno.ENXIO)
 
 
-def refusal_of(error: OSError, steering: bool) -> Refusal:
+def refusal_of(error: OSError, steering: bool) -> WriteRefusal:
     """Classify what a write raised. `steering`: the file belongs to XPS, RPS or RFS, where EPERM is
     a missing capability.
     """
     number = error.errno or 0
     name = errno.errorcode.get(number, str(number))
     if number in _GONE:
-        return Refusal("gone", "gone", f"the file is gone ({name})")
+        return WriteRefusal("gone", "gone", f"the file is gone ({name})")
     if number in _TRANSIENT:
         sentence = f"the kernel is busy ({name}); irqbal tries again in the next cycle"
-        return Refusal("transient", "transient", sentence)
+        return WriteRefusal("transient", "transient", sentence)
     if steering and number == errno.EPERM:
-        return Refusal("refused", "no-permission", "CAP_NET_ADMIN is missing (EPERM)")
+        return WriteRefusal("refused", "no-permission", "CAP_NET_ADMIN is missing (EPERM)")
     code, text = REFUSED.get(number, ("unknown", error.strerror or "refused"))
-    return Refusal("refused", code, f"{text} ({name})")
+    return WriteRefusal("refused", code, f"{text} ({name})")

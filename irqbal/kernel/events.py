@@ -1,10 +1,10 @@
-"""What the kernel announces by netlink: CPUs and devices that come and go, links, and ethtool's
-changes of queues.
+"""Changes that the kernel announces by netlink: CPUs and devices that appear or disappear, network
+links, and ethtool's changes of queues.
 
 Three sockets: NETLINK_KOBJECT_UEVENT (group 1: the kernel's own uevents), NETLINK_ROUTE
 (RTMGRP_LINK), and NETLINK_GENERIC with the multicast group `monitor` of the family `ethtool`
-(Documentation/networking/ethtool-netlink.rst). Each is optional: without them the pulse finds the
-change within one interval.
+(Documentation/networking/ethtool-netlink.rst). Each is optional: without it the next pulse finds
+the change.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ _SUBSYSTEMS = {
 
 
 class Events:
-    """Open netlink sockets. `sockets` are to be watched for reading; `drain` says what came."""
+    """Open netlink sockets. The owner waits until one of `sockets` is readable, and then calls
+    `drain`. `missing` names the sockets that could not be opened, each with the reason.
+    """
 
     def __init__(self) -> None:
         self.sockets: list[socket.socket] = []
@@ -68,7 +70,7 @@ class Events:
         if sock is None:
             return
         try:
-            # The answer is waited for; nothing else comes before the group is joined.
+            # Only the answer can arrive before the group is joined, so this read may block.
             sock.settimeout(1.0)
             group = multicast_group(sock, b"ethtool", b"monitor")
             sock.setblocking(False)
@@ -79,10 +81,9 @@ class Events:
             self.missing.append(f"ethtool ({error})")
 
     def drain(self, sock: socket.socket) -> set[str]:
-        """Read all that is waiting on one socket; returns what it was about: `cpu`, `device`,
-        `link`, `ethtool`.
-
-        An overflow (ENOBUFS) means that something was missed: everything may have changed.
+        """Read all messages that wait on a socket; returns what they are about: `cpu`, `device`,
+        `link`, `ethtool`. After an overflow (ENOBUFS) messages are missing, and all but `ethtool`
+        are returned.
         """
         kind = self._kinds.get(sock.fileno(), "uevent")
         seen: set[str] = set()

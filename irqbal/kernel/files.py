@@ -14,7 +14,9 @@ _GONE = (errno.ENOENT, errno.EIO, errno.ENODEV, errno.ESRCH, errno.ENXIO)
 
 
 def read_bytes(path: Path | str) -> bytes:
-    """The whole file. Raises GoneError if it is not there (any more), HostError otherwise."""
+    """The whole file. Raises GoneError if it does not exist or its device is gone, HostError for
+    any other error.
+    """
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path for each of thousands of files is measurable
             return file.read()
@@ -24,8 +26,8 @@ def read_bytes(path: Path | str) -> bytes:
 
 
 def lines(path: Path | str) -> Iterator[bytes]:
-    """The file's lines, read as they are asked for. Raises GoneError if it is not there (any more),
-    HostError otherwise.
+    """The file's lines, read while they are iterated over. Raises GoneError and HostError as
+    `read_bytes` does.
     """
     try:
         with open(path, "rb", buffering=1 << 16) as file:  # noqa: PTH123 - as above
@@ -36,12 +38,12 @@ def lines(path: Path | str) -> Iterator[bytes]:
 
 
 def read_text(path: Path | str) -> str:
-    """The file's text without the blank around it. Bytes that are no UTF-8 are kept as escapes."""
+    """The file's text without surrounding white space. Bytes that are not UTF-8 become escapes."""
     return read_bytes(path).decode("utf-8", "backslashreplace").strip()
 
 
 def bytes_or(path: Path | str, default: bytes = b"") -> bytes:
-    """The file's bytes, or the default where it cannot be read."""
+    """The file's bytes, or the default if it cannot be read."""
     try:
         return read_bytes(path)
     except HostError:
@@ -49,7 +51,7 @@ def bytes_or(path: Path | str, default: bytes = b"") -> bytes:
 
 
 def text_or(path: Path | str, default: str = "") -> str:
-    """The file's text, or the default where it cannot be read."""
+    """The file's text, or the default if it cannot be read."""
     try:
         return read_text(path)
     except HostError:
@@ -57,7 +59,7 @@ def text_or(path: Path | str, default: str = "") -> str:
 
 
 def int_or(path: Path | str, default: int) -> int:
-    """The file's number, or the default where it cannot be read, or is none that 64 bits hold."""
+    """The file's number, or the default if it cannot be read or is not a 64-bit number."""
     try:
         number = int(text_or(path), 0)
     except ValueError:
@@ -66,7 +68,7 @@ def int_or(path: Path | str, default: int) -> int:
 
 
 def cpus_or(path: Path | str, default: CpuSet) -> CpuSet:
-    """The file's CPU list, or the default where it cannot be read or is none (` (null)` in
+    """The file's CPU list, or the default if it cannot be read or is no CPU list (` (null)` in
     nohz_full).
     """
     try:
@@ -76,7 +78,7 @@ def cpus_or(path: Path | str, default: CpuSet) -> CpuSet:
 
 
 def mask_or(path: Path | str, default: CpuSet) -> CpuSet:
-    """The file's hex mask, or the default where it cannot be read or is none."""
+    """The file's hex mask, or the default if it cannot be read or is no mask."""
     try:
         return CpuSet.from_mask(text_or(path, "-"))
     except ValueError:
@@ -84,7 +86,7 @@ def mask_or(path: Path | str, default: CpuSet) -> CpuSet:
 
 
 def names(path: Path | str) -> list[str]:
-    """The folder's entries, sorted; none where it cannot be read."""
+    """The names in a folder, sorted; empty if it cannot be read."""
     try:
         return sorted(os.listdir(path))  # noqa: PTH208 - names, not paths
     except OSError:
@@ -92,8 +94,8 @@ def names(path: Path | str) -> list[str]:
 
 
 class OpenFiles:
-    """Files that are read again and again stay open; `pread` from 0 makes the kernel produce them
-    anew.
+    """Files that are read again and again stay open; each `pread` from 0 makes the kernel generate
+    the content again.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Generic netlink, as far as irqbal asks it for something
+"""Generic netlink: requests, attributes, families and multicast groups
 (Documentation/userspace-api/netlink/intro.rst).
 """
 
@@ -32,7 +32,9 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 def request(
     sock: socket.socket, family: int, command: int, payload: bytes = b"", dump: bool = False
 ) -> Iterator[bytes]:
-    """Ask, and give the attributes of each answer. Raises OSError for what the kernel refuses."""
+    """Send a request; yields the attributes of each answer. Raises OSError if the kernel refuses it
+    or does not answer in time.
+    """
     flags = _REQUEST | (_DUMP if dump else 0)
     number = next(_sequence) & 0xFFFFFFFF
     sock.send(
@@ -47,7 +49,7 @@ def request(
             if length < 16:
                 return
             if answers != number:
-                # What is left of an earlier dump that was given up.
+                # An answer to an earlier dump that was abandoned.
                 at += (length + 3) & ~3
                 continue
             if kind == _DONE:
@@ -64,7 +66,7 @@ def request(
 
 
 def _family(sock: socket.socket, name: bytes) -> dict[int, bytes]:
-    """What the kernel says of a family. Raises OSError (ENOENT) if it has none of that name."""
+    """The attributes of a family. Raises OSError (ENOENT) if there is none of that name."""
     text = name + b"\0"
     payload = struct.pack("=HH", 4 + len(text), _FAMILY_NAME) + text + b"\0" * (-len(text) % 4)
     for body in request(sock, _CONTROL, _GETFAMILY, payload):
@@ -73,7 +75,7 @@ def _family(sock: socket.socket, name: bytes) -> dict[int, bytes]:
 
 
 def family_id(sock: socket.socket, name: bytes) -> int:
-    """The number of a family; 0 where the kernel has none of that name."""
+    """The number of a family; 0 if the kernel has none of that name."""
     try:
         return int.from_bytes(_family(sock, name).get(_FAMILY_ID, b""), "little")
     except OSError:

@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.errors import HostError
 from irqbal.kernel import (
     boot,
     devices,
@@ -31,7 +30,7 @@ from irqbal.kernel.irqs import IrqReader, check_readable
 from irqbal.kernel.mask_files import MaskFiles
 from irqbal.kernel.pulse import PulseReader
 from irqbal.kernel.threads import ThreadTimes
-from irqbal.kernel.write_loop import PlanWriter, WriteRequest
+from irqbal.kernel.write_loop import PlanWriter, WriteRequest, cannot_save
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
 from irqbal.model.readings import Census, Counts, Original, Pulse, Save, Topology
 from irqbal.model.view import Cpu
@@ -139,8 +138,8 @@ class KernelHost:
         return self._masks.masks(numbers)
 
     def population(self) -> int:
-        """The link count of `/proc/irq`: one for each IRQ's folder (a tree of files counts
-        alike); 0 if there is no such folder.
+        """The link count of `/proc/irq`, which changes when an IRQ comes or goes: each has a folder
+        there. 0 if there is no such folder.
         """
         try:
             return (self.root / "proc/irq").stat().st_nlink
@@ -176,8 +175,8 @@ class KernelHost:
         default: DefaultMove | None,
         dry_run: bool,
     ) -> tuple[Outcome, ...]:
-        """Write what a plan says, one outcome each; see `kernel.write_loop`. Raises HostError if
-        there is no way to save originals.
+        """Write the changes of a plan, one outcome each; see `kernel.write_loop`. Raises HostError
+        if there is no way to save originals.
         """
         request = WriteRequest(
             moves=moves,
@@ -186,7 +185,7 @@ class KernelHost:
             inodes=self._masks.inodes,
             dry_run=dry_run,
         )
-        return self._writer.apply(request, self.save or _cannot_save)
+        return self._writer.apply(request, self.save or cannot_save)
 
     def restore(self, originals: Iterable[tuple[Original, int | None]]) -> tuple[Outcome, ...]:
         """Put originals back."""
@@ -200,11 +199,6 @@ class KernelHost:
         """Close the files and sockets that were kept open."""
         self._kept.close()
         self._pulse.close()
-
-
-def _cannot_save(originals: object) -> None:
-    """Stands for a missing `save`."""
-    raise HostError("irqbal's own error: a write was asked for without a journal")
 
 
 def _raise_file_limit() -> None:

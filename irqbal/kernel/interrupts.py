@@ -4,7 +4,7 @@
 The header names the online CPUs. Each count is `%10u` after a blank; what follows the counts is,
 for numbered rows, chip, hwirq, trigger and the actions' names. Some arm64 rows have no blank before
 the chip; names may hold blanks and commas; s390 and ppc64 have rows of their own. A row that cannot
-be parsed is counted and passed over.
+be parsed is counted and skipped.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _LABEL = re.compile(rb"\s*([^\s:][^:\s]*):")
 _NUMBER = re.compile(rb" *(\d{1,9}):")
 _COUNT = re.compile(rb"[ \t]*(\d+)")
 _WIDEST = 20
-"""A count is at most ten digits wide; a longer run would be a chip's name in a row that lacks
-columns.
+"""Digits of the widest number that is taken for a count. Counts have at most ten; a longer run is
+part of a chip's name, in a row that lacks columns.
 """
 
 
@@ -54,12 +54,12 @@ class Row(msgspec.Struct, frozen=True):
 
 
 Known = dict[int, tuple[int | str, dict[int, int]]]
-"""Rows as they were read, by a hash of their text."""
+"""Parsed rows by a hash of their text: (IRQ number or label, counts by CPU)."""
 
 
 class Interrupts:
-    """The file, a row at a time: of a big host it is many megabytes. Never raises of itself: what
-    is not understood is counted.
+    """The file, row by row: on a large host it has many megabytes. Rows that cannot be parsed are
+    counted, and raise nothing.
     """
 
     def __init__(self, lines: Iterable[bytes]) -> None:
@@ -71,7 +71,7 @@ class Interrupts:
         """Rows so far that could not be parsed."""
 
     def __iter__(self) -> Iterator[Row]:
-        """The rows, once."""
+        """The rows. They can be iterated over once."""
         for line in self._lines:
             if not line.strip():
                 continue
@@ -82,12 +82,12 @@ class Interrupts:
                 yield row
 
     def cells(self, known: Known | None = None) -> Iterator[tuple[int | str, dict[int, int]]]:
-        """Of each row its IRQ's number, or its label, and what was counted by CPU, without zeros in
-        numbered rows; rows with one column (ERR, MIS) have CPU -1. Instead of the rows, once: of a
-        big host most cells are nothing, and what a row says besides is not of use.
+        """For each row its IRQ number or label, and its counts by CPU; zeros are left out of
+        numbered rows, and rows with one column (ERR, MIS) have CPU -1. This replaces iterating over
+        the rows, and is faster: on a large host most cells are 0.
 
-        `known` is what one reading leaves for the next: rows of idle IRQs are then not looked into
-        again. It is renewed at the end.
+        `known` carries parsed rows from one reading to the next, so that the rows of idle IRQs are
+        not parsed again. It is replaced when the last row was read.
         """
         before, fresh = known or {}, Known()
         mark = hash(self._header)
@@ -110,7 +110,7 @@ class Interrupts:
         found = _NUMBER.match(line)
         fields = line[found.end() :].split(None, columns)[:columns] if found is not None else []
         joined = b"".join(fields)
-        # Ten digits are all that the kernel has for a count; what is wider is looked at closely.
+        # The kernel's counts have at most ten digits; rows with wider numbers are parsed by `_row`.
         if (
             found is not None
             and len(fields) == columns
@@ -143,6 +143,7 @@ def read_interrupts(root: Path) -> Interrupts:
 
 
 def _row(line: bytes, columns: int) -> Row | None:
+    """A parsed row; None if it cannot be parsed."""
     label_found = _LABEL.match(line)
     if label_found is None or columns == 0:
         return None
@@ -171,8 +172,8 @@ def _counts(text: bytes, columns: int) -> tuple[tuple[int, ...], bytes]:
 
 
 def _odd_counts(text: bytes, columns: int) -> tuple[tuple[int, ...], bytes]:
-    """The same where columns are missing, or are no numbers alone: a digit run right before a
-    letter is a count too, since the chip may follow without a blank.
+    """The same for rows in which columns are missing or not separate: digits right before a letter
+    are a count too, since the chip may follow without a blank.
     """
     counts: list[int] = []
     at = 0
@@ -187,38 +188,26 @@ def _odd_counts(text: bytes, columns: int) -> tuple[tuple[int, ...], bytes]:
 
 
 def _numbered(label: str, irq: int, counts: tuple[int, ...], rest: str) -> Row:
-    if not rest:
-        return Row(label, irq, counts)
-    found = _NUMBERED.fullmatch(rest)
-    if found is not None:
-        trigger = (found["trigger"] or found["level"] or "").lower()
-        return Row(
-            label,
-            irq,
-            counts,
-            found["chip"],
-            int(found["hwirq"][:18]),
-            trigger,
-            _joined(found["action"]),
-            rest,
-        )
-    found = _PLAIN.fullmatch(rest)
-    if found is not None:
-        return Row(
-            label,
-            irq,
-            counts,
-            found["chip"],
-            int(found["hwirq"][:18]),
-            "",
-            _joined(found["action"]),
-            rest,
-        )
-    found = _CHIP_ONLY.fullmatch(rest)
-    if found is not None:
-        return Row(label, irq, counts, found["chip"], None, "", _joined(found["action"]), rest)
-    return Row(label, irq, counts, "", None, "", _joined(rest), rest)
+    """A row with a number; `rest` is what follows the counts."""
+    for pattern in (_NUMBERED, _PLAIN, _CHIP_ONLY):
+        found = pattern.fullmatch(rest)
+        if found is not None:
+            parts = found.groupdict()
+            hwirq = parts.get("hwirq")
+            return Row(
+                label,
+                irq,
+                counts,
+                chip=parts["chip"],
+                # Longer numbers are no hwirq that fits into 64 bits.
+                hwirq=None if hwirq is None else int(hwirq[:18]),
+                trigger=(parts.get("trigger") or parts.get("level") or "").lower(),
+                action=_joined(parts["action"]),
+                text=rest,
+            )
+    return Row(label, irq, counts, action=_joined(rest), text=rest)
 
 
 def _joined(action: str | None) -> str:
+    """The names of actions, joined as sysfs does: with a comma and no blank."""
     return "" if action is None else ",".join(part.strip() for part in action.strip().split(", "))

@@ -2,8 +2,8 @@
 (Documentation/core-api/irq/irq-affinity.rst, ABI/testing/sysfs-kernel-irq).
 
 An IRQ whose affinity the kernel owns (managed, per-CPU or no-balance) has a mask file of mode 0444
-from Linux 6.12 on; before, all are 0644, and only the write tells (EIO). access(2) misleads as
-root: the mode is read.
+since Linux 6.12. Before, all modes are 0644, and only a write shows it (EIO). The mode itself is
+read, since access(2) reports every file as writable to root.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NO_FILE = "it has no affinity file"
 
 
 class IrqReader:
-    """Reads every IRQ; what cannot change within one life of an IRQ (its inode) is read once."""
+    """Reads every IRQ; facts that cannot change within one generation of an IRQ are read once."""
 
     def __init__(self, root: Path) -> None:
         self._base = f"{root}/proc/irq"
@@ -49,8 +49,8 @@ class IrqReader:
         return f"{self._base}/{number}"
 
     def inode(self, number: int) -> int:
-        """The inode of `/proc/irq/N`, which changes when the IRQ is set up anew; 0 if there is
-        none.
+        """The inode of `/proc/irq/N`, which is another one in each generation of the IRQ; 0 if
+        there is no such IRQ.
         """
         try:
             return os.stat(self.folder(number)).st_ino  # noqa: PTH116 - thousands of these
@@ -58,8 +58,8 @@ class IrqReader:
             return 0
 
     def read(self, rows: dict[int, Row]) -> tuple[IrqFacts, ...]:
-        """Every IRQ that has an action. `rows` of `/proc/interrupts` fill in where sysfs has no
-        facts.
+        """Every IRQ that has an action. `rows` of `/proc/interrupts` are used where sysfs lacks a
+        fact.
         """
         numbers = {int(name) for name in names(self._base) if name.isdecimal()}
         found = [
@@ -75,14 +75,14 @@ class IrqReader:
         return mask_or(f"{self._base}/default_smp_affinity", CpuSet())
 
     def affinity(self, number: int) -> CpuSet:
-        """The mask as it is now; empty where there is none."""
+        """The present mask; empty if there is no file."""
         folder = self.folder(number)
         return cpus_or(f"{folder}/smp_affinity_list", CpuSet()) or mask_or(
             f"{folder}/smp_affinity", CpuSet()
         )
 
     def effective(self, number: int, affinity: CpuSet) -> CpuSet:
-        """Where the kernel delivers now; the mask itself on architectures that do not say."""
+        """The effective affinity; the mask itself on architectures without that file."""
         return cpus_or(f"{self.folder(number)}/effective_affinity_list", CpuSet()) or affinity
 
     def _facts(self, number: int, row: Row | None) -> IrqFacts | None:
@@ -109,15 +109,15 @@ class IrqReader:
         )
 
     def _action(self, number: int, row: Row | None) -> str:
-        """The names of the IRQ's actions, joined with a comma; empty if it has none, for `msi_irqs`
-        lists more than exist.
+        """The names of the IRQ's actions, joined with a comma; empty if it has none, since
+        `msi_irqs` lists more IRQs than are in use.
         """
         text = text_or(f"{self._sysfs}/{number}/actions")
         if text and text != "(null)":
             return text
         if row is not None:
             return row.action
-        # Names with a slash have no folder, and irqbal needs only the fact here.
+        # Each action has a folder here, unless its name holds a slash.
         folders = [
             name
             for name in names(self.folder(number))
@@ -151,7 +151,7 @@ def _vector(chip: str, hwirq: int) -> int:
 
 
 def check_readable(root: Path) -> None:
-    """Raises HostError with a sentence if this is no tree with IRQs in it."""
+    """Raises HostError with a sentence if there are no IRQs below this root."""
     if not names(root / "proc/irq") and not (root / "proc/interrupts").exists():
         raise HostError(
             f"{root} has neither proc/irq nor proc/interrupts: this is no Linux host, nor a tree "

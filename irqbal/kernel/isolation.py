@@ -40,7 +40,7 @@ _MAX_CGROUPS = 20_000
 
 
 def read_isolation(root: Path) -> dict[str, CpuSet]:
-    """Isolated CPUs by source; sources that isolate none are left out."""
+    """Isolated CPUs by source; sources without any are left out."""
     cpu = root / "sys/devices/system/cpu"
     found = {
         "isolated": cpus_or(cpu / "isolated", CpuSet()),
@@ -55,8 +55,8 @@ def read_isolation(root: Path) -> dict[str, CpuSet]:
 
 
 def parse_cmdline(text: str) -> dict[str, CpuSet]:
-    """CPUs that `isolcpus=` and `nohz_full=` name, by parameter as written
-    (`isolcpus=managed_irq`). Bad ones are ignored, as the kernel does.
+    """CPUs that `isolcpus=` and `nohz_full=` name, by the parameter with its flags
+    (`isolcpus=managed_irq`). Parameters that cannot be parsed are ignored, as in the kernel.
     """
     found: dict[str, CpuSet] = {}
     # What follows ` -- ` is init's.

@@ -1,5 +1,5 @@
-"""Other programs that write the same masks: what runs now, and what is set up to run at the next
-ifup or boot.
+"""Other programs that write the same masks: those that run now (`/proc/PID/comm`), and those that
+are configured to run at the next ifup or boot.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _FILES = (
 
 
 def running(root: Path) -> tuple[str, ...]:
-    """A sentence for each known writer among the processes."""
+    """One sentence for each process that is a known writer."""
     found = set()
     for name in names(root / "proc"):
         if name.isdigit():
@@ -57,7 +57,7 @@ def running(root: Path) -> tuple[str, ...]:
 
 
 def configured(root: Path) -> tuple[str, ...]:
-    """A sentence for each file that will write masks or steering some day."""
+    """One sentence for each file that makes another program write masks or steering."""
     found = []
     for pattern, regex, sentence in _FILES:
         for path in sorted(root.glob(pattern)):

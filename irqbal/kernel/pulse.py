@@ -21,7 +21,9 @@ from irqbal.model.readings import Pulse
 
 
 class PulseReader:
-    """Reads pulses; IRQs that did not fire since the last one are not looked into."""
+    """Reads pulses. The effective affinity of IRQs that did not fire since the last one is not
+    read.
+    """
 
     def __init__(self, root: Path, masks: MaskFiles, threads: ThreadTimes, kept: OpenFiles) -> None:
         self._root, self._folder = root, str(root).rstrip("/")

@@ -1,8 +1,8 @@
 """Packets by NIC queue: the netdev family's queue statistics by netlink, else `ethtool -S`.
 
-Documentation/netlink/specs/netdev.yaml (qstats-get, scope queue; Linux 6.9 and later, drivers by
-and by), and SIOCETHTOOL (include/uapi/linux/ethtool.h), whose names every driver chooses for
-itself.
+Documentation/netlink/specs/netdev.yaml (qstats-get, scope queue; Linux 6.9 and later, for drivers
+that support it), and SIOCETHTOOL (include/uapi/linux/ethtool.h), where each driver has its own
+names.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ _WAYS = {"rcv": "rx", "xmit": "tx"}
 
 
 def queue_of(name: str) -> tuple[str, int] | None:
-    """(`rx` or `tx`, queue) of a statistic that counts a queue's packets, by the names that drivers
-    use.
-    """
+    """(`rx` or `tx`, queue) of a statistic that counts a queue's packets; None for any other."""
     for pattern in _PATTERNS:
         match = pattern.fullmatch(name)
         if match is not None:
@@ -58,8 +56,8 @@ def queue_of(name: str) -> tuple[str, int] | None:
 
 
 class Packets:
-    """Reads the counters of this network namespace's interfaces; remembers which source serves
-    which interface.
+    """Reads the counters of this network namespace's interfaces, each from the source that has
+    them.
     """
 
     def __init__(self) -> None:
@@ -80,7 +78,7 @@ class Packets:
             self._control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
 
     def learn(self, interfaces: Iterable[str]) -> None:
-        """These interfaces have queues of their own; sources are looked for anew."""
+        """Set the interfaces to read, and find the source of each again."""
         wanted = set(interfaces)
         self._names = {index: name for index, name in _indexes() if name in wanted}
         self._layouts = {}
@@ -91,7 +89,7 @@ class Packets:
                 self._layouts[name] = layout
 
     def read(self) -> dict[Key, int]:
-        """Packets since each queue was set up. What cannot be read now is left out."""
+        """Packets since each queue was set up. Interfaces that cannot be read are left out."""
         found = self._by_netlink() if self._served else {}
         for name, (count, places) in self._layouts.items():
             values = self._values(name, count)
@@ -101,7 +99,7 @@ class Packets:
         return found
 
     def close(self) -> None:
-        """Give the sockets back."""
+        """Close the sockets."""
         for sock in (self._netlink, self._control):
             if sock is not None:
                 sock.close()
@@ -126,9 +124,7 @@ class Packets:
         return found
 
     def _layout(self, name: str) -> tuple[int, list[tuple[int, Key]]] | None:
-        """(number of statistics, which of them count a queue's packets); None where there are
-        none.
-        """
+        """(number of statistics, which of them count a queue's packets); None if none does."""
         info = self._ioctl(name, bytearray(struct.pack("I", _GDRVINFO)) + bytearray(192))
         if info is None:
             return None
@@ -162,8 +158,8 @@ class Packets:
         return struct.unpack_from(f"{count}Q", data, 8)
 
     def _ioctl(self, name: str, data: bytearray) -> bytearray | None:
-        """`data` as the kernel fills it in, or None. The kernel writes as much as the header
-        announced, and no more.
+        """`data` as the kernel filled it in; None if it refused. The kernel writes as much as the
+        header in `data` announces.
         """
         if self._control is None:
             return None
@@ -184,5 +180,5 @@ def _indexes() -> Iterator[tuple[int, str]]:
 
 
 def _number(data: bytes | None) -> int:
-    """Unsigned attributes are as long as they need to be."""
+    """An unsigned attribute of any length; -1 if it is missing."""
     return -1 if data is None else int.from_bytes(data, "little")

@@ -1,4 +1,4 @@
-"""What an archive of a host must not hold, and what stands there instead.
+"""What an archive of a host must not contain, and what replaces it.
 
 The kernel's command line is cut to the parameters that concern CPUs and interrupts, `/proc/stat` to
 the lines that irqbal reads; the boot's id is replaced; MAC addresses and UUIDs, which can be part
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 BOOT_ID = "00000000-0000-4000-8000-000000000000"
-"""Stands in every archive for the boot's own id."""
+"""Replaces the boot's own id in every archive."""
 
 _PARAMETERS = frozenset(
     {
@@ -47,8 +47,8 @@ _SECRET = re.compile(
 
 
 class Scrubber:
-    """Replaces MAC addresses and UUIDs by numbers: one number for each, wherever it stands, and as
-    long as the original, so that columns stay in place.
+    """Replaces MAC addresses and UUIDs by numbers: each always by the same number, and as long
+    as the original, so that columns stay in place.
     """
 
     def __init__(self) -> None:
@@ -98,4 +98,4 @@ REDACTED: dict[str, Callable[[bytes], bytes]] = {
     "proc/stat": _stat_lines,
     "proc/sys/kernel/random/boot_id": lambda data: f"{BOOT_ID}\n".encode(),
 }
-"""What becomes of these files' content, by path."""
+"""Functions that redact the content of these files, by path."""

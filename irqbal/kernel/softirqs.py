@@ -15,7 +15,7 @@ _CPU = re.compile(rb"CPU(\d{1,6})")
 
 
 def parse_softirqs(data: bytes) -> dict[str, dict[int, int]]:
-    """Name -> CPU -> count. A row that is not understood is passed over."""
+    """Name -> CPU -> count. A row that cannot be parsed is skipped."""
     lines = data.splitlines()
     cpus = [int(number) for number in _CPU.findall(lines[0])] if lines else []
     found: dict[str, dict[int, int]] = {}

@@ -16,8 +16,8 @@ _HEX = re.compile(rb"[0-9a-f]{8}")
 
 
 def parse_softnet(data: bytes) -> dict[str, dict[int, int]]:
-    """`processed`, `dropped`, `time_squeeze` -> CPU -> count. A row that is not understood is
-    passed over.
+    """`processed`, `dropped`, `time_squeeze` -> CPU -> count. A row that cannot be parsed is
+    skipped.
     """
     found: dict[str, dict[int, int]] = {"processed": {}, "dropped": {}, "time_squeeze": {}}
     for row, line in enumerate(data.splitlines()):
@@ -31,8 +31,9 @@ def parse_softnet(data: bytes) -> dict[str, dict[int, int]]:
 
 
 class Squeezes:
-    """How often each CPU's softirqs had too little time or room: `dropped` and `time_squeeze`
-    together. Only rows that changed are converted; with no news the same mapping is returned.
+    """How often each CPU's softirqs had too little time or room: the sum of `dropped` and
+    `time_squeeze`. Only rows that changed are parsed; without a change the same mapping is
+    returned.
     """
 
     def __init__(self) -> None:
@@ -41,17 +42,17 @@ class Squeezes:
         self._counts: dict[int, int] = {}
 
     def read(self, data: bytes) -> dict[int, int]:
-        """CPU -> count, of the file's text."""
+        """CPU -> count, from the content of the file."""
         # Columns 2 and 3, and 13 where there is one: the kernel pads all to eight digits.
         parts = [line[9:26] + line[107:116] for line in data.splitlines()]
         if parts != self._parts:
-            self._counts = self._news(parts) or self._whole(data)
+            self._counts = self._changed_rows(parts) or self._all_rows(data)
             self._parts, self._cpus = parts, list(self._counts)
         return self._counts
 
-    def _news(self, parts: list[bytes]) -> dict[int, int]:
-        """From the rows that changed; nothing where that cannot be done: other CPUs, or rows that
-        are not understood.
+    def _changed_rows(self, parts: list[bytes]) -> dict[int, int]:
+        """Counts from the rows that changed; empty if the CPUs are others or a row cannot be
+        parsed.
         """
         counts = dict(self._counts)
         if not len(parts) == len(self._parts) == len(self._cpus):
@@ -67,7 +68,7 @@ class Squeezes:
             counts[cpu] = int(part[:8], 16) + int(part[9:17], 16)
         return counts
 
-    def _whole(self, data: bytes) -> dict[int, int]:
+    def _all_rows(self, data: bytes) -> dict[int, int]:
         softnet = parse_softnet(data)
         return {
             cpu: count + softnet["dropped"][cpu] for cpu, count in softnet["time_squeeze"].items()

@@ -24,8 +24,8 @@ _U32 = 0xFFFFFFFF
 
 
 class Stat(msgspec.Struct, frozen=True):
-    """Per-IRQ totals of the IRQs asked for (empty where this kernel gives none), and the CPUs'
-    seconds in interrupts.
+    """Totals of the requested IRQs (empty if this kernel has none here), and each CPU's seconds in
+    interrupts.
     """
 
     totals: dict[int, int]
@@ -37,7 +37,7 @@ _NUMBERS = re.compile(rb"[\d ]*", re.ASCII)
 
 
 def parse_stat(data: bytes, irqs: Iterable[int]) -> Stat:
-    """Lines that are not understood are passed over."""
+    """Parse the file, with the totals of these IRQs. Lines that cannot be parsed are skipped."""
     times = {
         int(cpu): CpuTime(int(irq) / _HZ, int(softirq) / _HZ)
         for cpu, irq, softirq in _CPU.findall(data)
@@ -55,12 +55,12 @@ def parse_stat(data: bytes, irqs: Iterable[int]) -> Stat:
             else [_int(field) for field in line.split()]
         )
     except ValueError:
-        # Longer than any number that Python reads.
+        # A number has more digits than int() accepts.
         values = [_int(field) for field in line.split()]
     last = len(values) - 1
     numbers = list(irqs)
     if len(numbers) > 1 and min(numbers) >= 0 and max(numbers) < last:
-        # As it is nearly always; of thousands of IRQs this takes a third of the time.
+        # The usual case. For thousands of IRQs this takes a third of the time of the loop below.
         picked = itemgetter(*[number + 1 for number in numbers])(values)
         if min(picked) >= 0 and max(picked) <= _U32:
             return Stat(dict(zip(numbers, picked, strict=True)), times)

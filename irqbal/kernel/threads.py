@@ -27,7 +27,7 @@ PATHS = (
 """Files below the root that this module reads (see `host.READERS`)."""
 
 HZ = os.sysconf("SC_CLK_TCK")
-"""Of times in `/proc/PID/stat`."""
+"""Clock ticks a second, the unit of times in `/proc/PID/stat`."""
 
 _IRQ = re.compile(r"irq/(\d{1,7})-.*", re.ASCII | re.DOTALL)
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
@@ -35,8 +35,8 @@ _NAPI = re.compile(r"napi/(.+)-\d+", re.ASCII)
 
 
 def read_threads(root: Path) -> tuple[Thread, ...]:
-    """Every such thread, with the CPUs it may use and the one it last ran on. The kernel cuts names
-    at 15 characters, but for kernel threads' `comm`, which newer kernels show whole.
+    """Every such thread, with the CPUs that it may use and the one on which it last ran. `comm` has
+    at most 15 characters; newer kernels show the whole name of a kernel thread.
     """
     found = []
     for pid in _kernel_threads(root):
@@ -92,8 +92,8 @@ def _allowed(folder: Path) -> CpuSet:
 
 
 class ThreadTimes:
-    """Reads how long these threads ran: fields 14, 15 and 39 (utime, stime, processor) of
-    `/proc/PID/stat`.
+    """Reads how long these threads ran: fields 14, 15 and 39 of `/proc/PID/stat` (utime and stime
+    in clock ticks, processor; Documentation/filesystems/proc.rst, 1.2).
     """
 
     def __init__(self, root: Path, kept: OpenFiles) -> None:
@@ -101,7 +101,7 @@ class ThreadTimes:
         self._threads: dict[int, int | None] = {}
 
     def know(self, threads: Iterable[Thread]) -> None:
-        """These are the threads that there are."""
+        """Replace the threads whose times are read."""
         fresh = {
             thread.pid: thread.irq
             for thread in threads
@@ -112,7 +112,9 @@ class ThreadTimes:
         self._threads = fresh
 
     def read(self, before: Mapping[int, int], totals: Mapping[int, int]) -> dict[int, ThreadTime]:
-        """By process id: threaded NAPI, and the threads of those IRQs whose totals differ."""
+        """Times by process id, of threaded NAPI and of the threads of IRQs that fired: those whose
+        totals before and now differ.
+        """
         found = {}
         for pid, irq in list(self._threads.items()):
             if irq is not None and before.get(irq) == totals.get(irq):
@@ -123,7 +125,7 @@ class ThreadTimes:
                     irq, int(fields[36]), (int(fields[11]) + int(fields[12])) / HZ
                 )
             except HostError:
-                # It ended; the next census says what came in its place.
+                # The thread ended; the next census finds its successor.
                 del self._threads[pid]
             except (IndexError, ValueError):
                 continue

@@ -61,8 +61,8 @@ class OnlineCpus:
 
 
 def read_cpus(root: Path, known: dict[int, Cpu] | None = None) -> tuple[Cpu, ...]:
-    """Every present CPU. An offline one has no topology in sysfs: it keeps what is `known` of
-    it.
+    """Every present CPU. An offline CPU has no topology in sysfs; what is `known` about it is
+    returned again.
     """
     base = root / "sys/devices/system/cpu"
     online = read_online(root)
@@ -87,7 +87,7 @@ def read_cpus(root: Path, known: dict[int, Cpu] | None = None) -> tuple[Cpu, ...
 
 
 def read_nodes(root: Path) -> dict[int, int]:
-    """NUMA node of each CPU; empty where the kernel knows no nodes."""
+    """NUMA node of each CPU; empty if the kernel has no nodes."""
     base = root / "sys/devices/system/node"
     found: dict[int, int] = {}
     for name in names(base):

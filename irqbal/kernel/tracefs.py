@@ -2,14 +2,15 @@
 (Linux 5.14 and later).
 
 Histogram triggers (CONFIG_HIST_TRIGGERS; Documentation/trace/histogram.rst) on
-`irq:irq_handler_entry` and `_exit`, `irq:softirq_entry` and `_exit` add up nanoseconds. They work
-on every interrupt while they stand, so windows are short, and whoever starts calls `Tracing.clean`
-first: what a killed process left would go on. Everything stands in `instances/irqbal`, but for two
-synthetic events, which the kernel has only for all instances together. Nothing else of tracefs is
-touched: `synthetic_events` is never truncated, for that would take away everybody's.
+`irq:irq_handler_entry` and `_exit`, `irq:softirq_entry` and `_exit` add up nanoseconds. Each
+interrupt runs them while they exist, so windows are short. A killed process leaves its triggers
+behind; `TracefsMeasurement.clean` removes them, and every program that measures calls it when it
+starts.
 
-While it stands, the instance holds a ring buffer for each CPU, 1.4 MB until it is made small, which
-happens at once.
+Everything is in `instances/irqbal`, except for two synthetic events, which all instances share.
+Nothing else in tracefs is changed: `synthetic_events` is never truncated, since that would remove
+the events of other programs. The instance has a ring buffer for each CPU; its size is reduced from
+1.4 MB as soon as the instance exists.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ VECTORS = (
 )
 """Softirqs by number, as `/proc/softirqs` names them (include/linux/interrupt.h)."""
 ENTRIES = 16384
-"""Keys that a histogram has room for; more are dropped, and counted."""
+"""Keys of a histogram, at most; events with further keys are counted as dropped."""
 
 _SYNTHETIC = {HANDLER: "int irq; u64 lat", SOFTIRQ: "unsigned int vec; u64 lat"}
 _TRIGGERS = (
@@ -67,20 +68,20 @@ _TRIGGERS = (
         f":onmatch(irq.softirq_entry).{SOFTIRQ}(vec,$spent)",
     ),
 )
-"""In this order they are set; they are removed in the other, for what refers to another's variable
-keeps that in place.
+"""Event and trigger, in the order in which they are set. They are removed in reverse: a trigger
+cannot be removed while another refers to its variable.
 """
 _ROW = re.compile(r"(\w+):\s*(\d+)")
 _TRIES = 20
 _PAUSE = 0.05
-"""The kernel lets go of a removed trigger only after a grace period: so often, and so long apart
-(seconds), removal is tried.
+"""Attempts to remove what is busy, and seconds between them: the kernel releases a removed trigger
+only after a grace period.
 """
 
 
 class TracefsMeasurement:
-    """Measures on the live host, or under another root. `wait` lets the window pass (seconds). One
-    thread at a time may use it.
+    """Measures on the live host, or under another root. `wait` blocks for the window's seconds.
+    Only one thread at a time may use it.
     """
 
     def __init__(
@@ -89,13 +90,11 @@ class TracefsMeasurement:
         self._places = [root / place for place in PLACES]
         self._wait = wait
         self.reason = ""
-        """Why the last `measure` or `clean` did not do what it should; empty if it did."""
+        """Why the last `measure` or `clean` failed; empty if it did not."""
 
     def measure(self, seconds: float) -> Measured | None:
-        """Measure for so long, blocking; None where this kernel does not let us, and then `reason`
-        says why.
-
-        Whatever happens, short of a kill, everything is removed again.
+        """Measure for so many seconds; this blocks. Returns None if it is not possible here, and
+        sets `reason`. The triggers are removed in any case, unless the process is killed.
         """
         if not self.clean():
             return None
@@ -120,8 +119,8 @@ class TracefsMeasurement:
             self.reason = reason or self.reason
 
     def clean(self) -> bool:
-        """Remove what a killed process left, if there is anything. Returns whether nothing is
-        left.
+        """Remove what a killed process left behind. Returns whether nothing is left; if not, sets
+        `reason`.
         """
         self.reason = ""
         base = self._base()
@@ -135,13 +134,13 @@ class TracefsMeasurement:
         return True
 
     def _base(self) -> Path | None:
-        """The tracefs that can be looked into: the folder of instances is part of every one."""
+        """The first tracefs that can be entered; every tracefs has a folder `instances`."""
         return next(
             (place for place in self._places if os.access(place / "instances", os.X_OK)), None
         )
 
     def _arm(self, base: Path) -> float:
-        """Set everything up. Returns the moment from which everything is counted."""
+        """Set all triggers. Returns the monotonic time at which all of them count."""
         instance = _instance(base)
         instance.mkdir()
         with contextlib.suppress(OSError):
@@ -153,7 +152,7 @@ class TracefsMeasurement:
         return time.monotonic()
 
     def _read(self, base: Path, seconds: float) -> Measured:
-        """The two sums; parts of a histogram that was not there read as nothing."""
+        """Read both histograms."""
         events = _instance(base) / "events/synthetic"
         handlers, hits, softirqs = {}, {}, dict[str, dict[int, float]]()
         by_irq = (events / HANDLER / "hist").read_text()
@@ -169,7 +168,7 @@ class TracefsMeasurement:
 
 
 def _rows(text: str) -> Iterator[dict[str, int]]:
-    """The entries of a histogram: keys and values by name, times in nanoseconds."""
+    """The entries of a histogram: keys and values by name; times are nanoseconds."""
     for line in text.splitlines():
         if line.startswith("{"):
             yield {name: int(value) for name, value in _ROW.findall(line)}
@@ -185,13 +184,13 @@ def _instance(base: Path) -> Path:
 
 
 def _remove(base: Path) -> None:
-    """Triggers first, then the instance, then the synthetic events. Raises OSError if anything
-    stays.
+    """Remove the triggers, then the instance, then the synthetic events. Raises OSError if one of
+    them cannot be removed.
     """
     instance = _instance(base)
     if INSTANCE in names(base / "instances"):
         for event, _ in reversed(_TRIGGERS):
-            # To truncate this file is to remove all triggers of this event in this instance.
+            # Truncating this file removes all triggers of this event in this instance.
             with contextlib.suppress(FileNotFoundError):
                 os.close(
                     os.open(
@@ -199,18 +198,18 @@ def _remove(base: Path) -> None:
                         os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC,
                     )
                 )
-        _patiently(instance.rmdir)
+        _retry_while_busy(instance.rmdir)
     for name in _SYNTHETIC:
         if any(
             line.split()[0] == name
             for line in text_or(base / "synthetic_events").splitlines()
             if line.strip()
         ):
-            _patiently(lambda name=name: _append(base / "synthetic_events", f"!{name}"))  # type: ignore[misc]
+            _retry_while_busy(lambda name=name: _append(base / "synthetic_events", f"!{name}"))  # type: ignore[misc]
 
 
-def _patiently(remove: Callable[[], None]) -> None:
-    """What is still in use is tried again for a second. Raises OSError."""
+def _retry_while_busy(remove: Callable[[], None]) -> None:
+    """Call `remove` until it is not refused with EBUSY, for a second at most. Raises OSError."""
     for left in reversed(range(_TRIES)):
         try:
             return remove()
@@ -235,18 +234,17 @@ def _append(path: Path, text: str) -> None:
 
 
 def _sentence(error: OSError) -> str:
-    """What an error means here."""
+    """The error with its probable cause."""
     what = f"{error.filename}: {error.strerror}"
     if error.errno == errno.ENOENT:
         return (
-            f"{what}; this kernel is without histogram triggers or synthetic events "
+            f"{what}; this kernel has no histogram triggers or no synthetic events "
             "(CONFIG_HIST_TRIGGERS, CONFIG_SYNTH_EVENTS)"
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return (
-            f"{what}; tracing needs root and a tracefs that may be written (lockdown and "
-            "containers forbid it)"
+            f"{what}; tracing needs root and a writable tracefs (lockdown and containers forbid it)"
         )
     if error.errno == errno.EINVAL:
-        return f"{what}; this kernel does not know these triggers (Linux 5.14 and later do)"
+        return f"{what}; these triggers need Linux 5.14 or later"
     return what

@@ -16,7 +16,7 @@ from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove, steering
 from irqbal.model.readings import DEFAULT, Original, Save
 
 
-class Setting(Protocol):
+class WritableSetting(Protocol):
     """One value of the kernel that can be read and written: a mask or a steering setting. Values
     are CPU lists as `CpuSet` writes them, or numbers.
     """
@@ -32,7 +32,7 @@ class Setting(Protocol):
         """Write a value. Raises OSError with the kernel's errno."""
 
 
-class Settings(Protocol):
+class WritableSettings(Protocol):
     """All that irqbal may write on one host."""
 
     def inode(self, irq: int) -> int:
@@ -40,13 +40,13 @@ class Settings(Protocol):
         such IRQ.
         """
 
-    def mask(self, irq: int) -> Setting:
+    def mask(self, irq: int) -> WritableSetting:
         """An IRQ's affinity."""
 
-    def default_mask(self) -> Setting:
+    def default_mask(self) -> WritableSetting:
         """The affinity that new IRQs start with."""
 
-    def steering(self, name: str, interface: str, queue: int) -> Setting:
+    def steering(self, name: str, interface: str, queue: int) -> WritableSetting:
         """XPS, RPS or RFS of one queue; `name` is `xps`, `rps` or `flows`."""
 
 
@@ -68,13 +68,13 @@ class _PendingWrite(msgspec.Struct, frozen=True):
     identity: str
     irq: int | None
     value: str
-    setting: Setting
+    setting: WritableSetting
 
 
 class PlanWriter:
     """Writes plans to the settings of one host."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: WritableSettings) -> None:
         self._settings = settings
 
     def apply(self, request: WriteRequest, save: Save) -> tuple[Outcome, ...]:
@@ -90,7 +90,7 @@ class PlanWriter:
                 mask = settings.mask(move.irq)
                 pending.append(_PendingWrite(move.identity, move.irq, str(move.after), mask))
             else:
-                sentence = "the IRQ was freed or set up anew"
+                sentence = "the IRQ was freed, or set up again since the plan was made"
                 outcomes.append(Outcome(move.identity, "gone", move.irq, "gone", sentence))
         for item in request.steering:
             setting = settings.steering(item.setting, item.interface, item.queue)
@@ -106,7 +106,7 @@ class PlanWriter:
         for what belongs to no IRQ.
         """
         pending = [self._original(original, irq) for original, irq in originals]
-        return tuple(_run(pending, _save_nothing, dry_run=False))
+        return tuple(_run(pending, discard, dry_run=False))
 
     def _original(self, original: Original, irq: int | None) -> _PendingWrite:
         identity, settings = original.identity, self._settings
@@ -122,12 +122,17 @@ class PlanWriter:
 
 
 def _normal(name: str, value: str) -> str:
-    """A value as `Setting.read` returns it; `flows` is a number, everything else a CPU set."""
+    """A value as it is read back; `flows` is a number, everything else a CPU set."""
     return value.strip() if name == "flows" else str(CpuSet.parse(value))
 
 
-def _save_nothing(originals: object) -> None:
-    """What restores originals has none of its own."""
+def cannot_save(originals: object) -> None:
+    """Stands for a missing `save`. Raises HostError."""
+    raise HostError("irqbal's own error: a write was requested without a journal")
+
+
+def discard(originals: object) -> None:
+    """A `save` for writes whose originals are not needed: restoring, and replays."""
 
 
 def _run(pending: list[_PendingWrite], save: Save, dry_run: bool) -> list[Outcome]:

@@ -1,4 +1,6 @@
-"""How drivers name their interrupts: the actions of their request_irq calls."""
+"""How drivers name their interrupts (the actions of their request_irq calls), and the PCI IDs of
+their cards.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,11 @@ import msgspec
 
 
 class Naming(msgspec.Struct, frozen=True):
-    """`patterns` are the IRQs of one queue (one, or Rx and Tx apart); `other` is the IRQ that
-    serves no queue, if there is one.
+    """`patterns` are the names of one queue's IRQs: one, or one for Rx and one for Tx. `other` is
+    the name of an IRQ that serves no queue; empty if there is none.
 
-    In the texts stand `{interface}`, `{address}` (PCI), `{index}` and `{virtio}` (the name of the
-    virtio device). `shown` is the driver of the PCI device where that is another.
+    The texts hold `{interface}`, `{address}` (PCI), `{index}` and `{virtio}` (the name of the
+    virtio device). `shown` is the driver of the PCI device, if it is another than the NIC's.
     """
 
     patterns: tuple[str, ...]
@@ -18,7 +20,7 @@ class Naming(msgspec.Struct, frozen=True):
     shown: str = ""
 
     def vectors(self, queues: int) -> int:
-        """How many IRQs a card with so many queues has."""
+        """The number of IRQs of a card with so many queues."""
         return queues * len(self.patterns) + bool(self.other)
 
 
@@ -39,7 +41,7 @@ NIC_DRIVERS: dict[str, Naming] = {
         ("{virtio}-input.{index}", "{virtio}-output.{index}"), "{virtio}-config", "virtio-pci"
     ),
 }
-"""Network drivers by name; the first is the one that is taken unless another is asked for."""
+"""Network drivers by name; the first one is the default."""
 
 PCI_IDS: dict[str, tuple[int, int]] = {
     "ice": (0x8086, 0x1592),

@@ -11,9 +11,9 @@ import errno
 import msgspec
 
 _MODES_SINCE = (6, 12)
-"""The first version that takes away the write permission of masks that it owns (mode 0444)."""
+"""The first version in which masks that the kernel owns have mode 0444."""
 LATEST = (6, 18)
-"""Version of a simulated kernel unless another is asked for."""
+"""Version of a simulated kernel by default."""
 
 
 def shows_owned(kernel: tuple[int, int]) -> bool:
@@ -23,13 +23,14 @@ def shows_owned(kernel: tuple[int, int]) -> bool:
 
 class WriteErrnos(msgspec.Struct, frozen=True, kw_only=True):
     """One version's answers: for an IRQ whose mask the kernel owns; for a set without online CPU;
-    for CPUs beyond the possible ones; where no CPU of the set has a vector left; for an IRQ or a
-    setting that does not exist.
+    for CPUs beyond the possible ones in a CPU list and in a hex mask; where no CPU of the set has a
+    vector left; for an IRQ or a setting that does not exist.
     """
 
     owned: int
     no_online_cpu: int = errno.EINVAL
-    beyond: int = errno.EOVERFLOW
+    beyond_list: int = errno.ERANGE
+    beyond_mask: int = errno.EOVERFLOW
     no_vector: int = errno.ENOSPC
     missing: int = errno.ENOENT
 

@@ -1,4 +1,4 @@
-"""The parts of a made-up host: CPUs, devices and IRQs, as a specification describes them."""
+"""The parts of a simulated host: CPUs, devices and IRQs, built from a specification."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from irqbal.simulated.spec import HostSpec, Nics
 from irqbal.simulated.traffic import Source
 
 FIRST_IRQ = 24
+"""Number of the first MSI: x86 numbers them after the IO-APIC's 24 pins."""
 ACPI_IRQ = 9
+"""Number of the ACPI interrupt on x86."""
 
 
-class SimulatedIrq(msgspec.Struct):
-    """One IRQ as it is now. `counts` are interrupts by CPU since it was set up; `inode` is new with
-    every life.
-
-    `managed`: the kernel owns its mask. `interface` is empty for what belongs to no NIC.
+class SimulatedIrq(msgspec.Struct, kw_only=True):
+    """One IRQ in its present state. `counts` are interrupts by CPU since it was set up; each
+    generation has another `inode`. `managed`: the kernel owns its mask. `interface` is empty if the
+    IRQ belongs to no NIC.
     """
 
     number: int
@@ -39,8 +40,8 @@ class SimulatedIrq(msgspec.Struct):
 
 
 class Card(msgspec.Struct, frozen=True):
-    """A NIC or a drive. `queues` are a NIC's; `virtio` is the name of the virtio device between it
-    and its interface, if any.
+    """A NIC or a drive. `queues` is the number of a NIC's queues; `virtio` is the name of the
+    virtio device between the PCI device and the interface, if any.
     """
 
     device: Device
@@ -50,7 +51,7 @@ class Card(msgspec.Struct, frozen=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """All parts. The lines are in the order of their numbers."""
+    """All parts of a host. `lines` are the IRQs in the order of their numbers."""
 
     cpus: tuple[Cpu, ...]
     cards: tuple[Card, ...]
@@ -58,33 +59,116 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 def build(spec: HostSpec) -> Machine:
-    """Put a host together. Devices stand on the nodes by turns; every CPU is online, and no IRQ is
+    """Build a host. Devices are spread over the nodes in turn; every CPU is online, and no IRQ is
     placed yet.
     """
-    cpus = tuple(_cpus(spec))
-    local = {
-        node: CpuSet(cpu.number for cpu in cpus if cpu.node == node) for node in range(spec.nodes)
-    }
-    by_core = tuple(number for cpu in cpus if cpu.core == cpu.number for number in cpu.siblings)
-    lines = [SimulatedIrq(ACPI_IRQ, "acpi", "IO-APIC", 9, Source("idle"), counts={})]
-    cards: list[Card] = []
-    for index, kind in enumerate(_nics(spec)):
-        cards.append(_nic(kind, index, len(cards), spec, local, lines))
-    for index, queues in enumerate(_drives(spec)):
-        cards.append(_drive(queues, index, len(cards), local, by_core, lines))
-    return Machine(cpus, tuple(cards), tuple(lines))
-
-
-def _nics(spec: HostSpec) -> Iterator[Nics]:
+    builder = _Builder(spec)
     for nics in spec.nics:
         for _ in range(nics.count):
-            yield nics
-
-
-def _drives(spec: HostSpec) -> Iterator[int]:
+            builder.add_nic(nics)
     for drives in spec.drives:
         for _ in range(drives.count):
-            yield min(drives.queues, spec.cpus)
+            builder.add_drive(min(drives.queues, spec.cpus))
+    return builder.machine()
+
+
+class _Builder:
+    """Adds one device after the other; interfaces, drives and PCI addresses are numbered."""
+
+    def __init__(self, spec: HostSpec) -> None:
+        self._cpus = tuple(_cpus(spec))
+        self._nodes = [
+            CpuSet(cpu.number for cpu in self._cpus if cpu.node == node)
+            for node in range(spec.nodes)
+        ]
+        acpi = SimulatedIrq(
+            number=ACPI_IRQ,
+            action="acpi",
+            chip="IO-APIC",
+            vector=ACPI_IRQ,
+            source=Source("idle"),
+            counts={},
+        )
+        self._lines = [acpi]
+        self._cards: list[Card] = []
+        self._nics = self._drives = 0
+
+    def machine(self) -> Machine:
+        """The host with everything that was added."""
+        return Machine(self._cpus, tuple(self._cards), tuple(self._lines))
+
+    def add_nic(self, kind: Nics) -> None:
+        """Add one network card of this kind."""
+        index, naming = self._nics, NIC_DRIVERS[kind.driver]
+        self._nics += 1
+        interface, node, address = f"eth{index}", index % len(self._nodes), self._next_address()
+        virtio = f"virtio{index}" if "{virtio}" in naming.patterns[0] else ""
+        words = {"interface": interface, "address": address, "virtio": virtio}
+        actions = [(naming.other.format(**words), Source("idle"))] if naming.other else []
+        for queue in range(kind.queues):
+            actions += [
+                (pattern.format(index=queue, **words), Source("net", interface))
+                for pattern in naming.patterns
+            ]
+        device = Device(
+            address,
+            naming.shown or kind.driver,
+            node,
+            self._nodes[node],
+            (interface,),
+            (),
+            self._add_irqs(actions, _Slot(address, node, interface)),
+        )
+        self._cards.append(Card(device, kind.queues, virtio, naming))
+
+    def add_drive(self, queues: int) -> None:
+        """Add one NVMe drive with so many I/O queues."""
+        index = self._drives
+        self._drives += 1
+        name, node, address = f"nvme{index}", index % len(self._nodes), self._next_address()
+        actions = [(f"{name}q0", Source("idle"))]
+        actions += [(f"{name}q{queue}", Source("disk", name)) for queue in range(1, queues + 1)]
+        numbers = self._add_irqs(actions, _Slot(address, node))
+        # Each queue serves an even share of the CPUs, threads of one core together.
+        cpus = [number for cpu in self._cpus if cpu.core == cpu.number for number in cpu.siblings]
+        for queue, line in enumerate(self._lines[-queues:]):
+            line.managed = True
+            begin, end = queue * len(cpus) // queues, (queue + 1) * len(cpus) // queues
+            line.mask = CpuSet(cpus[begin:end])
+        device = Device(address, "nvme", node, self._nodes[node], (), (f"{name}n1", name), numbers)
+        self._cards.append(Card(device))
+
+    def _next_address(self) -> str:
+        """A PCI address: each card has its own bus, from 1 on."""
+        domain, bus = divmod(len(self._cards) + 1, 256)
+        return f"{domain:04x}:{bus:02x}:00.0"
+
+    def _add_irqs(self, actions: list[tuple[str, Source]], place: _Slot) -> tuple[int, ...]:
+        """Add a device's MSI-X vectors; returns their IRQ numbers."""
+        first = max(FIRST_IRQ, self._lines[-1].number + 1)
+        for index, (action, source) in enumerate(actions):
+            self._lines.append(
+                SimulatedIrq(
+                    number=first + index,
+                    action=action,
+                    chip=f"PCI-MSIX-{place.address}",
+                    vector=index,
+                    source=source,
+                    address=place.address,
+                    interface=place.interface,
+                    node=place.node,
+                    counts={},
+                )
+            )
+        return tuple(range(first, first + len(actions)))
+
+
+class _Slot(msgspec.Struct, frozen=True):
+    """Where a device is: its PCI address, its node, and a NIC's interface."""
+
+    address: str
+    node: int
+    interface: str = ""
 
 
 def _cpus(spec: HostSpec) -> Iterator[Cpu]:
@@ -105,84 +189,3 @@ def _cpus(spec: HostSpec) -> Iterator[Cpu]:
             l3=socket * spec.cores + within // share * share,
             siblings=siblings,
         )
-
-
-def _address(index: int) -> str:
-    """The address of the card of this rank: one bus each, bus 0 left out."""
-    domain, bus = divmod(index + 1, 256)
-    return f"{domain:04x}:{bus:02x}:00.0"
-
-
-def _nic(
-    kind: Nics,
-    index: int,
-    rank: int,
-    spec: HostSpec,
-    local: dict[int, CpuSet],
-    lines: list[SimulatedIrq],
-) -> Card:
-    naming, address, node, interface = (
-        NIC_DRIVERS[kind.driver],
-        _address(rank),
-        index % spec.nodes,
-        f"eth{index}",
-    )
-    virtio = f"virtio{index}" if "{virtio}" in naming.patterns[0] else ""
-    words = {"interface": interface, "address": address, "virtio": virtio}
-    actions = [(naming.other.format(**words), Source("idle"))] if naming.other else []
-    for queue in range(kind.queues):
-        actions += [
-            (pattern.format(index=queue, **words), Source("net", interface))
-            for pattern in naming.patterns
-        ]
-    numbers = _add(lines, actions, address, node, interface)
-    device = Device(
-        address, naming.shown or kind.driver, node, local[node], (interface,), (), numbers
-    )
-    return Card(device, kind.queues, virtio, naming)
-
-
-def _drive(
-    queues: int,
-    index: int,
-    rank: int,
-    local: dict[int, CpuSet],
-    by_core: tuple[int, ...],
-    lines: list[SimulatedIrq],
-) -> Card:
-    name, address, node = f"nvme{index}", _address(rank), index % len(local)
-    actions = [(f"{name}q0", Source("idle"))]
-    actions += [(f"{name}q{queue}", Source("disk", name)) for queue in range(1, queues + 1)]
-    numbers = _add(lines, actions, address, node, "")
-    for queue, line in enumerate(lines[-queues:]):
-        # Each queue serves an even share of the CPUs, threads of one core together.
-        line.managed = True
-        line.mask = CpuSet(
-            by_core[queue * len(by_core) // queues : (queue + 1) * len(by_core) // queues]
-        )
-    return Card(Device(address, "nvme", node, local[node], (), (f"{name}n1", name), numbers))
-
-
-def _add(
-    lines: list[SimulatedIrq],
-    actions: list[tuple[str, Source]],
-    address: str,
-    node: int,
-    interface: str,
-) -> tuple[int, ...]:
-    first = max(FIRST_IRQ, lines[-1].number + 1)
-    for index, (action, source) in enumerate(actions):
-        lines.append(
-            SimulatedIrq(
-                first + index,
-                action,
-                f"PCI-MSIX-{address}",
-                index,
-                source,
-                address,
-                interface,
-                node,
-                counts={},
-            )
-        )
-    return tuple(range(first, first + len(actions)))

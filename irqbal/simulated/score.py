@@ -1,5 +1,5 @@
-"""A placement's record over many cycles on a made-up host: how near to the best it came, how soon,
-and how quietly it stays.
+"""How well a configuration balances a simulated host over many cycles: how near to the best
+placement it comes, how soon, and whether it then leaves the host alone.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from irqbal.simulated.ground_truth import GroundTruth
 QUIET = 3
 """Cycles without a move after which a balancer counts as at rest."""
 POOR = 1.2
-"""Times the bound; cycles whose busiest CPU has more are counted."""
+"""Ratio of the busiest CPU's load to the bound above which a cycle counts as poor."""
 EARLY = 3
-"""The first judgement is of the interval after so many cycles."""
+"""Cycles before the first interval that is scored: irqbal's budgets do not apply in them."""
 
 
 class TrialResult(msgspec.Struct, frozen=True):
-    """What one configuration came to. Ratios are the busiest CPU's true load over the bound that no
+    """The score of one configuration. Ratios are the busiest CPU's true load over the bound that no
     placement can beat.
 
     `early` is the ratio after three cycles, `mean` that of all intervals from then on, `final` of
     the last. `locality` is the share of interrupts on their device's own node, from then on.
-    `moves` are masks written, `settings` steering and default written, `refused` what the host
-    would not have. `converged` is the first of three cycles in a row without a move,
-    `moves_at_rest` what was moved after them; both are None where there never were three. `poor`
+    `moves` are masks written, `settings` steering and default written, `refused` writes that
+    the host refused. `converged` is the first of three cycles in a row without a move,
+    `moves_at_rest` what was moved after them; both are None if there were no such three. `poor`
     counts intervals above 1.2 times the bound. `seconds` are those of one cycle's reading, planning
     and writing on this machine.
     """
@@ -46,8 +46,20 @@ class TrialResult(msgspec.Struct, frozen=True):
     failures: tuple[str, ...] = ()
 
 
+class CycleScore(msgspec.Struct, frozen=True, kw_only=True):
+    """One cycle: masks and other settings written, writes that were refused, the cycle's time on
+    this machine (seconds), and a sentence for each policy that failed.
+    """
+
+    moves: int
+    settings: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    failures: tuple[str, ...] = ()
+
+
 class TrialRun:
-    """Adds up what happens, interval by interval: first the time that passed, then the cycle at its
+    """Adds up the intervals of a trial: for each, first `passed`, then `cycle` for the cycle at its
     end.
     """
 
@@ -60,22 +72,20 @@ class TrialRun:
         self._failures: dict[str, None] = {}
 
     def passed(self, truth: GroundTruth) -> None:
-        """An interval; the first is the one before any cycle."""
+        """An interval has passed; the first one is before any cycle."""
         self._truths.append(truth)
 
-    def cycle(
-        self, moves: int, settings: int, refused: int, seconds: float, failures: tuple[str, ...]
-    ) -> None:
+    def cycle(self, score: CycleScore) -> None:
         """A cycle, and what it wrote."""
-        self._moves.append(moves)
-        self._settings += settings
-        self._refused += refused
-        self._seconds += seconds
-        self._failures |= dict.fromkeys(failures)
+        self._moves.append(score.moves)
+        self._settings += score.settings
+        self._refused += score.refused
+        self._seconds += score.seconds
+        self._failures |= dict.fromkeys(score.failures)
 
     def result(self) -> TrialResult:
-        """What it came to; at least one interval and one cycle must have passed, and an interval
-        must be the last.
+        """The score; at least one interval and one cycle must have passed, and an interval must be
+        the last.
         """
         truths, moves = self._truths, self._moves
         since = truths[min(EARLY, len(truths) - 1) :]

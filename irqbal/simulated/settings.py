@@ -10,12 +10,12 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import GoneError
-from irqbal.kernel.write_loop import Setting
+from irqbal.kernel.write_loop import WritableSetting
 from irqbal.simulated.state import SimulatedState
 
 
 class SimulatedSettings:
-    """Implements `write_loop.Settings`."""
+    """Implements `write_loop.WritableSettings`."""
 
     def __init__(self, state: SimulatedState) -> None:
         self._state = state
@@ -25,21 +25,21 @@ class SimulatedSettings:
         line = self._state.lines.get(irq)
         return 0 if line is None else line.inode
 
-    def mask(self, irq: int) -> Setting:
+    def mask(self, irq: int) -> WritableSetting:
         """An IRQ's affinity."""
         state = self._state
         return _StateSetting(
             lambda: str(state.mask(irq)), lambda text: state.set_mask(irq, CpuSet.parse(text))
         )
 
-    def default_mask(self) -> Setting:
+    def default_mask(self) -> WritableSetting:
         """The affinity that new IRQs start with."""
         state = self._state
         return _StateSetting(
             lambda: str(state.default), lambda text: state.set_default(CpuSet.parse(text))
         )
 
-    def steering(self, name: str, interface: str, queue: int) -> Setting:
+    def steering(self, name: str, interface: str, queue: int) -> WritableSetting:
         """XPS, RPS or RFS of one queue."""
         state = self._state
         return _StateSetting(

@@ -1,4 +1,4 @@
-"""What a made-up host is made of, read from one line of text:
+"""The specification of a simulated host, parsed from one line of text:
 `2x32x2,nodes=2,nic=63x2,nvme=64x4,traffic=skewed,seed=1`.
 """
 
@@ -16,10 +16,13 @@ from irqbal.simulated.traffic import EVENTS, SHAPES
 from irqbal.wire import Percent
 
 EXAMPLE = "2x32x2,nodes=2,nic=63x2,nvme=64x4,traffic=skewed,seed=1"
-"""A whole specification, as messages show it."""
+"""A complete specification, for messages."""
 MAX_CPUS = 4096
+"""CPUs of a host, at most: beyond, building it takes minutes."""
 MAX_QUEUES = 2048
+"""Queues of a device, at most: the number of MSI-X entries that PCI allows."""
 MAX_DEVICES = 64
+"""Devices in one part of the text, at most."""
 
 _CPUS = re.compile(r"(\d{1,4})x(\d{1,4})(?:x(\d{1,2}))?", re.ASCII)
 _DEVICES = re.compile(r"(\d{1,4})(?:x(\d{1,2}))?(?::([a-z0-9_]+))?", re.ASCII)
@@ -28,7 +31,7 @@ _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%", re.ASCII)
 
 
 class Nics(msgspec.Struct, frozen=True):
-    """`count` network cards alike, each with so many queues."""
+    """`count` identical network cards with `queues` queues each."""
 
     queues: int
     count: int = 1
@@ -39,8 +42,8 @@ class Nics(msgspec.Struct, frozen=True):
 
 
 class Drives(msgspec.Struct, frozen=True):
-    """`count` NVMe drives alike. `queues` are I/O queues, cut to the number of CPUs as the driver
-    does; q0 comes on top.
+    """`count` identical NVMe drives. `queues` is the number of I/O queues, limited to the number of
+    CPUs as the driver does; each drive has the admin queue q0 besides.
     """
 
     queues: int
@@ -51,12 +54,12 @@ class Drives(msgspec.Struct, frozen=True):
 
 
 class HostSpec(msgspec.Struct, frozen=True):
-    """A made-up host. `cores` are those of a socket, `l3` the cores that share a last-level cache
+    """A simulated host. `cores` are those of a socket, `l3` the cores that share a last-level cache
     (0: all of a socket).
 
     `nodes` split all cores evenly. `traffic` is one shape and any number of events. `busy` is the
-    share of all CPUs' time that interrupts take on average, as far as the hottest queue stays below
-    what one CPU can do. `vectors` is how many IRQs a CPU can serve. `exact`: CPU times are not
+    share of all CPUs' time that interrupts take on average; it is lower if the hottest queue would
+    need more than one CPU. `vectors` is how many IRQs a CPU can serve. `exact`: CPU times are not
     rounded down to jiffies of 10 ms. `packets`: the NICs' drivers count packets by queue. `kernel`
     is the version whose answers to writes are given: before 6.12 only a write shows that a mask is
     the kernel's own.
@@ -79,7 +82,7 @@ class HostSpec(msgspec.Struct, frozen=True):
 
     @property
     def cpus(self) -> int:
-        """How many CPUs there are."""
+        """The number of CPUs."""
         return self.sockets * self.cores * self.threads
 
     def __str__(self) -> str:
@@ -102,10 +105,8 @@ class HostSpec(msgspec.Struct, frozen=True):
 
 
 def parse_spec(text: str) -> HostSpec:
-    """Read a specification. Raises ConfigError with one sentence that names what is wrong, and an
-    example.
-
-    Without any device there is one NIC with a queue a core, at most 64.
+    """Parse a specification. Raises ConfigError with one sentence that names the fault, and an
+    example. Without any device the host has one NIC with a queue for each core, at most 64.
     """
     first, *rest = [part.strip() for part in text.strip().split(",")]
     sockets, cores, threads = _cpus(first)
@@ -249,7 +250,7 @@ _READ: dict[str, Callable[[str], object]] = {
 
 
 def _check(spec: HostSpec) -> None:
-    """What no single part can tell."""
+    """Check what depends on several parts."""
     cores = spec.sockets * spec.cores
     if cores % spec.nodes:
         raise _wrong(
@@ -260,15 +261,15 @@ def _check(spec: HostSpec) -> None:
         raise _wrong(
             f"l3={spec.l3} is more than the {spec.cores} cores of a socket", f"l3={spec.cores}"
         )
-    # A drive's driver reserves a vector on every CPU; each device has one more for itself, and the
-    # host one of its own.
-    wanted = 1 + sum(
+    # A drive's driver reserves a vector on every CPU; each device has one vector more, and ACPI has
+    # one.
+    needed = 1 + sum(
         nics.count * NIC_DRIVERS[nics.driver].vectors(nics.queues) for nics in spec.nics
     )
-    wanted += sum(drives.count * (1 + spec.cpus) for drives in spec.drives)
-    if wanted > spec.cpus * spec.vectors:
+    needed += sum(drives.count * (1 + spec.cpus) for drives in spec.drives)
+    if needed > spec.cpus * spec.vectors:
         raise _wrong(
-            f"the devices want {wanted} interrupt vectors, and {spec.cpus} CPUs have "
+            f"the devices need {needed} interrupt vectors, and {spec.cpus} CPUs have "
             f"{spec.cpus * spec.vectors} ({spec.vectors} each)",
-            f"fewer queues, or vectors={-(-wanted // spec.cpus)}",
+            f"fewer queues, or vectors={-(-needed // spec.cpus)}",
         )

@@ -1,5 +1,5 @@
-"""What changes on a made-up host: masks, steering, which CPUs are online. Writes are refused as a
-kernel's are, with an errno.
+"""What changes on a simulated host: masks, steering, online CPUs. Writes that a kernel would refuse
+raise OSError with its errno.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from irqbal.simulated.vectors import Vectors
 
 
 class SimulatedState:
-    """Masks and CPUs as the kernel keeps them. Every IRQ is delivered to one CPU."""
+    """Masks and CPUs as in a kernel. Every IRQ is delivered to one CPU."""
 
     def __init__(self, machine: Machine, limit: int, kernel: tuple[int, int] = LATEST) -> None:
         """`limit` is the number of vectors of each CPU; `kernel` is the version whose errnos are
@@ -55,14 +55,14 @@ class SimulatedState:
                 self._set_up(line)
 
     def local(self, line: SimulatedIrq) -> CpuSet:
-        """The CPUs of the node that the IRQ's device stands on; all of them where it has none."""
+        """The CPUs of the IRQ's node; all CPUs if it has none."""
         return self._local.get(line.node, self.possible)
 
     def used_vectors(self, cpu: int) -> int:
-        """How many IRQs this CPU has a vector for."""
+        """The number of vectors in use on this CPU."""
         return self._vectors.used(cpu)
 
-    # What is asked for
+    # Writes
 
     def mask(self, number: int) -> CpuSet:
         """The IRQ's mask. Raises OSError with the kernel's errno if there is no such IRQ."""
@@ -79,7 +79,7 @@ class SimulatedState:
         line = self._line(number)
         if line.managed:
             raise OSError(self._errnos.owned, "managed")
-        self._check(cpus)
+        self._check(cpus, self._errnos.beyond_list)
         if not line.effective <= cpus & self.online:
             cpu = self._vectors.take(cpus & self.online, self.possible)
             if cpu is None:
@@ -89,15 +89,13 @@ class SimulatedState:
         line.mask = cpus
 
     def set_default(self, cpus: CpuSet) -> None:
-        """As a write to the mask that new IRQs start with. Raises OSError with the kernel's
-        errno.
-        """
-        self._check(cpus)
+        """As a write to `default_smp_affinity`. Raises OSError with the kernel's errno."""
+        self._check(cpus, self._errnos.beyond_mask)
         self.default = cpus
 
-    def _check(self, cpus: CpuSet) -> None:
+    def _check(self, cpus: CpuSet, beyond: int) -> None:
         if not cpus <= self.possible:
-            raise OSError(self._errnos.beyond, "beyond the possible CPUs")
+            raise OSError(beyond, "beyond the possible CPUs")
         if not cpus & self.online:
             raise OSError(self._errnos.no_online_cpu, "no online CPU")
 
@@ -118,8 +116,8 @@ class SimulatedState:
         raise OSError(self._errnos.missing, "no such setting")
 
     def set_steering(self, setting: str, name: str, queue: int, value: str) -> None:
-        """As a write to that file. RPS drops offline CPUs without a word. Raises OSError with the
-        kernel's errno.
+        """As a write to that file. RPS drops offline CPUs and reports success. Raises OSError with
+        the kernel's errno.
         """
         self.steering(setting, name, queue)
         interface = self.interfaces[name]
@@ -132,18 +130,18 @@ class SimulatedState:
         else:
             cpus = CpuSet.parse(value)
             if not cpus <= self.possible:
-                raise OSError(self._errnos.beyond, "beyond the possible CPUs")
+                raise OSError(self._errnos.beyond_mask, "beyond the possible CPUs")
             if setting == "xps":
                 tx[queue] = msgspec.structs.replace(tx[queue], xps=cpus)
             else:
                 rx[queue] = msgspec.structs.replace(rx[queue], rps=cpus & self.online)
         self.interfaces[name] = msgspec.structs.replace(interface, tx=tuple(tx), rx=tuple(rx))
 
-    # What happens
+    # Hotplug and resets
 
     def unplug(self, cpu: int) -> None:
-        """A CPU goes offline: its IRQs go to another CPU of their masks. A mask that has none left
-        is broken: the IRQ may land anywhere.
+        """A CPU goes offline: its IRQs move to another CPU of their masks. If a mask has no online
+        CPU left, the kernel breaks it: the IRQ may then fire on any CPU.
         """
         self.online -= CpuSet.of(cpu)
         for line in self.lines.values():
@@ -151,7 +149,7 @@ class SimulatedState:
                 continue
             within = line.mask & self.online
             if line.managed:
-                # Without any CPU of its own it is shut down until one returns.
+                # Without an online CPU in its mask it is shut down until one returns.
                 line.effective = CpuSet.of(within.first) if within else line.effective
                 continue
             self._vectors.give(line.effective)
@@ -163,7 +161,7 @@ class SimulatedState:
         self._reset_virtio()
 
     def plug(self, cpu: int) -> None:
-        """A CPU comes back. Nothing moves to it, but for managed IRQs that waited for it."""
+        """A CPU comes back. Only managed IRQs that were shut down move to it."""
         self.online |= CpuSet.of(cpu)
         for line in self.lines.values():
             if line.managed and not line.effective <= self.online and cpu in line.mask:
@@ -171,32 +169,32 @@ class SimulatedState:
         self._reset_virtio()
 
     def reset(self, interface: str) -> None:
-        """The NIC's queues are set up anew: new IRQs under the old numbers, masks and steering
-        lost.
+        """The NIC's queues are set up again: new generations of IRQs under the same numbers; masks
+        and steering are lost.
         """
-        self._renew(lambda line: line.interface == interface, anew=True)
-        self._steer_anew({interface})
+        self._renew(lambda line: line.interface == interface, generation=True)
+        self._reset_steering({interface})
 
     def _reset_virtio(self) -> None:
-        """virtio_net sets the masks of all its queues at any CPU's hotplug."""
+        """virtio_net resets the masks of all its queues at any CPU's hotplug."""
         names = {
             name for card in self.machine.cards if card.virtio for name in card.device.interfaces
         }
         if names:
             self._renew(
-                lambda line: line.interface in names and line.source.kind == "net", anew=False
+                lambda line: line.interface in names and line.source.kind == "net", generation=False
             )
-            self._steer_anew(names)
+            self._reset_steering(names)
 
-    def _renew(self, concerned: Callable[[SimulatedIrq], bool], anew: bool) -> None:
+    def _renew(self, affected: Callable[[SimulatedIrq], bool], generation: bool) -> None:
         for line in self.lines.values():
-            if concerned(line):
+            if affected(line):
                 self._vectors.give(line.effective)
-                if anew:
+                if generation:
                     line.inode, line.counts = self._next_inode(), {}
                 self._set_up(line)
 
-    def _steer_anew(self, names: Iterable[str]) -> None:
+    def _reset_steering(self, names: Iterable[str]) -> None:
         fresh = {
             interface.name: interface
             for card in self.machine.cards
@@ -205,14 +203,14 @@ class SimulatedState:
         self.interfaces |= {name: fresh[name] for name in names}
 
     def _set_up(self, line: SimulatedIrq) -> None:
-        """A new IRQ has the default mask and starts on a CPU of its own node."""
+        """A new IRQ has the default mask, and starts on a CPU of its own node."""
         line.mask = self.default
         cpu = self._vectors.take(self.default & self.online, self.local(line))
         line.effective = CpuSet.of(self._overfull(line) if cpu is None else cpu)
 
     def _overfull(self, line: SimulatedIrq) -> int:
-        """No vector anywhere in the mask: a real driver would fail; here it goes on, one too many
-        on its CPU.
+        """The CPU for an IRQ if no CPU of its mask has a vector left. A real driver would fail to
+        load; here that CPU gets one vector too many.
         """
         cpu = min(self.online, key=lambda number: (self._vectors.used(number), number))
         self._vectors.reserve(CpuSet.of(cpu))
@@ -224,7 +222,7 @@ class SimulatedState:
 
 
 def fresh_interfaces(card: Card) -> Iterable[Interface]:
-    """The interfaces of a card, steering not set; a NIC with one queue has no XPS."""
+    """The interfaces of a card without any steering; a NIC with one queue has no XPS."""
     xps = CpuSet() if card.queues > 1 else None
     for name in card.device.interfaces:
         tx, rx = (TxQueue(xps),) * card.queues, (RxQueue(CpuSet(), 0),) * card.queues

@@ -1,7 +1,7 @@
-"""Who sends how much, and when: packets a second of every interrupt source, drawn from a seed.
+"""The traffic of a simulated host: packets a second of every interrupt source, drawn from a seed.
 
-Time comes in beats (one balancing interval each): within a beat rates are constant, and what a beat
-brings depends on the seed and its number alone, so readings at other moments see the same traffic.
+Time is divided into beats (one balancing interval each). Within a beat rates are constant; they
+depend on the seed and the beat's number alone, so the moments of reading do not change the traffic.
 """
 
 from __future__ import annotations
@@ -16,48 +16,64 @@ from irqbal.simulated import napi
 
 SHAPES = {
     "steady": "queues differ up to threefold, 10 % noise",
-    "even": "every queue alike, 10 % noise",
+    "even": "all queues the same, 10 % noise",
     "skewed": "a few queues of each NIC carry most (Zipf), 10 % noise",
     "diurnal": "steady, and everything swells and ebbs over 120 beats",
     "bursts": "steady, and now and then a queue gets eight times as much for three beats",
     "hopping": "steady, and in each NIC one queue in sixteen is an elephant, another every ten "
     "beats",
 }
-"""Shapes of traffic, and what each is like."""
+"""Shapes of traffic, with their descriptions."""
 EVENTS = {
-    "reset": "a NIC is reset every fifteen beats: its IRQs are set up anew",
+    "reset": "a NIC is reset every fifteen beats: its IRQs are set up again",
     "unplug": "a CPU goes offline every twelve beats, and is back four beats later",
 }
-"""What else may happen, and when."""
+"""Events that can be added, with their descriptions."""
 
 NOISE = 0.1
+"""Standard deviation of a source's rate from beat to beat, relative to its usual rate."""
 HOP_BEATS = 10
+"""Beats until other queues are the elephants (`hopping`)."""
 BURST_BEATS = 3
+"""Length of a burst, in beats (`bursts`)."""
 DAY_BEATS = 120
+"""Length of a day, in beats (`diurnal`)."""
 RESET_BEATS = 15
+"""Beats between two resets of a NIC."""
 UNPLUG_BEATS = 12
+"""Beats between two hotplugs."""
 UNPLUGGED_BEATS = 4
+"""Beats in which the CPU is offline."""
 
 _ELEPHANT = 20.0
+"""How much more traffic an elephant has than the other queues, as a factor."""
 _ONE_IN = 16
+"""One queue in so many is an elephant."""
 _BURST = 8.0
+"""How much more traffic a queue has in a burst, as a factor."""
 _TIDE = 0.7
+"""How far `diurnal` traffic rises and falls, relative to its mean."""
 _BURST_CHANCE = 0.03
+"""Chance that a queue has a burst."""
 _ZIPF = 1.0
+"""Exponent of the Zipf distribution over a NIC's queues (`skewed`)."""
 _HOTTEST = 0.8
-"""CPUs that the hottest queue may keep busy: more than one could serve only drops packets."""
+"""CPUs that the hottest queue keeps busy, at most: above 1 a single CPU would drop packets."""
 _DISK_SHARE = 0.1
+"""CPU time of the drives' interrupts, relative to that of the NICs."""
 _HARD = 1e-6
-"""Seconds that the hard interrupt itself takes."""
+"""Seconds of the hard interrupt itself."""
 _CHEAPEST = 0.8e-6
-"""Seconds that a packet of the cheapest queue costs; the dearest costs ten times as much."""
+"""Seconds of a packet of the cheapest queue; one of the dearest takes ten times as long."""
 _PER_IO = 4e-6
-"""Seconds that the completion of an I/O costs, in the hard interrupt; up to twice as much."""
+"""Seconds of the completion of an I/O, in the hard interrupt, on the fastest drive; twice as much
+on the slowest.
+"""
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What stands behind one IRQ: a queue of `group` (an interface, a disk), or nothing much.
-    `kind`: net, disk or idle.
+    """What raises one IRQ: a queue of `group` (an interface or a drive), or hardly anything. `kind`
+    is `net`, `disk` or `idle`.
     """
 
     kind: str
@@ -65,10 +81,8 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """What one IRQ brings in a second: packets (or I/Os), interrupts, and seconds of hard and soft
-    interrupt time.
-
-    `usual` is the time without this beat's noise.
+    """One IRQ's traffic in a second: packets (or I/Os), interrupts, and seconds of hard and soft
+    interrupt time. `usual` is the time without this beat's noise.
     """
 
     packets: float = 0.0
@@ -79,16 +93,15 @@ class Flow(msgspec.Struct, frozen=True):
 
     @property
     def seconds(self) -> float:
-        """CPU time, hard and soft."""
+        """CPU seconds a second, hard and soft."""
         return self.hard + self.soft
 
 
 class Traffic:
     """The packets of all sources of one host, beat by beat."""
 
-    def __init__(
-        self, sources: Sequence[Source], shape: str, seed: int, cpus: int, busy: float
-    ) -> None:
+    def __init__(self, sources: Sequence[Source], *, shape: str, seed: int, load: float) -> None:
+        """`load` is the number of CPUs that all sources together keep busy, on average."""
         self._sources = tuple(sources)
         self._shape, self._seed = shape, seed
         drawn = random.Random(f"{seed}/queues")
@@ -108,10 +121,10 @@ class Traffic:
         for at, source in enumerate(sources):
             if source.kind == "net":
                 self._groups.setdefault(source.group, []).append(at)
-        self._scale(cpus * busy)
+        self._scale(load)
 
     def beat(self, number: int) -> list[Flow]:
-        """What every source brings during this beat, in the order of the sources."""
+        """The traffic of each source during this beat, in the order of the sources."""
         drawn = random.Random(f"{self._seed}/noise/{number}")
         factors = self._factors(number)
         return [
@@ -120,28 +133,19 @@ class Traffic:
         ]
 
     def _flow(self, at: int, packets: float, noise: float) -> Flow:
-        usual = self._seconds(at, packets)
+        usual = self._hard[at] * self._interrupts(at, packets) + self._costs[at] * packets
         packets *= noise
-        fired = (
-            napi.interrupts(packets, self._levels[at])
-            if self._sources[at].kind == "net"
-            else packets
-        )
+        fired = self._interrupts(at, packets)
         hard, soft = self._hard[at] * fired, self._costs[at] * packets
         return Flow(packets, fired, hard, soft, usual)
 
-    def _seconds(self, at: int, packets: float) -> float:
-        fired = (
-            napi.interrupts(packets, self._levels[at])
-            if self._sources[at].kind == "net"
-            else packets
-        )
-        return self._hard[at] * fired + self._costs[at] * packets
+    def _interrupts(self, at: int, packets: float) -> float:
+        """Interrupts a second of a source; each completed I/O raises one."""
+        net = self._sources[at].kind == "net"
+        return napi.interrupts(packets, self._levels[at]) if net else packets
 
     def _draw_weights(self, drawn: random.Random) -> list[float]:
-        """Packets a second of each source on average, not yet scaled to how busy the host is to
-        be.
-        """
+        """Average packets of each source relative to the others; `_scale` makes them rates."""
         weights = []
         ranks: dict[str, list[int]] = {}
         for source in self._sources:
@@ -161,11 +165,11 @@ class Traffic:
         return weights
 
     def _scale(self, target: float) -> None:
-        """Scale packets so that the sources together take `target` CPUs, and no queue's peak more
-        than one CPU can do.
+        """Scale packets so that the sources together need `target` CPUs, and no queue's peak needs
+        more than `_HOTTEST` CPUs.
         """
         peak = {"bursts": _BURST, "hopping": _ELEPHANT, "diurnal": 1 + _TIDE}.get(self._shape, 1.0)
-        wanted = target
+        budget = target
         for kind in ("net", "disk"):
             here = [at for at, source in enumerate(self._sources) if source.kind == kind]
             if not here:
@@ -175,15 +179,15 @@ class Traffic:
             if kind == "net" and self._shape == "hopping":
                 mean *= 1 + (_ELEPHANT - 1) / _ONE_IN
             scale = min(
-                wanted / mean, _HOTTEST / (max(costs.values()) * (peak if kind == "net" else 1.0))
+                budget / mean, _HOTTEST / (max(costs.values()) * (peak if kind == "net" else 1.0))
             )
             for at in here:
                 self._weights[at] *= scale
-            # Drives come on top of NICs, as a share of what those really reach.
-            wanted = _DISK_SHARE * mean * scale
+            # The drives' share is relative to what the NICs reach.
+            budget = _DISK_SHARE * mean * scale
 
     def _factors(self, number: int) -> list[float]:
-        """By how much each source brings more or less than its average in this beat."""
+        """Each source's traffic in this beat relative to its average."""
         factors = [1.0] * len(self._sources)
         if self._shape == "diurnal":
             tide = 1.0 + _TIDE * math.sin(2 * math.pi * number / DAY_BEATS)

@@ -1,4 +1,6 @@
-"""A made-up host as files: proc/ and sys/ below a folder, as `irqbal --root FOLDER` reads them."""
+"""A simulated host as files: proc/ and sys/ below a folder, for `irqbal --root FOLDER` and, bound
+over /proc and /sys, for other balancers.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,8 @@ _SOFTIRQS = (
 
 
 def write_tree(host: SimulatedHost, folder: Path) -> None:
-    """Write the host as it is now into a new or empty folder. Raises HostError if it is not empty
-    or cannot be written.
+    """Write the host in its present state into a new or empty folder. Raises HostError if the
+    folder is not empty or cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -185,7 +187,7 @@ class _Tree:
         self._put(f"{facts}/chip_name", line.chip, 0o444)
         self._put(f"{facts}/hwirq", str(line.vector), 0o444)
 
-    # A large host has tens of thousands of files, so these stay away from pathlib.
+    # A large host has tens of thousands of files, and pathlib takes twice as long for each.
 
     def _put(self, path: str, text: str, mode: int = 0o644) -> None:
         self._folder(path.rpartition("/")[0])
@@ -222,7 +224,7 @@ def _interrupts(lines: list[SimulatedIrq], counts: Counts) -> str:
 
 
 def _stat(lines: list[SimulatedIrq], counts: Counts) -> str:
-    """Times are jiffies; totals keep what CPUs counted that are offline now."""
+    """Times are jiffies; totals include what CPUs counted that are offline now."""
     irq, softirq = counts.times["irq"], counts.times["softirq"]
 
     def times(name: str, hard: int, soft: int) -> str:

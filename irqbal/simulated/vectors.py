@@ -21,13 +21,13 @@ class Vectors:
         return self._used[cpu]
 
     def reserve(self, cpus: CpuSet) -> None:
-        """One vector on each of these for good, as managed IRQs do."""
+        """Take one vector on each of these CPUs, as managed IRQs do."""
         for cpu in cpus:
             self._used[cpu] += 1
 
     def take(self, cpus: CpuSet, preferred: CpuSet) -> int | None:
-        """A vector on the emptiest of these CPUs, of the preferred ones if any of them has one
-        left; None if all are full.
+        """Take a vector on the CPU with the fewest in use, among the preferred CPUs if one of them
+        has a vector left. Returns that CPU; None if all are full.
         """
         for among in (cpus & preferred, cpus):
             free = [cpu for cpu in among if self._used[cpu] < self._limit]
@@ -38,6 +38,6 @@ class Vectors:
         return None
 
     def give(self, cpus: CpuSet) -> None:
-        """The vectors on these CPUs are free again."""
+        """Free one vector on each of these CPUs."""
         for cpu in cpus:
             self._used[cpu] -= 1

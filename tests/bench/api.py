@@ -1,8 +1,8 @@
-"""How long answers take on a large host: 512 CPUs and 2049 IRQs, all active, a cycle a second.
+"""Response times of the API on a large host: 512 CPUs and 2049 IRQs, all active, a cycle a second.
 `make bench` prints it; nothing is asserted.
 
-The host is a tree of files that another process keeps moving, so that the daemon does what it does
-on a real one, and no more.
+The host is a tree of files whose counters another process advances, so that the daemon has the same
+work as on a real host.
 """
 
 from __future__ import annotations
@@ -24,16 +24,14 @@ from served import Served, serve
 from tree_kernel import KernelProcess
 
 HOST = "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1,traffic=skewed,seed=1"
-"""16 NICs of 127 queues and a vector for everything else, as tests/trees.py has it; a drive, and
-the timer's and ACPI's interrupts.
-"""
+"""16 NICs with 127 queues and one more vector each, a drive, and ACPI's interrupt."""
 SECONDS = 12.0
 LEARNING = 100.0
-"""Seconds in which the daemon gets to know the host: before, it plans in many cycles, and 99 of 100
-/status take 6 ms.
+"""Seconds before the measurement: at first the daemon plans in most cycles, which makes answers
+slower.
 """
 TARGETS = {"/api/v1/irqs": 50.0, "/api/v1/status": 5.0}
-"""Milliseconds that 99 of 100 answers shall stay below."""
+"""Targets for the 99th percentile, in milliseconds."""
 PATHS = (
     *TARGETS,
     "/api/v1/cpus",
@@ -83,7 +81,7 @@ def moving() -> Iterator[Path]:
 
 
 def main() -> None:
-    """Print a line a path."""
+    """Print one line for each path."""
     with moving() as tree, serve(root=tree, rest="interval: 1s\n") as served:
         status = served.get("/api/v1/status")
         print(

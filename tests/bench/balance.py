@@ -60,7 +60,7 @@ def cpu_of(pids: list[int]) -> float:
     return total / TICK
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class BalancerFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table. Ratios are the busiest CPU's true load over the bound that no placement
     can beat: `early` after the third cycle that follows the first moves, `ratio` the median since.
     `over` is the share of cycles since above 1.2, `last` counts moves in the last forty cycles.
@@ -86,7 +86,7 @@ class Clock:
         return self.now
 
 
-def by_irqbal(spec: str) -> Figures:
+def by_irqbal(spec: str) -> BalancerFigures:
     """The balancer and its policy host on the tree, ten seconds a cycle without waiting; the CPU
     time of both.
     """
@@ -119,7 +119,7 @@ def by_irqbal(spec: str) -> Figures:
     return figures(intervals, steady / STEADY * 1000, resting * 1000)
 
 
-def by_irqbalance(spec: str, interval: float) -> Figures:
+def by_irqbalance(spec: str, interval: float) -> BalancerFigures:
     """The real program in real time; its CPU time in the second half."""
     base = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
     kernel = KernelProcess(base, spec, interval, foreground=True)
@@ -145,11 +145,13 @@ def by_irqbalance(spec: str, interval: float) -> Figures:
         shutil.rmtree(base)
 
 
-def figures(intervals: list[Interval], cpu_ms: float, rest_ms: float | None = None) -> Figures:
+def figures(
+    intervals: list[Interval], cpu_ms: float, rest_ms: float | None = None
+) -> BalancerFigures:
     """Sum up what a balancer did."""
     begun = next((at for at, interval in enumerate(intervals) if interval.moved), 0)
     later = intervals[begun + 3 :]
-    return Figures(
+    return BalancerFigures(
         cpu_ms=cpu_ms,
         rest_ms=rest_ms,
         early=later[0].ratio,

@@ -1,5 +1,5 @@
-"""What the whole daemon costs, API, history and metrics included: memory, time to the first write,
-and a day at rest.
+"""The cost of the whole daemon with API, history and metrics: memory, time to the first write, and
+CPU time and context switches of a day at rest.
 
 `make bench` prints it. irqbalance runs beside it on the same tree, in a mount namespace of its own;
 a second irqbal ships its history to a MongoDB of its own.
@@ -32,14 +32,12 @@ HOSTS = {
 BEAT = 10
 """Seconds a cycle."""
 SETTLING, RESTING = 300, 120
-"""Seconds before, and while, the cost at rest is measured: at rest nothing changes, and every
-interrupt comes as before.
-"""
+"""Seconds before, and during, the measurement at rest: rates are constant, and no IRQ is moved."""
 
 
 def installed(folder: Path) -> Path:
-    """The command in an environment with nothing but irqbal and what it needs: what tests need
-    would be imported along by some of it.
+    """Install irqbal with its dependencies alone, and return the command. The tests' dependencies
+    would be imported by some of irqbal's own, and cost memory.
     """
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     wheels = wheelhouse(folder / "wheels")
@@ -61,7 +59,7 @@ def installed(folder: Path) -> Path:
 
 
 def tree_of(pid: int) -> list[int]:
-    """A process and all below it."""
+    """A process and all its descendants."""
     found = [pid]
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in children.read_text().split():
@@ -94,7 +92,7 @@ def memory(pid: int) -> tuple[float, float]:
 
 
 def start(name: str, base: Path, command: Path, url: str) -> subprocess.Popen[bytes]:
-    """One of the balancers."""
+    """Start a balancer by its name in the table."""
     if name == "irqbalance":
         return debian_irqbalance.start(base / "tree", base / "log", BEAT)
     config = base / "c.yaml"
@@ -112,7 +110,7 @@ def start(name: str, base: Path, command: Path, url: str) -> subprocess.Popen[by
 
 
 def scrape(path: Path) -> None:
-    """What a monitor asks for: it loads what a daemon that nobody asks does not hold."""
+    """Request what a monitor requests: the daemon loads some libraries at the first request."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
@@ -129,7 +127,7 @@ def scrape(path: Path) -> None:
 
 
 def measure(name: str, spec: str, command: Path) -> None:
-    """Print a row."""
+    """Measure one balancer, and print its row."""
     with contextlib.ExitStack() as stack:
         base = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
         stack.callback(shutil.rmtree, base)
@@ -139,7 +137,7 @@ def measure(name: str, spec: str, command: Path) -> None:
 
 
 def row(name: str, spec: str, command: Path, base: Path, url: str) -> None:
-    """The same, in this folder."""
+    """The same in an existing folder."""
     # irqbalance needs /proc/interrupts, which takes seconds to write for the large host.
     light = name != "irqbalance"
     kernel = KernelProcess(base, spec, 0.5 if light else BEAT, light=light)
@@ -184,7 +182,7 @@ def row(name: str, spec: str, command: Path, base: Path, url: str) -> None:
 
 
 def main() -> None:
-    """All of them on both hosts."""
+    """Measure all balancers on both hosts."""
     with tempfile.TemporaryDirectory(prefix="irqbal-bench-") as folder:
         command = installed(Path(folder))
         for name, shape in HOSTS.items():

@@ -1,5 +1,5 @@
-"""What a history costs: bytes a day, CPU a sample, a chart of a day. `make bench` prints it;
-nothing is asserted here.
+"""The cost of a history: bytes a day, CPU time a sample, the time for a chart of a day. `make
+bench` prints it; nothing is asserted here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from irqbal.history.sqlite.store import SqliteHistory, WritableSqliteHistory
 from irqbal.history.store import Query
 
 SAMPLES = 8640
-"""A day at ten seconds."""
+"""Samples of a day, one each ten seconds."""
 T0 = 1_800_000_000.0
 
 
@@ -94,7 +94,7 @@ def measure(irqs: int, cpus: int, rows: bool = True) -> tuple[float, float, floa
 
 
 def main() -> None:
-    """Print a line a host."""
+    """Print one line for each host."""
     print(
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
         f"{platform.machine()}; {SAMPLES} samples (a day at 10 s)"

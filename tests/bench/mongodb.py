@@ -1,11 +1,11 @@
-"""How many hosts one mongod takes: made-up hosts, each with a shipper of its own, ship a sample
-each time the last one arrived.
+"""How many hosts one mongod can serve: made-up hosts with a shipper each ship a sample as soon as
+the last one has arrived.
 
     python tests/bench/mongodb.py [--hosts 1000] [--seconds 20] [--irqs 300] [--cpus 64]
 
-A host ships a sample a minute, so that the rate held says how many hosts that would be. CPU a
-sample is what this process, the daemons' side, spends in preparing, sending and marking it; making
-the sample up is measured apart and taken off.
+A real host ships one sample a minute, so the number of hosts is sixty times the samples a second.
+CPU a sample is the time that this process (the daemons' side) spends on preparing, sending and
+marking it; the time for creating the sample is subtracted.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from irqbal.history.samples import Decision, IrqState, Sample, Series
 from mongod import Mongod, plain
 
 
-class MadeUp:
-    """A host's outbox: one sample waits, and once `racing` another one as soon as it was shipped:
-    IRQs that each interrupt one CPU, rows and softirqs of every CPU.
+class MadeUpOutbox:
+    """The outbox of one host. One sample waits in it; while `racing`, the next one follows as soon
+    as it was shipped. A sample has IRQs that fire on one CPU each, and rows and softirqs of all.
     """
 
     def __init__(self, number: int, irqs: int, cpus: int) -> None:
@@ -83,7 +83,9 @@ class MadeUp:
         return 1
 
 
-async def measure(options: MongodbOptions, hosts: list[MadeUp], seconds: float) -> dict[str, float]:
+async def measure(
+    options: MongodbOptions, hosts: list[MadeUpOutbox], seconds: float
+) -> dict[str, float]:
     pool = ThreadPoolExecutor(1)
 
     async def run(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -156,7 +158,7 @@ def main() -> None:
     # Each host holds some three connections.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    hosts = [MadeUp(number, given.irqs, given.cpus) for number in range(given.hosts)]
+    hosts = [MadeUpOutbox(number, given.irqs, given.cpus) for number in range(given.hosts)]
     with tempfile.TemporaryDirectory() as folder, plain(Path(folder)) as server:
         found = asyncio.run(
             measure(MongodbOptions(f"mongodb://127.0.0.1:{server.port}"), hosts, given.seconds)

@@ -22,7 +22,7 @@ DRIVES = 7 if CPUS >= 64 else 1
 BEAT = 10
 """Seconds a cycle: irqbalance's own default."""
 LEARNING, STEADY = 16, 6
-"""Cycles before, and while, something is measured."""
+"""Cycles before, and during, the measurement."""
 TICK = os.sysconf("SC_CLK_TCK")
 STEADILY = 60 + 2 * BEAT * (LEARNING + STEADY) * 3
 
@@ -95,7 +95,7 @@ def run(vm: Vm, name: str, command: str, ready: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table for both balancers."""
     extra: list[str] = []
     for drive in range(1, DRIVES + 1):
         extra += ["-blockdev", f"driver=null-co,node-name=b{drive},size=67108864,read-zeroes=on"]

@@ -1,4 +1,4 @@
-"""Made-up hosts that may be written to, for the tests of them."""
+"""Simulated hosts that accept writes, and shorthands for moves on them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMALL = "1x4x2,nodes=2,l3=2,nic=4x2,nvme=8x1"
 def made(
     text: str = SMALL, saved: list[Original] | None = None, beat: float = 10.0
 ) -> SimulatedHost:
-    """A host that may be written to, after its first census."""
+    """A host after its first census. It accepts writes; originals go to `saved`."""
     host = SimulatedHost(
         parse_spec(text), (lambda originals: None) if saved is None else saved.extend, beat
     )
@@ -40,7 +40,7 @@ def write(host: SimulatedHost, action: str, cpus: str, dry_run: bool = False) ->
 
 
 def readings(host: Host) -> bytes:
-    """All that can be read from a host, as one value."""
+    """Everything that can be read from a host, as one value."""
     return msgspec.msgpack.encode(
         [host.topology(), host.census(), host.pulse(), host.counts(), host.boot_id], enc_hook=str
     )

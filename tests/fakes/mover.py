@@ -1,9 +1,9 @@
-"""A kernel's part in a made-up host: a process that delivers interrupts where the mask files say,
-and counts them.
+"""A kernel's part in a tree of files with given rates and costs: a process that delivers interrupts
+where the mask files say, and counts them in /proc/stat.
 
-`python mover.py FOLDER SPEC.json` moves a tree that stands already, ten times a second, until it is
-ended. Files are written in place and never get shorter, so that whoever has them open reads whole
-numbers.
+`python mover.py FOLDER SPEC.json` advances an existing tree ten times a second until it is
+terminated. Files are written in place and never get shorter, so that programs that hold them open
+read whole numbers.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import time
 from pathlib import Path
 
 TICK = 0.1
+"""Seconds between two writes."""
 
 
 class Mover:
-    """`rates` (interrupts a second), `costs` (seconds an interrupt) by IRQ number; `noise` is the
-    spread of each tick's rate.
+    """`rates` are interrupts a second and `costs` seconds an interrupt, by IRQ number; each tick's
+    rate differs from it by up to `noise`, relative to the rate.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Mover:
         self._stat = os.open(folder / "proc/stat", os.O_WRONLY)
 
     def tick(self, seconds: float) -> None:
-        """Deliver what came in since the last tick."""
+        """Deliver the interrupts of so many seconds."""
         for number, rate in self._rates.items():
             cpu = self._deliver_to(number)
             came = rate * seconds * (1 + self._noise * self._random.uniform(-1, 1))
@@ -52,11 +53,11 @@ class Mover:
         self._write_stat()
 
     def _deliver_to(self, number: int) -> int:
-        """As the kernel: stay where it is if the mask allows it, else the CPU of the mask with the
+        """As the kernel does: the present CPU if the mask has it, else the CPU of the mask with the
         fewest vectors.
         """
-        # A writer of a plain file writes the new line first and cuts the rest of the old one off
-        # after.
+        # A writer of a plain file writes the new line first, and then cuts off the rest of the old
+        # one.
         mask, complete, _ = os.pread(self._files[number], 4096, 0).partition(b"\n")
         if complete and mask != self._masks.get(number):
             self._masks[number] = mask
@@ -90,7 +91,7 @@ def _cpus(text: str) -> list[int]:
 
 
 def main() -> None:
-    """Move until ended."""
+    """Advance the tree until terminated."""
     folder, spec = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
     mover = Mover(folder, spec, spec["cpus"], spec["noise"], spec["seed"])
     mover.tick(TICK)

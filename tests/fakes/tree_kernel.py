@@ -87,7 +87,7 @@ class TreeKernel:
         self._write("proc/interrupts", "\n".join(cells))
 
     def interval(self) -> Interval:
-        """The last step's loads, and the masks that changed since this was asked last."""
+        """The last step's loads, and the masks that changed since the last call."""
         truth = self.host.truth()
         found = Interval(truth.ratio, truth.locality, self._moved, self._refused)
         self._moved = self._refused = 0

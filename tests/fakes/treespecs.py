@@ -1,5 +1,5 @@
-"""What made-up hosts are made of: devices, and how their drivers name IRQs. `trees` writes them to
-disk.
+"""Specifications of made-up hosts: CPUs, devices, and how drivers name their IRQs. `trees` writes
+them to disk.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class Nic(msgspec.Struct, frozen=True):
     """A network card. `active` queues of `queues` are in use (`ethtool -L`); None: all.
 
     `separate`: one IRQ for Rx and one for Tx, where the driver has both forms. `renamed_from`: the
-    name that the IRQs bear. `hidden`: moved to another network namespace. `more`: further
-    interfaces of the same device. `steered`: it has XPS. `address` empty: the next free one.
-    `style` picks among a driver's namings (gve: old, new).
+    interface's name in the IRQs' actions. `hidden`: moved to another network namespace. `more`:
+    further interfaces of the same device. `steered`: it has XPS. `address`: by default the next
+    free one. `style` picks among a driver's namings (gve: old, new).
     """
 
     driver: str
@@ -52,8 +52,8 @@ class Disk(msgspec.Struct, frozen=True):
 
 
 class Other(msgspec.Struct, frozen=True):
-    """Any other PCI device with these actions, such as a virtio entropy device. `virtio`: it hangs
-    below a virtio device.
+    """Any other PCI device with these actions, such as an entropy device. `virtio`: there is a
+    virtio device below the PCI device.
     """
 
     driver: str
@@ -219,7 +219,7 @@ def xen(nic: Nic, address: str) -> list[Named]:
 
 
 def _active(nic: Nic) -> int:
-    """A NIC in another namespace does not tell how many queues are in use: all count."""
+    """Queues in use. Those of a NIC in another namespace are unknown, so all of them count."""
     return nic.queues if nic.active is None or nic.hidden else nic.active
 
 

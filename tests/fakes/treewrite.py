@@ -1,4 +1,4 @@
-"""Writing a made-up host's tree: files, folders and links, and what they say of CPUs."""
+"""Writing a made-up host's tree: files, folders and links, and the files about CPUs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from treespecs import TreeSpec
 
 
 class Files:
-    """A folder that stands for the root."""
+    """A folder that is used as the root."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -86,7 +86,7 @@ def test_mistakes_are_sentences_and_status_2(configs: tuple[str, str], tmp_path:
         (("--host", "9"), "'9' is not sockets x cores x threads; for example 2x32x2"),
         (("--nic", "none"), "nic=none is not queues x devices"),
         (("--host", "1x4,seed=3", "--seed", "4"), "seed is given twice"),
-        (("--root", str(tmp_path)), "simulate makes its own host: leave --root out"),
+        (("--root", str(tmp_path)), "simulate creates its own host: leave --root out"),
         (("-c", str(tmp_path / "missing.yaml")), "missing.yaml"),
         (("-c", "/dev/zero"), "/dev/zero: is larger than 1 MiB"),
         (("--host", ""), "'' is not sockets x cores x threads"),

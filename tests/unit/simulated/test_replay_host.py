@@ -9,7 +9,9 @@ import pytest
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Move
 from irqbal.model.view import Cpu, Device
-from irqbal.simulated.replay import Recording, ReplayHost, Scene, Stand
+from irqbal.simulated.cost_split import Frame
+from irqbal.simulated.recording import Recording
+from irqbal.simulated.replay_host import RecordedHost, RecordedIrq, ReplayHost
 
 # The parts
 
@@ -28,9 +30,8 @@ def played(frames: int, moving: bool = True) -> Recording:
             cpu = (index + (at // 7 if moving else 0)) % 2
             fired[name, cpu] = count = dice.randrange(500, 5000)
             hard[cpu] += count * cost
-        recording.add(
-            NOW + at + 1, 1.0, fired, hard, {cpu: 2 * spent for cpu, spent in hard.items()}
-        )
+        spent = {cpu: (seconds, 2 * seconds) for cpu, seconds in hard.items()}
+        recording.add(Frame(NOW + at + 1, 1.0, spent), fired)
     return recording
 
 
@@ -59,63 +60,58 @@ def test_what_the_times_do_not_tell_is_doubted() -> None:
     twins = Recording()
     for at in range(100):
         count = 1000 + 50 * (at % 7)
-        twins.add(
-            NOW + at + 1,
-            1.0,
-            {("a", 0): count, ("b", 0): count},
-            {0: 12e-6 * count},
-            {0: 24e-6 * count},
-        )
+        spent = {0: (12e-6 * count, 24e-6 * count)}
+        twins.add(Frame(NOW + at + 1, 1.0, spent), {("a", 0): count, ("b", 0): count})
     assert twins.doubt() > 0.25
     without = Recording()
-    without.add(NOW, 1.0, {("a", 0): 10}, {}, {})
+    without.add(Frame(NOW, 1.0, {}), {("a", 0): 10})
     assert without.doubt() == 0.0, "there is nothing to be found out"
 
 
 def test_without_times_every_interrupt_counts_alike() -> None:
     recording = Recording()
-    recording.add(NOW, 1.0, {("a", 0): 10, ("b", 1): 30}, {}, {})
+    recording.add(Frame(NOW, 1.0, {}), {("a", 0): 10, ("b", 1): 30})
     recording.share_out()
     assert not recording.timed and list(recording.frames[0].hard) == pytest.approx([10e-6, 30e-6])
 
 
-def scene(unmovable: str = "") -> Scene:
+def recorded_host(unmovable: str = "") -> RecordedHost:
     """Two CPUs on a node each; `a` and `b` are of one card on node 1."""
     cpus = tuple(
         Cpu(number, node=number, core=number, l3=number, siblings=CpuSet.of(number))
         for number in (0, 1)
     )
     both = CpuSet.of(0, 1)
-    stands = tuple(
-        Stand(
-            name,
-            30 + at,
-            name,
-            "PCI-MSIX",
-            at,
-            "0000:01:00.0" if name != "c" else "",
-            -1,
-            unmovable,
-            both,
-            CpuSet.of(at % 2),
+    irqs = tuple(
+        RecordedIrq(
+            identity=name,
+            number=30 + at,
+            action=name,
+            chip="PCI-MSIX",
+            vector=at,
+            address="0000:01:00.0" if name != "c" else "",
+            node=-1,
+            unmovable=unmovable,
+            affinity=both,
+            effective=CpuSet.of(at % 2),
         )
         for at, name in enumerate(COSTS)
     )
-    return Scene(
-        cpus,
-        (Device("0000:01:00.0", "ice", 1, CpuSet.of(1), irqs=(30, 31)),),
-        (),
-        (),
-        stands,
-        both,
-        both,
+    return RecordedHost(
+        cpus=cpus,
+        devices=(Device("0000:01:00.0", "ice", 1, CpuSet.of(1), irqs=(30, 31)),),
+        interfaces=(),
+        threads=(),
+        irqs=irqs,
+        online=both,
+        default=both,
     )
 
 
 def test_time_goes_where_the_irq_is_put_and_the_record_stays() -> None:
     recording = played(20, moving=False)
     recording.share_out()
-    host = ReplayHost(scene(), recording)
+    host = ReplayHost(recorded_host(), recording)
     host.census()
     host.advance(4.5)
     before, recorded = host.truth(), host.recorded()
@@ -144,7 +140,7 @@ def test_time_goes_where_the_irq_is_put_and_the_record_stays() -> None:
 def test_what_nobody_can_move_fires_where_it_did() -> None:
     recording = played(21)
     recording.share_out()
-    host = ReplayHost(scene(unmovable="managed"), recording)
+    host = ReplayHost(recorded_host(unmovable="managed"), recording)
     host.census()
     (outcome,) = host.apply(
         [Move(30, "a", 1, CpuSet.of(0, 1), CpuSet.of(1), "test", "because")], (), None, False

@@ -22,7 +22,7 @@ from irqbal.simulated.drivers import NIC_DRIVERS
 from irqbal.simulated.ground_truth import GroundTruth
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.napi import TCP, UDP, interrupts
-from irqbal.simulated.score import TrialRun
+from irqbal.simulated.score import CycleScore, TrialRun
 from irqbal.simulated.spec import EXAMPLE, Drives, HostSpec, Nics, parse_spec
 from irqbal.simulated.traffic import EVENTS, SHAPES, UNPLUG_BEATS, Source, Traffic
 from irqbal.simulated.tree import write_tree
@@ -113,7 +113,7 @@ def test_the_short_forms_mean_what_they_say() -> None:
         ("1x4,busy=0%", "busy=0% is not a percentage"),
         (
             "1x2,nic=500",
-            "the devices want 502 interrupt vectors, and 2 CPUs have 400 (200 each); for example "
+            "the devices need 502 interrupt vectors, and 2 CPUs have 400 (200 each); for example "
             "fewer queues, or vectors=251",
         ),
     ],
@@ -216,7 +216,7 @@ def test_what_fires_is_counted_once_and_no_cpu_spends_more_than_there_is(
     assert (
         sum(host.counts().softirqs["NET_RX"].values())
         == net
-        <= sum(host._packets.values()) + len(counted)
+        <= sum(host.counters.packets(host.state.possible).values()) + len(counted)
     )
     spent = host.pulse().cpu_times.values()
     assert all(0 <= time.irq + time.softirq <= (10 + sum(steps)) * (1 + 1e-9) for time in spent)
@@ -290,7 +290,7 @@ def test_a_live_host_moves_with_its_clock_and_every_start_is_a_boot() -> None:
 
 def beats(shape: str, count: int, queues: int = 64) -> list[list[float]]:
     """Usual seconds a second of each of one NIC's queues, beat by beat."""
-    traffic = Traffic([Source("net", "eth0")] * queues, shape, 3, 64, 0.3)
+    traffic = Traffic([Source("net", "eth0")] * queues, shape=shape, seed=3, load=64 * 0.3)
     return [[flow.usual for flow in traffic.beat(number)] for number in range(count)]
 
 
@@ -315,7 +315,7 @@ def test_shapes_are_what_they_say() -> None:
         frozenset(sorted(range(64), key=loads.__getitem__)[-4:]) for loads in hopping[::10]
     ]
     assert hopping[0] == hopping[9] and len(set(elephants)) > 1
-    noisy = Traffic([Source("net", "eth0")], "even", 1, 1, 0.3)
+    noisy = Traffic([Source("net", "eth0")], shape="even", seed=1, load=0.3)
     packets = [noisy.beat(number)[0].packets for number in range(300)]
     mean = sum(packets) / 300
     assert 0.08 < (sum((value - mean) ** 2 for value in packets) / 300) ** 0.5 / mean < 0.12
@@ -355,7 +355,7 @@ def test_a_trial_tells_when_it_came_to_rest_and_what_moved_then() -> None:
     trial = TrialRun("x.yaml")
     for load, moves in [(1.0, 0), (0.5, 11), (0.5, 0), (0.7, 0), (0.5, 0), (0.5, 4)]:
         trial.passed(truth(load))
-        trial.cycle(moves, 1, 0, 0.01, ("p: broke",))
+        trial.cycle(CycleScore(moves=moves, settings=1, seconds=0.01, failures=("p: broke",)))
     trial.passed(truth(0.55))
     result = trial.result()
     assert (result.start, result.early, result.poor) == (
