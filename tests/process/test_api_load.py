@@ -106,6 +106,7 @@ def test_events_are_the_cycles_one_after_the_other(served: Served) -> None:
     )
 
 
+@pytest.mark.timeout(900)
 def test_a_listener_that_does_not_read_is_dropped_and_others_go_on(hasty: Served) -> None:
     with socket.socket(socket.AF_UNIX) as deaf, connect(hasty) as other:
         deaf.connect(str(hasty.socket))
@@ -119,16 +120,15 @@ def test_a_listener_that_does_not_read_is_dropped_and_others_go_on(hasty: Served
         connection = hasty.connection("unix")
         connection.connect()
         before = hasty.descriptors()
-        end = time.monotonic() + 90
         other.settimeout(0.001)
-        # Each cycle that is asked for is an event; the kernel's own buffers fill first.
-        while time.monotonic() < end and hasty.descriptors() >= before:
+        # Each cycle that is asked for is an event; the kernel's own buffers fill first. A deaf one
+        # is hung up on, or the test runs into its own limit.
+        while hasty.descriptors() >= before:
             for _ in range(20):
                 connection.request("PUT", path, b'{"cpus": "0-7"}', headers)
                 connection.getresponse().read()
             drain(other)
         connection.close()
-        assert time.monotonic() < end, "who does not read is hung up on"
         other.settimeout(90)
         assert other.recv(100), "who reads still gets events"
 
