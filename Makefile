@@ -68,10 +68,10 @@ clean:
 # Long, and printed rather than asserted.
 .PHONY: bench
 bench: $(VENV)/.installed-test
-	$(BIN)/python tests/bench/history.py
+	$(WITH_FAKES) tests/bench/history.py
 	$(WITH_FAKES) tests/bench/mongodb.py
 	$(WITH_FAKES) tests/bench/api.py
-	$(BIN)/python tests/bench/balance.py
+	$(WITH_FAKES) tests/bench/balance.py
 	$(WITH_FAKES) tests/bench/daemon.py
 
 # The same on a real kernel of 64 CPUs under QEMU, with traffic; a quarter of an hour.

@@ -23,7 +23,7 @@ class ImportedRule(msgspec.Struct, frozen=True):
         return f"{self.yaml}  # {_printable(self.origin)}" if self.origin else self.yaml
 
 
-class _Match(msgspec.Struct, frozen=True):
+class _IrqMatch(msgspec.Struct, frozen=True):
     """The part of a rule that selects an IRQ, and a remark on it."""
 
     yaml: str
@@ -134,25 +134,25 @@ def _yaml_of(actions: Mapping[int, _Action], number: int) -> str:
     return actions[number].yaml if number in actions else ""
 
 
-def _match(number: int, snapshot: Snapshot | None) -> _Match:
+def _match(number: int, snapshot: Snapshot | None) -> _IrqMatch:
     """How a rule selects this IRQ: by its name, which is the same after a reboot, with its device
     where the name alone is ambiguous; by its number where that is not enough.
     """
     irq = None if snapshot is None else snapshot.irq_by_number.get(number)
     if irq is None or snapshot is None:
-        return _Match(
+        return _IrqMatch(
             f'irq: "{number}"',
             "; no such IRQ here now, so by number, which another boot may change",
         )
     alike = [other for other in snapshot.irqs if other.action == irq.action]
     if len(alike) == 1 and irq.action:
-        return _Match(f"irq: {_quoted(irq)}", f", IRQ {number}")
+        return _IrqMatch(f"irq: {_quoted(irq)}", f", IRQ {number}")
     if irq.device is not None and sum(other.device == irq.device for other in alike) == 1:
-        return _Match(
+        return _IrqMatch(
             f"irq: {_quoted(irq)}, device: {json.dumps(glob.escape(irq.device))}",
             f", IRQ {number}",
         )
-    return _Match(
+    return _IrqMatch(
         f'irq: "{number}"',
         f"; {irq.action} is no name of its own, so by number, which another boot may change",
     )

@@ -62,7 +62,7 @@ class Observation(msgspec.Struct, frozen=True):
     intervals: float
 
 
-class _Equation:
+class _ServedSet:
     """Decayed sums of what one CPU spent while it served one set of IRQs."""
 
     __slots__ = ("amounts", "seconds", "time")
@@ -79,7 +79,7 @@ class CostModel:
 
     def __init__(self, nominal: float) -> None:
         self._nominal = nominal
-        self._equations: dict[int, dict[tuple[int, ...], _Equation]] = {}
+        self._equations: dict[int, dict[tuple[int, ...], _ServedSet]] = {}
         self._group_of: dict[int, str] = {}
         self._factors: dict[int, float] = {}
         self._groups: dict[str, float] = {}
@@ -156,7 +156,7 @@ class CostModel:
             sets = self._equations.setdefault(cpu, {})
             equation = None
         if equation is None:
-            equation = sets[numbers] = _Equation(numbers)
+            equation = sets[numbers] = _ServedSet(numbers)
             while len(sets) > MEMORY:
                 del sets[next(iter(sets))]
         decay = DECAY**observation.intervals
@@ -193,10 +193,12 @@ class CostModel:
             self._fit_groups(rows)
         self._fit_factors(rows)
 
-    def _rows(self) -> list[_Equation]:
+    def _rows(self) -> list[_ServedSet]:
         return [equation for sets in self._equations.values() for equation in sets.values()]
 
-    def _error(self, rows: list[_Equation], costs: Mapping[int, float], background: float) -> float:
+    def _error(
+        self, rows: list[_ServedSet], costs: Mapping[int, float], background: float
+    ) -> float:
         """Squared misses of what the costs predict, in variances of what was observed."""
         error = 0.0
         for row in rows:
@@ -206,14 +208,14 @@ class CostModel:
             error += (row.time - expected) ** 2 / _variance(row.time)
         return error
 
-    def _unexplained(self, rows: list[_Equation]) -> bool:
+    def _unexplained(self, rows: list[_ServedSet]) -> bool:
         """Whether even with a factor for each IRQ the costs miss what was observed: then the
         group costs are wrong.
         """
         costs = {number: self.cost(number) for number in self._factors}
         return self._error(rows, costs, self._background) > EXPLAINED * max(1, len(rows))
 
-    def _fit_groups(self, rows: list[_Equation]) -> None:
+    def _fit_groups(self, rows: list[_ServedSet]) -> None:
         """Weighted least squares of every CPU's time over its amounts by group and its idle
         background, drawn weakly to the mean cost: so groups that always occur together share the
         cost. Where group costs explain everything, earlier factors were noise, or made up for wrong
@@ -263,7 +265,7 @@ class CostModel:
         self._background = background
 
     def _improves(
-        self, rows: list[_Equation], groups: Mapping[str, float], background: float
+        self, rows: list[_ServedSet], groups: Mapping[str, float], background: float
     ) -> bool:
         """Whether new group costs alone explain all that was observed, or more of it than the
         present costs do with all their factors.
@@ -277,7 +279,7 @@ class CostModel:
             rows, present, self._background
         )
 
-    def _doubt(self, rows: list[_Equation]) -> float:
+    def _doubt(self, rows: list[_ServedSet]) -> float:
         """Standard error of the factors: what group costs leave unexplained beyond the rounding to
         jiffies. Where the IRQs of a group cost alike, every observed difference is noise, and must
         not move anything.
@@ -294,7 +296,7 @@ class CostModel:
             else LEAST_DOUBT
         )
 
-    def _fit_factors(self, rows: list[_Equation]) -> None:
+    def _fit_factors(self, rows: list[_ServedSet]) -> None:
         """Conjugate gradients on the normal equations, started at the present estimate: few steps
         suffice, and each visits every term once.
         """
@@ -328,7 +330,7 @@ class CostModel:
         self._background = max(0.0, self._background + BACKGROUND_DOUBT * change[background])
 
 
-def _spread(rows: list[_Equation], costs: Mapping[int, float]) -> float:
+def _spread(rows: list[_ServedSet], costs: Mapping[int, float]) -> float:
     """Sum of the squares of what single IRQs should have cost, in variances of their CPUs' time."""
     total = 0.0
     for row in rows:

@@ -1,4 +1,8 @@
-"""One cycle, readable top to bottom: read, plan, check, save, write, remember."""
+"""One cycle, readable top to bottom: read, plan, check, save, write, remember.
+
+The file is long so that this order can be read in one place; what it stores, restores and is asked
+for are modules of their own.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """One host over time: pulses and censuses in, one frozen snapshot a cycle out.
 
 It holds what a single reading cannot show: generations, hotplugs, rates, and where each IRQ was
-delivered at the start of the interval.
+delivered at the start of the interval. The file is long because one class joins all parts of this
+room; each part is a module of its own.
 """
 
 from __future__ import annotations

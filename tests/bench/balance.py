@@ -30,7 +30,7 @@ from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 from irqbal.version import __version__
-from tree_kernel import Interval, KernelProcess, TreeKernel
+from tree_kernel import KernelInterval, KernelProcess, TreeKernel
 
 HOSTS = {
     "16 CPUs, 2 nodes": "2x8,nodes=2,nic=8x2,nvme=8x1",
@@ -146,7 +146,7 @@ def by_irqbalance(spec: str, interval: float) -> BalancerFigures:
 
 
 def figures(
-    intervals: list[Interval], cpu_ms: float, rest_ms: float | None = None
+    intervals: list[KernelInterval], cpu_ms: float, rest_ms: float | None = None
 ) -> BalancerFigures:
     """Sum up what a balancer did."""
     begun = next((at for at, interval in enumerate(intervals) if interval.moved), 0)

@@ -34,10 +34,11 @@ class FileState(msgspec.Struct, frozen=True):
 class InstalledIrqbal:
     """The files of an irqbal that may be installed here, as they are outside of our namespace."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: Path = INSTALLED[0], state: Path = INSTALLED[1]) -> None:
+        self._run = run
         # A folder that was opened before belongs to the namespace that the machine has.
         self._parents = {
-            folder: os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY) for folder in INSTALLED
+            folder: os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY) for folder in (run, state)
         }
         self.before = self.listing()
 
@@ -57,9 +58,9 @@ class InstalledIrqbal:
 
     def daemon(self) -> int | None:
         """The pid of a daemon that holds the lock of this machine."""
-        parent = self._parents[INSTALLED[0]]
+        parent = self._parents[self._run]
         with contextlib.suppress(OSError, ValueError):
-            fd = os.open(f"{INSTALLED[0].name}/lock", os.O_RDONLY, dir_fd=parent)
+            fd = os.open(f"{self._run.name}/lock", os.O_RDONLY, dir_fd=parent)
             with os.fdopen(fd) as file:
                 pid = int(file.read(32))
             return pid if Path(f"/proc/{pid}").exists() else None

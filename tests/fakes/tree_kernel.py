@@ -29,7 +29,7 @@ _START = 180.0
 """Seconds that a tree of the largest host may take to be written, on a busy machine."""
 
 
-class Interval(msgspec.Struct, frozen=True, array_like=True):
+class KernelInterval(msgspec.Struct, frozen=True, array_like=True):
     """What really happened in one interval; see the module's docstring."""
 
     ratio: float
@@ -86,10 +86,10 @@ class TreeKernel:
             )
         self._write("proc/interrupts", "\n".join(cells))
 
-    def interval(self) -> Interval:
+    def interval(self) -> KernelInterval:
         """The last step's loads, and the masks that changed since the last call."""
         truth = self.host.truth()
-        found = Interval(truth.ratio, truth.locality, self._moved, self._refused)
+        found = KernelInterval(truth.ratio, truth.locality, self._moved, self._refused)
         self._moved = self._refused = 0
         return found
 
@@ -183,10 +183,10 @@ class KernelProcess:
                 raise TimeoutError("the tree's kernel did not start")
             time.sleep(0.05)
 
-    def intervals(self) -> list[Interval]:
+    def intervals(self) -> list[KernelInterval]:
         """Those that are complete."""
         complete = self._log.read_bytes().rpartition(b"\n")[0]
-        return [msgspec.json.decode(line, type=Interval) for line in complete.splitlines()]
+        return [msgspec.json.decode(line, type=KernelInterval) for line in complete.splitlines()]
 
     def stop(self) -> None:
         """End the process by its id."""

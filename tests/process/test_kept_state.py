@@ -28,7 +28,7 @@ MISC = "0000:01:00.0/0/ice-0000:01:00.0:misc"
 FIRST = "0000:01:00.0/1/ice-eth0-TxRx-0"
 
 
-class Kept(msgspec.Struct, frozen=True):
+class KeptFolders(msgspec.Struct, frozen=True):
     """A copy of the folders, in a place of its own."""
 
     tree: Path
@@ -48,11 +48,11 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Kept:
+def kept(tmp_path: Path) -> KeptFolders:
     """The archive, with the paths and inodes of this copy."""
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(tmp_path, filter="fully_trusted")
-    found = Kept(tmp_path / "tree", tmp_path / "state")
+    found = KeptFolders(tmp_path / "tree", tmp_path / "state")
     path = found.state / "run/originals.jsonl"
     path.write_text(path.read_text().replace("/tmp/kept/out/tree", str(found.tree.resolve())))
     path = found.state / "run/ledger.json"
@@ -66,7 +66,7 @@ def kept(tmp_path: Path) -> Kept:
     return found
 
 
-def _lines(kept: Kept) -> Iterator[dict[str, Any]]:
+def _lines(kept: KeptFolders) -> Iterator[dict[str, Any]]:
     yield from map(json.loads, (kept.state / "run/originals.jsonl").read_text().splitlines())
 
 
@@ -78,7 +78,7 @@ def mongo(tmp_path: Path) -> Iterator[Mongod]:
     server.kill()
 
 
-def started(kept: Kept, folder: Path, mongodb: str, log: Path) -> Any:
+def started(kept: KeptFolders, folder: Path, mongodb: str, log: Path) -> Any:
     """A daemon of today on these folders, with the configuration of then but for its port."""
     port = free_port()
     config = folder / "today.yaml"
@@ -91,7 +91,7 @@ def started(kept: Kept, folder: Path, mongodb: str, log: Path) -> Any:
 
 
 def test_nothing_is_lost_and_what_waited_is_shipped(
-    kept: Kept, mongo: Mongod, tmp_path: Path
+    kept: KeptFolders, mongo: Mongod, tmp_path: Path
 ) -> None:
     originals = kept.originals
     waiting = kept.count("sample", "shipped = 0"), kept.count("decision", "shipped = 0")
@@ -139,7 +139,7 @@ def test_nothing_is_lost_and_what_waited_is_shipped(
         assert mask == "0-7", number
 
 
-def test_costs_of_then_are_known_at_the_start(kept: Kept, tmp_path: Path) -> None:
+def test_costs_of_then_are_known_at_the_start(kept: KeptFolders, tmp_path: Path) -> None:
     """The first plan knows that one queue's packets cost five times what another's do."""
     stored = json.loads((kept.state / "costs.json").read_text())
     log = tmp_path / "log"

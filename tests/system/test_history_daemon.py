@@ -30,7 +30,8 @@ KILLS = 100 if os.environ.get("IRQBAL_LONG") else 15
 def _config(tmp_path: Path, policies: str = "[]") -> Path:
     path = tmp_path / "irqbal.yaml"
     path.write_text(
-        f"interval: 100ms\nstate_dir: {tmp_path}\nhistory: {{every: 100ms}}\npolicies: {policies}\n"
+        f"interval: 100ms\nstate_dir: {tmp_path}\nhistory: {{every: 100ms}}\napi: {{listen: []}}\n"
+        f"policies: {policies}\n"
     )
     return path
 

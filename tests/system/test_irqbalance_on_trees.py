@@ -14,7 +14,7 @@ import debian_irqbalance
 from debian_irqbalance import DebugOutput
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
-from tree_kernel import Interval, KernelProcess
+from tree_kernel import KernelInterval, KernelProcess
 
 HOSTS = {
     16: "2x8,nodes=2,nic=8x2,nvme=8x1,traffic=skewed,seed=7",
@@ -28,7 +28,7 @@ BALANCED = 5
 """Cycles in a row that must move IRQs."""
 
 
-def _run(spec: str, folder: Path) -> tuple[DebugOutput, list[Interval]]:
+def _run(spec: str, folder: Path) -> tuple[DebugOutput, list[KernelInterval]]:
     """irqbalance on the tree of this host, until its output holds enough complete cycles."""
     kernel = KernelProcess(folder, spec, INTERVAL, foreground=True)
     log = folder / "debug"

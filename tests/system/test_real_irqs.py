@@ -58,7 +58,8 @@ def _follows(number: int, target: str, folder: Path) -> bool:
 def _pin(tmp_path: Path, rules: str, rest: str = "") -> str:
     path = tmp_path / "irqbal.yaml"
     path.write_text(
-        f"interval: 300ms\nstate_dir: {tmp_path / 'state'}\n{rest}policies:\n  - pin_irqs: "
+        f"interval: 300ms\nstate_dir: {tmp_path / 'state'}\n"
+        f"api: {{listen: ['unix:/run/irqbal/irqbal.sock']}}\n{rest}policies:\n  - pin_irqs: "
         f"{{rules: [{rules}]}}\n"
     )
     return str(path)

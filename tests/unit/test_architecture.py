@@ -380,3 +380,26 @@ def test_every_hook_is_documented_and_typed() -> None:
 def test_every_module_says_what_it_is_for(module: str) -> None:
     text = SOURCES[module].read_text()
     assert not text or ast.get_docstring(ast.parse(text))
+
+
+def test_no_class_name_stands_twice() -> None:
+    """A reader who searches for a class finds one."""
+    where: dict[str, list[str]] = {}
+    for folder in ("irqbal", "policies", "contrib", "tests"):
+        for path in (HERE.parent / folder).rglob("*.py"):
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef):
+                    where.setdefault(node.name, []).append(str(path))
+    assert {name: paths for name, paths in where.items() if len(paths) > 1} == {}
+
+
+REASON_AT = 330
+"""Lines from which a module says at its top why it is not two."""
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_a_long_module_says_why_it_is_one(module: str) -> None:
+    """No limit: a reason."""
+    text = SOURCES[module].read_text()
+    if text.count("\n") > REASON_AT:
+        assert "long" in (ast.get_docstring(ast.parse(text)) or "")

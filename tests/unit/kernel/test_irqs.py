@@ -92,7 +92,7 @@ def test_number_without_an_action_is_no_irq(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["\n", "(null)\n"])
 def test_sysfs_without_actions_falls_back_to_the_row(tmp_path: Path, text: str) -> None:
     tree = make_tree(tmp_path, TreeSpec(devices=(Nic("igb"),)))
-    (tmp_path / f"sys/kernel/irq/{tree.number('eth0-TxRx-0')}/actions").write_text(text)
+    tree.say(f"sys/kernel/irq/{tree.number('eth0-TxRx-0')}/actions", text)
     assert "eth0-TxRx-0" in _facts(tmp_path)
 
 
@@ -132,7 +132,7 @@ def test_vector_of_a_real_6_1(tmp_path: Path) -> None:
 def test_masks_hint_and_node(tmp_path: Path) -> None:
     tree = make_tree(tmp_path, TreeSpec(sockets=2, nodes=2, devices=(Nic("igb", node=1),)))
     tree.place("eth0-TxRx-2", "2-3,6", effective=6)
-    (tmp_path / f"proc/irq/{tree.number('eth0-TxRx-2')}/affinity_hint").write_text("40\n")
+    tree.say(f"proc/irq/{tree.number('eth0-TxRx-2')}/affinity_hint", "40\n")
     facts = _facts(tmp_path)["eth0-TxRx-2"]
     assert (str(facts.affinity), str(facts.effective), str(facts.hint), facts.node) == (
         "2-3,6",
