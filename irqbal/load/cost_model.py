@@ -5,6 +5,8 @@ Every set of IRQs that one CPU served gives an equation: the CPU's time is the s
 and a little background. Groups (same driver, same kind of queue) are solved for first. Then each
 IRQ's factor to its group's cost is fitted by least squares, with the last estimate as the prior: so
 what earlier placements have shown is kept when the equations that showed it are gone.
+
+The file is long because the model and its fit share all they have: groups, factors, equations.
 """
 
 from __future__ import annotations
