@@ -164,7 +164,13 @@ class TracefsMeasurement:
             vector = row["vec"]
             name = VECTORS[vector] if vector < len(VECTORS) else str(vector)
             softirqs.setdefault(name, {})[row["common_cpu"]] = row["lat"] / 1e9
-        return Measured(seconds, handlers, hits, softirqs, _dropped(by_irq) + _dropped(by_vector))
+        return Measured(
+            seconds=seconds,
+            handlers=handlers,
+            hits=hits,
+            softirqs=softirqs,
+            dropped=_dropped(by_irq) + _dropped(by_vector),
+        )
 
 
 def _rows(text: str) -> Iterator[dict[str, int]]:

@@ -47,7 +47,7 @@ class ThreadTime(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class Pulse(msgspec.Struct, frozen=True):
+class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     """The cheap reading of every interval.
 
     `totals` are interrupts since the IRQ was set up, modulo 2**32, by IRQ number; `effective` holds
@@ -69,7 +69,7 @@ class Pulse(msgspec.Struct, frozen=True):
     threads: dict[int, ThreadTime] = {}
 
 
-class IrqFacts(msgspec.Struct, frozen=True):
+class IrqFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the kernel says of one IRQ that has an action; `inode` tells one life of it from the
     next.
     """
@@ -86,7 +86,7 @@ class IrqFacts(msgspec.Struct, frozen=True):
     inode: int
 
 
-class Measured(msgspec.Struct, frozen=True):
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """What the kernel measured in a short window. All times are seconds within it, not a second.
 
     `handlers` is by IRQ number: time in hard interrupt handlers (of a threaded IRQ, without its
@@ -102,7 +102,7 @@ class Measured(msgspec.Struct, frozen=True):
     dropped: int = 0
 
 
-class Census(msgspec.Struct, frozen=True):
+class Census(msgspec.Struct, frozen=True, kw_only=True):
     """The full reading: every IRQ that has an action, with its mask."""
 
     time: float
@@ -111,7 +111,7 @@ class Census(msgspec.Struct, frozen=True):
     skipped_rows: int = 0
 
 
-class Counts(msgspec.Struct, frozen=True):
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """The reading for the history: totals by name (or IRQ number) and CPU. `cpus` have a column; of
     `irqs`, where most cells are nothing, only the others need be there. `times` are microseconds in
     `irq` and `softirq`; a row with one column (ERR, MIS) has CPU -1.
@@ -126,7 +126,7 @@ class Counts(msgspec.Struct, frozen=True):
     times: dict[str, dict[int, int]]
 
 
-class Topology(msgspec.Struct, frozen=True):
+class Topology(msgspec.Struct, frozen=True, kw_only=True):
     """CPUs, devices, interfaces and interrupt threads."""
 
     cpus: tuple[Cpu, ...]

@@ -47,7 +47,9 @@ class Bench:
         }
         totals = {number: line.total % WRAP for number, line in self.lines.items()}
         effective = {number: CpuSet.parse(line.cpus) for number, line in self.lines.items()}
-        return Pulse(self.now, totals, times, self.online, effective)
+        return Pulse(
+            time=self.now, totals=totals, cpu_times=times, online=self.online, effective=effective
+        )
 
     def pass_by(
         self, intervals: int = 1, seconds: float = 10.0, moved: tuple[int, ...] = ()

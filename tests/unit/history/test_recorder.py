@@ -19,13 +19,13 @@ WALL = 1_800_000_000.0
 def counts(at: float, irqs: dict[int, dict[int, int]], **rest: dict[str, dict[int, int]]) -> Counts:
     cpus = frozenset(cpu for row in irqs.values() for cpu in row)
     return Counts(
-        at,
-        cpus,
-        irqs,
-        rest.get("rows", {}),
-        rest.get("softirqs", {}),
-        rest.get("softnet", {}),
-        rest.get("times", {}),
+        time=at,
+        cpus=cpus,
+        irqs=irqs,
+        rows=rest.get("rows", {}),
+        softirqs=rest.get("softirqs", {}),
+        softnet=rest.get("softnet", {}),
+        times=rest.get("times", {}),
     )
 
 

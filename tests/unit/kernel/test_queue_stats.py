@@ -103,16 +103,22 @@ def test_packets_tell_apart_what_interrupts_do_not() -> None:
     """
     meter, keys = LoadEstimator(), {1: ("a/0/a#1", "nic/rx"), 2: ("b/0/b#1", "nic/rx")}
     start = {1: CpuSet.of(0), 2: CpuSet.of(0)}
-    before = Pulse(0.0, {1: 0, 2: 0}, {0: CpuTime(0, 0)}, CpuSet.of(0), start)
+    before = Pulse(
+        time=0.0,
+        totals={1: 0, 2: 0},
+        cpu_times={0: CpuTime(0, 0)},
+        online=CpuSet.of(0),
+        effective=start,
+    )
     then = {1: 0, 2: 0}
     for at in range(1, 6):
         now = {1: at * 500_000, 2: at * 50_000}
         after = Pulse(
-            at * 10.0,
-            {1: at * 10_000, 2: at * 10_000},
-            {0: CpuTime(0, at * 1.1)},
-            CpuSet.of(0),
-            start,
+            time=at * 10.0,
+            totals={1: at * 10_000, 2: at * 10_000},
+            cpu_times={0: CpuTime(0, at * 1.1)},
+            online=CpuSet.of(0),
+            effective=start,
         )
         meter.update(
             Interval(

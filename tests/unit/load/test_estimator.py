@@ -268,7 +268,13 @@ def test_no_reading_gives_nonsense(
         now += seconds
         cpu_times = {cpu: CpuTime(times[2 * cpu], times[2 * cpu + 1]) for cpu in range(3)}
         effective = {number: CpuSet.parse(text) for number, text in places.items()}
-        pulse = Pulse(now, totals, cpu_times, CpuSet.parse(online), effective)
+        pulse = Pulse(
+            time=now,
+            totals=totals,
+            cpu_times=cpu_times,
+            online=CpuSet.parse(online),
+            effective=effective,
+        )
         if before is not None:
             keys = {number: (f"{number}#{generation}", "g") for number in totals}
             meter.update(Interval(before=before, after=pulse, start=before.effective, keys=keys))

@@ -21,10 +21,10 @@ from irqbal.planner.ledger import Ledger
 from load_bench import Bench, TrueIrq, near
 
 WINDOW = Measured(
-    1.0,
-    {1: 0.05, 2: 0.02, 3: 0.01},
-    {1: 1000, 2: 1000, 3: 10},
-    {"NET_RX": {0: 0.3, 1: 0.1}, "BLOCK": {0: 0.2}},
+    seconds=1.0,
+    handlers={1: 0.05, 2: 0.02, 3: 0.01},
+    hits={1: 1000, 2: 1000, 3: 10},
+    softirqs={"NET_RX": {0: 0.3, 1: 0.1}, "BLOCK": {0: 0.2}},
 )
 
 
@@ -59,7 +59,10 @@ def test_what_is_shared_out_is_what_was_spent(
     spent: float, irqs: list[tuple[int, float, float]]
 ) -> None:
     window = Measured(
-        1.0, {}, {at: runs for at, (runs, _, _) in enumerate(irqs)}, {"NET_TX": {5: spent}}
+        seconds=1.0,
+        handlers={},
+        hits={at: runs for at, (runs, _, _) in enumerate(irqs)},
+        softirqs={"NET_TX": {5: spent}},
     )
     soft = costs_of(
         window,
@@ -98,7 +101,9 @@ def test_measured_costs_leave_the_rest_of_the_time_to_others() -> None:
     one.
     """
     bench = Bench({1: TrueIrq(1000, 3.5e-4, "0"), 2: TrueIrq(1000, 5e-5, "0", "h")}, cpus=1)
-    window = Measured(1.0, {1: 0.0}, {1: 1000}, {"NET_RX": {0: 0.35}})
+    window = Measured(
+        seconds=1.0, handlers={1: 0.0}, hits={1: 1000}, softirqs={"NET_RX": {0: 0.35}}
+    )
     bench.pass_by(3)
     bench.meter.set_measured(window, [IrqPlace(1, 1, 0, "net")])
     bench.pass_by(30)
@@ -112,11 +117,20 @@ def test_measured_costs_leave_the_rest_of_the_time_to_others() -> None:
 def test_a_difference_that_is_noise_moves_nothing_and_a_new_life_is_learnt_anew() -> None:
     bench = Bench({1: TrueIrq(1000, 1e-4, "0")}, cpus=1)
     meter = bench.pass_by(20).meter
-    meter.set_measured(Measured(1.0, {1: 0.1}, {1: 1000}, {}), [IrqPlace(1, 1, 0, "")])
+    meter.set_measured(
+        Measured(seconds=1.0, handlers={1: 0.1}, hits={1: 1000}, softirqs={}),
+        [IrqPlace(1, 1, 0, "")],
+    )
     before = bench.load(1)
-    meter.set_measured(Measured(1.0, {1: 0.11}, {1: 1000}, {}), [IrqPlace(1, 1, 0, "")])
+    meter.set_measured(
+        Measured(seconds=1.0, handlers={1: 0.11}, hits={1: 1000}, softirqs={}),
+        [IrqPlace(1, 1, 0, "")],
+    )
     assert bench.load(1) == before
-    meter.set_measured(Measured(1.0, {1: 0.2}, {1: 1000}, {}), [IrqPlace(1, 1, 0, "")])
+    meter.set_measured(
+        Measured(seconds=1.0, handlers={1: 0.2}, hits={1: 1000}, softirqs={}),
+        [IrqPlace(1, 1, 0, "")],
+    )
     assert bench.load(1) == near(0.2)
     bench.lines[1].generation = 2
     assert bench.pass_by(10).load(1) == near(0.1)

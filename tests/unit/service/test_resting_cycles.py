@@ -241,7 +241,11 @@ def taught() -> LoadEstimator:
     meter, keys = LoadEstimator(), {1: ("a/0/a#1", "g"), 2: ("b/0/b#1", "g")}
     start = {1: CpuSet.of(0), 2: CpuSet.of(1)}
     before = Pulse(
-        0.0, {1: 0, 2: 0}, dict.fromkeys(range(3), CpuTime(0, 0)), CpuSet.of(0, 1, 2), start
+        time=0.0,
+        totals={1: 0, 2: 0},
+        cpu_times=dict.fromkeys(range(3), CpuTime(0, 0)),
+        online=CpuSet.of(0, 1, 2),
+        effective=start,
     )
     for at in range(1, 30):
         spent = {
@@ -249,7 +253,13 @@ def taught() -> LoadEstimator:
             1: CpuTime(0, at * 10_000 * CHEAP),
             2: CpuTime(0, 0),
         }
-        after = Pulse(at * 10.0, {1: at * 10_000, 2: at * 10_000}, spent, CpuSet.of(0, 1, 2), start)
+        after = Pulse(
+            time=at * 10.0,
+            totals={1: at * 10_000, 2: at * 10_000},
+            cpu_times=spent,
+            online=CpuSet.of(0, 1, 2),
+            effective=start,
+        )
         meter.update(Interval(before=before, after=after, start=start, keys=keys))
         meter.load(1)
         before = after
@@ -266,13 +276,19 @@ def test_costs_are_known_again_after_a_restart(tmp_path: Path) -> None:
     fresh.start_costs(learnt)
     # Both on one CPU now: nothing but what was kept can tell them apart.
     keys, start = {1: ("a/0/a#7", "g"), 2: ("b/0/b#7", "g")}, {1: CpuSet.of(0), 2: CpuSet.of(0)}
-    before = Pulse(0.0, {1: 0, 2: 0}, {0: CpuTime(0, 0)}, CpuSet.of(0), start)
+    before = Pulse(
+        time=0.0,
+        totals={1: 0, 2: 0},
+        cpu_times={0: CpuTime(0, 0)},
+        online=CpuSet.of(0),
+        effective=start,
+    )
     after = Pulse(
-        10.0,
-        {1: 10_000, 2: 10_000},
-        {0: CpuTime(0, 10_000 * (COSTLY + CHEAP))},
-        CpuSet.of(0),
-        start,
+        time=10.0,
+        totals={1: 10_000, 2: 10_000},
+        cpu_times={0: CpuTime(0, 10_000 * (COSTLY + CHEAP))},
+        online=CpuSet.of(0),
+        effective=start,
     )
     fresh.update(Interval(before=before, after=after, start=start, keys=keys))
     assert fresh.load(1)[0] / fresh.load(2)[0] == pytest.approx(COSTLY / CHEAP, rel=0.4)
