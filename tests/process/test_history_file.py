@@ -53,6 +53,7 @@ print("stored", stored, "waiting", waiting, "dropped", dropped)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+@pytest.mark.root("mounts a small file system")
 def test_a_full_disk_of_2_mb_stops_nothing_and_what_is_lost_is_counted(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     folder.mkdir()

@@ -57,6 +57,7 @@ print("room again")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+@pytest.mark.root("mounts a small file system")
 def test_without_room_nothing_is_saved_relied_on_or_damaged(tmp_path: Path) -> None:
     script = tmp_path / "full.py"
     script.write_text(FULL)
