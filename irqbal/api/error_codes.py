@@ -26,7 +26,11 @@ CODES = {
         "the body cannot be parsed, or has not the route's fields (400); or two of its fields "
         "contradict each other (422)",
     ),
-    "busy": (503, "too many requests of this kind at once; `Retry-After` says when to try again"),
+    "busy": (
+        503,
+        "too many requests at once, or the daemon was busy for 5 s: nothing was done, and nothing "
+        "will be done later; `Retry-After` says when to try again",
+    ),
     "central": (409, "a central server cannot do that: send it to the daemon on the host itself"),
     "config": (422, "the policies were refused as a whole; `problems` lists why"),
     "error": (

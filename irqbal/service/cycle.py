@@ -283,7 +283,7 @@ class Balancer:
             answer, failures = self.policies.plan(snapshot, self.ledger, settings)
         except PolicyHostError as error:
             log.error("%s; nothing is moved in this cycle", error)
-            failure = Failure("policyhost", "unavailable", str(error))
+            failure = Failure("policy host", "unavailable", str(error))
             return Plan(failures=(failure,)), str(error)
         self.ledger = answer.ledger
         self.tracker.set_queues(answer.plan.queues)

@@ -57,7 +57,7 @@ class ProbeDone(msgspec.Struct, frozen=True, tag=True):
 ProbeMessage = ProbeStep | ProbeFinding | ProbeDigest | ProbeDone
 
 
-class Reporter:
+class ProbeReporter:
     """The child's end of the pipe to its parent."""
 
     def __init__(self, pipe: int) -> None:

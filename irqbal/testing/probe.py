@@ -30,7 +30,7 @@ from irqbal.plugins.protocol import PolicyEntry
 from irqbal.problems import LocatedProblem, node_of
 from irqbal.testing.build import applied, changed
 from irqbal.testing.cases import Case, cases, large, noisy, record
-from irqbal.testing.messages import ProbeDigest, ProbeDone, ProbeJob, ProbeStep, Reporter
+from irqbal.testing.messages import ProbeDigest, ProbeDone, ProbeJob, ProbeReporter, ProbeStep
 from irqbal.testing.option_checks import check_options
 from irqbal.testing.purity import PurityWatch
 from irqbal.testing.reference import CpuCost, ReferenceClock
@@ -65,7 +65,7 @@ class Probe:
     """Checks one policy, and reports to the parent what it finds."""
 
     def __init__(
-        self, reporter: Reporter, watch: PurityWatch, job: ProbeJob, policy: BoundPolicy
+        self, reporter: ProbeReporter, watch: PurityWatch, job: ProbeJob, policy: BoundPolicy
     ) -> None:
         self._reporter = reporter
         self._watch = watch
@@ -212,7 +212,7 @@ class Probe:
             self._reporter.finding("raised", f"irqbal_cycle_done: {describe_error(error)}")
 
 
-def _load(job: ProbeJob, reporter: Reporter) -> BoundPolicy | None:
+def _load(job: ProbeJob, reporter: ProbeReporter) -> BoundPolicy | None:
     """The policy with its options; None after reporting why it cannot be used."""
     problems: list[LocatedProblem] = []
     plugin = InstalledPlugin(job.module.rpartition(".")[2], job.module, ("it",))
@@ -261,7 +261,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (bounds.HOST_MEMORY, bounds.HOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-    reporter = Reporter(int(sys.argv[1]))
+    reporter = ProbeReporter(int(sys.argv[1]))
     job = msgspec.json.decode(sys.argv[2], type=ProbeJob)
     # Before the import: a policy may bind a clock's name then.
     watch = PurityWatch(reporter.finding)

@@ -18,7 +18,7 @@ from irqbal.plugins.binding import BoundPolicy, describe_error
 from irqbal.plugins.check_items import check_items, is_queue
 from irqbal.plugins.policy_host import own
 from irqbal.testing.cases import Case
-from irqbal.testing.messages import ProbeStep, Reporter
+from irqbal.testing.messages import ProbeReporter, ProbeStep
 from irqbal.testing.purity import PurityWatch
 
 
@@ -43,7 +43,7 @@ class WatchedPolicy:
     """A bound policy whose hooks are watched; `deadline` is wall-clock seconds of one call."""
 
     def __init__(
-        self, policy: BoundPolicy, watch: PurityWatch, reporter: Reporter, deadline: float
+        self, policy: BoundPolicy, watch: PurityWatch, reporter: ProbeReporter, deadline: float
     ) -> None:
         self.policy = policy
         self._watch = watch
