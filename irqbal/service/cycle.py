@@ -146,28 +146,31 @@ class Balancer:
         reason = self._why_plan(cause, sample, requests)
         if not reason:
             return self._reuse(started, wall, cause, sample)
+        early = len(requests)
         result = self._plan_and_write(
             msgspec.structs.replace(
                 _NO_RECORD,
                 cycle=self._cycles,
                 wall=wall,
-                cause=cause,
+                cause=_with_requests(cause, requests),
                 skipped_rows=sample.skipped_rows,
                 census=sample.census,
             ),
             started,
             requests,
         )
+        late = requests[early:]
+        if late:
+            reason += f"; planned again for: {', '.join(request.cause for request in late)}"
         return msgspec.structs.replace(result, trigger=reason, expired=expired)
 
     def _why_plan(
         self, cause: str, sample: SampleResult, requests: Collection[KernelRequest]
     ) -> str:
         """Why the last plan cannot be reused; empty if it can."""
-        if cause != "tick":
+        if cause != "tick" or requests:
+            cause = _with_requests(cause, requests)
             return f"{cause}: {sample.changes}" if sample.changes else cause
-        if requests:
-            return ", ".join(request.cause for request in requests)
         standing = self._standing
         if standing is None:
             return "the last plan moved something or waits for time to pass"
@@ -385,6 +388,12 @@ class Balancer:
         self._learned.store_costs(self.tracker)
         self.policies.stop()
         self.policies.close()
+
+
+def _with_requests(cause: str, requests: Collection[KernelRequest]) -> str:
+    """What asked for the cycle: its cause, unless that is the interval alone, and the requests."""
+    causes = [] if cause == "tick" and requests else [cause]
+    return ", ".join([*causes, *(request.cause for request in requests)])
 
 
 _NO_RECORD = Record(0, 0.0, 0.0, "", False, Plan())

@@ -64,7 +64,7 @@ class Daemon:
         every sink knows of it. Raises IrqbalError; HostBusyError if the request was withdrawn.
         """
         self._requests.put(request)
-        self.scheduler.ask(request.cause, full=False)
+        self.scheduler.wake()
         future = asyncio.wrap_future(request.future)
         done, _ = await asyncio.wait({future}, timeout=PATIENCE)
         if not done and request.withdraw():

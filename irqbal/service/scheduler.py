@@ -25,20 +25,26 @@ class Scheduler:
     def __init__(self) -> None:
         self.stopping = False
         self._wake = asyncio.Event()
-        self._causes: dict[str, bool] = {}
+        self._causes: set[str] = set()
         self._waiters: list[asyncio.Future[CycleResult]] = []
 
-    def ask(self, cause: str, full: bool = True) -> asyncio.Future[CycleResult]:
-        """Ask for a cycle now. The future is done when a cycle was run that began after this call;
-        it raises HostError if the host could not be read. `full`: read everything in it.
+    def ask(self, cause: str) -> asyncio.Future[CycleResult]:
+        """Ask for a cycle now that reads everything. The future is done when a cycle was run that
+        began after this call; it raises HostError if the host could not be read.
         """
         future: asyncio.Future[CycleResult] = asyncio.get_running_loop().create_future()
         # Most callers do not wait; an error that is not awaited is in the log already.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._waiters.append(future)
-        self._causes[cause] = self._causes.get(cause, False) or full
+        self._causes.add(cause)
         self._wake.set()
         return future
+
+    def wake(self) -> None:
+        """Let a cycle begin now, for the requests that wait; if an earlier cycle took them, it is
+        an ordinary one.
+        """
+        self._wake.set()
 
     def stop(self) -> None:
         """No further cycle."""
@@ -57,11 +63,11 @@ class Scheduler:
             await self._wake.wait()
         finally:
             tick.cancel()
-        if any(self._causes.values()) and not self.stopping:
+        if self._causes and not self.stopping:
             await asyncio.sleep(EVENT_SETTLE)
         self._wake.clear()
-        causes, self._causes = self._causes, {}
-        return DueCycle(", ".join(sorted(causes)) or "tick", any(causes.values()))
+        causes, self._causes = self._causes, set()
+        return DueCycle(", ".join(sorted(causes)) or "tick", bool(causes))
 
 
 def answer(waiters: list[asyncio.Future[CycleResult]], result: CycleResult | Exception) -> None:

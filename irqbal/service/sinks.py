@@ -1,5 +1,5 @@
 """Who wants to know of every cycle: the log, the history, MongoDB, listeners to events, metrics and
-observers. `assembly.sinks` lists them; the live view comes first.
+observers. `lifetime.cycle_sinks` lists them; the live view comes first.
 """
 
 from __future__ import annotations

@@ -121,8 +121,8 @@ def test_nothing_is_lost_and_what_waited_is_shipped(
             database = client.irqbal
             machine.wait_for(
                 lambda: (
-                    database.samples.count_documents({"at": {"$lt": _date(began)}}) == waiting[0]
-                    and database.decisions.count_documents({"at": {"$lt": _date(began)}})
+                    database.samples.count_documents({"time": {"$lt": _date(began)}}) == waiting[0]
+                    and database.decisions.count_documents({"time": {"$lt": _date(began)}})
                     == waiting[1]
                 ),
                 log,

@@ -31,6 +31,7 @@ from irqbal.service.kernel_requests import (
 )
 from irqbal.service.kernel_thread import KernelThread
 from irqbal.service.override_store import OverrideStore
+from irqbal.service.scheduler import Scheduler
 from irqbal.service.sinks import LogSink, publish
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
@@ -168,8 +169,28 @@ def test_an_override_that_arrives_while_policies_plan_is_written_in_that_cycle(r
     result = rig.cycle("request")
     assert rig.host.state.lines[irq.number].mask == wanted
     assert [item.identity for item in result.overrides] == [irq.identity]
+    assert result.trigger == "request; planned again for: override"
     rig.requests.release()
     assert request.future.result(0).record.cycle == result.record.cycle
+
+
+def test_a_request_that_an_earlier_cycle_took_asks_for_no_further_plan(rig: Rig) -> None:
+    async def scenario() -> None:
+        scheduler = Scheduler()
+        scheduler.wake()
+        due = await scheduler.next(60)
+        assert (due.cause, due.full) == ("tick", False)
+
+    asyncio.run(scenario())
+    rig.rested()
+    assert not rig.cycle("tick").fresh
+
+
+def test_requests_are_the_cause_of_their_cycle(rig: Rig) -> None:
+    irq = placed(rig.rested())
+    rig.requests.put(SetOverride(Override(irq.identity, elsewhere(irq))))
+    result = rig.cycle()
+    assert result.record.cause == "override" and result.trigger.startswith("override")
 
 
 def test_an_override_is_placed_although_balancing_is_paused_and_nothing_else_is(rig: Rig) -> None:
