@@ -74,6 +74,16 @@ class DrawnScreen:
             self.app.post_message(events.Key(key, character))
             await self._processed()
 
+    async def open(self, key: str) -> None:
+        """Press a key that opens a dialog."""
+        await self.press(key)
+        await self.until(lambda: len(self.app.screen_stack) == 2)
+
+    async def leave(self, key: str) -> None:
+        """Press a key that closes the dialog."""
+        await self.press(key)
+        await self.until(lambda: len(self.app.screen_stack) == 1)
+
     async def _processed(self) -> None:
         """Wait until the key went its whole way: from the app to what has the focus, and up again
         as long as nobody takes it.
@@ -263,10 +273,11 @@ def test_tree_help_and_why(daemon: served.Served) -> None:
         await seen.press("question_mark")
         # All of it fits in 24 lines.
         await seen.has("up down j k", "sort by the next column", "isolated.")
-        await seen.press("j", "k", "q")
+        await seen.press("j", "k")
+        await seen.leave("q")
         await seen.press("home", "enter")
         await seen.has("identity", "pin_nic_queues", "queue 3 of eth1")
-        await seen.press("escape")
+        await seen.leave("escape")
         await seen.until(lambda: "identity" not in seen.text())
 
     screen(daemon, NARROW, act)
@@ -306,13 +317,13 @@ def test_an_override_is_set_and_cleared(daemon: served.Served, size: tuple[int, 
         await seen.until(
             lambda: (current := seen.app.table.current) is not None and current.override
         )
-        await seen.press("enter")
+        await seen.open("enter")
         await seen.has("why [b]not[/b]")
-        await seen.press("q", "c")
+        await seen.leave("q")
+        await seen.open("c")
         await seen.has(f"Clear the override of IRQ {number}", "on CPUs 5-6.", "y clears it")
         # Whoever pressed it by mistake has changed nothing.
-        await seen.press("escape")
-        await seen.until(lambda: "Clear the override" not in seen.text())
+        await seen.leave("escape")
         assert len(daemon.get("/api/v1/overrides")) == 1
         await seen.press("c")
         await seen.has("y clears it")
@@ -321,8 +332,9 @@ def test_an_override_is_set_and_cleared(daemon: served.Served, size: tuple[int, 
         assert daemon.get("/api/v1/overrides") == []
         assert daemon.masks()[number] != "5-6"
         # Escape leaves the form, and nothing is done.
-        await seen.press("o", "escape")
-        assert "Override the policies" not in seen.text()
+        await seen.open("o")
+        await seen.leave("escape")
+        await seen.until(lambda: "Override the policies" not in seen.text())
 
     screen(daemon, size, act)
 
