@@ -45,21 +45,3 @@ def write_archive(out: Path, entries: Mapping[str, Entry]) -> None:
             else:
                 member.size = len(entry.data)
                 tar.addfile(member, io.BytesIO(entry.data))
-
-
-def extract(archive: Path, folder: Path) -> None:
-    """Unpack an archive; nothing is written outside of the folder. Raises tarfile.TarError or
-    OSError.
-    """
-    with tarfile.open(archive, "r:gz") as tar:
-        tar.extractall(folder, filter=_with_its_mode)
-
-
-def _with_its_mode(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    """tarfile's `data` filter, but for the modes of files: it would make each file writable for its
-    owner, and so each mask movable.
-    """
-    checked = tarfile.data_filter(member, folder)
-    if checked is None or not member.isreg():
-        return checked
-    return checked.replace(mode=member.mode & 0o755, deep=False)

@@ -16,8 +16,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from archives import extract
 from irqbal.cpuset import CpuSet
-from irqbal.kernel.archive import extract
 from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Queue
 from places import HOSTS

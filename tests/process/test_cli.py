@@ -12,8 +12,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from archives import extract
 from irqbal.cli.main import COMMANDS, cli
-from irqbal.kernel.archive import extract
 from machine import irqbal
 from places import TOP
 from trees import Disk, Nic, Tree, TreeSpec, make_tree

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from pymongo import MongoClient
 
 import machine
+from archives import extract
 from mongod import Mongod, free_port
 from places import TESTS
 from served import Served
@@ -50,8 +50,7 @@ class KeptFolders(msgspec.Struct, frozen=True):
 @pytest.fixture
 def kept(tmp_path: Path) -> KeptFolders:
     """The archive, with the paths and inodes of this copy."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(tmp_path, filter="fully_trusted")
+    extract(ARCHIVE, tmp_path)
     found = KeptFolders(tmp_path / "tree", tmp_path / "state")
     path = found.state / "run/originals.jsonl"
     path.write_text(path.read_text().replace("/tmp/kept/out/tree", str(found.tree.resolve())))

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from archives import extract
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
-from irqbal.kernel.archive import extract
 from irqbal.kernel.capture import CaptureSummary, capture
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.isolation import read_isolation
