@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import compress
 from operator import add
 
+import msgspec
+
 from irqbal.cpuset import CpuSet
 from irqbal.load.cost_model import Observation
 from irqbal.load.irq_rates import IntervalCounts, IrqRates
@@ -20,6 +22,16 @@ NOWHERE = CpuSet()
 
 CpuTimes = Mapping[int, tuple[float, float]]
 """(irq, softirq) seconds a second of each CPU."""
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Where IRQs were delivered in one interval: the CPUs whose time cannot be attributed, the one
+    CPU of each IRQ that is new here and stayed there, and the IRQs that have no such CPU.
+    """
+
+    unclean: set[int]
+    stayed: dict[int, CpuSet]
+    left: list[int]
 
 
 class Attribution:
@@ -36,23 +48,23 @@ class Attribution:
         self._places: dict[int, int] = {}
         self._settled: dict[int, CpuSet] = {}
 
-    def touched(
+    def compare(
         self,
         rates: IrqRates,
         counts: IntervalCounts,
         totals: Mapping[int, int],
         start: Mapping[int, CpuSet],
         effective: Mapping[int, CpuSet],
-    ) -> tuple[set[int], bool]:
-        """The CPUs whose time this interval cannot be attributed, and whether an IRQ left its
-        place. `start` and `effective` say where each IRQ was delivered at the interval's start and
-        end; IRQs absent from `effective` did not move.
+    ) -> Places:
+        """Where the IRQs that fired in this interval were delivered. `start` and `effective` say
+        where each was at the interval's start and end; IRQs absent from `effective` did not move.
         """
-        moved: set[int] = set()
-        left = False
+        unclean: set[int] = set()
+        stayed: dict[int, CpuSet] = {}
+        left: list[int] = []
         for number in counts.unknown:
             if totals.get(number, 1):
-                moved.update(effective.get(number, NOWHERE) | start.get(number, NOWHERE))
+                unclean.update(effective.get(number, NOWHERE) | start.get(number, NOWHERE))
         places, settled, interrupts = self._places, self._settled, counts.interrupts
         candidates = set(effective)
         if len(places) < len(interrupts):
@@ -67,13 +79,15 @@ class Attribution:
                 # The same text gives the same object, as it nearly always does.
                 continue
             if len(end) == 1 and end == begin and places.get(number) in (None, end.first):
-                places[number] = end.first
-                settled[number] = end
+                stayed[number] = end
             else:
-                moved.update(end | begin)
-                settled.pop(number, None)
-                left |= places.pop(number, None) is not None
-        return moved, left
+                unclean.update(end | begin)
+                left.append(number)
+        return Places(unclean, stayed, left)
+
+    def holds(self, numbers: Collection[int]) -> bool:
+        """Whether any of these IRQs had one place in what is added up."""
+        return not self._places.keys().isdisjoint(numbers)
 
     def spoils(self, cpus: Collection[int]) -> bool:
         """Whether CPUs among these were clean up to now, so that what is added up for them is to
@@ -82,9 +96,21 @@ class Attribution:
         return bool(self.intervals and set(cpus) - self._unclean)
 
     def add(
-        self, counts: IntervalCounts, cpu_times: CpuTimes, seconds: float, numbers: list[int]
+        self,
+        counts: IntervalCounts,
+        places: Places,
+        cpu_times: CpuTimes,
+        seconds: float,
+        numbers: list[int],
     ) -> None:
         """Add one interval of so many seconds. `numbers` is the order of its interrupts."""
+        for number, cpus in places.stayed.items():
+            self._places[number] = cpus.first
+            self._settled[number] = cpus
+        for number in places.left:
+            self._settled.pop(number, None)
+            self._places.pop(number, None)
+        self._unclean |= places.unclean
         self._seconds += seconds
         self.intervals += 1
         interrupts, packets = counts.interrupts, counts.packets
@@ -96,10 +122,6 @@ class Attribution:
         for cpu, (hard, soft) in cpu_times.items():
             one, two = spent.get(cpu, (0.0, 0.0))
             spent[cpu] = (one + hard * seconds, two + soft * seconds)
-
-    def spoil(self, cpus: Collection[int]) -> None:
-        """The time of these CPUs, in what is added up now, cannot be attributed."""
-        self._unclean |= set(cpus)
 
     def observations(self, rates: IrqRates) -> Iterator[tuple[int, Observation, Observation]]:
         """(CPU, hard interrupts, soft interrupts) of each CPU whose time can be attributed."""

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.load.attribution import Attribution
+from irqbal.load.attribution import Attribution, Places
 from irqbal.load.cost_model import JIFFY, CostModel
 from irqbal.load.irq_rates import IntervalCounts, IrqRates
 from irqbal.load.measured_costs import SAME, MeasuredIrq, costs_of
@@ -26,6 +26,10 @@ from irqbal.model.readings import Measured, Pulse
 
 NOMINAL_COST = 5e-6
 """Seconds that an interrupt is taken to cost until time says otherwise."""
+SHORTEST = 1e-3
+"""Seconds that an interval lasts at least: readings so close to one another show the time that
+reading took, not a rate.
+"""
 VISIBLE = 5 * JIFFY
 """Seconds in interrupts, over the last minutes, from which time counts as visible: fewer jiffies
 may be chance.
@@ -86,6 +90,7 @@ class LoadEstimator:
         self._stored_factors: dict[str, tuple[float, float]] = {}
         self._visible = 0.0
         self._is_measured = self._is_calm = False
+        self._is_fitted = True
         self.cpu_times: dict[int, tuple[float, float]] = {}
         """(irq, softirq) seconds a second of each CPU in the last interval."""
 
@@ -185,7 +190,7 @@ class LoadEstimator:
         """
         before, after = interval.before, interval.after
         seconds = after.time - before.time
-        if seconds <= 0:
+        if seconds < SHORTEST:
             return
         if interval.keys is not self._keys:
             self._restart(interval.keys)
@@ -245,20 +250,27 @@ class LoadEstimator:
 
     def _attribute(self, counts: IntervalCounts, interval: Interval, seconds: float) -> None:
         """Add the interval to those that wait to be fitted."""
-        attribution, after = self._attribution, interval.after
-        moved, left = attribution.touched(
+        if self._trigger.reason(self._rates.interrupts.mean):
+            # Costs may have changed: one observation must not mix the old with the new.
+            self._flush()
+        attribution = self._attribution
+        places = self._places(counts, interval)
+        if attribution.holds(places.left):
+            self._is_calm = False
+        if attribution.spoils(places.unclean):
+            # What was added up before this interval is still good, and it was of other places.
+            self._flush()
+            places = self._places(counts, interval)
+        self._attribution.add(counts, places, self.cpu_times, seconds, self._rates.numbers)
+        if places.unclean:
+            self.moved(places.unclean)
+            self._flush()
+
+    def _places(self, counts: IntervalCounts, interval: Interval) -> Places:
+        after = interval.after
+        return self._attribution.compare(
             self._rates, counts, after.totals, interval.start, after.effective
         )
-        if left:
-            self._is_calm = False
-        if attribution.spoils(moved):
-            # What was added up before this interval is still good for these CPUs.
-            self._flush()
-        self._attribution.spoil(moved)
-        self._attribution.add(counts, self.cpu_times, seconds, self._rates.numbers)
-        if moved:
-            self.moved(moved)
-            self._flush()
 
     def _flush(self) -> None:
         """Hand what was added up to the cost models."""
@@ -269,12 +281,14 @@ class LoadEstimator:
             self._hard.observe(cpu, hard)
             self._soft.observe(cpu, soft)
         self._attribution = Attribution()
+        self._is_fitted = False
 
     def _fit(self) -> None:
         """Fit the costs to all that was added up."""
-        if not self._attribution.intervals:
-            return
         self._flush()
+        if self._is_fitted:
+            return
+        self._is_fitted = True
         if self._visible >= VISIBLE:
             self._hard.fit()
             self._soft.fit()

@@ -37,6 +37,7 @@ class Bench:
         self.spent = dict.fromkeys(range(cpus), 0.0)
         self.now = 0.0
         self._random = random.Random(7)
+        self._keys: dict[int, tuple[str, str]] = {}
         self._pulse = self._reading()
 
     def _reading(self) -> Pulse:
@@ -77,10 +78,14 @@ class Bench:
         return self
 
     def keys(self) -> dict[int, tuple[str, str]]:
-        return {
+        """The same object while nothing changed, as the tracker hands it out."""
+        keys = {
             number: (f"irq{number}#{line.generation}", line.group)
             for number, line in self.lines.items()
         }
+        if keys != self._keys:
+            self._keys = keys
+        return self._keys
 
     def load(self, number: int) -> float:
         return self.meter.load(number)[0]

@@ -184,9 +184,9 @@ def test_a_name_that_is_taken_or_none_is_refused(new: Path) -> None:
         ("mine", "mine exists already"),
         ("spread-by-rate", "is installed already, by irqbal"),
         ("policies", "a module irqbal_policies exists already"),
-        ("../x", "cannot be a policy's name"),
-        ("Mine", "cannot be a policy's name"),
-        ("x--y", "cannot be a policy's name"),
+        ("../x", "is no name for a policy"),
+        ("Mine", "is no name for a policy"),
+        ("x--y", "is no name for a policy"),
     ):
         assert said in irqbal("policy", "new", name, check=2).stderr
     assert sorted(path.name for path in new.rglob("*")) == ["mine", "precious"]
