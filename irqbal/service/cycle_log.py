@@ -97,7 +97,7 @@ class CycleLog:
         for number in record.plan.drifted:
             irq = snapshot.irq_by_number.get(number)
             mask = irq.affinity if irq is not None else "?"
-            log.warning("drift: somebody else set IRQ %d (%s) to %s", number, name_of(irq), mask)
+            log.warning("drift: another program set IRQ %d (%s) to %s", number, name_of(irq), mask)
         for failure in record.plan.failures:
             self._once(
                 f"failure {failure.policy}",
