@@ -1,9 +1,9 @@
-"""Which CPU's time belongs to which IRQs: intervals added up for as long as every IRQ stays where
-it is. Pure.
+"""Which CPU's time belongs to which IRQs: adds up intervals for as long as no IRQ moves. Pure.
 
-Fitting costs is expensive, and a short interval's time is coarse (jiffies), so intervals are added
-up until something moves or somebody asks for loads. An IRQ that moved, that is delivered to several
-CPUs, or that fired an unknown number of times spoils the interval for the CPUs that it touched.
+Fitting costs is expensive, and a short interval's time is coarse (jiffies). So intervals are added
+up until an IRQ moves or a caller requests loads. An IRQ that moved, that is delivered to several
+CPUs, or that fired an unknown number of times spoils the interval for the CPUs involved: their time
+cannot be attributed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Attribution:
 
     def __init__(self) -> None:
         self.intervals = 0
-        """Intervals that are added up here."""
+        """The number of intervals added up."""
         self._seconds = 0.0
         self._counted: list[int] = []
         self._packets: list[float] = []
@@ -44,9 +44,9 @@ class Attribution:
         start: Mapping[int, CpuSet],
         effective: Mapping[int, CpuSet],
     ) -> tuple[set[int], bool]:
-        """The CPUs whose time this interval cannot be attributed, and whether an IRQ left its
-        place. `start` and `effective` say where each IRQ was delivered at the interval's start and
-        end; IRQs absent from `effective` did not move.
+        """(the CPUs whose time in this interval cannot be attributed, whether an IRQ left its CPU).
+        `totals` are interrupts by IRQ number at the interval's end. `start` and `effective` are the
+        effective affinities at its start and end; IRQs absent from `effective` did not move.
         """
         moved: set[int] = set()
         left = False
@@ -64,7 +64,7 @@ class Attribution:
             begin = start.get(number, NOWHERE)
             end = effective.get(number, begin)
             if end is begin and settled.get(number) is end:
-                # The same text gives the same object, as it nearly always does.
+                # The usual case: the reader returns the same object for the same text.
                 continue
             if len(end) == 1 and end == begin and places.get(number) in (None, end.first):
                 places[number] = end.first
@@ -76,15 +76,15 @@ class Attribution:
         return moved, left
 
     def spoils(self, cpus: Collection[int]) -> bool:
-        """Whether CPUs among these were clean up to now, so that what is added up for them is to
-        be used before they are spoiled.
+        """Whether the sums hold attributable time of any of these CPUs: use the sums before
+        `spoil`.
         """
         return bool(self.intervals and set(cpus) - self._unclean)
 
     def add(
         self, counts: IntervalCounts, cpu_times: CpuTimes, seconds: float, numbers: list[int]
     ) -> None:
-        """Add one interval of so many seconds. `numbers` is the order of its interrupts."""
+        """Add one interval of so many seconds. `numbers` are the IRQs in the order of `counts`."""
         self._seconds += seconds
         self.intervals += 1
         interrupts, packets = counts.interrupts, counts.packets
@@ -98,7 +98,7 @@ class Attribution:
             spent[cpu] = (one + hard * seconds, two + soft * seconds)
 
     def spoil(self, cpus: Collection[int]) -> None:
-        """The time of these CPUs, in what is added up now, cannot be attributed."""
+        """Mark the time of these CPUs, in the present sums, as not attributable."""
         self._unclean |= set(cpus)
 
     def observations(self, rates: IrqRates) -> Iterator[tuple[int, Observation, Observation]]:
