@@ -94,8 +94,8 @@ class Attribution:
             self._packets = list(map(add, self._packets, fresh)) if self._packets else fresh
         spent = self._spent
         for cpu, (hard, soft) in cpu_times.items():
-            one, two = spent.get(cpu, (0.0, 0.0))
-            spent[cpu] = (one + hard * seconds, two + soft * seconds)
+            hard_sum, soft_sum = spent.get(cpu, (0.0, 0.0))
+            spent[cpu] = (hard_sum + hard * seconds, soft_sum + soft * seconds)
 
     def spoil(self, cpus: Collection[int]) -> None:
         """Mark the time of these CPUs, in the present sums, as not attributable."""

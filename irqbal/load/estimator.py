@@ -196,7 +196,7 @@ class LoadEstimator:
             before.totals, after.totals, (interval.packets_before, interval.packets_after), seconds
         )
         self._is_calm = self._rates.update(counts, seconds)
-        self._take_times(before, after, seconds)
+        self._update_cpu_times(before, after, seconds)
         self._threads.update(before.threads, after.threads, seconds)
         if before.online != after.online:
             self._fit()
@@ -234,7 +234,7 @@ class LoadEstimator:
             factor = self._stored_factors.get(_identity(key), (1.0, 1.0))[1]
             self._soft.add(number, f"{group} packets", factor)
 
-    def _take_times(self, before: Pulse, after: Pulse, seconds: float) -> None:
+    def _update_cpu_times(self, before: Pulse, after: Pulse, seconds: float) -> None:
         old = before.cpu_times
         self.cpu_times = {
             cpu: (
