@@ -1,9 +1,9 @@
-"""Changes that the kernel announces by netlink: CPUs and devices that appear or disappear, network
-links, and ethtool's changes of queues.
+"""Events that the kernel sends by netlink: CPUs and devices that appear or disappear, changes of
+network links, and changes of queues by ethtool.
 
 Three sockets: NETLINK_KOBJECT_UEVENT (group 1: the kernel's own uevents), NETLINK_ROUTE
 (RTMGRP_LINK), and NETLINK_GENERIC with the multicast group `monitor` of the family `ethtool`
-(Documentation/networking/ethtool-netlink.rst). Each is optional: without it the next pulse finds
+(Documentation/networking/ethtool-netlink.rst). Each is optional: without it, the next pulse finds
 the change.
 """
 
@@ -36,7 +36,7 @@ _SUBSYSTEMS = {
 
 
 class Events:
-    """Open netlink sockets. The owner waits until one of `sockets` is readable, and then calls
+    """The open netlink sockets. The owner waits until one of `sockets` is readable, and then calls
     `drain`. `missing` names the sockets that could not be opened, each with the reason.
     """
 
@@ -81,9 +81,9 @@ class Events:
             self.missing.append(f"ethtool ({error})")
 
     def drain(self, sock: socket.socket) -> set[str]:
-        """Read all messages that wait on a socket; returns what they are about: `cpu`, `device`,
-        `link`, `ethtool`. After an overflow (ENOBUFS) messages are missing, and all but `ethtool`
-        are returned.
+        """Read all messages that wait on a socket. Returns the kinds of change that they report:
+        `cpu`, `device`, `link`, `ethtool`. After an overflow (ENOBUFS) messages are lost, so all
+        kinds but `ethtool` are returned.
         """
         kind = self._kinds.get(sock.fileno(), "uevent")
         seen: set[str] = set()
@@ -114,8 +114,8 @@ class Events:
 
 
 def parse_uevent(data: bytes) -> set[str]:
-    """What a kernel uevent (`ACTION@DEVPATH`, then `KEY=VALUE`, NUL-separated) is about; empty for
-    what irqbal ignores.
+    """The kinds of change that a kernel uevent (`ACTION@DEVPATH`, then `KEY=VALUE`, NUL-separated)
+    reports; empty for events that irqbal ignores.
     """
     fields = dict(part.split(b"=", 1) for part in data.split(b"\0") if b"=" in part)
     subsystem, action = fields.get(b"SUBSYSTEM", b""), fields.get(b"ACTION", b"")
@@ -135,4 +135,5 @@ def parse_uevent(data: bytes) -> set[str]:
 
 
 def _is_link(data: bytes) -> bool:
+    """Whether an rtnetlink message reports a new, changed or removed link."""
     return len(data) >= 6 and struct.unpack_from("=H", data, 4)[0] in (_RTM_NEWLINK, _RTM_DELLINK)

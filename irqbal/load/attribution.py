@@ -1,9 +1,9 @@
-"""Which CPU's time belongs to which IRQs: intervals added up for as long as every IRQ stays where
-it is. Pure.
+"""Which CPU's time belongs to which IRQs: adds up intervals for as long as no IRQ moves. Pure.
 
-Fitting costs is expensive, and a short interval's time is coarse (jiffies), so intervals are added
-up until something moves or somebody asks for loads. An IRQ that moved, that is delivered to several
-CPUs, or that fired an unknown number of times spoils the interval for the CPUs that it touched.
+Fitting costs is expensive, and a short interval's time is coarse (jiffies). So intervals are added
+up until an IRQ moves or a caller requests loads. An IRQ that moved, that is delivered to several
+CPUs, or that fired an unknown number of times spoils the interval for the CPUs involved: their time
+cannot be attributed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Attribution:
 
     def __init__(self) -> None:
         self.intervals = 0
-        """Intervals that are added up here."""
+        """The number of intervals added up."""
         self._seconds = 0.0
         self._counted: list[int] = []
         self._packets: list[float] = []
@@ -56,8 +56,9 @@ class Attribution:
         start: Mapping[int, CpuSet],
         effective: Mapping[int, CpuSet],
     ) -> Places:
-        """Where the IRQs that fired in this interval were delivered. `start` and `effective` say
-        where each was at the interval's start and end; IRQs absent from `effective` did not move.
+        """Where the IRQs that fired in this interval were delivered. `totals` are interrupts by IRQ
+        number at the interval's end. `start` and `effective` are the effective affinities at its
+        start and end; IRQs absent from `effective` did not move.
         """
         unclean: set[int] = set()
         stayed: dict[int, CpuSet] = {}
@@ -76,7 +77,7 @@ class Attribution:
             begin = start.get(number, NOWHERE)
             end = effective.get(number, begin)
             if end is begin and settled.get(number) is end:
-                # The same text gives the same object, as it nearly always does.
+                # The usual case: the reader returns the same object for the same text.
                 continue
             if len(end) == 1 and end == begin and places.get(number) in (None, end.first):
                 stayed[number] = end
@@ -90,8 +91,8 @@ class Attribution:
         return not self._places.keys().isdisjoint(numbers)
 
     def spoils(self, cpus: Collection[int]) -> bool:
-        """Whether CPUs among these were clean up to now, so that what is added up for them is to
-        be used before they are spoiled.
+        """Whether the sums hold attributable time of any of these CPUs: use the sums before the
+        interval that spoils them is added.
         """
         return bool(self.intervals and set(cpus) - self._unclean)
 
@@ -103,7 +104,7 @@ class Attribution:
         seconds: float,
         numbers: list[int],
     ) -> None:
-        """Add one interval of so many seconds. `numbers` is the order of its interrupts."""
+        """Add one interval of so many seconds. `numbers` are the IRQs in the order of `counts`."""
         for number, cpus in places.stayed.items():
             self._places[number] = cpus.first
             self._settled[number] = cpus
@@ -120,8 +121,8 @@ class Attribution:
             self._packets = list(map(add, self._packets, fresh)) if self._packets else fresh
         spent = self._spent
         for cpu, (hard, soft) in cpu_times.items():
-            one, two = spent.get(cpu, (0.0, 0.0))
-            spent[cpu] = (one + hard * seconds, two + soft * seconds)
+            hard_sum, soft_sum = spent.get(cpu, (0.0, 0.0))
+            spent[cpu] = (hard_sum + hard * seconds, soft_sum + soft * seconds)
 
     def observations(self, rates: IrqRates) -> Iterator[tuple[int, Observation, Observation]]:
         """(CPU, hard interrupts, soft interrupts) of each CPU whose time can be attributed."""

@@ -1,12 +1,12 @@
-"""What an interrupt, or a packet, costs: a CPU's measured time shared out to the IRQs that it
-served. Pure.
+"""What an interrupt or a packet costs: attributes a CPU's measured time to the IRQs that it served.
+Pure.
 
 Every set of IRQs that one CPU served gives an equation: the CPU's time is the sum of amount × cost,
-and a little background. Groups (same driver, same kind of queue) are solved for first. Then each
-IRQ's factor to its group's cost is fitted by least squares, with the last estimate as the prior: so
-what earlier placements have shown is kept when the equations that showed it are gone.
+plus a small background. The costs of groups (same driver, same kind of queue) are fitted first.
+Then each IRQ's factor to its group's cost is fitted by least squares, with the last estimate as the
+prior: the model thus retains what earlier placements have shown after their equations have decayed.
 
-The file is long because the model and its fit share all they have: groups, factors, equations.
+The file is long because the model and its fit work on the same groups, factors and equations.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ BACKGROUND_DOUBT = 3e-3
 LEAST_FACTOR = 0.03
 """Least factor of an IRQ to its group: no interrupt is free."""
 MOST_STEPS = 60
-"""Steps of one fit, at most: the solver needs some ten where anything changed."""
+"""Steps of one fit, at most: the solver needs some ten if anything changed."""
 MOST_WORK = 400_000
-"""Terms that one fit may visit: some 100 ms on the biggest hosts."""
+"""Terms that one fit may visit, at most: some 100 ms on the biggest hosts."""
 DECAY = 0.95
-"""What an observation still weighs after one interval: a memory of some twenty intervals."""
+"""Weight of an observation after one interval: observations count for some twenty intervals."""
 MEMORY = 16
-"""Sets of IRQs that are remembered of one CPU: older ones decayed long ago."""
+"""Sets of IRQs that are remembered of one CPU, at most: older ones have decayed."""
 CHEAPEST = 0.02
-"""Least cost of a group, as a share of the mean cost."""
+"""Least cost of a group, as a share of the mean cost: no interrupt is free."""
 EXPLAINED = 3.0
-"""Mean squared miss, in variances of what was observed, up to which costs count as explaining
-it.
+"""Mean squared error, in variances of the observed times, up to which costs count as explaining the
+observations.
 """
 
 
@@ -54,8 +54,8 @@ class CostsByKind(msgspec.Struct, frozen=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """What one CPU did: the amounts that it served of each IRQ, and the seconds of one kind of time
-    that it spent, in so many seconds and intervals.
+    """What one CPU did in so many seconds and intervals. `amounts` are interrupts or packets by IRQ
+    number, `spent` is seconds of one kind of time (hard or soft interrupts).
     """
 
     amounts: Mapping[int, float]
@@ -65,7 +65,7 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class _ServedSet:
-    """Decayed sums of what one CPU spent while it served one set of IRQs."""
+    """Decayed sums of a CPU's amounts and time while it served one set of IRQs."""
 
     __slots__ = ("amounts", "seconds", "time")
 
@@ -75,8 +75,8 @@ class _ServedSet:
 
 
 class CostModel:
-    """Seconds a unit (an interrupt, or a packet) of each IRQ, learned from what CPUs spent in one
-    kind of time (hard or soft interrupts).
+    """Cost of each IRQ in seconds a unit (an interrupt or a packet), learned from the CPUs' time of
+    one kind (hard or soft interrupts).
     """
 
     def __init__(self, nominal: float) -> None:
@@ -89,26 +89,28 @@ class CostModel:
         self._measured: dict[int, float] = {}
 
     def add(self, number: int, group: str, factor: float = 1.0) -> None:
-        """This IRQ belongs to this group, and begins with this factor to its group's cost."""
+        """Add an IRQ of this group, whose cost starts at `factor` times the group's."""
         self._group_of[number] = group
         self._factors[number] = factor
 
     def forget(self, number: int) -> None:
-        """This IRQ began a new generation: nothing learned of it holds."""
+        """Forget all that was learned of this IRQ: it has a new generation or is gone."""
         self._group_of.pop(number, None)
         self._factors.pop(number, None)
         self._measured.pop(number, None)
         self._forget_equations({number})
 
     def cost(self, number: int) -> float:
-        """Seconds a unit: as measured, else its group's cost times its own factor."""
+        """Seconds a unit: the measured cost, else the group's cost times the IRQ's factor. Raises
+        KeyError for an IRQ that was not added.
+        """
         measured = self._measured.get(number)
         if measured is not None:
             return measured
         return self._groups.get(self._group_of[number], self._nominal) * self._factors[number]
 
     def learned(self) -> CostsByKind:
-        """What was learned so far; IRQs whose factor is 1 are left out."""
+        """What was learned so far; IRQs whose factor is 1 are omitted."""
         groups = dict(self._groups)
         for number in self._measured:
             groups.setdefault(self._group_of[number], self._nominal)
@@ -126,9 +128,9 @@ class CostModel:
         self._groups = {**groups, **self._groups}
 
     def set_measured(self, costs: Mapping[int, float], same: float) -> bool:
-        """Take over measured costs (seconds a unit by IRQ number). They hold until they are
-        measured again, or until the IRQ begins a new generation. Returns whether any differs by
-        more than the share `same` from the present estimate; those that do not keep it.
+        """Take over measured costs (seconds a unit by IRQ number). They hold until the next
+        measurement or a new generation of the IRQ. A cost that differs from the present estimate by
+        at most the share `same` leaves the estimate in force. Returns whether any differs by more.
         """
         news = {
             number: cost
@@ -140,14 +142,14 @@ class CostModel:
         return bool(news)
 
     def clear_measured(self) -> None:
-        """Go on learning from what was measured."""
+        """Continue to learn costs, starting from the measured ones."""
         learned = self.learned()
         self._measured = {}
         self._groups, self._factors = learned.groups, self._factors | learned.factors
 
     def observe(self, cpu: int, observation: Observation) -> None:
-        """Take in what this CPU did. An observation far from what the costs say means that they
-        have changed: older observations of these IRQs are dropped then.
+        """Add an observation of this CPU. If it is far from what the costs predict, the costs have
+        changed: older observations of these IRQs are then dropped.
         """
         amounts = observation.amounts
         numbers = tuple(amounts)
@@ -168,7 +170,9 @@ class CostModel:
             equation.amounts[number] = equation.amounts[number] * decay + amount
 
     def _is_surprising(self, observation: Observation) -> bool:
-        """Whether the time spent is far from what the costs say, beyond what jiffies explain."""
+        """Whether the time spent is farther from the predicted time than rounding to jiffies
+        explains.
+        """
         expected = self._background * observation.seconds + sum(
             amount * self.cost(number) for number, amount in observation.amounts.items()
         )
@@ -181,8 +185,8 @@ class CostModel:
                 del sets[key]
 
     def fit(self) -> None:
-        """Fit group costs first, which few equations determine, then per-IRQ factors to what is
-        left unexplained.
+        """Fit group costs first, for which few equations suffice, then per-IRQ factors to what the
+        groups leave unexplained.
         """
         rows = self._rows()
         known = all(
@@ -201,7 +205,7 @@ class CostModel:
     def _error(
         self, rows: list[_ServedSet], costs: Mapping[int, float], background: float
     ) -> float:
-        """Squared misses of what the costs predict, in variances of what was observed."""
+        """Sum of the squared errors of the predicted times, in variances of the observed times."""
         error = 0.0
         for row in rows:
             expected = background * row.seconds + sum(
@@ -211,17 +215,17 @@ class CostModel:
         return error
 
     def _unexplained(self, rows: list[_ServedSet]) -> bool:
-        """Whether even with a factor for each IRQ the costs miss what was observed: then the
-        group costs are wrong.
+        """Whether the costs do not explain the observations even with a factor for each IRQ: then
+        the group costs are wrong.
         """
         costs = {number: self.cost(number) for number in self._factors}
         return self._error(rows, costs, self._background) > EXPLAINED * max(1, len(rows))
 
     def _fit_groups(self, rows: list[_ServedSet]) -> None:
-        """Weighted least squares of every CPU's time over its amounts by group and its idle
-        background, drawn weakly to the mean cost: so groups that always occur together share the
-        cost. Where group costs explain everything, earlier factors were noise, or made up for wrong
-        group costs, and are reset.
+        """Fit group costs and the background by weighted least squares of every CPU's time over its
+        amounts by group. A weak prior at the mean cost divides the cost among groups that always
+        occur together. New group costs reset all factors: the earlier factors were noise or
+        compensated for wrong group costs.
         """
         measured = self._measured
         names = sorted(
@@ -269,8 +273,8 @@ class CostModel:
     def _improves(
         self, rows: list[_ServedSet], groups: Mapping[str, float], background: float
     ) -> bool:
-        """Whether new group costs alone explain all that was observed, or more of it than the
-        present costs do with all their factors.
+        """Whether new group costs alone explain the observations, or explain more of them than the
+        present costs with all their factors.
         """
         fresh = {
             number: groups.get(group, self._nominal) for number, group in self._group_of.items()
@@ -283,8 +287,8 @@ class CostModel:
 
     def _doubt(self, rows: list[_ServedSet]) -> float:
         """Standard error of the factors: what group costs leave unexplained beyond the rounding to
-        jiffies. Where the IRQs of a group cost alike, every observed difference is noise, and must
-        not move anything.
+        jiffies. If the IRQs of a group cost the same, observed differences are noise and must not
+        move an IRQ.
         """
         plain = {
             number: self._groups.get(group, self._nominal)
@@ -299,8 +303,8 @@ class CostModel:
         )
 
     def _fit_factors(self, rows: list[_ServedSet]) -> None:
-        """Conjugate gradients on the normal equations, started at the present estimate: few steps
-        suffice, and each visits every term once.
+        """Fit the factors by conjugate gradients on the normal equations. The start at the present
+        estimate makes few steps suffice; each step visits every term once.
         """
         measured = self._measured
         numbers = sorted(
@@ -333,7 +337,7 @@ class CostModel:
 
 
 def _spread(rows: list[_ServedSet], costs: Mapping[int, float]) -> float:
-    """Sum of the squares of what single IRQs should have cost, in variances of their CPUs' time."""
+    """Sum of the squared predicted times of single IRQs, in variances of their CPUs' time."""
     total = 0.0
     for row in rows:
         total += sum(
@@ -343,5 +347,7 @@ def _spread(rows: list[_ServedSet], costs: Mapping[int, float]) -> float:
 
 
 def _variance(time: float) -> float:
-    """Variance of a CPU's time (s²): counted in jiffies, with a share for what the model lacks."""
+    """Variance of a CPU's time in s²: the rounding to jiffies, and a share for what the model does
+    not cover.
+    """
     return JIFFY * JIFFY + 0.25 * JIFFY * time

@@ -1,12 +1,13 @@
-"""What each IRQ costs: two readings -> smoothed rates and loads. Pure.
+"""The load of each IRQ: two readings -> smoothed rates and loads. Pure.
 
-Load is time, not interrupts. A CPU's seconds in hard interrupts are shared out by interrupts, its
-seconds in soft interrupts by packets where the queue counts them (else by interrupts), each at a
-cost that is learned over time (`cost_model`) or was measured by the kernel (`measured_costs`).
-Threads add theirs (`thread_load`). While no time is visible at all, every interrupt costs the same.
+Load is time, not interrupts. A CPU's seconds in hard interrupts are attributed to IRQs by their
+interrupts. Its seconds in softirqs are attributed by packets if the queue counts them, else by
+interrupts. The cost of an interrupt or packet is learned over time (`cost_model`) or measured by
+the kernel (`measured_costs`). Interrupt threads add their CPU time (`thread_load`). As long as the
+kernel shows no time in interrupts, every interrupt is taken to cost the same.
 
-Most intervals only confirm the last: taking one in costs a few passes over lists. Costs are fitted
-when somebody asks for loads.
+Most intervals only confirm the last one, so adding an interval costs a few passes over lists. Costs
+are fitted when a caller requests loads.
 """
 
 from __future__ import annotations
@@ -25,24 +26,24 @@ from irqbal.load.thread_load import ThreadLoad
 from irqbal.model.readings import Measured, Pulse
 
 NOMINAL_COST = 5e-6
-"""Seconds that an interrupt is taken to cost until time says otherwise."""
+"""Seconds that an interrupt is taken to cost until CPU time shows its cost: a usual value."""
 SHORTEST = 1e-3
-"""Seconds that an interval lasts at least: readings so close to one another show the time that
-reading took, not a rate.
+"""Least seconds of an interval. Two readings that are closer together show the time that reading
+took, not a rate.
 """
 VISIBLE = 5 * JIFFY
 """Seconds in interrupts, over the last minutes, from which time counts as visible: fewer jiffies
 may be chance.
 """
 TIME_MEMORY = 0.99
-"""What the time that is visible still weighs after one interval."""
+"""Weight of the visible time after one interval."""
 MOST_TIME = 10.0
-"""Seconds of visible time that are remembered at most: so it fades within a few hours."""
+"""Seconds of visible time that are remembered, at most: so it decays within a few hours."""
 
 
 class LearnedCosts(msgspec.Struct, frozen=True):
-    """Costs as they are stored over a restart: seconds a unit by group, and the factors (hard,
-    soft) of IRQs to their group, by identity.
+    """Costs to store for the next start: `hard` and `soft` are seconds a unit by group, `factors`
+    each IRQ's (hard, soft) factors to its group's costs, by identity.
     """
 
     hard: dict[str, float] = {}
@@ -51,11 +52,12 @@ class LearnedCosts(msgspec.Struct, frozen=True):
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
-    """Two readings and what is known of the IRQs between them.
+    """Two pulses, and what is known of the IRQs between them.
 
-    `start` is where each IRQ was delivered when the interval began; IRQs absent from
-    `after.effective` did not move. `keys` gives each IRQ's (identity and generation, cost group);
-    `packets_before` and `packets_after` what each IRQ's queues had counted at either end.
+    `start` are the effective affinities when the interval began; IRQs absent from `after.effective`
+    did not move. `keys` are each IRQ's (identity and generation, cost group). `packets_before` and
+    `packets_after` are packet totals of each IRQ's queues at the start and the end. All are by IRQ
+    number.
     """
 
     before: Pulse
@@ -67,8 +69,8 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IrqPlace(msgspec.Struct, frozen=True):
-    """An IRQ that a measurement covers: how many handlers share it, the one CPU that it is
-    delivered to, and its softirqs' kind (a key of `measured_costs.SOFTIRQS`).
+    """An IRQ that a measurement covers: the number of its handlers (`actions`), the CPU to which it
+    is delivered, and the kind of its softirqs (a key of `measured_costs.SOFTIRQS`).
     """
 
     number: int
@@ -96,7 +98,7 @@ class LoadEstimator:
 
     @property
     def time_visible(self) -> bool:
-        """Whether the kernel has shown more than chance time in interrupts, or measured it."""
+        """Whether CPU time in interrupts was observed beyond chance, or measured by the kernel."""
         return self._is_measured or self._visible >= VISIBLE
 
     def rate(self, number: int) -> float:
@@ -104,7 +106,7 @@ class LoadEstimator:
         return self._rates.rate(number)
 
     def thread_load(self, cpu: int) -> float:
-        """Seconds a second that threaded NAPI runs on this CPU, smoothed."""
+        """Time of threaded NAPI on this CPU in seconds a second, smoothed."""
         return self._threads.of_cpu.get(cpu, 0.0)
 
     def load(self, number: int) -> tuple[float, float]:
@@ -128,10 +130,10 @@ class LoadEstimator:
             interrupts.noise(at) * hard + work.noise(at) * soft,
         )
 
-    # What is known of costs from elsewhere
+    # Costs that were stored or measured
 
     def learned_costs(self) -> LearnedCosts:
-        """What is worth storing over a restart."""
+        """The costs to store for the next start."""
         hard, soft = self._hard.learned(), self._soft.learned()
         factors = {
             _identity(self._keys[number][0]): (
@@ -144,14 +146,14 @@ class LoadEstimator:
         return LearnedCosts(hard.groups, soft.groups, {**self._stored_factors, **factors})
 
     def start_costs(self, learned: LearnedCosts) -> None:
-        """Begin with what an earlier process stored."""
+        """Begin with the costs that an earlier process stored."""
         self._hard.start_from(learned.hard)
         self._soft.start_from(learned.soft)
         self._stored_factors = dict(learned.factors)
 
     def set_measured(self, window: Measured, places: Iterable[IrqPlace]) -> int:
-        """Take over what the kernel measured of these IRQs. Returns how many IRQs' costs are
-        measured now.
+        """Take over what the kernel measured of these IRQs. Returns the number of IRQs whose cost
+        was measured in this window.
         """
         irqs = []
         for place in places:
@@ -175,7 +177,7 @@ class LoadEstimator:
         return len(costs.hard)
 
     def clear_measured(self) -> None:
-        """Measuring was switched off: go on learning from what was measured."""
+        """Continue to learn costs, starting from the measured ones: measuring was switched off."""
         self._hard.clear_measured()
         self._soft.clear_measured()
         self._is_measured = False
@@ -183,10 +185,10 @@ class LoadEstimator:
     # One interval
 
     def update(self, interval: Interval) -> None:
-        """Take one interval in.
+        """Add one interval.
 
-        An interval with a hotplug, and an IRQ that moved or has several effective CPUs, attribute
-        nothing.
+        No time is attributed in an interval with a hotplug, or on the CPUs of an IRQ that moved or
+        has several effective CPUs.
         """
         before, after = interval.before, interval.after
         seconds = after.time - before.time
@@ -199,7 +201,7 @@ class LoadEstimator:
             before.totals, after.totals, (interval.packets_before, interval.packets_after), seconds
         )
         self._is_calm = self._rates.update(counts, seconds)
-        self._take_times(before, after, seconds)
+        self._update_cpu_times(before, after, seconds)
         self._threads.update(before.threads, after.threads, seconds)
         if before.online != after.online:
             self._fit()
@@ -210,7 +212,9 @@ class LoadEstimator:
             self._fit()
 
     def _restart(self, keys: Mapping[int, tuple[str, str]]) -> None:
-        """Other IRQs, or new generations of them."""
+        """Continue with these IRQs. Nothing learned holds for those that are new or have a new
+        generation.
+        """
         self._fit()
         same = {number for number, key in keys.items() if self._keys.get(number) == key}
         for number in {*self._keys, *keys} - same:
@@ -226,8 +230,8 @@ class LoadEstimator:
         self._attribution = Attribution()
 
     def _begin_packets(self, packets: Mapping[int, int]) -> None:
-        """An IRQ whose packets begin to be counted costs by the packet, not by the interrupt: it
-        belongs to another group from then on.
+        """Move IRQs whose packets are counted from now on to another cost group: their unit is the
+        packet, no longer the interrupt.
         """
         for number in self._rates.begin_packets(packets):
             key, group = self._keys[number]
@@ -235,7 +239,7 @@ class LoadEstimator:
             factor = self._stored_factors.get(_identity(key), (1.0, 1.0))[1]
             self._soft.add(number, f"{group} packets", factor)
 
-    def _take_times(self, before: Pulse, after: Pulse, seconds: float) -> None:
+    def _update_cpu_times(self, before: Pulse, after: Pulse, seconds: float) -> None:
         old = before.cpu_times
         self.cpu_times = {
             cpu: (
@@ -249,7 +253,7 @@ class LoadEstimator:
         self._visible = min(MOST_TIME, TIME_MEMORY * self._visible + total * seconds)
 
     def _attribute(self, counts: IntervalCounts, interval: Interval, seconds: float) -> None:
-        """Add the interval to those that wait to be fitted."""
+        """Add the interval to the sums that the next fit uses."""
         if self._trigger.reason(self._rates.interrupts.mean):
             # Costs may have changed: one observation must not mix the old with the new.
             self._flush()
@@ -258,7 +262,7 @@ class LoadEstimator:
         if attribution.holds(places.left):
             self._is_calm = False
         if attribution.spoils(places.unclean):
-            # What was added up before this interval is still good, and it was of other places.
+            # The sums up to this interval are still attributable, to the places of then.
             self._flush()
             places = self._places(counts, interval)
         self._attribution.add(counts, places, self.cpu_times, seconds, self._rates.numbers)
@@ -273,7 +277,7 @@ class LoadEstimator:
         )
 
     def _flush(self) -> None:
-        """Hand what was added up to the cost models."""
+        """Pass the sums to the cost models, and begin new ones."""
         attribution = self._attribution
         if not attribution.intervals:
             return
@@ -284,7 +288,7 @@ class LoadEstimator:
         self._is_fitted = False
 
     def _fit(self) -> None:
-        """Fit the costs to all that was added up."""
+        """Fit the costs to the sums, unless that was done, if time is visible."""
         self._flush()
         if self._is_fitted:
             return
@@ -296,14 +300,15 @@ class LoadEstimator:
     # Plans
 
     def moved(self, cpus: Iterable[int]) -> None:
-        """IRQs came to or left these CPUs."""
+        """Record that IRQs moved to or from these CPUs."""
         self._trigger.moved(cpus)
 
     def plan_started(self) -> None:
-        """A plan is made of what is known now: `replan_reason` compares with this."""
+        """Remember the present rates and costs: `replan_reason` compares with them."""
         self._fit()
         rates = self._rates.interrupts.mean
-        # Seconds a unit, by the plan's own reckoning, of what changes from now on.
+        # Seconds an interrupt as this plan assumes them: later changes of rates are weighed by
+        # them.
         costs = [
             self.load(number)[0] / rate if rate > 0 else NOMINAL_COST
             for number, rate in zip(self._rates.numbers, rates, strict=True)
@@ -311,13 +316,13 @@ class LoadEstimator:
         self._trigger.plan_started(rates, costs)
 
     def plan_finished(self, moved: bool) -> None:
-        """Whether the plan moved anything."""
+        """`moved`: the plan has moves. After one without, more must change before the next."""
         self._trigger.plan_finished(moved)
 
     def replan_reason(self) -> str:
-        """Why the load asks for another plan; empty if it does not."""
+        """Why the change of load is worth another plan; empty if it is not."""
         if not self._is_calm:
-            return "an IRQ's rate is new, or where it is delivered changed"
+            return "an IRQ's rate is not known yet, or its effective affinity changed"
         return self._trigger.reason(self._rates.interrupts.mean)
 
 

@@ -1,6 +1,6 @@
-"""Rates that are smoothed over intervals, many at a time. Pure.
+"""Exponentially smoothed rates of many lines at once. Pure.
 
-Most readings only confirm the last, so the common case is a few operations a line.
+Most readings only confirm the last, so the common case takes a few operations a line.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from itertools import compress
 from operator import ne, or_
 
 ALPHA = 0.1
-"""Share of the newest reading in a smoothed value, once there are enough of them."""
+"""Weight of the newest reading in a smoothed value, after SETTLED readings."""
 SETTLED = 12
 """Intervals after which a smoothed value is reliable: ALPHA then outweighs a plain mean."""
 
 
 class SmoothedRates:
-    """Smoothed rates of many lines, with their variance. After a change of level (two readings in
-    a row far off, on the same side) a line starts anew.
+    """Smoothed rates of many lines, with their variances. A line restarts from the newest reading
+    after a change of level: two readings in a row far from the mean, on the same side.
     """
 
     def __init__(self, size: int) -> None:
@@ -27,7 +27,7 @@ class SmoothedRates:
         self._off = [0] * size
 
     def add(self, rates: list[float | None]) -> bool:
-        """Take in a reading; None: that line was not read. Returns whether every line was."""
+        """Add a reading; None: that line was not read. Returns whether every line was read."""
         mean, variance, count, off = self.mean, self.variance, self.count, self._off
         # On most hosts most lines are idle: lines that are settled and exactly as before are
         # skipped inside `compress`, without a step of the interpreter.
@@ -49,7 +49,7 @@ class SmoothedRates:
         return None not in rates
 
     def _add(self, at: int, rate: float, error: float) -> None:
-        """One reading that is not plainly ordinary."""
+        """Add a reading of a line that has few readings or may have changed its level."""
         if (
             self.count[at] >= 2
             and abs(error) > 4 * math.sqrt(self.variance[at]) + 0.3 * self.mean[at]
@@ -75,6 +75,6 @@ class SmoothedRates:
         return math.sqrt(self.variance[at] * alpha / (2 - alpha)) if self.count[at] > 1 else 0.0
 
     def copy_line(self, at: int, other: SmoothedRates, there: int) -> None:
-        """Go on from another table's line."""
+        """Copy line `there` of another table to line `at`."""
         self.mean[at], self.variance[at] = other.mean[there], other.variance[there]
         self.count[at], self._off[at] = other.count[there], other._off[there]

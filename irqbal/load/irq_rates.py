@@ -1,7 +1,7 @@
 """Two readings of counters -> smoothed rates of interrupts and of packets, by IRQ. Pure.
 
-`/proc/stat` counts modulo 2**32, and a driver's rebind sets a count to 0: an IRQ that was reset, or
-is new, fired an unknown number of times in that interval.
+`/proc/stat` counts modulo 2**32, and a driver's rebind sets a count to 0. An IRQ that was reset or
+is new fired an unknown number of times in that interval.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import msgspec
 from irqbal.load.ewma import SmoothedRates
 
 WRAP = 1 << 32
-"""Interrupts after which a kernel's counter begins at 0 again (it is an unsigned int)."""
+"""Interrupts after which the kernel's counter wraps to 0 (it is an unsigned int)."""
 PLAUSIBLE_RATE = 5e6
-"""Interrupts a second that one IRQ might just raise; more means a reset rather than a wrap."""
+"""Interrupts a second of one IRQ, at most: a higher rate means a reset rather than a wrap."""
 
 
 def was_reset(before: int, after: int, seconds: float) -> bool:
-    """Whether a total was reset between two readings, rather than counted on (perhaps past
-    WRAP).
+    """Whether a total was reset between two readings `seconds` apart, rather than counted on,
+    perhaps past WRAP.
     """
     if after >= before:
         return False
@@ -30,9 +30,9 @@ def was_reset(before: int, after: int, seconds: float) -> bool:
 
 
 class IntervalCounts(msgspec.Struct, frozen=True):
-    """What happened in one interval. `interrupts` are in the order of the IRQs' numbers here;
-    `packets` are by IRQ number, of those that count them; `unknown` are IRQs that fired an unknown
-    number of times.
+    """Counts of one interval. `interrupts` are in the order of `IrqRates.numbers`. `packets` are by
+    IRQ number, of those whose queues count them. `unknown` are the numbers of IRQs that fired an
+    unknown number of times.
     """
 
     interrupts: list[int]
@@ -53,7 +53,7 @@ class IrqRates:
         self._last: tuple[Mapping[int, int], list[int]] = ({}, [])
 
     def restart(self, numbers: Collection[int], same: Collection[int]) -> None:
-        """Other IRQs from here on. Those of `same` go on; all others begin anew."""
+        """Continue with these IRQs. Those of `same` keep their rates; others have none yet."""
         interrupts, packets = SmoothedRates(len(numbers)), SmoothedRates(len(numbers))
         for at, number in enumerate(numbers):
             there = self._at.get(number)
@@ -75,18 +75,20 @@ class IrqRates:
         return number in self._count_packets
 
     def rate(self, number: int) -> float:
-        """Interrupts a second, smoothed; 0 of an IRQ that is not known."""
+        """Interrupts a second, smoothed; 0 for an unknown IRQ."""
         at = self._at.get(number)
         return 0.0 if at is None else self.interrupts.mean[at]
 
     def work(self, number: int) -> SmoothedRates:
-        """Where this IRQ's units of work a second stand: packets if they are counted, else
+        """The table that holds this IRQ's units of work a second: packets if they are counted, else
         interrupts.
         """
         return self._packets if number in self._count_packets else self.interrupts
 
     def begin_packets(self, packets: Mapping[int, int]) -> list[int]:
-        """The IRQs whose packets are counted from now on, although they were not before."""
+        """Count packets of these IRQs from now on. Returns the numbers of those that had no packet
+        counts before.
+        """
         fresh = [n for n in packets if n in self._at and n not in self._count_packets]
         self._count_packets.update(fresh)
         return fresh
@@ -98,8 +100,8 @@ class IrqRates:
         packets: tuple[Mapping[int, int], Mapping[int, int]],
         seconds: float,
     ) -> IntervalCounts:
-        """What two readings of totals, and of packets (before, after), `seconds` apart differ
-        by.
+        """The differences of two readings `seconds` apart: totals of interrupts `before` and
+        `after`, and totals of `packets` (before, after), all by IRQ number.
         """
         known, then = self._last
         if known is not before:
@@ -125,7 +127,9 @@ class IrqRates:
         return IntervalCounts(counts, worked, unknown | (new.keys() - worked.keys()))
 
     def update(self, counts: IntervalCounts, seconds: float) -> bool:
-        """Smooth one interval into the rates. Returns whether every IRQ was known and ordinary."""
+        """Add one interval of so many seconds to the rates. Returns whether the count of every IRQ
+        was known.
+        """
         interrupts, worked, unknown = counts.interrupts, counts.packets, counts.unknown
         calm = self.interrupts.add(
             [
@@ -147,7 +151,7 @@ class IrqRates:
         return calm
 
     def _in_order(self, totals: Mapping[int, int]) -> list[int]:
-        """Each IRQ's total, -1 where there is none."""
+        """Each IRQ's total in the order of `numbers`; -1 if there is none."""
         if list(totals) == self.numbers:
             return list(totals.values())
         return [totals.get(number, -1) for number in self.numbers]

@@ -1,7 +1,7 @@
-"""Small weighted least-squares problems in plain Python. Pure.
+"""Solvers for weighted least-squares problems in plain Python. Pure.
 
-Two solvers: a ridge regression by Gaussian elimination for a few unknowns, and conjugate gradients
-on the normal equations for many unknowns whose equations are sparse.
+`ridge` solves for few unknowns by Gaussian elimination. `conjugate_gradients` solves for many
+unknowns with sparse equations.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import msgspec
 
 RESIDUAL = 1e-5
-"""Mean square, in standard errors of the priors, below which conjugate gradients stop: what is left
-is far below what jiffies can show.
+"""Mean squared residual, in standard errors of the priors, at which conjugate gradients stop: far
+below what jiffies can show.
 """
 SPREAD = 5.0
 """Standard error of the ridge's prior, in units of the scaled unknowns: wide, so that only unknowns
-that no equation tells stay at their prior.
+that no equation determines stay at their prior.
 """
 
 
@@ -36,8 +36,8 @@ class SparseRow(msgspec.Struct, frozen=True):
 
 
 def conjugate_gradients(equations: list[SparseRow], size: int, steps: int) -> list[float]:
-    """The `size` unknowns x that minimise |A x - b|² + |x|², in at most so many steps. Each step
-    visits every term once.
+    """The `size` unknowns x that minimise |A x - b|² + |x|², approximated in at most `steps` steps.
+    A step visits every term once.
     """
     x = [0.0] * size
     residual = [0.0] * size
@@ -65,8 +65,8 @@ def conjugate_gradients(equations: list[SparseRow], size: int, steps: int) -> li
 
 
 def ridge(rows: list[WeightedRow], scale: list[float], prior: list[float]) -> list[float]:
-    """The unknowns x for which the rows hold best, where a row's amounts count unknowns of
-    `scale[i] * x[i]`. x is drawn to `prior` with a standard error of SPREAD.
+    """The unknowns x that fit the rows best, where unknown i of a row is `scale[i] * x[i]`. The
+    prior of x is `prior` with a standard error of SPREAD.
 
     Gaussian elimination on the normal equations, which the prior makes positive definite.
     """

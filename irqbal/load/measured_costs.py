@@ -1,8 +1,8 @@
 """What the kernel measured in a window -> seconds a unit of each IRQ. Pure.
 
-Handler time is an IRQ's own. Softirq time is a CPU's, by kind: network softirqs are shared out to
-the NIC queues that are delivered to that CPU, block softirqs to its block devices' queues, each by
-its work times its cost as estimated before.
+Handler time is measured by IRQ. Softirq time is measured by CPU and kind: network softirqs are
+divided among the NIC queues that are delivered to that CPU, block softirqs among its block devices'
+queues. The shares are each IRQ's work times its cost as estimated before.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ import msgspec
 from irqbal.model.readings import Measured
 
 LEAST_RUNS = 20
-"""Runs in a window below which an IRQ's time says too little."""
+"""Runs in a window below which an IRQ's time is too noisy to use."""
 SAME = 0.15
-"""Share by which a cost must differ from the present estimate to replace it: less would only move
-IRQs to and fro.
+"""Share by which a cost must differ from the present estimate to replace it: smaller differences
+would only move IRQs back and forth.
 """
 SOFTIRQS = {"net": ("NET_RX", "NET_TX"), "block": ("BLOCK", "IRQ_POLL"), "": ("HI", "TASKLET")}
 """The softirqs that do an IRQ's work, by the IRQ's kind; names as in `/proc/softirqs`."""
 LEAST_COST = 1e-9
-"""Seconds a unit, at least: no cost is 0, so that shares can be formed."""
+"""Least cost in seconds a unit: shares cannot be formed of costs that are 0."""
 
 
 class MeasuredIrq(msgspec.Struct, frozen=True):
-    """One IRQ: how many handlers share it, the CPU it is delivered to, its kind, units (packets, or
-    1) an interrupt, and the seconds of softirq a unit as estimated before.
+    """One IRQ: the number of its handlers (`actions`), the CPU to which it is delivered, the kind
+    of its softirqs, `units` an interrupt (packets, or 1), and the `estimated` seconds of softirq a
+    unit.
     """
 
     number: int
@@ -39,7 +40,9 @@ class MeasuredIrq(msgspec.Struct, frozen=True):
 
 
 class MeasuredCosts(msgspec.Struct, frozen=True):
-    """By IRQ number: `hard` seconds an interrupt in handlers, `soft` seconds a unit in softirqs."""
+    """Costs by IRQ number: `hard` is seconds an interrupt in handlers, `soft` seconds a unit in
+    softirqs.
+    """
 
     hard: dict[int, float]
     soft: dict[int, float]

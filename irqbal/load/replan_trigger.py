@@ -1,8 +1,9 @@
-"""Whether the load changed so much since the last plan that another plan may pay, and why. Pure.
+"""Whether the load changed so much since the last plan that another plan is worth its cost, and
+why. Pure.
 
-A plan costs as much as a hundred readings, and traffic is never quite the same twice. So the change
-must be worth a plan: a share of the load, and a noticeable part of a CPU. After a plan that moved
-nothing, more must change before the next.
+A plan costs as much as a hundred readings, and traffic varies all the time. So the change must be
+worth a plan: a share of the load, and a noticeable part of a CPU. After a plan without moves, more
+must change before the next.
 """
 
 from __future__ import annotations
@@ -21,20 +22,22 @@ MOVED_SHARE = 0.06
 MOVED_FLOOR: noise of ten percent shifts less.
 """
 MOVED_FLOOR = 0.05
-"""CPUs' worth of load (seconds a second) that may shift besides."""
+"""Seconds of CPU a second that may shift in any case: too little load to be worth a plan."""
 CPU_SHARE = 0.08
-"""Share of its load, or of the mean CPU's if that is more, by which one CPU's time may change,
-beyond CPU_FLOOR.
+"""Share of a CPU's load (or of the mean load, if that is larger) by which its time may change
+before a plan is due, beyond CPU_FLOOR: smaller changes are noise.
 """
 CPU_FLOOR = 0.01
-"""Seconds a second by which one CPU's time may change besides: what jiffies cannot show."""
+"""Seconds a second by which a CPU's time may change in any case: jiffies show no less."""
 PATIENCE = 2.0
-"""Factor to all four after a plan that moved nothing."""
+"""Factor to these four limits after a plan without moves: the next would hardly move anything
+either.
+"""
 
 
 class _LastPlan(msgspec.Struct, frozen=True):
-    """What the last plan was made of: seconds a second in all, rates and seconds a unit by IRQ in
-    the estimator's order, and the time of each CPU.
+    """The basis of the last plan: the load of all IRQs and the time of each CPU (seconds a second),
+    and rates and seconds an interrupt in the estimator's order of IRQs.
     """
 
     load: float
@@ -44,7 +47,7 @@ class _LastPlan(msgspec.Struct, frozen=True):
 
 
 class ReplanTrigger:
-    """Smoothed times of all CPUs beside what they and the IRQs' rates were at the last plan."""
+    """Compares the CPUs' smoothed times and the IRQs' rates with those at the last plan."""
 
     def __init__(self) -> None:
         self._smooth: dict[int, float] = {}
@@ -55,8 +58,8 @@ class ReplanTrigger:
         self._last: _LastPlan | None = None
 
     def update(self, cpu_times: Mapping[int, tuple[float, float]], seconds: float) -> float:
-        """Take in the (irq, softirq) seconds a second of each CPU in one interval of so many
-        seconds. Returns their sum.
+        """Add the (irq, softirq) seconds a second of each CPU in one interval of so many seconds.
+        Returns their sum.
         """
         smooth, ages = self._smooth, self._ages
         self._present, self._seconds = cpu_times, seconds
@@ -74,28 +77,32 @@ class ReplanTrigger:
         return total
 
     def moved(self, cpus: Iterable[int]) -> None:
-        """IRQs came to or left these CPUs: their time up to now does not predict the next."""
+        """Forget the times of these CPUs: IRQs moved to or from them, so past times predict
+        nothing.
+        """
         for cpu in cpus:
             self._ages.pop(cpu, None)
 
     def forget_plan(self) -> None:
-        """The last plan rested on costs that no longer hold: the next is due."""
+        """Make another plan due: the last one rested on costs that no longer hold."""
         self._last = None
 
     def plan_started(self, rates: Sequence[float], costs: Sequence[float]) -> None:
-        """A plan is made of these rates and seconds a unit, by IRQ in the estimator's order."""
+        """Remember the basis of a plan: rates and seconds an interrupt, in the estimator's order of
+        IRQs.
+        """
         load = sum(map(mul, rates, costs))
         self._last = _LastPlan(load, list(rates), list(costs), self._known())
 
     def plan_finished(self, moved: bool) -> None:
-        """Whether that plan moved anything."""
+        """`moved`: that plan has moves. After one without, PATIENCE applies."""
         self._patience = 1.0 if moved else PATIENCE
 
     def reason(self, rates: Sequence[float]) -> str:
         """Why another plan is due at these rates; empty if none is.
 
-        A plan is also due once a busy CPU on which something moved has been observed for long
-        enough to show whether the plan was right.
+        A plan is also due once a busy CPU to or from which an IRQ moved has been observed for long
+        enough to show whether the move was right.
         """
         known, last = self._known(), self._last
         if last is None or not known or len(rates) != len(last.rates):
@@ -104,8 +111,8 @@ class ReplanTrigger:
         if shifted > self._patience * (MOVED_SHARE * last.load + MOVED_FLOOR):
             return f"{shifted:.1%} of a CPU shifted between IRQs since the last plan"
         mean = sum(self._smooth.values()) / max(1, len(self._smooth))
-        # Time comes in jiffies: the variance of one interval's, smoothed, and of the difference of
-        # two such values.
+        # The rounding to jiffies: variance of the difference of two smoothed times, for one second
+        # a second.
         jitter = 2 * ALPHA / (2 - ALPHA) * JIFFY / max(self._seconds, 0.001)
         least = self._patience * CPU_FLOOR
         for cpu, now in known.items():
@@ -116,7 +123,7 @@ class ReplanTrigger:
             if before < 0:
                 if now > CPU_FLOOR:
                     return f"CPU {cpu} has been observed for long enough since its last move"
-                # Next to no load remained or came: a plan would change nothing.
+                # The CPU has next to no load now, so a plan would change nothing.
                 last.cpus[cpu] = now
             elif change > least + self._patience * CPU_SHARE * max(mean, now) + 4 * math.sqrt(
                 jitter * now
@@ -125,7 +132,9 @@ class ReplanTrigger:
         return ""
 
     def _known(self) -> dict[int, float]:
-        """The time of each CPU that was observed for long enough since something on it moved."""
+        """The smoothed time of each CPU that was observed for SETTLED intervals since its last
+        move.
+        """
         ages, present = self._ages, self._present
         return {
             cpu: spent

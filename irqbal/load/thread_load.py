@@ -1,4 +1,4 @@
-"""Load of the threads that handle interrupts: an IRQ's own (`irq/N-…`), or a CPU's (threaded NAPI).
+"""Load of the threads that handle interrupts: an IRQ's own thread (`irq/N-…`), or threaded NAPI.
 Pure.
 
 An IRQ's thread follows the IRQ's affinity. A NAPI thread runs where the scheduler puts it.
@@ -26,8 +26,9 @@ class ThreadLoad:
     def update(
         self, before: Mapping[int, ThreadTime], after: Mapping[int, ThreadTime], seconds: float
     ) -> None:
-        """Take one interval in. A thread's time counts where the thread ran last. A thread without
-        a reading at the interval's start tells nothing: its IRQ's load stays what it was.
+        """Add one interval of so many seconds; readings are by process ID. A NAPI thread's time
+        counts for the CPU on which it ran last. If an IRQ's thread has no reading at the interval's
+        start, the load of its threads stays unchanged.
         """
         if not after and not self.of_irq and not self.of_cpu:
             return

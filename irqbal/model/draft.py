@@ -1,4 +1,4 @@
-"""The plan in the making, as a policy sees it: frozen, and small enough to be sent to a process."""
+"""The draft of a plan, as a policy sees it: frozen, and small enough to send to another process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ NO_CPUS = CpuSet()
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """Who owns an IRQ in this plan, and where it goes. `cpus` None: never touched. `chosen` names
-    the policy that narrowed it.
+    """Which policy owns an IRQ in this plan, and where the IRQ goes. `cpus` None: its mask is not
+    written. `open`: later policies may choose within `cpus`. `chosen` names the policy that did.
     """
 
     policy: str
@@ -27,13 +27,15 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class LimitTable(msgspec.Struct, frozen=True, dict=True):
-    """Every limit of this plan with the policy that set it, in order, and `banned_cpus`."""
+    """Every limit of this plan as (policy, limit), in the order of the policies, and the CPUs of
+    `banned_cpus`.
+    """
 
     banned: CpuSet = NO_CPUS
     limits: tuple[tuple[str, Limit], ...] = ()
 
     def forbidden(self, number: int) -> CpuSet:
-        """The CPUs, online or not, that limits and `banned_cpus` keep from this IRQ."""
+        """The CPUs, online or not, that limits and `banned_cpus` forbid this IRQ."""
         everywhere = self._everywhere
         if number in self._exempt:
             everywhere = self.banned
@@ -44,7 +46,7 @@ class LimitTable(msgspec.Struct, frozen=True, dict=True):
         return everywhere if own is None else everywhere | own
 
     def reason_for(self, number: int, cpus: CpuSet) -> tuple[str, str]:
-        """(policy, reason) of the first limit that keeps one of these CPUs from this IRQ."""
+        """(policy, reason) of the first limit that forbids this IRQ one of these CPUs."""
         for policy, limit in self.limits:
             bound = limit.irqs is None or number in limit.irqs
             if bound and number not in limit.exempt and limit.cpus & cpus:
@@ -53,7 +55,7 @@ class LimitTable(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _everywhere(self) -> CpuSet:
-        """What is forbidden all IRQs that no limit exempts."""
+        """The CPUs that are forbidden to every IRQ that no limit exempts."""
         cpus = self.banned
         for _, limit in self.limits:
             if limit.irqs is None:
@@ -69,20 +71,20 @@ class LimitTable(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _by_irq(self) -> dict[int, CpuSet]:
-        """What limits on some IRQs forbid each of them."""
-        found: dict[int, CpuSet] = {}
+        """The CPUs that limits on single IRQs forbid, by IRQ number."""
+        forbidden: dict[int, CpuSet] = {}
         for _, limit in self.limits:
             if limit.irqs is not None:
                 for number in set(limit.irqs) - set(limit.exempt):
-                    found[number] = found.get(number, NO_CPUS) | limit.cpus
-        return found
+                    forbidden[number] = forbidden.get(number, NO_CPUS) | limit.cpus
+        return forbidden
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """What overrides, limits and earlier policies decided so far, as a policy may read it.
+    """What overrides, limits and earlier policies have decided, as a policy may read it.
 
-    `claims` are by IRQ number, `barred` the CPUs that have no free interrupt vector for an IRQ,
-    `loads` seconds of CPU a second that are settled on each CPU so far.
+    `claims` are by IRQ number. `barred` are the CPUs that have no free interrupt vector for an IRQ,
+    by its number. `loads` are seconds of CPU a second by CPU: the load whose place is decided.
     """
 
     online: CpuSet
@@ -92,31 +94,35 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     loads: dict[int, float] = {}
 
     def claim(self, irq: Irq | int) -> Claim | None:
-        """The claim on this IRQ, by an override (policy `override`) or an earlier policy; None
-        while it is free.
+        """The claim on this IRQ, of an override (policy `override`) or an earlier policy; None if
+        there is none.
         """
         return self.claims.get(irq if isinstance(irq, int) else irq.number)
 
     def allowed(self, irq: Irq | int) -> CpuSet:
-        """The online CPUs that no limit forbids this IRQ; it may be empty."""
+        """The online CPUs that this IRQ may use: no limit forbids them, and they have a free
+        vector. The set may be empty.
+        """
         number = irq if isinstance(irq, int) else irq.number
         allowed = self.online - self.limits.forbidden(number)
         barred = self.barred.get(number)
         return allowed if barred is None else allowed - barred
 
     def forbidden(self, number: int) -> CpuSet:
-        """The CPUs, online or not, that limits and `banned_cpus` keep from this IRQ."""
+        """The CPUs, online or not, that limits and `banned_cpus` forbid this IRQ."""
         return self.limits.forbidden(number)
 
     def load(self, cpu: int) -> float:
-        """Seconds of CPU a second that are settled on this CPU so far: unmovable IRQs, those with a
+        """Seconds of CPU a second whose place is this CPU already: unmovable IRQs, IRQs with a
         claim that is not open, and threaded NAPI.
         """
         return self.loads.get(cpu, 0.0)
 
 
 def distance(a: Cpu, b: Cpu) -> int:
-    """How far two CPUs are apart: 0 itself, 1 same core, 2 same L3, 3 same node, 4 elsewhere."""
+    """How far apart two CPUs are: 0 the same CPU, 1 the same core, 2 the same L3, 3 the same NUMA
+    node, 4 different nodes.
+    """
     if a.number == b.number:
         return 0
     if a.core == b.core and a.package == b.package:

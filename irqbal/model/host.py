@@ -1,4 +1,6 @@
-"""The face of a host: what a balancer asks of a kernel, a captured tree or a made-up machine."""
+"""The interface of a host: what a balancer reads from and writes to a kernel, a captured tree or a
+simulated machine.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +13,29 @@ from irqbal.model.readings import Census, Counts, Original, Pulse, Topology
 
 
 class Host(Protocol):
-    """A machine whose interrupts can be read and placed. All methods may block; none is called from
-    two threads at once.
+    """A machine whose interrupts can be read and placed. Every method may block. Only one thread at
+    a time may call them.
     """
 
     @property
     def boot_id(self) -> str:
-        """Changes with every boot: masks from before it mean nothing."""
+        """Changes with every boot: masks that were stored under another boot ID mean nothing."""
 
     def pulse(self, looked: Collection[int] | None = None) -> Pulse:
-        """The cheap reading, with the effective affinity of these IRQs as far as they fired; None:
-        of all. Raises HostError.
+        """The cheap reading, with the effective affinity of those of the IRQs `looked` that fired
+        (None: of all that fired). Raises HostError.
         """
 
     def census(self) -> Census:
         """The full reading. Raises HostError."""
 
     def counts(self) -> Counts:
-        """Everything that is counted, by CPU; an IRQ's row may be the very object of the last
-        reading if nothing was counted since, and is never changed. Raises HostError.
+        """Every counter, by CPU. An IRQ's row may be the same object as in the last reading if its
+        counts did not change; do not modify it. Raises HostError.
         """
 
     def topology(self) -> Topology:
-        """CPUs, devices and interfaces, read afresh. Raises HostError."""
+        """CPUs, devices, interfaces and interrupt threads, read now. Raises HostError."""
 
     def apply(
         self,
@@ -42,26 +44,30 @@ class Host(Protocol):
         default: DefaultMove | None,
         dry_run: bool,
     ) -> tuple[Outcome, ...]:
-        """Write what the plan says, one outcome each. A dry run differs only in that nothing is
-        written.
+        """Write these changes. Returns one outcome for each. A dry run makes the same checks and
+        writes nothing.
         """
 
     def masks(self, numbers: Iterable[int]) -> dict[int, tuple[CpuSet, int]]:
-        """The mask and the inode of these IRQs as they are now; those that are gone are left
-        out.
+        """The present mask of these IRQs, and the inode of their folder in `/proc/irq`, by number.
+        IRQs that no longer exist are omitted.
         """
 
     def population(self) -> int:
         """A cheap number that changes when IRQs come or go."""
 
     def isolation(self) -> dict[str, CpuSet]:
-        """Isolated CPUs by source, read afresh: cgroup partitions come and go unannounced."""
+        """Isolated CPUs by source, read now: the kernel does not announce changes of cgroup
+        partitions.
+        """
 
     def restore(self, originals: Iterable[tuple[Original, int | None]]) -> tuple[Outcome, ...]:
-        """Put originals back; each comes with the IRQ's present number (None for settings)."""
+        """Write these originals back, each with its IRQ's present number (None for a setting).
+        Returns one outcome for each.
+        """
 
     def writers(self) -> tuple[str, ...]:
-        """Other programs at work on the same masks, one sentence each."""
+        """Other programs that write the same masks, one sentence each."""
 
     def close(self) -> None:
-        """Give descriptors back."""
+        """Close all open files."""

@@ -1,4 +1,4 @@
-"""What is proposed, planned and done: frozen, no behaviour beyond look-ups."""
+"""Proposals, plans and outcomes: frozen structs, without behaviour beyond look-ups."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Direction = Literal["rx", "tx"]
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """CPUs that some or all IRQs may not use. `irqs` None means all; `exempt` are IRQ numbers that
-    it does not bind.
+    """CPUs that some or all IRQs may not use. `irqs` are IRQ numbers; None: all IRQs. `exempt` are
+    the numbers of IRQs to which the limit does not apply.
     """
 
     cpus: CpuSet
@@ -24,11 +24,12 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """One IRQ (its number) to a CPU set. `cpus` None: never touch this IRQ.
+    """A CPU set for one IRQ (its number). `cpus` None: leave this IRQ's mask alone.
 
-    With `open`, later policies may choose within `cpus`; until one does, the IRQ goes to `prefer`,
-    or, without one, may be anywhere within `cpus`. Who chooses for one half of a queue (its Rx or
-    its Tx) chooses for the other half too, unless the placement is for this IRQ `alone`.
+    With `open`, later policies may choose within `cpus`. If none does, the IRQ goes to `prefer`;
+    without `prefer`, every mask within `cpus` is right. A policy that chooses for one half of a
+    queue (its Rx or its Tx IRQ) chooses for the other half too, unless its placement is for this
+    IRQ `alone`.
     """
 
     irq: int
@@ -40,10 +41,12 @@ class Placement(msgspec.Struct, frozen=True):
 
 
 class Steering(msgspec.Struct, frozen=True):
-    """Settings of one NIC queue. Direction `tx`: XPS, `rx`: RPS (`cpus`) and RFS (`flows`).
+    """Settings of one NIC queue. Direction `tx`: XPS. Direction `rx`: RPS (`cpus`) and RFS
+    (`flows`, entries of the queue's flow table).
 
-    XPS may name an IRQ in `near` instead of `cpus`: the planner then shares all online CPUs out
-    over such queues of that interface, each CPU to the queue whose IRQ the plan puts nearest.
+    XPS may name an IRQ (its number) in `near` instead of `cpus`. The planner then divides all
+    online CPUs among such queues of the interface: each CPU goes to the queue whose IRQ is placed
+    nearest to it.
     """
 
     interface: str
@@ -56,8 +59,8 @@ class Steering(msgspec.Struct, frozen=True):
 
 
 class Note(msgspec.Struct, frozen=True):
-    """What a policy wants a person to know, without asking for anything: a rule that matches
-    nothing, an IRQ left on an isolated CPU.
+    """A message from a policy to the administrator that changes nothing in the plan: a rule that
+    matches nothing, an IRQ left on an isolated CPU.
     """
 
     text: str
@@ -69,8 +72,9 @@ Cause = Literal["override", "limit", "reset", "drift", "place"]
 
 
 class Move(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
-    """One mask to be written. `cause`: why it may not wait (override, limit, reset by the kernel,
-    drift) or may (place).
+    """One mask to write. Masks are CPU sets. `cause` is `override`, `limit` (the IRQ may fire on a
+    forbidden CPU), `reset` (the kernel reset the mask), `drift` (another program changed it) or
+    `place` (a policy's choice). `place` and `drift` count against `max_moves`.
     """
 
     irq: int
@@ -84,7 +88,9 @@ class Move(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}
 
 
 class SteeringMove(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
-    """One XPS, RPS or RFS file to be written; values are text as in the file (`0-3`, `4096`)."""
+    """One XPS, RPS or RFS setting to write. Values are text: a CPU list (`0-3`) or a number of
+    entries (`4096`).
+    """
 
     interface: str
     setting: Literal["xps", "rps", "flows"]
@@ -96,12 +102,12 @@ class SteeringMove(msgspec.Struct, frozen=True, rename={"before": "from", "after
 
     @property
     def identity(self) -> str:
-        """The key of this setting in journal and ledger."""
+        """The key of this setting in the originals file and the ledger."""
         return steering_identity(self.interface, self.setting, self.queue)
 
 
 class DefaultMove(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
-    """A new `default_smp_affinity`: where IRQs that are requested from now on start."""
+    """A new `default_smp_affinity`: the mask that IRQs requested from now on start with."""
 
     before: CpuSet
     after: CpuSet
@@ -110,8 +116,8 @@ class DefaultMove(msgspec.Struct, frozen=True, rename={"before": "from", "after"
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """An IRQ that somebody claims and that is already right. `ours` is false where the claim is to
-    leave it alone.
+    """An IRQ with a claim whose mask needs no change. `ours` is false if the claim is to leave it
+    alone.
     """
 
     irq: int
@@ -140,12 +146,12 @@ RefusalCode = Literal[
     "unmovable",
     "warning",
 ]
-"""Why something that was asked for is not done; docs/operating.md explains each."""
+"""Why irqbal does not carry out a request; docs/operating.md explains each code."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Something that was asked for and not done: `code` for machines, `reason` and `advice` for
-    people.
+    """A request of a policy, limit or override that irqbal does not carry out. `code` is for
+    programs, `reason` and `advice` are for people. `irq` is None if the request concerns no IRQ.
     """
 
     irq: int | None
@@ -156,8 +162,8 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One link in the chain that explains an IRQ: who, what it did (limit, claim, narrow, refuse,
-    move …), and why.
+    """One step in the explanation of an IRQ: the policy, what it did (limit, claim, narrow, refuse,
+    move …), with which CPUs, and why.
     """
 
     policy: str
@@ -167,7 +173,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """A policy that failed in a cycle. `aside`: it is not asked again until the next reload."""
+    """A policy that failed in a cycle. `aside`: it is not called again until the next reload."""
 
     policy: str
     code: str
@@ -178,7 +184,9 @@ class Failure(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """What will change, what stays and what was refused, each with the policy and the reason.
 
-    `drifted` are the IRQs whose mask somebody else changed since the last cycle.
+    `drifted` are the numbers of IRQs whose mask another program changed since the last cycle.
+    `notes` are (policy, note). `explanations` and `queues` (those that policies identified) are by
+    IRQ number.
     """
 
     moves: tuple[Move, ...] = ()
@@ -199,11 +207,11 @@ Result = Literal[
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one move. `identity` is the IRQ's, a steering setting's, or
+    """The result of one move. `identity` is that of the IRQ or the steering setting, or
     `default_smp_affinity`.
 
-    `found` is the value read back; `code` is the refusal's class (managed, no-cpu, no-vector,
-    no-permission …).
+    `found` is the value that was read back. `code` is the class of the refusal (managed, no-cpu,
+    no-vector, no-permission …).
     """
 
     identity: str
@@ -215,7 +223,14 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """All that one cycle did; the API, the log, the history and the metrics show this one."""
+    """Everything that one cycle did. The API, the log, the history and the metrics all report from
+    it.
+
+    `wall` is the cycle's start in seconds since the epoch, `seconds` its duration. `busiest` is the
+    busiest CPU's load in seconds a second, `imbalance` that load over its lower bound (see
+    `imbalance`). `skipped_rows` are rows of `/proc/interrupts` that could not be parsed. `census`:
+    the cycle read everything. `problem` says why there is no plan, or is empty.
+    """
 
     cycle: int
     wall: float
@@ -232,20 +247,23 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def steering_identity(interface: str, setting: str, queue: int) -> str:
-    """The key of one XPS, RPS or RFS setting in journal and ledger."""
+    """The key of one XPS, RPS or RFS setting in the originals file and the ledger."""
     return f"{setting}:{interface}/{queue}"
 
 
 def steering_of(identity: str) -> tuple[str, str, int]:
-    """(setting, interface, queue) of such a key."""
+    """(setting, interface, queue) of a key that `steering_identity` made. Raises ValueError."""
     setting, _, rest = identity.partition(":")
     interface, _, queue = rest.rpartition("/")
     return setting, interface, int(queue)
 
 
 def imbalance(snapshot: Snapshot) -> tuple[float, float]:
-    """(busiest CPU's load over the lower bound, busiest CPU's load): the bound is the larger of the
-    mean and what is hottest of that which goes to one CPU, an IRQ or a CPU's threaded NAPI.
+    """(the busiest CPU's load over its lower bound, the busiest CPU's load in seconds a second).
+
+    No placement can bring the busiest CPU below the bound. It is the mean load of the usable CPUs,
+    or the largest load that cannot be divided (one IRQ, or one CPU's threaded NAPI), whichever is
+    larger. The ratio is 0 without any load.
     """
     loads = [0.0] * (1 + max((cpu.number for cpu in snapshot.cpus), default=0))
     hottest = total = 0.0

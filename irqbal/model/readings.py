@@ -1,4 +1,4 @@
-"""What a kernel's files hold at one moment: frozen structs, as the readers return them.
+"""The content of the kernel's files at one moment: frozen structs, as the readers return them.
 
 Times are seconds; counts are totals since boot or since the IRQ was set up, never rates.
 """
@@ -13,12 +13,14 @@ from irqbal.cpuset import CpuSet
 from irqbal.model.view import Cpu, Device, Interface, Thread
 
 DEFAULT = "default_smp_affinity"
-"""Identity of the default mask in journal and outcomes."""
+"""Identity of the default mask in the originals file and in outcomes; the name of its file in
+`/proc/irq`.
+"""
 
 
 class Original(msgspec.Struct, frozen=True):
-    """A value as it was before irqbal touched it. `value` is text: a CPU list, or the entries of a
-    flow table.
+    """A value as it was before irqbal first changed it. `number` is the IRQ's number at that time
+    (None for a setting). `value` is text: a CPU list, or a number of flow-table entries.
     """
 
     identity: str
@@ -27,19 +29,21 @@ class Original(msgspec.Struct, frozen=True):
 
 
 Save = Callable[[Sequence[Original]], None]
-"""Puts originals on disk; raises StateFileError, and then nothing is written."""
+"""Stores originals on disk before masks are written. If it raises StateFileError, no mask is
+written.
+"""
 
 
 class CpuTime(msgspec.Struct, frozen=True):
-    """Seconds since boot that a CPU spent in hard and in soft interrupts."""
+    """Seconds since boot that a CPU spent in hard interrupts (`irq`) and in softirqs."""
 
     irq: float
     softirq: float
 
 
 class ThreadTime(msgspec.Struct, frozen=True):
-    """What a thread that handles interrupts has run so far: of this IRQ, or (None) of threaded
-    NAPI. `cpu` is where it ran last.
+    """CPU time of a thread that handles interrupts, in seconds since the thread started. `irq` is
+    the number of its IRQ, or None for threaded NAPI. `cpu` is the CPU on which it last ran.
     """
 
     irq: int | None
@@ -48,14 +52,14 @@ class ThreadTime(msgspec.Struct, frozen=True):
 
 
 class Pulse(msgspec.Struct, frozen=True, kw_only=True):
-    """The cheap reading of every interval.
+    """The cheap reading of every interval. `time` is seconds on the monotonic clock.
 
-    `totals` are interrupts since the IRQ was set up, modulo 2**32, by IRQ number; `effective` holds
-    those that were asked for and are active. `stale` are IRQ numbers whose files were replaced
-    since they were opened: they were set up anew. `packets` are counted by (interface, `rx` or
-    `tx`, queue) where the driver tells them. `squeezed` counts by CPU how often softirqs ran out of
-    budget or dropped a packet. `threads` are seconds that each thread which handles interrupts has
-    run so far, by its process id.
+    `totals` are interrupts since the IRQ was set up, modulo 2**32, by IRQ number. `effective` holds
+    the effective affinity of the requested IRQs that are active. `stale` are IRQ numbers whose
+    files were replaced since irqbal opened them: their drivers set them up again. `packets` are
+    totals by (interface, `rx` or `tx`, queue), where the driver reports them. `squeezed` counts by
+    CPU how often softirqs ran out of budget or dropped a packet. `threads` are the threads that
+    handle interrupts, by process ID.
     """
 
     time: float
@@ -70,8 +74,11 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IrqFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the kernel says of one IRQ that has an action; `inode` tells one life of it from the
-    next.
+    """What the kernel reports of one IRQ that has an action.
+
+    `action` is the name (or names) in `/proc/interrupts`. `unmovable` is the reason why its mask
+    cannot be written, or empty. `node` is -1 if unknown. `inode` is that of `/proc/irq/N`: another
+    inode means that the driver freed the IRQ and requested it again.
     """
 
     number: int
@@ -87,12 +94,13 @@ class IrqFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """What the kernel measured in a short window. All times are seconds within it, not a second.
+    """What the kernel measured in a window of so many seconds. All times are seconds within the
+    window, not per second.
 
-    `handlers` is by IRQ number: time in hard interrupt handlers (of a threaded IRQ, without its
-    thread); `hits` is how often they ran, once for each action of a shared IRQ. `softirqs` is by
-    name as in `/proc/softirqs`, then by CPU; hard interrupts that came in between are part of it.
-    `dropped` counts what found no room in a histogram.
+    `handlers` is time in hard interrupt handlers by IRQ number (for a threaded IRQ, without its
+    thread). `hits` is how often the handlers ran: for a shared IRQ, once for each action.
+    `softirqs` is time by name as in `/proc/softirqs`, then by CPU; it includes hard interrupts that
+    interrupted a softirq. `dropped` counts events for which a histogram had no room.
     """
 
     seconds: float
@@ -103,7 +111,9 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Census(msgspec.Struct, frozen=True, kw_only=True):
-    """The full reading: every IRQ that has an action, with its mask."""
+    """The full reading: every IRQ that has an action, with its mask. `skipped_rows` are rows of
+    `/proc/interrupts` that could not be parsed.
+    """
 
     time: float
     irqs: tuple[IrqFacts, ...]
@@ -112,9 +122,12 @@ class Census(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """The reading for the history: totals by name (or IRQ number) and CPU. `cpus` have a column; of
-    `irqs`, where most cells are nothing, only the others need be there. `times` are microseconds in
-    `irq` and `softirq`; a row with one column (ERR, MIS) has CPU -1.
+    """The reading for the history: totals by name (or IRQ number), then by CPU.
+
+    `cpus` are the CPUs that have a column in `/proc/interrupts`. Cells of `irqs` that are 0 may be
+    absent. `rows` are the rows of that file that are no IRQs; a row with one column (ERR, MIS) has
+    CPU -1. `softnet` is by counter of `/proc/net/softnet_stat`. `times` are microseconds in `irq`
+    and `softirq`.
     """
 
     time: float
@@ -127,7 +140,9 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Topology(msgspec.Struct, frozen=True, kw_only=True):
-    """CPUs, devices, interfaces and interrupt threads."""
+    """CPUs, devices, interfaces and interrupt threads. `rfs_entries` is
+    net.core.rps_sock_flow_entries, -1 if the kernel has none.
+    """
 
     cpus: tuple[Cpu, ...]
     devices: tuple[Device, ...]

@@ -1,4 +1,4 @@
-"""A host as irqbal sees it: frozen, no behaviour beyond look-ups."""
+"""A host as policies see it: frozen structs, without behaviour beyond look-ups."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ QueueKind = Literal["rx", "tx", "rxtx", "io"]
 
 
 class Cpu(msgspec.Struct, frozen=True):
-    """One CPU. Offline ones keep what was last known of them.
+    """One CPU. An offline CPU has the topology that was last read.
 
     `core` is the lowest CPU of its physical core, `l3` the lowest CPU that shares its last-level
-    cache; `siblings` are the threads of its core, itself included. `capacity` is the kernel's
-    cpu_capacity (1024: the fastest). `isolated` names the source that keeps it out of general use,
-    or is empty. `squeezed` is how often a second, over the last minutes, its softirqs ran out of
-    budget or dropped a packet. `threads` are seconds a second that threaded NAPI runs here,
-    smoothed: load that goes where the scheduler puts it, not where an IRQ is.
+    cache. `siblings` are the SMT siblings of its core, this CPU included. `capacity` is the
+    kernel's cpu_capacity (1024: the fastest). `isolated` names the source that isolates the CPU, or
+    is empty. `irq_time` and `softirq_time` are seconds a second in the last interval. `squeezed` is
+    how often a second, over the last minutes, its softirqs ran out of budget or dropped a packet.
+    `threads` is the time of threaded NAPI on this CPU in seconds a second, smoothed: the scheduler
+    places that load, not an IRQ's affinity.
     """
 
     number: int
@@ -40,13 +41,13 @@ class Cpu(msgspec.Struct, frozen=True):
 
     @property
     def load(self) -> float:
-        """Seconds a second in interrupt and softirq context."""
+        """Seconds a second in hard interrupt and softirq context."""
         return self.irq_time + self.softirq_time
 
 
 class Queue(msgspec.Struct, frozen=True):
-    """What an IRQ serves: queue `index` of network interface or disk `name`. `active` is false for
-    one beyond `ethtool -L`.
+    """The queue that an IRQ serves: number `index` of the network interface or disk `name`.
+    `active` is false for a queue beyond the number that `ethtool -L` has set.
     """
 
     name: str
@@ -59,7 +60,7 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """An IRQ's last placement by irqbal: by whom, why, where, and how many seconds ago."""
+    """An IRQ's last placement by irqbal: the policy, its reason, the mask, its age in seconds."""
 
     policy: str
     reason: str
@@ -68,12 +69,15 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class Irq(msgspec.Struct, frozen=True):
-    """One IRQ with an action. Its identity is its device, vector and action; `number` is only an
-    attribute.
+    """One IRQ with an action. Its identity is made of device, vector and action; `number` may
+    change.
 
-    `unmovable` is the reason why nobody can move it, or empty. `effective` is where the kernel
-    delivers now; it may lag behind `affinity` until the next interrupt. `noise` is the standard
-    error of `load`, in the same unit.
+    `device` is a PCI address. `node` is the NUMA node, -1 if unknown. `generation` rises each time
+    that the driver sets the IRQ up again. `unmovable` is the reason why its mask cannot be written,
+    or empty. `affinity` is the mask. `effective` is where the kernel delivers the IRQ now; after a
+    change of the mask it may stay as it was until the next interrupt. `hint` is the driver's
+    affinity hint. `rate` is interrupts a second, `load` seconds of CPU a second, both smoothed.
+    `noise` is the standard error of `load`. `placed` is None if irqbal has not placed the IRQ.
     """
 
     number: int
@@ -96,13 +100,13 @@ class Irq(msgspec.Struct, frozen=True):
 
     @property
     def movable(self) -> bool:
-        """Whether the kernel lets its mask be written."""
+        """Whether the kernel accepts writes to its mask."""
         return not self.unmovable
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A PCI device (its address), by what hangs below it. `node` is -1 where the kernel does not
-    know it.
+    """A PCI device, with its network interfaces, disks and IRQs (by number). `node` is the NUMA
+    node, -1 if the kernel does not know it.
     """
 
     address: str
@@ -115,8 +119,8 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class TxQueue(msgspec.Struct, frozen=True):
-    """A transmit queue's XPS: the CPUs that send through it; None where the driver has no XPS.
-    `by_rxqs`: xps_rxqs is set.
+    """A transmit queue's XPS: the CPUs that send through it; None if the driver has no XPS.
+    `by_rxqs`: xps_rxqs is set, which takes precedence.
     """
 
     xps: CpuSet | None = None
@@ -124,15 +128,17 @@ class TxQueue(msgspec.Struct, frozen=True):
 
 
 class RxQueue(msgspec.Struct, frozen=True):
-    """A receive queue's RPS CPUs and RFS flow-table entries (None where the kernel has none)."""
+    """A receive queue's RPS CPUs and number of RFS flow-table entries (None if the kernel has no
+    such setting).
+    """
 
     rps: CpuSet | None = None
     flows: int | None = None
 
 
 class Interface(msgspec.Struct, frozen=True):
-    """A network interface; `device` is its PCI address, or None for bonds, VLANs and the like;
-    `lowers` what it is made of.
+    """A network interface. `device` is its PCI address, or None for bonds, VLANs and the like.
+    `lowers` are the interfaces below it. `tx` and `rx` are its queues, by index.
     """
 
     name: str
@@ -144,8 +150,9 @@ class Interface(msgspec.Struct, frozen=True):
 
 
 class Thread(msgspec.Struct, frozen=True):
-    """A kernel thread that handles interrupts: `irq/N-…` (its IRQ) or `napi/IF-N` (its
-    interface).
+    """A kernel thread that handles interrupts: `irq/N-…` (then `irq` is its IRQ's number) or
+    `napi/IF-N` (then `interface` is set). `cpus` is its affinity, `cpu` the CPU on which it last
+    ran (-1: unknown).
     """
 
     pid: int
@@ -157,8 +164,8 @@ class Thread(msgspec.Struct, frozen=True):
 
 
 class Override(msgspec.Struct, frozen=True):
-    """A person's placement of one IRQ, by identity. `expires` is wall-clock seconds since the
-    epoch, or None.
+    """An administrator's placement of one IRQ, by identity. `who` is the user who set it. `expires`
+    is seconds since the epoch; None: never.
     """
 
     identity: str
@@ -169,12 +176,15 @@ class Override(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, dict=True):
-    """One frozen view of the host. It never changes within a cycle.
+    """The host at one moment; one snapshot serves a whole cycle.
 
-    `now` is seconds on the monotonic clock, `cycle` counts from the daemon's start. `settling` is
-    true in the first three cycles after a start or a hotplug; `hotplug` while a CPU's going or
-    coming may still explain masks that the kernel reset. `rfs_entries` is
-    net.core.rps_sock_flow_entries, -1 where the kernel has none.
+    `now` is seconds on the monotonic clock. `cycle` counts from the daemon's start. `interval` is
+    seconds between two cycles. `settling` is true in three cycles after a start, a hotplug or the
+    appearance of an IRQ: moves then need not wait. `hotplug` is true while a CPU that went offline
+    or came online may still explain masks that the kernel reset. `time_visible`: loads rest on
+    measured CPU time; otherwise every interrupt is taken to cost the same. `writers` are other
+    programs that write masks, one sentence each. `rfs_entries` is net.core.rps_sock_flow_entries,
+    -1 if the kernel has none.
     """
 
     now: float = 0.0
@@ -200,7 +210,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def isolated(self) -> CpuSet:
-        """The CPUs that some source isolates, online or not."""
+        """The isolated CPUs, online or not."""
         return CpuSet(cpu.number for cpu in self.cpus if cpu.isolated)
 
     @cached_property
@@ -226,24 +236,26 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def cpus_by_node(self) -> dict[int, CpuSet]:
         """Online CPUs by NUMA node."""
-        found: dict[int, int] = {}
+        bits_by_node: dict[int, int] = {}
         for cpu in self.cpus:
             if cpu.online:
-                found[cpu.node] = found.get(cpu.node, 0) | 1 << cpu.number
-        return {node: CpuSet.from_bits(bits) for node, bits in found.items()}
+                bits_by_node[cpu.node] = bits_by_node.get(cpu.node, 0) | 1 << cpu.number
+        return {node: CpuSet.from_bits(bits) for node, bits in bits_by_node.items()}
 
     @cached_property
     def irqs_by_queue(self) -> dict[tuple[str, int], tuple[Irq, ...]]:
-        """The IRQs of each queue, by (interface or disk, index): a pair of Rx and Tx, or one."""
-        found: dict[tuple[str, int], list[Irq]] = {}
+        """The IRQs of each queue, by (interface or disk, index): one IRQ, or one for Rx and one for
+        Tx.
+        """
+        by_queue: dict[tuple[str, int], list[Irq]] = {}
         for irq in self.irqs:
             if irq.queue is not None:
-                found.setdefault((irq.queue.name, irq.queue.index), []).append(irq)
-        return {key: tuple(irqs) for key, irqs in found.items()}
+                by_queue.setdefault((irq.queue.name, irq.queue.index), []).append(irq)
+        return {key: tuple(irqs) for key, irqs in by_queue.items()}
 
     def names_of(self, irq: Irq) -> tuple[str, ...]:
-        """Everything that a glob may match an IRQ by: number, action, queue (`eth0/rx-1`),
-        interface/action, device, driver.
+        """Every name by which a glob may match this IRQ: number, action, queue (`eth0/rx-1`), PCI
+        address, driver, disk, interface, and interface/action.
         """
         device = self.device_of(irq)
         names = [str(irq.number), irq.action, *(irq.action.split(",") if "," in irq.action else ())]
@@ -255,12 +267,12 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return tuple(names)
 
     def device_of(self, irq: Irq) -> Device | None:
-        """The device that raises this IRQ, if it is a PCI device."""
+        """The PCI device that raises this IRQ, or None."""
         return None if irq.device is None else self.device_by_address.get(irq.device)
 
     def local_cpus(self, irq: Irq) -> CpuSet:
-        """Online CPUs of the IRQ's own node; all online CPUs where the node is unknown or has none
-        online.
+        """The online CPUs of the IRQ's NUMA node; all online CPUs if the node is unknown or has no
+        online CPU.
         """
         device = self.device_of(irq)
         node = device.node if device is not None and device.node >= 0 else irq.node

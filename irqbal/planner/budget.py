@@ -1,4 +1,4 @@
-"""Which moves may go ahead in this cycle: the cooldown and `max_moves` hold back what can wait.
+"""Which moves go ahead in this cycle: the cooldown and `max_moves` hold back those that can wait.
 Pure.
 """
 
@@ -14,7 +14,7 @@ from irqbal.model.view import Irq
 from irqbal.planner.draft import DraftBuilder
 
 CAN_WAIT = frozenset({"place", "drift"})
-"""Causes whose moves count against `max_moves`."""
+"""Causes whose moves count against `max_moves`: a delay does no harm."""
 
 
 class WantedMove(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class HeldMove(msgspec.Struct, frozen=True):
 
 
 def within_budget(wanted: list[WantedMove], draft: DraftBuilder) -> Iterator[WantedMove | HeldMove]:
-    """Each move as it is or held back; the busiest IRQs come first."""
+    """Yield each move that goes ahead, and each other one as a HeldMove; the busiest IRQs first."""
     settling = draft.snapshot.settling
     most = draft.settings.max_moves
     if not settling:
@@ -55,8 +55,8 @@ def within_budget(wanted: list[WantedMove], draft: DraftBuilder) -> Iterator[Wan
 def _cooled(
     wanted: list[WantedMove], draft: DraftBuilder
 ) -> tuple[list[HeldMove], list[WantedMove]]:
-    """Hold back IRQs that were just moved, and moves to a CPU that such an IRQ does not leave yet:
-    half of an exchange would put both on one CPU. Returns (held, not held).
+    """Hold back IRQs in their cooldown, and moves to a CPU that such an IRQ still occupies: half of
+    an exchange would put both IRQs on one CPU. Returns (held moves, other moves).
     """
     now, cooldown = draft.snapshot.now, draft.settings.cooldown
     held: list[HeldMove] = []
@@ -86,12 +86,14 @@ def _cooled(
 
 
 def _blocked_by(move: WantedMove, occupied: dict[int, int]) -> int | None:
-    """The CPU that this move has to wait for."""
+    """The CPU that must become free before this move, or None."""
     if move.cause != "place":
         return None
     return next((cpu for cpu in move.cpus if cpu in occupied), None)
 
 
 def _occupies(irq: Irq) -> dict[int, int]:
-    """The CPU that this IRQ loads as long as it stays, and the IRQ's number."""
+    """The IRQ's number by the one CPU that it loads until it moves; empty without load or with
+    several CPUs.
+    """
     return {irq.effective.first: irq.number} if irq.load > 0 and len(irq.effective) == 1 else {}

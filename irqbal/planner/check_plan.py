@@ -1,5 +1,5 @@
-"""The plan that comes back from the policy host is data: what may not be written is taken out
-again, whatever made it.
+"""Checks a plan that the policy host returned. The plan is data from an unprivileged process, so
+everything that must not be written is removed here. Pure.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 
 _MAX_FLOWS = 1 << 20
+"""Entries of a queue's RFS flow table, at most: far above any useful size."""
 
 
 def check_plan(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
-    """The plan without what breaks a rule that never bends; each such thing becomes a refusal."""
+    """The plan without the items that break a fixed rule. Each such item becomes a refusal with the
+    code `check`.
+    """
     refused = list(plan.refused)
     moves: list[Move] = []
     seen: set[int] = set()
     waiting = 0
     for move in plan.moves:
-        reason = _wrong(move, snapshot) or (
+        reason = _move_fault(move, snapshot) or (
             "it is moved twice in one plan" if move.irq in seen else ""
         )
         seen.add(move.irq)
@@ -35,7 +38,7 @@ def check_plan(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
             moves.append(move)
     steering: list[SteeringMove] = []
     for setting in plan.steering:
-        reason = _wrong_steering(setting, snapshot)
+        reason = _steering_fault(setting, snapshot)
         if reason:
             refused.append(
                 Refusal(None, setting.policy, "check", f"not written: {setting.identity}: {reason}")
@@ -55,7 +58,8 @@ def check_plan(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
     )
 
 
-def _wrong(move: Move, snapshot: Snapshot) -> str:
+def _move_fault(move: Move, snapshot: Snapshot) -> str:
+    """Why this mask must not be written; empty if it may."""
     irq = snapshot.irq_by_number.get(move.irq)
     if irq is None:
         return "there is no such IRQ"
@@ -70,21 +74,25 @@ def _wrong(move: Move, snapshot: Snapshot) -> str:
     return ""
 
 
-def _wrong_steering(move: SteeringMove, snapshot: Snapshot) -> str:
+def _steering_fault(move: SteeringMove, snapshot: Snapshot) -> str:
+    """Why this setting must not be written; empty if it may."""
     interface = snapshot.interface_by_name.get(move.interface)
     queues = () if interface is None else (interface.tx if move.setting == "xps" else interface.rx)
     if not 0 <= move.queue < len(queues):
         return "there is no such queue"
     try:
         if move.setting == "flows":
-            return "" if 0 <= int(move.after) <= _MAX_FLOWS else "beyond any flow table"
+            if 0 <= int(move.after) <= _MAX_FLOWS:
+                return ""
+            return f"a flow table has 0 to {_MAX_FLOWS} entries, not {move.after}"
         cpus = CpuSet.parse(move.after)
     except ValueError as error:
         return str(error)
     if move.setting == "xps" and not cpus & snapshot.online:
-        return "no online CPU"
-    return "" if cpus <= _possible(snapshot) else "CPUs do not exist"
+        return f"CPUs {cpus} hold no online CPU"
+    return "" if cpus <= _possible(snapshot) else f"CPUs {cpus} do not all exist"
 
 
 def _possible(snapshot: Snapshot) -> CpuSet:
+    """Every CPU of the host, online or not."""
     return CpuSet(cpu.number for cpu in snapshot.cpus)

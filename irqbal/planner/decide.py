@@ -1,7 +1,8 @@
-"""From a draft to the plan: overrides first, then claims in order, cut by limits and online CPUs.
+"""From a draft to the plan: overrides first, then claims in order, within limits and online CPUs.
+Pure.
 
-What nobody claims stays, unless it crosses a limit: then it is evicted. Steering and the default
-mask follow from where the IRQs go.
+An IRQ without a claim keeps its mask, unless the mask crosses a limit: then the IRQ is evicted.
+Steering and the default mask follow from where the IRQs go.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ URGENCY = ("override", "limit", "reset", "drift", "place")
 
 
 def decide(draft: DraftBuilder, changes: Changes) -> Plan:
-    """Turn a draft into the plan. `changes` says which masks were changed since, and by whom."""
+    """Turn a draft into the plan. `changes` are the masks that other programs or the kernel changed
+    since the last cycle.
+    """
     decision = _Decision(draft, changes)
     return decision.plan()
 
@@ -59,7 +62,7 @@ class _Decision:
         )
 
     def _want(self, irq: Irq) -> WantedMove | None:
-        """Where the IRQ should go, or None if it stays; what stays and why is noted."""
+        """The move that the IRQ needs, or None if its mask stays; then the reason is recorded."""
         claim = self._draft.claim(irq)
         online = self._snapshot.online
         forbidden = self._draft.forbidden(irq.number)
@@ -85,7 +88,7 @@ class _Decision:
             return cpus
         if claim.prefer:
             return claim.prefer
-        # Left open and nobody chose: anywhere within is right.
+        # No policy chose within the open claim, so every mask within it is right.
         return here if here and here <= cpus else (here & cpus) or cpus
 
     def _settle(self, irq: Irq, claim: Claim, target: CpuSet, cause: Cause) -> WantedMove | None:
@@ -103,10 +106,13 @@ class _Decision:
         return WantedMove(irq, target, claim.policy, claim.reason, cause)
 
     def _is_new(self, irq: Irq) -> bool:
-        """A generation that irqbal has not placed yet, after its first life."""
+        """Whether the driver set the IRQ up again and irqbal has not placed it since."""
         return irq.generation > 1 and not self._ledger.entry(irq.identity).moved
 
     def _may_write(self, irq: Irq, policy: str, target: CpuSet) -> bool:
+        """Whether this mask may be written, given what the kernel refused and other programs
+        changed before. If not, the refusal is recorded.
+        """
         entry = self._ledger.entry(irq.identity)
         if entry.refused == irq.generation:
             self._draft.refuse(
@@ -130,22 +136,22 @@ class _Decision:
                 irq.number,
                 policy,
                 "no-vector",
-                f"CPUs {target} have no free interrupt vector for it",
+                f"CPUs {target} have no free interrupt vector for this IRQ",
             )
             return False
         if policy == "override":
             return True
         if irq.number in self._changes.given_up:
             left = max(0.0, entry.given_up_until - self._snapshot.now)
-            who = "; ".join(self._snapshot.writers) or "no known writer is running"
+            writers = "; ".join(self._snapshot.writers) or "no known writer is running"
             self._draft.refuse(
                 irq.number,
                 policy,
                 "given-up",
-                f"somebody else changed this mask back {len(entry.drift)} times in ten minutes "
-                f"({who}); "
-                f"left alone, tried again in {left / 60:.0f} minutes",
-                "stop the other writer, or set `leave` for this IRQ",
+                f"another program changed this mask back {len(entry.drift)} times in ten minutes "
+                f"({writers}); "
+                f"irqbal leaves it alone and tries again in {left / 60:.0f} minutes",
+                "stop the other program, or set `leave` for this IRQ",
             )
             return False
         if self._draft.settings.respect_drift and (
@@ -155,14 +161,16 @@ class _Decision:
                 irq.number,
                 policy,
                 "drift",
-                "somebody else changed this mask, and on_drift is respect",
-                "reload to let irqbal place it again",
+                "another program changed this mask, and on_drift is respect",
+                "reload irqbal to have this IRQ placed again",
             )
             return False
         return True
 
     def _evict(self, irq: Irq, here: CpuSet, forbidden: CpuSet) -> WantedMove | None:
-        """Nobody claims it, but it may fire where it must not."""
+        """The move of an IRQ without a claim that may fire on forbidden CPUs: to allowed CPUs of
+        its mask, else of its NUMA node, else any.
+        """
         allowed = self._draft.allowed(irq)
         policy, reason = self._draft.limits.reason_for(
             irq.number, here & forbidden or irq.effective & forbidden
@@ -175,7 +183,7 @@ class _Decision:
                 irq.number,
                 policy,
                 "limited",
-                f"limits leave it no online CPU: {reason}",
+                f"limits leave this IRQ no online CPU: {reason}",
                 "widen the limits: at least one online CPU must serve interrupts",
             )
             return None
@@ -186,12 +194,13 @@ class _Decision:
         return WantedMove(irq, target, policy, reason, "limit")
 
     def _refuse_unmovable(self, irq: Irq, cpus: CpuSet) -> None:
+        """Record that this unmovable IRQ may fire on these forbidden CPUs."""
         policy, reason = self._draft.limits.reason_for(irq.number, cpus)
         self._draft.refuse(
             irq.number,
             policy,
             "unmovable",
-            f"{irq.unmovable}; it may fire on CPUs {cpus} ({reason})",
+            f"{irq.unmovable}; it may fire on the forbidden CPUs {cpus} ({reason})",
             "boot with isolcpus=managed_irq,CPUS (best effort), or give its driver fewer queues",
         )
 
@@ -203,7 +212,8 @@ class _Decision:
                 irq.number,
                 policy,
                 "left",
-                f"{claim.policy} leaves it alone, though it may fire on CPUs {cpus} ({reason})",
+                f"{claim.policy} leaves this IRQ alone, although it may fire on the forbidden CPUs "
+                f"{cpus} ({reason})",
             )
 
     def _within_budget(self, wanted: list[WantedMove]) -> list[Move]:
@@ -237,10 +247,11 @@ class _Decision:
             held.move.policy,
             held.code,
             held.reason,
-            "nothing: it is tried again in the next cycle",
+            "nothing: irqbal tries again in the next cycle",
         )
 
     def _warn_of_overrides(self) -> None:
+        """Record a warning for each override that uses forbidden CPUs."""
         for irq in self._snapshot.irqs:
             claim = self._draft.claim(irq)
             if claim is None or claim.policy != "override" or claim.cpus is None:
@@ -253,12 +264,14 @@ class _Decision:
                         irq.number,
                         "override",
                         "warning",
-                        f"the override uses CPUs {beyond} against {policy}: {reason}",
+                        f"the override uses CPUs {beyond}, which {policy} forbids: {reason}",
                     )
                 )
 
     def _default(self) -> DefaultMove | None:
-        """A limit on all IRQs also says where IRQs may start that do not exist yet."""
+        """The new default mask, or None if the present one is right. A limit on all IRQs also holds
+        for IRQs that drivers request later.
+        """
         everywhere = [
             (policy, limit) for policy, limit in self._draft.limits.limits if limit.irqs is None
         ]

@@ -1,5 +1,5 @@
-"""The plan in the making: the planner takes limits and placements into it, policies see a frozen
-view of it.
+"""The draft of a plan: the planner adds limits and placements to it, policies read a frozen view of
+it. Pure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from irqbal.planner.ledger import Ledger
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What the planner needs of the configuration. `cooldown` is seconds."""
+    """What the planner needs of the configuration.
+
+    `banned` are CPUs that no IRQ may use. `max_moves` is moves a cycle. `respect_drift`: do not
+    undo changes by other programs. `cooldown` is seconds for which a moved IRQ stays. `explain` are
+    the numbers of IRQs to explain; `explain_all`: explain every IRQ.
+    """
 
     banned: CpuSet = CpuSet()
     max_moves: int = 64
@@ -27,13 +32,13 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class DraftBuilder:
-    """Collects limits, claims and steering for one plan, with the refusals and the explanations
-    that follow from them.
+    """Collects limits, claims and steering for one plan, and the refusals and explanations that
+    follow from them.
     """
 
     def __init__(self, snapshot: Snapshot, ledger: Ledger, settings: Settings) -> None:
         self.snapshot = snapshot
-        """The view of the host that this plan is made from."""
+        """The snapshot that this plan is made from."""
         self.ledger = ledger
         """The planner's memory as it was before this plan."""
         self.settings = settings
@@ -43,7 +48,7 @@ class DraftBuilder:
         self.steering: dict[tuple[str, str, int], tuple[str, Steering]] = {}
         """(policy, item) by (interface, direction, queue)."""
         self.trail: dict[int, list[Step]] = {}
-        """The explanation of each IRQ that one was asked for."""
+        """Explanations by IRQ number, of the IRQs that `settings` names."""
         self._claims: dict[int, Claim] = {}
         self._settled: dict[int, CpuSet] = {}
         self._traced = set(settings.explain)
@@ -53,7 +58,9 @@ class DraftBuilder:
         self._claim_overrides()
 
     def view(self) -> Draft:
-        """What is decided so far, as a policy may read it; it shares nothing that changes."""
+        """What is decided so far, as a policy may read it. Later changes of this draft do not alter
+        the view.
+        """
         return Draft(
             online=self.snapshot.online,
             limits=self.limits,
@@ -63,26 +70,28 @@ class DraftBuilder:
         )
 
     def claim(self, irq: Irq) -> Claim | None:
-        """The claim on this IRQ; None while it is free."""
+        """The claim on this IRQ; None if there is none."""
         return self._claims.get(irq.number)
 
     def allowed(self, irq: Irq) -> CpuSet:
-        """The online CPUs that no limit forbids this IRQ; it may be empty."""
+        """The online CPUs that this IRQ may use: no limit forbids them, and they have a free
+        vector. The set may be empty.
+        """
         allowed = self.snapshot.online - self.limits.forbidden(irq.number)
         barred = self._barred.get(irq.number)
         return allowed if barred is None else allowed - barred
 
     def forbidden(self, number: int) -> CpuSet:
-        """The CPUs, online or not, that limits and `banned_cpus` keep from this IRQ."""
+        """The CPUs, online or not, that limits and `banned_cpus` forbid this IRQ."""
         return self.limits.forbidden(number)
 
     def step(self, irq: int, policy: str, what: str, cpus: CpuSet | None, reason: str) -> None:
-        """Add a link to the IRQ's explanation, where one was asked for."""
+        """Add a step to the IRQ's explanation, if `settings` asks for one."""
         if self.settings.explain_all or irq in self._traced:
             self.trail.setdefault(irq, []).append(Step(policy, what, cpus, reason))
 
     def limit(self, policy: str, items: Iterable[Limit | Note]) -> None:
-        """Take in one policy's limits."""
+        """Add one policy's limits and notes."""
         limits = []
         for item in items:
             if isinstance(item, Note):
@@ -98,7 +107,9 @@ class DraftBuilder:
             self.limits = LimitTable(self.limits.banned, (*self.limits.limits, *limits))
 
     def place(self, policy: str, items: Iterable[Placement | Steering | Note]) -> None:
-        """Take in one policy's placements; of several on one IRQ the first counts."""
+        """Add one policy's placements, steering and notes. Of several placements of one IRQ, the
+        first counts.
+        """
         seen: set[int] = set()
         for item in items:
             if isinstance(item, Note):
@@ -112,7 +123,7 @@ class DraftBuilder:
     def refuse(
         self, irq: int | None, policy: str, code: RefusalCode, reason: str, advice: str = ""
     ) -> None:
-        """Record that something was asked for and is not done, with the reason."""
+        """Record that irqbal does not carry out a request, and why."""
         self.refused.append(Refusal(irq, policy, code, reason, advice))
         if irq is not None:
             self.step(irq, policy, "refuse", None, reason)
@@ -131,6 +142,7 @@ class DraftBuilder:
             )
 
     def _claim_overrides(self) -> None:
+        """Add a claim for each override whose IRQ can be moved there, before any policy."""
         by_identity: dict[str, Override] = {
             override.identity: override for override in self.snapshot.overrides
         }
@@ -147,7 +159,7 @@ class DraftBuilder:
                     irq.number,
                     "override",
                     "unmovable",
-                    f"{irq.unmovable}: the override cannot be set",
+                    f"{irq.unmovable}: the override has no effect",
                 )
             elif not cpus:
                 self.refuse(
@@ -163,6 +175,7 @@ class DraftBuilder:
                 self.step(irq.number, "override", "claim", cpus, reason)
 
     def _place(self, policy: str, item: Placement) -> None:
+        """Turn a placement into a claim, narrow an open claim by it, or refuse it."""
         irq = self.snapshot.irq_by_number.get(item.irq)
         if irq is None:
             self.refuse(None, policy, "unknown", f"there is no IRQ {item.irq}")
@@ -174,7 +187,7 @@ class DraftBuilder:
                 policy,
                 "pass over",
                 item.cpus,
-                f"{held.policy} owns it already; {item.reason}",
+                f"{held.policy} already owns this IRQ; {item.reason}",
             )
             return
         if item.cpus is None:
@@ -218,17 +231,18 @@ class DraftBuilder:
         elif online - self.forbidden(irq.number):
             code, why = (
                 "no-vector",
-                f"CPUs {online - self.forbidden(irq.number)} have no free interrupt vector for it",
+                f"CPUs {online - self.forbidden(irq.number)} have no free interrupt vector for "
+                "this IRQ",
             )
         else:
             by, reason = self.limits.reason_for(irq.number, online)
-            code, why = "limited", f"CPUs {online} are kept from it by {by}: {reason}"
+            code, why = "limited", f"{by} forbids this IRQ CPUs {online}: {reason}"
         self.refuse(irq.number, policy, code, why)
         return CpuSet()
 
     def _narrow(self, policy: str, irq: Irq, held: Claim, item: Placement, cpus: CpuSet) -> None:
-        """A later policy chooses within an open claim; the queue's other half goes along, unless it
-        is left `alone`.
+        """Narrow an open claim to what a later policy chose. The IRQ of the queue's other half gets
+        the same CPUs, unless the placement is `alone`.
         """
         chosen = cpus & (held.cpus or CpuSet())
         prefer = None if item.prefer is None else (item.prefer & chosen) or None
@@ -237,7 +251,7 @@ class DraftBuilder:
                 irq.number,
                 policy,
                 "outside",
-                f"CPUs {cpus} lie outside {held.cpus}, which {held.policy} left open",
+                f"CPUs {cpus} lie outside CPUs {held.cpus}, which {held.policy} left open",
             )
             return
         halves: tuple[Irq, ...] = (irq,)
@@ -258,6 +272,7 @@ class DraftBuilder:
             self.step(half.number, policy, "narrow", chosen, item.reason)
 
     def _steer(self, policy: str, item: Steering) -> None:
+        """Add a queue's settings. The first policy that sets a queue and direction owns them."""
         interface = self.snapshot.interface_by_name.get(item.interface)
         queues = (
             () if interface is None else (interface.tx if item.direction == "tx" else interface.rx)
@@ -273,8 +288,8 @@ class DraftBuilder:
         self.steering.setdefault((item.interface, item.direction, item.queue), (policy, item))
 
     def _settle(self, irq: Irq, cpus: CpuSet | None) -> None:
-        """The IRQ's place is settled: its load counts there (where it is now, as far as the set
-        allows it).
+        """From now on the IRQ's load counts on the CPUs of this set where it fires now, or on the
+        whole set if it fires on none of them.
         """
         if irq.number in self._settled:
             return
@@ -282,8 +297,8 @@ class DraftBuilder:
         self._settled[irq.number] = irq.effective if irq.unmovable else where
 
     def _loads(self) -> dict[int, float]:
-        """Seconds of CPU a second that are settled on each CPU: unmovable IRQs, claims that are not
-        open, and threaded NAPI.
+        """Seconds of CPU a second whose place is decided, by CPU: unmovable IRQs, IRQs with a claim
+        that is not open, and threaded NAPI.
         """
         loads = {cpu.number: cpu.threads for cpu in self.snapshot.cpus if cpu.threads > 0}
         settled = self._settled
@@ -301,7 +316,9 @@ class DraftBuilder:
 
 
 def _barred(snapshot: Snapshot, ledger: Ledger) -> dict[int, CpuSet]:
-    """CPUs that have no free interrupt vector for an IRQ, by IRQ number, as the kernel said."""
+    """CPUs that have no free interrupt vector for an IRQ (the kernel refused a write), by IRQ
+    number.
+    """
     if not ledger.entries:
         return {}
     return {

@@ -1,5 +1,5 @@
-"""The planner's memory: frozen, passed in and returned. Nothing in it touches the kernel or a
-clock.
+"""The planner's memory of its writes: a frozen ledger, passed in and returned. Nothing here reads
+the kernel or a clock.
 """
 
 from __future__ import annotations
@@ -13,20 +13,25 @@ from irqbal.model.plan import Outcome, Plan
 from irqbal.model.view import Snapshot
 
 DRIFT_WINDOW = 600.0
-"""Seconds within which changes by somebody else are counted."""
+"""Seconds within which changes by another program are counted."""
 DRIFT_LIMIT = 3
-"""So many changes by somebody else within the window, and the IRQ is given up."""
+"""Changes by another program within the window after which an IRQ is given up: once or twice may be
+an administrator's test, three times is a program.
+"""
 RETRY_AFTER = 3600.0
-"""Seconds until an IRQ that was given up is tried again."""
+"""Seconds until irqbal tries an IRQ again that it gave up."""
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is remembered of one IRQ (by identity) or one steering setting.
+    """What irqbal remembers of one IRQ or one steering setting.
 
-    `written` is the mask that irqbal set and read back (for a setting, the file's text), `barred`
-    CPUs that ran out of vectors, `bad_sets` masks or values (as text) that the kernel refused or
-    altered twice, `refused` the generation whose mask the kernel refused for good (for a setting,
-    1).
+    `written` is the mask (for a setting, the file's text) that irqbal wrote and read back; None if
+    it is no longer in place. `policy` and `reason` belong to it. Times are seconds on the monotonic
+    clock: `moved` is the last write (0: none), `since` the time from which `written` holds, `drift`
+    the changes by other programs, `given_up_until` the next try. `refused` is the generation whose
+    mask the kernel refused for good (for a setting, 1). `barred` are CPUs that had no free vector.
+    `no_cpu` is the set or value that the kernel refused or altered once, `bad_sets` those that it
+    refused or altered twice, as text.
     """
 
     generation: int = 0
@@ -44,7 +49,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Ledger(msgspec.Struct, frozen=True):
-    """Entries by identity. A new one is made each cycle; unchanged entries are shared."""
+    """Entries by identity. Each cycle returns a new ledger, which shares unchanged entries."""
 
     entries: dict[str, LedgerEntry] = {}
 
@@ -53,11 +58,11 @@ class Ledger(msgspec.Struct, frozen=True):
         return self.entries.get(identity, _NOTHING)
 
     def having(self, changed: dict[str, LedgerEntry]) -> Ledger:
-        """A ledger with these entries in place of the old ones."""
+        """A ledger with these entries added or replaced."""
         return Ledger({**self.entries, **changed}) if changed else self
 
     def only(self, identities: Iterable[str]) -> Ledger:
-        """A ledger without the IRQs that are gone; settings and IRQs that still matter are kept."""
+        """A ledger with the entries of these identities alone."""
         known = set(identities)
         kept = {key: entry for key, entry in self.entries.items() if key in known}
         return self if len(kept) == len(self.entries) else Ledger(kept)
@@ -67,8 +72,8 @@ _NOTHING = LedgerEntry()
 
 
 def holding(ledger: Ledger, plan: Plan, snapshot: Snapshot) -> Ledger:
-    """The ledger with the masks that were right before irqbal had to write them: who changes one of
-    those now changes irqbal's.
+    """The ledger with the claimed masks that were right without a write. A later change of such a
+    mask by another program then counts as drift.
     """
     changed: dict[str, LedgerEntry] = {}
     for kept in plan.kept:
@@ -87,45 +92,46 @@ def holding(ledger: Ledger, plan: Plan, snapshot: Snapshot) -> Ledger:
 
 
 def after(ledger: Ledger, plan: Plan, outcomes: Iterable[Outcome], now: float) -> Ledger:
-    """The ledger once the kernel has answered: what was really written, what it will not have, and
-    when.
+    """The ledger after the writes: which masks are in place, and which ones the kernel refused.
 
     `now` is seconds on the monotonic clock, as in the snapshot that the plan was made from.
     """
-    asked = {
+    requested = {
         move.identity: (str(move.after), move.generation, move.policy, move.reason)
         for move in plan.moves
     }
-    asked |= {move.identity: (move.after, 0, move.policy, move.reason) for move in plan.steering}
+    requested |= {
+        move.identity: (move.after, 0, move.policy, move.reason) for move in plan.steering
+    }
     changed: dict[str, LedgerEntry] = {}
     for outcome in outcomes:
-        if outcome.identity not in asked:
+        if outcome.identity not in requested:
             continue
-        wanted, generation, policy, reason = asked[outcome.identity]
+        value, generation, policy, reason = requested[outcome.identity]
         entry = msgspec.structs.replace(ledger.entry(outcome.identity), generation=generation)
         if outcome.result in ("written", "differs"):
             entry = msgspec.structs.replace(
                 entry, written=outcome.found, policy=policy, reason=reason, moved=now, since=now
             )
             entry = (
-                _twice(entry, wanted)
+                _note_failure(entry, value)
                 if outcome.result == "differs"
                 else msgspec.structs.replace(entry, no_cpu="")
             )
         elif outcome.code == "managed":
             entry = msgspec.structs.replace(entry, refused=generation or 1)
         elif outcome.code == "no-vector":
-            entry = msgspec.structs.replace(entry, barred=entry.barred | CpuSet.parse(wanted))
+            entry = msgspec.structs.replace(entry, barred=entry.barred | CpuSet.parse(value))
         elif outcome.code in ("no-cpu", "beyond", "unknown"):
-            entry = _twice(entry, wanted)
+            entry = _note_failure(entry, value)
         changed[outcome.identity] = entry
     return ledger.having(changed)
 
 
-def _twice(entry: LedgerEntry, wanted: str) -> LedgerEntry:
-    """The first time may be a race with a hotplug; what is refused or altered twice is out for this
-    IRQ or setting.
+def _note_failure(entry: LedgerEntry, value: str) -> LedgerEntry:
+    """Record that the kernel refused or altered this value. The first time may be a race with a
+    hotplug; after the second time the value is not written again for this IRQ or setting.
     """
-    if entry.no_cpu != wanted:
-        return msgspec.structs.replace(entry, no_cpu=wanted)
-    return msgspec.structs.replace(entry, no_cpu="", bad_sets=(*entry.bad_sets, wanted)[-8:])
+    if entry.no_cpu != value:
+        return msgspec.structs.replace(entry, no_cpu=value)
+    return msgspec.structs.replace(entry, no_cpu="", bad_sets=(*entry.bad_sets, value)[-8:])

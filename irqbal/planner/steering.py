@@ -1,4 +1,4 @@
-"""XPS, RPS and RFS: what the queues' settings should be once the IRQs' places are known."""
+"""XPS: which CPUs send through which queue, once the places of the queues' IRQs are known. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from irqbal.model.view import Cpu, Snapshot
 def share_out(
     snapshot: Snapshot, homes: Mapping[int, CpuSet], present: Mapping[int, CpuSet] | None = None
 ) -> dict[int, CpuSet]:
-    """Give every online CPU, isolated ones included, to the nearest of these queues (queue -> CPUs
-    of its IRQ).
+    """Give every online CPU, isolated ones included, to the nearest of these queues. `homes` are
+    the CPUs of each queue's IRQ, `present` each queue's XPS set now, both by queue. Returns the new
+    XPS sets by queue.
 
-    Every CPU is in exactly one set, since a CPU that no queue lists falls back to a hash over all
-    queues. Among equally near queues the one with the fewest CPUs so far gets it, but a CPU stays
-    where it is at present as long as that is fair: else one IRQ that moves would change every
-    queue's set. A queue that ends up with none (more queues than CPUs) shares its IRQ's CPU.
+    Every CPU is in one set at least: packets from a CPU that no queue lists are hashed over all
+    queues. Among equally near queues, the one with the fewest CPUs so far gets the CPU. A CPU stays
+    with its present queue as long as the division stays even: otherwise one moved IRQ would change
+    the sets of all queues. If there are more queues than CPUs, a queue without a CPU of its own
+    gets its IRQ's CPUs.
     """
     if not homes:
         return {}
@@ -61,8 +63,8 @@ def share_out(
 
 
 def _owners(present: Mapping[int, CpuSet]) -> dict[int, list[int]]:
-    """The queues that list each CPU, the one with most CPUs first: a queue that has none of its own
-    shares its IRQ's.
+    """The queues that list each CPU, by CPU. The queue with the most CPUs comes first: the others
+    may only share their IRQ's CPU.
     """
     owners: dict[int, list[int]] = {}
     for queue, cpus in sorted(present.items(), key=lambda item: (-len(item[1]), item[0])):
@@ -72,8 +74,8 @@ def _owners(present: Mapping[int, CpuSet]) -> dict[int, list[int]]:
 
 
 class _Nearest:
-    """The queues nearest to each CPU, looked up by core, L3 and node, so that 512 CPUs stay
-    cheap.
+    """The queues nearest to each CPU, looked up by core, L3 and NUMA node: cheap even with 512
+    CPUs.
     """
 
     def __init__(self, snapshot: Snapshot, by_cpu: Mapping[int, Iterable[int]]) -> None:
@@ -93,7 +95,7 @@ class _Nearest:
         return ((0, cpu.number), (cpu.package, cpu.core), (0, cpu.l3), (0, cpu.node))
 
     def ring(self, cpu: Cpu) -> tuple[int, tuple[int, ...]]:
-        """(distance, the queues at that distance) of the nearest queues."""
+        """(distance of the nearest queues as in `model.draft.distance`, those queues)."""
         if cpu.number not in self._memo:
             self._memo[cpu.number] = (4, tuple(sorted(self._all)))
             for level, key in enumerate(self._keys(cpu)):

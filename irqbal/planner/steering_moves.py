@@ -1,4 +1,4 @@
-"""XPS, RPS and RFS settings that are to be written, once it is known where the IRQs go. Pure."""
+"""The XPS, RPS and RFS settings to write, once the places of the IRQs are known. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from irqbal.planner.steering import share_out
 
 
 class SteeringDecision:
-    """Turns the steering that policies asked for into files to write. `homes` is where each IRQ
-    will be, by number, as far as the plan moves or keeps it.
+    """Turns the steering that policies requested into settings to write. `homes` are the CPUs of
+    each IRQ that the plan moves or keeps, by number.
     """
 
     def __init__(self, draft: DraftBuilder, changes: Changes, homes: Mapping[int, CpuSet]) -> None:
@@ -21,6 +21,7 @@ class SteeringDecision:
         self._snapshot, self._ledger = draft.snapshot, draft.ledger
 
     def moves(self) -> list[SteeringMove]:
+        """The settings that differ from what policies requested."""
         shares = self._shares()
         moves: list[SteeringMove] = []
         for (name, direction, queue), (policy, item) in sorted(self._draft.steering.items()):
@@ -47,8 +48,8 @@ class SteeringDecision:
     ) -> None:
         now = self._snapshot.interface_by_name[name].rx[queue]
         if item.cpus is not None and now.rps is not None:
-            # The kernel drops isolated and offline CPUs from RPS silently: ask for what it will
-            # keep.
+            # The kernel silently drops isolated and offline CPUs from RPS, so write the rest only:
+            # the value read back is then the value written.
             target = (item.cpus & self._snapshot.online) - self._snapshot.isolated
             if now.rps & self._snapshot.online != target:
                 self._set(
@@ -66,26 +67,28 @@ class SteeringDecision:
             )
 
     def _set(self, moves: list[SteeringMove], move: SteeringMove) -> None:
+        """Add this move to `moves`, or refuse it."""
         key = steering_identity(move.interface, move.setting, move.queue)
         if key in self._changes.settings_given_up:
             self._draft.refuse(
                 None,
                 move.policy,
                 "given-up",
-                f"somebody else changed {key} back three times in ten minutes; left alone",
+                f"another program changed {key} back three times in ten minutes; irqbal leaves it "
+                "alone",
             )
         elif self._ledger.entry(key).refused or move.after in self._ledger.entry(key).bad_sets:
             self._draft.refuse(
                 None,
                 move.policy,
                 "refused",
-                f"the kernel does not take {move.after or 'none'} for {key}",
+                f"the kernel does not accept {move.after or 'none'} for {key}",
             )
         else:
             moves.append(move)
 
     def _shares(self) -> dict[tuple[str, int], CpuSet]:
-        """XPS sets of the queues that follow an IRQ, by (interface, queue)."""
+        """XPS sets of the queues whose steering names an IRQ (`near`), by (interface, queue)."""
         homes: dict[str, dict[int, CpuSet]] = {}
         for (name, direction, queue), (_, item) in self._draft.steering.items():
             if direction != "tx" or item.near is None:

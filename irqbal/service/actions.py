@@ -1,4 +1,4 @@
-"""What people may do with the running daemon: this host with everything that can be asked of it."""
+"""The API's backend for this host: changes that users request of the running daemon."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from irqbal.wire import Duration
 log = logging.getLogger(__name__)
 
 RETRY = 1.0
-"""Seconds between two tries to resume by timer."""
+"""Seconds between two attempts to resume when a pause ends: long enough for a busy cycle."""
 
 
 class LocalHost(LiveView):
-    """The backend of one host: this one."""
+    """The backend of this host. Its methods belong to the loop."""
 
     def __init__(self, daemon: RunningDaemon, boot_id: str) -> None:
         super().__init__(daemon)
@@ -46,30 +46,33 @@ class LocalHost(LiveView):
         self._overrides.expired(result)
 
     def close(self) -> None:
-        """Close all subscriptions, and forget to resume."""
+        """Close all subscriptions, and cancel the timer that resumes."""
         super().close()
         self._cancel_resume()
 
     async def host(self, name: str | None) -> ControlHost:
-        """This one, by its name or without. Raises ApiError."""
+        """This host, by its name or by None. Raises ApiError for any other name."""
         self.check_name(name)
         return self
 
-    # What people decide
+    # Changes that users request
 
     async def set_override(self, override: Override, number: int, caller: Caller) -> OverrideResult:
-        """Store it, write it, and say what the kernel did. Raises ApiError if it refused."""
+        """Store an override and write its mask. Returns what the kernel did. Raises ApiError if the
+        kernel refused.
+        """
         self._check_writable()
         return await self._overrides.set(override, number, caller)
 
     async def clear_override(self, identity: str, caller: Caller) -> OverrideResult:
-        """Remove it; the policies place the IRQ at once."""
+        """Remove an override; the policies place the IRQ at once. Raises ApiError without one."""
         self._check_writable()
         return await self._overrides.clear(identity, caller)
 
     async def dry_run(self, text: str | None) -> tuple[Record, Snapshot]:
-        """A plan now. Other policies run in a process of their own, which ends with the answer; one
-        such plan at a time.
+        """Make a plan now and write nothing. With `text` (YAML with a `policies:` section), those
+        policies make it, in a process that ends with the answer; only one such plan is made at a
+        time. Raises ApiError, IrqbalError.
         """
         daemon = self._daemon
         balancer = daemon.balancer
@@ -89,7 +92,7 @@ class LocalHost(LiveView):
         return balancer.unwritten(plan, snapshot), snapshot
 
     async def cycle(self, caller: Caller) -> tuple[Record, Snapshot]:
-        """Run a cycle now; requests that come together share one."""
+        """Run a cycle now; requests at the same time share one. Raises ApiError, HostError."""
         if self._last is None:
             text = "the first cycle has not been run yet; try again in a second"
             raise ApiError(503, "starting", text)
@@ -97,7 +100,7 @@ class LocalHost(LiveView):
         return result.record, result.planned_on
 
     async def pause(self, seconds: float | None, caller: Caller) -> None:
-        """Write nothing until `resume`, or for so long."""
+        """Write nothing until `resume`, or for so many seconds. Raises ApiError, IrqbalError."""
         self._check_writable()
         await self._daemon.change(Pause())
         self._cancel_resume()
@@ -109,7 +112,7 @@ class LocalHost(LiveView):
         self._decide("paused", f"paused {length}", caller)
 
     async def resume(self, caller: Caller) -> None:
-        """Go on."""
+        """Balance again. Raises ApiError, IrqbalError."""
         self._check_writable()
         self._cancel_resume()
         was_paused = self._daemon.balancer.paused
@@ -119,19 +122,21 @@ class LocalHost(LiveView):
             self._decide("resumed", "balancing goes on", caller)
 
     async def _resume_after(self, seconds: float) -> None:
-        """Go on by itself; a busy kernel thread only delays it."""
+        """Resume after so many seconds; try again as long as the kernel thread is busy."""
         await asyncio.sleep(seconds)
-        # From here on it is not cancelled by the very resume that it asks for.
+        # `resume` cancels this task if it finds it here.
         self._resume = None
         while True:
             try:
                 return await self.resume(Caller("irqbal", "its timer"))
             except IrqbalError as error:
-                log.warning("balancing could not be resumed: %s; tried again", error)
+                log.warning(
+                    "balancing could not be resumed: %s; trying again in %.0f s", error, RETRY
+                )
                 await asyncio.sleep(RETRY)
 
     async def restore(self, caller: Caller) -> responses.RestoreAnswer:
-        """Put originals back and pause."""
+        """Write all originals back, and pause. Raises ApiError, IrqbalError."""
         self._check_writable()
         request = Restore()
         await self._daemon.change(request)
@@ -142,7 +147,7 @@ class LocalHost(LiveView):
         self._decide(
             "restored", f"{done} of {len(outcomes)} originals put back, and paused", caller
         )
-        # So that the next reader sees the masks as they are now.
+        # This cycle reads the restored masks, so that the API shows them.
         with contextlib.suppress(HostError):
             await self._daemon.ask("restore")
         shown = tuple(
@@ -156,7 +161,7 @@ class LocalHost(LiveView):
     # Helpers
 
     def _check_writable(self) -> None:
-        """Raises ApiError where this daemon may only look."""
+        """Raises ApiError if this daemon never writes masks."""
         reason = self._daemon.mode.read_only_reason
         if reason:
             raise ApiError(409, "observing", f"{reason}; nothing was changed")

@@ -1,5 +1,5 @@
-"""From a configuration to things that work: where state lies, which policies are installed, and a
-balancer of it all.
+"""From a configuration to running parts: state folders, the host, and the processes of policies and
+observers.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ log = logging.getLogger(__name__)
 
 
 def folders(config: Config, root: Path, made_up: bool = False) -> Folders:
-    """Where this daemon keeps its files: /run/irqbal for the live host, below the state folder for
-    another root or a made-up host.
+    """The folders of this daemon's files. Run-time files lie in /run/irqbal for the live host, and
+    below the state folder for another root or a simulated host (`made_up`).
     """
     if made_up and not config.state_dir:
-        # What a made-up host did must not stand in the real one's history; nor where other users
-        # could put files before us.
+        # The history of a simulated host must not mix with the real host's, nor lie where other
+        # users can create files first.
         state = Path("/run/irqbal-simulated") if os.geteuid() == 0 else _home() / "irqbal-simulated"
     elif config.state_dir:
         state = Path(config.state_dir)
@@ -45,18 +45,18 @@ def folders(config: Config, root: Path, made_up: bool = False) -> Folders:
 
 
 def _home() -> Path:
-    """Where programs of a user keep their state."""
+    """The folder for the state of this user's programs."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
 
 
 def is_live(root: Path) -> bool:
-    """Whether the root is this very host."""
+    """Whether the root is that of this machine."""
     return root.resolve() == Path("/")
 
 
 def host_of(root: Path, made_up: HostSpec | None, interval: float) -> KernelHost | SimulatedHost:
-    """The machine's own kernel, a tree of its files, or a made-up host that lives in real time.
-    Raises HostError.
+    """This machine's kernel, a tree of its files, or a simulated host (`made_up`) that runs in real
+    time. `interval` is seconds between two cycles. Raises HostError.
     """
     if made_up is None:
         return KernelHost(root)
@@ -66,7 +66,7 @@ def host_of(root: Path, made_up: HostSpec | None, interval: float) -> KernelHost
 
 
 def settings(config: Config, cooldown_intervals: int) -> Settings:
-    """What the planner needs of the configuration."""
+    """The planner's settings from the configuration. `cooldown_intervals` is in cycles."""
     return Settings(
         banned=config.banned_cpus,
         max_moves=config.max_moves,
@@ -81,8 +81,8 @@ def entries(
     key: str = "policies",
     installed: dict[str, discovery.InstalledPlugin] | None = None,
 ) -> list[PolicyEntry]:
-    """The installed policy behind each name in the YAML. Raises ConfigError for names that nothing
-    installed has.
+    """The installed policy of each name in the YAML file `name`, under this key. Raises ConfigError
+    for names that no installed package provides.
     """
     found = discovery.find() if installed is None else installed
     problems = []
@@ -103,7 +103,7 @@ def entries(
 
 
 def spawn(config: Config, name: str) -> PolicySupervisor:
-    """Start the policy host, which is to be bound by `bound` when it had time to get ready. Raises
+    """Start the policies' process without waiting for it; `bound` completes the start. Raises
     ConfigError for unknown names.
     """
     policies = PolicySupervisor(entries(config.policies, name))
@@ -112,16 +112,19 @@ def spawn(config: Config, name: str) -> PolicySupervisor:
 
 
 def bind(config: Config, name: str) -> PolicySupervisor:
-    """The policy host with what the configuration names. Raises ConfigError if names or options are
-    wrong.
+    """Start the policies' process with the policies that the configuration names. Raises
+    ConfigError if names or options are wrong.
 
-    A policy that is installed but cannot be used is set aside and logged: the others go on.
+    A policy that is installed but cannot be used is set aside and logged; the others work without
+    it.
     """
     return bound(spawn(config, name), name)
 
 
 def bound(policies: PolicySupervisor, name: str) -> PolicySupervisor:
-    """The second half of `bind`."""
+    """Wait for a started process, and give its policies their options. Raises ConfigError if
+    options are wrong.
+    """
     problems = policies.bind()
     if problems:
         policies.close()
@@ -130,7 +133,7 @@ def bound(policies: PolicySupervisor, name: str) -> PolicySupervisor:
 
 
 def bind_observers(config: Config, name: str) -> PolicySupervisor:
-    """The same for observers, in a child of their own, with the network."""
+    """The same for observers, in a process of their own that may use the network."""
     observers = PolicySupervisor(entries(config.observers, name, "observers"), "observers")
     problems = observers.bind() if config.observers else []
     if problems:
@@ -140,13 +143,15 @@ def bind_observers(config: Config, name: str) -> PolicySupervisor:
 
 
 def refuse_irqbalance(root: Path, force: bool) -> None:
-    """Two balancers undo each other's work without end. Raises LockError unless `force`."""
+    """Raises LockError if irqbalance runs, since the two would undo each other's moves. With
+    `force` it only logs a warning.
+    """
     others = [text for text in running(root) if text.startswith("irqbalance")]
     if others and not force:
         raise LockError(
             f"{others[0]}; irqbal and irqbalance would undo each other's moves, so irqbal did not "
             "start: "
-            "stop it (systemctl disable --now irqbalance), or use --force"
+            "stop irqbalance (systemctl disable --now irqbalance), or use --force"
         )
     if others:
         log.warning("%s, and --force was given: expect drift", others[0])

@@ -1,9 +1,9 @@
-"""`cost: measured`: now and then the kernel measures for a second what interrupts cost, in a
+"""`cost: measured`: every ten minutes the kernel measures for a second what interrupts cost, in a
 tracefs instance of irqbal's own.
 
-The window passes on a thread of its own, so cycles go on; the kernel's thread takes the result
-over. What a killed irqbal left in tracefs is removed at the next start, whatever the configuration
-says.
+A separate thread waits for the end of the window, so cycles continue; the kernel thread takes over
+the result. What a killed irqbal left in tracefs is removed at the next start, with any
+configuration.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from irqbal.service.kernel_thread import KernelThread
 log = logging.getLogger(__name__)
 
 WINDOW = 1.0
-"""Seconds of one window: every interrupt costs a little more while it is open."""
+"""Seconds of one window: short, since measuring makes every interrupt cost a little more."""
 EVERY = 600.0
 """Seconds from one window to the next: costs change slowly."""
 FIRST = 2.5
-"""Intervals after the start in which rates become known."""
+"""Intervals from the start to the first window: rates must be known by then."""
 
 
 class Sampled(Protocol):
-    """What is asked of the daemon."""
+    """What the sampler uses of the daemon."""
 
     config: Config
     balancer: Balancer
@@ -43,7 +43,7 @@ class CostSampler:
     """Runs as long as the daemon does; `run` is its task."""
 
     def __init__(self, daemon: Sampled, root: Path, live: bool) -> None:
-        """`live`: this root is a running kernel's, which can be measured."""
+        """`live`: this root is that of the running kernel, which alone can be measured."""
         self._daemon, self._live = daemon, live
         self._ending = threading.Event()
         self._tracefs = TracefsMeasurement(root, self._ending.wait)
@@ -51,8 +51,8 @@ class CostSampler:
         self._reported = ""
 
     async def run(self) -> None:
-        """Measure until cancelled. A window that is open then is closed at once; the process ends
-        when all of it is removed.
+        """Measure until cancelled. An open window is then closed at once; the process ends when its
+        tracefs instance is removed.
         """
         try:
             await self._run()
@@ -64,7 +64,8 @@ class CostSampler:
         loop, daemon = asyncio.get_running_loop(), self._daemon
         if self._live and not await loop.run_in_executor(self._thread, self._tracefs.clean):
             log.warning(
-                "%s; every interrupt pays for it until then: `irqbal measure` tries again",
+                "%s; every interrupt costs more until it is removed: run `irqbal measure` to try "
+                "again",
                 self._tracefs.reason,
             )
         enabled = False
@@ -90,17 +91,15 @@ class CostSampler:
     async def _take_over(self, window: Measured) -> None:
         self._reported = ""
         count = await self._daemon.kernel.run(self._daemon.balancer.tracker.set_measured, window)
-        lost = f"; {window.dropped} events found no room in a histogram" if window.dropped else ""
-        log.info(
-            "measured for %.1f s what interrupts cost: of %d IRQs%s", window.seconds, count, lost
-        )
+        lost = f"; {window.dropped} events did not fit a histogram" if window.dropped else ""
+        log.info("measured the interrupt costs of %d IRQs in %.1f s%s", count, window.seconds, lost)
 
     def _report(self, reason: str) -> None:
-        """Log the reason once, until it is another one."""
+        """Log the reason unless the last report had the same."""
         if reason != self._reported:
             log.warning(
-                "`cost: measured` is not possible: %s; costs are learnt from CPU times instead, "
-                "and it is tried again",
+                "`cost: measured` is not possible: %s; irqbal learns costs from CPU times instead, "
+                "and tries again",
                 reason,
             )
             self._reported = reason

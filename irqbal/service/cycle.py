@@ -1,7 +1,7 @@
 """One cycle, readable top to bottom: read, plan, check, save, write, remember.
 
-The file is long so that this order can be read in one place; what it stores, restores and is asked
-for are modules of their own.
+The file is long so that this order can be read in one place. Stored state, restoring and requests
+are modules of their own.
 """
 
 from __future__ import annotations
@@ -32,30 +32,32 @@ from irqbal.tracking.tracker import HostTracker, SampleResult
 log = logging.getLogger(__name__)
 
 COOLDOWN_INTERVALS = 3
-"""Intervals for which an IRQ that a policy moved stays, unless a limit, an override or a reset asks
-for another move.
+"""Intervals for which an IRQ that a policy moved stays, unless a limit, an override or a reset
+requires another move: its new load must become known first.
 """
 REPLAN_SECONDS = 6 * 3600.0
 """Seconds after which a plan is made although nothing changed: a safety net, since a census finds
-within half an hour what is not announced.
+unannounced changes within half an hour.
 """
 PASSING = frozenset({"budget", "cooldown", "given-up"})
-"""Refusals that end by themselves: the plan that holds them is not reused."""
+"""Refusals that end by themselves: a plan with one of them is not reused."""
 FIRST_LOOK = 0.2
-"""Seconds between the two pulses that the first plan rests on."""
+"""Seconds between the two pulses on which the first plan rests: short, since the start waits for
+it.
+"""
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """What a balancer keeps beyond itself. The defaults store nothing."""
+    """What a balancer stores on disk. The defaults store nothing."""
 
     originals: OriginalsFile | None = None
     overrides: OverrideStore = msgspec.field(default_factory=OverrideStore)
     learned: LearnedState = msgspec.field(default_factory=LearnedState)
 
 
-class _Standing(msgspec.Struct, frozen=True):
+class _ReusablePlan(msgspec.Struct, frozen=True):
     """The last plan, if the next cycle may reuse it: it moved nothing, and nothing in it waits for
-    time to pass.
+    time to pass. `planned_at` is seconds of time.monotonic().
     """
 
     result: CycleResult
@@ -65,8 +67,8 @@ class _Standing(msgspec.Struct, frozen=True):
 
 
 class Balancer:
-    """Owns all that a cycle touches. Its methods block, and belong to the kernel's thread: other
-    threads put requests into its queue.
+    """Owns everything that a cycle reads or changes. Its methods block, and only the kernel thread
+    may call them: other threads put requests into its queue. `interval` is seconds.
     """
 
     def __init__(
@@ -93,11 +95,11 @@ class Balancer:
         self._learned = stored.learned
         self._requests = RequestQueue() if requests is None else requests
         self._cycles = 0
-        self._standing: _Standing | None = None
+        self._reusable_plan: _ReusablePlan | None = None
 
     def first_look(self) -> float:
-        """The first of the two pulses that the first plan rests on. Returns when the second is due,
-        by time.monotonic(). Raises HostError.
+        """Read the first of the two pulses on which the first plan rests, and restore what was
+        learned. Returns when the second is due, in seconds of time.monotonic(). Raises HostError.
         """
         self.tracker.sample()
         self.ledger = self._learned.restore(self.tracker)
@@ -106,8 +108,8 @@ class Balancer:
     def reconfigure(
         self, policies: PolicySupervisor, settings: Settings, interval: float, dry_run: bool
     ) -> None:
-        """Go on with other policies; what was learned of the host stays. IRQs that were given up or
-        respected are tried again.
+        """Replace the policies and settings; what was learned of the host stays. IRQs that were
+        given up, or whose drift was respected, are placed again.
         """
         self.policies.close()
         self.policies, self.settings, self.dry_run = policies, settings, dry_run
@@ -119,13 +121,13 @@ class Balancer:
             for key, entry in self.ledger.entries.items()
         }
         self.ledger = Ledger(entries)
-        self._standing = None
+        self._reusable_plan = None
 
     # The cycle
 
     def run_cycle(self, cause: str, full: bool = False) -> CycleResult:
-        """Run one cycle. `full` asks for a census. Raises HostError if the host cannot be read;
-        everything else is in the result.
+        """Run one cycle. `cause` says what started it, `full` requests a census. Raises HostError
+        if the host cannot be read; other failures are in the result.
         """
         requests = self._take_requests()
         try:
@@ -171,22 +173,22 @@ class Balancer:
         if cause != "tick" or requests:
             cause = _with_requests(cause, requests)
             return f"{cause}: {sample.changes}" if sample.changes else cause
-        standing = self._standing
-        if standing is None:
+        reusable = self._reusable_plan
+        if reusable is None:
             return "the last plan moved something or waits for time to pass"
-        if standing.overrides is not self.overrides.current:
+        if reusable.overrides is not self.overrides.current:
             return "an override ended"
-        if standing.dry_run != self.dry_run or self.paused:
+        if reusable.dry_run != self.dry_run or self.paused:
             return "balancing was paused, resumed or switched to a dry run"
-        if time.monotonic() - standing.planned_at >= REPLAN_SECONDS:
+        if time.monotonic() - reusable.planned_at >= REPLAN_SECONDS:
             return f"the last plan is {REPLAN_SECONDS / 3600:.0f} hours old"
         return sample.changes
 
     def _plan_and_write(
         self, record: Record, started: float, requests: list[KernelRequest]
     ) -> CycleResult:
-        """Plan, write what the plan says, and remember. Requests that arrive while the policies
-        plan are added to `requests`, and the plan is made again with them.
+        """Plan, write what the plan says, and remember the outcomes. Requests that arrive while the
+        policies plan are added to `requests`, and the plan is made again with them.
         """
         snapshot = self.tracker.snapshot(self.ledger, self.overrides.current)
         self.tracker.plan_started()
@@ -240,17 +242,17 @@ class Balancer:
         )
         acted = plan.moves or plan.steering or plan.default or plan.drifted or plan.failures
         reusable = not (acted or record.problem or waits)
-        self._standing = (
-            _Standing(result, self.overrides.current, record.dry_run, time.monotonic())
+        self._reusable_plan = (
+            _ReusablePlan(result, self.overrides.current, record.dry_run, time.monotonic())
             if reusable
             else None
         )
         self._learned.store_costs_if_due(self.tracker)
 
     def _reuse(self, started: float, wall: float, cause: str, sample: SampleResult) -> CycleResult:
-        """The last plan stands."""
-        assert self._standing is not None
-        last = self._standing.result
+        """The result of a cycle that reuses the last plan."""
+        assert self._reusable_plan is not None
+        last = self._reusable_plan.result
         record = msgspec.structs.replace(
             last.record,
             cycle=self._cycles,
@@ -270,11 +272,13 @@ class Balancer:
             trigger=trigger,
             expired=(),
         )
-        self._standing = msgspec.structs.replace(self._standing, result=result)
+        self._reusable_plan = msgspec.structs.replace(self._reusable_plan, result=result)
         return result
 
     def _plan(self, snapshot: Snapshot, requests: Collection[KernelRequest]) -> tuple[Plan, str]:
-        """The checked plan, and why there is none."""
+        """(the checked plan, why there is none or an empty text). While balancing is paused, the
+        plan holds only moves that requests ask for.
+        """
         placed = {request.places for request in requests if request.places}
         if self.paused and not placed:
             return Plan(), "paused"
@@ -297,8 +301,8 @@ class Balancer:
         return check_plan(plan, snapshot, self.settings), ""
 
     def _stop_writing_if_denied(self, outcomes: tuple[Outcome, ...]) -> None:
-        """Masks that may not be written now will not be writable in the next cycle either: observe
-        until the next reload, and log it.
+        """If the kernel denies writing masks, switch to a dry run until the next reload and log it:
+        the next cycle could not write either.
         """
         denied = next(
             (item for item in outcomes if item.irq is not None and item.code == "no-permission"),
@@ -315,7 +319,7 @@ class Balancer:
     # Requests
 
     def _take_requests(self) -> list[KernelRequest]:
-        """Carry out the requests that wait now; those that fail are answered at once."""
+        """Apply the waiting requests and return them. Those that fail get the error at once."""
         done = []
         for request in self._requests.take():
             try:
@@ -349,10 +353,10 @@ class Balancer:
             self.ledger = Ledger({**self.ledger.entries, identity: entry})
 
     def restore(self) -> tuple[Outcome, ...]:
-        """Put every original back and pause. Raises IrqbalError."""
+        """Write every original back, and pause. Raises IrqbalError."""
         if self.originals is None:
             raise IrqbalError(
-                "this is a dry run: nothing was written, so nothing is to be restored"
+                "this is a dry run: nothing was written, so there is nothing to restore"
             )
         self.paused = True
         outcomes = restore_originals(self.host, self.originals)
@@ -360,15 +364,17 @@ class Balancer:
         self._learned.store_ledger(self.ledger, self.tracker)
         return outcomes
 
-    # What others look at
+    # What other threads read
 
     def current_snapshot(self, sweep: bool = False) -> Snapshot:
-        """The host as it is known now; no interval ends. `sweep`: read every mask first."""
+        """A snapshot of the last readings; no interval ends. `sweep`: read every mask first. Raises
+        HostError.
+        """
         return self.tracker.snapshot(self.ledger, self.overrides.current, sweep)
 
     def preview(self) -> tuple[Record, Snapshot]:
-        """What a cycle would do now, with every IRQ explained; nothing is written, no interval
-        ends. Raises HostError, PolicyHostError.
+        """(the record of a cycle that would run now, with every IRQ explained; its snapshot).
+        Nothing is written, and no interval ends. Raises HostError, PolicyHostError.
         """
         snapshot = self.current_snapshot(sweep=True)
         settings = msgspec.structs.replace(self.settings, explain_all=True)
@@ -400,7 +406,9 @@ _NO_RECORD = Record(0, 0.0, 0.0, "", False, Plan())
 
 
 def _known(snapshot: Snapshot, ledger: Ledger) -> set[str]:
-    """The identities whose ledger entries still mean something: IRQs that exist, and settings."""
+    """The identities whose ledger entries are still of use: those of existing IRQs and of all
+    settings.
+    """
     identities = {irq.identity for irq in snapshot.irqs}
     settings = ("xps", "rps", "flows")
     return identities | {

@@ -1,5 +1,5 @@
-"""What a cycle did, as lines of the log: one a move, refusals and notes that are new, a summary at
-level debug with what triggered the cycle's plan.
+"""Log lines about a cycle: one for each move, new refusals and notes, and at level debug a summary
+with the plan's trigger.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ log = logging.getLogger("irqbal")
 
 _NUMBERS = re.compile(r"\d+(?:\.\d+)?(?= (?:s|times|minutes|%))")
 MOST_LINES = 10_000
-"""Lines that are remembered: a bound on memory, far above what one cycle logs."""
+"""Lines that are remembered, at most: a bound on memory, far above what one cycle logs."""
 _QUIET = frozenset({"cooldown", "budget"})
+"""Refusals that are not logged: they are frequent and end by themselves."""
 
 
 class CycleLog:
@@ -24,7 +25,7 @@ class CycleLog:
 
     def __init__(self) -> None:
         self._last_logged: dict[str, int] = {}
-        """The cycle in which each line was last due, by the line's text without its numbers."""
+        """The last cycle that had each line, by the line's text without its numbers."""
         self._cycle = 0
 
     def log(self, result: CycleResult) -> None:
@@ -97,7 +98,7 @@ class CycleLog:
         for number in record.plan.drifted:
             irq = snapshot.irq_by_number.get(number)
             mask = irq.affinity if irq is not None else "?"
-            log.warning("drift: somebody else set IRQ %d (%s) to %s", number, name_of(irq), mask)
+            log.warning("drift: another program set IRQ %d (%s) to %s", number, name_of(irq), mask)
         for failure in record.plan.failures:
             self._once(
                 f"failure {failure.policy}",
@@ -125,8 +126,8 @@ class CycleLog:
             self._once(f"note {policy} {note.irq}", logging.INFO, f"{policy}: {note.text}{advice}")
 
     def _once(self, key: str, level: int, text: str) -> None:
-        """Log the text unless the last cycle had it too. Rates and times within it do not make it
-        another text.
+        """Log the text unless the last cycle had it too. Texts of notes and refusals that differ
+        only in rates and times count as the same.
         """
         stable = (
             f"{key} {_NUMBERS.sub('#', text)}"
@@ -143,7 +144,7 @@ class CycleLog:
 
 
 def name_of(irq: Irq | None) -> str:
-    """An IRQ's action, device and queue."""
+    """An IRQ's action, queue and device, for the log; `gone` for None."""
     if irq is None:
         return "gone"
     parts = [irq.action]

@@ -1,4 +1,4 @@
-"""What one cycle did, whole and frozen, and who wants to know of it."""
+"""The frozen result of one cycle, and the protocol of its sinks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from irqbal.model.view import Override, Snapshot
 
 
 class CycleResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One cycle: all that anybody reports of it comes from here, never from the balancer, which may
-    be in the next cycle already.
+    """What one cycle did. All reports of a cycle are made from its result, never from the balancer,
+    which may already run the next cycle.
 
-    `planned_on` is the snapshot that the plan in `record` was made of, `after` the host once the
-    plan was carried out. `fresh`: `after` is of this cycle; after a cycle that reused the last plan
-    it is that plan's. `totals` are interrupts since each IRQ was set up, modulo 2**32, by number.
-    `trigger` says why a plan was made, or why the last one was reused. `sample` is what the history
-    stores of this cycle, if a sample was due; `expired` are the overrides that ended in it.
+    `planned_on` is the snapshot from which the plan in `record` was made, `after` the host after
+    the writes. `fresh`: `after` was made in this cycle; a cycle that reuses the last plan has that
+    plan's snapshot. `totals` are interrupts since each IRQ was set up, modulo 2**32, by number.
+    `trigger` says why a plan was made, or why the last one was reused. `overrides` are those in
+    force after the cycle, `expired` those that ended in it. `sample` is what the history stores of
+    this cycle, if a sample was due.
     """
 
     record: Record
@@ -35,9 +36,9 @@ class CycleResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CycleSink(Protocol):
-    """Who wants to know of every cycle."""
+    """A receiver of every cycle's result."""
 
     def publish(self, result: CycleResult) -> None:
-        """Take in one cycle, on the loop. It never blocks: what may be slow goes through a bounded
-        queue, and what finds no room there is dropped and counted.
+        """Receive the result of one cycle, on the loop. The method must not block: slow work goes
+        through a bounded queue, which drops and counts what it cannot hold.
         """

@@ -1,4 +1,4 @@
-"""The daemon's own loop: a cycle at the start, at every tick, and whenever something asks for one.
+"""The daemon's main loop: a cycle at the start, at every interval, and on request.
 
 `service.lifetime` starts and stops it.
 """
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a daemon is made of. `history` is None where nothing is recorded."""
+    """The parts of a daemon. `history` is None if nothing is recorded."""
 
     balancer: Balancer
     requests: RequestQueue
@@ -40,7 +40,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Daemon:
-    """One host's daemon. Its methods belong to the loop."""
+    """The daemon of one host. Its methods belong to the loop."""
 
     def __init__(self, config: Config, mode: RunMode, parts: Parts) -> None:
         self.config = config
@@ -54,14 +54,15 @@ class Daemon:
         self._requests = parts.requests
 
     def ask(self, cause: str) -> asyncio.Future[CycleResult]:
-        """Ask for a cycle that reads everything; the future is done when one was run that began
-        after this call.
+        """Request a cycle that reads everything. The future holds the result of a cycle that began
+        after this call, or HostError.
         """
         return self.scheduler.ask(cause)
 
     async def change(self, request: KernelRequest) -> CycleResult:
-        """Have the kernel's thread make this change, and return the cycle that carried it out, once
-        every sink knows of it. Raises IrqbalError; HostBusyError if the request was withdrawn.
+        """Let the kernel thread make this change. Returns the result of the cycle that carried it
+        out, after all sinks received it. Raises IrqbalError; HostBusyError if the request was
+        withdrawn.
         """
         self._requests.put(request)
         self.scheduler.wake()
@@ -72,7 +73,7 @@ class Daemon:
         return await future
 
     def stop(self) -> None:
-        """End after the present cycle, which does not wait for policies any more."""
+        """End after the present cycle, which no longer waits for policies."""
         self.balancer.policies.stop()
         self.scheduler.stop()
 
@@ -99,14 +100,14 @@ class Daemon:
                 await reload.run()
 
     async def _cycle(self, cause: str, full: bool, sinks: tuple[CycleSink, ...]) -> None:
-        """One cycle; whoever waits for it is told after all sinks."""
+        """Run one cycle, publish its result to the sinks, and then answer those who wait for it."""
         waiters = self.scheduler.take_waiters()
         outcome: CycleResult | HostError
         try:
             outcome = await self.kernel.run(self._run_cycle, cause, full)
         except HostError as error:
             log.error(
-                "the host cannot be read: %s; nothing was moved, tried again in %s",
+                "the host cannot be read: %s; nothing was moved, irqbal tries again in %s",
                 error,
                 self.config.interval,
             )
@@ -117,7 +118,7 @@ class Daemon:
         answer(waiters, outcome)
 
     def _run_cycle(self, cause: str, full: bool) -> CycleResult:
-        """On the kernel's thread: a cycle, and the history's sample if one is due."""
+        """Run a cycle, and take the history's sample if one is due; on the kernel thread."""
         if self.history is None:
             return self.balancer.run_cycle(cause, full)
         sampler = self.history.sampler
@@ -125,7 +126,7 @@ class Daemon:
         return sampler.run(self.balancer, cause, full)
 
     def _until_next(self) -> float:
-        """Seconds until the next tick, or until an override ends."""
+        """Seconds until the next interval begins or an override ends, whichever is first."""
         now = time.time()
         ends = [
             item.expires - now + 0.01
@@ -135,7 +136,7 @@ class Daemon:
         return min([float(self.config.interval), *ends])
 
     def describe(self) -> str:
-        """The daemon in a line, for systemd and the log."""
+        """The daemon's state in one line, for systemd and the log."""
         balancer = self.balancer
         state = (
             "paused"
@@ -153,10 +154,10 @@ class Daemon:
         policy_names = ", ".join(names) or "no policy"
         return f"{state} every {self.config.interval} with {policy_names}{where}{aside}"
 
-    # Beside the cycles
+    # Besides the cycles
 
     async def feed_watchdog(self) -> None:
-        """Tell systemd that all is well, as long as the kernel's thread is not stuck."""
+        """Notify systemd's watchdog as long as the kernel thread is not stuck."""
         every = systemd.watchdog_seconds()
         while every is not None:
             if not self.kernel.is_stuck:

@@ -1,4 +1,4 @@
-"""What people decide, for the history: overrides, pause, resume, restore."""
+"""Decisions of users for the history: overrides, pause, resume, restore."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from irqbal.service.history_service import HistoryService
 
 
 class PersonsDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """One decision: of which IRQ (its identity, or empty), from and to which CPUs, what came of it,
-    why, and who made it.
+    """One decision of a user. `identity` is the IRQ's, or empty. `before` and `after` are CPU lists
+    as text. `who` is the user.
     """
 
     kind: DecisionKind
@@ -26,13 +26,15 @@ class PersonsDecision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionLog:
-    """Hands decisions to the history, each with the IRQ and the cycle of its moment."""
+    """Passes decisions to the history, each with its IRQ's present number and its cycle."""
 
     def __init__(self, history: HistoryService | None, boot_id: str) -> None:
         self._history, self._boot_id = history, boot_id
 
     def add(self, decision: PersonsDecision, result: CycleResult | None) -> None:
-        """Store it. `result` is the cycle that carried it out, or the last one."""
+        """Store a decision. `result` is that of the cycle that carried it out, or of the last
+        cycle; None before the first.
+        """
         if self._history is None:
             return
         irqs = () if result is None else result.after.irqs

@@ -1,4 +1,4 @@
-"""The kernel's own announcements (hotplug, links, channels), as causes of a cycle."""
+"""Events from the kernel (hotplug, links, channels), as causes of a cycle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class EventWatch:
-    """Netlink sockets on the loop; each event asks for a cycle that reads everything."""
+    """Watches netlink sockets on the loop. Each event requests a cycle that reads everything."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -22,7 +22,7 @@ class EventWatch:
         for sock in self._events.sockets:
             IOLoop.current().add_handler(sock, self._on_event, IOLoop.READ)
         for missing in self._events.missing:
-            log.warning("no %s events; changes are found within one interval instead", missing)
+            log.warning("no %s events; irqbal finds such changes within one interval", missing)
 
     def close(self) -> None:
         """Close the sockets."""

@@ -1,5 +1,5 @@
-"""Why each IRQ is where it is: all are explained at once and kept until the next cycle, so that
-many readers cost what one costs.
+"""Why each IRQ is where it is. One plan explains all IRQs and serves all readers until the next
+cycle.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from irqbal.service.kernel_thread import KernelThread
 
 
 class Explanations:
-    """The chains of the present cycle, made when somebody first asks."""
+    """The explanations of the present cycle, made on the first request."""
 
     def __init__(self, balancer: Balancer, kernel: KernelThread) -> None:
         self._balancer, self._kernel = balancer, kernel
@@ -20,11 +20,13 @@ class Explanations:
         self._chains: dict[int, tuple[Step, ...]] | None = None
 
     def forget(self) -> None:
-        """Another cycle was run."""
+        """Discard the explanations: another cycle was run."""
         self._chains = None
 
     async def of(self, number: int) -> tuple[Step, ...]:
-        """One IRQ's chain; empty if nothing concerns it."""
+        """The steps that explain the IRQ of this number; empty if nothing concerns it. Raises
+        HostBusyError, HostError, PolicyHostError.
+        """
         async with self._lock:
             chains = self._chains
             if chains is None:

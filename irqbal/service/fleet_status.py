@@ -1,5 +1,5 @@
-"""How this host is, as those see it who look at many: the API's list of hosts, and what goes to
-MongoDB beside the samples.
+"""This host's state for views of many hosts: the API's list of hosts, and what goes to MongoDB
+besides the samples.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from irqbal.wire import Moment, to_json
 def host_view(
     status: responses.Status, view: View | None, recently: RecentEvents
 ) -> responses.HostView:
-    """The host in a line."""
+    """The host's line in the list of hosts."""
     if view is None:
         return responses.HostView(status.host, None, status.version, status.state)
     counts, record = Counter(item.code for item in verify_snapshot(view.snapshot)), view.record
@@ -56,10 +56,10 @@ def finding_views(host: str, view: View | None, code: str) -> list[responses.Fin
     ]
 
 
-def told(
+def host_status(
     status: responses.Status, view: View, overrides: tuple[Override, ...], recently: RecentEvents
 ) -> HostStatus:
-    """What goes to MongoDB."""
+    """This host's current state as MongoDB stores it."""
     drifted, failures = recently.counts(view.record.wall)
     return HostStatus(
         view.record.wall,

@@ -1,4 +1,4 @@
-"""What is read back of this host's own history, on the thread that writes it."""
+"""Reads this host's own history, on the thread that writes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ T = TypeVar("T")
 
 
 class HistoryReads:
-    """Reads of the history; all of them are refused where none is recorded."""
+    """Reads the history. Each read raises ApiError if none is recorded, and HistoryError if it
+    cannot be read. Times are seconds since the epoch.
+    """
 
     def __init__(
         self, history: HistoryService | None, kernel: KernelThread, thread: HistoryThread
@@ -29,11 +31,11 @@ class HistoryReads:
         self._history, self._kernel, self._thread = history, kernel, thread
 
     async def states(self) -> list[IrqState]:
-        """IRQs that the history knows."""
+        """The IRQs in the history."""
         return await self._read(lambda store: store.irqs())
 
     async def series(self, query: Query) -> list[Point]:
-        """Counts by step."""
+        """Counts by time step."""
         return await self._read(lambda store: store.series(msgspec.structs.replace(query, host="")))
 
     async def samples(self, start: float, end: float, limit: int) -> list[Sample]:
@@ -61,7 +63,7 @@ class HistoryReads:
 
         def read() -> T:
             if writer.store is None:
-                # Nothing was recorded yet; or it cannot be, and that is in the log.
+                # Nothing was recorded yet, or the file cannot be opened; then this logs the reason.
                 writer.record("", None, ())
             if writer.store is None:
                 raise HistoryError(

@@ -1,6 +1,4 @@
-"""The daemon's own history: the writer on its thread, the queue before it, and the shipper behind
-it.
-"""
+"""The daemon's own history: the queue, the writer on its thread, and the shipper to MongoDB."""
 
 from __future__ import annotations
 
@@ -27,17 +25,17 @@ if TYPE_CHECKING:
     from irqbal.history.mongodb.shipper import Shipper
 
 EARLY = 0.99
-"""Share of the time between two samples after which the next is due: a cycle that comes a little
-early must not cost a whole interval.
+"""Share of the time between two samples after which the next is due: a cycle that begins a little
+early must not delay its sample by a whole interval.
 """
 
 
 class HistorySampler:
-    """Takes the history's samples, on the kernel's thread, with the cycle that they belong to."""
+    """Takes the history's samples, on the kernel thread, in the cycle to which they belong."""
 
     def __init__(self, every: float, refresh: bool) -> None:
-        """`every`: seconds between two samples. `refresh`: a sample comes with the host's current
-        state, also after a cycle that reused the last plan (for those who read MongoDB).
+        """`every`: seconds between two samples. `refresh`: make a new snapshot for each sample,
+        also after a cycle that reused the last plan, so that MongoDB gets the current state.
         """
         self.every = every
         self._refresh = refresh
@@ -45,11 +43,11 @@ class HistorySampler:
         self._sampled = -math.inf
 
     def totals_of(self, identity: str) -> dict[int, int]:
-        """Interrupts of an IRQ by CPU as of the last sample."""
+        """Interrupts of the IRQ with this identity by CPU, as of the last sample."""
         return self._recorder.totals_of(identity)
 
     def run(self, balancer: Balancer, cause: str, full: bool) -> CycleResult:
-        """Run a cycle, and take a sample if one is due."""
+        """Run a cycle, and take a sample if one is due. Raises HostError."""
         result = balancer.run_cycle(cause, full)
         now = time.monotonic()
         if now - self._sampled < self.every * EARLY:
@@ -64,7 +62,7 @@ class HistorySampler:
 
 
 class HistoryService:
-    """What one daemon records, and ships if the configuration says so."""
+    """Records one daemon's history, and ships it to MongoDB if the configuration says so."""
 
     def __init__(self, config: Config, folders: Folders, thread: HistoryThread) -> None:
         """Raises ConfigError, HistoryError."""
@@ -76,12 +74,12 @@ class HistoryService:
         self._shipping: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to ship."""
+        """Begin to ship, if the configuration says so."""
         if self.shipper is not None:
             self._shipping = asyncio.create_task(self.shipper.serve())
 
     async def close(self) -> None:
-        """Stop shipping, write what waits, and close the file."""
+        """Stop shipping, write what the queue holds, and close the file."""
         if self._shipping is not None:
             self._shipping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -90,7 +88,9 @@ class HistoryService:
 
 
 def _shipper(config: Config, writer: HistoryWriter, thread: HistoryThread) -> Shipper:
-    """The driver costs memory, so it is imported only here."""
+    """The shipper. MongoDB's driver takes much memory, so it is imported only here. Raises
+    ConfigError.
+    """
     try:
         from irqbal.history.mongodb import shipper
     except ImportError as error:

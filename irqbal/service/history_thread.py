@@ -1,5 +1,5 @@
-"""The thread on which everything runs that may be slow and is not the kernel's: disk, policies'
-metadata, `systemctl`.
+"""The thread for slow work that does not touch the kernel's files: the disk, plugins' metadata,
+`systemctl`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class HistoryThread:
         self.executor = ThreadPoolExecutor(1, "history")
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
-        """Run this on the thread."""
+        """Run this on the thread, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(
             self.executor, lambda: work(*arguments)
         )

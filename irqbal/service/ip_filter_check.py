@@ -1,8 +1,7 @@
-"""Whether systemd lets the daemon reach, and be reached at, the addresses that its configuration
-names.
+"""Checks whether systemd's IP filter lets through the addresses that the configuration names.
 
-What a unit's IPAddressDeny= drops is dropped without a word: a client of another host, or MongoDB,
-would just time out.
+A unit's IPAddressDeny= drops packets silently: a client on another host, or the connection to
+MongoDB, would just time out.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def check(config: Config) -> None:
-    """Log an error that tells what to do if an address of the configuration is shut out. Blocks;
-    only asks where there may be a fence.
+    """Log an error with the remedy if the filter of this process's unit drops an address of the
+    configuration. Blocks. `systemctl` is called only if the process runs in a unit.
     """
     wanted = named(config)
     if not wanted or "INVOCATION_ID" not in os.environ:
@@ -44,19 +43,20 @@ def check(config: Config) -> None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         log.warning(
-            "whether %s lets through %s is not known: systemctl show: %s",
+            "systemctl show %s failed: %s; irqbal does not know whether the unit's IP filter lets "
+            "through %s",
             unit,
-            ", ".join(wanted),
             error,
+            ", ".join(wanted),
         )
         return
     shut = shut_out(wanted, done.stdout)
     if shut:
         log.error(
-            "systemd drops, without a word to either side, what goes to or comes from %s: "
+            "systemd silently drops packets to and from %s: "
             "IPAddressAllow= of %s does not name it; "
-            "`systemctl edit %s`, add [Service] and IPAddressAllow= with the networks that may, "
-            "and restart it",
+            "run `systemctl edit %s`, add [Service] and IPAddressAllow= with the allowed networks, "
+            "and restart the unit",
             ", ".join(shut),
             unit,
             unit,
@@ -64,22 +64,20 @@ def check(config: Config) -> None:
 
 
 def named(config: Config) -> list[str]:
-    """Every address or name of a host other than this one that the configuration rests on, in
-    order, each once.
-    """
+    """The addresses and host names in the configuration that are not loopback, each once."""
     addresses = [parse_listen(text) for text in config.api.listen]
     found = [address.host for address in addresses if address is not None]
     if config.history.mongodb is not None:
         places = config.history.mongodb.url.partition("://")[2].partition("/")[0].rpartition("@")[2]
-        # A socket's path comes escaped.
+        # The path of a Unix socket is percent-encoded.
         found += [_host(place) for place in places.split(",") if not place.startswith("%2F")]
     return [name for name in dict.fromkeys(found) if name and not is_loopback(name)]
 
 
 def shut_out(wanted: Iterable[str], text: str) -> list[str]:
-    """Those of these hosts that the fence, as `systemctl show` prints it, does not let through.
-    What listens on every address, and a host's name, are let through by any network but
-    loopback.
+    """Those of these hosts that the filter does not let through. `text` is the output of `systemctl
+    show`. A host name, and an address that listens everywhere (`0.0.0.0`), count as let through if
+    any network but loopback is allowed.
     """
     rules: dict[str, list[Network]] = {"IPAddressAllow": [], "IPAddressDeny": []}
     for line in text.splitlines():
@@ -95,7 +93,7 @@ def shut_out(wanted: Iterable[str], text: str) -> list[str]:
         except ValueError:
             address = None
         if address is None or address.is_unspecified:
-            # Whether a name's address is denied cannot be told, but where all are, it is.
+            # Names cannot be checked unless everything is denied.
             let = beyond or not any(network.prefixlen == 0 for network in deny)
         else:
             let = any(address in network for network in allow) or not any(
@@ -107,5 +105,5 @@ def shut_out(wanted: Iterable[str], text: str) -> list[str]:
 
 
 def _host(place: str) -> str:
-    """Without the port."""
+    """The host of `host:port` or `[address]:port`."""
     return place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0]

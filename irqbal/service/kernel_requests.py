@@ -1,8 +1,8 @@
-"""Changes to the balancer that other threads ask for: pause, resume, overrides, restore.
+"""Changes to the balancer that other threads request: pause, resume, overrides, restore.
 
-Nothing but the kernel's thread sets an attribute of the balancer. A request waits in a queue that a
-cycle empties before it plans, and again before it writes. One that waited too long is withdrawn:
-its caller is told that nothing was done, and it is never done later.
+Only the kernel thread sets attributes of the balancer. Requests wait in a queue that a cycle
+empties before it plans, and again before it writes. A request that waits too long is withdrawn: its
+caller gets an error, and the change is not made later.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ if TYPE_CHECKING:
     from irqbal.service.cycle import Balancer
 
 PATIENCE = 5.0
-"""Seconds that a request may wait for the kernel's thread: a person who waits longer asks again."""
+"""Seconds that a request may wait for the kernel thread: users who wait longer try again."""
 
 
 class KernelRequest:
-    """One change. It is done once its `future` holds the cycle that carried it out."""
+    """One change. Its `future` holds the result of the cycle that carried it out, or an
+    IrqbalError.
+    """
 
     cause = "request"
-    """What the cycle that is run for it calls its cause."""
+    """The cause of the cycle that is run for the request."""
     places: str = ""
-    """Identity of an IRQ that is placed although balancing is paused: a person just asked for it.
-    """
+    """Identity of an IRQ to place even while balancing is paused, or empty."""
 
     def __init__(self) -> None:
         self.future: Future[CycleResult] = Future()
@@ -42,33 +43,33 @@ class KernelRequest:
         self._result: CycleResult | IrqbalError | None = None
 
     def take(self) -> bool:
-        """Begin with it, unless it was withdrawn or waited too long."""
+        """Begin, unless the request was withdrawn or waited too long. Returns whether it began."""
         with self._lock:
             if not self._withdrawn and time.monotonic() - self._created < PATIENCE:
                 self._taken = True
             return self._taken
 
     def withdraw(self) -> bool:
-        """Never do it. Returns whether that came in time."""
+        """Withdraw the request. Returns false if it has already begun."""
         with self._lock:
             self._withdrawn = not self._taken
             return self._withdrawn
 
     def apply(self, balancer: Balancer) -> None:
-        """Change the balancer. Raises IrqbalError, and then nothing was changed."""
+        """Change the balancer. If it raises IrqbalError, nothing was changed."""
 
     def conclude(self, balancer: Balancer, result: CycleResult) -> None:
-        """The cycle is over that planned with this change. Raises IrqbalError."""
+        """Called after the cycle that planned with this change. Raises IrqbalError."""
 
     def abandon(self, balancer: Balancer) -> None:
-        """The cycle that was to carry this change out failed. Raises IrqbalError."""
+        """Called if the cycle with this change failed. Raises IrqbalError."""
 
     def finish(self, result: CycleResult | IrqbalError) -> None:
-        """What became of it; `release` passes it on."""
+        """Store the outcome until `release`."""
         self._result = result
 
     def release(self) -> None:
-        """Tell the caller, now that everybody else knows of the cycle."""
+        """Pass the outcome to the caller; all sinks have received the cycle's result."""
         if isinstance(self._result, IrqbalError):
             self.future.set_exception(self._result)
         elif self._result is not None:
@@ -76,7 +77,7 @@ class KernelRequest:
 
 
 class SetOverride(KernelRequest):
-    """Put one IRQ where a person wants it. What the kernel refuses for good is not stored."""
+    """Set a user's override of one IRQ. An override that the kernel refuses is not stored."""
 
     cause = "override"
 
@@ -86,7 +87,7 @@ class SetOverride(KernelRequest):
         self._before: tuple[Override, ...] = ()
         self.places = override.identity
         self.refusal: Outcome | None = None
-        """Why the override was not carried out, once `future` is done."""
+        """Why the override was not carried out; valid once `future` is done."""
 
     def apply(self, balancer: Balancer) -> None:
         self._before = balancer.overrides.current
@@ -134,7 +135,7 @@ class Resume(KernelRequest):
 
 
 class Restore(KernelRequest):
-    """Put every original back, and pause."""
+    """Write every original back, and pause."""
 
     cause = "restore"
 
@@ -147,18 +148,18 @@ class Restore(KernelRequest):
 
 
 class RequestQueue:
-    """Requests that wait for the kernel's thread."""
+    """Requests that wait for the kernel thread, and those that wait to be answered."""
 
     def __init__(self) -> None:
         self._waiting: deque[KernelRequest] = deque()
         self._finished: deque[KernelRequest] = deque()
 
     def put(self, request: KernelRequest) -> None:
-        """Add one, from any thread."""
+        """Add a request, from any thread."""
         self._waiting.append(request)
 
     def take(self) -> list[KernelRequest]:
-        """Those that are to be done now, the oldest first; on the kernel's thread."""
+        """The requests to carry out now, the oldest first; on the kernel thread."""
         taken = []
         while self._waiting:
             request = self._waiting.popleft()
@@ -167,18 +168,18 @@ class RequestQueue:
         return taken
 
     def finish(self, request: KernelRequest, result: CycleResult | IrqbalError) -> None:
-        """This one is done; on the kernel's thread."""
+        """Store the outcome of a request; on the kernel thread."""
         request.finish(result)
         self._finished.append(request)
 
     def release(self) -> None:
-        """Tell the callers of those that are done, after their cycle was published."""
+        """Answer the callers of finished requests; call it after their cycle was published."""
         while self._finished:
             self._finished.popleft().release()
 
 
 def refusal_of(result: CycleResult, identity: str) -> Outcome | None:
-    """Why the override of this IRQ was not carried out in this cycle, if it was not."""
+    """Why this cycle did not carry out this IRQ's override; None if it did."""
     record = result.record
     outcome = next((item for item in record.outcomes if item.identity == identity), None)
     if outcome is not None:

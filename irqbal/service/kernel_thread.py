@@ -1,4 +1,6 @@
-"""The one thread that owns the balancer: reading and writing the kernel's files blocks."""
+"""The kernel thread: it alone runs the balancer, since reading and writing the kernel's files
+blocks.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,11 @@ from irqbal.service.kernel_requests import PATIENCE
 T = TypeVar("T")
 
 STUCK = 30.0
-"""Seconds after which the thread's present work counts as hung: systemd's watchdog is not fed any
-more then.
+"""Seconds after which the thread's present work counts as hung: systemd's watchdog gets no more
+notifications, and systemd restarts irqbal.
 """
 MOST_WAITING = 16
-"""Questions that may wait for this thread: a cycle waits behind them."""
+"""Calls of `ask` that may wait for this thread, at most: the next cycle waits behind them."""
 
 
 class KernelThread:
@@ -31,7 +33,7 @@ class KernelThread:
         self._waiting = 0
 
     def busy_seconds(self) -> float:
-        """For how long the present work has been running; 0 if there is none."""
+        """Seconds for which the present work has been running; 0 if there is none."""
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 
@@ -41,14 +43,14 @@ class KernelThread:
         return self.busy_seconds() > STUCK
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
-        """Run this, however long it has to wait: for the daemon's own work."""
+        """Run the daemon's own work, however long it has to wait, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(
             self._executor, self._timed, work, arguments
         )
 
     async def ask(self, work: Callable[[], T]) -> T:
-        """Run this for somebody who waits. Raises HostBusyError if too many wait, or if it could
-        not begin within PATIENCE; it is not done later then.
+        """Run work for a caller that waits, and return its result. Raises HostBusyError if too many
+        callers wait, or if the work cannot begin within PATIENCE; then it is not done later.
         """
         if self._waiting >= MOST_WAITING:
             raise HostBusyError("too many requests at once; nothing was changed, try again")
@@ -77,10 +79,10 @@ class KernelThread:
 
 
 def busy() -> HostBusyError:
-    """What a caller is told whose request was withdrawn."""
+    """The error for a request that was withdrawn because the thread is busy."""
     return HostBusyError(
-        f"the daemon has been busy for {PATIENCE:.0f} s; nothing was changed, and it will not be "
-        "done later: try again"
+        f"the daemon has been busy for {PATIENCE:.0f} s; nothing was changed, and the request will "
+        "not be carried out later: try again"
     )
 
 
@@ -100,7 +102,7 @@ class _Withdrawable:
         return self._work()
 
     def withdraw(self) -> bool:
-        """Never begin it. Returns whether that came in time."""
+        """Withdraw the work. Returns false if it has already begun."""
         with self._lock:
             self._withdrawn = not self._begun
             return self._withdrawn

@@ -1,5 +1,5 @@
-"""What the next start takes over: the ledger and the learned costs. Losing them costs a few moves,
-no more.
+"""State for the next start: the ledger and the learned costs. If it is lost, irqbal makes a few
+unnecessary moves, no more.
 """
 
 from __future__ import annotations
@@ -17,23 +17,25 @@ from irqbal.tracking.tracker import HostTracker
 log = logging.getLogger(__name__)
 
 COSTS_EVERY = 600.0
-"""Seconds between two times that the costs are stored: they change slowly."""
+"""Seconds between two writes of the costs: they change slowly."""
 
 
 class LearnedState:
-    """The files of one host and boot; without folders nothing is stored."""
+    """The state files of one host and boot. Without folders nothing is stored. A file that cannot
+    be written is logged.
+    """
 
     def __init__(
         self, folders: Folders | None = None, boot_id: str = "", read_only: bool = False
     ) -> None:
-        """`read_only`: take over what is there, and store nothing (a dry run)."""
+        """`read_only`: restore, but store nothing (a dry run)."""
         self._folders, self._boot_id, self._read_only = folders, boot_id, read_only
         self._ledger = Ledger()
         self._costs_stored = time.monotonic()
 
     def restore(self, tracker: HostTracker) -> Ledger:
-        """Give the tracker the costs, and return the ledger of masks that are still as irqbal set
-        them. The tracker has sampled the host.
+        """Give the tracker the stored costs. Returns the ledger with the masks that are still as
+        irqbal set them. Call it after the tracker's first sample.
         """
         if self._folders is not None:
             tracker.start_costs(load_costs(self._folders.state))
@@ -41,7 +43,7 @@ class LearnedState:
         return self._ledger
 
     def store_ledger(self, ledger: Ledger, tracker: HostTracker) -> None:
-        """Store the ledger if it changed: for the next start, and for commands that explain."""
+        """Store the ledger if it changed, for the next start and for `irqbal explain`."""
         if self._folders is None or self._read_only or ledger is self._ledger:
             return
         self._ledger = ledger
@@ -61,7 +63,7 @@ class LearnedState:
             log.warning("%s", error)
 
     def store_costs_if_due(self, tracker: HostTracker) -> None:
-        """Store the costs now and then."""
+        """Store the costs if the last write is COSTS_EVERY ago."""
         if time.monotonic() - self._costs_stored > COSTS_EVERY:
             self._costs_stored = time.monotonic()
             self.store_costs(tracker)

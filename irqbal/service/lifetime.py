@@ -1,4 +1,4 @@
-"""From start to stop of one daemon: what is opened, in which order, and closed again."""
+"""Start and stop of one daemon: opens its parts in order, and closes them in the opposite order."""
 
 from __future__ import annotations
 
@@ -49,12 +49,11 @@ from irqbal.state.override_file import load_overrides
 log = logging.getLogger(__name__)
 
 SWITCH_INTERVAL = 0.0001
-"""Seconds after which a thread that computes lets the loop run, when it has something to answer:
-Python's own 5 ms add up.
+"""Seconds after which a computing thread yields to the loop: with Python's default of 5 ms, the API
+would answer slowly.
 """
 HEARTBEAT = 15.0
-"""Seconds between two signs of life for listeners to events: proxies close silent connections after
-a minute.
+"""Seconds between two heartbeats on event streams: proxies close silent connections after a minute.
 """
 
 
@@ -78,8 +77,8 @@ def run(config: Config, mode: RunMode) -> int:
 
 
 class StartedBalancer(msgspec.Struct, frozen=True):
-    """A balancer that has read the host once. `second_look`: when the second of the two readings is
-    due that the first plan rests on, by time.monotonic().
+    """A balancer that has read the host once. `second_look`: when the second reading for the first
+    plan is due, in seconds of time.monotonic().
     """
 
     balancer: Balancer
@@ -88,7 +87,7 @@ class StartedBalancer(msgspec.Struct, frozen=True):
 
 
 def start_balancer(config: Config, mode: RunMode, folders: Folders) -> StartedBalancer:
-    """Start the policies' process, read the host while it gets ready, and bind the policies. Raises
+    """Start the policies' process, read the host meanwhile, and bind the policies. Raises
     IrqbalError.
     """
     policies = assembly.spawn(config, mode.name)
@@ -171,7 +170,9 @@ async def _serve(config: Config, mode: RunMode, folders: Folders, started: Start
 
 
 def cycle_sinks(host: LocalHost, daemon: Daemon, observers: ObserversSink) -> tuple[CycleSink, ...]:
-    """Who is told of every cycle, in this order: first those who look at the host now."""
+    """The receivers of every cycle's result, in this order. The live view comes first, so that the
+    API shows the newest cycle.
+    """
     sinks: list[CycleSink] = [host, LogSink(), MetricsSink(host.counters)]
     history = daemon.history
     if history is not None:
@@ -182,7 +183,7 @@ def cycle_sinks(host: LocalHost, daemon: Daemon, observers: ObserversSink) -> tu
 
 
 async def _beat(host: LocalHost) -> None:
-    """What is done now and then, beside the cycles."""
+    """Periodic work besides the cycles."""
     while True:
         await host.look_after()
         await asyncio.sleep(HEARTBEAT)
@@ -190,7 +191,7 @@ async def _beat(host: LocalHost) -> None:
 
 
 def _finish(daemon: Daemon) -> None:
-    """On the kernel's thread, at the end: restore if the configuration says so, and store what was
+    """At the end, on the kernel thread: restore if the configuration says so, and store what was
     learned.
     """
     balancer = daemon.balancer
@@ -199,5 +200,5 @@ def _finish(daemon: Daemon) -> None:
             outcomes = balancer.restore()
             log.info("on_exit: restore: %d originals put back", len(outcomes))
         except IrqbalError as error:
-            log.error("on_exit: restore: %s; `irqbal restore` can be tried again", error)
+            log.error("on_exit: restore: %s; run `irqbal restore` to try again", error)
     balancer.close()

@@ -1,7 +1,8 @@
-"""This host as the API shows it: the last cycle, and what can be asked of the running daemon.
+"""This host as the API shows it: the last cycle, and reads from the running daemon.
 
-It stands between the API, which knows only `api.backend`, and the balancer, which knows neither.
-Its methods belong to the loop; whatever blocks is handed to the kernel's or the history's thread.
+The live view connects the API, which knows only `api.backend`, with the balancer, which knows
+neither. Its methods belong to the loop; blocking work runs on the kernel thread or the history
+thread.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class RunningDaemon(Protocol):
-    """What the API's side asks of the daemon."""
+    """What the API's backend uses of the daemon."""
 
     config: Config
     mode: RunMode
@@ -53,16 +54,18 @@ class RunningDaemon(Protocol):
     history: HistoryService | None
 
     def ask(self, cause: str) -> asyncio.Future[CycleResult]:
-        """Ask for a cycle; the future is done when one was run that began after this call."""
+        """Request a cycle. The future holds the result of a cycle that began after this call."""
 
     async def change(self, request: KernelRequest) -> CycleResult:
-        """Have the kernel's thread make this change, and return the cycle that carried it out.
-        Raises IrqbalError; HostBusyError if the request was withdrawn.
+        """Let the kernel thread make this change. Returns the result of the cycle that carried it
+        out. Raises IrqbalError; HostBusyError if the request was withdrawn.
         """
 
 
 class _Described(msgspec.Struct, frozen=True):
-    """What policies say of their options, and of whom that was asked: a reload binds others."""
+    """Option schemas and descriptions by the policy's position in the configuration, and the
+    supervisor that they are of: a reload replaces it.
+    """
 
     policies: PolicySupervisor
     schemas: dict[int, str]
@@ -70,7 +73,7 @@ class _Described(msgspec.Struct, frozen=True):
 
 
 class LiveView(HistoryReads):
-    """What can be read of this host. It takes in every cycle before all other sinks."""
+    """What the API reads of this host. It receives every cycle's result before all other sinks."""
 
     def __init__(self, daemon: RunningDaemon) -> None:
         super().__init__(daemon.history, daemon.kernel, daemon.thread)
@@ -80,7 +83,7 @@ class LiveView(HistoryReads):
         self.subscribers = Subscribers()
         self.counters = CycleCounters()
         self.paused_until: float | None = None
-        """When balancing goes on by itself: seconds since the epoch."""
+        """When balancing resumes by itself, in seconds since the epoch; None: not by itself."""
         self.auth_failures: Callable[[], int] = lambda: 0
         self._recent = RecentEvents()
         self._shown = _Shown()
@@ -89,7 +92,7 @@ class LiveView(HistoryReads):
         self._exporter: Exporter | None = None
         self._outbox = 0
 
-    # What the daemon tells
+    # Calls of the daemon
 
     def publish(self, result: CycleResult) -> None:
         """Show this cycle from now on."""
@@ -98,13 +101,13 @@ class LiveView(HistoryReads):
         self._explanations.forget()
 
     async def look_after(self) -> None:
-        """What is read now and then, off the loop."""
+        """Periodic reads off the loop: the number of records that wait for MongoDB."""
         history = self._daemon.history
         if history is not None and history.shipper is not None:
             self._outbox = await self._daemon.thread.run(history.writer.backlog)
 
     def heartbeat(self) -> None:
-        """A sign of life for those who listen to events."""
+        """Send a heartbeat to all event streams."""
         self.subscribers.heartbeat()
 
     def close(self) -> None:
@@ -114,31 +117,33 @@ class LiveView(HistoryReads):
     # Backend
 
     async def hosts(self) -> list[responses.HostView]:
-        """This one."""
+        """A list of this host alone."""
         return [fleet_status.host_view(self.status(), await self.view(), self._recent)]
 
     async def findings(self, code: str) -> list[responses.FindingView]:
-        """What is not as it should be here."""
+        """This host's findings; with a code, only those with this code."""
         return fleet_status.finding_views(self.name, await self.view(), code)
 
     def host_status(self) -> HostStatus | None:
-        """This host's current state, for those who look at many; None before the first cycle."""
+        """This host's current state for MongoDB; None before the first cycle."""
         view = self._shown.view
         if view is None:
             return None
-        return fleet_status.told(self.status(), view, self.overrides(), self._recent)
+        return fleet_status.host_status(self.status(), view, self.overrides(), self._recent)
 
     def check_name(self, name: str | None) -> None:
-        """Raises ApiError unless this host is meant: by its name, or without one."""
+        """Raises ApiError unless the name is this host's or None."""
         if name not in (None, self.name):
             text = f"this daemon answers for {self.name} alone"
             raise ApiError(404, "no-such-host", text, [self.name])
 
     async def health(self, ready: bool) -> responses.Health:
-        """Alive: no cycle hangs. Ready: a cycle was run, and not long ago."""
+        """Whether the daemon is alive: no cycle hangs. With `ready`, a cycle must also have run
+        recently.
+        """
         kernel, view = self._daemon.kernel, self._shown.view
         if kernel.is_stuck:
-            text = f"the kernel's thread has been stuck for {kernel.busy_seconds():.0f} s"
+            text = f"the kernel thread has been stuck for {kernel.busy_seconds():.0f} s"
             return responses.Health(False, text)
         if not ready:
             return responses.Health(True)
@@ -150,7 +155,7 @@ class LiveView(HistoryReads):
         return responses.Health(True)
 
     async def metrics(self) -> bytes:
-        """Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         await self.view()
         if self._exporter is None:
             from irqbal.api.metrics import Exporter, MetricsSource
@@ -161,10 +166,10 @@ class LiveView(HistoryReads):
             )
         return self._exporter.text()
 
-    # Host: what is
+    # State of this host
 
     def status(self) -> responses.Status:
-        """In a few lines."""
+        """A summary of the daemon's state."""
         daemon, balancer, view = self._daemon, self._daemon.balancer, self._shown.view
         names, aside = balancer.policies.names(), balancer.policies.aside
         snapshot = None if view is None else view.snapshot
@@ -206,22 +211,22 @@ class LiveView(HistoryReads):
         return "not balancing" if view.record.problem else "balancing"
 
     async def view(self) -> View | None:
-        """The host now. A cycle that reuses the last plan makes no snapshot: the first reader after
-        it has one made. That may take long, so who reads at every cycle gets the last cycle's
-        snapshot meanwhile.
+        """The host now; None before the first cycle. A cycle that reuses the last plan makes no
+        snapshot, so the first reader after it starts one. That may take long: a client that reads
+        at every cycle gets the last cycle's snapshot meanwhile.
         """
         return await self._shown.current(self._daemon)
 
     def overrides(self) -> tuple[Override, ...]:
-        """Overrides in force."""
+        """The overrides in force."""
         return self._daemon.balancer.overrides.current
 
     async def explain(self, number: int) -> Any:
-        """One IRQ's chain."""
+        """The steps that explain the IRQ of this number."""
         return await self._explanations.of(number)
 
     async def policies(self) -> list[InstalledPolicy]:
-        """Installed policies, the enabled ones first."""
+        """The installed policies, the enabled ones first."""
         config, supervisor = self._daemon.config, self._daemon.balancer.policies
         described = self._described
         if described is None or described.policies is not supervisor:
@@ -252,12 +257,12 @@ class LiveView(HistoryReads):
         ]
 
     def subscribe(self) -> Subscription:
-        """Listen to cycles."""
+        """Subscribe to the results of cycles."""
         return self.subscribers.subscribe()
 
 
 class _Shown:
-    """The view of the last cycle, and whether its snapshot is of that cycle."""
+    """The view of the last cycle, whose snapshot may be of an earlier cycle."""
 
     def __init__(self) -> None:
         self.view: View | None = None
@@ -266,11 +271,11 @@ class _Shown:
         self._refreshing: asyncio.Task[None] | None = None
 
     def publish(self, result: CycleResult) -> None:
-        """A cycle was run."""
+        """Show the result of a cycle."""
         self._cycles += 1
         snapshot = result.after
         if not result.fresh and self.view is not None:
-            # A snapshot that was made since the plan is newer than the plan's.
+            # `_refresh` may have made a newer snapshot than the reused plan's.
             snapshot = max(self.view.snapshot, snapshot, key=lambda item: item.now)
         self._show(View(self._cycles * 2, snapshot, result.record, result.totals), result.fresh)
 
@@ -280,7 +285,9 @@ class _Shown:
             self._cycle_of_snapshot = self._cycles
 
     async def current(self, daemon: RunningDaemon) -> View | None:
-        """The view; its snapshot is made anew if it is of an earlier cycle than the last two."""
+        """The view. If its snapshot is not of the last cycle, a new one is started; the call waits
+        for it if the snapshot is older than the last two cycles.
+        """
         if self.view is not None and not self._fresh:
             if self._refreshing is None:
                 self._refreshing = asyncio.create_task(self._refresh(daemon))
@@ -293,7 +300,7 @@ class _Shown:
             while self.view is not None and not self._fresh:
                 cycles = self._cycles
                 snapshot = await daemon.kernel.run(daemon.balancer.current_snapshot)
-                # Unless another cycle was run meanwhile.
+                # If another cycle was run meanwhile, the snapshot is out of date.
                 if cycles == self._cycles:
                     view = self.view
                     self._show(View(cycles * 2 + 1, snapshot, view.record, view.totals), True)

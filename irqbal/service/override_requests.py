@@ -1,4 +1,4 @@
-"""Overrides that people set and clear: stored first, then written, in one cycle."""
+"""Overrides that users set and clear: stored and written in one cycle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class _Mask(msgspec.Struct, frozen=True):
-    """What became of one IRQ in a cycle: the result, its detail, and the mask now (None: there is
+    """One IRQ after a cycle: the result of its move, the detail, and the mask now (None: there is
     no such IRQ).
     """
 
@@ -29,13 +29,15 @@ class _Mask(msgspec.Struct, frozen=True):
 
 
 class OverrideRequests:
-    """Carries out what people want of single IRQs."""
+    """Sets and clears overrides on behalf of users."""
 
     def __init__(self, daemon: RunningDaemon, decisions: DecisionLog) -> None:
         self._daemon, self._decisions = daemon, decisions
 
     async def set(self, override: Override, number: int, caller: Caller) -> OverrideResult:
-        """Store it, write it, and say what the kernel did. Raises ApiError if it refused."""
+        """Store an override and write its mask. Returns what the kernel did. Raises ApiError if the
+        kernel refused.
+        """
         request = SetOverride(override)
         result = await self._daemon.change(request)
         mask, refusal = _mask(result, override.identity), request.refusal
@@ -61,7 +63,7 @@ class OverrideRequests:
         if refusal is not None:
             status = 503 if refusal.result == "unsaved" else 409
             code = refusal.code or refusal.result
-            raise ApiError(status, code, f"{refusal.detail}; the override was not kept")
+            raise ApiError(status, code, f"{refusal.detail}; the override was not stored")
         warnings = tuple(
             item.reason
             for item in result.record.plan.refused
@@ -70,7 +72,7 @@ class OverrideRequests:
         return OverrideResult(override, mask.result, mask.detail, mask.affinity, warnings)
 
     async def clear(self, identity: str, caller: Caller) -> OverrideResult:
-        """Remove it; the policies place the IRQ at once."""
+        """Remove an override; the policies place the IRQ at once. Raises ApiError without one."""
         current = self._daemon.balancer.overrides.current
         removed = next((item for item in current if item.identity == identity), None)
         if removed is None:
@@ -95,7 +97,7 @@ class OverrideRequests:
         return OverrideResult(removed, mask.result, detail, mask.affinity)
 
     def expired(self, result: CycleResult) -> None:
-        """Log the overrides that ended by themselves in this cycle."""
+        """Log and record the overrides that expired in this cycle."""
         for item in result.expired:
             log.info("the override of %s to %s has expired", item.identity, item.cpus)
             self._decisions.add(
@@ -121,6 +123,6 @@ def _mask(result: CycleResult, identity: str) -> _Mask:
 
 
 def _before(record: Record, identity: str) -> str:
-    """The mask before the move, if there was one."""
+    """The IRQ's mask before its move in this cycle; empty if it was not moved."""
     moves = record.plan.moves
     return next((str(move.before) for move in moves if move.identity == identity), "")

@@ -1,4 +1,4 @@
-"""The overrides that are in force, and their file."""
+"""The overrides in force, and their file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ log = logging.getLogger(__name__)
 
 
 class OverrideStore:
-    """Stored before they take effect. Without a folder (a dry run) they live in memory alone."""
+    """Holds the overrides in force. Changes are stored before they take effect. Without a folder (a
+    dry run) the overrides exist in memory only.
+    """
 
     def __init__(self, folder: Path | None = None, overrides: Iterable[Override] = ()) -> None:
         self._folder = folder
@@ -22,23 +24,25 @@ class OverrideStore:
         """The overrides in force."""
 
     def put(self, override: Override) -> None:
-        """Add this one in place of an earlier override of the same IRQ. Raises StateFileError, and
-        then nothing was changed.
+        """Add this override; it replaces an earlier one of the same IRQ. If it raises
+        StateFileError, nothing was changed.
         """
         others = (item for item in self.current if item.identity != override.identity)
         self.replace((*others, override))
 
     def remove(self, identity: str) -> None:
-        """Remove the override of this IRQ. Raises StateFileError, and then nothing was changed."""
+        """Remove the override of the IRQ with this identity. If it raises StateFileError, nothing
+        was changed.
+        """
         self.replace(tuple(item for item in self.current if item.identity != identity))
 
     def replace(self, overrides: tuple[Override, ...]) -> None:
-        """These are in force from now on. Raises StateFileError, and then nothing was changed."""
+        """Replace all overrides by these. If it raises StateFileError, nothing was changed."""
         self._save(overrides)
         self.current = overrides
 
     def expire(self, wall: float) -> tuple[Override, ...]:
-        """Remove those that ended by `wall` (seconds since the epoch), and return them."""
+        """Remove and return the overrides that expired by `wall` (seconds since the epoch)."""
         expired = tuple(
             item for item in self.current if item.expires is not None and item.expires <= wall
         )
@@ -47,7 +51,7 @@ class OverrideStore:
             try:
                 self._save(self.current)
             except StateFileError as error:
-                # The file keeps their time: the next start does not take them up again either.
+                # The file holds their time of expiry, so they do not return with the next start.
                 log.warning("%s", error)
         return expired
 

@@ -1,4 +1,6 @@
-"""SIGHUP: a good configuration takes over, a bad one changes nothing and is logged."""
+"""Reload by SIGHUP: a valid configuration comes into force, an invalid one is logged and changes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Reloaded(Protocol):
-    """What a reload changes."""
+    """What a reload uses of the daemon."""
 
     config: Config
     mode: RunMode
@@ -33,17 +35,17 @@ class Reloaded(Protocol):
     thread: HistoryThread
 
     def describe(self) -> str:
-        """The daemon in a line."""
+        """The daemon's state in one line."""
 
 
 class Reload:
-    """Reads the configuration again and puts it in force whole, or not at all."""
+    """Reads the configuration again, and puts all of it in force or nothing."""
 
     def __init__(self, daemon: Reloaded, listeners: Listeners, observers: ObserversSink) -> None:
         self._daemon, self._listeners, self._observers = daemon, listeners, observers
 
     async def run(self) -> None:
-        """Reload, and tell systemd."""
+        """Reload, and notify systemd. Errors are logged."""
         systemd.reloading()
         try:
             await self._reload()
@@ -77,13 +79,16 @@ class Reload:
         daemon, mode = self._daemon, self._daemon.mode
         before, daemon.config = daemon.config, config
         if config.state_dir != before.state_dir:
-            log.warning("reload: state_dir changes only with a restart")
+            log.warning("reload: the new state_dir takes effect only after a restart")
         fixed = mode.is_dry_run(Config()) or daemon.balancer.originals is None
         dry_run = True if fixed else config.dry_run
         if config.dry_run != dry_run and not mode.is_dry_run(Config()):
-            log.warning("reload: a daemon that was started as a dry run stays one until a restart")
+            log.warning(
+                "reload: dry_run: false takes effect only after a restart: this daemon was started "
+                "as a dry run"
+            )
         if config.api != before.api or config.api.tls is not None:
-            # With TLS also on the same addresses: the certificate may be new.
+            # With TLS, reopen even the same addresses: the certificate may be new.
             await self._listeners.reopen(config.api)
         self._observers.replace(observers)
         planner = settings(config, COOLDOWN_INTERVALS)

@@ -1,4 +1,4 @@
-"""Put back what irqbal changed."""
+"""Restores the original values of everything that irqbal changed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from irqbal.state.originals import OriginalsFile
 from irqbal.tracking.tracker import HostTracker
 
 UNDONE = frozenset({"refused", "transient", "unsaved"})
-"""Results after which the original is still needed."""
+"""Results after which the original is still needed for another attempt."""
 
 
 def restore_originals(host: Host, originals: OriginalsFile) -> tuple[Outcome, ...]:
-    """Put every original of this boot back where its IRQ still exists. Originals that were put
-    back, or whose IRQ is gone, are removed from the file.
+    """Write back every original of this boot whose IRQ still exists. Originals that were written
+    back, or whose IRQ no longer exists, are removed from the file. Returns one outcome for each.
 
     Raises HostError or StateFileError.
     """
@@ -31,7 +31,7 @@ def restore_originals(host: Host, originals: OriginalsFile) -> tuple[Outcome, ..
         else:
             detail = "there is no such IRQ any more"
             outcomes.append(Outcome(identity, "gone", original.number, "gone", detail))
-    # The default mask last: nothing that is put back before depends on it.
+    # The default mask comes last: no other original depends on it.
     due.sort(key=lambda item: item[0].identity == DEFAULT)
     outcomes += host.restore(due)
     originals.keep_only([item.identity for item in outcomes if item.result in UNDONE])

@@ -1,4 +1,4 @@
-"""How a daemon was started: what the command line says, and what follows from it."""
+"""How a daemon was started: the options of the command line, and what follows from them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 POLL_READ_ONLY = (
     "`irqbal poll` only looks and records: to write masks, stop it and start `irqbal daemon`"
 )
+"""Why `irqbal poll` refuses changes; the API's error shows it."""
 
 
 class RunMode(msgspec.Struct, frozen=True, kw_only=True):
-    """`path` is the configuration's file, None for the defaults; `force`: start although irqbalance
-    runs; `made_up`: balance this made-up host instead of `root`.
+    """The options of one run. `path` is the configuration's file, None for the defaults. `force`:
+    start although irqbalance runs. `made_up`: balance this simulated host instead of `root`.
 
-    `poll`: look and record, never write, whoever asks. Policies plan all the same: what they would
-    do stands in the decisions, as a dry run's. It holds the host's lock, since two processes must
-    not write one history; irqbalance may run beside it. `every` then is the time between samples in
-    seconds (None: as the configuration says), and `owns_run_dir` says whether this user may use
-    /run/irqbal; others keep lock and socket in their state folder.
+    `poll`: only observe and record; refuse every request to write. Policies plan as in a dry run,
+    and the decisions show what they would do. The daemon holds the host's lock, since two processes
+    must not write one history; irqbalance may run at the same time. `every` is then the time
+    between samples in seconds (None: as the configuration says). `owns_run_dir`: this user may use
+    /run/irqbal; for other users, lock and socket lie in the state folder.
     """
 
     path: Path | None = None
@@ -47,17 +48,17 @@ class RunMode(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_live(self) -> bool:
-        """Whether this machine's own kernel is balanced."""
+        """Whether this daemon balances the machine on which it runs."""
         return self.made_up is None and is_live(self.root)
 
     @property
     def simulated(self) -> str:
-        """The specification of the made-up host; empty if there is none."""
+        """The specification of the simulated host; empty if there is none."""
         return "" if self.made_up is None else str(self.made_up)
 
     @property
     def read_only_reason(self) -> str:
-        """Why nothing may be written, whoever asks; empty if it may."""
+        """Why this daemon refuses all writes; empty if it does not."""
         return POLL_READ_ONLY if self.poll else ""
 
     def is_dry_run(self, config: Config) -> bool:
@@ -69,7 +70,7 @@ class RunMode(msgspec.Struct, frozen=True, kw_only=True):
         return self.poll or not self.is_dry_run(config)
 
     def adapt(self, config: Config) -> Config:
-        """The configuration as this mode changes it, also after a reload."""
+        """The configuration with the changes of this mode."""
         if self.every is None:
             return config
         history = msgspec.structs.replace(config.history, every=Duration(self.every))
@@ -77,7 +78,7 @@ class RunMode(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(config, history=history, interval=interval)
 
     def folders(self, config: Config) -> Folders:
-        """Where this daemon keeps its files."""
+        """The folders of this daemon's files."""
         places = folders(config, self.root, self.made_up is not None)
         if self.is_live and not self.owns_run_dir:
             return Folders(places.state, places.state / "run")

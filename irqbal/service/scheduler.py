@@ -9,18 +9,22 @@ import msgspec
 from irqbal.service.cycle_result import CycleResult
 
 EVENT_SETTLE = 0.03
-"""Seconds that an event's companions get to arrive: an unbind and bind are dozens."""
+"""Seconds to wait after an event for further ones, so that one cycle serves all: an unbind and bind
+raise dozens.
+"""
 
 
 class DueCycle(msgspec.Struct, frozen=True):
-    """A cycle that is due: its cause in words, and whether everything is to be read in it."""
+    """A cycle that is due: its cause in words, and whether it takes a census (`full`)."""
 
     cause: str
     full: bool
 
 
 class Scheduler:
-    """What asked for the next cycle, and who waits for it. Its methods belong to the loop."""
+    """The causes of the next cycle, and the futures that wait for it. Its methods belong to the
+    loop.
+    """
 
     def __init__(self) -> None:
         self.stopping = False
@@ -29,11 +33,12 @@ class Scheduler:
         self._waiters: list[asyncio.Future[CycleResult]] = []
 
     def ask(self, cause: str) -> asyncio.Future[CycleResult]:
-        """Ask for a cycle now that reads everything. The future is done when a cycle was run that
-        began after this call; it raises HostError if the host could not be read.
+        """Request a cycle now that takes a census. The future holds the result of a cycle that
+        began after this call, or HostError if the host could not be read.
         """
         future: asyncio.Future[CycleResult] = asyncio.get_running_loop().create_future()
-        # Most callers do not wait; an error that is not awaited is in the log already.
+        # Most callers do not wait. The loop must not report their unread errors: the daemon has
+        # logged them.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._waiters.append(future)
         self._causes.add(cause)
@@ -47,17 +52,17 @@ class Scheduler:
         self._wake.set()
 
     def stop(self) -> None:
-        """No further cycle."""
+        """Start no further cycle."""
         self.stopping = True
         self._wake.set()
 
     def take_waiters(self) -> list[asyncio.Future[CycleResult]]:
-        """Who waits for the cycle that begins now."""
+        """Remove and return the futures that wait for the cycle that begins now."""
         waiters, self._waiters = self._waiters, []
         return waiters
 
     async def next(self, seconds: float) -> DueCycle:
-        """Wait for so many seconds, or until something asks for a cycle."""
+        """Wait for so many seconds, or until a cycle is requested."""
         tick = asyncio.get_running_loop().call_later(max(0.0, seconds), self._wake.set)
         try:
             await self._wake.wait()
@@ -71,7 +76,7 @@ class Scheduler:
 
 
 def answer(waiters: list[asyncio.Future[CycleResult]], result: CycleResult | Exception) -> None:
-    """Tell those who wait what became of their cycle."""
+    """Give the waiting futures the result or error of their cycle."""
     for waiter in waiters:
         if waiter.done():
             continue

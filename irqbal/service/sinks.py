@@ -1,4 +1,4 @@
-"""Who wants to know of every cycle: the log, the history, MongoDB, listeners to events, metrics and
+"""Receivers of every cycle's result: the log, the history, MongoDB, event streams, metrics and
 observers. `lifetime.cycle_sinks` lists them; the live view comes first.
 """
 
@@ -25,20 +25,22 @@ log = logging.getLogger(__name__)
 
 
 def publish(sinks: Iterable[CycleSink], result: CycleResult) -> None:
-    """Tell every sink of the cycle. One that raises stops no other."""
+    """Pass a cycle's result to every sink. A sink that raises is logged; the others still get the
+    result.
+    """
     for sink in sinks:
         try:
             sink.publish(result)
         except Exception:
             log.exception(
-                "cycle %d was not passed on to %s; the others know of it",
+                "cycle %d was not passed on to %s; the other sinks received it",
                 result.record.cycle,
                 type(sink).__name__,
             )
 
 
 class LogSink:
-    """Lines in the log."""
+    """Writes the log lines of a cycle."""
 
     def __init__(self) -> None:
         self._log = CycleLog()
@@ -48,7 +50,7 @@ class LogSink:
 
 
 class HistorySink:
-    """The history's samples and decisions."""
+    """Queues samples and decisions for the history."""
 
     def __init__(self, queue: WriteQueue, boot_id: str) -> None:
         self._queue, self._boot_id = queue, boot_id
@@ -60,7 +62,7 @@ class HistorySink:
 
 
 class ShipperSink:
-    """The shipper to MongoDB, with the host's current state beside each sample."""
+    """Wakes the shipper to MongoDB, and gives it the host's current state with each sample."""
 
     def __init__(self, shipper: Shipper, status: Callable[[], HostStatus | None]) -> None:
         self._shipper, self._status = shipper, status
@@ -72,7 +74,7 @@ class ShipperSink:
 
 
 class EventsSink:
-    """Listeners to `/api/v1/events`."""
+    """Sends cycles to the clients of `/api/v1/events`."""
 
     def __init__(self, subscribers: Subscribers) -> None:
         self._subscribers = subscribers
@@ -83,7 +85,7 @@ class EventsSink:
 
 
 class MetricsSink:
-    """What `/metrics` counts."""
+    """Updates the counters of `/metrics`."""
 
     def __init__(self, counters: CycleCounters) -> None:
         self._counters = counters
@@ -93,7 +95,7 @@ class MetricsSink:
 
 
 class ObserversSink:
-    """Observers, in a process of their own; a reload replaces them."""
+    """Sends cycles to the observers' process. A reload replaces it."""
 
     def __init__(self, observers: Observers) -> None:
         self._observers = observers
@@ -102,10 +104,10 @@ class ObserversSink:
         self._observers.tell(result.record)
 
     def replace(self, observers: Observers) -> None:
-        """These take over."""
+        """Stop the present observers, and use these from now on."""
         self._observers.stop()
         self._observers = observers
 
     def close(self) -> None:
-        """End the observers' process; what waits is dropped."""
+        """End the observers' process; cycles that wait for it are dropped."""
         self._observers.stop()

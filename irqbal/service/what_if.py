@@ -1,4 +1,6 @@
-"""What other policies would do: planned in a throw-away child, with what the host is like now."""
+"""Plans with other policies than the configured ones: in a temporary process, on the host's present
+state.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from irqbal.service.assembly import bind
 
 
 def policies_of(text: str) -> Config:
-    """YAML text with a `policies:` section. Raises ApiError with every problem."""
+    """The configuration in this YAML text, which has a `policies:` section. Raises ApiError with
+    every problem.
+    """
     try:
         config = parse(text, "policies")
     except ConfigError as error:
@@ -32,14 +36,16 @@ def policies_of(text: str) -> Config:
         raise ApiError(
             422,
             "config",
-            f"these are {len(config.policies)} policies, more than {MOST_POLICIES}; nothing was "
-            "planned",
+            f"the text names {len(config.policies)} policies, the limit is {MOST_POLICIES}; "
+            "nothing was planned",
         )
     return config
 
 
 def plan_with(config: Config, snapshot: Snapshot, ledger: Ledger, settings: Settings) -> Plan:
-    """A plan of other policies, in a throw-away child. Raises ApiError."""
+    """The plan of these policies, made in a temporary process. Blocks. Raises ApiError,
+    IrqbalError.
+    """
     try:
         policies = bind(config, "policies")
     except ConfigError as error:

@@ -1,7 +1,7 @@
-"""Where the kernel delivers each IRQ: at the start of the present interval, and as last seen. Pure.
+"""Where the kernel delivers each IRQ: at the start of the present interval, and as last read. Pure.
 
-The estimator attributes a CPU's time only to IRQs that stayed where they were, so it must know
-where each was delivered when the interval began.
+The estimator attributes a CPU's time only to IRQs that did not move in the interval, so it needs
+the effective affinity at the interval's start.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ class Delivery:
 
     def __init__(self) -> None:
         self.at_start: dict[int, CpuSet] = {}
-        """At the start of the interval; empty where it is not known."""
+        """Effective affinities at the start of the interval, by IRQ number; absent or empty if
+        unknown.
+        """
         self._last: dict[int, CpuSet] = {}
 
     def last(self, facts: IrqFacts) -> CpuSet:
-        """Where this IRQ was last seen to be delivered."""
+        """The effective affinity of this IRQ as last read."""
         return self._last.get(facts.number) or facts.effective
 
     def restart(self, irqs: Iterable[IrqFacts], renewed: Iterable[int]) -> None:
-        """A census has read every effective affinity. Of IRQs that began anew the interval's start
-        is not known.
+        """Take over the effective affinities of a census. For new IRQs and those of
+        `renewed` (numbers with a new generation), these also count as the interval's start.
         """
         for number in renewed:
             self.at_start.pop(number, None)
@@ -37,17 +39,19 @@ class Delivery:
             self.at_start.setdefault(facts.number, facts.effective)
 
     def start_interval(self, effective: Mapping[int, CpuSet]) -> None:
-        """A new interval begins with this reading. IRQs that it does not hold did not move."""
+        """Begin a new interval with the effective affinities of this pulse. IRQs absent from it did
+        not move.
+        """
         self.at_start.update(effective)
         self._last.update(effective)
 
     def moved(self, number: int, mask: CpuSet) -> CpuSet:
-        """This mask was just written. Returns the CPUs whose load changes by it."""
+        """Record that this mask was just written. Returns the CPUs whose load changes with it."""
         before = self.at_start.get(number, NOWHERE)
         if len(mask) == 1:
-            # The next interrupt goes there.
+            # The kernel delivers the next interrupt there.
             self.at_start[number] = mask
             return before | mask
-        # The kernel chooses among several CPUs, unless it need not move the IRQ at all.
+        # Among several CPUs the kernel chooses one, unless the present one is among them.
         self.at_start[number] = before if before <= mask else NOWHERE
         return before

@@ -1,7 +1,8 @@
-"""Which IRQ is which over time: identities and generations. Pure.
+"""Identities and generations of IRQs over time. Pure.
 
-An IRQ is its device, its vector and its action, not its number. A rebind, a reload or a queue
-change begins a new generation, even under the same number and name.
+An IRQ's identity is made of its device, vector and action, not its number. When a driver is bound
+or loaded again, or changes its queues, the IRQ gets a new generation, even under the same number
+and name.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from irqbal.model.readings import IrqFacts
 from irqbal.model.view import Device
 
 MAX_PAST = 10_000
-"""IRQs that disappeared whose generation is remembered: a bound on memory, far above any host's."""
+"""IRQs without a present number whose generation is remembered: a bound on memory, above the IRQs
+of any host.
+"""
 
 
 class IrqLife(msgspec.Struct, frozen=True):
@@ -26,8 +29,9 @@ class IrqLife(msgspec.Struct, frozen=True):
 
 
 class IdentityChanges(msgspec.Struct, frozen=True):
-    """What a census changed. `any`: an IRQ came, went, got another number or began anew; `renewed`
-    are the numbers of those that began anew.
+    """What changed with a census. `any`: an IRQ appeared, disappeared, or has another number or
+    generation. `renewed` are the numbers of IRQs with a new generation that the census before had
+    too.
     """
 
     any: bool
@@ -43,7 +47,7 @@ class IrqIdentities:
         self._past: dict[str, int] = {}
 
     def __bool__(self) -> bool:
-        """Whether any census was taken in."""
+        """Whether there was a census with any IRQ."""
         return bool(self._identities)
 
     def knows(self, number: int) -> bool:
@@ -72,11 +76,11 @@ class IrqIdentities:
     def update(
         self, irqs: Iterable[IrqFacts], devices: Mapping[int, Device], renewed: set[int]
     ) -> IdentityChanges:
-        """Take a census in. `renewed` are numbers of IRQs that began anew although neither number
-        nor inode shows it.
+        """Take over a census. `devices` are by IRQ number. `renewed` are numbers of IRQs that have
+        a new generation although number and inode are as before.
         """
         lives: dict[str, IrqLife] = {}
-        began: set[int] = set()
+        with_new_generation: set[int] = set()
         for facts in irqs:
             identity = _identity(facts, devices.get(facts.number), lives)
             before = self._lives.get(identity)
@@ -90,14 +94,14 @@ class IrqIdentities:
                 )
                 generation = before.generation + (not same)
                 if not same:
-                    began.add(facts.number)
+                    with_new_generation.add(facts.number)
             lives[identity] = IrqLife(facts.number, facts.inode, generation)
         changed = _without_inodes(lives) != _without_inodes(self._lives)
         gone = {key: life.generation for key, life in self._lives.items() if key not in lives}
         self._past = dict([*self._past.items(), *gone.items()][-MAX_PAST:])
         self._lives = lives
         self._identities = {life.number: identity for identity, life in lives.items()}
-        return IdentityChanges(changed, frozenset(began))
+        return IdentityChanges(changed, frozenset(with_new_generation))
 
 
 def _without_inodes(lives: Mapping[str, IrqLife]) -> dict[str, tuple[int, int]]:
@@ -105,6 +109,7 @@ def _without_inodes(lives: Mapping[str, IrqLife]) -> dict[str, tuple[int, int]]:
 
 
 def _identity(facts: IrqFacts, device: Device | None, taken: Mapping[str, IrqLife]) -> str:
+    """Device (else chip), vector and action; a number is appended if `taken` has this identity."""
     where = device.address if device is not None else facts.chip or "platform"
     vector = "-" if facts.vector is None else str(facts.vector)
     identity = f"{where}/{vector}/{facts.action}"

@@ -1,6 +1,4 @@
-"""What is known of each IRQ beside its readings: identity, device, queue, and which IRQs cost
-alike. Pure.
-"""
+"""What irqbal knows of each IRQ besides its readings: identity, device, queue, cost group. Pure."""
 
 from __future__ import annotations
 
@@ -21,8 +19,8 @@ class IrqCatalog:
     def __init__(self) -> None:
         self.identities = IrqIdentities()
         self.keys: dict[int, tuple[str, str]] = {}
-        """(identity and generation, cost group) by IRQ number. It is another object whenever
-        anything in it changed.
+        """(identity and generation, cost group) by IRQ number. It is replaced by another object
+        whenever it changes, never modified.
         """
         self._devices: dict[int, Device] = {}
         self._queues: dict[int, Queue] = {}
@@ -30,7 +28,7 @@ class IrqCatalog:
         self._counters: dict[int, tuple[tuple[str, str, int], ...]] = {}
 
     def update(self, census: Census, topology: Topology, renewed: set[int]) -> IdentityChanges:
-        """Take a census in. `renewed` are IRQs that are known to have been set up anew."""
+        """Take over a census. `renewed` are numbers of IRQs that their drivers set up again."""
         self._devices = {
             number: device for device in reversed(topology.devices) for number in device.irqs
         }
@@ -51,24 +49,26 @@ class IrqCatalog:
         return changes
 
     def set_queues(self, queues: Mapping[int, Queue]) -> None:
-        """Queues that policies identified (`irqbal_identify`), by IRQ number."""
+        """Add queues that policies identified (`irqbal_identify`), by IRQ number."""
         self._policy_queues.update(queues)
 
     def device(self, number: int) -> Device | None:
-        """The device that raises this IRQ."""
+        """The PCI device that raises this IRQ, or None."""
         return self._devices.get(number)
 
     def queue(self, number: int) -> Queue | None:
-        """The queue that this IRQ serves: as irqbal knows it, else as a policy does."""
+        """The queue that this IRQ serves, identified by irqbal, else by a policy; or None."""
         return self._queues.get(number) or self._policy_queues.get(number)
 
     def softirq_kind(self, number: int) -> str:
-        """Which softirqs do this IRQ's work: a key of `load.measured_costs.SOFTIRQS`."""
+        """The softirqs that do this IRQ's work, as a key of `load.measured_costs.SOFTIRQS`."""
         queue = self._queues.get(number)
         return "" if queue is None else "block" if queue.kind == "io" else "net"
 
     def packets(self, pulse: Pulse) -> dict[int, int]:
-        """Packets that each IRQ's queues have counted, by IRQ number, of those that count them."""
+        """Packets that each IRQ's queues have counted, by IRQ number; IRQs without packet counters
+        are absent.
+        """
         packets = pulse.packets
         if not packets:
             return {}
@@ -81,7 +81,9 @@ class IrqCatalog:
         return totals
 
     def _group(self, facts: IrqFacts) -> str:
-        """IRQs of one group are taken to cost alike until more is known."""
+        """The IRQ's cost group: driver and kind of queue. The IRQs of a group are taken to cost the
+        same until their own costs are known.
+        """
         device, queue = self._devices.get(facts.number), self._queues.get(facts.number)
         if device is None:
             return _DIGITS.sub("N", facts.action)
@@ -90,7 +92,7 @@ class IrqCatalog:
 
 
 def _queues(census: Census, topology: Topology, devices: Mapping[int, Device]) -> dict[int, Queue]:
-    """The queue of each IRQ, as far as its device and its name tell."""
+    """The queues that can be identified from devices and names, by IRQ number."""
     interfaces = {interface.name: interface for interface in topology.interfaces}
     by_address: dict[str, dict[int, str]] = {}
     platform: dict[int, str] = {}

@@ -1,7 +1,7 @@
-"""Which masks are read in a cycle, and what was read of them last. Pure.
+"""Which masks are read in a cycle, and the masks as last read. Pure.
 
-The kernel announces no change of a mask, so every mask is read once a minute; on small hosts, all
-of them in every cycle.
+The kernel does not announce changes of masks, so irqbal reads every mask once a minute, and on
+small hosts in every cycle.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from irqbal.cpuset import CpuSet
 from irqbal.model.readings import Census
 
 SWEEP_SECONDS = 60.0
-"""Seconds in which every mask is read once: how long a foreign change may go unnoticed."""
+"""Seconds in which every mask is read once: a change by another program is found within this time.
+"""
 SWEEP_AT_ONCE = 64
 """IRQs up to which all masks are read in every cycle: so few reads cost well under a
 millisecond.
@@ -23,10 +24,10 @@ millisecond.
 
 
 class MaskChanges(msgspec.Struct, frozen=True):
-    """What a scan found. `masks` are those that differ from the last reading, by IRQ number.
+    """What a scan found. `masks` are the masks that differ from the last reading, by IRQ number.
 
-    `renewed`: an IRQ was set up anew or disappeared since the last census, so that masks mean
-    nothing until the next one.
+    `renewed`: an IRQ disappeared or was set up again since the last census, so the masks cannot be
+    compared until the next one.
     """
 
     masks: dict[int, CpuSet] = {}
@@ -34,7 +35,7 @@ class MaskChanges(msgspec.Struct, frozen=True):
 
 
 class MaskScan:
-    """The masks and the inodes of `/proc/irq/N` as last read, and whose turn is next."""
+    """The masks and the inodes of `/proc/irq/N` as last read, and the position of the scan."""
 
     def __init__(self) -> None:
         self._numbers: list[int] = []
@@ -49,14 +50,14 @@ class MaskScan:
         return self._numbers
 
     def restart(self, census: Census) -> None:
-        """A census has read every mask."""
+        """Take over the masks of a census."""
         self._numbers = [facts.number for facts in census.irqs]
         self._inodes = {facts.number: facts.inode for facts in census.irqs}
         self._masks = {facts.number: facts.affinity for facts in census.irqs}
 
     def next_part(self, interval: float) -> list[int] | None:
-        """The IRQs whose mask and effective affinity are read in this cycle of `interval` seconds;
-        None: all of them.
+        """The IRQs whose mask and effective affinity to read in this cycle of `interval` seconds;
+        None: all IRQs.
         """
         numbers = self._numbers
         if len(numbers) <= SWEEP_AT_ONCE:
@@ -69,13 +70,13 @@ class MaskScan:
         return part + [number for number in again if number in self._inodes and number not in part]
 
     def recheck(self, numbers: Iterable[int]) -> None:
-        """Read these in the next cycle whosever turn it is: irqbal has just written them."""
+        """Read these in the next cycle too: irqbal has just written them."""
         self._recheck |= set(numbers)
 
     def compare(
         self, numbers: Collection[int], found: Mapping[int, tuple[CpuSet, int]]
     ) -> MaskChanges:
-        """What `found` (mask and inode by number), read of these IRQs, says beside the last
+        """Compare `found` (mask and inode by number), which was read of these IRQs, with the last
         reading.
         """
         inodes, masks = self._inodes, self._masks
@@ -93,5 +94,5 @@ class MaskScan:
         return {number: mask for number, (mask, _) in found.items() if mask != masks[number]}
 
     def set(self, masks: Mapping[int, CpuSet]) -> None:
-        """These masks are known now: read back after a write, or found changed."""
+        """Take over these masks: read back after a write, or found changed."""
         self._masks.update(masks)

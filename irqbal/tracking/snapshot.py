@@ -1,7 +1,6 @@
-"""The last readings, and what was estimated from them, as one frozen snapshot. Pure.
+"""Joins the last readings and the estimates from them to one frozen snapshot. Pure.
 
-What a new reader reads reaches policies here: from a field of the readings into a field of the
-snapshot.
+A new field of the readings reaches policies from here, as a field of the snapshot.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from irqbal.tracking.squeezes import SqueezeRates
 
 
 class Readings(msgspec.Struct, frozen=True):
-    """The last reading of each kind; they need not be of one moment."""
+    """The last reading of each kind; their times may differ."""
 
     census: Census
     topology: Topology
@@ -27,10 +26,7 @@ class Readings(msgspec.Struct, frozen=True):
 
 
 class CycleState(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the cycle stands: its number, the interval in seconds, whether moves need not wait
-    (`settling`), whether a hotplug may still explain masks that the kernel reset, and other
-    programs that write masks, one sentence each.
-    """
+    """The state of the cycle that a snapshot is made for; fields as in `model.view.Snapshot`."""
 
     cycle: int
     interval: float
@@ -40,7 +36,7 @@ class CycleState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SnapshotBuilder:
-    """Joins readings with what is known of each IRQ."""
+    """Joins readings with identities, queues, rates and loads."""
 
     def __init__(
         self,
@@ -59,7 +55,7 @@ class SnapshotBuilder:
         ledger: Ledger,
         overrides: tuple[Override, ...],
     ) -> Snapshot:
-        """The host as it is known now."""
+        """The snapshot of these readings. `ledger` gives each IRQ's last placement."""
         census, topology, pulse = readings.census, readings.topology, readings.pulse
         return Snapshot(
             now=pulse.time,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from irqbal.model.readings import Pulse
 
 ALPHA = 0.05
-"""Share of one interval in the smoothed rate: with 10 s, a memory of some three minutes."""
+"""Weight of the newest interval in the smoothed rate: with intervals of 10 s, it averages over some
+three minutes.
+"""
 LEAST = 1e-3
-"""Squeezes a second below which a CPU counts as not squeezed: one in a quarter of an hour."""
+"""Squeezes a second below which a CPU counts as not squeezed: about one in a quarter of an hour."""
 
 
 class SqueezeRates:
@@ -17,7 +19,7 @@ class SqueezeRates:
         self.by_cpu: dict[int, float] = {}
 
     def update(self, before: Pulse, after: Pulse) -> None:
-        """Take one interval in."""
+        """Add the interval between two pulses."""
         if after.squeezed is before.squeezed and not self.by_cpu:
             return
         seconds = max(0.001, after.time - before.time)

@@ -1,8 +1,8 @@
-"""One host over time: pulses and censuses in, one frozen snapshot a cycle out.
+"""Follows one host over time: from pulses and censuses to one frozen snapshot a cycle.
 
-It holds what a single reading cannot show: generations, hotplugs, rates, and where each IRQ was
-delivered at the start of the interval. The file is long because one class joins all parts of this
-room; each part is a module of its own.
+The tracker holds what a single reading cannot show: generations, hotplugs, rates, and where each
+IRQ was delivered at the start of the interval. The file is long because one class joins all parts
+of this package; each part is a module of its own.
 """
 
 from __future__ import annotations
@@ -32,12 +32,18 @@ from irqbal.tracking.squeezes import SqueezeRates
 SETTLING_CYCLES = 3
 """Cycles after a start or a hotplug in which moves need not wait."""
 HOTPLUG_INTERVALS = 1.5
-"""Intervals for which a hotplug may explain that the kernel reset masks."""
+"""Intervals for which a hotplug may explain that the kernel reset masks: the cycle of the hotplug
+and the next.
+"""
+
+
+_SET_UP_AGAIN = "IRQs were set up again"
+"""Change in words: drivers freed IRQs and requested them again."""
 
 
 class SampleResult(msgspec.Struct, frozen=True):
-    """What one cycle's readings showed. `changes` says why the last plan may be out of date, empty
-    where everything is as it was; `census`: everything was read; `skipped_rows` are rows of
+    """What one cycle's readings showed. `changes` says in words why the last plan may be out of
+    date; it is empty if nothing changed. `census`: everything was read. `skipped_rows` are rows of
     `/proc/interrupts` that could not be parsed.
     """
 
@@ -47,8 +53,8 @@ class SampleResult(msgspec.Struct, frozen=True):
 
 
 class HostTracker:
-    """Holds the last readings of one host and makes snapshots of them. Its methods block, and are
-    called from one thread.
+    """Holds the last readings of one host, and makes snapshots of them. Its methods block; only one
+    thread may call them.
     """
 
     def __init__(self, host: Host, interval: float) -> None:
@@ -63,7 +69,7 @@ class HostTracker:
         self._scan = MaskScan()
         self._schedule = CensusSchedule()
         self._cycle = 0
-        # The first reading only begins the first interval: no plan is made of it.
+        # The first reading only begins the first interval; no plan rests on it.
         self._settling_until = SETTLING_CYCLES + 1
         self._hotplug_at = -math.inf
         self._found_between_cycles = False
@@ -71,15 +77,15 @@ class HostTracker:
     def look(
         self, ledger: Ledger, overrides: Iterable[Override] = (), full: bool = False
     ) -> Snapshot:
-        """Read the host, and make a snapshot of it. `full` asks for a census. Raises HostError."""
+        """Read the host, and make a snapshot of it. `full` requests a census. Raises HostError."""
         self.sample(full)
         return self.snapshot(ledger, overrides)
 
     # Readings
 
     def sample(self, full: bool = False) -> SampleResult:
-        """Read the pulse, a part of the masks, and everything if a census is due (or `full`).
-        Raises HostError.
+        """Read the pulse and a part of the masks, and everything if a census is due or `full`
+        requests one. Raises HostError.
         """
         self._cycle += 1
         last = self._readings
@@ -100,7 +106,7 @@ class HostTracker:
         else:
             masks = self._scan_masks(part)
             found += masks
-            if "IRQs were set up anew" in masks:
+            if _SET_UP_AGAIN in masks:
                 census = True
                 found += self._take_census(set())
         self._end_interval(before, pulse)
@@ -115,7 +121,8 @@ class HostTracker:
         pulse = self._host.pulse(None)
         self._schedule.changes(pulse.time, self._host.population(), self._host.isolation)
         census, topology = self._host.census(), self._host.topology()
-        # Only now is it known which IRQs there are; the totals of a first pulse are empty.
+        # Read the pulse again: the totals of the first one are empty, since the IRQs became known
+        # only with the census.
         pulse = self._host.pulse()
         self._readings = Readings(census, topology, pulse)
         self._accept_census(census, topology, set(pulse.stale))
@@ -123,7 +130,7 @@ class HostTracker:
         return SampleResult("first reading", True, census.skipped_rows)
 
     def _signs(self, full: bool, before: Pulse, pulse: Pulse, renewed: set[int]) -> list[str]:
-        """The signs that a census is due for another reason than its time, in words."""
+        """Why a census is due, in words; empty if at most the periodic one is."""
         signs = ["a census was requested"] if full else []
         if before.online != pulse.online:
             self._hotplug_at = pulse.time
@@ -131,12 +138,12 @@ class HostTracker:
             signs.append(f"online CPUs changed from {before.online} to {pulse.online}")
         if renewed or pulse.stale:
             numbers = ", ".join(map(str, sorted(renewed | pulse.stale)[:8]))
-            signs.append(f"IRQs were set up anew: {numbers}")
+            signs.append(f"{_SET_UP_AGAIN}: {numbers}")
         signs += self._schedule.changes(pulse.time, self._host.population(), self._host.isolation)
         return signs
 
     def _reset_irqs(self, before: Pulse, pulse: Pulse) -> set[int]:
-        """IRQs whose count fell: their driver set them up anew."""
+        """Numbers of IRQs whose total fell: their drivers set them up again."""
         old, totals = before.totals, pulse.totals
         if list(totals) == list(old) and not any(map(lt, totals.values(), old.values())):
             return set()
@@ -148,7 +155,7 @@ class HostTracker:
         }
 
     def _take_census(self, renewed: set[int]) -> list[str]:
-        """Read everything. Returns what is not as it was known to be, in words."""
+        """Read everything. Returns what changed since the last readings, in words."""
         last = self._current
         census, topology = self._host.census(), self._host.topology()
         found = []
@@ -158,11 +165,13 @@ class HostTracker:
             found.append("masks or IRQs changed")
         self._readings = Readings(census, topology, last.pulse)
         if self._accept_census(census, topology, renewed):
-            found.append("IRQs came, went or began anew")
+            found.append("IRQs appeared, disappeared or were set up again")
         return found
 
     def _accept_census(self, census: Census, topology: Topology, renewed: set[int]) -> bool:
-        """Tell one generation of an IRQ from the next. Returns whether any IRQ is new."""
+        """Update identities and generations with this census. Returns whether any IRQ appeared,
+        disappeared or has a new generation.
+        """
         known = bool(self._catalog.identities)
         changes = self._catalog.update(census, topology, renewed)
         if known and changes.any:
@@ -173,16 +182,16 @@ class HostTracker:
         return changes.any
 
     def _scan_masks(self, part: list[int] | None) -> list[str]:
-        """Read masks for changes by other programs. Returns what was found, in words."""
+        """Look for masks that other programs changed. Returns what was found, in words."""
         numbers = self._scan.numbers if part is None else part
         changes = self._scan.compare(numbers, self._host.masks(numbers))
         if changes.renewed:
-            return ["IRQs were set up anew"]
+            return [_SET_UP_AGAIN]
         self._set_masks(changes.masks)
         return ["masks changed"] if changes.masks else []
 
     def _end_interval(self, before: Pulse, pulse: Pulse) -> None:
-        """The interval between these pulses is over."""
+        """End the interval between these pulses: update rates and loads with it."""
         self._estimator.update(
             Interval(
                 before=before,
@@ -205,11 +214,13 @@ class HostTracker:
     def snapshot(
         self, ledger: Ledger, overrides: Iterable[Override], sweep: bool = False
     ) -> Snapshot:
-        """The host as it is known now; no interval ends. `sweep`: read every mask first."""
+        """A snapshot of the last readings; no interval ends. `sweep`: read every mask first. Raises
+        HostError.
+        """
         if sweep:
             masks = self._scan.changed(self._host.masks(self._scan.numbers))
             self._set_masks(masks)
-            # The next cycle finds these masks known, but its last plan was made before.
+            # To the next cycle these masks are not new, but the last plan did not know them.
             self._found_between_cycles |= bool(masks)
         readings = self._current
         since_hotplug = readings.pulse.time - self._hotplug_at
@@ -234,7 +245,9 @@ class HostTracker:
         return self._catalog.identities.numbers()
 
     def masks(self) -> dict[str, tuple[CpuSet, int]]:
-        """The mask of every IRQ as last read and the inode of its folder, by identity."""
+        """The mask of every IRQ as last read, and the inode of its folder in `/proc/irq`, by
+        identity.
+        """
         if self._readings is None:
             return {}
         identities = self._catalog.identities
@@ -246,19 +259,21 @@ class HostTracker:
     # Plans
 
     def plan_started(self) -> None:
-        """A plan is made of what is known now."""
+        """Remember the present loads: `sample` reports later changes from them."""
         self._estimator.plan_started()
 
     def plan_finished(self, moved: bool) -> None:
-        """Whether that plan moved anything."""
+        """`moved`: that plan has moves. After one without, more must change before the next."""
         self._estimator.plan_finished(moved)
 
     def set_queues(self, queues: dict[int, Queue]) -> None:
-        """Queues that policies identified, for the next snapshot and for every reader."""
+        """Add queues that policies identified, by IRQ number; the next snapshot shows them."""
         self._catalog.set_queues(queues)
 
     def restart_interval(self, outcomes: Iterable[Outcome]) -> None:
-        """Begin the next interval after these writes, so that it holds no move."""
+        """Take over the values read back, and begin the next interval after these writes: no IRQ
+        then moves within it.
+        """
         masks: dict[int, CpuSet] = {}
         for outcome in outcomes:
             if outcome.result not in ("written", "differs", "unchanged"):
@@ -286,12 +301,12 @@ class HostTracker:
         self._estimator.start_costs(learned)
 
     def learned_costs(self) -> LearnedCosts:
-        """The costs that are worth storing over a restart."""
+        """The costs to store for the next start."""
         return self._estimator.learned_costs()
 
     def set_measured(self, window: Measured) -> int:
-        """Take over what the kernel measured of each IRQ. Returns how many IRQs' costs are measured
-        now.
+        """Take over costs that the kernel measured. Returns the number of IRQs whose cost was
+        measured in this window.
         """
         places = []
         for facts in () if self._readings is None else self._readings.census.irqs:
@@ -303,14 +318,14 @@ class HostTracker:
         return self._estimator.set_measured(window, places)
 
     def clear_measured(self) -> None:
-        """Measuring was switched off."""
+        """Stop using measured costs: measuring was switched off."""
         self._estimator.clear_measured()
 
     # What was read back
 
     @property
     def _current(self) -> Readings:
-        """The last readings. There are none before the first `sample`."""
+        """The last readings; call `sample` first."""
         assert self._readings is not None, "sample the host first"
         return self._readings
 
@@ -334,7 +349,7 @@ class HostTracker:
         self._readings = msgspec.structs.replace(self._current, census=census)
 
     def _set_steering(self, outcome: Outcome) -> None:
-        """A queue's setting as the kernel read it back."""
+        """Take over a queue's setting as it was read back."""
         topology = self._current.topology
         interfaces = tuple(_with_setting(item, outcome) for item in topology.interfaces)
         topology = msgspec.structs.replace(topology, interfaces=interfaces)
@@ -342,7 +357,9 @@ class HostTracker:
 
 
 def _with_setting(interface: Interface, outcome: Outcome) -> Interface:
-    """This interface with the XPS, RPS or RFS setting of the outcome, if it is one of its own."""
+    """The interface with the XPS, RPS or RFS value of this outcome, if the outcome is of this
+    interface.
+    """
     setting, name, queue = steering_of(outcome.identity)
     if interface.name != name:
         return interface
@@ -357,8 +374,8 @@ def _with_setting(interface: Interface, outcome: Outcome) -> Interface:
 
 
 def _without_times(census: Census) -> tuple[object, ...]:
-    """A census without its moment, and without what changes by itself: where the kernel delivers,
-    which pulses follow.
+    """A census without its time and without effective affinities, which change by themselves and
+    which pulses read.
     """
     nowhere = CpuSet()
     return (

@@ -55,10 +55,10 @@ def test_the_daemon_measures_while_a_disk_works_and_leaves_nothing(vm: Vm) -> No
             f"(while grep -q . /proc/{pid}/cmdline 2>/dev/null; do {DISK}; done) > /dev/null 2>&1 "
             "& true"
         ).check()
-        _until(vm, "grep -q 'measured for' /run/measured.log")
+        _until(vm, "grep -q 'measured the' /run/measured.log")
         said = vm.run("cat /run/measured.log").stdout
-        found = re.search(r"measured for ([0-9.]+) s what interrupts cost: of (\d+) IRQs", said)
-        assert found and 0.9 < float(found[1]) < 10 and int(found[2]) >= 1, said
+        found = re.search(r"measured the interrupt costs of (\d+) IRQs in ([0-9.]+) s", said)
+        assert found and 0.9 < float(found[2]) < 10 and int(found[1]) >= 1, said
         assert vm.run(LEFT).stdout == ""
         ask = (
             f"{PYTHON} -c 'from irqbal.client.cli.main import main; main()' "

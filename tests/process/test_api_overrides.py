@@ -41,7 +41,7 @@ def test_what_the_kernel_refuses_is_answered_and_not_kept() -> None:
         refused = [answer for answer in answers if answer.status != 200]
         assert refused and len(refused) < len(answers)
         for answer in refused:
-            assert answer.status == 409 and "was not kept" in answer.json["error"]["message"], (
+            assert answer.status == 409 and "was not stored" in answer.json["error"]["message"], (
                 answer.body
             )
         kept = len(answers) - len(refused)

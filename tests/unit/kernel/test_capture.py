@@ -265,10 +265,16 @@ def test_what_is_no_host_is_refused_before_anything_is_written(tmp_path: Path) -
     assert not (tmp_path / "x.tar.gz").exists()
 
 
-def test_archive_cannot_write_outside_of_its_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "target"), [("../evil", ""), ("/tmp/evil", ""), ("a/b", "../../evil"), ("a", "/evil")]
+)
+def test_archive_cannot_write_outside_of_its_folder(tmp_path: Path, name: str, target: str) -> None:
     with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as tar:
-        member = tarfile.TarInfo("../evil")
+        member = tarfile.TarInfo(name)
+        if target:
+            member.type, member.linkname = tarfile.SYMTYPE, target
         tar.addfile(member)
     with pytest.raises(tarfile.TarError):
         extract(tmp_path / "evil.tar.gz", tmp_path / "tree")
     assert not (tmp_path / "evil").exists()
+    assert not (tmp_path / "tree").exists()

@@ -1,4 +1,4 @@
-"""Who changed a mask: somebody else (counted, given up, tried again) or the kernel (put back)?"""
+"""Who changed a mask: another program (counted, given up, tried again) or the kernel (put back)?"""
 
 from __future__ import annotations
 

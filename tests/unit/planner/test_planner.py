@@ -373,7 +373,7 @@ def test_what_a_policy_leaves_is_never_touched_even_across_a_limit() -> None:
     made = plan(HOST, leaves, limit("7", "isolated"), wants(HOST, "later", i8042="1"))
     assert "i8042" not in moves_of(made, HOST)
     policy, reason, _ = refusal(made, "left")
-    assert policy == "limiter" and "mine leaves it alone" in reason and "isolated" in reason
+    assert policy == "limiter" and "mine leaves this IRQ alone" in reason and "isolated" in reason
 
 
 def test_what_is_left_within_the_limits_is_kept_without_a_word() -> None:

@@ -122,7 +122,7 @@ def test_a_cycle_that_is_reported_late_names_the_mask_of_its_own_moment(
     assert rig.host.state.lines[irq.number].mask == irq.affinity != intruder
     with caplog.at_level(logging.WARNING):
         publish([LogSink()], drifted)
-    assert f"somebody else set IRQ {irq.number} ({irq.action}" in caplog.text
+    assert f"another program set IRQ {irq.number} ({irq.action}" in caplog.text
     assert f"to {intruder}" in caplog.text
     decisions = DecisionMaker("boot").of(drifted.record, drifted.planned_on)
     assert [item.after for item in decisions if item.kind == "drift"] == [str(intruder)]
