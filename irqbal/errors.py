@@ -7,7 +7,7 @@ IrqbalError                  base
 │   └── GoneError            a file vanished or was replaced while it was read: read again
 ├── StateFileError           a file of the state or run folder could not be read or written
 ├── HistoryError             the history cannot be opened or read
-├── HostBusyError            the kernel's thread is busy; the request was withdrawn
+├── HostBusyError            the kernel thread is busy; the request was withdrawn
 ├── LockError                another irqbal, or irqbalance, already runs on this host
 └── PolicyHostError          the process that runs policies could not be started
 """

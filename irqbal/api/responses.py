@@ -296,7 +296,7 @@ class OverrideView(msgspec.Struct, frozen=True):
 class IrqView(msgspec.Struct, frozen=True):
     """One IRQ. `affinity` is its mask, `effective` where the kernel delivers it, `hint`
     the driver's affinity hint. `unmovable` says why it cannot be moved. `generation` counts how
-    often it was set up anew. `policy` and `reason` are those of its placement, `placed_ago` its
+    often it was set up again. `policy` and `reason` are those of its placement, `placed_ago` its
     age. `local`: its interrupts are handled on its device's NUMA node. `total` counts its
     interrupts since it was set up.
     """

@@ -21,7 +21,7 @@ LEDGER = "ledger.json"
 
 class _SavedLedger(msgspec.Struct, frozen=True):
     """`boot` is the boot id: times in the ledger are of that boot's monotonic clock. `inodes` is
-    the inode of each IRQ's /proc/irq folder by identity; it changes when the IRQ is set up anew.
+    the inode of each IRQ's /proc/irq folder by identity; it changes when the IRQ is set up again.
     """
 
     boot: str
@@ -45,7 +45,7 @@ def load_ledger(folder: Path, boot_id: str, masks: Mapping[str, tuple[CpuSet, in
 
     `masks` maps identity to the present (affinity, inode). An entry is dropped if the inode
     changed. Its `written` mask is kept only if it is still the affinity. Generations are counted
-    anew by each process: all entries get generation 1.
+    again by each process: all entries get generation 1.
     """
     try:
         saved = from_json((folder / LEDGER).read_bytes(), _SavedLedger)
