@@ -102,8 +102,11 @@ class HistoryWriter:
         return [] if self._store is None else self._store.states()
 
     def backlog(self) -> int:
-        """The number of records in the file that are not shipped."""
-        return 0 if self._store is None else self._store.backlog()
+        """The number of records in the file that are not shipped. Raises HistoryError."""
+        try:
+            return 0 if self._store is None else self._store.backlog()
+        except sqlite3.Error as error:
+            raise HistoryError(f"the history cannot be read: {error}") from error
 
     def waiting(self) -> int:
         """The number of samples and decisions that wait in memory."""

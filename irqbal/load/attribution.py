@@ -66,6 +66,8 @@ class Attribution:
         for number in counts.unknown:
             if totals.get(number, 1):
                 unclean.update(effective.get(number, NOWHERE) | start.get(number, NOWHERE))
+        for number in rates.without_packets(counts):
+            unclean.update(effective.get(number, NOWHERE) | start.get(number, NOWHERE))
         places, settled, interrupts = self._places, self._settled, counts.interrupts
         candidates = set(effective)
         if len(places) < len(interrupts):

@@ -74,6 +74,11 @@ class IrqRates:
         """Whether this IRQ's work is counted in packets rather than interrupts."""
         return number in self._count_packets
 
+    def without_packets(self, counts: IntervalCounts) -> list[int]:
+        """The IRQs that fired, and whose packets should have been counted but could not be read."""
+        missing = self._count_packets - counts.packets.keys()
+        return [number for number in missing if counts.interrupts[self._at[number]]]
+
     def rate(self, number: int) -> float:
         """Interrupts a second, smoothed; 0 for an unknown IRQ."""
         at = self._at.get(number)

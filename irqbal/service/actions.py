@@ -102,33 +102,38 @@ class LocalHost(LiveView):
     async def pause(self, seconds: float | None, caller: Caller) -> None:
         """Write nothing until `resume`, or for so many seconds. Raises ApiError, IrqbalError."""
         self._check_writable()
-        await self._daemon.change(Pause())
+        pause = Pause()
+        await self._daemon.change(pause)
         self._cancel_resume()
         length = "until resumed" if seconds is None else f"for {Duration(seconds)}"
         if seconds is not None:
             self.paused_until = time.time() + seconds
-            self._resume = asyncio.create_task(self._resume_after(seconds))
+            self._resume = asyncio.create_task(self._resume_after(seconds, pause))
         log.warning("paused %s by %s: nothing is moved", length, caller)
         self._decide("paused", f"paused {length}", caller)
 
     async def resume(self, caller: Caller) -> None:
         """Balance again. Raises ApiError, IrqbalError."""
         self._check_writable()
+        request = Resume()
+        await self._daemon.change(request)
         self._cancel_resume()
-        was_paused = self._daemon.balancer.paused
-        await self._daemon.change(Resume())
-        if was_paused:
+        self._note_resumed(request, caller)
+
+    def _note_resumed(self, request: Resume, caller: Caller) -> None:
+        if request.resumed:
             log.info("resumed by %s", caller)
             self._decide("resumed", "balancing goes on", caller)
 
-    async def _resume_after(self, seconds: float) -> None:
-        """Resume after so many seconds; try again as long as the kernel thread is busy."""
+    async def _resume_after(self, seconds: float, pause: Pause) -> None:
+        """End this pause after so many seconds; try again as long as the kernel thread is busy."""
         await asyncio.sleep(seconds)
-        # `resume` cancels this task if it finds it here.
-        self._resume = None
         while True:
+            request = Resume(pause)
             try:
-                return await self.resume(Caller("irqbal", "its timer"))
+                await self._daemon.change(request)
+                self._resume = self.paused_until = None
+                return self._note_resumed(request, Caller("irqbal", "its timer"))
             except IrqbalError as error:
                 log.warning(
                     "balancing could not be resumed: %s; trying again in %.0f s", error, RETRY
@@ -139,9 +144,13 @@ class LocalHost(LiveView):
         """Write all originals back, and pause. Raises ApiError, IrqbalError."""
         self._check_writable()
         request = Restore()
-        await self._daemon.change(request)
+        try:
+            await self._daemon.change(request)
+        except IrqbalError:
+            if request.outcomes is None:
+                raise
         self._cancel_resume()
-        outcomes = request.outcomes
+        outcomes = request.outcomes or ()
         done = sum(item.result in ("written", "unchanged") for item in outcomes)
         log.warning("%d originals restored by %s; paused", done, caller)
         self._decide(

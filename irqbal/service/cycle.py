@@ -87,7 +87,8 @@ class Balancer:
         self.policies = policies
         self.settings = settings
         self.dry_run = dry_run
-        self.paused = False
+        self.paused_by: object | None = None
+        """What paused balancing last; None if nothing did, or if it was resumed."""
         self.originals = stored.originals
         self.overrides = stored.overrides
         self.tracker = HostTracker(host, interval)
@@ -96,6 +97,11 @@ class Balancer:
         self._requests = RequestQueue() if requests is None else requests
         self._cycles = 0
         self._reusable_plan: _ReusablePlan | None = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is written but overrides."""
+        return self.paused_by is not None
 
     def first_look(self) -> float:
         """Read the first of the two pulses on which the first plan rests, and restore what was
@@ -132,18 +138,21 @@ class Balancer:
         requests = self._take_requests()
         try:
             result = self._run_cycle(cause, full, requests)
-        except IrqbalError as error:
-            for request in requests:
-                self._abandon(request, error)
+        except BaseException as error:
+            problem = error
+            if not isinstance(problem, IrqbalError):
+                problem = IrqbalError("the cycle was not finished; nothing was changed")
+            for request in reversed(requests):
+                self._abandon(request, problem)
             raise
-        for request in requests:
+        for request in reversed(requests):
             self._conclude(request, result)
         return msgspec.structs.replace(result, overrides=self.overrides.current)
 
     def _run_cycle(self, cause: str, full: bool, requests: list[KernelRequest]) -> CycleResult:
         started, wall = time.monotonic(), time.time()
         self._cycles += 1
-        expired = self.overrides.expire(wall)
+        self.overrides.expire(wall)
         sample = self.tracker.sample(full)
         reason = self._why_plan(cause, sample, requests)
         if not reason:
@@ -164,7 +173,9 @@ class Balancer:
         late = requests[early:]
         if late:
             reason += f"; planned again for: {', '.join(request.cause for request in late)}"
-        return msgspec.structs.replace(result, trigger=reason, expired=expired)
+        return msgspec.structs.replace(
+            result, trigger=reason, expired=self.overrides.take_expired()
+        )
 
     def _why_plan(
         self, cause: str, sample: SampleResult, requests: Collection[KernelRequest]
@@ -192,12 +203,19 @@ class Balancer:
         """
         snapshot = self.tracker.snapshot(self.ledger, self.overrides.current)
         self.tracker.plan_started()
+        ledger = self.ledger
         plan, problem = self._plan(snapshot, requests)
+        # A second plan must find what the first one found: drift and resets are in the ledger.
+        planned, self.ledger = self.ledger, ledger
         late = self._take_requests()
         if late:
             requests += late
             snapshot = self.tracker.snapshot(self.ledger, self.overrides.current)
+            failures = plan.failures
             plan, problem = self._plan(snapshot, requests)
+            plan = msgspec.structs.replace(plan, failures=(*failures, *plan.failures))
+        else:
+            self.ledger = planned
         outcomes: tuple[Outcome, ...] = ()
         if plan.moves or plan.steering or plan.default is not None:
             outcomes = self.host.apply(plan.moves, plan.steering, plan.default, self.dry_run)
@@ -270,7 +288,7 @@ class Balancer:
             fresh=False,
             totals=self.tracker.totals,
             trigger=trigger,
-            expired=(),
+            expired=self.overrides.take_expired(),
         )
         self._reusable_plan = msgspec.structs.replace(self._reusable_plan, result=result)
         return result
@@ -352,14 +370,16 @@ class Balancer:
             entry = msgspec.structs.replace(entry, moved=0.0)
             self.ledger = Ledger({**self.ledger.entries, identity: entry})
 
-    def restore(self) -> tuple[Outcome, ...]:
-        """Write every original back, and pause. Raises IrqbalError."""
+    def restore(self, by: object) -> tuple[Outcome, ...]:
+        """Write every original back; balancing is then paused by `by`. If it raises IrqbalError,
+        nothing was changed.
+        """
         if self.originals is None:
             raise IrqbalError(
                 "this is a dry run: nothing was written, so there is nothing to restore"
             )
-        self.paused = True
         outcomes = restore_originals(self.host, self.originals)
+        self.paused_by = by
         self.ledger = Ledger()
         self._learned.store_ledger(self.ledger, self.tracker)
         return outcomes

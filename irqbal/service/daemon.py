@@ -102,7 +102,7 @@ class Daemon:
     async def _cycle(self, cause: str, full: bool, sinks: tuple[CycleSink, ...]) -> None:
         """Run one cycle, publish its result to the sinks, and then answer those who wait for it."""
         waiters = self.scheduler.take_waiters()
-        outcome: CycleResult | HostError
+        outcome: CycleResult | HostError = HostError("irqbal ended before the cycle did")
         try:
             outcome = await self.kernel.run(self._run_cycle, cause, full)
         except HostError as error:
@@ -114,8 +114,9 @@ class Daemon:
             outcome = HostError(str(error))
         else:
             publish(sinks, outcome)
-        self._requests.release()
-        answer(waiters, outcome)
+        finally:
+            self._requests.release()
+            answer(waiters, outcome)
 
     def _run_cycle(self, cause: str, full: bool) -> CycleResult:
         """Run a cycle, and take the history's sample if one is due; on the kernel thread."""

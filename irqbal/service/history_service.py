@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import platform
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from irqbal.config.schema import Config
-from irqbal.errors import ConfigError
+from irqbal.errors import ConfigError, HostError
 from irqbal.history.recorder import Recorder
 from irqbal.history.write_queue import WriteQueue
 from irqbal.history.writer import HistoryWriter
@@ -23,6 +24,8 @@ from irqbal.state.folders import Folders
 
 if TYPE_CHECKING:
     from irqbal.history.mongodb.shipper import Shipper
+
+log = logging.getLogger(__name__)
 
 EARLY = 0.99
 """Share of the time between two samples after which the next is due: a cycle that begins a little
@@ -47,12 +50,21 @@ class HistorySampler:
         return self._recorder.totals_of(identity)
 
     def run(self, balancer: Balancer, cause: str, full: bool) -> CycleResult:
-        """Run a cycle, and take a sample if one is due. Raises HostError."""
+        """Run a cycle, and take a sample if one is due. A sample that cannot be read is logged and
+        left out: the cycle is done. Raises HostError if the cycle cannot be run.
+        """
         result = balancer.run_cycle(cause, full)
         now = time.monotonic()
         if now - self._sampled < self.every * EARLY:
             return result
         self._sampled = now
+        try:
+            return self._with_sample(balancer, result)
+        except HostError as error:
+            log.warning("the counts for the history cannot be read: %s; no sample now", error)
+            return result
+
+    def _with_sample(self, balancer: Balancer, result: CycleResult) -> CycleResult:
         if self._refresh and not result.fresh:
             # Ship the current state even if the plan was reused.
             result = msgspec.structs.replace(result, after=balancer.current_snapshot(), fresh=True)

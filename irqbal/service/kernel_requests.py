@@ -59,10 +59,14 @@ class KernelRequest:
         """Change the balancer. If it raises IrqbalError, nothing was changed."""
 
     def conclude(self, balancer: Balancer, result: CycleResult) -> None:
-        """Called after the cycle that planned with this change. Raises IrqbalError."""
+        """Called after the cycle that planned with this change, for the newest request first.
+        Raises IrqbalError.
+        """
 
     def abandon(self, balancer: Balancer) -> None:
-        """Called if the cycle with this change failed. Raises IrqbalError."""
+        """Undo this change and no other, since the cycle with it failed; called for the newest
+        request first. Raises IrqbalError.
+        """
 
     def finish(self, result: CycleResult | IrqbalError) -> None:
         """Store the outcome until `release`."""
@@ -70,9 +74,11 @@ class KernelRequest:
 
     def release(self) -> None:
         """Pass the outcome to the caller; all sinks have received the cycle's result."""
+        if self._result is None or not self.future.set_running_or_notify_cancel():
+            return  # nobody waits any more
         if isinstance(self._result, IrqbalError):
             self.future.set_exception(self._result)
-        elif self._result is not None:
+        else:
             self.future.set_result(self._result)
 
 
@@ -84,13 +90,13 @@ class SetOverride(KernelRequest):
     def __init__(self, override: Override) -> None:
         super().__init__()
         self._override = override
-        self._before: tuple[Override, ...] = ()
+        self._before: Override | None = None
         self.places = override.identity
         self.refusal: Outcome | None = None
         """Why the override was not carried out; valid once `future` is done."""
 
     def apply(self, balancer: Balancer) -> None:
-        self._before = balancer.overrides.current
+        self._before = balancer.overrides.of(self._override.identity)
         balancer.overrides.put(self._override)
 
     def conclude(self, balancer: Balancer, result: CycleResult) -> None:
@@ -99,7 +105,13 @@ class SetOverride(KernelRequest):
             self.abandon(balancer)
 
     def abandon(self, balancer: Balancer) -> None:
-        balancer.overrides.replace(self._before)
+        overrides, identity = balancer.overrides, self._override.identity
+        if overrides.of(identity) is not self._override:
+            return  # a later request replaced or cleared it
+        if self._before is None:
+            overrides.remove(identity)
+        else:
+            overrides.put(self._before)
 
 
 class ClearOverride(KernelRequest):
@@ -110,10 +122,16 @@ class ClearOverride(KernelRequest):
     def __init__(self, identity: str) -> None:
         super().__init__()
         self._identity = identity
+        self._before: Override | None = None
 
     def apply(self, balancer: Balancer) -> None:
+        self._before = balancer.overrides.of(self._identity)
         balancer.overrides.remove(self._identity)
         balancer.end_cooldown(self._identity)
+
+    def abandon(self, balancer: Balancer) -> None:
+        if self._before is not None and balancer.overrides.of(self._identity) is None:
+            balancer.overrides.put(self._before)
 
 
 class Pause(KernelRequest):
@@ -121,30 +139,57 @@ class Pause(KernelRequest):
 
     cause = "pause"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._before: object | None = None
+
     def apply(self, balancer: Balancer) -> None:
-        balancer.paused = True
+        self._before, balancer.paused_by = balancer.paused_by, self
+
+    def abandon(self, balancer: Balancer) -> None:
+        if balancer.paused_by is self:
+            balancer.paused_by = self._before
 
 
 class Resume(KernelRequest):
-    """Balance again."""
+    """Balance again. With `pause`, only if that is the pause in force: a timer must not end a later
+    one.
+    """
 
     cause = "resume"
 
+    def __init__(self, pause: Pause | None = None) -> None:
+        super().__init__()
+        self._pause = pause
+        self._before: object | None = None
+        self.resumed = False
+        """Whether balancing was paused and goes on; valid once `future` is done."""
+
     def apply(self, balancer: Balancer) -> None:
-        balancer.paused = False
+        if self._pause is None or balancer.paused_by is self._pause:
+            self._before, balancer.paused_by = balancer.paused_by, None
+            self.resumed = self._before is not None
+
+    def abandon(self, balancer: Balancer) -> None:
+        if self.resumed and balancer.paused_by is None:
+            balancer.paused_by = self._before
+        self.resumed = False
 
 
 class Restore(KernelRequest):
-    """Write every original back, and pause."""
+    """Write every original back, and pause. What was written back stays so, even if the cycle that
+    follows fails.
+    """
 
     cause = "restore"
 
     def __init__(self) -> None:
         super().__init__()
-        self.outcomes: tuple[Outcome, ...] = ()
+        self.outcomes: tuple[Outcome, ...] | None = None
+        """One outcome for each original; None if nothing was written back."""
 
     def apply(self, balancer: Balancer) -> None:
-        self.outcomes = balancer.restore()
+        self.outcomes = balancer.restore(self)
 
 
 class RequestQueue:

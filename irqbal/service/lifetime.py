@@ -197,7 +197,7 @@ def _finish(daemon: Daemon) -> None:
     balancer = daemon.balancer
     if daemon.config.on_exit == "restore" and balancer.originals is not None:
         try:
-            outcomes = balancer.restore()
+            outcomes = balancer.restore(daemon)
             log.info("on_exit: restore: %d originals put back", len(outcomes))
         except IrqbalError as error:
             log.error("on_exit: restore: %s; run `irqbal restore` to try again", error)

@@ -8,6 +8,7 @@ thread.
 from __future__ import annotations
 
 import asyncio
+import logging
 import platform
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from irqbal.api.contract import API_VERSION
 from irqbal.api.counters import CycleCounters
 from irqbal.api.subscribers import Subscribers
 from irqbal.config.schema import Config
+from irqbal.errors import HistoryError
 from irqbal.history.host_status import HostStatus, RecentEvents
 from irqbal.model.view import Override
 from irqbal.plugins import discovery
@@ -41,6 +43,8 @@ from irqbal.wire import Moment
 
 if TYPE_CHECKING:
     from irqbal.api.metrics import Exporter
+
+log = logging.getLogger(__name__)
 
 
 class RunningDaemon(Protocol):
@@ -70,6 +74,11 @@ class _Described(msgspec.Struct, frozen=True):
     policies: PolicySupervisor
     schemas: dict[int, str]
     about: dict[int, str]
+
+
+def _describe(policies: PolicySupervisor) -> _Described:
+    answer = policies.describe()
+    return _Described(policies, answer.schemas, answer.about)
 
 
 class LiveView(HistoryReads):
@@ -104,7 +113,10 @@ class LiveView(HistoryReads):
         """Periodic reads off the loop: the number of records that wait for MongoDB."""
         history = self._daemon.history
         if history is not None and history.shipper is not None:
-            self._outbox = await self._daemon.thread.run(history.writer.backlog)
+            try:
+                self._outbox = await self._daemon.thread.run(history.writer.backlog)
+            except HistoryError as error:
+                log.warning("what waits for MongoDB cannot be counted: %s", error)
 
     def heartbeat(self) -> None:
         """Send a heartbeat to all event streams."""
@@ -227,12 +239,13 @@ class LiveView(HistoryReads):
 
     async def policies(self) -> list[InstalledPolicy]:
         """The installed policies, the enabled ones first."""
-        config, supervisor = self._daemon.config, self._daemon.balancer.policies
+        balancer = self._daemon.balancer
         described = self._described
-        if described is None or described.policies is not supervisor:
-            answer = await self._daemon.kernel.ask(supervisor.describe)
-            described = _Described(supervisor, answer.schemas, answer.about)
+        if described is None or described.policies is not balancer.policies:
+            # A reload may replace the supervisor before the question's turn comes.
+            described = await self._daemon.kernel.ask(lambda: _describe(balancer.policies))
             self._described = described
+        config, supervisor = self._daemon.config, described.policies
         installed = await self._daemon.thread.run(discovery.find)
         listings = []
         for position, entry in enumerate(config.policies):

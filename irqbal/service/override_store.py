@@ -22,6 +22,11 @@ class OverrideStore:
         self._folder = folder
         self.current = tuple(overrides)
         """The overrides in force."""
+        self._expired: tuple[Override, ...] = ()
+
+    def of(self, identity: str) -> Override | None:
+        """The override of the IRQ with this identity, or None."""
+        return next((item for item in self.current if item.identity == identity), None)
 
     def put(self, override: Override) -> None:
         """Add this override; it replaces an earlier one of the same IRQ. If it raises
@@ -41,19 +46,24 @@ class OverrideStore:
         self._save(overrides)
         self.current = overrides
 
-    def expire(self, wall: float) -> tuple[Override, ...]:
-        """Remove and return the overrides that expired by `wall` (seconds since the epoch)."""
+    def take_expired(self) -> tuple[Override, ...]:
+        """The overrides that expired since the last call."""
+        expired, self._expired = self._expired, ()
+        return expired
+
+    def expire(self, wall: float) -> None:
+        """Remove the overrides that expired by `wall` (seconds since the epoch)."""
         expired = tuple(
             item for item in self.current if item.expires is not None and item.expires <= wall
         )
         if expired:
             self.current = tuple(item for item in self.current if item not in expired)
+            self._expired += expired
             try:
                 self._save(self.current)
             except StateFileError as error:
                 # The file holds their time of expiry, so they do not return with the next start.
                 log.warning("%s", error)
-        return expired
 
     def _save(self, overrides: tuple[Override, ...]) -> None:
         if self._folder is not None:

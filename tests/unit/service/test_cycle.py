@@ -10,22 +10,16 @@ from typing import Any
 
 import pytest
 
-from irqbal.config.reader import parse
+from cycle_rig import Rig, elsewhere, placed
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostBusyError, HostError, StateFileError
 from irqbal.history.decisions import DecisionMaker
-from irqbal.model.view import Irq, Override, Snapshot
-from irqbal.planner.draft import Settings
-from irqbal.planner.ledger import Ledger
+from irqbal.model.view import Override
 from irqbal.service import kernel_thread
-from irqbal.service.assembly import bind, settings
-from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer, Stored
 from irqbal.service.cycle_result import CycleResult
 from irqbal.service.kernel_requests import (
     ClearOverride,
-    KernelRequest,
     Pause,
-    RequestQueue,
     Resume,
     SetOverride,
 )
@@ -33,71 +27,6 @@ from irqbal.service.kernel_thread import KernelThread
 from irqbal.service.override_store import OverrideStore
 from irqbal.service.scheduler import Scheduler
 from irqbal.service.sinks import LogSink, publish
-from irqbal.simulated.host import SimulatedHost
-from irqbal.simulated.spec import parse_spec
-
-SPEC = "1x4x2,nic=8x1,traffic=even"
-INTERVAL = 10.0
-
-
-class Rig:
-    """A balancer with the default policies on a made-up host."""
-
-    def __init__(self, overrides: OverrideStore | None = None) -> None:
-        self.host = SimulatedHost(parse_spec(SPEC), lambda originals: None, INTERVAL)
-        config = parse("", "(defaults)")
-        self.policies = bind(config, "(defaults)")
-        self.requests = RequestQueue()
-        self.balancer = Balancer(
-            self.host,
-            self.policies,
-            settings(config, COOLDOWN_INTERVALS),
-            INTERVAL,
-            dry_run=False,
-            stored=Stored(overrides=overrides or OverrideStore()),
-            requests=self.requests,
-        )
-        self.balancer.first_look()
-
-    def cycle(self, cause: str = "tick") -> CycleResult:
-        self.host.advance(INTERVAL)
-        return self.balancer.run_cycle(cause)
-
-    def rested(self) -> CycleResult:
-        """The first cycle that reuses its plan."""
-        for _ in range(60):
-            result = self.cycle()
-            if not result.fresh:
-                return result
-        raise AssertionError("never at rest")
-
-    def tamper(self, irq: Irq) -> CpuSet:
-        """Another program moves an IRQ. Returns where it put it."""
-        line = self.host.state.lines[irq.number]
-        elsewhere = CpuSet.of((line.mask.first + 1) % 8)
-        line.mask = line.effective = elsewhere
-        return elsewhere
-
-    def while_planning(self, *requests: KernelRequest) -> None:
-        """These requests arrive while the policies of the next plan are asked."""
-        plan = self.policies.plan
-
-        def asked(snapshot: Snapshot, ledger: Ledger, settings: Settings) -> Any:
-            for request in requests:
-                self.requests.put(request)
-            self.policies.plan = plan  # type: ignore[method-assign]
-            return plan(snapshot, ledger, settings)
-
-        self.policies.plan = asked  # type: ignore[method-assign]
-
-
-def placed(result: CycleResult, at: int = 0) -> Irq:
-    """One of the IRQs that irqbal placed."""
-    return [irq for irq in result.after.irqs if irq.placed is not None and irq.movable][at]
-
-
-def elsewhere(irq: Irq) -> CpuSet:
-    return CpuSet.of((irq.affinity.first + 1) % 8)
 
 
 @pytest.fixture
