@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from irqbal.cli.common import Common, command_options
 from irqbal.cli.history_options import open_history, window_options
+from irqbal.client.cli.options import choice_option
 from irqbal.history.samples import Decision, Sample
 from irqbal.history.store import HistoryStore
 from irqbal.render.console import to_the_second
@@ -36,13 +37,7 @@ MAX_DECISIONS = 10_000_000
     show_default=True,
     help="JSON lines, or CSV with one line for each count.",
 )
-@click.option(
-    "--what",
-    type=click.Choice(["samples", "decisions"]),
-    default="samples",
-    show_default=True,
-    help="What to export.",
-)
+@choice_option("--what", ["samples", "decisions"], "samples", "What to export.")
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True))
 def command(
     common: Common, start: float, end: float | None, url: str, form: str, what: str, out: Path

@@ -10,6 +10,7 @@ import click
 from irqbal.cli.common import Common, command_options
 from irqbal.cli.history_options import open_history, window_options
 from irqbal.client.cli.csv_table import write_csv
+from irqbal.client.cli.options import limit_option
 from irqbal.client.cli.values import LENGTH
 from irqbal.errors import HistoryError
 from irqbal.history.samples import Decision, IrqState, Point
@@ -125,13 +126,7 @@ def _print_points(points: list[Point]) -> None:
 @click.command("decisions")
 @command_options
 @window_options
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1_000_000),
-    default=1000,
-    show_default=True,
-    help="The most decisions to print; the newest are printed.",
-)
+@limit_option(1_000_000, 1000, "The most decisions to print; the newest are printed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of decisions.")
 @click.argument("irq", required=False, default="")
 def decisions(

@@ -61,12 +61,7 @@ def put(session: Session, irq: str, body: requests.OverrideBody) -> int:
             f"{item.result}{detail};{until}",
         )
 
-    session.show(
-        data,
-        responses.OverrideAnswer,
-        show,
-        lambda item: table_of(responses.OverrideAnswer, [item]),
-    )
+    session.show_one(data, responses.OverrideAnswer, show)
     item = client.read(data, responses.OverrideAnswer)
     for warning in item.warnings:
         session.say(f"irqbal-client: warning: {warning}")
@@ -100,9 +95,7 @@ def clear(session: Session, irq: str) -> int:
             f"removed{now}: {item.result}{detail}",
         )
 
-    session.show(
-        data, responses.ClearedAnswer, show, lambda item: table_of(responses.ClearedAnswer, [item])
-    )
+    session.show_one(data, responses.ClearedAnswer, show)
     item = session.client.read(data, responses.ClearedAnswer)
     return _status_of(session, item.result, item.detail)
 
@@ -111,12 +104,8 @@ def clear(session: Session, irq: str) -> int:
 @with_session
 def list_(session: Session) -> None:
     """List all overrides."""
-    data = session.client.fetch("overrides")
-    session.show(
-        data,
-        tuple[responses.OverrideView, ...],
-        decision_tables.overrides,
-        lambda items: table_of(responses.OverrideView, items),
+    session.show_list(
+        session.client.fetch("overrides"), responses.OverrideView, decision_tables.overrides
     )
 
 
@@ -141,9 +130,7 @@ def resume(session: Session) -> None:
 
 
 def _show_status(session: Session, data: bytes) -> None:
-    session.show(
-        data, responses.Status, tables.status, lambda item: table_of(responses.Status, [item])
-    )
+    session.show_one(data, responses.Status, tables.status)
 
 
 @click.command("cycle", cls=Command)

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from irqbal.api.contract import responses
 from irqbal.client import access
-from irqbal.client.cli.csv_table import write_csv
+from irqbal.client.cli.csv_table import table_of, write_csv
 from irqbal.client.http import TIMEOUT, Client, Target
 from irqbal.errors import IrqbalError
 from irqbal.render.console import console
@@ -24,6 +24,7 @@ from irqbal.render.console import console
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 COMPLETION_TIMEOUT = 2.0
 """Seconds to wait for the daemon when Tab is pressed."""
@@ -128,6 +129,19 @@ class Session(msgspec.Struct, frozen=True):
         else:
             table(self.out, answer)
         return answer
+
+    def show_one(
+        self, data: bytes, kind: type[Struct], table: Callable[[Console, Struct], None]
+    ) -> None:
+        """Print an answer that is one struct; in CSV one row with all of its fields."""
+        self.show(data, kind, table, lambda item: table_of(kind, [item]))
+
+    def show_list(
+        self, data: bytes, kind: type[Struct], table: Callable[[Console, Sequence[Struct]], None]
+    ) -> None:
+        """Print an answer that is a list of structs; in CSV a row with all fields for each."""
+        kinds: type[tuple[Struct, ...]] = tuple[kind, ...]  # type: ignore[valid-type]
+        self.show(data, kinds, table, lambda items: table_of(kind, items))
 
     def say(self, text: str) -> None:
         """Print a sentence on standard error."""
