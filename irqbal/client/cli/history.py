@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypedDict, Unpack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import click
 import msgspec
@@ -20,6 +20,8 @@ from irqbal.client.http import Client, RequestRefused
 from irqbal.render.sparkline import sparkline
 from irqbal.render.tables import Column, print_rows
 from irqbal.wire import Duration, Moment, When, to_json
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 PAGE = 10_000
 """Decisions in one answer: the API's limit."""
@@ -39,6 +41,15 @@ class _SeriesQuery(TypedDict):
     end: When | None
     step: Duration | None
     by: str
+
+
+def _series_options(by: str, text: str) -> Callable[[F], F]:
+    """`--start`, `--end`, `--step` and `--by`, with its default and its help."""
+
+    def add(function: F) -> F:
+        return _START(_END(_STEP(choice_option("--by", ["cpu", "irq"], by, text)(function))))
+
+    return add
 
 
 @click.command("decisions", cls=Command)
@@ -83,10 +94,7 @@ def decisions(
 
 @click.command("history", cls=Command)
 @click.argument("what", metavar="IRQ|DEVICE|all", type=IRQ_OR_DEVICE)
-@_START
-@_END
-@_STEP
-@choice_option("--by", ["cpu", "irq"], "cpu", "One line for each CPU, or for each IRQ.")
+@_series_options("cpu", "One line for each CPU, or for each IRQ.")
 @with_session
 def history(session: Session, what: str, **query: Unpack[_SeriesQuery]) -> None:
     """Show interrupts over time, with a sparkline on each line.
@@ -184,10 +192,7 @@ def _points(item: responses.SeriesAnswer) -> Iterator[Sequence[str]]:
 
 @click.command("export", cls=Command)
 @choice_option("--what", ["irqs", "decisions", "history"], "history", "What to export.")
-@_START
-@_END
-@_STEP
-@choice_option("--by", ["cpu", "irq"], "irq", "Count interrupts by CPU, or by IRQ.")
+@_series_options("irq", "Count interrupts by CPU, or by IRQ.")
 @with_session
 def export(session: Session, what: str, **query: Unpack[_SeriesQuery]) -> None:
     """Export history, decisions or IRQs as JSON lines, or as CSV with `-o csv`.

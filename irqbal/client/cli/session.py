@@ -52,49 +52,42 @@ def _hosts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 def shared_options() -> list[click.Option]:
     """The shared options, as new objects: each command needs its own."""
     return [
-        click.Option(
+        _shared(
             ["-o", "--output"],
             type=click.Choice(["table", "json", "csv"]),
-            expose_value=False,
-            callback=_store_option,
             help="A table (the default), the API's answer as JSON, or CSV with a header.",
         ),
-        click.Option(
+        _shared(
             ["--token-file"],
             type=click.Path(dir_okay=False, path_type=Path),
-            expose_value=False,
-            callback=_store_option,
             metavar="FILE",
             help=f"The file with your token. Default: the variable {access.VARIABLE}.",
         ),
-        click.Option(
-            ["--tls"], is_flag=True, expose_value=False, callback=_store_option, help="Use HTTPS."
-        ),
-        click.Option(
+        _shared(["--tls"], is_flag=True, help="Use HTTPS."),
+        _shared(
             ["--ca"],
             type=click.Path(exists=True, dir_okay=False),
-            expose_value=False,
-            callback=_store_option,
             metavar="FILE",
             help="Trust this CA certificate (PEM) instead of the system's; implies --tls.",
         ),
-        click.Option(
+        _shared(
             ["--timeout"],
             type=click.FloatRange(min=0, min_open=True, max=86400),
-            expose_value=False,
-            callback=_store_option,
             metavar="SECONDS",
             help=f"How long to wait for an answer. Default: {TIMEOUT:g}.",
         ),
-        click.Option(
+        _shared(
             ["--on", "--host"],
-            expose_value=False,
-            callback=_store_option,
             metavar="HOST",
             shell_complete=_hosts,
             help="Ask a central server about this host.",
         ),
     ]
+
+
+def _shared(names: list[str], **attributes: Any) -> click.Option:
+    """An option whose value goes to the call's session, not to the command."""
+    return click.Option(names, expose_value=False, callback=_store_option, **attributes)
 
 
 class Session(msgspec.Struct, frozen=True):
