@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
@@ -188,12 +188,8 @@ class Certificates:
 @contextlib.contextmanager
 def plain(folder: Path) -> Iterator[Mongod]:
     """A server without passwords."""
-    server = Mongod(folder)
-    try:
-        server.start()
+    with _started(Mongod(folder)) as server:
         yield server
-    finally:
-        server.kill()
 
 
 @contextlib.contextmanager
@@ -291,7 +287,7 @@ class ReplicaSet:
             time.sleep(0.1)
         raise RuntimeError("no primary was elected")
 
-    def stop(self) -> None:
+    def kill(self) -> None:
         """Kill what still runs."""
         for member in self.members:
             member.kill()
@@ -314,9 +310,17 @@ def _is_primary(port: int) -> bool:
 @contextlib.contextmanager
 def replica_set(folder: Path) -> Iterator[ReplicaSet]:
     """A replica set of three."""
-    group = ReplicaSet(folder)
-    try:
-        group.start()
+    with _started(ReplicaSet(folder)) as group:
         yield group
+
+
+Server = TypeVar("Server", Mongod, ReplicaSet)
+
+
+@contextlib.contextmanager
+def _started(server: Server) -> Iterator[Server]:
+    try:
+        server.start()
+        yield server
     finally:
-        group.stop()
+        server.kill()

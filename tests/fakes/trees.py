@@ -24,6 +24,7 @@ from places import HOSTS
 from treedevices import DeviceFiles
 from treespecs import (
     DISK_DRIVERS,
+    EVERYTHING,
     NIC_DRIVERS,
     Disk,
     Nic,
@@ -38,6 +39,7 @@ from treespecs import (
 
 __all__ = [
     "DISK_DRIVERS",
+    "EVERYTHING",
     "HOSTS",
     "NIC_DRIVERS",
     "Disk",

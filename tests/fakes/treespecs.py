@@ -287,3 +287,33 @@ def all_drivers() -> Iterable[Nic | Disk]:
     yield Disk("virtio_blk", "vda", queues=2)
     yield Disk("mpt3sas", "mpt3sas0", managed=False)
     yield Disk("megaraid_sas", "megasas0")
+
+
+EVERYTHING = TreeSpec(
+    sockets=2,
+    cores=4,
+    threads=2,
+    nodes=2,
+    l3_cores=2,
+    online="0-9,11-15",
+    isolated="3",
+    nohz_full="3,11",
+    cmdline="isolcpus=managed_irq,5 nohz_full=3,11",
+    partitions={"rt/x": ("isolated", "6"), "y": ("member", "1")},
+    capacity={1: 512},
+    uppers=(Upper("bond0", ("eth0", "eth1")),),
+    devices=(
+        Nic("ice", "eth0", node=0),
+        Nic("virtio_net", "eth1", active=2),
+        Nic("xen-netfront", "eth7"),
+        Nic("igb", "eth3", hidden=True),
+        Disk("nvme", "nvme0"),
+        Disk("mpt3sas", "mpt3sas0"),
+        Other("virtio_rng", ("{virtio}-input",), virtio=True),
+    ),
+    threads_running=(
+        Threaded("irq/30-ice-eth0-TxRx-1", "1-2", 2, 77),
+        Threaded("napi/eth0-8193", "0-15", 4, 78),
+    ),
+)
+"""A host with something in every file that irqbal reads."""

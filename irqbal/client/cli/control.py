@@ -47,25 +47,25 @@ def put(session: Session, irq: str, body: requests.OverrideBody) -> int:
     data = client.fetch("set_override", {"irq": irq}, body=body)
 
     def show(out: Console, item: responses.OverrideAnswer) -> None:
-        mine = item.override
+        expires = item.override.expires
         old = "" if before is None else f" was on CPUs {before.affinity or '-'},"
-        until = (
-            f" until {tables.when(mine.expires)}"
-            if mine.expires is not None
-            else " until the override is cleared"
-        )
-        detail = f" ({item.detail})" if item.detail else ""
-        tables.say(
-            out,
-            f"IRQ {tables.number(mine.irq)} ({mine.name}):{old} is on {item.affinity or '-'}: "
-            f"{item.result}{detail};{until}",
-        )
+        until = "the override is cleared" if expires is None else tables.when(expires)
+        now = f"is on {item.affinity or '-'}: {_result_of(item)}"
+        tables.say(out, f"{_irq_of(item)}:{old} {now}; until {until}")
 
     session.show_one(data, responses.OverrideAnswer, show)
     item = client.read(data, responses.OverrideAnswer)
     for warning in item.warnings:
         session.say(f"irqbal-client: warning: {warning}")
     return _status_of(session, item.result, item.detail)
+
+
+def _irq_of(item: responses.OverrideAnswer | responses.ClearedAnswer) -> str:
+    return f"IRQ {tables.number(item.override.irq)} ({item.override.name})"
+
+
+def _result_of(item: responses.OverrideAnswer | responses.ClearedAnswer) -> str:
+    return f"{item.result} ({item.detail})" if item.detail else item.result
 
 
 def _status_of(session: Session, result: str, detail: str) -> int:
@@ -86,14 +86,9 @@ def clear(session: Session, irq: str) -> int:
     data = session.client.fetch("clear_override", {"irq": irq})
 
     def show(out: Console, item: responses.ClearedAnswer) -> None:
-        mine = item.override
+        removed = f"the override to {item.override.cpus} is removed"
         now = "" if item.affinity is None else f"; it is on {item.affinity} now"
-        detail = f" ({item.detail})" if item.detail else ""
-        tables.say(
-            out,
-            f"IRQ {tables.number(mine.irq)} ({mine.name}): the override to {mine.cpus} is "
-            f"removed{now}: {item.result}{detail}",
-        )
+        tables.say(out, f"{_irq_of(item)}: {removed}{now}: {_result_of(item)}")
 
     session.show_one(data, responses.ClearedAnswer, show)
     item = session.client.read(data, responses.ClearedAnswer)
