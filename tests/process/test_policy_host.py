@@ -115,6 +115,19 @@ FORBIDDEN = {
     "becomes root again": "os.setuid(0)",
     "runs a program": "os.execv('/bin/true', ['true'])",
 }
+INVALID = {
+    "Placement('eth0', CpuSet.of(1), 'x')": "Placement.irq cannot be 'eth0'",
+    "Placement(None, CpuSet.of(1), 'x')": "Placement.irq cannot be None",
+    "Placement(1 << 70, CpuSet.of(1), 'x')": "Placement.irq cannot be",
+    "Placement(-1, CpuSet.of(1), 'x')": "Placement.irq cannot be -1",
+    "Placement(True, CpuSet.of(1), 'x')": "Placement.irq cannot be True",
+    "Placement(1, [1, 2], 'x')": "Placement.cpus cannot be [1, 2]",
+    "Placement(1, CpuSet.of(1), 7)": "Placement.reason cannot be 7",
+    "Placement(1, None, '\\ud800')": "Placement.reason cannot be",
+    "Steering('eth0', 'tx', None, 'x')": "Steering.queue cannot be None",
+    "Steering('eth0', 'up', 0, 'x')": "Steering.direction cannot be 'up'",
+}
+"""Items with a field of the wrong type or beyond its bounds, and what is said of each."""
 RAISED = {
     "raises": ("raise ValueError('my fault')", "ValueError: my fault"),
     "recurses": ("f = lambda: f()\nf()", "RecursionError"),
@@ -133,45 +146,9 @@ RAISED = {
         "got Limit",
     ),
     "yields a subclass": ("class P(Placement): pass\nyield P(1, None, 'x')", "got P"),
-    "yields an IRQ that is a name": (
-        "yield Placement('eth0', CpuSet.of(1), 'x')",
-        "Placement.irq cannot be 'eth0'",
-    ),
-    "yields an IRQ that is None": (
-        "yield Placement(None, CpuSet.of(1), 'x')",
-        "Placement.irq cannot be None",
-    ),
-    "yields an IRQ beyond all numbers": (
-        "yield Placement(1 << 70, CpuSet.of(1), 'x')",
-        "Placement.irq cannot be",
-    ),
-    "yields an IRQ below zero": (
-        "yield Placement(-1, CpuSet.of(1), 'x')",
-        "Placement.irq cannot be -1",
-    ),
-    "yields an IRQ that is true": (
-        "yield Placement(True, CpuSet.of(1), 'x')",
-        "Placement.irq cannot be True",
-    ),
-    "yields CPUs as a list": ("yield Placement(1, [1, 2], 'x')", "Placement.cpus cannot be [1, 2]"),
-    "yields a reason that is a number": (
-        "yield Placement(1, CpuSet.of(1), 7)",
-        "Placement.reason cannot be 7",
-    ),
-    "yields a reason that cannot be sent": (
-        "yield Placement(1, None, '\\ud800')",
-        "Placement.reason cannot be",
-    ),
     "yields a reason without end": ("yield Note('x' * 100_000)", "Note.text cannot be"),
-    "yields a queue that is None": (
-        "yield Steering('eth0', 'tx', None, 'x')",
-        "Steering.queue cannot be None",
-    ),
-    "yields a direction of its own": (
-        "yield Steering('eth0', 'up', 0, 'x')",
-        "Steering.direction cannot be 'up'",
-    ),
     "yields more than anybody reads": ("while True: yield Note('x')", "more than 65536 items"),
+    **{f"yields {item}": (f"yield {item}", reason) for item, reason in INVALID.items()},
     **{what: (body, "PermissionError") for what, body in FORBIDDEN.items()},
 }
 

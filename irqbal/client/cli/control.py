@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
 from rich.console import Console
 
@@ -15,8 +18,15 @@ from irqbal.client.cli.values import CPUS, LENGTH
 from irqbal.cpuset import CpuSet
 from irqbal.wire import Duration
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 NOT_DONE = frozenset({"refused", "transient", "differs", "unsaved"})
 """Results after which the kernel does not have the value that was requested: exit status 1."""
+
+
+def _for_option(text: str) -> Callable[[F], F]:
+    """`--for`, a length of time; `text` is its help."""
+    return click.option("--for", "length", type=LENGTH, help=text)
 
 
 @click.group("override", cls=ClientGroup)
@@ -27,12 +37,7 @@ def override() -> None:
 @override.command("set")
 @click.argument("irq", type=IRQ)
 @click.argument("cpus", type=CPUS)
-@click.option(
-    "--for",
-    "length",
-    type=LENGTH,
-    help="How long the override lasts, such as 2h. Default: until it is cleared.",
-)
+@_for_option("How long the override lasts, such as 2h. Default: until it is cleared.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; stored with the decision.")
 @with_session
 def set_(session: Session, irq: str, cpus: CpuSet, length: Duration | None, reason: str) -> int:
@@ -105,9 +110,7 @@ def list_(session: Session) -> None:
 
 
 @click.command("pause", cls=Command)
-@click.option(
-    "--for", "length", type=LENGTH, help="Resume automatically after this time, such as 10m."
-)
+@_for_option("Resume automatically after this time, such as 10m.")
 @with_session
 def pause(session: Session, length: Duration | None) -> None:
     """Stop writing masks until `resume`.
