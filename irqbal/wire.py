@@ -23,6 +23,14 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "y": 36
 _PERCENT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*%", re.ASCII)
 
 
+def _match(pattern: re.Pattern[str], text: str, rule: str) -> re.Match[str]:
+    """The match of the whole text. Raises ValueError with the text and the rule that it breaks."""
+    match = pattern.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} {rule}")
+    return match
+
+
 @final
 class Duration(float):
     """A length of time in seconds; written `10s`, `1.5s`, `250ms`, `5m`, `2h`, `30d`, `2y`."""
@@ -30,11 +38,8 @@ class Duration(float):
     @classmethod
     def parse(cls, text: str) -> Duration:
         """Raises ValueError with a sentence."""
-        match = _DURATION.fullmatch(text.strip())
-        if not match:
-            raise ValueError(
-                f"{text!r} is not a duration: write a number and ms, s, m, h, d or y, such as 10s"
-            )
+        rule = "is not a duration: write a number and ms, s, m, h, d or y, such as 10s"
+        match = _match(_DURATION, text, rule)
         return cls(float(match[1]) * _SECONDS[match[2]])
 
     def __str__(self) -> str:
@@ -55,9 +60,7 @@ class Percent(float):
     @classmethod
     def parse(cls, text: str) -> Percent:
         """Raises ValueError with a sentence."""
-        match = _PERCENT.fullmatch(text.strip())
-        if not match:
-            raise ValueError(f"{text!r} is not a share: write a number and %, such as 5%")
+        match = _match(_PERCENT, text, "is not a share: write a number and %, such as 5%")
         # A division would round a second time: 0.7 / 100 is not 0.007.
         return cls(float(f"{match[1]}e-2"))
 

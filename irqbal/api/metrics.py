@@ -8,7 +8,7 @@ that an unscraped daemon saves.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 from prometheus_client.core import (
@@ -72,31 +72,23 @@ class Exporter(Collector):
             [], list(zip(bounds, map(float, counters.buckets), strict=True)), counters.seconds
         )
         yield seconds
-        moves = CounterMetricFamily(
+        yield _counters(
             "irqbal_moves",
             "IRQs that a plan moved, by policy and the result of the write.",
-            labels=["policy", "result"],
+            ["policy", "result"],
+            sorted(counters.moves.items()),
         )
-        for (policy, result), count in sorted(counters.moves.items()):
-            moves.add_metric([policy, result], count)
-        yield moves
-        refusals = CounterMetricFamily(
+        refusals = [([code], count) for code, count in sorted(counters.refusals.items())]
+        yield _counters(
             "irqbal_refusals",
             "Refusals, by reason; one that stands for several cycles counts once.",
-            labels=["reason"],
+            ["reason"],
+            refusals,
         )
-        for code, count in sorted(counters.refusals.items()):
-            refusals.add_metric([code], count)
-        yield refusals
         yield _counter("irqbal_drift", "Masks that another program changed.", counters.drift)
-        failed = CounterMetricFamily(
-            "irqbal_policy_failures",
-            "Policy failures, by policy and kind.",
-            labels=["policy", "kind"],
-        )
-        for (policy, kind), count in sorted(counters.failures.items()):
-            failed.add_metric([policy, kind], count)
-        yield failed
+        failures = sorted(counters.failures.items())
+        text = "Policy failures, by policy and kind."
+        yield _counters("irqbal_policy_failures", text, ["policy", "kind"], failures)
         yield _counter("irqbal_auth_failures", "Requests with a wrong token.", auth_failures)
 
 
@@ -111,6 +103,16 @@ def _same(one: MetricsSource, other: MetricsSource) -> bool:
 def _counter(name: str, text: str, value: float) -> Metric:
     family = CounterMetricFamily(name, text)
     family.add_metric([], value)
+    return family
+
+
+def _counters(
+    name: str, text: str, labels: Sequence[str], counts: Iterable[tuple[Sequence[str], float]]
+) -> Metric:
+    """A counter with labels; `counts` are the labels' values, and the count of each."""
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, count in counts:
+        family.add_metric(values, count)
     return family
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import asdict
 
 from irqbal.api import responses
 from irqbal.api.backend import View
@@ -32,14 +33,7 @@ def cycle(record: Record, snapshot: Snapshot) -> responses.Cycle:
         steering=tuple(_steering(setting, outcomes) for setting in plan.steering),
         default=_default(record, outcomes),
         refused=tuple(
-            responses.RefusalView(
-                irq=item.irq,
-                name=name_of(snapshot, item.irq),
-                policy=item.policy,
-                code=item.code,
-                reason=item.reason,
-                advice=item.advice,
-            )
+            responses.RefusalView(name=name_of(snapshot, item.irq), **asdict(item))
             for item in plan.refused
         ),
         drifted=plan.drifted,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle, seconds_option
+from irqbal.cli.common import Common, balancer_of, command_options, one_cycle, seconds_option
 from irqbal.render.console import console
 from irqbal.render.plan import print_plan
 from irqbal.service.assembly import folders, refuse_irqbalance
@@ -17,19 +15,11 @@ from irqbal.state.lock import Lock
 @command_options
 @seconds_option(1.0)
 @click.option("--force", is_flag=True, help="Write even if irqbalance is running.")
-def command(
-    ctx: click.Context,
-    root: Path | None,
-    config_path: Path | None,
-    debug: bool,
-    seconds: float,
-    force: bool,
-) -> int:
+def command(common: Common, seconds: float, force: bool) -> int:
     """Run one cycle: plan, save the original values, write.
 
     Exit status 1 if the kernel refused a write.
     """
-    common = common_of(ctx, root, config_path, debug)
     refuse_irqbalance(common.root, force)
     config = common.config()
     lock = Lock(folders(config, common.root).run)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import click
 
-from irqbal.cli.common import command_options, common_of
+from irqbal.cli.common import Common, command_options
 from irqbal.config import reader
 from irqbal.config.schema import ConfiguredPolicy
 from irqbal.errors import ConfigError
@@ -20,12 +19,11 @@ Section = Literal["policies", "observers"]
 
 @click.command("check")
 @command_options
-def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool) -> int:
+def command(common: Common) -> int:
     """Check the configuration, with the options of its policies.
 
     Every problem is printed as `file:line: key: what is wrong`. Exit status 2 if there is one.
     """
-    common = common_of(ctx, root, config_path, debug)
     config = common.config()
     problems: list[str] = []
     installed = discovery.find()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 import msgspec
@@ -24,6 +25,8 @@ from irqbal.service.learned_state import LearnedState
 from irqbal.state.originals import OriginalsFile
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 DEFAULT_CONFIG = Path("/etc/irqbal.yaml")
 """Used if it exists and no other file is named."""
@@ -116,9 +119,22 @@ def common_of(
     return common
 
 
-def command_options(function: F) -> F:
-    """The common options, and click's context as the first argument."""
-    return click.pass_context(common_options(function))  # type: ignore[return-value]
+def command_options(function: Callable[Concatenate[Common, P], R]) -> Callable[..., R]:
+    """Add the common options to a command, and call it with their values as the first argument."""
+
+    def call(
+        ctx: click.Context,
+        /,
+        root: Path | None,
+        config_path: Path | None,
+        debug: bool,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        return function(common_of(ctx, root, config_path, debug), *args, **kwargs)
+
+    functools.update_wrapper(call, function)
+    return common_options(click.pass_context(call))
 
 
 def seconds_option(default: float) -> Callable[[F], F]:

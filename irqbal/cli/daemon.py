@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import click
 
-from irqbal.cli.common import command_options, common_of, is_root
+from irqbal.cli.common import Common, command_options, is_root
 from irqbal.service.assembly import is_live
 from irqbal.service.lifetime import run
 from irqbal.service.run_mode import RunMode
@@ -24,20 +23,11 @@ log = logging.getLogger(__name__)
     help="Run on a simulated host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.",
 )
 @click.option("--force", is_flag=True, help="Start even if irqbalance is running.")
-def command(
-    ctx: click.Context,
-    root: Path | None,
-    config_path: Path | None,
-    debug: bool,
-    dry_run: bool,
-    force: bool,
-    simulate: str | None,
-) -> int:
+def command(common: Common, dry_run: bool, force: bool, simulate: str | None) -> int:
     """Run the daemon, which balances until it is stopped.
 
     SIGHUP makes it read the configuration again. SIGTERM ends it within a second.
     """
-    common = common_of(ctx, root, config_path, debug)
     if simulate is not None:
         from irqbal.simulated.spec import parse_spec
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle, seconds_option
+from irqbal.cli.common import Common, balancer_of, command_options, one_cycle, seconds_option
 from irqbal.errors import HostError
 from irqbal.model.view import Irq, Snapshot
 from irqbal.render.console import console
@@ -17,19 +15,12 @@ from irqbal.render.explanation import explained, print_explanation
 @command_options
 @seconds_option(0.3)
 @click.argument("irq")
-def command(
-    ctx: click.Context,
-    root: Path | None,
-    config_path: Path | None,
-    debug: bool,
-    seconds: float,
-    irq: str,
-) -> None:
+def command(common: Common, seconds: float, irq: str) -> None:
     """Explain why IRQ is where it is: limits, claims and refusals in order.
 
     IRQ is a number, or a name such as eth0-TxRx-3.
     """
-    balancer = balancer_of(common_of(ctx, root, config_path, debug), dry_run=True, explain_all=True)
+    balancer = balancer_of(common, dry_run=True, explain_all=True)
     result = one_cycle(balancer, seconds, "explain")
     found = find_irq(result.planned_on, irq)
     steps = result.record.plan.explanations.get(found.number, ())

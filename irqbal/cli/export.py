@@ -14,8 +14,9 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from irqbal.cli.common import command_options
+from irqbal.cli.common import Common, command_options
 from irqbal.cli.history_options import open_history, window_options
+from irqbal.client.cli.options import choice_option
 from irqbal.history.samples import Decision, Sample
 from irqbal.history.store import HistoryStore
 from irqbal.render.console import to_the_second
@@ -36,28 +37,13 @@ MAX_DECISIONS = 10_000_000
     show_default=True,
     help="JSON lines, or CSV with one line for each count.",
 )
-@click.option(
-    "--what",
-    type=click.Choice(["samples", "decisions"]),
-    default="samples",
-    show_default=True,
-    help="What to export.",
-)
+@choice_option("--what", ["samples", "decisions"], "samples", "What to export.")
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True))
 def command(
-    ctx: click.Context,
-    root: Path | None,
-    config_path: Path | None,
-    debug: bool,
-    start: float,
-    end: float | None,
-    url: str,
-    form: str,
-    what: str,
-    out: Path,
+    common: Common, start: float, end: float | None, url: str, form: str, what: str, out: Path
 ) -> None:
     """Write samples or decisions to the file OUT; `-` is standard output."""
-    store = open_history(ctx, root, config_path, debug, url)
+    store = open_history(common, url)
     # One more second, so that a sample of this moment is included.
     until = time.time() + 1 if end is None else end
     lines_of = _samples if what == "samples" else _decisions

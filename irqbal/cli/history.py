@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import click
 
-from irqbal.cli.common import command_options
+from irqbal.cli.common import Common, command_options
 from irqbal.cli.history_options import open_history, window_options
 from irqbal.client.cli.csv_table import write_csv
+from irqbal.client.cli.options import limit_option
 from irqbal.client.cli.values import LENGTH
 from irqbal.errors import HistoryError
 from irqbal.history.samples import Decision, IrqState, Point
@@ -34,10 +34,7 @@ from irqbal.wire import Duration, to_json
 )
 @click.argument("what", metavar="IRQ|DEVICE|all")
 def history(
-    ctx: click.Context,
-    root: Path | None,
-    config_path: Path | None,
-    debug: bool,
+    common: Common,
     start: float,
     end: float | None,
     url: str,
@@ -50,7 +47,7 @@ def history(
     The argument is an IRQ (a number or a name), a device (its address, interface or disk), or
     `all`.
     """
-    store = open_history(ctx, root, config_path, debug, url)
+    store = open_history(common, url)
     try:
         identities = (
             None if what == "all" else tuple(state.identity for state in find(store.irqs(), what))
@@ -129,32 +126,17 @@ def _print_points(points: list[Point]) -> None:
 @click.command("decisions")
 @command_options
 @window_options
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1_000_000),
-    default=1000,
-    show_default=True,
-    help="The most decisions to print; the newest are printed.",
-)
+@limit_option(1_000_000, 1000, "The most decisions to print; the newest are printed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of decisions.")
 @click.argument("irq", required=False, default="")
 def decisions(
-    ctx: click.Context,
-    root: Path | None,
-    config_path: Path | None,
-    debug: bool,
-    start: float,
-    end: float | None,
-    url: str,
-    limit: int,
-    as_json: bool,
-    irq: str,
+    common: Common, start: float, end: float | None, url: str, limit: int, as_json: bool, irq: str
 ) -> None:
     """Print decisions: moves, refusals, drift, failures, overrides, each with its reason.
 
     With an IRQ (a number or a name) only those about it.
     """
-    store = open_history(ctx, root, config_path, debug, url)
+    store = open_history(common, url)
     try:
         # One more second, so that a decision of this moment is included.
         until = time.time() + 1 if end is None else end

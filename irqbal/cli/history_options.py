@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from irqbal.cli.common import common_of
+from irqbal.cli.common import Common
 from irqbal.client.cli.values import SECONDS
 from irqbal.history.open import open_store
 from irqbal.history.store import HistoryStore
@@ -32,9 +31,6 @@ def window_options(function: Any) -> Any:
     return function
 
 
-def open_history(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, url: str
-) -> HistoryStore:
+def open_history(common: Common, url: str) -> HistoryStore:
     """The history at `url`; for an empty one this host's own. Raises ConfigError, HistoryError."""
-    common = common_of(ctx, root, config_path, debug)
     return open_store(url, folders(common.config(), common.root).state)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from irqbal.cli.common import command_options, common_of
+from irqbal.cli.common import Common, command_options
 from irqbal.errors import HostError
 from irqbal.imported.environment import IrqbalanceSettings, parse_environment, read_settings
 from irqbal.imported.script import TIMEOUT, run
@@ -33,21 +33,13 @@ MAX_BYTES = 1 << 20
     show_default=True,
     help="Seconds that one run of a policy script may take.",
 )
-def command(
-    ctx: click.Context,
-    root: Path | None,
-    config_path: Path | None,
-    debug: bool,
-    file: Path | None,
-    timeout: float,
-) -> int:
+def command(common: Common, file: Path | None, timeout: float) -> int:
     """Convert irqbalance's configuration FILE to irqbal's, and print it.
 
     FILE defaults to /etc/default/irqbalance or /etc/sysconfig/irqbalance. A policy script is run
     once for each IRQ, without root, and its answers become rules of pin_irqs. Options without an
     equivalent become comments. Exit status 1 if the script failed for any IRQ.
     """
-    common = common_of(ctx, root, config_path, debug)
     source = file or _default_file(common.root)
     settings = read_settings(parse_environment(_text(source)))
     snapshot: Snapshot | None = None

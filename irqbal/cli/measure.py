@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from irqbal.cli.common import command_options, common_of
+from irqbal.cli.common import Common, command_options
 from irqbal.errors import HostError
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.tracefs import TracefsMeasurement
@@ -24,16 +22,13 @@ from irqbal.render.tables import Column, print_rows
     show_default=True,
     help="How long to measure.",
 )
-def command(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, seconds: float
-) -> None:
+def command(common: Common, seconds: float) -> None:
     """Measure the time that each IRQ's handler and each kind of softirq takes, with the kernel's
     own histograms (tracefs).
 
     Each interrupt takes slightly longer meanwhile, so measure for a short time. Everything that is
     set up in tracefs is removed again.
     """
-    common = common_of(ctx, root, config_path, debug)
     tracing = TracefsMeasurement(common.root)
     measured = tracing.measure(seconds)
     if measured is None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle, seconds_option
+from irqbal.cli.common import Common, balancer_of, command_options, one_cycle, seconds_option
 from irqbal.render.console import console
 from irqbal.render.plan import print_plan
 from irqbal.wire import to_json
@@ -16,16 +14,9 @@ from irqbal.wire import to_json
 @command_options
 @seconds_option(1.0)
 @click.option("--json", "as_json", is_flag=True, help="Print the cycle's record as JSON.")
-def command(
-    ctx: click.Context,
-    root: Path | None,
-    config_path: Path | None,
-    debug: bool,
-    seconds: float,
-    as_json: bool,
-) -> None:
+def command(common: Common, seconds: float, as_json: bool) -> None:
     """Show what the policies would move, keep and refuse now, without writing it."""
-    balancer = balancer_of(common_of(ctx, root, config_path, debug), dry_run=True)
+    balancer = balancer_of(common, dry_run=True)
     result = one_cycle(balancer, seconds, "plan")
     if as_json:
         click.echo(to_json(result.record).decode())

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
-from irqbal.cli.common import command_options, common_of
+from irqbal.cli.common import Common, command_options
 from irqbal.cli.doctor import examine, report
 from irqbal.plugins import discovery
 from irqbal.plugins.protocol import PolicyEntry
@@ -24,13 +23,10 @@ from irqbal.problems import Node
     help="Report for each whether it is used, and if not, why; exit status 1 if an enabled one is "
     "broken.",
 )
-def command(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, doctor: bool
-) -> int:
+def command(common: Common, doctor: bool) -> int:
     """List the installed policies, whether each is enabled, and its options with their defaults and
     meaning.
     """
-    common = common_of(ctx, root, config_path, debug)
     config = common.config()
     if doctor:
         return report(examine(config, common.name, discovery.find()))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from pathlib import Path
 
 import click
 
-from irqbal.cli.common import command_options, common_of, is_root
+from irqbal.cli.common import Common, command_options, is_root
 from irqbal.service.lifetime import run
 from irqbal.service.run_mode import RunMode
 
@@ -21,21 +20,13 @@ from irqbal.service.run_mode import RunMode
     help="Observe a simulated host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.",
 )
 @click.argument("seconds", required=False, type=click.FloatRange(0.1, 3600))
-def command(
-    ctx: click.Context,
-    root: Path | None,
-    config_path: Path | None,
-    debug: bool,
-    simulate: str | None,
-    seconds: float | None,
-) -> int:
+def command(common: Common, simulate: str | None, seconds: float | None) -> int:
     """Observe this host without ever writing to the kernel, and record a sample every SECONDS.
 
     SECONDS (0.1 to 3600) defaults to `history: every:` of the configuration, 60 s. The API and the
     dashboard work as the daemon's do, but refuse every request that would write. Samples are
     shipped to MongoDB if the configuration says so.
     """
-    common = common_of(ctx, root, config_path, debug)
     if not common.debug:
         logging.getLogger().setLevel(logging.INFO)
     if seconds is not None and not math.isfinite(seconds):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from irqbal.api.contract import responses
-from irqbal.cli.common import command_options, common_of
+from irqbal.cli.common import Common, command_options
 from irqbal.client.http import Client, local_socket
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Outcome
@@ -20,13 +19,12 @@ from irqbal.state.originals import OriginalsFile
 
 @click.command("restore")
 @command_options
-def command(ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool) -> int:
+def command(common: Common) -> int:
     """Put back the original value of every mask and setting that irqbal changed since boot.
 
     A running daemon does this on request, and then pauses. Exit status 1 if a value could not be
     put back.
     """
-    common = common_of(ctx, root, config_path, debug)
     places = folders(common.config(), common.root)
     if lock_holder(places.run) is not None:
         answer = Client(local_socket(places.run)).ask("restore", responses.RestoreAnswer)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from irqbal.cli.common import command_options, common_of
+from irqbal.cli.common import Common, command_options
 from irqbal.client.cli.values import LENGTH
 from irqbal.config.schema import ApiOptions, TlsOptions
 from irqbal.errors import ConfigError
@@ -55,10 +55,7 @@ from irqbal.wire import Duration
 @click.argument("host")
 @click.argument("port", type=click.IntRange(1, 65535))
 def command(
-    ctx: click.Context,
-    root: Path | None,
-    config_path: Path | None,
-    debug: bool,
+    common: Common,
     url: str | None,
     since: Duration,
     name: str,
@@ -79,7 +76,6 @@ def command(
     from irqbal.central.server import CentralServer
     from irqbal.central.stores import open_fleet
 
-    common = common_of(ctx, root, config_path, debug)
     if not common.debug:
         logging.getLogger().setLevel(logging.INFO)
     config = common.config()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from irqbal.cli.common import command_options, common_of
+from irqbal.cli.common import Common, command_options
 from irqbal.client.cli.values import LENGTH
 from irqbal.service.assembly import folders
 from irqbal.state import tokens
@@ -32,22 +32,12 @@ ACTIONS = ("add", "list", "revoke")
 )
 @click.argument("action", type=click.Choice(ACTIONS))
 @click.argument("name", required=False, default="")
-def command(
-    ctx: click.Context,
-    root: Path | None,
-    config_path: Path | None,
-    debug: bool,
-    scope: str,
-    expires: Duration | None,
-    action: str,
-    name: str,
-) -> None:
+def command(common: Common, scope: str, expires: Duration | None, action: str, name: str) -> None:
     """Manage tokens for the API.
 
     `add NAME` prints a new token once; only its hash is stored. `list` shows all tokens, and
     `revoke NAME` ends one. A running daemon applies the change to the next request.
     """
-    common = common_of(ctx, root, config_path, debug)
     folder = folders(common.config(), common.root).state
     if action == "list":
         _list(folder)

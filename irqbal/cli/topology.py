@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from irqbal.cli.common import command_options, common_of
+from irqbal.cli.common import Common, command_options
 from irqbal.kernel.host import KernelHost
 from irqbal.planner.ledger import Ledger
 from irqbal.render.console import console
@@ -18,11 +16,8 @@ from irqbal.wire import to_json
 @click.command("topology")
 @command_options
 @click.option("--json", "as_json", is_flag=True, help="Print the snapshot as JSON.")
-def command(
-    ctx: click.Context, root: Path | None, config_path: Path | None, debug: bool, as_json: bool
-) -> None:
+def command(common: Common, as_json: bool) -> None:
     """Show NUMA nodes, CPUs, devices, queues and IRQs as a tree."""
-    common = common_of(ctx, root, config_path, debug)
     snapshot = HostTracker(KernelHost(common.root), 10.0).look(Ledger())
     if as_json:
         click.echo(to_json(snapshot).decode())

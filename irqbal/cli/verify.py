@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from irqbal.cli.common import balancer_of, command_options, common_of, one_cycle, seconds_option
+from irqbal.cli.common import Common, balancer_of, command_options, one_cycle, seconds_option
 from irqbal.findings.verify import verify
 from irqbal.kernel import other_writers
 from irqbal.render.console import console
@@ -19,19 +17,11 @@ from irqbal.wire import to_json
 @command_options
 @seconds_option(1.0)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def command(
-    ctx: click.Context,
-    root: Path | None,
-    config_path: Path | None,
-    debug: bool,
-    seconds: float,
-    as_json: bool,
-) -> int:
+def command(common: Common, seconds: float, as_json: bool) -> int:
     """Check the host, and list what is wrong or could be faster, each with advice.
 
     Nothing is written. Exit status 1 if there is any finding.
     """
-    common = common_of(ctx, root, config_path, debug)
     balancer = balancer_of(common, dry_run=True)
     result = one_cycle(balancer, seconds, "verify")
     others = other_writers.running(common.root) + other_writers.configured(common.root)

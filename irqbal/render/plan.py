@@ -12,7 +12,8 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from irqbal.model.plan import Failure, Outcome, Record
+from irqbal.cpuset import CpuSet
+from irqbal.model.plan import Failure, Record
 from irqbal.model.readings import DEFAULT
 from irqbal.model.view import Snapshot
 from irqbal.render.console import plain
@@ -32,7 +33,7 @@ _RESULT_STYLES = {"written": "green", "unchanged": "green", "dry run": "dim"}
 """Any other result is a failure, and red."""
 
 
-class ChangeResult(msgspec.Struct, frozen=True):
+class ChangeResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one change: the outcome's `result` and `detail`; both empty if nothing was
     tried.
     """
@@ -41,28 +42,26 @@ class ChangeResult(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-class MoveLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One mask that changes; CPU sets are text."""
+class MoveLine(ChangeResult, frozen=True, kw_only=True):
+    """One mask that changes."""
 
     irq: int
     name: str
-    before: str
-    after: str
+    before: CpuSet
+    after: CpuSet
     policy: str
     reason: str
-    result: ChangeResult
 
 
-class DefaultLine(msgspec.Struct, frozen=True, kw_only=True):
-    """The change of `default_smp_affinity`, the mask that new IRQs get; CPU sets are text."""
+class DefaultLine(ChangeResult, frozen=True, kw_only=True):
+    """The change of `default_smp_affinity`, the mask that new IRQs get."""
 
-    before: str
-    after: str
+    before: CpuSet
+    after: CpuSet
     reason: str
-    result: ChangeResult
 
 
-class SteeringLine(msgspec.Struct, frozen=True, kw_only=True):
+class SteeringLine(ChangeResult, frozen=True, kw_only=True):
     """One XPS, RPS or RFS setting that changes; values are text as in the kernel's file."""
 
     setting: str
@@ -71,7 +70,6 @@ class SteeringLine(msgspec.Struct, frozen=True, kw_only=True):
     before: str
     after: str
     reason: str
-    result: ChangeResult
 
 
 class RefusalLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +96,7 @@ class ShownPlan(msgspec.Struct, frozen=True, kw_only=True):
     moves: Sequence[MoveLine]
     default: DefaultLine | None
     steering: Sequence[SteeringLine]
-    refusals: Sequence[RefusalLine]
+    refused: Sequence[RefusalLine]
     failures: Sequence[Failure]
     notes: Sequence[NoteLine]
     right: int
@@ -116,8 +114,7 @@ class ShownPlan(msgspec.Struct, frozen=True, kw_only=True):
         return not self.tried and (self.dry_run or not self._results())
 
     def _results(self) -> list[ChangeResult]:
-        changes = (*self.moves, *self.steering, *((self.default,) if self.default else ()))
-        return [change.result for change in changes]
+        return [*self.moves, *self.steering, *([self.default] if self.default else [])]
 
 
 def print_plan(out: Console, record: Record, snapshot: Snapshot) -> None:
@@ -132,26 +129,30 @@ def _shown_plan(record: Record, snapshot: Snapshot) -> ShownPlan:
     def title(number: int | None) -> str:
         return "" if number is None else irq_title(snapshot.irq_by_number.get(number))
 
+    def result_of(identity: str) -> dict[str, str]:
+        outcome = outcomes.get(identity)
+        return {} if outcome is None else {"result": outcome.result, "detail": outcome.detail}
+
     return ShownPlan(
         moves=[
             MoveLine(
                 irq=move.irq,
                 name=title(move.irq),
-                before=str(move.before),
-                after=str(move.after),
+                before=move.before,
+                after=move.after,
                 policy=move.policy,
                 reason=move.reason,
-                result=_result_of(outcomes.get(move.identity)),
+                **result_of(move.identity),
             )
             for move in plan.moves
         ],
         default=None
         if plan.default is None
         else DefaultLine(
-            before=str(plan.default.before),
-            after=str(plan.default.after),
+            before=plan.default.before,
+            after=plan.default.after,
             reason=plan.default.reason,
-            result=_result_of(outcomes.get(DEFAULT)),
+            **result_of(DEFAULT),
         ),
         steering=[
             SteeringLine(
@@ -161,11 +162,11 @@ def _shown_plan(record: Record, snapshot: Snapshot) -> ShownPlan:
                 before=one.before,
                 after=one.after,
                 reason=one.reason,
-                result=_result_of(outcomes.get(one.identity)),
+                **result_of(one.identity),
             )
             for one in plan.steering
         ],
-        refusals=[
+        refused=[
             RefusalLine(
                 irq=refusal.irq,
                 name=title(refusal.irq),
@@ -185,15 +186,11 @@ def _shown_plan(record: Record, snapshot: Snapshot) -> ShownPlan:
     )
 
 
-def _result_of(outcome: Outcome | None) -> ChangeResult:
-    return ChangeResult() if outcome is None else ChangeResult(outcome.result, outcome.detail)
-
-
 def print_shown_plan(out: Console, plan: ShownPlan) -> None:
     """Moves, steering, refusals, failures and notes, and a line that counts them."""
     _print_moves(out, plan)
     _print_steering(out, plan)
-    _print_refusals(out, plan.refusals)
+    _print_refusals(out, plan.refused)
     for failure in plan.failures:
         aside = ", and is set aside" if failure.aside else ""
         out.print(plain(f"policy {failure.policy} failed{aside}: {failure.reason}"), style="red")
@@ -206,7 +203,7 @@ def print_shown_plan(out: Console, plan: ShownPlan) -> None:
         Text.assemble(
             (f"{len(plan.moves)} to move", "bold green" if plan.moves else "bold"),
             f", {len(plan.steering)} settings, {plan.right} right already, ",
-            (f"{len(plan.refusals)} refused", "yellow" if plan.refusals else ""),
+            (f"{len(plan.refused)} refused", "yellow" if plan.refused else ""),
             ". Nothing was written." if plan.untouched else ".",
         )
     )
@@ -229,11 +226,11 @@ def _print_moves(out: Console, plan: ShownPlan) -> None:
         [
             str(move.irq),
             move.name,
-            move.before,
-            move.after,
+            str(move.before),
+            str(move.after),
             move.policy,
             move.reason,
-            *_result_cells(plan, move.result),
+            *_result_cells(plan, move),
         ]
         for move in plan.moves
     ]
@@ -265,7 +262,7 @@ def _print_steering(out: Console, plan: ShownPlan) -> None:
             one.before or "-",
             one.after or "-",
             one.reason,
-            *_result_cells(plan, one.result),
+            *_result_cells(plan, one),
         ]
         for one in plan.steering
     ]

@@ -93,9 +93,20 @@ class FakeKernel(ABC):
     def total(self, line: SimulatedIrq) -> int:
         """How often an IRQ fired since it was set up."""
 
-    @abstractmethod
     def facts(self, line: SimulatedIrq) -> IrqFacts:
-        """What the kernel reports of an IRQ."""
+        """What the kernel reports of an IRQ that it lets move."""
+        return IrqFacts(
+            number=line.number,
+            action=line.action,
+            chip=line.chip,
+            vector=line.vector,
+            unmovable="",
+            affinity=line.mask,
+            effective=line.effective,
+            hint=CpuSet(),
+            node=line.node,
+            inode=line.inode,
+        )
 
     def census(self) -> Census:
         """Every IRQ with its mask."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection
 
 import msgspec
 
-from irqbal.cpuset import CpuSet
 from irqbal.identify.queue_names import identify
 from irqbal.kernel.irqs import MANAGED
 from irqbal.model.readings import Counts, CpuTime, IrqFacts, Pulse, Save, Topology
@@ -130,18 +129,8 @@ class SimulatedHost(FakeKernel):
 
     def facts(self, line: SimulatedIrq) -> IrqFacts:
         """What this version of the kernel reports of an IRQ."""
-        return IrqFacts(
-            number=line.number,
-            action=line.action,
-            chip=line.chip,
-            vector=line.vector,
-            unmovable=MANAGED if line.managed and shows_owned(self.spec.kernel) else "",
-            affinity=line.mask,
-            effective=line.effective,
-            hint=CpuSet(),
-            node=line.node,
-            inode=line.inode,
-        )
+        owned = line.managed and shows_owned(self.spec.kernel)
+        return msgspec.structs.replace(super().facts(line), unmovable=MANAGED if owned else "")
 
     def pulse(self, looked: Collection[int] | None = None) -> Pulse:
         """The cheap reading, of the IRQs of the last census."""

@@ -147,17 +147,12 @@ class ReplayHost(FakeKernel):
     def facts(self, line: SimulatedIrq) -> IrqFacts:
         """An IRQ as its kernel reported it, with its present mask."""
         irq = self._irqs[line.number]
-        return IrqFacts(
-            number=line.number,
-            action=line.action,
-            chip=line.chip,
+        return msgspec.structs.replace(
+            super().facts(line),
             vector=irq.vector,
             unmovable=irq.unmovable,
-            affinity=line.mask,
-            effective=line.effective,
             hint=irq.hint,
             node=irq.node,
-            inode=line.inode,
         )
 
     def pulse(self, looked: Collection[int] | None = None) -> Pulse:

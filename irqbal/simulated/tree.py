@@ -9,6 +9,7 @@ from pathlib import Path
 
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
+from irqbal.kernel.tracefs import VECTORS
 from irqbal.model.readings import Counts
 from irqbal.model.view import Cpu, Interface
 from irqbal.simulated.drivers import PCI_IDS
@@ -18,18 +19,6 @@ from irqbal.simulated.machine import Card, SimulatedIrq
 
 _CACHES = ((1, "Data"), (1, "Instruction"), (2, "Unified"), (3, "Unified"))
 """Level and type of each cache of a CPU, by index; those below level 3 belong to one core."""
-_SOFTIRQS = (
-    "HI",
-    "TIMER",
-    "NET_TX",
-    "NET_RX",
-    "BLOCK",
-    "IRQ_POLL",
-    "TASKLET",
-    "SCHED",
-    "HRTIMER",
-    "RCU",
-)
 
 
 def write_tree(host: SimulatedHost, folder: Path) -> None:
@@ -245,7 +234,7 @@ def _stat(lines: list[SimulatedIrq], counts: Counts) -> str:
 def _softirqs(counts: Counts) -> str:
     cpus = list(next(iter(counts.softirqs.values())))
     rows = [" " * 20 + "".join(f"CPU{cpu:<8}" for cpu in cpus)]
-    for name in _SOFTIRQS:
+    for name in VECTORS:
         counted = counts.softirqs.get(name, {})
         rows.append(f"{name:>12}:" + "".join(f" {counted.get(cpu, 0):>10}" for cpu in cpus))
     return "\n".join(rows)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
 from irqbal.errors import StateFileError
 from irqbal.model.view import Override
 from irqbal.state import durable
-from irqbal.wire import from_json, to_json
+from irqbal.state.json_list import load_list
+from irqbal.wire import to_json
 
 OVERRIDES = "overrides.json"
 """File name, in the state folder."""
@@ -22,17 +21,7 @@ def load_overrides(folder: Path) -> tuple[Override, ...]:
     Raises StateFileError if the file is unreadable or damaged: an administrator's overrides are
     never dropped silently.
     """
-    path = folder / OVERRIDES
-    try:
-        return from_json(path.read_bytes(), tuple[Override, ...])
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise StateFileError(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StateFileError(
-            f"{path} is damaged ({error}); move it away to start without overrides"
-        ) from error
+    return load_list(folder / OVERRIDES, Override, "move it away to start without overrides")
 
 
 def save_overrides(folder: Path, overrides: Iterable[Override]) -> None:

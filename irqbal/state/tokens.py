@@ -18,7 +18,8 @@ import msgspec
 
 from irqbal.errors import IrqbalError
 from irqbal.state import durable
-from irqbal.wire import from_json, to_json
+from irqbal.state.json_list import load_list
+from irqbal.wire import to_json
 
 FILE = "tokens.json"
 """File name, in the state folder."""
@@ -43,21 +44,11 @@ def digest(text: str) -> str:
 
 
 def load(folder: Path) -> tuple[Token, ...]:
-    """All stored tokens; none if there is no file. Raises IrqbalError if the file is unreadable or
-    damaged: then no token is valid.
+    """All stored tokens; none if there is no file. Raises StateFileError if the file is unreadable
+    or damaged: then no token is valid.
     """
-    path = folder / FILE
-    try:
-        return from_json(path.read_bytes(), tuple[Token, ...])
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise IrqbalError(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise IrqbalError(
-            f"{path} is damaged ({error}); move it away, and create new tokens with `irqbal "
-            "token add`"
-        ) from error
+    remedy = "move it away, and create new tokens with `irqbal token add`"
+    return load_list(folder / FILE, Token, remedy)
 
 
 def add(folder: Path, name: str, scope: str, expires: float | None) -> str:

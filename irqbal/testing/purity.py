@@ -21,24 +21,30 @@ Report = Callable[[str, str], None]
 _STDLIB = sysconfig.get_path("stdlib")
 _OURS = os.path.dirname(__file__)  # noqa: PTH120 - pathlib calls os.stat, which is watched
 _EVENTS = {
-    "socket.": ("network", "uses the network"),
-    "subprocess.Popen": ("program", "starts a program"),
-    "os.system": ("program", "starts a program"),
-    "os.exec": ("program", "starts a program"),
-    "os.posix_spawn": ("program", "starts a program"),
-    "os.fork": ("program", "starts a process"),
-    "os.kill": ("program", "signals a process"),
-    "_thread.start": ("thread", "starts a thread"),
-    "ctypes.": ("program", "calls C functions"),
-    "open": ("file", "opens a file"),
-    "os.listdir": ("file", "lists a folder"),
-    "os.scandir": ("file", "lists a folder"),
-    "shutil.": ("file", "changes files"),
-    "tempfile.": ("file", "makes a temporary file"),
-    "mmap.": ("file", "maps memory"),
-    "sqlite3.": ("file", "opens a database"),
+    "network": {"socket.": "uses the network"},
+    "thread": {"_thread.start": "starts a thread"},
+    "program": {
+        "subprocess.Popen": "starts a program",
+        "os.system": "starts a program",
+        "os.exec": "starts a program",
+        "os.posix_spawn": "starts a program",
+        "os.fork": "starts a process",
+        "os.kill": "signals a process",
+        "ctypes.": "calls C functions",
+    },
+    "file": {
+        "open": "opens a file",
+        "os.listdir": "lists a folder",
+        "os.scandir": "lists a folder",
+        "shutil.": "changes files",
+        "tempfile.": "makes a temporary file",
+        "mmap.": "maps memory",
+        "sqlite3.": "opens a database",
+    },
 }
-"""Audit events that no policy may cause, by how their names begin: the finding's code and verb."""
+"""Audit events that no policy may cause, by the finding's code: how their names begin, and the verb
+of the finding.
+"""
 _FILE_CALLS = (
     "remove",
     "rename",
@@ -53,7 +59,10 @@ _FILE_CALLS = (
     "setxattr",
     "putenv",
 )
-_EVENTS |= {f"os.{name}": ("file", f"calls os.{name}") for name in _FILE_CALLS}
+_EVENTS["file"] |= {f"os.{name}": f"calls os.{name}" for name in _FILE_CALLS}
+_WATCHED = {
+    beginning: (code, verb) for code, verbs in _EVENTS.items() for beginning, verb in verbs.items()
+}
 _NUMERIC_CLOCKS = (
     "time",
     "monotonic",
@@ -139,7 +148,7 @@ class PurityWatch:
         if not self._on:
             return
         known = next(
-            (known for beginning, known in _EVENTS.items() if event.startswith(beginning)), None
+            (known for beginning, known in _WATCHED.items() if event.startswith(beginning)), None
         )
         if known is None or (event == "open" and _is_import()):
             return

@@ -5,7 +5,6 @@ width, usable by keyboard.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -16,7 +15,6 @@ from chromium import VIEWS, DashboardSite, WatchedPage, site, watched
 
 pytestmark = pytest.mark.long
 SPEC = "8x32x2,nodes=8,l3=8,nic=63x8,nvme=128x12,traffic=skewed"
-AXE = (Path(__file__).parent / "axe.min.js").read_text()
 OVERLAPS = """() => {
   const seen = [...document.querySelectorAll(
     "a, button, input, select, textarea, summary, label, h1, h2, h3, h4, h5, p, dl, ol, .matrix, .chart")].filter((node) => {
@@ -84,20 +82,7 @@ def test_axe_finds_nothing_serious(
     with watched(chromium, host, scheme=scheme, token=host.token) as shown:
         for view in VIEWS:
             opened(shown, view)
-            shown.page.evaluate(AXE)
-            found = shown.page.evaluate(
-                "async () => (await axe.run({ resultTypes: ['violations'] })).violations"
-            )
-            bad = [
-                (
-                    item["id"],
-                    item["nodes"][0]["html"][:200],
-                    item["nodes"][0]["failureSummary"][:300],
-                )
-                for item in found
-                if item["impact"] in ("serious", "critical")
-            ]
-            assert bad == [], view
+            assert shown.axe_findings() == [], view
         assert shown.problems == []
 
 

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ import msgspec
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 import machine
+from places import TOP
 from served import free_port
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -30,6 +31,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+AXE = TOP / "tests/browser/axe.min.js"
 VIEWS = ("now", "irq", "irq/34", "nics", "history", "whatif", "decisions")
 
 
@@ -74,6 +76,23 @@ class WatchedPage(msgspec.Struct):
     def wait(self, ready: float = 60) -> None:
         """Until the view shows data, or an error."""
         self.page.wait_for_selector(".view[data-ready]", timeout=ready * 1000)
+
+    def axe_findings(self, rules: Mapping[str, object] | None = None) -> list[tuple[str, str, str]]:
+        """What axe finds serious on the page: rule, element and advice. `rules`: axe's options."""
+        self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate(
+            "async rules => (await axe.run({ resultTypes: ['violations'], ...rules })).violations",
+            rules or {},
+        )
+        return [
+            (
+                item["id"],
+                item["nodes"][0]["html"][:200],
+                item["nodes"][0]["failureSummary"][:300],
+            )
+            for item in found
+            if item["impact"] in ("serious", "critical")
+        ]
 
 
 @contextlib.contextmanager

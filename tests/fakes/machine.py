@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 IRQBAL = str(Path(sys.executable).with_name("irqbal"))
 RUN = Path("/run/irqbal")
@@ -96,6 +97,13 @@ def daemon(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def kill(process: subprocess.Popen[Any]) -> None:
+    """End a process that still runs."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
 
 
 def wait_for(

@@ -17,10 +17,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
+
+from certificates import openssl
 
 URI = os.environ.get("IRQBAL_TEST_MONGODB_URI", "")
 WHEEL = (
@@ -150,7 +152,7 @@ class Certificates:
             folder / name for name in ("ca.key", "server.key", "server.csr", "server.crt")
         )
         new = ("req", "-newkey", "rsa:2048", "-nodes")
-        _openssl(
+        openssl(
             *new,
             "-x509",
             "-days",
@@ -162,8 +164,8 @@ class Certificates:
             "-out",
             self.authority,
         )
-        _openssl(*new, "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", request)
-        _openssl(
+        openssl(*new, "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", request)
+        openssl(
             "x509",
             "-req",
             "-days",
@@ -183,19 +185,11 @@ class Certificates:
         self.server.write_text(signed.read_text() + key.read_text())
 
 
-def _openssl(*words: str | Path) -> None:
-    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, timeout=60)
-
-
 @contextlib.contextmanager
 def plain(folder: Path) -> Iterator[Mongod]:
     """A server without passwords."""
-    server = Mongod(folder)
-    try:
-        server.start()
+    with _started(Mongod(folder)) as server:
         yield server
-    finally:
-        server.kill()
 
 
 @contextlib.contextmanager
@@ -293,7 +287,7 @@ class ReplicaSet:
             time.sleep(0.1)
         raise RuntimeError("no primary was elected")
 
-    def stop(self) -> None:
+    def kill(self) -> None:
         """Kill what still runs."""
         for member in self.members:
             member.kill()
@@ -316,9 +310,17 @@ def _is_primary(port: int) -> bool:
 @contextlib.contextmanager
 def replica_set(folder: Path) -> Iterator[ReplicaSet]:
     """A replica set of three."""
-    group = ReplicaSet(folder)
-    try:
-        group.start()
+    with _started(ReplicaSet(folder)) as group:
         yield group
+
+
+Server = TypeVar("Server", Mongod, ReplicaSet)
+
+
+@contextlib.contextmanager
+def _started(server: Server) -> Iterator[Server]:
+    try:
+        server.start()
+        yield server
     finally:
-        group.stop()
+        server.kill()

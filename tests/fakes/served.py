@@ -229,6 +229,11 @@ def serve(
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def serve_quick() -> contextlib.AbstractContextManager[Served]:
+    """A daemon with three cycles a second, whose traffic is the same in every run."""
+    return serve(rest="interval: 300ms\nhistory: {every: 10s}\n", spec=f"{SPEC},seed=3")
+
+
 def _wait_until_looked(served: Served) -> None:
     machine.wait_for(
         lambda: served.socket.exists() and served.ask("GET", "/readyz", where="unix").status == 200,

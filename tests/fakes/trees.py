@@ -24,6 +24,7 @@ from places import HOSTS
 from treedevices import DeviceFiles
 from treespecs import (
     DISK_DRIVERS,
+    EVERYTHING,
     NIC_DRIVERS,
     Disk,
     Nic,
@@ -38,6 +39,7 @@ from treespecs import (
 
 __all__ = [
     "DISK_DRIVERS",
+    "EVERYTHING",
     "HOSTS",
     "NIC_DRIVERS",
     "Disk",
@@ -54,6 +56,9 @@ __all__ = [
     "keep_host",
     "make_tree",
 ]
+
+SOFTIRQS = "HI TIMER NET_TX NET_RX BLOCK IRQ_POLL TASKLET SCHED HRTIMER RCU"
+"""The rows of /proc/softirqs, by number (include/linux/interrupt.h)."""
 
 
 def make_tree(folder: Path, spec: TreeSpec) -> Tree:
@@ -223,20 +228,8 @@ class Tree(DeviceFiles):
         rows.append(b"%*s:          0\n" % (width, b"ERR") + b"%*s:          0\n" % (width, b"MIS"))
         self._write("proc/interrupts", b"".join(rows))
         self._write("proc/stat", self._stat())
-        names = (
-            "HI",
-            "TIMER",
-            "NET_TX",
-            "NET_RX",
-            "BLOCK",
-            "IRQ_POLL",
-            "TASKLET",
-            "SCHED",
-            "HRTIMER",
-            "RCU",
-        )
         head = " " * 21 + "".join(f"CPU{cpu:<8}" for cpu in cpus)
-        body = "".join(f"{name:>12}:{'          0' * len(cpus)}\n" for name in names)
+        body = "".join(f"{name:>12}:{'          0' * len(cpus)}\n" for name in SOFTIRQS.split())
         self._write("proc/softirqs", f"{head}\n{body}")
         return self
 

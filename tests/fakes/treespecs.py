@@ -197,25 +197,23 @@ def _gve(nic: Nic, address: str) -> list[Named]:
 def _virtio(nic: Nic, address: str) -> list[Named]:
     named: list[Named] = [("{virtio}-config", None)]
     for index in range(nic.queues):
-        named.append(
-            (f"{{virtio}}-input.{index}", _queue(nic.interface, index, "rx", _active(nic)))
-        )
-        named.append(
-            (f"{{virtio}}-output.{index}", _queue(nic.interface, index, "tx", _active(nic)))
-        )
+        rx, tx = _halves(nic, index)
+        named += [(f"{{virtio}}-input.{index}", rx), (f"{{virtio}}-output.{index}", tx)]
     return named
 
 
 def xen(nic: Nic, address: str) -> list[Named]:
     named: list[Named] = []
     for index in range(nic.queues):
-        named.append(
-            (f"{nic.interface}-q{index}-tx", _queue(nic.interface, index, "tx", _active(nic)))
-        )
-        named.append(
-            (f"{nic.interface}-q{index}-rx", _queue(nic.interface, index, "rx", _active(nic)))
-        )
+        rx, tx = _halves(nic, index)
+        named += [(f"{nic.interface}-q{index}-tx", tx), (f"{nic.interface}-q{index}-rx", rx)]
     return named
+
+
+def _halves(nic: Nic, index: int) -> tuple[Queue, Queue]:
+    """The Rx and the Tx queue with this index."""
+    name, active = nic.interface, _active(nic)
+    return _queue(name, index, "rx", active), _queue(name, index, "tx", active)
 
 
 def _active(nic: Nic) -> int:
@@ -289,3 +287,33 @@ def all_drivers() -> Iterable[Nic | Disk]:
     yield Disk("virtio_blk", "vda", queues=2)
     yield Disk("mpt3sas", "mpt3sas0", managed=False)
     yield Disk("megaraid_sas", "megasas0")
+
+
+EVERYTHING = TreeSpec(
+    sockets=2,
+    cores=4,
+    threads=2,
+    nodes=2,
+    l3_cores=2,
+    online="0-9,11-15",
+    isolated="3",
+    nohz_full="3,11",
+    cmdline="isolcpus=managed_irq,5 nohz_full=3,11",
+    partitions={"rt/x": ("isolated", "6"), "y": ("member", "1")},
+    capacity={1: 512},
+    uppers=(Upper("bond0", ("eth0", "eth1")),),
+    devices=(
+        Nic("ice", "eth0", node=0),
+        Nic("virtio_net", "eth1", active=2),
+        Nic("xen-netfront", "eth7"),
+        Nic("igb", "eth3", hidden=True),
+        Disk("nvme", "nvme0"),
+        Disk("mpt3sas", "mpt3sas0"),
+        Other("virtio_rng", ("{virtio}-input",), virtio=True),
+    ),
+    threads_running=(
+        Threaded("irq/30-ice-eth0-TxRx-1", "1-2", 2, 77),
+        Threaded("napi/eth0-8193", "0-15", 4, 78),
+    ),
+)
+"""A host with something in every file that irqbal reads."""

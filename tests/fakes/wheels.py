@@ -22,6 +22,9 @@ from places import TOP
 
 HERE = TOP
 _BUILT = ("irqbal", "policies", "pyproject.toml", "README.md")
+_PIP_WHEEL = "-m pip wheel --quiet --no-build-isolation --no-deps --no-index -w"
+PIP_WHEEL = (sys.executable, *_PIP_WHEEL.split())
+"""The command that builds wheels with what is installed; the folder for them comes next."""
 ROOTS = ("irqbal", "pytest", "setuptools")
 """What a clean environment may ask for; what these need comes along."""
 
@@ -49,19 +52,7 @@ def wheelhouse(folder: Path, projects: Iterable[Path] = ()) -> Path:
             project, copy, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
         )
         copies.append(copy)
-    build = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-build-isolation",
-        "--no-deps",
-        "--no-index",
-        "-w",
-        str(folder),
-    ]
-    run([*build, *map(str, copies)], folder)
+    run([*PIP_WHEEL, str(folder), *map(str, copies)], folder)
     for name in needed(ROOTS):
         if name != "irqbal":
             _pack(importlib.metadata.distribution(name), folder)

@@ -72,9 +72,7 @@ def run_for_a_while(bare: Bare, script: str, log: Path) -> str:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(20)
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        machine.kill(process)
     return log.read_text()
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from certificates import NEW_EC, openssl
 from irqbal.addresses import TcpAddress, parse_listen
 from irqbal.api.http import listeners
 from irqbal.config.reader import parse
@@ -116,30 +117,8 @@ def test_a_taken_port_does_not_stop_balancing_and_is_retried() -> None:
 
 def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
     cert, key = folder / f"{name}.crt", folder / f"{name}.key"
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-            "-keyout",
-            str(key),
-            "-out",
-            str(cert),
-            "-subj",
-            f"/CN={name}",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1,DNS:localhost",
-        ],
-        check=True,
-        capture_output=True,
-    )
+    names = ("-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost")
+    openssl(*NEW_EC.split(), "-keyout", key, "-out", cert, *names)
     return cert, key
 
 

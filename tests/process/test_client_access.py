@@ -21,6 +21,7 @@ import pytest
 import machine
 import served
 from calls import CLIENT, Done, call
+from certificates import NEW_EC, openssl
 from irqbal.client import access
 from irqbal.client.http import Client, Target
 from irqbal.wire import Moment
@@ -31,50 +32,16 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate authority of our own, and a certificate for localhost that it signed."""
     folder = tmp_path_factory.mktemp("keys")
 
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)
+    def new(subject: str, words: str) -> None:
+        openssl(*NEW_EC.split(), "-subj", f"/CN={subject}", *words.split(), folder=folder)
 
-    new = (
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-    )
-    openssl(
-        *new,
-        "-subj",
-        "/CN=ours",
-        "-keyout",
-        "ca.key",
-        "-out",
-        "ca.pem",
-        "-addext",
-        "keyUsage=critical,keyCertSign,cRLSign",
-    )
-    openssl(*new, "-subj", "/CN=another", "-keyout", "other.key", "-out", "other.pem")
-    openssl(
-        *new,
-        "-subj",
-        "/CN=localhost",
-        "-keyout",
-        "key.pem",
-        "-out",
-        "cert.pem",
-        "-CA",
-        "ca.pem",
-        "-CAkey",
-        "ca.key",
-        "-addext",
-        "subjectAltName=DNS:localhost,IP:127.0.0.1",
-        "-addext",
-        "basicConstraints=critical,CA:FALSE",
-        "-addext",
-        "authorityKeyIdentifier=keyid",
+    new("ours", "-keyout ca.key -out ca.pem -addext keyUsage=critical,keyCertSign,cRLSign")
+    new("another", "-keyout other.key -out other.pem")
+    new(
+        "localhost",
+        "-keyout key.pem -out cert.pem -CA ca.pem -CAkey ca.key "
+        "-addext subjectAltName=DNS:localhost,IP:127.0.0.1 "
+        "-addext basicConstraints=critical,CA:FALSE -addext authorityKeyIdentifier=keyid",
     )
     return folder
 

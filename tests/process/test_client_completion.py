@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,19 @@ def test_the_command_starts_light() -> None:
     }
 
 
+def completed(script: str, lines: Iterable[str], folder: Path) -> dict[str, str]:
+    """What bash completes of each line, with the commands of this folder."""
+    done = subprocess.run(
+        ["bash", "-c", script],
+        input="".join(f"{line}\n" for line in lines),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
+    )
+    return dict(zip(lines, done.stdout.splitlines(), strict=True))
+
+
 def test_bash_completes_commands_options_and_what_the_daemon_knows(daemon: served.Served) -> None:
     lines = {
         "irqbal-client lo": "localhost",
@@ -57,16 +70,7 @@ def test_bash_completes_commands_options_and_what_the_daemon_knows(daemon: serve
         + "while IFS= read -r COMP_LINE; do COMP_POINT=${#COMP_LINE}; COMPREPLY=(); "
         '_irqbal_client_completion irqbal-client; echo "${COMPREPLY[*]}"; done\n'
     )
-    path = f"{Path(CLIENT).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", script],
-        input="\n".join(lines) + "\n",
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PATH": path},
-    )
-    assert dict(zip(lines, done.stdout.splitlines(), strict=True)) == lines
+    assert completed(script, lines, Path(CLIENT).parent) == lines
 
 
 def test_zsh_and_fish_have_scripts_too() -> None:
@@ -92,16 +96,7 @@ def test_the_administrators_command_completes_too() -> None:
         "COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )); COMPREPLY=(); _irqbal_completion irqbal; echo "
         '"${COMPREPLY[*]}"; done\n'
     )
-    env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-c", script],
-        input="\n".join(lines) + "\n",
-        capture_output=True,
-        text=True,
-        check=True,
-        env=env,
-    )
-    assert dict(zip(lines, done.stdout.splitlines(), strict=True)) == lines
+    assert completed(script, lines, folder) == lines
     for shell in ("zsh", "fish"):
         done = subprocess.run(
             [folder / "irqbal", "completion", shell], capture_output=True, text=True, check=True

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from places import TOP
+from wheels import PIP_WHEEL
 
 
 @pytest.fixture(scope="module")
@@ -30,20 +31,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def wheel(source: Path) -> set[str]:
     """Names of the files in the wheel."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-build-isolation",
-        "--no-index",
-        "--no-deps",
-        "-w",
-        "out",
-        ".",
-    ]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*PIP_WHEEL, "out", "."], cwd=source, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     (found,) = (source / "out").glob("irqbal-*.whl")
     return set(zipfile.ZipFile(found).namelist())
@@ -142,21 +132,8 @@ def test_the_source_distribution_builds_the_same_wheel(
     source: Path, sdist: set[str], wheel: set[str], tmp_path: Path
 ) -> None:
     (found,) = (source / "out").glob("irqbal-*.tar.gz")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-build-isolation",
-        "--no-index",
-        "--no-deps",
-        "-w",
-        str(tmp_path),
-    ]
-    done = subprocess.run(
-        [*command, str(found)], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    command = [*PIP_WHEEL, str(tmp_path), str(found)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (again,) = tmp_path.glob("irqbal-*.whl")
     assert set(zipfile.ZipFile(again).namelist()) == wheel

@@ -79,47 +79,64 @@ def bad(body: str) -> str:
 
 # Bad policies. Those that hang, crash or talk garbage are set aside at once …
 
-ASIDE = {
-    "sleeps an hour": ("time.sleep(3600)", "deadline"),
-    "a regex that backtracks for ever": ("re.match(r'(a+)+$', 'a' * 64 + 'b')", "deadline"),
-    "yields for ever": ("while True: pass", "deadline"),
-    "closes the channel": ("os.closerange(3, 256)\ntime.sleep(9)", "crashed"),
-    "os._exit": ("os._exit(3)", "crashed"),
-    "sys.exit": ("sys.exit(0)", "crashed"),
-    "a segmentation fault": ("ctypes.string_at(0)", "crashed"),
-    "raises KeyboardInterrupt": ("raise KeyboardInterrupt", "crashed"),
-    "aborts": ("os.abort()", "crashed"),
-    "writes garbage into the channel": (
-        "os.write(int(sys.argv[1]), b'\\xff' * 64)\ntime.sleep(9)",
-        "garbage",
-    ),
+HANGS = {
+    "sleeps an hour": "time.sleep(3600)",
+    "a regex that backtracks for ever": "re.match(r'(a+)+$', 'a' * 64 + 'b')",
+    "yields for ever": "while True: pass",
+}
+CRASHES = {
+    "closes the channel": "os.closerange(3, 256)\ntime.sleep(9)",
+    "os._exit": "os._exit(3)",
+    "sys.exit": "sys.exit(0)",
+    "a segmentation fault": "ctypes.string_at(0)",
+    "raises KeyboardInterrupt": "raise KeyboardInterrupt",
+    "aborts": "os.abort()",
+}
+GARBAGE = {
+    "writes garbage into the channel": "os.write(int(sys.argv[1]), b'\\xff' * 64)\ntime.sleep(9)",
     "writes a short frame into the channel": (
-        "os.write(int(sys.argv[1]), b'\\x02\\0\\0\\0hi')\ntime.sleep(9)",
-        "garbage",
+        "os.write(int(sys.argv[1]), b'\\x02\\0\\0\\0hi')\ntime.sleep(9)"
     ),
 }
+ASIDE = {
+    what: (body, code)
+    for code, bodies in (("deadline", HANGS), ("crashed", CRASHES), ("garbage", GARBAGE))
+    for what, body in bodies.items()
+}
 # … those that raise, or give what they must not, lose their say in this cycle.
+FORBIDDEN = {
+    "reads /etc/shadow": "open('/etc/shadow')",
+    "reads root's home": "os.listdir('/root')",
+    "writes a file": "open('/etc/irqbal-was-here', 'w')",
+    "writes an IRQ's mask": "open('/proc/irq/default_smp_affinity', 'w')",
+    "opens a socket": "socket.socket()",
+    "opens a netlink socket": "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
+    "signals the daemon": "os.kill(os.getppid(), 0)",
+    "becomes root again": "os.setuid(0)",
+    "runs a program": "os.execv('/bin/true', ['true'])",
+}
+INVALID = {
+    "Placement('eth0', CpuSet.of(1), 'x')": "Placement.irq cannot be 'eth0'",
+    "Placement(None, CpuSet.of(1), 'x')": "Placement.irq cannot be None",
+    "Placement(1 << 70, CpuSet.of(1), 'x')": "Placement.irq cannot be",
+    "Placement(-1, CpuSet.of(1), 'x')": "Placement.irq cannot be -1",
+    "Placement(True, CpuSet.of(1), 'x')": "Placement.irq cannot be True",
+    "Placement(1, [1, 2], 'x')": "Placement.cpus cannot be [1, 2]",
+    "Placement(1, CpuSet.of(1), 7)": "Placement.reason cannot be 7",
+    "Placement(1, None, '\\ud800')": "Placement.reason cannot be",
+    "Steering('eth0', 'tx', None, 'x')": "Steering.queue cannot be None",
+    "Steering('eth0', 'up', 0, 'x')": "Steering.direction cannot be 'up'",
+}
+"""Items with a field of the wrong type or beyond its bounds, and what is said of each."""
 RAISED = {
     "raises": ("raise ValueError('my fault')", "ValueError: my fault"),
     "recurses": ("f = lambda: f()\nf()", "RecursionError"),
-    "reads /etc/shadow": ("open('/etc/shadow')", "PermissionError"),
-    "reads root's home": ("os.listdir('/root')", "PermissionError"),
-    "writes a file": ("open('/etc/irqbal-was-here', 'w')", "PermissionError"),
-    "writes an IRQ's mask": ("open('/proc/irq/default_smp_affinity', 'w')", "PermissionError"),
     "fills a temporary file": (
         "import tempfile\ntempfile.TemporaryFile()",
         "No usable temporary directory",
     ),
-    "opens a socket": ("socket.socket()", "PermissionError"),
-    "opens a netlink socket": (
-        "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
-        "PermissionError",
-    ),
-    "signals the daemon": ("os.kill(os.getppid(), 0)", "PermissionError"),
-    "becomes root again": ("os.setuid(0)", "PermissionError"),
     "forks": ("os.fork()", "BlockingIOError"),
     "starts a thread": ("threading.Thread(target=time.sleep, args=(9,)).start()", "RuntimeError"),
-    "runs a program": ("os.execv('/bin/true', ['true'])", "PermissionError"),
     "eats memory": ("hog = bytearray(2 << 30)", "MemoryError"),
     "changes the snapshot": ("snapshot.irqs = ()", "AttributeError"),
     "changes the draft": ("draft.place('bad', ())", "AttributeError"),
@@ -129,45 +146,10 @@ RAISED = {
         "got Limit",
     ),
     "yields a subclass": ("class P(Placement): pass\nyield P(1, None, 'x')", "got P"),
-    "yields an IRQ that is a name": (
-        "yield Placement('eth0', CpuSet.of(1), 'x')",
-        "Placement.irq cannot be 'eth0'",
-    ),
-    "yields an IRQ that is None": (
-        "yield Placement(None, CpuSet.of(1), 'x')",
-        "Placement.irq cannot be None",
-    ),
-    "yields an IRQ beyond all numbers": (
-        "yield Placement(1 << 70, CpuSet.of(1), 'x')",
-        "Placement.irq cannot be",
-    ),
-    "yields an IRQ below zero": (
-        "yield Placement(-1, CpuSet.of(1), 'x')",
-        "Placement.irq cannot be -1",
-    ),
-    "yields an IRQ that is true": (
-        "yield Placement(True, CpuSet.of(1), 'x')",
-        "Placement.irq cannot be True",
-    ),
-    "yields CPUs as a list": ("yield Placement(1, [1, 2], 'x')", "Placement.cpus cannot be [1, 2]"),
-    "yields a reason that is a number": (
-        "yield Placement(1, CpuSet.of(1), 7)",
-        "Placement.reason cannot be 7",
-    ),
-    "yields a reason that cannot be sent": (
-        "yield Placement(1, None, '\\ud800')",
-        "Placement.reason cannot be",
-    ),
     "yields a reason without end": ("yield Note('x' * 100_000)", "Note.text cannot be"),
-    "yields a queue that is None": (
-        "yield Steering('eth0', 'tx', None, 'x')",
-        "Steering.queue cannot be None",
-    ),
-    "yields a direction of its own": (
-        "yield Steering('eth0', 'up', 0, 'x')",
-        "Steering.direction cannot be 'up'",
-    ),
     "yields more than anybody reads": ("while True: yield Note('x')", "more than 65536 items"),
+    **{f"yields {item}": (f"yield {item}", reason) for item, reason in INVALID.items()},
+    **{what: (body, "PermissionError") for what, body in FORBIDDEN.items()},
 }
 
 

@@ -78,9 +78,7 @@ def test_poll_records_samples_and_never_writes_a_mask(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(90) == 0
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        machine.kill(process)
     store = SqliteHistory(tmp_path / "state" / FILE)
     samples = list(store.samples(0, time.time() + 1))
     store.close()

@@ -102,9 +102,7 @@ class ServedFile:
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            machine.kill(process)
 
     def ask(self, path: str, token: str = "") -> tuple[int, Any]:
         """(status, answer)."""

@@ -45,9 +45,7 @@ NAMES = {char: key for key, char in CHARACTERS.items()}
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[served.Served]:
-    with served.serve(
-        rest="interval: 300ms\nhistory: {every: 10s}\n", spec=f"{served.SPEC},seed=3"
-    ) as found:
+    with served.serve_quick() as found:
         yield found
 
 

@@ -50,9 +50,7 @@ def test_the_help_has_every_key() -> None:
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[served.Served]:
-    with served.serve(
-        rest="interval: 300ms\nhistory: {every: 10s}\n", spec=f"{served.SPEC},seed=3"
-    ) as found:
+    with served.serve_quick() as found:
         yield found
 
 

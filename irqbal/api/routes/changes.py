@@ -138,16 +138,14 @@ def _as_yaml(policies: list[requests.PolicyItem]) -> str:
     try:
         text = json.dumps({"policies": policies}, ensure_ascii=False)
     except RecursionError:
-        raise ApiError(
-            422, "config", "the policies are nested too deeply; nothing was planned"
-        ) from None
+        raise _refused("the policies are nested too deeply") from None
     if len(text) > requests.MAX_YAML:
-        raise ApiError(
-            422,
-            "config",
-            f"the policies may be {requests.MAX_YAML} characters long; nothing was planned",
-        )
+        raise _refused(f"the policies may be {requests.MAX_YAML} characters long")
     return text
+
+
+def _refused(why: str) -> ApiError:
+    return ApiError(422, "config", f"{why}; nothing was planned")
 
 
 @handlers.handles("cycle")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
 from rich.console import Console
 
@@ -15,8 +18,15 @@ from irqbal.client.cli.values import CPUS, LENGTH
 from irqbal.cpuset import CpuSet
 from irqbal.wire import Duration
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 NOT_DONE = frozenset({"refused", "transient", "differs", "unsaved"})
 """Results after which the kernel does not have the value that was requested: exit status 1."""
+
+
+def _for_option(text: str) -> Callable[[F], F]:
+    """`--for`, a length of time; `text` is its help."""
+    return click.option("--for", "length", type=LENGTH, help=text)
 
 
 @click.group("override", cls=ClientGroup)
@@ -27,12 +37,7 @@ def override() -> None:
 @override.command("set")
 @click.argument("irq", type=IRQ)
 @click.argument("cpus", type=CPUS)
-@click.option(
-    "--for",
-    "length",
-    type=LENGTH,
-    help="How long the override lasts, such as 2h. Default: until it is cleared.",
-)
+@_for_option("How long the override lasts, such as 2h. Default: until it is cleared.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; stored with the decision.")
 @with_session
 def set_(session: Session, irq: str, cpus: CpuSet, length: Duration | None, reason: str) -> int:
@@ -47,30 +52,25 @@ def put(session: Session, irq: str, body: requests.OverrideBody) -> int:
     data = client.fetch("set_override", {"irq": irq}, body=body)
 
     def show(out: Console, item: responses.OverrideAnswer) -> None:
-        mine = item.override
+        expires = item.override.expires
         old = "" if before is None else f" was on CPUs {before.affinity or '-'},"
-        until = (
-            f" until {tables.when(mine.expires)}"
-            if mine.expires is not None
-            else " until the override is cleared"
-        )
-        detail = f" ({item.detail})" if item.detail else ""
-        tables.say(
-            out,
-            f"IRQ {tables.number(mine.irq)} ({mine.name}):{old} is on {item.affinity or '-'}: "
-            f"{item.result}{detail};{until}",
-        )
+        until = "the override is cleared" if expires is None else tables.when(expires)
+        now = f"is on {item.affinity or '-'}: {_result_of(item)}"
+        tables.say(out, f"{_irq_of(item)}:{old} {now}; until {until}")
 
-    session.show(
-        data,
-        responses.OverrideAnswer,
-        show,
-        lambda item: table_of(responses.OverrideAnswer, [item]),
-    )
+    session.show_one(data, responses.OverrideAnswer, show)
     item = client.read(data, responses.OverrideAnswer)
     for warning in item.warnings:
         session.say(f"irqbal-client: warning: {warning}")
     return _status_of(session, item.result, item.detail)
+
+
+def _irq_of(item: responses.OverrideAnswer | responses.ClearedAnswer) -> str:
+    return f"IRQ {tables.number(item.override.irq)} ({item.override.name})"
+
+
+def _result_of(item: responses.OverrideAnswer | responses.ClearedAnswer) -> str:
+    return f"{item.result} ({item.detail})" if item.detail else item.result
 
 
 def _status_of(session: Session, result: str, detail: str) -> int:
@@ -91,18 +91,11 @@ def clear(session: Session, irq: str) -> int:
     data = session.client.fetch("clear_override", {"irq": irq})
 
     def show(out: Console, item: responses.ClearedAnswer) -> None:
-        mine = item.override
+        removed = f"the override to {item.override.cpus} is removed"
         now = "" if item.affinity is None else f"; it is on {item.affinity} now"
-        detail = f" ({item.detail})" if item.detail else ""
-        tables.say(
-            out,
-            f"IRQ {tables.number(mine.irq)} ({mine.name}): the override to {mine.cpus} is "
-            f"removed{now}: {item.result}{detail}",
-        )
+        tables.say(out, f"{_irq_of(item)}: {removed}{now}: {_result_of(item)}")
 
-    session.show(
-        data, responses.ClearedAnswer, show, lambda item: table_of(responses.ClearedAnswer, [item])
-    )
+    session.show_one(data, responses.ClearedAnswer, show)
     item = session.client.read(data, responses.ClearedAnswer)
     return _status_of(session, item.result, item.detail)
 
@@ -111,19 +104,13 @@ def clear(session: Session, irq: str) -> int:
 @with_session
 def list_(session: Session) -> None:
     """List all overrides."""
-    data = session.client.fetch("overrides")
-    session.show(
-        data,
-        tuple[responses.OverrideView, ...],
-        decision_tables.overrides,
-        lambda items: table_of(responses.OverrideView, items),
+    session.show_list(
+        session.client.fetch("overrides"), responses.OverrideView, decision_tables.overrides
     )
 
 
 @click.command("pause", cls=Command)
-@click.option(
-    "--for", "length", type=LENGTH, help="Resume automatically after this time, such as 10m."
-)
+@_for_option("Resume automatically after this time, such as 10m.")
 @with_session
 def pause(session: Session, length: Duration | None) -> None:
     """Stop writing masks until `resume`.
@@ -141,9 +128,7 @@ def resume(session: Session) -> None:
 
 
 def _show_status(session: Session, data: bytes) -> None:
-    session.show(
-        data, responses.Status, tables.status, lambda item: table_of(responses.Status, [item])
-    )
+    session.show_one(data, responses.Status, tables.status)
 
 
 @click.command("cycle", cls=Command)

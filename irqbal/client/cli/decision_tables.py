@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from rich.console import Console
 
 from irqbal.api.contract import responses
@@ -15,16 +16,7 @@ from irqbal.render.explanation import (
     movable_fact,
     print_explanation,
 )
-from irqbal.render.plan import (
-    ChangeResult,
-    DefaultLine,
-    MoveLine,
-    NoteLine,
-    RefusalLine,
-    ShownPlan,
-    SteeringLine,
-    print_shown_plan,
-)
+from irqbal.render.plan import ShownPlan, print_shown_plan
 from irqbal.render.tables import Column, print_rows
 
 _NUMBER = Column("IRQ", right=True)
@@ -75,62 +67,8 @@ def cycle(out: Console, item: responses.Cycle) -> None:
         f"{kind} {item.cycle} ({item.cause}) at {when(item.at)}, {item.seconds * 1000:.1f} ms",
         "bold",
     )
-    print_shown_plan(out, _shown_plan(item))
-
-
-def _shown_plan(item: responses.Cycle) -> ShownPlan:
-    default = item.default
-    return ShownPlan(
-        moves=[
-            MoveLine(
-                irq=move.irq,
-                name=move.name,
-                before=str(move.before),
-                after=str(move.after),
-                policy=move.policy,
-                reason=move.reason,
-                result=ChangeResult(move.result, move.detail),
-            )
-            for move in item.moves
-        ],
-        default=None
-        if default is None
-        else DefaultLine(
-            before=str(default.before),
-            after=str(default.after),
-            reason=default.reason,
-            result=ChangeResult(default.result),
-        ),
-        steering=[
-            SteeringLine(
-                setting=one.setting,
-                interface=one.interface,
-                queue=one.queue,
-                before=one.before,
-                after=one.after,
-                reason=one.reason,
-                result=ChangeResult(one.result, one.detail),
-            )
-            for one in item.steering
-        ],
-        refusals=[
-            RefusalLine(
-                irq=refusal.irq,
-                name=refusal.name,
-                policy=refusal.policy,
-                reason=refusal.reason,
-                advice=refusal.advice,
-            )
-            for refusal in item.refused
-        ],
-        failures=item.failures,
-        notes=[
-            NoteLine(policy=note.policy, text=note.text, advice=note.advice) for note in item.notes
-        ],
-        right=item.right,
-        dry_run=item.dry_run,
-        problem=item.problem,
-    )
+    # The API's types have the fields of those that are printed, and more.
+    print_shown_plan(out, msgspec.convert(item, ShownPlan, from_attributes=True))
 
 
 def overrides(out: Console, items: Sequence[responses.OverrideView]) -> None:

@@ -8,7 +8,7 @@ import click
 
 from irqbal.api.contract import requests, responses
 from irqbal.client.cli import tables
-from irqbal.client.cli.csv_table import table_of
+from irqbal.client.cli.options import limit_option
 from irqbal.client.cli.session import Command, Session, with_session
 
 
@@ -20,13 +20,7 @@ def hosts(session: Session) -> None:
     DRIFT and FAILED count the last 24 hours. REMOTE counts queues that are handled off their NIC's
     node, ISOLATED the IRQs that fire on isolated CPUs.
     """
-    data = session.client.fetch("hosts")
-    session.show(
-        data,
-        tuple[responses.HostView, ...],
-        tables.hosts,
-        lambda items: table_of(responses.HostView, items),
-    )
+    session.show_list(session.client.fetch("hosts"), responses.HostView, tables.hosts)
 
 
 @click.command("fleet", cls=Command)
@@ -36,20 +30,9 @@ def hosts(session: Session) -> None:
     help="Only findings with this code.",
 )
 @click.option("--named", metavar="TEXT", help="Only hosts whose name contains this text.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 100_000),
-    default=10_000,
-    show_default=True,
-    help="The most findings to show.",
-)
+@limit_option(100_000, 10_000, "The most findings to show.")
 @with_session
 def fleet(session: Session, code: str | None, named: str | None, limit: int) -> None:
     """List what is wrong or could be faster, on all hosts of the server."""
     data = session.client.fetch("findings", query={"code": code, "host": named, "limit": limit})
-    session.show(
-        data,
-        tuple[responses.FindingView, ...],
-        tables.findings,
-        lambda items: table_of(responses.FindingView, items),
-    )
+    session.show_list(data, responses.FindingView, tables.findings)

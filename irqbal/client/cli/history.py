@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import click
 import msgspec
@@ -10,7 +11,8 @@ from rich.console import Console
 
 from irqbal.api.contract import requests, responses
 from irqbal.client.cli import decision_tables, tables
-from irqbal.client.cli.csv_table import cell, header, row, table_of, write_csv
+from irqbal.client.cli.csv_table import cell, header, row, write_csv
+from irqbal.client.cli.options import choice_option, limit_option
 from irqbal.client.cli.params import IRQ, IRQ_OR_DEVICE, POLICY
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.client.cli.values import LENGTH, WHEN
@@ -19,17 +21,35 @@ from irqbal.render.sparkline import sparkline
 from irqbal.render.tables import Column, print_rows
 from irqbal.wire import Duration, Moment, When, to_json
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 PAGE = 10_000
 """Decisions in one answer: the API's limit."""
 _START = click.option(
-    "--start",
-    type=WHEN,
-    help="The beginning: a time, or 2h for two hours ago. Default: 24h ago.",
+    "--start", type=WHEN, help="The beginning: a time, or 2h for two hours ago. Default: 24h ago."
 )
 _END = click.option("--end", type=WHEN, help="The end. Default: now.")
 _STEP = click.option(
     "--step", type=LENGTH, help="The length of a step. Default: a 300th of the time."
 )
+
+
+class _SeriesQuery(TypedDict):
+    """Which part of a series: from when to when, in which steps, by `cpu` or `irq`."""
+
+    start: When | None
+    end: When | None
+    step: Duration | None
+    by: str
+
+
+def _series_options(by: str, text: str) -> Callable[[F], F]:
+    """`--start`, `--end`, `--step` and `--by`, with its default and its help."""
+
+    def add(function: F) -> F:
+        return _START(_END(_STEP(choice_option("--by", ["cpu", "irq"], by, text)(function))))
+
+    return add
 
 
 @click.command("decisions", cls=Command)
@@ -41,13 +61,7 @@ _STEP = click.option(
 @click.option("--search", metavar="TEXT", help="Only decisions that contain this text.")
 @_START
 @_END
-@click.option(
-    "--limit",
-    type=click.IntRange(1, PAGE),
-    default=1000,
-    show_default=True,
-    help="The most decisions to show; the newest are shown.",
-)
+@limit_option(PAGE, 1000, "The most decisions to show; the newest are shown.")
 @with_session
 def decisions(
     session: Session,
@@ -75,41 +89,18 @@ def decisions(
         "limit": limit,
     }
     data = session.client.fetch("decisions", query=query)
-    kinds = tuple[responses.DecisionView, ...]
-    session.show(
-        data,
-        kinds,
-        decision_tables.decisions,
-        lambda items: table_of(responses.DecisionView, items),
-    )
+    session.show_list(data, responses.DecisionView, decision_tables.decisions)
 
 
 @click.command("history", cls=Command)
 @click.argument("what", metavar="IRQ|DEVICE|all", type=IRQ_OR_DEVICE)
-@_START
-@_END
-@_STEP
-@click.option(
-    "--by",
-    type=click.Choice(["cpu", "irq"]),
-    default="cpu",
-    show_default=True,
-    help="One line for each CPU, or for each IRQ.",
-)
+@_series_options("cpu", "One line for each CPU, or for each IRQ.")
 @with_session
-def history(
-    session: Session,
-    what: str,
-    start: When | None,
-    end: When | None,
-    step: Duration | None,
-    by: str,
-) -> None:
+def history(session: Session, what: str, **query: Unpack[_SeriesQuery]) -> None:
     """Show interrupts over time, with a sparkline on each line.
 
     The argument is an IRQ (a number or a name), a device (its address, interface or disk), or all.
     """
-    query = {"start": start, "end": end, "step": step, "by": by}
     session.show(_series(session.client, what, query), responses.SeriesAnswer, _lines, _points)
 
 
@@ -200,32 +191,10 @@ def _points(item: responses.SeriesAnswer) -> Iterator[Sequence[str]]:
 
 
 @click.command("export", cls=Command)
-@click.option(
-    "--what",
-    type=click.Choice(["irqs", "decisions", "history"]),
-    default="history",
-    show_default=True,
-    help="What to export.",
-)
-@_START
-@_END
-@_STEP
-@click.option(
-    "--by",
-    type=click.Choice(["cpu", "irq"]),
-    default="irq",
-    show_default=True,
-    help="Count interrupts by CPU, or by IRQ.",
-)
+@choice_option("--what", ["irqs", "decisions", "history"], "history", "What to export.")
+@_series_options("irq", "Count interrupts by CPU, or by IRQ.")
 @with_session
-def export(
-    session: Session,
-    what: str,
-    start: When | None,
-    end: When | None,
-    step: Duration | None,
-    by: str,
-) -> None:
+def export(session: Session, what: str, **query: Unpack[_SeriesQuery]) -> None:
     """Export history, decisions or IRQs as JSON lines, or as CSV with `-o csv`.
 
     The oldest come first. History in CSV has one line for each step and IRQ (or CPU).
@@ -234,13 +203,10 @@ def export(
     if what == "irqs":
         _export(session, responses.IrqView, client.ask("irqs", tuple[responses.IrqView, ...]))
     elif what == "decisions":
-        _export(session, responses.DecisionView, reversed(list(_all_decisions(client, start, end))))
+        newest_first = list(_all_decisions(client, query["start"], query["end"]))
+        _export(session, responses.DecisionView, reversed(newest_first))
     else:
-        series = client.ask(
-            "cpus_history",
-            responses.SeriesAnswer,
-            query={"start": start, "end": end, "step": step, "by": by},
-        )
+        series = client.ask("cpus_history", responses.SeriesAnswer, query=query)
         if session.form == "csv":
             write_csv(_rows_by_count(series))
         else:

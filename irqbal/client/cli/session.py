@@ -16,7 +16,7 @@ from rich.console import Console
 
 from irqbal.api.contract import responses
 from irqbal.client import access
-from irqbal.client.cli.csv_table import write_csv
+from irqbal.client.cli.csv_table import table_of, write_csv
 from irqbal.client.http import TIMEOUT, Client, Target
 from irqbal.errors import IrqbalError
 from irqbal.render.console import console
@@ -24,6 +24,7 @@ from irqbal.render.console import console
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 COMPLETION_TIMEOUT = 2.0
 """Seconds to wait for the daemon when Tab is pressed."""
@@ -51,49 +52,42 @@ def _hosts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 def shared_options() -> list[click.Option]:
     """The shared options, as new objects: each command needs its own."""
     return [
-        click.Option(
+        _shared(
             ["-o", "--output"],
             type=click.Choice(["table", "json", "csv"]),
-            expose_value=False,
-            callback=_store_option,
             help="A table (the default), the API's answer as JSON, or CSV with a header.",
         ),
-        click.Option(
+        _shared(
             ["--token-file"],
             type=click.Path(dir_okay=False, path_type=Path),
-            expose_value=False,
-            callback=_store_option,
             metavar="FILE",
             help=f"The file with your token. Default: the variable {access.VARIABLE}.",
         ),
-        click.Option(
-            ["--tls"], is_flag=True, expose_value=False, callback=_store_option, help="Use HTTPS."
-        ),
-        click.Option(
+        _shared(["--tls"], is_flag=True, help="Use HTTPS."),
+        _shared(
             ["--ca"],
             type=click.Path(exists=True, dir_okay=False),
-            expose_value=False,
-            callback=_store_option,
             metavar="FILE",
             help="Trust this CA certificate (PEM) instead of the system's; implies --tls.",
         ),
-        click.Option(
+        _shared(
             ["--timeout"],
             type=click.FloatRange(min=0, min_open=True, max=86400),
-            expose_value=False,
-            callback=_store_option,
             metavar="SECONDS",
             help=f"How long to wait for an answer. Default: {TIMEOUT:g}.",
         ),
-        click.Option(
+        _shared(
             ["--on", "--host"],
-            expose_value=False,
-            callback=_store_option,
             metavar="HOST",
             shell_complete=_hosts,
             help="Ask a central server about this host.",
         ),
     ]
+
+
+def _shared(names: list[str], **attributes: Any) -> click.Option:
+    """An option whose value goes to the call's session, not to the command."""
+    return click.Option(names, expose_value=False, callback=_store_option, **attributes)
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -128,6 +122,19 @@ class Session(msgspec.Struct, frozen=True):
         else:
             table(self.out, answer)
         return answer
+
+    def show_one(
+        self, data: bytes, kind: type[Struct], table: Callable[[Console, Struct], None]
+    ) -> None:
+        """Print an answer that is one struct; in CSV one row with all of its fields."""
+        self.show(data, kind, table, lambda item: table_of(kind, [item]))
+
+    def show_list(
+        self, data: bytes, kind: type[Struct], table: Callable[[Console, Sequence[Struct]], None]
+    ) -> None:
+        """Print an answer that is a list of structs; in CSV a row with all fields for each."""
+        kinds: type[tuple[Struct, ...]] = tuple[kind, ...]  # type: ignore[valid-type]
+        self.show(data, kinds, table, lambda items: table_of(kind, items))
 
     def say(self, text: str) -> None:
         """Print a sentence on standard error."""

@@ -8,7 +8,7 @@ import click
 
 from irqbal.api.contract import responses
 from irqbal.client.cli import decision_tables, tables
-from irqbal.client.cli.csv_table import cell, table_of, write_csv
+from irqbal.client.cli.csv_table import cell, write_csv
 from irqbal.client.cli.params import DEVICE, IRQ, POLICY
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.wire import to_json
@@ -18,12 +18,7 @@ from irqbal.wire import to_json
 @with_session
 def status(session: Session) -> None:
     """Show the daemon's state in a few lines."""
-    session.show(
-        session.client.fetch("status"),
-        responses.Status,
-        tables.status,
-        lambda item: table_of(responses.Status, [item]),
-    )
+    session.show_one(session.client.fetch("status"), responses.Status, tables.status)
 
 
 @click.command("irqs", cls=Command)
@@ -55,38 +50,21 @@ def irqs(
     data = session.client.fetch(
         "irqs", query={"device": device, "policy": policy, "movable": movable, "cpu": cpu}
     )
-    session.show(
-        data,
-        tuple[responses.IrqView, ...],
-        tables.irqs,
-        lambda items: table_of(responses.IrqView, items),
-    )
+    session.show_list(data, responses.IrqView, tables.irqs)
 
 
 @click.command("cpus", cls=Command)
 @with_session
 def cpus(session: Session) -> None:
     """List CPUs: topology and interrupt load."""
-    data = session.client.fetch("cpus")
-    session.show(
-        data,
-        tuple[responses.CpuView, ...],
-        tables.cpus,
-        lambda items: table_of(responses.CpuView, items),
-    )
+    session.show_list(session.client.fetch("cpus"), responses.CpuView, tables.cpus)
 
 
 @click.command("devices", cls=Command)
 @with_session
 def devices(session: Session) -> None:
     """List PCI devices with their interfaces, disks and IRQs."""
-    data = session.client.fetch("devices")
-    session.show(
-        data,
-        tuple[responses.DeviceView, ...],
-        tables.devices,
-        lambda items: table_of(responses.DeviceView, items),
-    )
+    session.show_list(session.client.fetch("devices"), responses.DeviceView, tables.devices)
 
 
 @click.command("explain", cls=Command)
@@ -115,13 +93,7 @@ def _steps(item: responses.Explanation) -> Iterator[Sequence[str]]:
 @with_session
 def policies(session: Session) -> None:
     """List installed policies, the enabled ones first, with their options."""
-    data = session.client.fetch("policies")
-    session.show(
-        data,
-        tuple[responses.PolicyView, ...],
-        tables.policies,
-        lambda items: table_of(responses.PolicyView, items),
-    )
+    session.show_list(session.client.fetch("policies"), responses.PolicyView, tables.policies)
 
 
 @click.command("metrics", cls=Command)

@@ -68,6 +68,19 @@ def cpus_text(cpus: CpuSet) -> str:
     return str(cpus)
 
 
+def _cpus_column(
+    key: str, head: str, cpus: Callable[[Irq], CpuSet], *, least: int, most: int
+) -> TopColumn:
+    return TopColumn(
+        key,
+        head,
+        lambda irq: cpus_text(cpus(irq)) or "-",
+        lambda irq: tuple(cpus(irq)),
+        least=least,
+        most=most,
+    )
+
+
 COLUMNS = (
     TopColumn("irq", "IRQ", lambda irq: str(irq.number), lambda irq: irq.number, right=True),
     TopColumn(
@@ -98,22 +111,8 @@ COLUMNS = (
         right=True,
         down=True,
     ),
-    TopColumn(
-        "cpus",
-        "CPUS",
-        lambda irq: cpus_text(irq.affinity) or "-",
-        lambda irq: tuple(irq.affinity),
-        least=6,
-        most=24,
-    ),
-    TopColumn(
-        "on",
-        "ON",
-        lambda irq: cpus_text(irq.effective) or "-",
-        lambda irq: tuple(irq.effective),
-        least=3,
-        most=12,
-    ),
+    _cpus_column("cpus", "CPUS", lambda irq: irq.affinity, least=6, most=24),
+    _cpus_column("on", "ON", lambda irq: irq.effective, least=3, most=12),
     TopColumn(
         "device",
         "DEVICE",

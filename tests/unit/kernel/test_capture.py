@@ -21,7 +21,16 @@ from irqbal.kernel.redaction import BOOT_ID
 from irqbal.model.view import Queue
 from irqbal.planner.ledger import Ledger
 from irqbal.tracking.tracker import HostTracker
-from trees import HOSTS, Disk, Nic, Other, Threaded, TreeSpec, Upper, copy_host, make_tree
+from trees import (
+    EVERYTHING,
+    HOSTS,
+    Disk,
+    Nic,
+    Other,
+    TreeSpec,
+    copy_host,
+    make_tree,
+)
 
 
 def _taken(root: Path, folder: Path) -> tuple[Path, CaptureSummary]:
@@ -90,34 +99,7 @@ def test_captured_hosts_come_back(name: str, tmp_path: Path) -> None:
 
 
 def test_made_up_host_comes_back(tmp_path: Path) -> None:
-    spec = TreeSpec(
-        sockets=2,
-        cores=4,
-        threads=2,
-        nodes=2,
-        l3_cores=2,
-        online="0-9,11-15",
-        isolated="3",
-        nohz_full="3,11",
-        cmdline="isolcpus=managed_irq,5 nohz_full=3,11",
-        partitions={"rt/x": ("isolated", "6"), "y": ("member", "1")},
-        capacity={1: 512},
-        uppers=(Upper("bond0", ("eth0", "eth1")),),
-        devices=(
-            Nic("ice", "eth0", node=0),
-            Nic("virtio_net", "eth1", active=2),
-            Nic("xen-netfront", "eth7"),
-            Nic("igb", "eth3", hidden=True),
-            Disk("nvme", "nvme0"),
-            Disk("mpt3sas", "mpt3sas0"),
-            Other("virtio_rng", ("{virtio}-input",), virtio=True),
-        ),
-        threads_running=(
-            Threaded("irq/30-ice-eth0-TxRx-1", "1-2", 2, 77),
-            Threaded("napi/eth0-8193", "0-15", 4, 78),
-        ),
-    )
-    make_tree(tmp_path / "root", spec)
+    make_tree(tmp_path / "root", EVERYTHING)
     tree, summary = _taken(tmp_path / "root", tmp_path / "a")
     assert _view(tree) == _view(tmp_path / "root")
     assert summary.unreadable == ()

@@ -13,8 +13,8 @@ from irqbal.identify.queue_names import counters
 from irqbal.kernel import generic_netlink
 from irqbal.kernel.queue_stats import Packets, queue_of
 from irqbal.load.estimator import Interval, LoadEstimator
-from irqbal.model.readings import CpuTime, Pulse
 from irqbal.model.view import Queue
+from pulses import pulse
 
 
 @pytest.mark.parametrize(
@@ -103,23 +103,11 @@ def test_packets_tell_apart_what_interrupts_do_not() -> None:
     """
     meter, keys = LoadEstimator(), {1: ("a/0/a#1", "nic/rx"), 2: ("b/0/b#1", "nic/rx")}
     start = {1: CpuSet.of(0), 2: CpuSet.of(0)}
-    before = Pulse(
-        time=0.0,
-        totals={1: 0, 2: 0},
-        cpu_times={0: CpuTime(0, 0)},
-        online=CpuSet.of(0),
-        effective=start,
-    )
+    before = pulse(0.0, {1: 0, 2: 0}, {0: 0}, start)
     then = {1: 0, 2: 0}
     for at in range(1, 6):
         now = {1: at * 500_000, 2: at * 50_000}
-        after = Pulse(
-            time=at * 10.0,
-            totals={1: at * 10_000, 2: at * 10_000},
-            cpu_times={0: CpuTime(0, at * 1.1)},
-            online=CpuSet.of(0),
-            effective=start,
-        )
+        after = pulse(at * 10.0, {1: at * 10_000, 2: at * 10_000}, {0: at * 1.1}, start)
         meter.update(
             Interval(
                 before=before,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from irqbal.kernel.host import READERS, KernelHost
-from trees import HOSTS, Disk, Nic, Threaded, TreeSpec, Upper, copy_host, make_tree
+from trees import EVERYTHING, HOSTS, copy_host, make_tree
 
 _opened: list[str] | None = None
 """Paths that were opened while this is a list; an audit hook cannot be removed again."""
@@ -75,22 +75,7 @@ def test_a_captured_host(name: str, tmp_path: Path) -> None:
 
 
 def test_a_host_with_everything(tmp_path: Path) -> None:
-    spec = TreeSpec(
-        cores=4,
-        threads=2,
-        online="0-6",
-        isolated="3",
-        nohz_full="3",
-        partitions={"rt/x": ("isolated", "6"), "y": ("member", "1")},
-        capacity={1: 512},
-        uppers=(Upper("bond0", ("eth0", "eth1")),),
-        devices=(Nic("ice", "eth0"), Nic("virtio_net", "eth1"), Disk("nvme", "nvme0")),
-        threads_running=(
-            Threaded("irq/30-ice-eth0-TxRx-1", "1-2", 2, 77),
-            Threaded("napi/eth0-8193", "0-6", 4, 78),
-        ),
-    )
-    make_tree(tmp_path / "root", spec)
+    make_tree(tmp_path / "root", EVERYTHING)
     assert _unnamed(tmp_path / "root") == set()
 
 

@@ -7,38 +7,22 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from builders import (
-    Says,
-    Steering,
-    applied,
-    changed,
-    cpus,
-    host,
-    irq_of,
-    lone,
-    moves_of,
-    nic,
-    plan,
-    planned,
-    refusals,
-    s,
-    wants,
-)
+import builders as b
 from irqbal.cpuset import CpuSet
-from irqbal.model.plan import Outcome, Placement, Plan
+from irqbal.model.plan import Outcome, Placement, Plan, Steering
 from irqbal.model.view import Cpu, Irq, Override, Snapshot, TxQueue
 from irqbal.planner.decide import decide
 from irqbal.planner.draft import DraftBuilder, Settings
 from irqbal.planner.drift import Changes, find_changes
 from irqbal.planner.ledger import Ledger, after, holding
 
-HOST = host(cpus(8), nic("eth0", 2), lone("i8042"), default_affinity=s("0-7"))
-WISH = wants(HOST, "p", i8042="1")
+HOST = b.host(b.cpus(8), b.nic("eth0", 2), b.lone("i8042"), default_affinity=b.s("0-7"))
+WISH = b.wants(HOST, "p", i8042="1")
 
 
 def settled() -> tuple[Snapshot, Ledger]:
     """A host whose i8042 irqbal put on CPU 1."""
-    return applied(HOST, plan(HOST, WISH))
+    return b.applied(HOST, b.plan(HOST, WISH))
 
 
 def drifted(
@@ -47,9 +31,9 @@ def drifted(
     """A cycle in which somebody set i8042 to other CPUs: the plan, and the host and the ledger
     after it.
     """
-    there = changed(snapshot, "i8042", affinity=s(to), effective=s(to))
-    made, ledger = planned(there, ledger, Settings(**settings), WISH)
-    return (made, *applied(there, made, ledger, passed=60.0))
+    there = b.changed(snapshot, "i8042", affinity=b.s(to), effective=b.s(to))
+    made, ledger = b.planned(there, ledger, Settings(**settings), WISH)
+    return (made, *b.applied(there, made, ledger, passed=60.0))
 
 
 def test_a_mask_that_stands_is_no_change() -> None:
@@ -61,16 +45,16 @@ def test_a_mask_that_stands_is_no_change() -> None:
 
 def test_a_mask_that_somebody_changed_is_reported_and_put_back() -> None:
     made, _, ledger = drifted(*settled())
-    assert made.drifted == (irq_of(HOST, "i8042").number,)
+    assert made.drifted == (b.irq_of(HOST, "i8042").number,)
     (move,) = made.moves
-    assert (move.cause, move.after) == ("drift", s("1"))
+    assert (move.cause, move.after) == ("drift", b.s("1"))
     assert ledger.entry(move.identity).drift == (1010.0,)
 
 
 def test_putting_back_does_not_wait_for_the_cooldown() -> None:
     snapshot, ledger = settled()
-    there = changed(snapshot, "i8042", affinity=s("5"))
-    assert moves_of(plan(there, WISH, ledger=ledger, cooldown=1e6), there) == {"i8042": "1"}
+    there = b.changed(snapshot, "i8042", affinity=b.s("5"))
+    assert b.moves_of(b.plan(there, WISH, ledger=ledger, cooldown=1e6), there) == {"i8042": "1"}
 
 
 def test_the_third_change_in_ten_minutes_makes_irqbal_give_the_irq_up() -> None:
@@ -79,11 +63,11 @@ def test_the_third_change_in_ten_minutes_makes_irqbal_give_the_irq_up() -> None:
         made, snapshot, ledger = drifted(snapshot, ledger)
         assert made.moves
     made, snapshot, ledger = drifted(
-        changed(snapshot, writers=("irqbalance runs (pid 7)",)), ledger
+        b.changed(snapshot, writers=("irqbalance runs (pid 7)",)), ledger
     )
     assert not made.moves
     (no,) = made.refused
-    assert (no.code, no.irq) == ("given-up", irq_of(HOST, "i8042").number)
+    assert (no.code, no.irq) == ("given-up", b.irq_of(HOST, "i8042").number)
     assert (
         "3 times in ten minutes (irqbalance runs (pid 7))" in no.reason
         and "60 minutes" in no.reason
@@ -96,7 +80,7 @@ def test_three_changes_over_more_than_ten_minutes_are_no_fight() -> None:
     for _ in range(3):
         made, snapshot, ledger = drifted(snapshot, ledger)
         assert made.moves
-        snapshot = changed(snapshot, now=snapshot.now + 300)
+        snapshot = b.changed(snapshot, now=snapshot.now + 300)
 
 
 def given_up() -> tuple[Snapshot, Ledger]:
@@ -108,46 +92,48 @@ def given_up() -> tuple[Snapshot, Ledger]:
 
 def test_an_irq_that_was_given_up_is_left_for_an_hour_and_then_tried_again() -> None:
     snapshot, ledger = given_up()
-    until = ledger.entry(irq_of(HOST, "i8042").identity).given_up_until
+    until = ledger.entry(b.irq_of(HOST, "i8042").identity).given_up_until
     assert until == pytest.approx(snapshot.now - 60.0 + 3600.0)
-    assert refusals(plan(changed(snapshot, now=until - 1), WISH, ledger=ledger), snapshot) == {
-        "i8042": "given-up"
-    }
-    assert moves_of(plan(changed(snapshot, now=until), WISH, ledger=ledger), snapshot) == {
+    assert b.refusals(
+        b.plan(b.changed(snapshot, now=until - 1), WISH, ledger=ledger), snapshot
+    ) == {"i8042": "given-up"}
+    assert b.moves_of(b.plan(b.changed(snapshot, now=until), WISH, ledger=ledger), snapshot) == {
         "i8042": "1"
     }
 
 
 def test_after_the_hour_three_more_changes_are_needed_to_give_up_again() -> None:
     snapshot, ledger = given_up()
-    snapshot = changed(snapshot, now=snapshot.now + 3600)
-    made, ledger = planned(snapshot, ledger, Settings(), WISH)
-    snapshot, ledger = applied(snapshot, made, ledger)
+    snapshot = b.changed(snapshot, now=snapshot.now + 3600)
+    made, ledger = b.planned(snapshot, ledger, Settings(), WISH)
+    snapshot, ledger = b.applied(snapshot, made, ledger)
     made, snapshot, ledger = drifted(snapshot, ledger)
     assert made.moves
 
 
 def test_a_person_outranks_a_fight() -> None:
     snapshot, ledger = given_up()
-    snapshot = changed(snapshot, overrides=(Override(irq_of(HOST, "i8042").identity, s("2")),))
-    assert moves_of(plan(snapshot, WISH, ledger=ledger), snapshot) == {"i8042": "2"}
+    snapshot = b.changed(
+        snapshot, overrides=(Override(b.irq_of(HOST, "i8042").identity, b.s("2")),)
+    )
+    assert b.moves_of(b.plan(snapshot, WISH, ledger=ledger), snapshot) == {"i8042": "2"}
 
 
 def test_one_irqs_fight_does_not_touch_another() -> None:
     snapshot, ledger = given_up()
-    both = wants(HOST, "p", i8042="1", eth0_TxRx_0="2")
-    assert moves_of(plan(snapshot, both, ledger=ledger), snapshot) == {"eth0-TxRx-0": "2"}
+    both = b.wants(HOST, "p", i8042="1", eth0_TxRx_0="2")
+    assert b.moves_of(b.plan(snapshot, both, ledger=ledger), snapshot) == {"eth0-TxRx-0": "2"}
 
 
 def resets() -> dict[str, Snapshot]:
     """The kernel's own ways to lose a mask."""
     snapshot = settled()[0]
     return {
-        "new generation": changed(snapshot, "i8042", affinity=s("5"), generation=2),
-        "hotplug": changed(changed(snapshot, "i8042", affinity=s("5")), hotplug=True),
-        "the driver's hint": changed(snapshot, "i8042", affinity=s("5"), hint=s("5")),
-        "the default": changed(
-            changed(snapshot, "i8042", affinity=s("0-3")), default_affinity=s("0-3")
+        "new generation": b.changed(snapshot, "i8042", affinity=b.s("5"), generation=2),
+        "hotplug": b.changed(b.changed(snapshot, "i8042", affinity=b.s("5")), hotplug=True),
+        "the driver's hint": b.changed(snapshot, "i8042", affinity=b.s("5"), hint=b.s("5")),
+        "the default": b.changed(
+            b.changed(snapshot, "i8042", affinity=b.s("0-3")), default_affinity=b.s("0-3")
         ),
     }
 
@@ -155,10 +141,10 @@ def resets() -> dict[str, Snapshot]:
 @pytest.mark.parametrize("how", resets())
 def test_the_kernels_own_resets_are_put_back_and_not_counted(how: str) -> None:
     snapshot, ledger = resets()[how], settled()[1]
-    made, ledger = planned(snapshot, ledger, Settings(max_moves=0), WISH)
+    made, ledger = b.planned(snapshot, ledger, Settings(max_moves=0), WISH)
     assert made.drifted == ()
     (move,) = made.moves
-    assert (move.cause, move.after) == ("reset", s("1"))
+    assert (move.cause, move.after) == ("reset", b.s("1"))
     assert ledger.entry(move.identity).drift == ()
 
 
@@ -167,31 +153,33 @@ def test_resets_by_the_kernel_never_lead_to_giving_up(how: str) -> None:
     snapshot, ledger = resets()[how], settled()[1]
     for generation in range(2, 8):
         if how == "new generation":
-            snapshot = changed(snapshot, "i8042", generation=generation)
-        made, ledger = planned(snapshot, ledger, Settings(), WISH)
+            snapshot = b.changed(snapshot, "i8042", generation=generation)
+        made, ledger = b.planned(snapshot, ledger, Settings(), WISH)
         assert made.moves
-        _, ledger = applied(snapshot, made, ledger)
+        _, ledger = b.applied(snapshot, made, ledger)
 
 
 def test_with_on_drift_respect_a_changed_mask_stays() -> None:
     made, snapshot, ledger = drifted(*settled(), respect_drift=True)
     assert not made.moves
-    assert refusals(made, snapshot) == {"i8042": "drift"}
+    assert b.refusals(made, snapshot) == {"i8042": "drift"}
     assert made.drifted  # it is still told
-    later, _ = planned(snapshot, ledger, Settings(respect_drift=True), WISH)
+    later, _ = b.planned(snapshot, ledger, Settings(respect_drift=True), WISH)
     assert not later.moves
 
 
 @pytest.mark.parametrize("how", resets())
 def test_with_on_drift_respect_the_kernels_resets_are_still_put_back(how: str) -> None:
-    made, _ = planned(resets()[how], settled()[1], Settings(respect_drift=True), WISH)
+    made, _ = b.planned(resets()[how], settled()[1], Settings(respect_drift=True), WISH)
     assert [move.cause for move in made.moves] == ["reset"]
 
 
 def test_with_on_drift_respect_a_person_still_has_his_will() -> None:
     _, snapshot, ledger = drifted(*settled(), respect_drift=True)
-    snapshot = changed(snapshot, overrides=(Override(irq_of(HOST, "i8042").identity, s("2")),))
-    assert moves_of(plan(snapshot, WISH, ledger=ledger, respect_drift=True), snapshot) == {
+    snapshot = b.changed(
+        snapshot, overrides=(Override(b.irq_of(HOST, "i8042").identity, b.s("2")),)
+    )
+    assert b.moves_of(b.plan(snapshot, WISH, ledger=ledger, respect_drift=True), snapshot) == {
         "i8042": "2"
     }
 
@@ -202,32 +190,34 @@ def test_with_on_drift_respect_a_person_still_has_his_will() -> None:
 def steered(xps: str) -> Snapshot:
     """HOST with this XPS on eth0's first queue."""
     (interface,) = HOST.interfaces
-    return changed(HOST, interfaces=(replace(interface, tx=(TxQueue(s(xps)), interface.tx[1])),))
+    return b.changed(
+        HOST, interfaces=(replace(interface, tx=(TxQueue(b.s(xps)), interface.tx[1])),)
+    )
 
 
 def test_a_setting_that_somebody_changes_three_times_is_given_up_too() -> None:
-    wish = Says("p", (), (Steering("eth0", "tx", 0, "near", cpus=s("0-3")),))
+    wish = b.Says("p", (), (Steering("eth0", "tx", 0, "near", cpus=b.s("0-3")),))
     snapshot, ledger = HOST, Ledger()
     made: Plan = Plan()
     for fight in range(4):
-        made, ledger = planned(snapshot, ledger, Settings(), wish)
+        made, ledger = b.planned(snapshot, ledger, Settings(), wish)
         assert bool(made.steering) == (fight < 3)
         outcomes = [Outcome(move.identity, "written", found=move.after) for move in made.steering]
         ledger = after(ledger, made, outcomes, snapshot.now)
-        snapshot = changed(steered("7"), now=snapshot.now + 60)
-    assert refusals(made, snapshot) == {"": "given-up"}
+        snapshot = b.changed(steered("7"), now=snapshot.now + 60)
+    assert b.refusals(made, snapshot) == {"": "given-up"}
 
 
 @pytest.mark.parametrize("how", ["emptied", "hotplug", "queues set up anew"])
 def test_a_setting_that_the_kernel_reset_is_not_counted(how: str) -> None:
-    wish = Says("p", (), (Steering("eth0", "tx", 0, "near", cpus=s("0-3")),))
-    made = plan(HOST, wish)
+    wish = b.Says("p", (), (Steering("eth0", "tx", 0, "near", cpus=b.s("0-3")),))
+    made = b.plan(HOST, wish)
     ledger = after(Ledger(), made, [Outcome("xps:eth0/0", "written", found="0-3")], HOST.now)
     snapshot = steered("" if how == "emptied" else "7")
-    snapshot = changed(snapshot, hotplug=how == "hotplug")
+    snapshot = b.changed(snapshot, hotplug=how == "hotplug")
     if how == "queues set up anew":
-        snapshot = changed(snapshot, "eth0-TxRx-0", generation=2)
-    made, ledger = planned(snapshot, ledger, Settings(), wish)
+        snapshot = b.changed(snapshot, "eth0-TxRx-0", generation=2)
+    made, ledger = b.planned(snapshot, ledger, Settings(), wish)
     assert [move.after for move in made.steering] == ["0-3"]
     assert ledger.entry("xps:eth0/0").drift == ()
 

@@ -75,6 +75,13 @@ def policies(draw: st.DrawFn, snapshot: Snapshot) -> list[Says]:
     return draw(st.lists(one, max_size=3))
 
 
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Snapshot, list[Says], CpuSet]:
+    """A host, the policies on it, and the CPUs that are banned."""
+    snapshot = draw(snapshots())
+    return snapshot, draw(policies(snapshot)), draw(sets)
+
+
 def forbidden(snapshot: Snapshot, number: int, who: list[Says], banned: CpuSet) -> CpuSet:
     """Said again, in the plainest way: the CPUs that limits and the ban keep from this IRQ."""
     kept_off = banned
@@ -95,9 +102,7 @@ def plan_of(
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_no_plan_breaks_a_rule_that_never_bends(data: st.DataObject) -> None:
-    snapshot = data.draw(snapshots())
-    who = data.draw(policies(snapshot))
-    banned = data.draw(sets)
+    snapshot, who, banned = data.draw(cases())
     made, _ = plan_of(snapshot, who, banned)
     persons = {override.identity for override in snapshot.overrides}
     asked = {item.irq: item for policy in reversed(who) for item in reversed(policy.places)}
@@ -131,9 +136,7 @@ def test_no_plan_breaks_a_rule_that_never_bends(data: st.DataObject) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_planning_again_after_applying_gives_no_moves(data: st.DataObject) -> None:
-    snapshot = data.draw(snapshots())
-    who = data.draw(policies(snapshot))
-    banned = data.draw(sets)
+    snapshot, who, banned = data.draw(cases())
     ledger = Ledger()
     for _ in range(6):  # max_moves holds some of them back
         made, ledger = plan_of(snapshot, who, banned, ledger)
@@ -145,9 +148,7 @@ def test_planning_again_after_applying_gives_no_moves(data: st.DataObject) -> No
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_no_irq_is_left_on_a_forbidden_cpu_unless_somebody_said_why(data: st.DataObject) -> None:
-    snapshot = data.draw(snapshots())
-    who = data.draw(policies(snapshot))
-    banned = data.draw(sets)
+    snapshot, who, banned = data.draw(cases())
     made, ledger = plan_of(snapshot, who, banned)
     told = {item.irq for item in made.refused}
     persons = {override.identity for override in snapshot.overrides}

@@ -8,23 +8,7 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-from builders import (
-    Maker,
-    Says,
-    applied,
-    changed,
-    cpus,
-    host,
-    limit,
-    lone,
-    moves_of,
-    nic,
-    nvme,
-    plan,
-    planned,
-    s,
-    wants,
-)
+import builders as b
 from irqbal.findings.verify import verify_snapshot
 from irqbal.model.plan import Plan
 from irqbal.model.view import Cpu, Snapshot
@@ -39,35 +23,37 @@ from irqbal_policies.pin_nic_queues import irqbal_place as pin_place
 from irqbal_policies.spread_by_rate import PILE, SpreadByRate, irqbal_options, irqbal_place
 
 
-def spread(min_gain: float = 0.05) -> Says:
+def spread(min_gain: float = 0.05) -> b.Says:
     options = SpreadByRate(Percent(min_gain))
-    return Says(
+    return b.Says(
         "spread_by_rate", place=lambda snapshot, draft: irqbal_place(snapshot, draft, options)
     )
 
 
-def pin() -> Says:
+def pin() -> b.Says:
     options = PinNicQueues(xps=False)
-    return Says("pin_nic_queues", place=lambda snapshot, draft: pin_place(snapshot, draft, options))
+    return b.Says(
+        "pin_nic_queues", place=lambda snapshot, draft: pin_place(snapshot, draft, options)
+    )
 
 
 def busy(
     of: tuple[Cpu, ...],
     loads: Mapping[str, float],
-    *parts: Maker,
+    *parts: b.Maker,
     at: Mapping[str, str] | None = None,
 ) -> Snapshot:
     """A host that was just started, with a lone IRQ for each load (all of them on CPU 0)."""
-    return host(of, *parts, lone(*loads), loads=loads, at=at, settling=True)
+    return b.host(of, *parts, b.lone(*loads), loads=loads, at=at, settling=True)
 
 
-def run(snapshot: Snapshot, *before: Says, cycles: int = 3) -> tuple[Snapshot, Ledger]:
+def run(snapshot: Snapshot, *before: b.Says, cycles: int = 3) -> tuple[Snapshot, Ledger]:
     """The host after its first cycles."""
     ledger = Ledger()
     for _ in range(cycles):
-        made, ledger = planned(snapshot, ledger, Settings(), *before, spread())
-        snapshot, ledger = applied(snapshot, made, ledger)
-    return changed(snapshot, settling=False), ledger
+        made, ledger = b.planned(snapshot, ledger, Settings(), *before, spread())
+        snapshot, ledger = b.applied(snapshot, made, ledger)
+    return b.changed(snapshot, settling=False), ledger
 
 
 def on_cpus(snapshot: Snapshot) -> dict[int, float]:
@@ -104,15 +90,15 @@ def test_the_busiest_cpu_has_at_most_five_percent_more_than_the_bound(
     reached.
     """
     loads = skewed(seed, irq_count, shape)
-    after, _ = run(busy(cpus(cpu_count), loads))
+    after, _ = run(busy(b.cpus(cpu_count), loads))
     bound = max(sum(loads.values()) / cpu_count, *loads.values())
     assert max(on_cpus(after).values()) <= bound * 1.05
 
 
 def test_equal_irqs_get_the_same_cpus_in_every_plan() -> None:
     """The order of the groups on a CPU must not depend on where they lie in memory."""
-    snapshot = busy(cpus(8), {f"irq{number}": 0.02 for number in range(64)})
-    plans = [plan(snapshot, spread()) for _ in range(4)]
+    snapshot = busy(b.cpus(8), {f"irq{number}": 0.02 for number in range(64)})
+    plans = [b.plan(snapshot, spread()) for _ in range(4)]
     assert plans[0].moves and all(other == plans[0] for other in plans)
 
 
@@ -120,34 +106,36 @@ def test_every_loaded_irq_gets_one_cpu_and_every_idle_one_keeps_its_whole_set() 
     """A single-CPU mask is broken when its CPU goes offline."""
     after, _ = run(
         busy(
-            cpus(4),
+            b.cpus(4),
             {"a": 0.3, "b": 0.2, "idle": 0.0, "tick": 0.00001},
             at={"idle": "0-3", "tick": "2-3"},
         )
     )
     where = homes(after)
-    assert len(s(where["a"])) == len(s(where["b"])) == 1 and where["a"] != where["b"]
+    assert len(b.s(where["a"])) == len(b.s(where["b"])) == 1 and where["a"] != where["b"]
     assert (where["idle"], where["tick"]) == ("0-3", "2-3")
 
 
 def test_the_load_of_what_cannot_be_moved_counts_where_it_is() -> None:
     loads = {"nvme0q1": 0.5, "a": 0.3, "b": 0.3, "c": 0.3}
-    snapshot = host(cpus(4), nvme("nvme0", 4), lone("a", "b", "c"), loads=loads, settling=True)
+    snapshot = b.host(
+        b.cpus(4), b.nvme("nvme0", 4), b.lone("a", "b", "c"), loads=loads, settling=True
+    )
     after, _ = run(snapshot)
     assert "0" not in {homes(after)[action] for action in "abc"}
     assert max(on_cpus(after).values()) == pytest.approx(0.5)
 
 
 def test_the_load_of_what_others_placed_counts_too() -> None:
-    snapshot = busy(cpus(4), {"a": 0.3, "b": 0.3, "c": 0.3, "held": 0.5})
-    after, _ = run(snapshot, wants(snapshot, "p", held="2"))
+    snapshot = busy(b.cpus(4), {"a": 0.3, "b": 0.3, "c": 0.3, "held": 0.5})
+    after, _ = run(snapshot, b.wants(snapshot, "p", held="2"))
     assert homes(after)["held"] == "2"
     assert "2" not in {homes(after)[action] for action in "abc"}
 
 
 def test_an_irq_stays_on_its_own_node() -> None:
     loads = {f"eth0-TxRx-{i}": 0.1 for i in range(8)}
-    snapshot = host(cpus(8, nodes=2), nic("eth0", 8, node=1), loads=loads, settling=True)
+    snapshot = b.host(b.cpus(8, nodes=2), b.nic("eth0", 8, node=1), loads=loads, settling=True)
     after, _ = run(snapshot)
     assert {int(cpu) for cpu in homes(after).values()} == {4, 5, 6, 7}
 
@@ -155,14 +143,18 @@ def test_an_irq_stays_on_its_own_node() -> None:
 def test_a_node_that_is_overrun_hands_irqs_to_another() -> None:
     loads = {f"eth0-TxRx-{i}": 0.4 for i in range(8)}
     at = {f"eth0-TxRx-{i}": str(4 + i % 4) for i in range(8)}
-    snapshot = host(cpus(8, nodes=2), nic("eth0", 8, node=1), loads=loads, at=at, settling=True)
+    snapshot = b.host(
+        b.cpus(8, nodes=2), b.nic("eth0", 8, node=1), loads=loads, at=at, settling=True
+    )
     after, _ = run(snapshot)
     assert max(on_cpus(after).values()) < 0.8
 
 
 def test_queues_that_are_pinned_to_an_overloaded_node_may_leave_it() -> None:
     loads = {f"eth0-TxRx-{at}": 0.45 for at in range(8)}
-    snapshot, _ = run(host(cpus(8, nodes=2), nic("eth0", 8), loads=loads, settling=True), pin())
+    snapshot, _ = run(
+        b.host(b.cpus(8, nodes=2), b.nic("eth0", 8), loads=loads, settling=True), pin()
+    )
     assert max(on_cpus(snapshot).values()) == pytest.approx(0.45)
     # Nobody is told that a queue is at home which is not, nor to enable what is enabled.
     reasons = {
@@ -177,28 +169,32 @@ def test_queues_that_are_pinned_to_an_overloaded_node_may_leave_it() -> None:
         in describe(item).advice
         for item in away
     )
-    strict = Says(
+    strict = b.Says(
         "pin_nic_queues",
         place=lambda snapshot, draft: pin_place(
             snapshot, draft, PinNicQueues(xps=False, rebalance=False)
         ),
     )
-    pinned, _ = run(host(cpus(8, nodes=2), nic("eth0", 8), loads=loads, settling=True), strict)
+    pinned, _ = run(
+        b.host(b.cpus(8, nodes=2), b.nic("eth0", 8), loads=loads, settling=True), strict
+    )
     assert set(homes(pinned).values()) == {"0", "1", "2", "3"}
 
 
 def test_a_node_is_not_left_where_its_hottest_irq_would_be_as_hot_elsewhere() -> None:
     loads = {"eth0-TxRx-0": 0.8, **{f"eth0-TxRx-{at}": 0.26 for at in range(1, 8)}}
-    snapshot, _ = run(host(cpus(8, nodes=2), nic("eth0", 8), loads=loads, settling=True), pin())
+    snapshot, _ = run(
+        b.host(b.cpus(8, nodes=2), b.nic("eth0", 8), loads=loads, settling=True), pin()
+    )
     assert set(homes(snapshot).values()) == {"0", "1", "2", "3"}
     assert max(on_cpus(snapshot).values()) == pytest.approx(0.8)
 
 
 def test_two_busy_irqs_do_not_share_a_core_while_another_is_free() -> None:
-    after, _ = run(busy(cpus(8, threads=2), {"a": 0.5, "b": 0.5, "c": 0.5, "d": 0.5}))
+    after, _ = run(busy(b.cpus(8, threads=2), {"a": 0.5, "b": 0.5, "c": 0.5, "d": 0.5}))
     assert sorted(int(homes(after)[action]) % 4 for action in "abcd") == [0, 1, 2, 3]
-    snapshot = busy(cpus(8, threads=2), {"a": 0.5, "b": 0.5})
-    after, _ = run(snapshot, limit("1-3,7"))  # CPU 4 is the sibling of CPU 0
+    snapshot = busy(b.cpus(8, threads=2), {"a": 0.5, "b": 0.5})
+    after, _ = run(snapshot, b.limit("1-3,7"))  # CPU 4 is the sibling of CPU 0
     assert {homes(after)["a"], homes(after)["b"]} in (
         {"0", "5"},
         {"4", "5"},
@@ -209,7 +205,7 @@ def test_two_busy_irqs_do_not_share_a_core_while_another_is_free() -> None:
 
 def test_the_cpus_beside_the_hottest_irqs_are_levelled_too() -> None:
     loads = {"hot": 0.5} | {f"irq{i}": 0.02 for i in range(30)}
-    after, _ = run(busy(cpus(4), loads))
+    after, _ = run(busy(b.cpus(4), loads))
     mean = sum(loads.values()) / 4
     others = on_cpus(after)
     assert others.pop(int(homes(after)["hot"])) == pytest.approx(0.5)
@@ -218,7 +214,7 @@ def test_the_cpus_beside_the_hottest_irqs_are_levelled_too() -> None:
 
 def test_a_weaker_cpu_gets_less() -> None:
     capacity = {0: 1024, 1: 1024, 2: 256, 3: 256}
-    after, _ = run(busy(cpus(4, capacity=capacity), {f"irq{i}": 0.02 for i in range(40)}))
+    after, _ = run(busy(b.cpus(4, capacity=capacity), {f"irq{i}": 0.02 for i in range(40)}))
     loads = on_cpus(after)
     relative = [loads[cpu] / (capacity[cpu] / 1024) for cpu in range(4)]
     assert max(relative) <= 1.1 * min(relative)
@@ -226,15 +222,15 @@ def test_a_weaker_cpu_gets_less() -> None:
 
 
 def test_limits_are_kept() -> None:
-    snapshot = busy(cpus(4), {f"irq{i}": 0.1 for i in range(9)})
-    after, _ = run(snapshot, limit("3"))
+    snapshot = busy(b.cpus(4), {f"irq{i}": 0.1 for i in range(9)})
+    after, _ = run(snapshot, b.limit("3"))
     assert on_cpus(after)[3] == 0.0
     assert max(on_cpus(after).values()) == pytest.approx(0.3)
 
 
 def test_hot_queues_that_share_a_cpu_are_parted_and_their_halves_stay_together() -> None:
     loads = {"eth0-rx-0": 0.3, "eth0-tx-0": 0.1, "eth0-rx-4": 0.3, "eth0-tx-4": 0.1}
-    snapshot = host(cpus(4), nic("eth0", 8, pairs=True), loads=loads, settling=True)
+    snapshot = b.host(b.cpus(4), b.nic("eth0", 8, pairs=True), loads=loads, settling=True)
     after, _ = run(snapshot, pin())
     where = homes(after)
     for index in range(8):
@@ -245,7 +241,7 @@ def test_hot_queues_that_share_a_cpu_are_parted_and_their_halves_stay_together()
 def test_halves_that_are_more_than_one_cpu_can_do_are_parted_until_they_are_half_as_busy() -> None:
     loads = {"eth0-rx-0": 0.6, "eth0-tx-0": 0.5, "eth0-rx-1": 0.4, "eth0-tx-1": 0.3}
     snapshot, ledger = run(
-        host(cpus(8), nic("eth0", 2, pairs=True), loads=loads, settling=True), pin()
+        b.host(b.cpus(8), b.nic("eth0", 2, pairs=True), loads=loads, settling=True), pin()
     )
     at = homes(snapshot)
     assert at["eth0-rx-0"] != at["eth0-tx-0"] and at["eth0-rx-1"] == at["eth0-tx-1"], at
@@ -256,19 +252,19 @@ def test_halves_that_are_more_than_one_cpu_can_do_are_parted_until_they_are_half
             else irq
             for irq in snapshot.irqs
         )
-        made, _ = planned(changed(snapshot, irqs=irqs), ledger, Settings(), pin(), spread())
-        at = homes(applied(changed(snapshot, irqs=irqs), made, ledger)[0])
+        made, _ = b.planned(b.changed(snapshot, irqs=irqs), ledger, Settings(), pin(), spread())
+        at = homes(b.applied(b.changed(snapshot, irqs=irqs), made, ledger)[0])
         assert (at["eth0-rx-0"] != at["eth0-tx-0"]) is apart, (load, at)
 
 
 def test_a_queue_that_falls_silent_stays_where_it_was_parted_to() -> None:
     loads = {"eth0-TxRx-0": 0.3, "eth0-TxRx-1": 0.1, "held": 0.5}
-    snapshot = host(cpus(4), nic("eth0", 2), lone("held"), loads=loads, settling=True)
-    before = (wants(snapshot, "p", held="0"), pin())
+    snapshot = b.host(b.cpus(4), b.nic("eth0", 2), b.lone("held"), loads=loads, settling=True)
+    before = (b.wants(snapshot, "p", held="0"), pin())
     after, ledger = run(snapshot, *before)
     assert homes(after)["eth0-TxRx-0"] not in ("0", "1")
-    after = changed(after, "eth0-TxRx-0", load=0.0, rate=0.0)
-    assert not planned(after, ledger, Settings(cooldown=0.0), *before, spread())[0].moves
+    after = b.changed(after, "eth0-TxRx-0", load=0.0, rate=0.0)
+    assert not b.planned(after, ledger, Settings(cooldown=0.0), *before, spread())[0].moves
 
 
 # At rest
@@ -309,36 +305,38 @@ def test_a_balanced_host_is_left_alone_though_loads_waver_by_ten_percent(
     loads = {
         f"eth0-TxRx-{i}" if queues else name: value for i, (name, value) in enumerate(raw.items())
     }
-    snapshot = host(
-        cpus(16), nic("eth0", 48) if queues else lone(*loads), loads=loads, settling=True
+    snapshot = b.host(
+        b.cpus(16), b.nic("eth0", 48) if queues else b.lone(*loads), loads=loads, settling=True
     )
     before = (pin(),) if queues else ()
     meter, ledger, moves = GainMeter(loads, seed), Ledger(), []
     for cycle in range(43):
-        snapshot = changed(meter.read(snapshot), settling=cycle < 3)
-        made, ledger = planned(snapshot, ledger, Settings(), *before, spread())
+        snapshot = b.changed(meter.read(snapshot), settling=cycle < 3)
+        made, ledger = b.planned(snapshot, ledger, Settings(), *before, spread())
         moves.append(len(made.moves))
-        snapshot, ledger = applied(snapshot, made, ledger)
+        snapshot, ledger = b.applied(snapshot, made, ledger)
     assert moves[0] > 0
     assert moves[3:] == [0] * 40
 
 
 def test_what_is_balanced_within_min_gain_is_left_alone() -> None:
     loads = {"a": 0.30, "b": 0.28, "c": 0.30, "d": 0.28}
-    snapshot = host(cpus(4), lone(*loads), loads=loads, at={"a": "0", "b": "1", "c": "2", "d": "3"})
-    assert not plan(snapshot, spread()).moves
+    snapshot = b.host(
+        b.cpus(4), b.lone(*loads), loads=loads, at={"a": "0", "b": "1", "c": "2", "d": "3"}
+    )
+    assert not b.plan(snapshot, spread()).moves
 
 
 def test_a_host_that_becomes_uneven_is_balanced_again_with_few_moves() -> None:
     loads = {f"irq{i}": 0.05 for i in range(32)}
-    snapshot, ledger = run(busy(cpus(8), loads))
-    hot = [irq.action for irq in snapshot.irqs if irq.affinity == s("3")][:2]
+    snapshot, ledger = run(busy(b.cpus(8), loads))
+    hot = [irq.action for irq in snapshot.irqs if irq.affinity == b.s("3")][:2]
     for action in hot:
-        snapshot = changed(snapshot, action, load=0.2, noise=0.001)
-    snapshot = changed(snapshot, now=snapshot.now + 100)
-    made, ledger = planned(snapshot, ledger, Settings(), spread())
+        snapshot = b.changed(snapshot, action, load=0.2, noise=0.001)
+    snapshot = b.changed(snapshot, now=snapshot.now + 100)
+    made, ledger = b.planned(snapshot, ledger, Settings(), spread())
     assert 0 < len(made.moves) <= 6
-    after, _ = applied(snapshot, made, ledger)
+    after, _ = b.applied(snapshot, made, ledger)
     assert max(on_cpus(after).values()) < 0.35
     assert "busiest CPU from 50.0 %" in made.moves[0].reason
 
@@ -347,10 +345,10 @@ def shifted(
     loads: dict[str, float], at: dict[str, str], min_gain: float, noise: float = 0.0
 ) -> dict[str, str]:
     """IRQs of a settled host that go to another CPU."""
-    snapshot = host(cpus(2), lone(*loads), loads=loads, at=at)
+    snapshot = b.host(b.cpus(2), b.lone(*loads), loads=loads, at=at)
     for irq in snapshot.irqs:
-        snapshot = changed(snapshot, irq.action, noise=irq.load * noise)
-    return moves_of(plan(snapshot, spread(min_gain)), snapshot)
+        snapshot = b.changed(snapshot, irq.action, noise=irq.load * noise)
+    return b.moves_of(b.plan(snapshot, spread(min_gain)), snapshot)
 
 
 UNEVEN = {"a": 0.34, "b": 0.06, "c": 0.2, "d": 0.1}, {"a": "0", "b": "0", "c": "1", "d": "1"}
@@ -408,20 +406,22 @@ def test_two_irqs_change_places_where_no_single_move_helps() -> None:
 def test_idle_irqs_that_pile_up_on_a_cpu_are_thinned() -> None:
     """x86 has about 200 vectors a CPU: beyond them the kernel answers ENOSPC."""
     names = [f"idle{i}" for i in range(PILE + 30)]
-    snapshot = host(cpus(4), lone(*names))
-    made = plan(snapshot, spread())
+    snapshot = b.host(b.cpus(4), b.lone(*names))
+    made = b.plan(snapshot, spread())
     assert len(made.moves) == 30
     assert {str(move.after) for move in made.moves} == {"1-3"}
-    later, ledger = applied(snapshot, made)
-    assert not plan(later, spread(), ledger=ledger).moves
+    later, ledger = b.applied(snapshot, made)
+    assert not b.plan(later, spread(), ledger=ledger).moves
 
 
 def test_a_pile_that_has_nowhere_else_to_go_stays() -> None:
-    assert not plan(host(cpus(1), lone(*(f"idle{i}" for i in range(PILE + 30)))), spread()).moves
+    assert not b.plan(
+        b.host(b.cpus(1), b.lone(*(f"idle{i}" for i in range(PILE + 30)))), spread()
+    ).moves
 
 
 def test_as_many_vectors_as_a_cpu_may_have_are_no_pile() -> None:
-    assert not plan(host(cpus(4), lone(*(f"idle{i}" for i in range(PILE)))), spread()).moves
+    assert not b.plan(b.host(b.cpus(4), b.lone(*(f"idle{i}" for i in range(PILE)))), spread()).moves
 
 
 # Speed
@@ -430,20 +430,20 @@ def test_as_many_vectors_as_a_cpu_may_have_are_no_pile() -> None:
 def test_a_large_host_is_planned_quickly() -> None:
     """512 CPUs and 2049 IRQs; the policies and the planner together take less than one call may."""
     rng = random.Random(1)
-    parts = [nic(f"eth{i}", 64, node=i % 8) for i in range(32)]
+    parts = [b.nic(f"eth{i}", 64, node=i % 8) for i in range(32)]
     loads = {
         f"eth{i}-TxRx-{q}": rng.paretovariate(1.3) * 0.01 for i in range(32) for q in range(64)
     }
-    snapshot = host(
-        cpus(512, nodes=8, threads=2, l3=8), *parts, lone("i8042"), loads=loads, settling=True
+    snapshot = b.host(
+        b.cpus(512, nodes=8, threads=2, l3=8), *parts, b.lone("i8042"), loads=loads, settling=True
     )
     assert len(snapshot.irqs) == 2049
     reference = ReferenceClock()
     made: list[Plan] = []
-    first = reference.measure(lambda: made.append(plan(snapshot, pin(), spread())))
-    later, ledger = applied(snapshot, made[0])
-    later = changed(later, settling=False)
-    steady = reference.measure(lambda: made.append(plan(later, pin(), spread(), ledger=ledger)))
+    first = reference.measure(lambda: made.append(b.plan(snapshot, pin(), spread())))
+    later, ledger = b.applied(snapshot, made[0])
+    later = b.changed(later, settling=False)
+    steady = reference.measure(lambda: made.append(b.plan(later, pin(), spread(), ledger=ledger)))
     assert made[0].moves and not made[1].moves
     assert first.runs < SLOW
     assert steady.runs < SLOW
@@ -464,14 +464,14 @@ def test_a_min_gain_that_makes_no_sense_is_refused(min_gain: float) -> None:
 
 
 def test_a_host_without_load_or_without_irqs_is_left_alone() -> None:
-    assert plan(host(cpus(4)), spread()) == Plan()
-    assert not plan(host(cpus(4), nic("eth0", 4), lone("i8042")), spread()).moves
+    assert b.plan(b.host(b.cpus(4)), spread()) == Plan()
+    assert not b.plan(b.host(b.cpus(4), b.nic("eth0", 4), b.lone("i8042")), spread()).moves
 
 
 def test_a_cpu_whose_softirqs_are_squeezed_is_given_less() -> None:
     loads = {"a": 0.2, "b": 0.05, "c": 0.05, "d": 0.05}
     squeezed = tuple(
-        msgspec.structs.replace(cpu, squeezed=50.0 if cpu.number == 0 else 0.0) for cpu in cpus(2)
+        msgspec.structs.replace(cpu, squeezed=50.0 if cpu.number == 0 else 0.0) for cpu in b.cpus(2)
     )
-    assert on_cpus(run(busy(cpus(2), loads))[0])[0] == pytest.approx(0.175, abs=0.03)
+    assert on_cpus(run(busy(b.cpus(2), loads))[0])[0] == pytest.approx(0.175, abs=0.03)
     assert on_cpus(run(busy(squeezed, loads))[0])[0] < 0.16

@@ -15,7 +15,6 @@ from irqbal.cpuset import CpuSet
 from irqbal.kernel.host import KernelHost
 from irqbal.load.estimator import Interval, LearnedCosts, LoadEstimator
 from irqbal.model.plan import Record
-from irqbal.model.readings import CpuTime, Pulse
 from irqbal.model.view import Override
 from irqbal.planner.ledger import Ledger
 from irqbal.service.assembly import bind, settings
@@ -31,6 +30,7 @@ from irqbal.state.folders import Folders
 from irqbal.tracking.census_schedule import CENSUS_SECONDS, ISOLATION_SECONDS
 from irqbal.tracking.mask_scan import SWEEP_AT_ONCE, SWEEP_SECONDS
 from irqbal.tracking.tracker import HostTracker
+from pulses import pulse
 
 FEW = "1x4x2,nic=8x1,traffic=even"
 MANY = "2x32x2,nodes=2,nic=63x2,nvme=64x4,traffic=even"
@@ -240,26 +240,11 @@ def taught() -> LoadEstimator:
     """
     meter, keys = LoadEstimator(), {1: ("a/0/a#1", "g"), 2: ("b/0/b#1", "g")}
     start = {1: CpuSet.of(0), 2: CpuSet.of(1)}
-    before = Pulse(
-        time=0.0,
-        totals={1: 0, 2: 0},
-        cpu_times=dict.fromkeys(range(3), CpuTime(0, 0)),
-        online=CpuSet.of(0, 1, 2),
-        effective=start,
-    )
+    before = pulse(0.0, {1: 0, 2: 0}, {0: 0, 1: 0, 2: 0}, start)
     for at in range(1, 30):
-        spent = {
-            0: CpuTime(0, at * 10_000 * COSTLY),
-            1: CpuTime(0, at * 10_000 * CHEAP),
-            2: CpuTime(0, 0),
-        }
-        after = Pulse(
-            time=at * 10.0,
-            totals={1: at * 10_000, 2: at * 10_000},
-            cpu_times=spent,
-            online=CpuSet.of(0, 1, 2),
-            effective=start,
-        )
+        count = at * 10_000
+        spent = {0: count * COSTLY, 1: count * CHEAP, 2: 0.0}
+        after = pulse(at * 10.0, {1: count, 2: count}, spent, start)
         meter.update(Interval(before=before, after=after, start=start, keys=keys))
         meter.load(1)
         before = after
@@ -276,20 +261,8 @@ def test_costs_are_known_again_after_a_restart(tmp_path: Path) -> None:
     fresh.start_costs(learnt)
     # Both on one CPU now: nothing but what was kept can tell them apart.
     keys, start = {1: ("a/0/a#7", "g"), 2: ("b/0/b#7", "g")}, {1: CpuSet.of(0), 2: CpuSet.of(0)}
-    before = Pulse(
-        time=0.0,
-        totals={1: 0, 2: 0},
-        cpu_times={0: CpuTime(0, 0)},
-        online=CpuSet.of(0),
-        effective=start,
-    )
-    after = Pulse(
-        time=10.0,
-        totals={1: 10_000, 2: 10_000},
-        cpu_times={0: CpuTime(0, 10_000 * (COSTLY + CHEAP))},
-        online=CpuSet.of(0),
-        effective=start,
-    )
+    before = pulse(0.0, {1: 0, 2: 0}, {0: 0}, start)
+    after = pulse(10.0, {1: 10_000, 2: 10_000}, {0: 10_000 * (COSTLY + CHEAP)}, start)
     fresh.update(Interval(before=before, after=after, start=start, keys=keys))
     assert fresh.load(1)[0] / fresh.load(2)[0] == pytest.approx(COSTLY / CHEAP, rel=0.4)
 
