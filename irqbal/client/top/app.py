@@ -170,6 +170,7 @@ class Top(App[None]):
         if not self.screen_stack:
             # The screen is being closed.
             return
+        self.call_after_refresh(self.feed.shown)
         if isinstance(result, IrqbalError):
             self._contact.failed(result, time.monotonic())
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -31,14 +32,16 @@ class Reading(msgspec.Struct, frozen=True):
 
 class ReadingFeed:
     """Reads the daemon's state at its interval until stopped. `publish` receives each reading, or
-    the error; it is called in the feed's thread.
+    the error; it is called in the feed's thread. The next reading waits until `shown` was called,
+    and for as long again as that took: a screen that draws slowly must not fall behind, and must
+    have time for keys.
 
     That is a daemon thread, so quitting does not wait for an answer that may never come.
     """
 
     def __init__(self, client: Client, publish: Callable[[Reading | IrqbalError], None]) -> None:
         self._client, self._publish = client, publish
-        self._wake = threading.Event()
+        self._wake, self._shown = threading.Event(), threading.Event()
         self._changes = 0
         self._stopped = False
 
@@ -57,6 +60,11 @@ class ReadingFeed:
         """Stop reading, and publish nothing more."""
         self._stopped = True
         self._wake.set()
+        self._shown.set()
+
+    def shown(self) -> None:
+        """What was published last is on the screen."""
+        self._shown.set()
 
     def _run(self) -> None:
         failures = 0
@@ -77,8 +85,12 @@ class ReadingFeed:
             else:
                 pause = pause_after(failures)
                 failures += 1
+            begun = time.monotonic()
+            self._shown.clear()
             self._publish(result)
-            self._wake.wait(pause)
+            if not self._stopped:
+                self._shown.wait()
+                self._wake.wait(max(pause, time.monotonic() - begun))
 
     def _read(self) -> Reading:
         return Reading(
