@@ -26,12 +26,7 @@ def policies_of(text: str) -> Config:
     try:
         config = parse(text, "policies")
     except ConfigError as error:
-        raise ApiError(
-            422,
-            "config",
-            "the policies were refused whole; nothing was planned",
-            problems=error.problems,
-        ) from error
+        raise _refused(error) from error
     if len(config.policies) > MOST_POLICIES:
         raise ApiError(
             422,
@@ -49,12 +44,7 @@ def plan_with(config: Config, snapshot: Snapshot, ledger: Ledger, settings: Sett
     try:
         policies = bind(config, "policies")
     except ConfigError as error:
-        raise ApiError(
-            422,
-            "config",
-            "the policies were refused whole; nothing was planned",
-            problems=error.problems,
-        ) from error
+        raise _refused(error) from error
     try:
         answer, failures = policies.plan(
             snapshot,
@@ -66,3 +56,8 @@ def plan_with(config: Config, snapshot: Snapshot, ledger: Ledger, settings: Sett
         raise IrqbalError("the daemon is ending") from error
     finally:
         policies.close()
+
+
+def _refused(error: ConfigError) -> ApiError:
+    text = "the policies were refused whole; nothing was planned"
+    return ApiError(422, "config", text, problems=error.problems)

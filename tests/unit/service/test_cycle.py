@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,14 +26,6 @@ from irqbal.service.kernel_thread import KernelThread
 from irqbal.service.override_store import OverrideStore
 from irqbal.service.scheduler import Scheduler
 from irqbal.service.sinks import LogSink, publish
-
-
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    made = Rig()
-    yield made
-    made.policies.close()
-
 
 # The result
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,14 +23,6 @@ from irqbal.service.kernel_requests import (
     Resume,
     SetOverride,
 )
-from irqbal.state.originals import OriginalsFile
-
-
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    made = Rig()
-    yield made
-    made.policies.close()
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
@@ -42,11 +33,11 @@ def raising(error: BaseException) -> Callable[..., Any]:
 
 
 def failing_cycle(rig: Rig, monkeypatch: pytest.MonkeyPatch, *requests: KernelRequest) -> None:
-    """A cycle takes these requests, and the host cannot be read."""
+    """A cycle takes these requests, and then the host cannot be read."""
     for request in requests:
         rig.requests.put(request)
     with monkeypatch.context() as patch:
-        patch.setattr(rig.host, "pulse", raising(HostError("no /proc/stat")))
+        patch.setattr(rig.balancer.tracker, "sample", raising(HostError("no /proc/stat")))
         with pytest.raises(HostError):
             rig.balancer.run_cycle("request")
     rig.requests.release()
@@ -136,52 +127,35 @@ def test_a_timer_ends_its_own_pause_and_no_later_one(rig: Rig) -> None:
     assert not rig.cycle().paused and late_timer.resumed
 
 
-def test_a_timer_ends_no_pause_after_a_restore(tmp_path: Path) -> None:
-    rig = Rig(originals=OriginalsFile(tmp_path, Path("/"), "boot"))
-    try:
-        pause = Pause()
-        for request in (pause, restore := Restore(), Resume(pause)):
-            rig.requests.put(request)
-        assert rig.cycle().paused
-        assert restore.outcomes is not None
-    finally:
-        rig.policies.close()
+def test_a_timer_ends_no_pause_after_a_restore(rig: Rig) -> None:
+    pause = Pause()
+    for request in (pause, restore := Restore(), Resume(pause)):
+        rig.requests.put(request)
+    assert rig.cycle().paused
+    assert restore.outcomes is not None
 
 
 # Restore
 
 
 def test_a_restore_that_cannot_read_the_originals_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig = Rig(originals=OriginalsFile(tmp_path, Path("/"), "boot"))
-    try:
-        rig.rested()
-        assert rig.balancer.originals is not None
-        monkeypatch.setattr(
-            rig.balancer.originals, "originals", raising(StateFileError("unreadable"))
-        )
-        rig.requests.put(request := Restore())
-        assert not rig.cycle().paused
-        assert request.outcomes is None
-    finally:
-        rig.policies.close()
+    rig.rested()
+    monkeypatch.setattr(rig.balancer.originals, "originals", raising(StateFileError("unreadable")))
+    rig.requests.put(request := Restore())
+    assert not rig.cycle().paused
+    assert request.outcomes is None
 
 
-def test_a_restore_is_answered_though_the_cycle_after_it_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_was_restored_stays_though_the_cycle_after_it_failed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig = Rig(originals=OriginalsFile(tmp_path, Path("/"), "boot"))
-    try:
-        rig.rested()
-        request = Restore()
-        rig.requests.put(request)
-        rig.balancer._take_requests()
-        assert request.outcomes is not None and rig.balancer.paused
-        request.abandon(rig.balancer)
-        assert rig.balancer.paused
-    finally:
-        rig.policies.close()
+    irq = placed(rig.rested())
+    failing_cycle(rig, monkeypatch, request := Restore())
+    assert rig.balancer.paused
+    written = {item.identity for item in request.outcomes or () if item.result == "written"}
+    assert irq.identity in written
 
 
 # The cycle
