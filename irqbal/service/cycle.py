@@ -135,18 +135,16 @@ class Balancer:
         """Run one cycle. `cause` says what started it, `full` requests a census. Raises HostError
         if the host cannot be read; other failures are in the result.
         """
-        requests = self._take_requests()
+        requests = self._requests.apply(self)
         try:
             result = self._run_cycle(cause, full, requests)
         except BaseException as error:
             problem = error
             if not isinstance(problem, IrqbalError):
                 problem = IrqbalError("the cycle was not finished; nothing was changed")
-            for request in reversed(requests):
-                self._abandon(request, problem)
+            self._requests.abandon(self, requests, problem)
             raise
-        for request in reversed(requests):
-            self._conclude(request, result)
+        self._requests.conclude(self, requests, result)
         return msgspec.structs.replace(result, overrides=self.overrides.current)
 
     def _run_cycle(self, cause: str, full: bool, requests: list[KernelRequest]) -> CycleResult:
@@ -207,7 +205,7 @@ class Balancer:
         plan, problem = self._plan(snapshot, requests)
         # A second plan must find what the first one found: drift and resets are in the ledger.
         planned, self.ledger = self.ledger, ledger
-        late = self._take_requests()
+        late = self._requests.apply(self)
         if late:
             requests += late
             snapshot = self.tracker.snapshot(self.ledger, self.overrides.current)
@@ -335,33 +333,6 @@ class Balancer:
             )
 
     # Requests
-
-    def _take_requests(self) -> list[KernelRequest]:
-        """Apply the waiting requests and return them. Those that fail get the error at once."""
-        done = []
-        for request in self._requests.take():
-            try:
-                request.apply(self)
-            except IrqbalError as error:
-                self._requests.finish(request, error)
-            else:
-                done.append(request)
-        return done
-
-    def _conclude(self, request: KernelRequest, result: CycleResult) -> None:
-        try:
-            request.conclude(self, result)
-        except IrqbalError as error:
-            self._requests.finish(request, error)
-        else:
-            self._requests.finish(request, result)
-
-    def _abandon(self, request: KernelRequest, error: IrqbalError) -> None:
-        try:
-            request.abandon(self)
-        except IrqbalError as worse:
-            log.error("%s", worse)
-        self._requests.finish(request, error)
 
     def end_cooldown(self, identity: str) -> None:
         """Let policies move this IRQ at once: its last move was not theirs."""

@@ -7,9 +7,11 @@ caller gets an error, and the change is not made later.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,8 @@ from irqbal.service.cycle_result import CycleResult
 
 if TYPE_CHECKING:
     from irqbal.service.cycle import Balancer
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 5.0
 """Seconds that a request may wait for the kernel thread: users who wait longer try again."""
@@ -193,7 +197,9 @@ class Restore(KernelRequest):
 
 
 class RequestQueue:
-    """Requests that wait for the kernel thread, and those that wait to be answered."""
+    """Requests that wait for the kernel thread, and those that wait to be answered. But for `put`
+    and `release`, its methods belong to the kernel thread.
+    """
 
     def __init__(self) -> None:
         self._waiting: deque[KernelRequest] = deque()
@@ -204,7 +210,7 @@ class RequestQueue:
         self._waiting.append(request)
 
     def take(self) -> list[KernelRequest]:
-        """The requests to carry out now, the oldest first; on the kernel thread."""
+        """The requests to carry out now, the oldest first."""
         taken = []
         while self._waiting:
             request = self._waiting.popleft()
@@ -212,8 +218,42 @@ class RequestQueue:
                 taken.append(request)
         return taken
 
-    def finish(self, request: KernelRequest, result: CycleResult | IrqbalError) -> None:
-        """Store the outcome of a request; on the kernel thread."""
+    def apply(self, balancer: Balancer) -> list[KernelRequest]:
+        """Apply the waiting requests and return them. Those that fail get the error at once."""
+        done = []
+        for request in self.take():
+            try:
+                request.apply(balancer)
+            except IrqbalError as error:
+                self._finish(request, error)
+            else:
+                done.append(request)
+        return done
+
+    def conclude(
+        self, balancer: Balancer, requests: Sequence[KernelRequest], result: CycleResult
+    ) -> None:
+        """Store the result of the cycle for these requests, given in the order of `apply`."""
+        for request in reversed(requests):
+            try:
+                request.conclude(balancer, result)
+            except IrqbalError as error:
+                self._finish(request, error)
+            else:
+                self._finish(request, result)
+
+    def abandon(
+        self, balancer: Balancer, requests: Sequence[KernelRequest], error: IrqbalError
+    ) -> None:
+        """Undo these requests, given in the order of `apply`: their cycle failed."""
+        for request in reversed(requests):
+            try:
+                request.abandon(balancer)
+            except IrqbalError as worse:
+                log.error("%s", worse)
+            self._finish(request, error)
+
+    def _finish(self, request: KernelRequest, result: CycleResult | IrqbalError) -> None:
         request.finish(result)
         self._finished.append(request)
 
