@@ -206,7 +206,7 @@ def test_drift_is_put_back_and_after_three_times_given_up(tmp_path: Path) -> Non
         # The mask is written before the log is.
         wait_for(lambda: log.read_text().count("drift: another program set") == 2, log)
         Path(f"/proc/irq/{number}/smp_affinity_list").write_text(other)
-        wait_for(lambda: "left alone" in log.read_text(), log)
+        wait_for(lambda: "leaves it alone" in log.read_text(), log)
         time.sleep(1.0)
         assert masks()[number] == other, "given up: no fight"
 
