@@ -347,7 +347,7 @@ def test_what_the_unit_drops_is_said_and_the_drop_in_lets_it_through(service: Se
     service.cursor()
     service.sh("systemctl daemon-reload; systemctl restart irqbal")
     assert '"ok":true' in service.vm.host_run(asks).check().stdout
-    assert "systemd drops" not in service.news()
+    assert "silently drops" not in service.news()
     service.configure("interval: 3s")
     service.sh(f"rm {DROP_IN}; systemctl daemon-reload; systemctl restart irqbal")
 

@@ -144,7 +144,7 @@ def test_the_commands_read_what_the_daemon_recorded(tmp_path: Path) -> None:
         "irqbal: the history has no IRQ"
     )
     assert (
-        "is no time"
+        "is not a time"
         in irqbal("history", "all", "-c", str(config), "--start", "yesterday", check=2).stderr
     )
 
