@@ -12,7 +12,7 @@ from irqbal.client.http import Client, local_socket
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Outcome
 from irqbal.service.assembly import folders
-from irqbal.service.restore import restore_originals
+from irqbal.service.restore import forget_restored, restore_originals
 from irqbal.state.lock import Lock, lock_holder
 from irqbal.state.originals import OriginalsFile
 
@@ -36,10 +36,10 @@ def command(common: Common) -> int:
     else:
         lock = Lock(places.run)
         try:
-            boot_id = KernelHost(common.root).boot_id
-            outcomes = restore_originals(
-                KernelHost(common.root), OriginalsFile(places.run, common.root, boot_id)
-            )
+            host = KernelHost(common.root)
+            originals = OriginalsFile(places.run, common.root, host.boot_id)
+            outcomes = restored = restore_originals(host, originals)
+            forget_restored(originals, restored)
         finally:
             lock.release()
     return _report(outcomes)

@@ -13,7 +13,7 @@ from collections.abc import Collection
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.errors import IrqbalError, PolicyHostError
+from irqbal.errors import IrqbalError, PolicyHostError, StateFileError
 from irqbal.model.host import Host
 from irqbal.model.plan import Failure, Outcome, Plan, Record, imbalance
 from irqbal.model.view import Override, Snapshot
@@ -25,7 +25,7 @@ from irqbal.service.cycle_result import CycleResult
 from irqbal.service.kernel_requests import KernelRequest, RequestQueue
 from irqbal.service.learned_state import LearnedState
 from irqbal.service.override_store import OverrideStore
-from irqbal.service.restore import restore_originals
+from irqbal.service.restore import forget_restored, restore_originals
 from irqbal.state.originals import OriginalsFile
 from irqbal.tracking.tracker import HostTracker, SampleResult
 
@@ -351,6 +351,10 @@ class Balancer:
             )
         outcomes = restore_originals(self.host, self.originals)
         self.paused_by = by
+        try:
+            forget_restored(self.originals, outcomes)
+        except StateFileError as error:
+            log.error("%s; the next restore writes the same originals again", error)
         self.ledger = Ledger()
         self._learned.store_ledger(self.ledger, self.tracker)
         return outcomes

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Iterable
 
-from irqbal.errors import StateFileError
 from irqbal.model.host import Host
 from irqbal.model.plan import Outcome
 from irqbal.model.readings import DEFAULT, Original
 from irqbal.state.originals import OriginalsFile
 from irqbal.tracking.tracker import HostTracker
 
-log = logging.getLogger(__name__)
-
 UNDONE = frozenset({"refused", "transient", "unsaved"})
 """Results after which the original is still needed for another attempt."""
 
 
 def restore_originals(host: Host, originals: OriginalsFile) -> tuple[Outcome, ...]:
-    """Write back every original of this boot whose IRQ still exists. Originals that were written
-    back, or whose IRQ no longer exists, are removed from the file; if that fails, it is logged, and
-    they are written back again by the next restore. Returns one outcome for each.
+    """Write back every original of this boot whose IRQ still exists. Returns one outcome for each;
+    `forget_restored` takes them out of the file.
 
     If it raises HostError or StateFileError, nothing was written back.
     """
@@ -40,8 +36,12 @@ def restore_originals(host: Host, originals: OriginalsFile) -> tuple[Outcome, ..
     # The default mask comes last: no other original depends on it.
     due.sort(key=lambda item: item[0].identity == DEFAULT)
     outcomes += host.restore(due)
-    try:
-        originals.keep_only([item.identity for item in outcomes if item.result in UNDONE])
-    except StateFileError as error:
-        log.error("%s; the next restore writes the same originals again", error)
     return tuple(outcomes)
+
+
+def forget_restored(originals: OriginalsFile, outcomes: Iterable[Outcome]) -> None:
+    """Remove the originals that were written back, or whose IRQ no longer exists, from the file.
+
+    Raises StateFileError: then the next restore writes the same originals again.
+    """
+    originals.keep_only([item.identity for item in outcomes if item.result in UNDONE])

@@ -104,7 +104,7 @@ def test_a_stop_while_policies_plan_takes_the_override_back_and_answers(
         request.future.result(0)
 
 
-def test_nobody_waits_any_more(rig: Rig) -> None:
+def test_a_caller_that_gave_up_stops_no_other_answer(rig: Rig) -> None:
     first, second = Pause(), Resume()
     rig.requests.put(first)
     rig.requests.put(second)
@@ -146,6 +146,20 @@ def test_a_restore_that_cannot_read_the_originals_changes_nothing(
     rig.requests.put(request := Restore())
     assert not rig.cycle().paused
     assert request.outcomes is None
+
+
+def test_a_restore_that_cannot_forget_the_originals_pauses_and_keeps_them(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    irq = placed(rig.rested())
+    monkeypatch.setattr(rig.balancer.originals, "keep_only", raising(StateFileError("no space")))
+    rig.requests.put(request := Restore())
+    assert rig.cycle().paused
+    written = {item.identity for item in request.outcomes or () if item.result == "written"}
+    assert irq.identity in written
+    assert rig.balancer.originals is not None
+    assert irq.identity in rig.balancer.originals.originals()
+    assert "no space; the next restore" in caplog.text
 
 
 def test_what_was_restored_stays_though_the_cycle_after_it_failed(
