@@ -15,10 +15,15 @@ from irqbal.model.readings import CpuTime, Pulse
 
 
 class TrueIrq:
-    """One IRQ: interrupts a second, seconds an interrupt costs, and the CPUs it is delivered to."""
+    """One IRQ: interrupts a second, seconds an interrupt costs, and the CPUs it is delivered to.
+    `packets` of an interrupt are counted by its queue; 0: it has no queue that counts.
+    """
 
-    def __init__(self, rate: float, cost: float, cpus: str, group: str = "g") -> None:
+    def __init__(
+        self, rate: float, cost: float, cpus: str, group: str = "g", packets: int = 0
+    ) -> None:
         self.rate, self.cost, self.cpus, self.group = rate, cost, cpus, group
+        self.packets = packets
         self.total = 0
         self.generation = 1
 
@@ -37,6 +42,9 @@ class Bench:
         self.spent = dict.fromkeys(range(cpus), 0.0)
         self.now = 0.0
         self._random = random.Random(7)
+        self.unreadable: set[int] = set()
+        """IRQs whose queue's packet counters cannot be read now."""
+        self._packets: dict[int, int] = {}
         self._keys: dict[int, tuple[str, str]] = {}
         self._pulse = self._reading()
 
@@ -71,11 +79,26 @@ class Bench:
             after = self._reading()
             start = {number: CpuSet.parse(line.cpus) for number, line in self.lines.items()}
             start |= dict.fromkeys(moved, CpuSet.of(3))
+            packets = self._read_packets()
             self.meter.update(
-                Interval(before=self._pulse, after=after, start=start, keys=self.keys())
+                Interval(
+                    before=self._pulse,
+                    after=after,
+                    start=start,
+                    keys=self.keys(),
+                    packets_before=self._packets,
+                    packets_after=packets,
+                )
             )
-            self._pulse, moved = after, ()
+            self._pulse, self._packets, moved = after, packets, ()
         return self
+
+    def _read_packets(self) -> dict[int, int]:
+        return {
+            number: line.total * line.packets
+            for number, line in self.lines.items()
+            if line.packets and number not in self.unreadable
+        }
 
     def keys(self) -> dict[int, tuple[str, str]]:
         """The same object while nothing changed, as the tracker hands it out."""

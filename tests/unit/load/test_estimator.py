@@ -170,6 +170,25 @@ def test_irqs_that_stay_keep_their_place_when_another_moves() -> None:
         assert bench.load(number) == near(bench.true(number), 0.1)
 
 
+def test_packets_that_cannot_be_read_for_a_while_teach_no_other_cost() -> None:
+    """Without them the CPU's time would be the other IRQs', or the packets' before and after."""
+    bench = Bench(
+        {
+            1: TrueIrq(1000, 1e-4, "0", "nic", packets=10),
+            2: TrueIrq(1000, 2e-5, "0", "disk"),
+            3: TrueIrq(1000, 2e-5, "1", "disk"),
+            4: TrueIrq(1000, 1e-4, "2", "nic", packets=10),
+        }
+    ).pass_by(20)
+    before = [bench.load(number) for number in bench.lines]
+    assert before[0] == near(bench.true(1))
+    bench.unreadable = {1}
+    bench.pass_by(4)
+    bench.unreadable = set()
+    bench.pass_by(2)
+    assert [bench.load(number) for number in bench.lines] == [near(load, 0.05) for load in before]
+
+
 def test_cost_that_changes_is_learnt_anew() -> None:
     bench = Bench({1: TrueIrq(1000, 2e-5, "0")}).pass_by(20)
     bench.lines[1].cost = 2e-4
