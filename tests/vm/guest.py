@@ -116,6 +116,18 @@ def wait(condition: Callable[[], bool], vm: Vm) -> None:
     raise AssertionError(f"not within {PATIENCE:.0f} s; {state(vm).masks}\n{log(vm)[-4000:]}")
 
 
+def soon(condition: Callable[[], bool], vm: Vm) -> None:
+    """As `wait`; and the last move came within two intervals and the cycle that was under way,
+    counted in the log's cycles: a guest's seconds depend on how busy this machine is.
+    """
+    begin = len(log(vm))
+    wait(condition, vm)
+    found = re.findall(r"cycle \d+ \(([^)]*)\): (\d+) moves", log(vm)[begin:])
+    last = max((at for at, (_, moves) in enumerate(found) if moves != "0"), default=0)
+    ticks = sum(cause == "tick" for cause, _ in found[:last])
+    assert ticks <= 2, found
+
+
 def cycles(text: str) -> list[tuple[int, int]]:
     """(cycle, moves) of each cycle in a debug log."""
     return [
