@@ -4,6 +4,7 @@ file.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sqlite3
 from pathlib import Path
@@ -276,3 +277,13 @@ def test_a_sample_that_cannot_be_stored_leaves_no_trace(tmp_path: Path) -> None:
         {Series("irq", B, 1): 7},
     ]
     store.close()
+
+
+def test_an_outbox_that_cannot_be_counted_is_an_error_with_a_sentence(tmp_path: Path) -> None:
+    writer = HistoryWriter(tmp_path, Retention(), outbox=True)
+    writer.record("boot", NewSample(T0, 60.0, {Series("irq", A, 0): 1}, ()), [])
+    assert writer.backlog() == 1
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as other:
+        other.execute("DROP TABLE decision")
+    with pytest.raises(HistoryError, match="the history cannot be read"):
+        writer.backlog()

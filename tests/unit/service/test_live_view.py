@@ -1,0 +1,58 @@
+"""What the API reads of a running daemon, beside a reload."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from cycle_rig import INTERVAL, Rig
+from irqbal.config.reader import parse
+from irqbal.service.assembly import bind
+from irqbal.service.live_view import LiveView, RunningDaemon
+
+
+class ReloadAhead:
+    """A kernel thread in whose queue a reload waits before every question."""
+
+    def __init__(self, reload: Callable[[], None]) -> None:
+        self._reload = reload
+
+    async def ask(self, work: Callable[[], Any]) -> Any:
+        self._reload()
+        return work()
+
+
+class HistoryInline:
+    """A history thread that is the loop's."""
+
+    async def run(self, work: Callable[..., Any], *arguments: object) -> Any:
+        return work(*arguments)
+
+
+class DaemonAround:
+    """What the live view uses of a daemon, around a balancer."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.balancer, self.history = rig.balancer, None
+        self.config = parse("", "(defaults)")
+        self.thread = HistoryInline()
+        self.kernel = ReloadAhead(self.reload)
+
+    def reload(self) -> None:
+        balancer = self.balancer
+        policies = bind(self.config, "(defaults)")
+        balancer.reconfigure(policies, balancer.settings, INTERVAL, dry_run=False)
+
+
+def test_policies_are_described_by_those_that_a_reload_brought(rig: Rig) -> None:
+    """The earlier ones are closed: a question would start another process for them."""
+    before = rig.balancer.policies
+    view = LiveView(cast(RunningDaemon, DaemonAround(rig)))
+    listed = asyncio.run(view.policies())
+    assert rig.balancer.policies is not before
+    try:
+        assert all(item.schema for item in listed if item.position is not None)
+        assert before._host is None, "nothing was started again"
+    finally:
+        rig.balancer.policies.close()
