@@ -33,18 +33,13 @@ class OverrideStore:
         StateFileError, nothing was changed.
         """
         others = (item for item in self.current if item.identity != override.identity)
-        self.replace((*others, override))
+        self._replace((*others, override))
 
     def remove(self, identity: str) -> None:
         """Remove the override of the IRQ with this identity. If it raises StateFileError, nothing
         was changed.
         """
-        self.replace(tuple(item for item in self.current if item.identity != identity))
-
-    def replace(self, overrides: tuple[Override, ...]) -> None:
-        """Replace all overrides by these. If it raises StateFileError, nothing was changed."""
-        self._save(overrides)
-        self.current = overrides
+        self._replace(tuple(item for item in self.current if item.identity != identity))
 
     def take_expired(self) -> tuple[Override, ...]:
         """The overrides that expired since the last call."""
@@ -64,6 +59,10 @@ class OverrideStore:
             except StateFileError as error:
                 # The file holds their time of expiry, so they do not return with the next start.
                 log.warning("%s", error)
+
+    def _replace(self, overrides: tuple[Override, ...]) -> None:
+        self._save(overrides)
+        self.current = overrides
 
     def _save(self, overrides: tuple[Override, ...]) -> None:
         if self._folder is not None:

@@ -51,7 +51,6 @@ class ShipperStatus(msgspec.Struct):
 
     connected: bool = False
     backlog: int = 0
-    last_error: str = ""
     shipped: int = 0
     refused: int = 0
 
@@ -164,12 +163,12 @@ class Shipper:
         elif not self.status.connected:
             log.info("MongoDB: connected, %d records were shipped", self._since_contact)
         self._away_since, self._since_contact = None, 0
-        self.status.connected, self.status.last_error = True, ""
+        self.status.connected = True
 
     async def _failed(self, error: Exception) -> None:
         """Log the first failure, and begin again with the connection's state unknown."""
         text = describe(error)
-        self.status.connected, self.status.last_error = False, text
+        self.status.connected = False
         self._has_indexes, self._numbering = False, None
         if self._away_since is None:
             self._away_since, self._since_contact = time.monotonic(), 0
