@@ -12,13 +12,13 @@ from irqbal.cpuset import CpuSet
 from irqbal.model.draft import Claim, Draft, distance
 from irqbal.model.plan import Limit, Note, Placement, Record, Steering
 from irqbal.model.policy import API_VERSION, Options
+from irqbal.model.queues import Queue
 from irqbal.model.view import (
     Cpu,
     Device,
     Interface,
     Irq,
     Placed,
-    Queue,
     RxQueue,
     Snapshot,
     Thread,

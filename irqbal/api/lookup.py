@@ -36,7 +36,7 @@ def find_irq(snapshot: Snapshot, text: str) -> Irq:
 
 
 def _has_name(irq: Irq, text: str) -> bool:
-    return text in (irq.identity, irq.action) or (irq.queue is not None and text == str(irq.queue))
+    return text in (irq.identity, irq.action, *map(str, irq.queues))
 
 
 def device_has_name(device: Device, name: str) -> bool:

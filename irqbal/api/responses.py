@@ -252,9 +252,9 @@ class InterfaceView(msgspec.Struct, frozen=True):
 
 
 class DeviceView(msgspec.Struct, frozen=True):
-    """A PCI device with its interfaces, disks and IRQs, and the sums of the IRQs' rates and loads.
-    `node` is its NUMA node, -1 if the kernel does not know it; `local_cpus` are the CPUs of that
-    node.
+    """A PCI device, or a NIC below no PCI device, with its interfaces, disks and IRQs, and the sums
+    of the IRQs' rates and loads. `node` is its NUMA node, -1 if the kernel does not know it;
+    `local_cpus` are the CPUs of that node.
     """
 
     address: str
@@ -296,9 +296,11 @@ class OverrideView(msgspec.Struct, frozen=True):
 class IrqView(msgspec.Struct, frozen=True):
     """One IRQ. `affinity` is its mask, `effective` where the kernel delivers it, `hint`
     the driver's affinity hint. `unmovable` says why it cannot be moved. `generation` counts how
-    often it was set up again. `policy` and `reason` are those of its placement, `placed_ago` its
-    age. `local`: its interrupts are handled on its device's NUMA node. `total` counts its
-    interrupts since it was set up.
+    often it was set up again. `queue` is the only queue that it serves (null: none or several),
+    `queues` are all of them, and `evidence` says how irqbal knows: netlink, rank (among the
+    device's vectors), name, only vector, policy, or empty. `policy` and `reason` are those of its
+    placement, `placed_ago` its age. `local`: its interrupts are handled on its device's NUMA node.
+    `total` counts its interrupts since it was set up.
     """
 
     number: int
@@ -308,6 +310,8 @@ class IrqView(msgspec.Struct, frozen=True):
     vector: int | None
     device: str | None
     queue: QueueView | None
+    queues: tuple[QueueView, ...]
+    evidence: str
     node: int
     generation: int
     movable: bool

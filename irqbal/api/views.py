@@ -144,7 +144,11 @@ class IrqViews:
 
     def irq(self, irq: Irq) -> responses.IrqView:
         """One IRQ. Unless the plan claims it, its policy is that of its last placement."""
-        queue, placed = irq.queue, irq.placed
+        placed = irq.placed
+        queues = tuple(
+            responses.QueueView(queue.name, queue.index, queue.kind, queue.active)
+            for queue in irq.queues
+        )
         claim = self._claims.get(irq.number)
         if claim is None:
             claim = _Claim("", "") if placed is None else _Claim(placed.policy, placed.reason)
@@ -155,9 +159,9 @@ class IrqViews:
             chip=irq.chip,
             vector=irq.vector,
             device=irq.device,
-            queue=None
-            if queue is None
-            else responses.QueueView(queue.name, queue.index, queue.kind, queue.active),
+            queue=None if irq.queue is None else queues[0],
+            queues=queues,
+            evidence=irq.evidence,
             node=irq.node,
             generation=irq.generation,
             movable=irq.movable,

@@ -12,10 +12,8 @@ from irqbal.cpuset import CpuSet
 from irqbal.history.host_status import LastCycle
 from irqbal.history.samples import Decision, IrqState, Sample
 from irqbal.model.plan import Plan, Record, imbalance
-from irqbal.model.view import Cpu, Device, Interface, Irq, Placed, Queue, QueueKind, Snapshot
-
-KINDS: dict[str, QueueKind] = {"rx": "rx", "tx": "tx", "rxtx": "rxtx", "io": "io"}
-"""The kinds of queues as they are written in `IrqState.queue`."""
+from irqbal.model.queues import parse_queues
+from irqbal.model.view import Cpu, Device, Interface, Irq, Placed, Snapshot
 
 
 def reconstruct_cycle(
@@ -94,7 +92,7 @@ def _irqs(
                 state.identity,
                 state.action,
                 device=state.device or None,
-                queue=_queue(state.queue),
+                queues=parse_queues(state.queue),
                 affinity=_cpu_set(state.affinity),
                 effective=_cpu_set(state.effective),
                 rate=sum(mine.values()) / seconds,
@@ -135,29 +133,14 @@ def _devices(irqs: Iterable[Irq]) -> tuple[Device, ...]:
 def _names(irqs: Iterable[Irq], disks: bool) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys(
-            irq.queue.name
-            for irq in irqs
-            if irq.queue is not None and (irq.queue.kind == "io") == disks
+            queue.name for irq in irqs for queue in irq.queues if (queue.kind == "io") == disks
         )
     )
 
 
 def _interfaces(irqs: Sequence[Irq]) -> tuple[Interface, ...]:
-    devices = {
-        irq.queue.name: irq.device
-        for irq in irqs
-        if irq.queue is not None and irq.queue.kind != "io"
-    }
+    devices = {queue.name: irq.device for irq in irqs for queue in irq.queues if queue.kind != "io"}
     return tuple(Interface(name, device) for name, device in sorted(devices.items()))
-
-
-def _queue(text: str) -> Queue | None:
-    """Parse a queue such as `eth0/rx-1`; None if it is not one."""
-    name, slash, rest = text.rpartition("/")
-    kind, dash, index = rest.rpartition("-")
-    if not slash or not dash or kind not in KINDS or not index.isdecimal():
-        return None
-    return Queue(name, int(index), KINDS[kind])
 
 
 def _cpu_set(text: str) -> CpuSet:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from irqbal.findings.finding import Finding, FindingCode, Subject
 from irqbal.model.plan import Plan
+from irqbal.model.queues import queues_text
 from irqbal.model.view import Irq, Snapshot
 
 HOT_RATE = 100.0
@@ -80,7 +81,7 @@ def _active_nic_irqs(snapshot: Snapshot) -> list[Irq]:
     return [
         irq
         for irq in snapshot.irqs
-        if irq.queue is not None and irq.queue.kind != "io" and irq.queue.active
+        if any(queue.kind != "io" and queue.active for queue in irq.queues)
     ]
 
 
@@ -93,19 +94,24 @@ def _remote_queues(snapshot: Snapshot) -> Iterator[Finding]:
         local = snapshot.local_cpus(irq)
         if irq.effective and not irq.effective & local:
             yield _about_irq(
-                "remote-queue", irq, queue=irq.queue, effective=irq.effective, local=local
+                "remote-queue",
+                irq,
+                queue=queues_text(irq.queues),
+                effective=irq.effective,
+                local=local,
             )
 
 
 def _shared_cores(snapshot: Snapshot) -> Iterator[Finding]:
     on_core: dict[tuple[int, int], dict[tuple[str, int], Irq]] = {}
     for irq in _active_nic_irqs(snapshot):
-        if irq.queue is None or not _is_hot(irq) or len(irq.effective) != 1:
+        if not _is_hot(irq) or len(irq.effective) != 1:
             continue
         cpu = snapshot.cpu_by_number.get(irq.effective.first)
         if cpu is not None:
             queues = on_core.setdefault((cpu.package, cpu.core), {})
-            queues.setdefault((irq.queue.name, irq.queue.index), irq)
+            for queue in irq.queues:
+                queues.setdefault((queue.name, queue.index), irq)
     for (_, core), queues in sorted(on_core.items()):
         if len(queues) > 1:
             example = next(iter(queues.values()))
@@ -123,23 +129,28 @@ def _shared_cores(snapshot: Snapshot) -> Iterator[Finding]:
 def _queues_beside_disks(snapshot: Snapshot) -> Iterator[Finding]:
     disk_on_cpu: dict[int, Irq] = {}
     for irq in snapshot.irqs:
-        serves_disk = irq.queue is not None and irq.queue.kind == "io"
+        serves_disk = any(queue.kind == "io" for queue in irq.queues)
         if serves_disk and _is_hot(irq) and len(irq.effective) == 1:
             disk_on_cpu[irq.effective.first] = irq
     for irq in _active_nic_irqs(snapshot):
         if _is_hot(irq) and len(irq.effective) == 1 and irq.effective.first in disk_on_cpu:
             disk = disk_on_cpu[irq.effective.first]
             yield _about_irq(
-                "beside-disk", irq, queue=irq.queue, effective=irq.effective, disk=disk.action
+                "beside-disk",
+                irq,
+                queue=queues_text(irq.queues),
+                effective=irq.effective,
+                disk=disk.action,
             )
 
 
 def _queue_counts(snapshot: Snapshot) -> Iterator[Finding]:
     for interface in snapshot.interfaces:
         irqs = {
-            irq.queue.index: irq
+            queue.index: irq
             for irq in _active_nic_irqs(snapshot)
-            if irq.queue and irq.queue.name == interface.name
+            for queue in irq.queues
+            if queue.name == interface.name
         }
         if not irqs or not interface.up or interface.device not in snapshot.device_by_address:
             continue

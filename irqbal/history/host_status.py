@@ -3,8 +3,8 @@
     fleet  {_id: host, host, time, wall, version, state, imbalance, busiest, refused, drifted,
             failures, overrides, cpus, irqs, counts: {code: n}, failed: [policy],
             findings: [{code, text, advice, irq}], status: the API's own answer}
-    views  {_id: host, host, time, wall, body}: the last cycle's snapshot and record, as deflated
-            msgpack
+    views  {_id: host, host, time, wall, form, body}: the last cycle's snapshot and record, as
+            deflated msgpack; `form` is VIEW_FORM
 
 Both are overwritten with each sample: listing a fleet reads one small document a host, and looking
 at a host reads one document. A host whose daemon does not ship a status has neither; what is known
@@ -35,6 +35,10 @@ MAX_FINDINGS = 200
 MAX_BODY = 8 << 20
 """Most bytes of a deflated snapshot: half of what MongoDB takes as one document. A larger one is
 not shipped.
+"""
+VIEW_FORM = 2
+"""Form of the documents in `views`. Documents without one are of the form before, in which an IRQ
+had one queue at most.
 """
 MAX_INFLATED = 256 << 20
 """Most bytes of an inflated snapshot: bounds what a document can make a reader allocate."""
@@ -156,7 +160,7 @@ def status_documents(host: str, status: HostStatus) -> dict[str, Document]:
     body = zlib.compress(to_msgpack(cycle), DEFLATE_LEVEL)
     documents = {"fleet": head | summary}
     if len(body) <= MAX_BODY:
-        documents["views"] = head | {"body": body}
+        documents["views"] = head | {"form": VIEW_FORM, "body": body}
     return documents
 
 
@@ -180,11 +184,21 @@ def findings_of(document: Mapping[str, Any]) -> list[DescribedFinding]:
     ]
 
 
+def _with_queues(body: bytes) -> bytes:
+    """A body without a `form`, in which an IRQ has one `queue` or none, in the present form."""
+    cycle = msgspec.msgpack.decode(body)
+    for irq in cycle["snapshot"]["irqs"]:
+        queue = irq.pop("queue", None)
+        irq["queues"] = [] if queue is None else [queue]
+    return msgspec.msgpack.encode(cycle)
+
+
 def last_cycle_of(document: Mapping[str, Any]) -> LastCycle | None:
     """A host's last cycle, from its document in `views`; None if this version cannot read it."""
     try:
-        return from_msgpack(
-            zlib.decompressobj().decompress(document["body"], MAX_INFLATED), LastCycle
-        )
+        body = zlib.decompressobj().decompress(document["body"], MAX_INFLATED)
+        if "form" not in document:
+            body = _with_queues(body)
+        return from_msgpack(body, LastCycle)
     except (KeyError, zlib.error, msgspec.DecodeError, ValueError):
         return None

@@ -10,6 +10,7 @@ import msgspec
 
 from irqbal.history.samples import IrqState, Kind, Series
 from irqbal.load.irq_rates import WRAP, was_reset
+from irqbal.model.queues import queues_text
 from irqbal.model.readings import Counts
 from irqbal.model.view import Irq, Snapshot
 
@@ -192,13 +193,12 @@ def _difference(series: Series, before: int, total: int, seconds: float) -> int:
 
 
 def _state(irq: Irq) -> IrqState:
-    queue = "" if irq.queue is None else str(irq.queue)
     return IrqState(
         irq.identity,
         irq.number,
         irq.action,
         irq.device or "",
-        queue,
+        queues_text(irq.queues),
         str(irq.affinity),
         str(irq.effective),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
@@ -23,7 +24,10 @@ PATHS = (
     "sys/bus/pci/devices/*/driver/",
     "sys/class/net/*/",
     "sys/class/net/*/operstate",
+    "sys/class/net/*/phys_port_name",
     "sys/class/net/*/device/",
+    "sys/class/net/*/device/driver/",
+    "sys/class/net/*/device/numa_node",
     "sys/class/net/*/lower_*/",
     "sys/class/net/*/queues/tx-[0-9]*/",
     "sys/class/net/*/queues/tx-[0-9]*/xps_cpus",
@@ -40,13 +44,19 @@ PATHS = (
 _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 
+_REPRESENTOR = re.compile(r"(?:c\d+)?pf\d+(?:(?:vf|sf)\d+|hpf)?")
+"""`phys_port_name` of a port that stands for a function of an embedded switch
+(Documentation/networking/representors.rst, net/devlink: `pf0vf1`, `c1pf0sf2`; BlueField's
+`pf0hpf`). A physical port has another one, `p0`, or none.
+"""
+
+
 def read_devices(root: Path, interfaces: tuple[Interface, ...]) -> tuple[Device, ...]:
-    """Every PCI device that has an IRQ."""
+    """Every PCI device that has an IRQ, and every other device with a network interface; the IRQs
+    of the latter are known by their names alone (see `tracking.irq_catalog`).
+    """
     base = root / "sys/bus/pci/devices"
-    nets: dict[str, list[str]] = {}
-    for interface in interfaces:
-        if interface.device is not None:
-            nets.setdefault(interface.device, []).append(interface.name)
+    nets = _interfaces_by_device(interfaces)
     disks = _read_disks(root)
     found = []
     for address in names(base):
@@ -61,7 +71,33 @@ def read_devices(root: Path, interfaces: tuple[Interface, ...]) -> tuple[Device,
         node, local = int_or(folder / "numa_node", -1), cpus_or(folder / "local_cpulist", CpuSet())
         interfaces_here, disks_here = tuple(nets.get(address, ())), tuple(disks.get(address, ()))
         found.append(Device(address, driver, node, local, interfaces_here, disks_here, tuple(irqs)))
+    on_pci = set(names(base))
+    for address, interfaces_here in nets.items():
+        if address not in on_pci:
+            link = root / "sys/class/net" / interfaces_here[0] / "device"
+            node = int_or(link / "numa_node", -1)
+            found.append(
+                Device(address, _link_name(link / "driver"), node, CpuSet(), interfaces_here)
+            )
     return tuple(found)
+
+
+def _interfaces_by_device(interfaces: Iterable[Interface]) -> dict[str, tuple[str, ...]]:
+    """The names of each device's interfaces. Representors are left out beside a port of the same
+    device: their packets arrive through its queues.
+    """
+    found: dict[str, list[Interface]] = {}
+    for interface in interfaces:
+        if interface.device is not None:
+            found.setdefault(interface.device, []).append(interface)
+    return {
+        address: tuple(
+            one.name
+            for one in here
+            if not one.representor or all(each.representor for each in here)
+        )
+        for address, here in found.items()
+    }
 
 
 def read_interfaces(root: Path) -> tuple[Interface, ...]:
@@ -74,9 +110,10 @@ def read_interfaces(root: Path) -> tuple[Interface, ...]:
             continue
         lowers = tuple(entry[6:] for entry in names(folder) if entry.startswith("lower_"))
         tx, rx = _read_queues(folder / "queues")
-        device = _pci_of(root, folder / "device")
+        device = _device_of(root, folder / "device")
+        representor = _REPRESENTOR.fullmatch(text_or(folder / "phys_port_name")) is not None
         up = text_or(folder / "operstate") not in ("down", "notpresent", "lowerlayerdown")
-        found.append(Interface(name, device, up, lowers, tx, rx))
+        found.append(Interface(name, device, up, lowers, tx, rx, representor))
     return tuple(found)
 
 
@@ -143,6 +180,17 @@ def _pci_of(root: Path, link: Path) -> str | None:
         if (folder / "msi_irqs").is_dir():
             return folder.name
     return None
+
+
+def _device_of(root: Path, link: Path) -> str | None:
+    """The address of the PCI device of an interface; else the name of the device's folder (such as
+    `30be0000.ethernet`, `virtio0`, `vif-0`). None for interfaces without a device: bonds, VLANs.
+    """
+    address = _pci_of(root, link)
+    if address is not None:
+        return address
+    # In a tree the target may be missing; its name is all that is needed.
+    return (_link_name(link) or None) if not link.exists() else Path(os.path.realpath(link)).name
 
 
 def _link_name(link: Path) -> str:

@@ -17,6 +17,7 @@ from irqbal.kernel import (
     irqs,
     isolation,
     other_writers,
+    queue_irqs,
     softirqs,
     softnet,
     stat,
@@ -33,7 +34,7 @@ from irqbal.kernel.threads import ThreadTimes
 from irqbal.kernel.write_loop import PlanWriter, WriteRequest, cannot_save
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
 from irqbal.model.readings import Census, Counts, Original, Pulse, Save, Topology
-from irqbal.model.view import Cpu
+from irqbal.model.view import Cpu, Interface
 
 READERS = (
     boot,
@@ -166,6 +167,15 @@ class KernelHost:
             interfaces=interfaces,
             threads=running,
             rfs_entries=devices.read_flow_entries(self.root),
+            queue_irqs=self._queue_irqs(interfaces),
+        )
+
+    def _queue_irqs(self, interfaces: Iterable[Interface]) -> dict[tuple[str, str, int], int]:
+        """Netlink reports on the live host, whatever the root: a tree has no answer."""
+        if str(self.root) != "/":
+            return {}
+        return queue_irqs.read_queue_irqs(
+            interface.name for interface in interfaces if interface.device is not None
         )
 
     def apply(

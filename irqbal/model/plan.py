@@ -7,7 +7,8 @@ from typing import Literal
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model.view import Queue, Snapshot
+from irqbal.model.queues import Queue
+from irqbal.model.view import Snapshot
 
 Direction = Literal["rx", "tx"]
 

@@ -141,7 +141,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 class Topology(msgspec.Struct, frozen=True, kw_only=True):
     """CPUs, devices, interfaces and interrupt threads. `rfs_entries` is
-    net.core.rps_sock_flow_entries, -1 if the kernel has none.
+    net.core.rps_sock_flow_entries, -1 if the kernel has none. `queue_irqs` are the IRQs of NIC
+    queues that the kernel names, by (interface, `rx` or `tx`, index).
     """
 
     cpus: tuple[Cpu, ...]
@@ -149,3 +150,4 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
     interfaces: tuple[Interface, ...]
     threads: tuple[Thread, ...]
     rfs_entries: int = -1
+    queue_irqs: dict[tuple[str, str, int], int] = {}

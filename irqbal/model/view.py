@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Literal
 
 import msgspec
 
 from irqbal.cpuset import CpuSet
+from irqbal.model.queues import Queue, QueueEvidence
 
 ALL_CPUS = CpuSet()
-QueueKind = Literal["rx", "tx", "rxtx", "io"]
 
 
 class Cpu(msgspec.Struct, frozen=True):
@@ -45,20 +45,6 @@ class Cpu(msgspec.Struct, frozen=True):
         return self.irq_time + self.softirq_time
 
 
-class Queue(msgspec.Struct, frozen=True):
-    """The queue that an IRQ serves: number `index` of the network interface or disk `name`.
-    `active` is false for a queue beyond the number that `ethtool -L` has set.
-    """
-
-    name: str
-    index: int
-    kind: QueueKind
-    active: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.name}/{self.kind}-{self.index}"
-
-
 class Placed(msgspec.Struct, frozen=True):
     """An IRQ's last placement by irqbal: the policy, its reason, the mask, its age in seconds."""
 
@@ -72,12 +58,14 @@ class Irq(msgspec.Struct, frozen=True):
     """One IRQ with an action. Its identity is made of device, vector and action; `number` may
     change.
 
-    `device` is a PCI address. `node` is the NUMA node, -1 if unknown. `generation` rises each time
-    that the driver sets the IRQ up again. `unmovable` is the reason why its mask cannot be written,
-    or empty. `affinity` is the mask. `effective` is where the kernel delivers the IRQ now; after a
-    change of the mask it may stay as it was until the next interrupt. `hint` is the driver's
-    affinity hint. `rate` is interrupts a second, `load` seconds of CPU a second, both smoothed.
-    `noise` is the standard error of `load`. `placed` is None if irqbal has not placed the IRQ.
+    `device` is the address of a `Device`. `queues` are those that it serves, mostly one or none;
+    `evidence` says how that is known. `node` is the NUMA node, -1 if unknown. `generation` rises
+    each time that the driver sets the IRQ up again. `unmovable` is the reason why its mask cannot
+    be written, or empty. `affinity` is the mask. `effective` is where the kernel delivers the IRQ
+    now; after a change of the mask it may stay as it was until the next interrupt. `hint` is the
+    driver's affinity hint. `rate` is interrupts a second, `load` seconds of CPU a second, both
+    smoothed. `noise` is the standard error of `load`. `placed` is None if irqbal has not placed the
+    IRQ.
     """
 
     number: int
@@ -86,7 +74,8 @@ class Irq(msgspec.Struct, frozen=True):
     chip: str = ""
     vector: int | None = None
     device: str | None = None
-    queue: Queue | None = None
+    queues: tuple[Queue, ...] = ()
+    evidence: QueueEvidence = ""
     node: int = -1
     generation: int = 1
     unmovable: str = ""
@@ -99,14 +88,23 @@ class Irq(msgspec.Struct, frozen=True):
     placed: Placed | None = None
 
     @property
+    def queue(self) -> Queue | None:
+        """The only queue that it serves; None if it serves none or several."""
+        return self.queues[0] if len(self.queues) == 1 else None
+
+    @property
     def movable(self) -> bool:
         """Whether the kernel accepts writes to its mask."""
         return not self.unmovable
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A PCI device, with its network interfaces, disks and IRQs (by number). `node` is the NUMA
-    node, -1 if the kernel does not know it.
+    """A PCI device, or a NIC below no PCI device (platform, virtio-mmio, Xen), with its network
+    interfaces, disks and IRQs (by number).
+
+    `address` is the PCI address, else the name of the device's folder in /sys. `interfaces` are
+    without representors, whose packets arrive through queues of other interfaces. `node` is the
+    NUMA node, -1 if the kernel does not know it.
     """
 
     address: str
@@ -137,8 +135,9 @@ class RxQueue(msgspec.Struct, frozen=True):
 
 
 class Interface(msgspec.Struct, frozen=True):
-    """A network interface. `device` is its PCI address, or None for bonds, VLANs and the like.
-    `lowers` are the interfaces below it. `tx` and `rx` are its queues, by index.
+    """A network interface. `device` is the address of its `Device`, or None for bonds, VLANs and
+    the like. `lowers` are the interfaces below it. `tx` and `rx` are its queues, by index.
+    `representor`: it stands for a port of an embedded switch (a VF, an SF, another host's PF).
     """
 
     name: str
@@ -147,6 +146,7 @@ class Interface(msgspec.Struct, frozen=True):
     lowers: tuple[str, ...] = ()
     tx: tuple[TxQueue, ...] = ()
     rx: tuple[RxQueue, ...] = ()
+    representor: bool = False
 
 
 class Thread(msgspec.Struct, frozen=True):
@@ -225,7 +225,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def device_by_address(self) -> dict[str, Device]:
-        """Devices by PCI address."""
+        """Devices by address."""
         return {device.address: device for device in self.devices}
 
     @cached_property
@@ -245,29 +245,62 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def irqs_by_queue(self) -> dict[tuple[str, int], tuple[Irq, ...]]:
         """The IRQs of each queue, by (interface or disk, index): one IRQ, or one for Rx and one for
-        Tx.
+        Tx. An IRQ of several queues stands at each of them.
         """
         by_queue: dict[tuple[str, int], list[Irq]] = {}
         for irq in self.irqs:
-            if irq.queue is not None:
-                by_queue.setdefault((irq.queue.name, irq.queue.index), []).append(irq)
+            for key in dict.fromkeys((queue.name, queue.index) for queue in irq.queues):
+                by_queue.setdefault(key, []).append(irq)
         return {key: tuple(irqs) for key, irqs in by_queue.items()}
 
+    @cached_property
+    def interfaces_below(self) -> dict[str, frozenset[str]]:
+        """For each interface the names of those that it stands for: itself, and all below it, as
+        a bond, a VLAN, a bridge or a netvsc interface with its VF has them.
+        """
+        found: dict[str, frozenset[str]] = {}
+        for interface in self.interfaces:
+            names: set[str] = set()
+            todo = [interface.name]
+            while todo:
+                name = todo.pop()
+                if name not in names and name in self.interface_by_name:
+                    names.add(name)
+                    todo += self.interface_by_name[name].lowers
+            found[interface.name] = frozenset(names)
+        return found
+
+    def interfaces_like(self, glob: str) -> frozenset[str]:
+        """The interfaces that a shell pattern matches, with all below them."""
+        return frozenset(
+            name
+            for above, below in self.interfaces_below.items()
+            if fnmatchcase(above, glob)
+            for name in below
+        )
+
+    def interfaces_of(self, irq: Irq) -> tuple[str, ...]:
+        """The interfaces whose packets the IRQ announces: those of its queues, else all of its
+        device.
+        """
+        mine = tuple(dict.fromkeys(queue.name for queue in irq.queues if queue.kind != "io"))
+        device = self.device_of(irq)
+        return mine or (() if device is None else device.interfaces)
+
     def names_of(self, irq: Irq) -> tuple[str, ...]:
-        """Every name by which a glob may match this IRQ: number, action, queue (`eth0/rx-1`), PCI
-        address, driver, disk, interface, and interface/action.
+        """Every name by which a glob may match this IRQ: number, action, queues (`eth0/rx-1`),
+        device address, driver, disk, interface, and interface/action.
         """
         device = self.device_of(irq)
         names = [str(irq.number), irq.action, *(irq.action.split(",") if "," in irq.action else ())]
-        if irq.queue is not None:
-            names.append(str(irq.queue))
+        names += map(str, irq.queues)
         if device is not None:
             names += [device.address, device.driver, *device.disks, *device.interfaces]
             names += [f"{interface}/{irq.action}" for interface in device.interfaces]
         return tuple(names)
 
     def device_of(self, irq: Irq) -> Device | None:
-        """The PCI device that raises this IRQ, or None."""
+        """The device that raises this IRQ, or None."""
         return None if irq.device is None else self.device_by_address.get(irq.device)
 
     def local_cpus(self, irq: Irq) -> CpuSet:

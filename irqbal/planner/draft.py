@@ -254,10 +254,11 @@ class DraftBuilder:
                 f"CPUs {cpus} lie outside CPUs {held.cpus}, which {held.policy} left open",
             )
             return
-        halves: tuple[Irq, ...] = (irq,)
-        if irq.queue is not None and not item.alone:
-            halves = self.snapshot.irqs_by_queue[irq.queue.name, irq.queue.index]
-        for half in halves:
+        halves = {irq.number: irq}
+        for queue in () if item.alone else irq.queues:
+            for half in self.snapshot.irqs_by_queue[queue.name, queue.index]:
+                halves[half.number] = half
+        for half in halves.values():
             other = self._claims.get(half.number)
             if other is None or not other.open or other.policy != held.policy or other.cpus is None:
                 continue

@@ -96,10 +96,10 @@ def _compare_settings(
     """
     given_up = set()
     renewed = {
-        irq.queue.name
+        queue.name
         for irq in snapshot.irqs
-        if irq.queue is not None
-        and (irq.number in reset or (irq.generation > 1 and irq.identity not in ledger.entries))
+        if irq.number in reset or (irq.generation > 1 and irq.identity not in ledger.entries)
+        for queue in irq.queues
     }
     for interface in snapshot.interfaces:
         values = [("xps", i, q.xps) for i, q in enumerate(interface.tx)]

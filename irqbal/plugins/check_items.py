@@ -14,7 +14,7 @@ import msgspec
 from irqbal import wire
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Limit, Note, Placement, Steering
-from irqbal.model.view import Queue
+from irqbal.model.queues import Queue
 from irqbal.plugins import bounds
 
 ITEM_TYPES: dict[str, tuple[type[Any], ...]] = {

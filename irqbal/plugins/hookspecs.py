@@ -16,7 +16,8 @@ import pluggy
 from irqbal.model.draft import Draft
 from irqbal.model.plan import Limit, Note, Placement, Record, Steering
 from irqbal.model.policy import Options
-from irqbal.model.view import Device, Irq, Queue, Snapshot
+from irqbal.model.queues import Queue
+from irqbal.model.view import Device, Irq, Snapshot
 
 HOOKS = ("irqbal_options", "irqbal_limit", "irqbal_place", "irqbal_identify", "irqbal_cycle_done")
 """The names of all hooks below."""

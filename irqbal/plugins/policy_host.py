@@ -18,7 +18,8 @@ import msgspec
 
 from irqbal import wire
 from irqbal.errors import PluginError
-from irqbal.model.view import Device, Irq, Queue, Snapshot
+from irqbal.model.queues import Queue
+from irqbal.model.view import Device, Irq, Snapshot
 from irqbal.planner.decide import decide
 from irqbal.planner.draft import DraftBuilder
 from irqbal.planner.drift import find_changes
@@ -166,7 +167,7 @@ class PolicyHost:
         queues: dict[int, Queue] = {}
         for irq in snapshot.irqs if identifying else ():
             device = snapshot.device_of(irq)
-            if irq.queue is None and device is not None:
+            if not irq.queues and device is not None:
                 queue = self._identify(identifying, irq, device)
                 if queue is not None:
                     queues[irq.number] = queue
@@ -187,7 +188,9 @@ def _with_queues(snapshot: Snapshot, queues: dict[int, Queue]) -> Snapshot:
     if not queues:
         return snapshot
     irqs = (
-        msgspec.structs.replace(irq, queue=queues[irq.number]) if irq.number in queues else irq
+        msgspec.structs.replace(irq, queues=(queues[irq.number],), evidence="policy")
+        if irq.number in queues
+        else irq
         for irq in snapshot.irqs
     )
     return msgspec.structs.replace(snapshot, irqs=tuple(irqs))

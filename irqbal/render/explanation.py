@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from irqbal.model.plan import Step
+from irqbal.model.queues import QueueEvidence, queues_text
 from irqbal.model.view import Irq
 from irqbal.render.console import plain
 from irqbal.render.tables import Column, print_rows
@@ -48,13 +49,14 @@ def irq_title(irq: Irq | None) -> str:
     """An IRQ's action and queue; empty for None."""
     if irq is None:
         return ""
-    return irq.action if irq.queue is None else f"{irq.action} ({irq.queue})"
+    return f"{irq.action} ({queues_text(irq.queues)})" if irq.queues else irq.action
 
 
 def explained(irq: Irq, steps: Iterable[Step]) -> ExplainedIrq:
     """The explanation of an IRQ of a snapshot."""
     facts = [
         Fact("identity", f"{irq.identity}, generation {irq.generation}"),
+        *queue_facts(queues_text(irq.queues), irq.evidence),
         Fact("affinity", f"{irq.affinity}, effective {irq.effective or '-'}"),
         Fact("rate", load_text(irq.rate, irq.load)),
         movable_fact(irq.movable, irq.unmovable),
@@ -73,6 +75,24 @@ def explained(irq: Irq, steps: Iterable[Step]) -> ExplainedIrq:
 def load_text(rate: float, load: float) -> str:
     """`rate` in interrupts a second, `load` in seconds of CPU a second."""
     return f"{rate:.1f} interrupts/s, load {load * 100:.2f} % of a CPU"
+
+
+_EVIDENCE: dict[str, str] = {
+    "netlink": "the kernel says so (netdev netlink)",
+    "rank": "by its rank among the device's vectors of its kind",
+    "name": "by the number in its name",
+    "only vector": "the device has no other vector",
+    "policy": "a policy says so (irqbal_identify)",
+}
+"""`QueueEvidence` in words."""
+
+
+def queue_facts(queues: str, evidence: QueueEvidence | str) -> list[Fact]:
+    """Which queues the IRQ serves and how irqbal knows; nothing if none is known."""
+    if not queues:
+        return []
+    how = _EVIDENCE.get(evidence, evidence)
+    return [Fact("queue", f"{queues}: {how}" if how else queues)]
 
 
 def movable_fact(movable: bool, unmovable: str) -> Fact:

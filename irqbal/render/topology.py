@@ -12,6 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from irqbal.cpuset import CpuSet
+from irqbal.model.queues import queues_text
 from irqbal.model.view import Cpu, Irq, Snapshot
 from irqbal.render.console import plain
 
@@ -126,7 +127,7 @@ def _irq_tree(branch: Tree, irqs: Sequence[Irq]) -> None:
             (number, "bold"), f" {name} ", (f"{queue} " if widths[2] else "", "cyan"), f"{cpus} "
         )
         text.append(f"effective {irq.effective or '-'}")
-        if irq.queue is not None and not irq.queue.active:
+        if irq.queues and not any(queue.active for queue in irq.queues):
             text.append(", not active", "yellow")
         if not irq.movable:
             text.append(", ").append("fixed", "yellow")
@@ -141,4 +142,4 @@ def _irq_tree(branch: Tree, irqs: Sequence[Irq]) -> None:
 
 
 def _queue(irq: Irq) -> str:
-    return "" if irq.queue is None else plain(str(irq.queue))
+    return plain(queues_text(irq.queues))

@@ -8,6 +8,7 @@ import logging
 import re
 
 from irqbal.model.plan import Move, Outcome, Record
+from irqbal.model.queues import queues_text
 from irqbal.model.view import Irq, Snapshot
 from irqbal.service.cycle_result import CycleResult
 
@@ -148,8 +149,8 @@ def name_of(irq: Irq | None) -> str:
     if irq is None:
         return "gone"
     parts = [irq.action]
-    if irq.queue is not None:
-        parts.append(str(irq.queue))
+    if irq.queues:
+        parts.append(queues_text(irq.queues))
     if irq.device is not None:
         parts.append(irq.device)
     return ", ".join(parts)

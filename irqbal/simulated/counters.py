@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from irqbal.cpuset import CpuSet
-from irqbal.identify.queue_names import counters
+from irqbal.identify.nic_queues import ServedQueues, packet_counters
 from irqbal.model.readings import CpuTime
-from irqbal.model.view import Queue
 from irqbal.simulated.fake_kernel import WRAP
 from irqbal.simulated.machine import SimulatedIrq
 from irqbal.simulated.traffic import Flow
@@ -24,7 +23,7 @@ class Counters:
     """
 
     def __init__(
-        self, lines: Iterable[SimulatedIrq], possible: CpuSet, queues: Mapping[int, Queue]
+        self, lines: Iterable[SimulatedIrq], possible: CpuSet, queues: Mapping[int, ServedQueues]
     ) -> None:
         """`queues` are the queues that IRQs serve, by number."""
         self._queues = queues
@@ -66,11 +65,11 @@ class Counters:
         """Packets by (interface, `rx` or `tx`, queue)."""
         found: dict[tuple[str, str, int], int] = {}
         for number, packets in self._line_packets.items():
-            queue = self._queues.get(number)
-            if queue is not None and queue.kind != "io":
-                for key in counters(queue):
-                    # A queue that both receives and sends sends a packet for each that it receives.
-                    found[key] = int(packets) // len(counters(queue))
+            served = self._queues.get(number)
+            keys = () if served is None else packet_counters(served.queues)
+            for key in keys:
+                # A queue that both receives and sends sends a packet for each that it receives.
+                found[key] = int(packets) // len(keys)
         return found
 
     def packets(self, online: CpuSet) -> dict[int, int]:

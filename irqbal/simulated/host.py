@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection
 
 import msgspec
 
-from irqbal.identify.queue_names import identify
+from irqbal.identify.device_queues import device_queues
+from irqbal.identify.nic_queues import KernelQueues, ServedQueues
+from irqbal.identify.vector_names import Vector
 from irqbal.kernel.irqs import MANAGED
 from irqbal.model.readings import Counts, CpuTime, IrqFacts, Pulse, Save, Topology
-from irqbal.model.view import Queue
 from irqbal.simulated.counters import Counters
 from irqbal.simulated.events import HostEvents
 from irqbal.simulated.fake_kernel import WRAP, FakeKernel
@@ -196,14 +197,14 @@ class SimulatedHost(FakeKernel):
         return self.counters.cpu_times(self.state.online, self.spec.exact)
 
 
-def _queues(state: SimulatedState) -> dict[int, Queue]:
-    """The queue that each IRQ serves, as irqbal finds it by the names."""
-    found: dict[int, Queue] = {}
+def _queues(state: SimulatedState) -> dict[int, ServedQueues]:
+    """The queues that each IRQ serves, as irqbal finds them by the names."""
+    found: dict[int, ServedQueues] = {}
     for card in state.machine.cards:
-        actions = {
-            line.number: line.action
+        vectors = [
+            Vector(line.number, line.action)
             for line in state.lines.values()
             if line.address == card.device.address
-        }
-        found |= identify(card.device, actions, state.interfaces)
+        ]
+        found |= device_queues(card.device, vectors, state.interfaces, KernelQueues())
     return found

@@ -16,18 +16,8 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Outcome, Plan, SteeringMove
-from irqbal.model.view import (
-    Cpu,
-    Device,
-    Interface,
-    Irq,
-    Placed,
-    Queue,
-    QueueKind,
-    RxQueue,
-    Snapshot,
-    TxQueue,
-)
+from irqbal.model.queues import Queue, QueueEvidence, QueueKind
+from irqbal.model.view import Cpu, Device, Interface, Irq, Placed, RxQueue, Snapshot, TxQueue
 from irqbal.planner.ledger import Ledger, after
 
 FIRST_IRQ = 32
@@ -175,8 +165,10 @@ def _irq(
     node: int,
     queue: Queue | None = None,
 ) -> Irq:
+    queues: tuple[Queue, ...] = () if queue is None else (queue,)
+    evidence: QueueEvidence = "name" if queues else ""
     identity = f"{address or 'platform'}/{vector}/{action}"
-    return Irq(number, identity, action, "PCI-MSI", vector, address, queue, node)
+    return Irq(number, identity, action, "PCI-MSI", vector, address, queues, evidence, node)
 
 
 def host(

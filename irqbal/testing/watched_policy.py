@@ -12,7 +12,8 @@ import msgspec
 from irqbal import wire
 from irqbal.model.draft import Draft
 from irqbal.model.plan import Limit, Note, Placement, Steering
-from irqbal.model.view import Queue, Snapshot
+from irqbal.model.queues import Queue
+from irqbal.model.view import Snapshot
 from irqbal.planner.draft import DraftBuilder
 from irqbal.plugins.binding import BoundPolicy, describe_error
 from irqbal.plugins.check_items import check_items, is_queue

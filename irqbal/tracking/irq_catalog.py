@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from irqbal.identify.queue_names import counters, identify, identify_platform
+import msgspec
+
+from irqbal.identify.device_queues import device_queues
+from irqbal.identify.nic_queues import KernelQueues, ServedQueues, packet_counters
+from irqbal.identify.platform_nics import irqs_by_name
+from irqbal.identify.vector_names import Vector
+from irqbal.model.queues import Queue
 from irqbal.model.readings import Census, IrqFacts, Pulse, Topology
-from irqbal.model.view import Device, Queue
+from irqbal.model.view import Device
 from irqbal.tracking.identity import IdentityChanges, IrqIdentities
 
 _DIGITS = re.compile(r"\d+")
@@ -22,48 +28,55 @@ class IrqCatalog:
         """(identity and generation, cost group) by IRQ number. It is replaced by another object
         whenever it changes, never modified.
         """
-        self._devices: dict[int, Device] = {}
-        self._queues: dict[int, Queue] = {}
-        self._policy_queues: dict[int, Queue] = {}
+        self.devices: tuple[Device, ...] = ()
+        """Every device of the last census; those below no PCI device with their IRQs too."""
+        self._by_irq: dict[int, Device] = {}
+        self._served: dict[int, ServedQueues] = {}
         self._counters: dict[int, tuple[tuple[str, str, int], ...]] = {}
 
     def update(self, census: Census, topology: Topology, renewed: set[int]) -> IdentityChanges:
         """Take over a census. `renewed` are numbers of IRQs that their drivers set up again."""
-        self._devices = {
-            number: device for device in reversed(topology.devices) for number in device.irqs
+        on_pci = {number: device for device in reversed(topology.devices) for number in device.irqs}
+        # Identities name PCI devices alone: others are named by their chip and vector.
+        changes = self.identities.update(census.irqs, on_pci, renewed)
+        self.devices = _with_named_irqs(census, topology, on_pci)
+        self._by_irq = {
+            number: device for device in reversed(self.devices) for number in device.irqs
         }
-        changes = self.identities.update(census.irqs, self._devices, renewed)
-        if changes.any:
-            self._policy_queues = {
-                number: queue
-                for number, queue in self._policy_queues.items()
-                if self.identities.knows(number)
-            }
-        self._queues = _queues(census, topology, self._devices)
+        taught = {
+            number: served
+            for number, served in self._served.items()
+            if served.evidence == "policy" and self.identities.knows(number)
+        }
+        self._served = taught | self._identify(census, topology)
         keys = self.identities.keys({facts.number: self._group(facts) for facts in census.irqs})
         if keys != self.keys:
             self.keys = keys
         self._counters = {
-            number: counters(queue) for number, queue in self._queues.items() if queue.kind != "io"
+            number: packet_counters(served.queues) for number, served in self._served.items()
         }
         return changes
 
     def set_queues(self, queues: Mapping[int, Queue]) -> None:
-        """Add queues that policies identified (`irqbal_identify`), by IRQ number."""
-        self._policy_queues.update(queues)
+        """Add queues that policies identified (`irqbal_identify`), by IRQ number. What irqbal
+        itself recognised stands.
+        """
+        for number, queue in queues.items():
+            if self.served(number).evidence in ("", "policy"):
+                self._served[number] = ServedQueues((queue,), "policy")
 
     def device(self, number: int) -> Device | None:
-        """The PCI device that raises this IRQ, or None."""
-        return self._devices.get(number)
+        """The device that raises this IRQ, or None."""
+        return self._by_irq.get(number)
 
-    def queue(self, number: int) -> Queue | None:
-        """The queue that this IRQ serves, identified by irqbal, else by a policy; or None."""
-        return self._queues.get(number) or self._policy_queues.get(number)
+    def served(self, number: int) -> ServedQueues:
+        """The queues that this IRQ serves, recognised by irqbal, else by a policy."""
+        return self._served.get(number, _NOTHING)
 
     def softirq_kind(self, number: int) -> str:
         """The softirqs that do this IRQ's work, as a key of `load.measured_costs.SOFTIRQS`."""
-        queue = self._queues.get(number)
-        return "" if queue is None else "block" if queue.kind == "io" else "net"
+        queues = self.served(number).queues
+        return "" if not queues else "block" if queues[0].kind == "io" else "net"
 
     def packets(self, pulse: Pulse) -> dict[int, int]:
         """Packets that each IRQ's queues have counted, by IRQ number; IRQs without packet counters
@@ -84,24 +97,40 @@ class IrqCatalog:
         """The IRQ's cost group: driver and kind of queue. The IRQs of a group are taken to cost the
         same until their own costs are known.
         """
-        device, queue = self._devices.get(facts.number), self._queues.get(facts.number)
+        device, queues = self._by_irq.get(facts.number), self.served(facts.number).queues
         if device is None:
             return _DIGITS.sub("N", facts.action)
-        kind = queue.kind if queue is not None else _DIGITS.sub("N", facts.action)
+        kind = queues[0].kind if queues else _DIGITS.sub("N", facts.action)
         return f"{device.driver}/{kind}"
 
+    def _identify(self, census: Census, topology: Topology) -> dict[int, ServedQueues]:
+        """The queues that are recognised from what the kernel says, and from ranks and names."""
+        interfaces = {interface.name: interface for interface in topology.interfaces}
+        told = KernelQueues(topology.queue_irqs)
+        facts_of = {facts.number: facts for facts in census.irqs}
+        found: dict[int, ServedQueues] = {}
+        for device in self.devices:
+            mine = [facts_of[number] for number in device.irqs if number in facts_of]
+            mine.sort(key=lambda facts: (facts.vector is None, facts.vector or 0, facts.number))
+            vectors = [Vector(facts.number, facts.action) for facts in mine]
+            found |= device_queues(device, vectors, interfaces, told)
+        return found
 
-def _queues(census: Census, topology: Topology, devices: Mapping[int, Device]) -> dict[int, Queue]:
-    """The queues that can be identified from devices and names, by IRQ number."""
-    interfaces = {interface.name: interface for interface in topology.interfaces}
-    by_address: dict[str, dict[int, str]] = {}
-    platform: dict[int, str] = {}
-    for facts in census.irqs:
-        device = devices.get(facts.number)
-        actions = platform if device is None else by_address.setdefault(device.address, {})
-        actions[facts.number] = facts.action
-    queues = identify_platform(platform, interfaces)
-    for device in topology.devices:
-        if device.address in by_address:
-            queues |= identify(device, by_address[device.address], interfaces)
-    return queues
+
+_NOTHING = ServedQueues((), "")
+
+
+def _with_named_irqs(
+    census: Census, topology: Topology, on_pci: Mapping[int, Device]
+) -> tuple[Device, ...]:
+    """The devices; NICs below no PCI device with the IRQs that bear their names."""
+    others = {facts.number: facts.action for facts in census.irqs if facts.number not in on_pci}
+    told: dict[str, set[int]] = {}
+    for (name, _, _), number in topology.queue_irqs.items():
+        told.setdefault(name, set()).add(number)
+    return tuple(
+        msgspec.structs.replace(device, irqs=irqs_by_name(device, others, told))
+        if not device.irqs and device.interfaces
+        else device
+        for device in topology.devices
+    )

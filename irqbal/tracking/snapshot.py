@@ -67,7 +67,7 @@ class SnapshotBuilder:
             default_affinity=census.default_affinity,
             cpus=tuple(self._cpu(cpu, pulse) for cpu in topology.cpus),
             irqs=tuple(self._irq(facts, pulse, ledger) for facts in census.irqs),
-            devices=topology.devices,
+            devices=self._catalog.devices,
             interfaces=topology.interfaces,
             threads=topology.threads,
             overrides=overrides,
@@ -92,6 +92,7 @@ class SnapshotBuilder:
         identity = identities.identity(number)
         device = self._catalog.device(number)
         load, noise = self._estimator.load(number)
+        served = self._catalog.served(number)
         entry = ledger.entries.get(identity)
         placed = None
         if entry is not None and entry.written is not None:
@@ -104,7 +105,8 @@ class SnapshotBuilder:
             facts.chip,
             facts.vector,
             None if device is None else device.address,
-            self._catalog.queue(number),
+            served.queues,
+            served.evidence,
             facts.node,
             identities.generation(number),
             facts.unmovable,

@@ -19,8 +19,9 @@ from irqbal.load.estimator import Interval, IrqPlace, LearnedCosts, LoadEstimato
 from irqbal.load.irq_rates import was_reset
 from irqbal.model.host import Host
 from irqbal.model.plan import Outcome, steering_of
+from irqbal.model.queues import Queue
 from irqbal.model.readings import DEFAULT, Census, Measured, Pulse, Topology
-from irqbal.model.view import Interface, Override, Queue, Snapshot
+from irqbal.model.view import Interface, Override, Snapshot
 from irqbal.planner.ledger import Ledger
 from irqbal.tracking.census_schedule import CensusSchedule
 from irqbal.tracking.delivery import Delivery

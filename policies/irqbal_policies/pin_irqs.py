@@ -21,7 +21,11 @@ class Rule(Options, frozen=True):
     device: Annotated[str, Meta(description="glob over the device's PCI address")] = ""
     driver: Annotated[str, Meta(description="glob over the device's driver")] = ""
     interface: Annotated[
-        str, Meta(description="glob over the device's network interfaces and disks")
+        str,
+        Meta(
+            description="glob over interfaces and disks; a bond, VLAN or bridge stands for what "
+            "is below it"
+        ),
     ] = ""
     cpus: Annotated[CpuSet | None, Meta(description="the CPUs that they may use")] = None
     node: Annotated[str, Meta(description="local, or a NUMA node's number: its CPUs")] = ""
@@ -82,14 +86,25 @@ def matches(snapshot: Snapshot, irq: Irq, rule: Rule) -> bool:
     device = snapshot.device_of(irq)
     names = {
         "irq": (str(irq.number), irq.action, *irq.action.split(",")),
-        "queue": () if irq.queue is None else (str(irq.queue),),
+        "queue": tuple(map(str, irq.queues)),
         "device": () if device is None else (device.address,),
         "driver": () if device is None else (device.driver,),
-        "interface": () if device is None else (*device.interfaces, *device.disks),
     }
     globs = {key: getattr(rule, key) for key in names}
+    if rule.interface and not _is_on(snapshot, irq, rule.interface):
+        return False
     return all(
         any(fnmatchcase(name, glob) for name in names[key]) for key, glob in globs.items() if glob
+    )
+
+
+def _is_on(snapshot: Snapshot, irq: Irq, glob: str) -> bool:
+    """Whether the IRQ is of an interface or disk that the glob matches, or of one below it."""
+    device = snapshot.device_of(irq)
+    disks = () if device is None else device.disks
+    wanted = snapshot.interfaces_like(glob)
+    return any(name in wanted for name in snapshot.interfaces_of(irq)) or any(
+        fnmatchcase(disk, glob) for disk in disks
     )
 
 

@@ -4,7 +4,7 @@ RFS to match.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
@@ -123,37 +123,24 @@ def _notes(snapshot: Snapshot, options: PinNicQueues) -> Iterator[Note]:
 
 def _chosen(snapshot: Snapshot, options: PinNicQueues) -> list[Interface]:
     """The NICs that the options select, in order of their names."""
-    included = _resolve(snapshot, options.interfaces)
-    excluded = _resolve(snapshot, options.exclude)
+    included = {name for glob in options.interfaces for name in snapshot.interfaces_like(glob)}
+    excluded = {name for glob in options.exclude for name in snapshot.interfaces_like(glob)}
     with_queues = {name for name, _ in snapshot.irqs_by_queue}
     return [
         snapshot.interface_by_name[name] for name in sorted((included - excluded) & with_queues)
     ]
 
 
-def _resolve(snapshot: Snapshot, globs: Iterable[str]) -> set[str]:
-    """The interfaces that a glob matches, and for bonds and VLANs the interfaces below them."""
-    found: set[str] = set()
-    todo = [
-        interface.name
-        for interface in snapshot.interfaces
-        if any(fnmatchcase(interface.name, glob) for glob in globs)
-    ]
-    while todo:
-        name = todo.pop()
-        if name not in found and name in snapshot.interface_by_name:
-            found.add(name)
-            todo += snapshot.interface_by_name[name].lowers
-    return found
-
-
 def _active_queues(snapshot: Snapshot) -> dict[str, dict[int, tuple[Irq, ...]]]:
-    """The active queues of each interface in order of their index, each with its movable IRQs."""
+    """The active queues of each interface in order of their index, each with its movable IRQs. An
+    IRQ of several queues stands at the first of them alone.
+    """
     irqs_of: dict[str, dict[int, list[Irq]]] = {}
     for irq in snapshot.irqs:
-        queue = irq.queue
-        if queue is not None and queue.kind != "io" and queue.active and irq.movable:
-            irqs_of.setdefault(queue.name, {}).setdefault(queue.index, []).append(irq)
+        active = [queue for queue in irq.queues if queue.kind != "io" and queue.active]
+        if active and irq.movable:
+            first = active[0]
+            irqs_of.setdefault(first.name, {}).setdefault(first.index, []).append(irq)
     return {
         name: {index: tuple(queues[index]) for index in sorted(queues)}
         for name, queues in irqs_of.items()
@@ -174,20 +161,31 @@ def _placements(
         where = "a CPU of its own node"
     cpu = CpuSet.of(home.cpu)
     for irq in irqs:
-        name = "" if irq.queue is None else f"queue {irq.queue.index} of {irq.queue.name}"
-        reason = f"{name}, {where}"
+        reason = f"{_names(irq)}, {where}"
         if options.rebalance:
             yield Placement(irq.number, home.room, reason, open=True, prefer=cpu)
         else:
             yield Placement(irq.number, cpu, reason)
 
 
+def _names(irq: Irq) -> str:
+    """The queues of an IRQ for its reason: `queue 3 of eth0`, `queues 0,4 of eth0`."""
+    indexes: dict[str, list[int]] = {}
+    for queue in irq.queues:
+        indexes.setdefault(queue.name, []).append(queue.index)
+    return " and ".join(
+        f"queue{'s' if len(set(found)) > 1 else ''} {CpuSet(found)} of {name}"
+        for name, found in indexes.items()
+    )
+
+
 def _steer(interface: Interface, queues: Queues, options: PinNicQueues) -> Iterator[Steering]:
     by_tx = {
-        index: irq.number
-        for index, irqs in queues.items()
+        queue.index: irq.number
+        for irqs in queues.values()
         for irq in irqs
-        if irq.queue is not None and irq.queue.kind in ("tx", "rxtx")
+        for queue in irq.queues
+        if queue.name == interface.name and queue.kind in ("tx", "rxtx")
     }
     tx = range(len(interface.tx))
     # XPS is set for all Tx queues or for none: a CPU whose nearest queue is unknown would send

@@ -116,8 +116,9 @@ def _free(snapshot: Snapshot, draft: Draft) -> Iterator[list[Irq]]:
         claim = draft.claim(irq)
         if irq.unmovable or (claim is not None and not claim.open):
             continue
-        if claim is not None and irq.queue is not None:
-            queues.setdefault((irq.queue.name, irq.queue.index, claim.policy), []).append(irq)
+        if claim is not None and irq.queues:
+            first = irq.queues[0]
+            queues.setdefault((first.name, first.index, claim.policy), []).append(irq)
         else:
             singles.append(irq)
     yield from _parted(queues.values())

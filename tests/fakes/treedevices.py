@@ -6,13 +6,14 @@ import os
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
-from irqbal.model.view import Queue
+from irqbal.model.queues import Queue
 from treespecs import (
     DISK_DRIVERS,
     NIC_DRIVERS,
     Disk,
     IrqLine,
     Named,
+    NamedNic,
     Nic,
     Other,
     TreeSpec,
@@ -60,7 +61,10 @@ class DeviceFiles(CpuFiles):
         self._next += 1
         return self._next - 1
 
-    def _write_device(self, device: Nic | Disk | Other) -> None:
+    def _write_device(self, device: Nic | NamedNic | Disk | Other) -> None:
+        if isinstance(device, NamedNic):
+            self._write_named(device)
+            return
         if device.driver == "xen-netfront":
             self._write_xen(device)
             return
@@ -133,6 +137,37 @@ class DeviceFiles(CpuFiles):
         for index, (action, queue) in enumerate(xen(device, "")):
             self._add(IrqLine(self._number(), action, "xen-dyn", index, queue=queue, counts={}))
         self._write_interface(device, device.interface, "sys/devices/vif-0")
+
+    def _write_named(self, nic: NamedNic) -> None:
+        """On the PCI bus, or below the folder that the specification names."""
+        self._bus += not nic.folder
+        address = nic.address or f"0000:{self._bus:02x}:00.0"
+        below = f"sys/devices/platform/{nic.folder}"
+        if not nic.folder:
+            below = f"sys/devices/pci{address[:7]}/{address}"
+            self._write(f"{below}/irq", "0\n")
+            self._write(f"{below}/local_cpulist", f"{self.node_cpus(nic.node)}\n")
+            self._link(f"sys/bus/pci/devices/{address}", below)
+        self._write(f"{below}/numa_node", f"{nic.node}\n")
+        bus = "platform" if nic.folder else "pci"
+        self._link(f"{below}/driver", f"sys/bus/{bus}/drivers/{nic.driver}")
+        for index, action in enumerate(nic.actions):
+            chip, hwirq = (nic.chip, 64 + index) if nic.folder else self._msi(address, index)
+            on = "" if nic.folder else address
+            line = IrqLine(self._number(), action, chip, hwirq, on, nic.node, counts={})
+            if not nic.folder:
+                self._write(f"{below}/msi_irqs/{line.number}", "msix\n")
+            self._add(line)
+        for interface, port in ((nic.interface, nic.port), *nic.more):
+            real = f"{below}/net/{interface}"
+            self._write(f"{real}/operstate", "up\n")
+            if port:
+                self._write(f"{real}/phys_port_name", f"{port}\n")
+            self._link(f"{real}/device", below)
+            self._link(f"sys/class/net/{interface}", real)
+            for way, count in (("rx", nic.rx), ("tx", nic.tx)):
+                for index in range(count):
+                    self._folder(f"{real}/queues/{way}-{index}")
 
     def _write_interface(self, nic: Nic, interface: str, device: str) -> None:
         real = f"{device}/net/{interface}"

@@ -19,7 +19,7 @@ from pathlib import Path
 from archives import extract
 from irqbal.cpuset import CpuSet
 from irqbal.kernel.host import KernelHost
-from irqbal.model.view import Queue
+from irqbal.model.queues import Queue
 from places import HOSTS
 from treedevices import DeviceFiles
 from treespecs import (
@@ -27,6 +27,7 @@ from treespecs import (
     EVERYTHING,
     NIC_DRIVERS,
     Disk,
+    NamedNic,
     Nic,
     Other,
     Platform,
@@ -43,6 +44,7 @@ __all__ = [
     "HOSTS",
     "NIC_DRIVERS",
     "Disk",
+    "NamedNic",
     "Nic",
     "Other",
     "Platform",

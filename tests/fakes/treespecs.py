@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from irqbal.model.view import Queue, QueueKind
+from irqbal.model.queues import Queue, QueueKind
 
 Named = tuple[str, Queue | None]
 """An action's name, and the queue that irqbal must find in it."""
@@ -36,6 +36,27 @@ class Nic(msgspec.Struct, frozen=True):
     steered: bool = True
     address: str = ""
     style: str = "new"
+
+
+class NamedNic(msgspec.Struct, frozen=True):
+    """A network card with these actions, in the order of the MSI index, and so many queues.
+
+    `folder` is the name of its device's folder in /sys for a NIC below no PCI device (`vif-0`,
+    `30be0000.ethernet`), whose `chip` raises its interrupts. `port` is phys_port_name. `more` are
+    further interfaces of the same device, each with its phys_port_name.
+    """
+
+    driver: str
+    actions: tuple[str, ...]
+    interface: str = "eth0"
+    rx: int = 4
+    tx: int = 4
+    node: int = -1
+    address: str = ""
+    folder: str = ""
+    chip: str = "GICv3"
+    port: str = ""
+    more: tuple[tuple[str, str], ...] = ()
 
 
 class Disk(msgspec.Struct, frozen=True):
@@ -110,7 +131,7 @@ class TreeSpec(msgspec.Struct, frozen=True):
     cmdline: str = ""
     partitions: dict[str, tuple[str, str]] = {}
     cpuset_isolated: str | None = None
-    devices: tuple[Nic | Disk | Other, ...] = ()
+    devices: tuple[Nic | NamedNic | Disk | Other, ...] = ()
     platform: tuple[Platform, ...] = ()
     uppers: tuple[Upper, ...] = ()
     threads_running: tuple[Threaded, ...] = ()
@@ -206,7 +227,7 @@ def xen(nic: Nic, address: str) -> list[Named]:
     named: list[Named] = []
     for index in range(nic.queues):
         rx, tx = _halves(nic, index)
-        named += [(f"{nic.interface}-q{index}-tx", tx), (f"{nic.interface}-q{index}-rx", rx)]
+        named += [(f"vif0-q{index}-tx", tx), (f"vif0-q{index}-rx", rx)]
     return named
 
 
@@ -221,6 +242,17 @@ def _active(nic: Nic) -> int:
     return nic.queues if nic.active is None or nic.hidden else nic.active
 
 
+def _hns3(nic: Nic, address: str) -> list[Named]:
+    """The driver raises its counter twice a vector."""
+    return [
+        (
+            f"hns3-{address}-TxRx-{2 * index}",
+            _queue(nic.interface, index, "rxtx", _active(nic)),
+        )
+        for index in range(nic.queues)
+    ] + [(f"hclge-misc-{address}", None)]
+
+
 NIC_DRIVERS: dict[str, Callable[[Nic, str], list[Named]]] = {
     "igb": _txrx("{interface}-", "{interface}"),
     "igc": _txrx("{interface}-", "{interface}"),
@@ -230,7 +262,7 @@ NIC_DRIVERS: dict[str, Callable[[Nic, str], list[Named]]] = {
     "iavf": _txrx("iavf-{interface}-", "iavf-{address}:mbx"),
     "ice": _txrx("ice-{interface}-", "ice-{address}:misc"),
     "idpf": _txrx("idpf-{interface}-", "idpf-{address}-Mailbox-0"),
-    "hns3": _txrx("hns3-{address}-", "hclge-misc-{address}"),
+    "hns3": _hns3,
     "mlx5_core": _plain("mlx5_comp{index}@pci:{address}", "mlx5_async0@pci:{address}"),
     "mlx4_core": _plain("mlx4-{index}@{address}", "mlx4-async@pci:{address}", base=1),
     "ena": _plain("{interface}-Tx-Rx-{index}", "ena-mgmnt@pci:{address}"),

@@ -371,7 +371,7 @@ def test_an_invalid_queue_is_ignored_without_a_failure(
 ) -> None:
     teach = "@hookimpl\ndef irqbal_identify(irq):\n    return Queue(7, 'x', 'sideways')"
     site.install("bad", teach).install("good", GOOD)
-    snapshot = changed(HOST, "eth0-TxRx-0", queue=None)
+    snapshot = changed(HOST, "eth0-TxRx-0", queues=())
     made, failures = ask(policies("bad", "good"), snapshot)
     assert (moves_of(made, HOST), made.queues, failures) == ({"i8042": "1"}, {}, ())
 
@@ -389,7 +389,7 @@ def test_a_queue_that_one_policy_identifies_is_known_to_the_others(
         "@hookimpl\ndef irqbal_place(snapshot):\n    yield Note(str([i.queue for i in "
         "snapshot.irqs]))",
     )
-    made, _ = ask(policies("teacher", "good"), changed(HOST, "eth0-TxRx-0", queue=None))
+    made, _ = ask(policies("teacher", "good"), changed(HOST, "eth0-TxRx-0", queues=()))
     assert {number: str(queue) for number, queue in made.queues.items()} == {32: "eth0/rx-5"}
     assert "index=5" in made.notes[0][1].text
 

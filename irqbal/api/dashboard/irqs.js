@@ -15,7 +15,7 @@ export const placedBy = (irq) => (irq.override ? "override" : irq.policy || (irq
 
 /** The text that the filter searches. */
 function words(irq, names) {
-  return `${irq.number} ${irq.name} ${irq.queue ? `${irq.queue.name} ${irq.queue.name}-${irq.queue.index}` : ""} ${irq.device ?? ""} ${
+  return `${irq.number} ${irq.name} ${irq.queues.map(({ name, index }) => `${name} ${name}-${index}`).join(" ")} ${irq.device ?? ""} ${
     names.get(irq.device) ?? ""} ${placedBy(irq)} node${irq.node} ${remote(irq) ? "remote" : ""}`.toLowerCase();
 }
 

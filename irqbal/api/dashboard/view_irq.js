@@ -30,6 +30,11 @@ const WORDS = {
   "keep": "result: it stays", "move": "result: it is moved", "refuse": "refused", "override": "a person's override, which outranks all policies", "hold": "held back", "leave": "leaves it alone",
 };
 
+const EVIDENCE = {
+  "netlink": "the kernel says so (netdev netlink)", "rank": "by its rank among the device’s vectors of its kind", "name": "by the number in its name",
+  "only vector": "the device has no other vector", "policy": "a policy says so (irqbal_identify)",
+};
+
 async function one(root, context) {
   const { api, link, signal } = context;
   const path = `/irqs/${encodeURIComponent(context.argument)}`;
@@ -57,7 +62,9 @@ async function one(root, context) {
   function draw() {
     const { irq, steps, override } = explained;
     writeText(title, `IRQ ${irq.number} · ${irq.name}`);
-    const queue = irq.queue ? `${irq.queue.kind} queue ${irq.queue.index} of ${irq.queue.name}${irq.queue.active ? "" : " (not in use)"}` : "";
+    const served = irq.queues;
+    const queue = served.length === 1 ? `${served[0].kind} queue ${served[0].index} of ${served[0].name}${served[0].active ? "" : " (not in use)"}`
+      : served.length ? `${served.length} queues of ${[...new Set(served.map(({ name }) => name))].join(", ")}` : "";
     writeText(sub, [queue, irq.device, irq.chip].filter(Boolean).join(" · "));
     const rows = [
       ["Rate", rate(irq.rate)], ["Load", `${load(irq.load)} of a CPU`], ["Device’s NUMA node", irq.node < 0 ? "unknown" : irq.node],
@@ -65,6 +72,7 @@ async function one(root, context) {
       ["Placed by", (placedBy(irq) || "no policy") + (irq.placed_ago ? `, ${span(seconds(irq.placed_ago))} ago` : "")],
       ["Generation", `${irq.generation}${irq.generation === 1 ? "" : " (set up again since irqbal started)"}`], ["Interrupts so far", irq.total === null ? "–" : irq.total.toLocaleString("en")],
     ];
+    if (irq.evidence) rows.push(["How the queue is known", EVIDENCE[irq.evidence] ?? irq.evidence]);
     if (irq.hint) rows.push(["Driver’s hint", irq.hint]);
     table(facts, rows);
     writeText(whyNot, irq.unmovable ? `It cannot be moved: ${irq.unmovable}.` : steps.length ? "" : "No policy, limit or override applies to it: it is where the kernel, or another program before irqbal, put it.");

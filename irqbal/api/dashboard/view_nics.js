@@ -45,7 +45,8 @@ export async function mount(root, context) {
     if (other) matrix.layout();
     else matrix.draw();
     writeText(about, `${found.name}: ${found.up ? "up" : "down"}, ${plural(queues.length, "queue")}, ${rate(found.device.rate)}, load ${load(found.device.load)} of a CPU in all. `
-      + `The card ${found.device.address} is on NUMA node ${found.device.node}: CPUs ${found.device.local_cpus}.`);
+      + (found.device.node < 0 ? `The NUMA node of the card ${found.device.address} is unknown.`
+        : `The card ${found.device.address} is on NUMA node ${found.device.node}: CPUs ${found.device.local_cpus}.`));
     drawRemarks(remarks, queues, found, data.cpus);
     table.set(queues);
   }
@@ -54,7 +55,7 @@ export async function mount(root, context) {
     const fresh = data.cpus.length && data.irqs.length > 600 ? name : "";
     const [devices, irqs, cpus] = await Promise.all([
       api.get("/devices", {}, signal), api.get("/irqs", fresh ? { device: fresh } : {}, signal), api.get("/cpus", {}, signal)]);
-    data = { devices, irqs: fresh ? [...data.irqs.filter((irq) => irq.queue?.name !== fresh), ...irqs] : irqs, cpus };
+    data = { devices, irqs: fresh ? [...data.irqs.filter((irq) => !irq.queues.some((queue) => queue.name === fresh)), ...irqs] : irqs, cpus };
     measured("nics", draw);
   }, 1500);
   matrix.layout();
@@ -62,14 +63,14 @@ export async function mount(root, context) {
 
 /** The rows: each queue with its settings, its IRQ, and what is wrong with it (`remote`, `shared`). */
 function queuesOf(found, irqs, cpus) {
-  const mine = irqs.filter((irq) => irq.queue && irq.queue.name === found.name);
+  const mine = irqs.flatMap((irq) => irq.queues.filter(({ name }) => name === found.name).map((queue) => ({ irq, queue })));
   const place = new Map(cpus.map((cpu) => [cpu.number, cpu]));
-  const count = Math.max(found.rx.length, found.tx.length, ...mine.map((irq) => irq.queue.index + 1), 0);
+  const count = Math.max(found.rx.length, found.tx.length, ...mine.map(({ queue }) => queue.index + 1), 0);
   const queues = [];
   for (let index = 0; index < count; index++) {
-    const here = mine.filter((irq) => irq.queue.index === index);
-    for (const irq of here.length ? here : [null]) {
-      queues.push({ index, irq, kind: irq?.queue.kind ?? "", active: irq?.queue.active ?? true, xps: found.tx[index]?.xps ?? null,
+    const here = mine.filter(({ queue }) => queue.index === index);
+    for (const { irq, queue } of here.length ? here : [{ irq: null, queue: null }]) {
+      queues.push({ index, irq, kind: queue?.kind ?? "", active: queue?.active ?? true, xps: found.tx[index]?.xps ?? null,
         rps: found.rx[index]?.rps ?? null, flows: found.rx[index]?.flows ?? null, shared: [], remote: false });
     }
   }
@@ -86,7 +87,8 @@ function queuesOf(found, irqs, cpus) {
   for (const sharing of byCore.values()) {
     // The Rx and Tx interrupts of one queue may share a core.
     if (new Set(sharing.map(({ index }) => index)).size < 2) continue;
-    for (const queue of sharing) queue.shared = sharing.filter((other) => other !== queue && other.index !== queue.index);
+    // One interrupt may serve several queues: they cannot be parted.
+    for (const queue of sharing) queue.shared = sharing.filter((other) => other.irq !== queue.irq && other.index !== queue.index);
   }
   return queues;
 }
@@ -94,10 +96,15 @@ function queuesOf(found, irqs, cpus) {
 function drawRemarks(root, queues, found, cpus) {
   const remote = queues.filter((queue) => queue.remote);
   const doubled = queues.filter((queue) => queue.shared.length);
-  const key = JSON.stringify([found.name, remote.map((queue) => [queue.index, queue.cpu.number]), doubled.map((queue) => [queue.index, queue.cpu.number])]);
+  const key = JSON.stringify([found.name, remote.map((queue) => [queue.index, queue.cpu.number]), doubled.map((queue) => [queue.index, queue.cpu.number]), queues.filter((queue) => !queue.irq).length]);
   if (root.dataset.key === key) return;
   root.dataset.key = key;
   const lines = [];
+  const unknown = queues.filter((queue) => !queue.irq);
+  if (unknown.length && queues.length > 0 && found.device.irqs.length) {
+    lines.push(h("li", {}, h("b", {}, `Not recognised: queue ${setText(unknown.map(({ index }) => index))}.`),
+      " irqbal does not know which interrupts of the card serve them, and spreads those on the card’s node. A policy can tell (irqbal_identify)."));
+  }
   if (remote.length) {
     lines.push(h("li", {}, h("b", {}, `Remote: queue ${setText(remote.map(({ index }) => index))}.`),
       ` Handled on node ${setText(remote.map(({ cpu }) => cpu.node))}, while the card is on node ${found.device.node}: each packet crosses between the nodes’ memories.`));

@@ -13,6 +13,7 @@ from irqbal.api.lookup import device_has_name, find_irq
 from irqbal.api.requests import DecisionQuery, Window
 from irqbal.history.samples import Decision, IrqState
 from irqbal.history.store import Query
+from irqbal.model.queues import parse_queues
 from irqbal.wire import Duration, Moment, When
 
 DAY = 86400.0
@@ -155,6 +156,7 @@ async def _states_of_irq(call: RequestContext, text: str) -> list[IrqState]:
         state
         for state in states
         if text in (state.identity, state.action, state.queue, str(state.number))
+        or text in map(str, parse_queues(state.queue))
     ]
     if not past:
         raise ApiError(

@@ -63,7 +63,7 @@ def _matches(irq: Irq, query: IrqQuery, view: View) -> bool:
         return False
     if query.device is None:
         return True
-    if irq.queue is not None and irq.queue.name == query.device:
+    if any(queue.name == query.device for queue in irq.queues):
         return True
     device = view.snapshot.device_of(irq)
     return device is not None and device_has_name(device, query.device)

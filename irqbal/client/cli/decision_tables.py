@@ -15,6 +15,7 @@ from irqbal.render.explanation import (
     load_text,
     movable_fact,
     print_explanation,
+    queue_facts,
 )
 from irqbal.render.plan import ShownPlan, print_shown_plan
 from irqbal.render.tables import Column, print_rows
@@ -26,10 +27,11 @@ _NAME = Column("NAME", wrap=True)
 def explanation(out: Console, item: responses.Explanation) -> None:
     """Why one IRQ is where it is."""
     irq = item.irq
-    queue = "" if irq.queue is None else f" ({irq.queue.name}/{irq.queue.kind}/{irq.queue.index})"
+    queues = ", ".join(f"{queue.name}/{queue.kind}-{queue.index}" for queue in irq.queues)
     local = "local" if irq.local else "not local"
     facts = [
         Fact("identity", f"{irq.identity}, generation {irq.generation}"),
+        *queue_facts(queues, irq.evidence),
         Fact(
             "affinity",
             f"{irq.affinity}, effective {irq.effective or '-'}, {local} to its device",
@@ -51,7 +53,7 @@ def explanation(out: Console, item: responses.Explanation) -> None:
     print_explanation(
         out,
         ExplainedIrq(
-            title=f"IRQ {irq.number}: {irq.name}{queue}",
+            title=f"IRQ {irq.number}: {irq.name}{queues and f' ({queues})'}",
             facts=tuple(facts),
             placed=bool(irq.policy),
             steps=item.steps,

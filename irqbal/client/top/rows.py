@@ -38,12 +38,16 @@ class TopColumn(msgspec.Struct, frozen=True):
 
 
 def queue_of(irq: Irq) -> str:
-    """The queue that an IRQ serves; empty if there is none."""
-    return f"{irq.queue.name} {irq.queue.kind} {irq.queue.index}" if irq.queue is not None else ""
+    """The queues that an IRQ serves; empty if there are none."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for queue in irq.queues:
+        found.setdefault((queue.name, queue.kind), []).append(queue.index)
+    return ", ".join(f"{name} {kind} {CpuSet(some)}" for (name, kind), some in found.items())
 
 
 def _queue_order(irq: Irq) -> tuple[Any, ...]:
-    return (0, irq.queue.name, irq.queue.kind, irq.queue.index) if irq.queue is not None else (1,)
+    first = next(iter(irq.queues), None)
+    return (1,) if first is None else (0, first.name, first.kind, first.index)
 
 
 def policy_of(irq: Irq) -> str:

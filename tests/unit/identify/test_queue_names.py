@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from irqbal.identify.queue_names import NETWORK, STORAGE, identify
+from irqbal.identify.device_queues import device_queues
+from irqbal.identify.name_forms import DISK_FORMS, NIC_FORMS
+from irqbal.identify.nic_queues import KernelQueues
+from irqbal.identify.vector_names import Vector
 from irqbal.kernel.host import KernelHost
-from irqbal.model.view import Device, Interface, Queue, RxQueue, TxQueue
+from irqbal.model.queues import Queue
+from irqbal.model.view import Device, Interface, RxQueue, TxQueue
 from irqbal.planner.ledger import Ledger
 from irqbal.tracking.tracker import HostTracker
 from trees import (
@@ -34,6 +38,15 @@ def _found(folder: Path) -> dict[int, Queue]:
     return {irq.number: irq.queue for irq in snapshot.irqs if irq.queue is not None}
 
 
+def identify(
+    device: Device, actions: dict[int, str], interfaces: dict[str, Interface]
+) -> dict[int, Queue]:
+    """The IRQs that serve one queue. The vectors are in the order of their numbers."""
+    vectors = [Vector(number, action) for number, action in sorted(actions.items())]
+    found = device_queues(device, vectors, interfaces, KernelQueues())
+    return {number: served.queues[0] for number, served in found.items() if len(served.queues) == 1}
+
+
 def _name(device: Nic | Disk) -> str:
     form = "-separate" if isinstance(device, Nic) and device.separate else ""
     return (
@@ -41,7 +54,7 @@ def _name(device: Nic | Disk) -> str:
     )
 
 
-IN_SYSFS = [device for device in all_drivers() if device.driver != "xen-netfront"]
+IN_SYSFS = list(all_drivers())
 
 
 @pytest.mark.parametrize("device", IN_SYSFS, ids=_name)
@@ -51,30 +64,10 @@ def test_queues_of_every_driver(device: Nic | Disk, tmp_path: Path) -> None:
     assert _found(tmp_path) == tree.queues()
 
 
-def test_every_pattern_has_a_driver_among_the_made_up_ones() -> None:
-    short = {
-        "bnxt_en": "bnxt",
-        "mlx5_core": "mlx5",
-        "mlx4_core": "mlx4",
-        "rvu_nicpf": "otx2",
-        "virtio_blk": "virtio-blk",
-    }
-    made = {short.get(driver, driver) for driver in (*NIC_DRIVERS, *DISK_DRIVERS)}
-    assert {
-        driver for pattern in (*NETWORK, *STORAGE) for driver in pattern.drivers.split()
-    } == made
-
-
-def test_xen_netfront() -> None:
-    """Its vectors are event channels, of no PCI device: here the names alone are tried."""
-    device = Device("vif-0", "xen-netfront", interfaces=("eth0",), irqs=(64, 65, 66, 67))
-    names = {64: "eth0-q0-tx", 65: "eth0-q0-rx", 66: "eth0-q1-tx", 67: "eth0-q1-rx"}
-    assert identify(device, names, {"eth0": Interface("eth0")}) == {
-        64: Queue("eth0", 0, "tx"),
-        65: Queue("eth0", 0, "rx"),
-        66: Queue("eth0", 1, "tx"),
-        67: Queue("eth0", 1, "rx"),
-    }
+def test_every_made_up_driver_is_in_the_table() -> None:
+    known = {driver for form in (*NIC_FORMS, *DISK_FORMS) for driver in form.drivers}
+    assert {"vif" if name == "xen-netfront" else name for name in NIC_DRIVERS} <= known
+    assert set(DISK_DRIVERS) <= known
 
 
 def test_kernel_before_6_8_finds_the_same(tmp_path: Path) -> None:
@@ -211,18 +204,23 @@ def test_inactive_queues_of_a_real_kernel(tmp_path: Path) -> None:
 
 def test_active_counts_are_of_the_queues_own_direction() -> None:
     interface = Interface("eth0", "a", tx=(TxQueue(),), rx=(RxQueue(), RxQueue()))
-    device = Device("a", interfaces=("eth0",), irqs=(1, 2, 3))
-    found = identify(
-        device, {1: "eth0-rx-1", 2: "eth0-tx-1", 3: "eth0-TxRx-1"}, {"eth0": interface}
-    )
-    assert [found[number].active for number in (1, 2, 3)] == [True, False, True]
+    device = Device("a", interfaces=("eth0",), irqs=(1, 2, 3, 4))
+    names = {1: "eth0-rx-0", 2: "eth0-rx-1", 3: "eth0-tx-0", 4: "eth0-tx-1"}
+    found = identify(device, names, {"eth0": interface})
+    assert [found[number].active for number in names] == [True, True, True, False]
 
 
-def test_mlx4_counts_from_wherever_its_first_vector_is() -> None:
+def test_two_ports_of_mlx4_have_one_half_of_its_vectors_each() -> None:
     device = Device("0000:17:00.0", "mlx4_core", interfaces=("eth0", "eth1"), irqs=(1, 2, 3))
-    names = {1: "mlx4-6@0000:17:00.0", 2: "mlx4-5@0000:17:00.0", 3: "mlx4-async@pci:0000:17:00.0"}
+    names = {3: "mlx4-async@pci:0000:17:00.0"}
+    names |= {10 + n: f"mlx4-{n}@0000:17:00.0" for n in range(1, 5)}
     found = identify(device, names, {"eth0": Interface("eth0"), "eth1": Interface("eth1")})
-    assert found == {2: Queue("eth0", 0, "rxtx"), 1: Queue("eth0", 1, "rxtx")}
+    assert found == {
+        11: Queue("eth0", 0, "rxtx"),
+        12: Queue("eth0", 1, "rxtx"),
+        13: Queue("eth1", 0, "rxtx"),
+        14: Queue("eth1", 1, "rxtx"),
+    }
 
 
 @pytest.mark.parametrize(

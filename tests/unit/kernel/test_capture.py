@@ -18,7 +18,7 @@ from irqbal.kernel.capture import CaptureSummary, capture
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.isolation import read_isolation
 from irqbal.kernel.redaction import BOOT_ID
-from irqbal.model.view import Queue
+from irqbal.model.queues import Queue
 from irqbal.planner.ledger import Ledger
 from irqbal.tracking.tracker import HostTracker
 from trees import (

@@ -9,11 +9,11 @@ import struct
 import pytest
 
 from irqbal.cpuset import CpuSet
-from irqbal.identify.queue_names import counters
+from irqbal.identify.nic_queues import packet_counters
 from irqbal.kernel import generic_netlink
 from irqbal.kernel.queue_stats import Packets, queue_of
 from irqbal.load.estimator import Interval, LoadEstimator
-from irqbal.model.view import Queue
+from irqbal.model.queues import Queue
 from pulses import pulse
 
 
@@ -49,9 +49,9 @@ def test_statistics_that_count_a_queues_packets_are_told_by_their_names(
 
 
 def test_a_queues_irq_has_the_counters_of_what_it_serves() -> None:
-    assert counters(Queue("eth0", 3, "rxtx")) == (("eth0", "rx", 3), ("eth0", "tx", 3))
-    assert counters(Queue("eth0", 3, "tx")) == (("eth0", "tx", 3),)
-    assert counters(Queue("nvme0", 3, "io")) == ()
+    assert packet_counters([Queue("eth0", 3, "rxtx")]) == (("eth0", "rx", 3), ("eth0", "tx", 3))
+    assert packet_counters([Queue("eth0", 3, "tx")]) == (("eth0", "tx", 3),)
+    assert packet_counters([Queue("nvme0", 3, "io")]) == ()
 
 
 def test_interfaces_that_do_not_exist_or_have_no_queues_tell_nothing() -> None:

@@ -311,7 +311,7 @@ def test_a_single_queue_and_a_driver_without_xps_are_left_alone() -> None:
 
 def test_xps_is_left_alone_unless_every_tx_queue_is_known() -> None:
     snapshot = b.host(b.cpus(4), b.nic("eth0", 2))
-    snapshot = b.changed(snapshot, "eth0-TxRx-1", queue=None)
+    snapshot = b.changed(snapshot, "eth0-TxRx-1", queues=())
     assert not run(snapshot).steering
 
 

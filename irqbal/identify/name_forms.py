@@ -1,0 +1,96 @@
+"""The forms of interrupt names: `identify.driver_names`, parsed. `identify.nic_queues` and
+`identify.disk_queues` say how they are used, `docs/queues.md` shows them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Literal, get_args
+
+from irqbal.identify.driver_names import TABLE
+
+Serves = Literal["rxtx", "rx", "tx", "all", "io", "none", "elsewhere"]
+"""What an interrupt of a form serves; the words are explained in `identify.driver_names`."""
+
+_HOLES = {
+    # An interface's name holds no slash and no colon (net/core/dev.c, dev_valid_name).
+    "{if}": r"(?P<interface>[^:/\s]{1,15})",
+    "{pci}": r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]",
+    "{dev}": r"(?P<dev>[^\s/]+?)",
+    "{vif}": r"vif(?P<handle>\d{1,5})",
+    "{disk}": r"(?P<disk>[a-z0-9]+)",
+    "{n}": r"(?P<index>\d{1,5})",
+    "{m}": r"\d{1,5}",
+    "{text}": r".+",
+}
+"""What stands for the parts of a name that differ; `identify.driver_names` explains them."""
+
+
+class Form:
+    """One form of a driver's interrupt names; the fields are the columns of
+    `identify.driver_names`.
+    """
+
+    def __init__(
+        self,
+        drivers: str,
+        template: str,
+        serves: str,
+        source: str,
+        number: str = "",
+        spread: str = "",
+        order: str = "",
+    ) -> None:
+        """Raises ValueError for an unknown word in `serves`."""
+        words: dict[str, Serves] = {word: word for word in get_args(Serves)}
+        if serves not in words:
+            raise ValueError(f"{template}: {serves!r} is none of {', '.join(words)}")
+        self.drivers = tuple(drivers.split(","))
+        self.template, self.serves, self.source = template, words[serves], source
+        self.number, self.spread, self.order = number, spread, order
+
+    @property
+    def plain(self) -> bool:
+        """Whether a name of this form may be anything else, or the link's beside queues."""
+        return self.template in ("{if}", "{if}-{n}", "{dev}")
+
+    @property
+    def general(self) -> bool:
+        """Whether a name of this form tells something even where the driver is unknown."""
+        holes = ("{if}", "{pci}", "virtio", "vif{", "{vif}", "LiquidIO")
+        return self.serves != "elsewhere" and any(hole in self.template for hole in holes)
+
+    @property
+    def names_device(self) -> bool:
+        """Whether a name of this form holds the device's folder in /sys."""
+        return "{dev}" in self.template or "{vif}" in self.template
+
+    def match(self, action: str, address: str) -> re.Match[str] | None:
+        """The match of an action's whole name, unless it names another device than `address`."""
+        match = self.regex.fullmatch(action)
+        groups = {} if match is None else match.groupdict()
+        handle = groups.get("handle")
+        if groups.get("dev", address) != address or handle not in (None, address[4:]):
+            return None
+        return match
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """Matches a whole name."""
+        parts = re.split(r"(\{\w+\})", self.template)
+        return re.compile("".join(_HOLES.get(part, re.escape(part)) for part in parts), re.ASCII)
+
+
+def _parse(text: str) -> Iterator[Form]:
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            yield Form(*(cell.strip() for cell in line.split("|")))
+
+
+_ALL = tuple(_parse(TABLE))
+NIC_FORMS = tuple(form for form in _ALL if form.serves != "io")
+"""Forms of network drivers; the first one that fits a name decides."""
+DISK_FORMS = tuple(form for form in _ALL if form.serves == "io")
+"""Forms of storage drivers, which name their queues after the disk or controller."""

@@ -1,0 +1,138 @@
+"""Which vectors of a NIC bear a queue's name, and of which interface. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from irqbal.identify.name_forms import NIC_FORMS, Form
+from irqbal.model.view import Interface
+
+_VIRTIO = re.compile(r"virtio\d+")
+
+
+class Vector(msgspec.Struct, frozen=True):
+    """One IRQ of a device: its number, and its action (several are joined with a comma)."""
+
+    number: int
+    action: str
+
+
+class NicDevice(msgspec.Struct, frozen=True):
+    """A device with network interfaces. `own` are those in this network namespace, without
+    representors; it is empty for a NIC in another namespace. `interfaces` are all that are seen
+    here.
+    """
+
+    address: str
+    driver: str
+    own: tuple[str, ...]
+    interfaces: Mapping[str, Interface]
+
+
+class NameMatch(msgspec.Struct, frozen=True):
+    """A vector whose name has the form of a queue's."""
+
+    vector: Vector
+    form: Form
+    interface: str
+    index: int | None
+    spread: str
+
+
+def matches(device: NicDevice, vectors: Sequence[Vector]) -> list[NameMatch]:
+    """The vectors that have a queue's name, in their order. Names of the device's own driver count
+    if there are any, else those of every driver: it may be one that irqbal does not know.
+    """
+    belonging = [form for form in NIC_FORMS if device.driver in form.drivers]
+    found = _matching(device, vectors, belonging)
+    if not found:
+        general = [form for form in NIC_FORMS if form.general]
+        # A plain name that is one driver's link is another's queue: queues are tried.
+        general = [form for form in general if not (form.plain and form.serves == "none")]
+        found = _matching(device, vectors, sorted(general, key=lambda form: form.plain))
+        rules = _common_rules(general)
+        found = [
+            msgspec.structs.replace(match, spread=rules.get(match.form.template, ""))
+            for match in found
+        ]
+    # A plain `eth0` is the link's vector where other vectors bear a queue's name.
+    named = {
+        match.interface for match in found if not match.form.plain and match.form.serves != "none"
+    }
+    return [
+        match
+        for match in found
+        if match.form.serves != "none" and not (match.form.plain and match.interface in named)
+    ]
+
+
+def _common_rules(forms: Iterable[Form]) -> dict[str, str]:
+    """How queues are shared out, by template, where all drivers that use it agree."""
+    rules: dict[str, set[str]] = {}
+    for form in forms:
+        rules.setdefault(form.template, set()).add(form.spread)
+    return {template: next(iter(found)) for template, found in rules.items() if len(found) == 1}
+
+
+def _matching(
+    device: NicDevice, vectors: Sequence[Vector], forms: Sequence[Form]
+) -> list[NameMatch]:
+    found = (_match(device, vector, forms) for vector in vectors)
+    return _to_ports([match for match in found if match is not None], device.own)
+
+
+def _match(device: NicDevice, vector: Vector, forms: Sequence[Form]) -> NameMatch | None:
+    for action in vector.action.split(","):
+        for form in forms:
+            match = form.match(action.strip(), device.address)
+            if match is None:
+                continue
+            groups = match.groupdict()
+            name = _owner(form, groups.get("interface"), device)
+            if name is not None or (form.serves == "none" and not form.plain):
+                index = groups.get("index")
+                number = None if index is None else int(index)
+                return NameMatch(vector, form, name or "", number, form.spread)
+    return None
+
+
+def _owner(form: Form, named: str | None, device: NicDevice) -> str | None:
+    """The interface to which a match belongs: the device's own, even if it was renamed after the
+    IRQ was requested. None if it cannot be known.
+    """
+    own = device.own
+    if named is not None and named in own:
+        return named
+    if form.plain and named is not None:
+        # `eth1` or `eth1-0` may be the name of anything, unless the interface is this device's.
+        return None
+    if len(own) == 1:
+        return own[0]
+    if own:
+        # The device has several ports. Without a name in the action it is the first one's, as the
+        # driver counts; a name that is none of theirs is an old one of any of them.
+        return own[0] if named is None else None
+    # The NIC is in another network namespace. The action may hold its name; it must not be the name
+    # of a NIC in this one, nor the beginning of a virtio device's name (`virtio3-rx` is vsock's).
+    if named is None or named in device.interfaces or _VIRTIO.fullmatch(named):
+        return None
+    return named if "{n}" in form.template else None
+
+
+def _to_ports(found: list[NameMatch], own: Sequence[str]) -> list[NameMatch]:
+    """The vectors of devices with several ports whose names do not tell the port: `halves` serve
+    one port after the other, with `each` every vector serves the same queue of each port.
+    """
+    halves = [match for match in found if match.form.order == "halves"]
+    if len(own) < 2 or not halves:
+        return found
+    size = -(-len(halves) // len(own))
+    return [
+        msgspec.structs.replace(match, interface=own[halves.index(match) // size])
+        if match.form.order == "halves"
+        else match
+        for match in found
+    ]
