@@ -68,7 +68,13 @@ class DecisionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 FindingCode = Literal[
-    "remote-queue", "isolated", "isolated-thread", "shared-core", "beside-disk", "queue-count"
+    "remote-queue",
+    "isolated",
+    "isolated-thread",
+    "shared-core",
+    "beside-disk",
+    "queue-count",
+    "unknown-queues",
 ]
 
 

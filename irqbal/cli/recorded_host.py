@@ -10,7 +10,7 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.history.samples import IrqState
-from irqbal.kernel.irqs import MANAGED
+from irqbal.model.unmovable import OWNED
 from irqbal.model.view import Device, Irq, Snapshot
 from irqbal.simulated.recording import Recording
 from irqbal.simulated.replay_host import RecordedHost, RecordedIrq
@@ -84,7 +84,7 @@ class HostBuilder:
         if state is not None:
             affinity = CpuSet.parse(state.affinity) if state.affinity else affinity
             effective = began or CpuSet.parse(state.effective)
-        managed = MANAGED if irq.identity in self._history.managed else ""
+        managed = OWNED if irq.identity in self._history.managed else ""
         return RecordedIrq(
             identity=irq.identity,
             number=irq.number,
@@ -130,7 +130,7 @@ class HostBuilder:
             vector=None if parts["vector"] == "-" else int(parts["vector"]),
             address="" if device is None else device.address,
             node=-1 if device is None else device.node,
-            unmovable=MANAGED if managed else "",
+            unmovable=OWNED if managed else "",
             affinity=CpuSet.parse(state.affinity) if state.affinity else self._snapshot.online,
             effective=self._began.get(state.identity) or CpuSet.parse(state.effective),
         )

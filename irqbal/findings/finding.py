@@ -19,6 +19,7 @@ FindingCode = Literal[
     "shared-core",
     "beside-disk",
     "queue-count",
+    "unknown-queues",
 ]
 Severity = Literal["warning", "notice"]
 """`warning`: the host does not do what its configuration or its topology calls for. `notice`: the
@@ -34,6 +35,7 @@ SEVERITIES: dict[FindingCode, Severity] = {
     "shared-core": "notice",
     "beside-disk": "notice",
     "queue-count": "notice",
+    "unknown-queues": "warning",
 }
 
 
@@ -74,3 +76,4 @@ class DescribedFinding(msgspec.Struct, frozen=True):
     text: str
     advice: str
     irq: int | None = None
+    severity: str = ""

@@ -5,39 +5,72 @@ Every check yields `Finding`s: codes and values, no sentences.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from irqbal.findings.finding import Finding, FindingCode, Subject
 from irqbal.model.plan import Plan
 from irqbal.model.queues import queues_text
 from irqbal.model.view import Irq, Snapshot
 
+MOST_NAMED = 12
+"""IRQs that a sentence names."""
 HOT_RATE = 100.0
 """Interrupts a second: from this rate on an IRQ is hot, where time is not visible …"""
 HOT_LOAD = 0.05
 """… or from this load on, in seconds of CPU a second."""
 
 
-def verify(snapshot: Snapshot, plan: Plan, writers: tuple[str, ...]) -> list[Finding]:
-    """All findings, check by check. `writers` describes other programs that write masks, one
-    sentence each.
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """What findings depend on besides the snapshot.
+
+    `plan` was made from the snapshot. `writers` describes other programs that write masks, one
+    sentence each. `enabled` are the names of the configured policies, None if they are not known.
+    `siblings`: queues may share a core (`smt: use`).
     """
-    return [
-        *_unplanned_masks(plan, snapshot),
-        *_unplanned_steering(plan),
-        *_remote_queues(snapshot),
-        *_shared_cores(snapshot),
-        *_queues_beside_disks(snapshot),
-        *_queue_counts(snapshot),
-        *_irqs_on_isolated_cpus(snapshot),
-        *_threads_on_isolated_cpus(snapshot),
-        *(_other_writer(text) for text in writers),
+
+    plan: Plan = Plan()
+    writers: tuple[str, ...] = ()
+    enabled: frozenset[str] | None = None
+    siblings: bool = False
+
+    def is_enabled(self, policy: str) -> bool:
+        """Whether the policy is known to be configured."""
+        return self.enabled is not None and policy in self.enabled
+
+
+def verify(snapshot: Snapshot, context: Context) -> list[Finding]:
+    """All findings, warnings first. Of several findings with one cause there is only the cause: an
+    IRQ that the plan would move is not told off for where it is, nor is one that a policy or a
+    person keeps there.
+    """
+    pending = {move.irq for move in context.plan.moves}
+    claimed = {kept.irq for kept in context.plan.kept}
+    loose = [
+        irq
+        for irq in snapshot.irqs
+        if irq.number not in pending and irq.number not in claimed and irq.placed is None
     ]
+    settled = [irq for irq in snapshot.irqs if irq.number not in pending]
+    found = [
+        *_unplanned_masks(context.plan, snapshot),
+        *_unplanned_steering(context.plan),
+        *_unknown_queues(snapshot),
+        *_remote_queues(snapshot, loose, context),
+        *_irqs_on_isolated_cpus(snapshot, settled, context),
+        *_threads_on_isolated_cpus(snapshot),
+        *(_other_writer(text) for text in context.writers),
+        *_shared_cores(snapshot, settled, context),
+        *_queues_beside_disks(settled, context),
+        *_queue_counts(snapshot, context),
+    ]
+    return sorted(found, key=lambda finding: finding.severity != "warning")
 
 
 def verify_snapshot(snapshot: Snapshot) -> list[Finding]:
     """Findings about the snapshot alone, for a daemon that has carried its plan out."""
-    return verify(snapshot, Plan(), ())
+    return verify(snapshot, Context())
 
 
 def _about_irq(code: FindingCode, irq: Irq, **args: object) -> Finding:
@@ -77,41 +110,61 @@ def _unplanned_steering(plan: Plan) -> Iterator[Finding]:
         )
 
 
-def _active_nic_irqs(snapshot: Snapshot) -> list[Irq]:
-    return [
-        irq
-        for irq in snapshot.irqs
-        if any(queue.kind != "io" and queue.active for queue in irq.queues)
-    ]
+def _serves_nic(irq: Irq) -> bool:
+    return any(queue.kind != "io" and queue.active for queue in irq.queues)
 
 
 def _is_hot(irq: Irq) -> bool:
     return irq.rate >= HOT_RATE or irq.load >= HOT_LOAD
 
 
-def _remote_queues(snapshot: Snapshot) -> Iterator[Finding]:
-    for irq in _active_nic_irqs(snapshot):
+def _unknown_queues(snapshot: Snapshot) -> Iterator[Finding]:
+    for name, (missing, others) in snapshot.unrecognised.items():
+        interface = snapshot.interface_by_name[name]
+        device = snapshot.device_by_address[interface.device or ""]
+        yield Finding(
+            "unknown-queues",
+            Subject(kind="interface", name=name),
+            {
+                "interface": name,
+                "driver": device.driver or "an unknown driver",
+                "queues": str(max(len(interface.tx), len(interface.rx))),
+                "unknown": str(len(missing)),
+                "irqs": ", ".join(f"{irq.number} ({irq.action})" for irq in others[:MOST_NAMED])
+                + (f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else "")
+                or "none",
+            },
+        )
+
+
+def _remote_queues(snapshot: Snapshot, loose: Iterable[Irq], context: Context) -> Iterator[Finding]:
+    for irq in loose:
         local = snapshot.local_cpus(irq)
-        if irq.effective and not irq.effective & local:
+        if _serves_nic(irq) and irq.movable and irq.effective and not irq.effective & local:
             yield _about_irq(
                 "remote-queue",
                 irq,
                 queue=queues_text(irq.queues),
                 effective=irq.effective,
                 local=local,
+                enabled="yes" if context.is_enabled("pin_nic_queues") else "",
             )
 
 
-def _shared_cores(snapshot: Snapshot) -> Iterator[Finding]:
+def _shared_cores(
+    snapshot: Snapshot, settled: Iterable[Irq], context: Context
+) -> Iterator[Finding]:
+    if context.is_enabled("spread_by_rate"):
+        # It has weighed them, and leaves them together where parting them does not pay.
+        return
     on_core: dict[tuple[int, int], dict[tuple[str, int], Irq]] = {}
-    for irq in _active_nic_irqs(snapshot):
-        if not _is_hot(irq) or len(irq.effective) != 1:
+    for irq in settled:
+        if not _serves_nic(irq) or not _is_hot(irq) or len(irq.effective) != 1:
             continue
         cpu = snapshot.cpu_by_number.get(irq.effective.first)
         if cpu is not None:
             queues = on_core.setdefault((cpu.package, cpu.core), {})
-            for queue in irq.queues:
-                queues.setdefault((queue.name, queue.index), irq)
+            queues.setdefault((irq.queues[0].name, irq.queues[0].index), irq)
     for (_, core), queues in sorted(on_core.items()):
         if len(queues) > 1:
             example = next(iter(queues.values()))
@@ -126,14 +179,17 @@ def _shared_cores(snapshot: Snapshot) -> Iterator[Finding]:
             )
 
 
-def _queues_beside_disks(snapshot: Snapshot) -> Iterator[Finding]:
+def _queues_beside_disks(settled: Sequence[Irq], context: Context) -> Iterator[Finding]:
+    if context.is_enabled("spread_by_rate"):
+        return
     disk_on_cpu: dict[int, Irq] = {}
-    for irq in snapshot.irqs:
+    for irq in settled:
         serves_disk = any(queue.kind == "io" for queue in irq.queues)
         if serves_disk and _is_hot(irq) and len(irq.effective) == 1:
             disk_on_cpu[irq.effective.first] = irq
-    for irq in _active_nic_irqs(snapshot):
-        if _is_hot(irq) and len(irq.effective) == 1 and irq.effective.first in disk_on_cpu:
+    for irq in settled:
+        hot = _serves_nic(irq) and _is_hot(irq) and len(irq.effective) == 1
+        if hot and irq.effective.first in disk_on_cpu:
             disk = disk_on_cpu[irq.effective.first]
             yield _about_irq(
                 "beside-disk",
@@ -144,39 +200,51 @@ def _queues_beside_disks(snapshot: Snapshot) -> Iterator[Finding]:
             )
 
 
-def _queue_counts(snapshot: Snapshot) -> Iterator[Finding]:
+def _queue_counts(snapshot: Snapshot, context: Context) -> Iterator[Finding]:
     for interface in snapshot.interfaces:
-        irqs = {
-            queue.index: irq
-            for irq in _active_nic_irqs(snapshot)
+        queues = {
+            queue.index
+            for irq in snapshot.irqs
             for queue in irq.queues
-            if queue.name == interface.name
+            if queue.name == interface.name and queue.active
         }
-        if not irqs or not interface.up or interface.device not in snapshot.device_by_address:
+        irq = next(
+            (irq for irq in snapshot.irqs if irq.queue and irq.queue.name == interface.name), None
+        )
+        # A NIC with one vector has what it can have.
+        if irq is None or not interface.up or interface.device not in snapshot.device_by_address:
             continue
-        usable = snapshot.local_cpus(next(iter(irqs.values()))) - snapshot.isolated
-        if usable and len(irqs) != len(usable):
+        cpus = snapshot.local_cpus(irq) - snapshot.isolated
+        places = [snapshot.cpu_by_number[cpu] for cpu in cpus]
+        cores = {(cpu.package, cpu.core) for cpu in places}
+        wanted = len(cpus) if context.siblings else len(cores)
+        if cpus and len(queues) != wanted:
             yield Finding(
                 "queue-count",
                 Subject(kind="interface", name=interface.name),
                 {
                     "interface": interface.name,
-                    "queues": str(len(irqs)),
-                    "cpus": str(len(usable)),
-                    "usable": str(usable),
-                    "comparison": "more" if len(irqs) > len(usable) else "fewer",
+                    "queues": str(len(queues)),
+                    "cpus": str(wanted),
+                    "usable": str(cpus),
+                    "unit": "CPUs" if context.siblings else "cores",
+                    "comparison": "more" if len(queues) > wanted else "fewer",
                 },
             )
 
 
-def _irqs_on_isolated_cpus(snapshot: Snapshot) -> Iterator[Finding]:
+def _irqs_on_isolated_cpus(
+    snapshot: Snapshot, settled: Iterable[Irq], context: Context
+) -> Iterator[Finding]:
     isolated = snapshot.isolated
-    for irq in snapshot.irqs if isolated else ():
+    for irq in settled if isolated else ():
         fires_on = irq.effective & isolated
-        if fires_on and irq.rate > 0:
-            yield _about_irq(
-                "isolated", irq, cpus=fires_on, unmovable=irq.unmovable, isolated=isolated
-            )
+        if not fires_on or irq.rate <= 0:
+            continue
+        if irq.movable and (context.is_enabled("isolate_cores") or irq.placed is not None):
+            # The policy moves what it does not except; what is placed there was placed on purpose.
+            continue
+        yield _about_irq("isolated", irq, cpus=fires_on, unmovable=irq.unmovable, isolated=isolated)
 
 
 def _threads_on_isolated_cpus(snapshot: Snapshot) -> Iterator[Finding]:

@@ -22,6 +22,8 @@ def irqs_by_name(
     """Numbers of the IRQs of this device. `actions` are the names of IRQs that no PCI device
     raises; `told` are those that the kernel names as a queue's, by interface.
     """
+    if any(device.driver in form.drivers for form in NIC_FORMS if form.serves == "elsewhere"):
+        return ()
     named = (device.address, *device.interfaces)
     forms = [form for form in NIC_FORMS if device.driver in form.drivers and not form.plain]
     if not forms:

@@ -44,6 +44,8 @@ PATHS = (
 _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 
+_SHARED = re.compile(r"usb\d+|\w+\.sf\.\d+")
+"""Folders of a USB host controller, and of a subfunction on the auxiliary bus (mlx5_core.sf.2)."""
 _REPRESENTOR = re.compile(r"(?:c\d+)?pf\d+(?:(?:vf|sf)\d+|hpf)?")
 """`phys_port_name` of a port that stands for a function of an embedded switch
 (Documentation/networking/representors.rst, net/devlink: `pf0vf1`, `c1pf0sf2`; BlueField's
@@ -186,11 +188,15 @@ def _device_of(root: Path, link: Path) -> str | None:
     """The address of the PCI device of an interface; else the name of the device's folder (such as
     `30be0000.ethernet`, `virtio0`, `vif-0`). None for interfaces without a device: bonds, VLANs.
     """
-    address = _pci_of(root, link)
+    real = Path(os.path.realpath(link))
+    # Packets of a USB adapter arrive through its host controller, those of a subfunction through
+    # vectors that several share: neither has the PCI device's queues.
+    apart = any(_SHARED.fullmatch(part) for part in real.parts)
+    address = None if apart else _pci_of(root, link)
     if address is not None:
         return address
     # In a tree the target may be missing; its name is all that is needed.
-    return (_link_name(link) or None) if not link.exists() else Path(os.path.realpath(link)).name
+    return real.name if link.exists() else (_link_name(link) or None)
 
 
 def _link_name(link: Path) -> str:

@@ -94,11 +94,14 @@ class KernelHost:
         """Every IRQ with its mask, as the kernel has it now. Raises HostError."""
         now = self._clock()
         table = interrupts.read_interrupts(self.root)
-        # The counts are not needed, and there are as many as CPUs.
+        # Few IRQs need their counts, and there are as many as CPUs.
+        keep = self._irqs.untold
         rows = {
-            row.irq: msgspec.structs.replace(row, counts=()) for row in table if row.irq is not None
+            row.irq: row if row.irq in keep else msgspec.structs.replace(row, counts=())
+            for row in table
+            if row.irq is not None
         }
-        found = self._irqs.read(rows)
+        found = self._irqs.read(rows, table.cpus)
         self._masks.set_known(found)
         return Census(
             time=now,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
@@ -17,6 +18,7 @@ from irqbal.errors import HostError
 from irqbal.kernel.files import cpus_or, int_or, mask_or, names, text_or
 from irqbal.kernel.interrupts import Row
 from irqbal.model.readings import IrqFacts
+from irqbal.model.unmovable import NO_FILE, OWNED
 
 PATHS = (
     "proc/irq/default_smp_affinity",
@@ -32,9 +34,6 @@ PATHS = (
 )
 """Files below the root that this module reads (see `host.READERS`)."""
 
-MANAGED = "the kernel owns its affinity (managed, per-CPU or no-balance)"
-NO_FILE = "it has no affinity file"
-
 
 class IrqReader:
     """Reads every IRQ; facts that cannot change within one generation of an IRQ are read once."""
@@ -43,6 +42,10 @@ class IrqReader:
         self._base = f"{root}/proc/irq"
         self._sysfs = f"{root}/sys/kernel/irq"
         self._static: dict[int, tuple[int, str, str, int | None, int]] = {}
+        self.untold: set[int] = set()
+        """IRQs whose effective affinity the kernel left empty, as for per-CPU interrupts, when they
+        were last read. Their counts by CPU are needed.
+        """
 
     def folder(self, number: int) -> str:
         """`/proc/irq/N` under this root."""
@@ -57,15 +60,16 @@ class IrqReader:
         except OSError:
             return 0
 
-    def read(self, rows: dict[int, Row]) -> tuple[IrqFacts, ...]:
+    def read(self, rows: dict[int, Row], cpus: Sequence[int]) -> tuple[IrqFacts, ...]:
         """Every IRQ that has an action. `rows` of `/proc/interrupts` are used where sysfs lacks a
-        fact.
+        fact; `cpus` are those of its columns.
         """
+        self.untold = set()
         numbers = {int(name) for name in names(self._base) if name.isdecimal()}
         found = [
             facts
             for number in sorted(numbers | rows.keys())
-            if (facts := self._facts(number, rows.get(number)))
+            if (facts := self._facts(number, rows.get(number), cpus))
         ]
         self._static = {facts.number: self._static[facts.number] for facts in found}
         return tuple(found)
@@ -82,10 +86,12 @@ class IrqReader:
         )
 
     def effective(self, number: int, affinity: CpuSet) -> CpuSet:
-        """The effective affinity; the mask itself on architectures without that file."""
+        """The effective affinity; the mask itself on architectures without that file, and where
+        the file is empty.
+        """
         return cpus_or(f"{self.folder(number)}/effective_affinity_list", CpuSet()) or affinity
 
-    def _facts(self, number: int, row: Row | None) -> IrqFacts | None:
+    def _facts(self, number: int, row: Row | None, cpus: Sequence[int]) -> IrqFacts | None:
         inode = self.inode(number)
         static = self._static.get(number)
         if static is None or static[0] != inode or not inode:
@@ -95,6 +101,11 @@ class IrqReader:
             self._static[number] = static = (inode, action, *self._chip(number, row))
         _, action, chip, vector, node = static
         affinity = self.affinity(number)
+        counts: dict[int, int] = {}
+        if not text_or(f"{self.folder(number)}/effective_affinity_list", "no such file"):
+            self.untold.add(number)
+            found = () if row is None else zip(cpus, row.counts, strict=False)
+            counts = {cpu: count for cpu, count in found if count}
         return IrqFacts(
             number=number,
             action=action,
@@ -106,6 +117,7 @@ class IrqReader:
             hint=mask_or(f"{self.folder(number)}/affinity_hint", CpuSet()),
             node=node,
             inode=inode,
+            counts=counts,
         )
 
     def _action(self, number: int, row: Row | None) -> str:
@@ -139,7 +151,7 @@ class IrqReader:
                 mode = os.stat(f"{self.folder(number)}/{name}").st_mode  # noqa: PTH116
             except OSError:
                 continue
-            return "" if mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) else MANAGED
+            return "" if mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) else OWNED
         return NO_FILE
 
 

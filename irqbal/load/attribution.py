@@ -8,7 +8,7 @@ cannot be attributed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from itertools import compress
 from operator import add
 
@@ -55,24 +55,27 @@ class Attribution:
         totals: Mapping[int, int],
         start: Mapping[int, CpuSet],
         effective: Mapping[int, CpuSet],
+        apart: Set[int] = frozenset(),
     ) -> Places:
         """Where the IRQs that fired in this interval were delivered. `totals` are interrupts by IRQ
         number at the interval's end. `start` and `effective` are the effective affinities at its
-        start and end; IRQs absent from `effective` did not move.
+        start and end; IRQs absent from `effective` did not move. IRQs that are `apart` are left
+        out.
         """
         unclean: set[int] = set()
         stayed: dict[int, CpuSet] = {}
         left: list[int] = []
         for number in counts.unknown:
-            if totals.get(number, 1):
+            if number not in apart and totals.get(number, 1):
                 unclean.update(effective.get(number, NOWHERE) | start.get(number, NOWHERE))
         for number in rates.without_packets(counts):
-            unclean.update(effective.get(number, NOWHERE) | start.get(number, NOWHERE))
+            if number not in apart:
+                unclean.update(effective.get(number, NOWHERE) | start.get(number, NOWHERE))
         places, settled, interrupts = self._places, self._settled, counts.interrupts
         candidates = set(effective)
         if len(places) < len(interrupts):
             candidates |= set(compress(rates.numbers, interrupts)) - places.keys()
-        for number in candidates:
+        for number in candidates - apart:
             at = rates.index(number)
             if at is None or not interrupts[at]:
                 continue

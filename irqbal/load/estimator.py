@@ -12,7 +12,7 @@ are fitted when a caller requests loads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 import msgspec
 
@@ -57,7 +57,8 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     `start` are the effective affinities when the interval began; IRQs absent from `after.effective`
     did not move. `keys` are each IRQ's (identity and generation, cost group). `packets_before` and
     `packets_after` are packet totals of each IRQ's queues at the start and the end. All are by IRQ
-    number.
+    number. `apart` are per-CPU IRQs: they fire on every CPU at once, as a local timer does, so no
+    CPU's time is attributed to them, and they spoil none.
     """
 
     before: Pulse
@@ -66,6 +67,7 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     keys: Mapping[int, tuple[str, str]]
     packets_before: Mapping[int, int] = {}
     packets_after: Mapping[int, int] = {}
+    apart: Set[int] = frozenset()
 
 
 class IrqPlace(msgspec.Struct, frozen=True):
@@ -273,7 +275,7 @@ class LoadEstimator:
     def _places(self, counts: IntervalCounts, interval: Interval) -> Places:
         after = interval.after
         return self._attribution.compare(
-            self._rates, counts, after.totals, interval.start, after.effective
+            self._rates, counts, after.totals, interval.start, after.effective, interval.apart
         )
 
     def _flush(self) -> None:

@@ -78,7 +78,8 @@ class IrqFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     `action` is the name (or names) in `/proc/interrupts`. `unmovable` is the reason why its mask
     cannot be written, or empty. `node` is -1 if unknown. `inode` is that of `/proc/irq/N`: another
-    inode means that the driver freed the IRQ and requested it again.
+    inode means that the driver freed the IRQ and requested it again. `counts` are its interrupts by
+    CPU, where the kernel leaves its effective affinity empty; else there are none.
     """
 
     number: int
@@ -91,6 +92,7 @@ class IrqFacts(msgspec.Struct, frozen=True, kw_only=True):
     hint: CpuSet
     node: int
     inode: int
+    counts: dict[int, int] = {}
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):

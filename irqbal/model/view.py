@@ -1,4 +1,6 @@
-"""A host as policies see it: frozen structs, without behaviour beyond look-ups."""
+"""A host as policies see it: frozen structs, without behaviour beyond look-ups. The module is long
+because it is one vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.model.queues import Queue, QueueEvidence
+from irqbal.model.unmovable import Cannot, cannot
 
 ALL_CPUS = CpuSet()
 
@@ -91,6 +94,11 @@ class Irq(msgspec.Struct, frozen=True):
     def queue(self) -> Queue | None:
         """The only queue that it serves; None if it serves none or several."""
         return self.queues[0] if len(self.queues) == 1 else None
+
+    @property
+    def cannot(self) -> Cannot:
+        """Why the kernel accepts no writes to its mask: `managed`, `per-CPU`, or empty."""
+        return cannot(self.unmovable)
 
     @property
     def movable(self) -> bool:
@@ -286,6 +294,28 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         mine = tuple(dict.fromkeys(queue.name for queue in irq.queues if queue.kind != "io"))
         device = self.device_of(irq)
         return mine or (() if device is None else device.interfaces)
+
+    @cached_property
+    def unrecognised(self) -> dict[str, tuple[tuple[int, ...], tuple[Irq, ...]]]:
+        """For each interface that has active queues of which no IRQ is known: their indexes, and
+        the IRQs of its device that serve no queue that is known. An interface whose device has no
+        IRQ of its own is left out.
+        """
+        known: dict[str, set[int]] = {}
+        for irq in self.irqs:
+            for queue in irq.queues:
+                known.setdefault(queue.name, set()).add(queue.index)
+        found = {}
+        for device in self.devices:
+            mine = (self.irq_by_number.get(number) for number in device.irqs)
+            others = tuple(irq for irq in mine if irq is not None and not irq.queues)
+            for name in device.interfaces:
+                interface = self.interface_by_name[name]
+                active = range(max(len(interface.tx), len(interface.rx)))
+                missing = tuple(index for index in active if index not in known.get(name, ()))
+                if missing and device.irqs and interface.up:
+                    found[name] = missing, others
+        return found
 
     def names_of(self, irq: Irq) -> tuple[str, ...]:
         """Every name by which a glob may match this IRQ: number, action, queues (`eth0/rx-1`),

@@ -17,6 +17,7 @@ from irqbal.model.plan import (
     Plan,
     Refusal,
 )
+from irqbal.model.unmovable import advice
 from irqbal.model.view import Irq, Snapshot
 from irqbal.planner.budget import HeldMove, WantedMove, within_budget
 from irqbal.planner.draft import DraftBuilder
@@ -201,7 +202,7 @@ class _Decision:
             policy,
             "unmovable",
             f"{irq.unmovable}; it may fire on the forbidden CPUs {cpus} ({reason})",
-            "boot with isolcpus=managed_irq,CPUS (best effort), or give its driver fewer queues",
+            advice(irq.unmovable),
         )
 
     def _leave(self, irq: Irq, claim: Claim, crosses: bool, cpus: CpuSet) -> None:

@@ -10,19 +10,21 @@ from __future__ import annotations
 import msgspec
 
 from irqbal.findings.finding import SEVERITIES, DescribedFinding, Finding, FindingCode
+from irqbal.model.unmovable import MANAGED
+from irqbal.model.unmovable import advice as unmovable_advice
 
 
 class FindingText(msgspec.Struct, frozen=True, kw_only=True):
     """The words of one code. `sentence` and `advice` are templates over the finding's `args`; the
-    `unmovable_` ones replace them where the IRQ cannot be moved. `meaning` stands in the
-    documents.
+    `unmovable_sentence` replaces the sentence where the IRQ cannot be moved, and `enabled_advice`
+    the advice where the policy that would help is enabled. `meaning` stands in the documents.
     """
 
     meaning: str
     sentence: str
     advice: str
     unmovable_sentence: str = ""
-    unmovable_advice: str = ""
+    enabled_advice: str = ""
 
 
 _APPLY = "run `irqbal apply`, or start the daemon"
@@ -50,13 +52,14 @@ TEXTS: dict[FindingCode, FindingText] = {
         sentence="{queue} (IRQ {irq}) is handled on CPU {effective}, off its NIC's node "
         "(CPUs {local})",
         advice="enable pin_nic_queues, which keeps it on that node" + _EXPLAIN,
+        enabled_advice="pin_nic_queues does not claim it: see its options `interfaces` and "
+        "`exclude`, and `irqbal explain {irq}`",
     ),
     "isolated": FindingText(
         meaning="an IRQ fires on an isolated CPU",
         sentence="IRQ {irq} ({action}) fires on isolated CPU {cpus}",
         advice="enable isolate_cores, which moves it away" + _EXPLAIN,
         unmovable_sentence="IRQ {irq} ({action}) fires on isolated CPU {cpus}: {unmovable}",
-        unmovable_advice="boot with `isolcpus=managed_irq,{isolated}`",
     ),
     "isolated-thread": FindingText(
         meaning="a kernel thread that handles interrupts last ran on an isolated CPU",
@@ -74,11 +77,20 @@ TEXTS: dict[FindingCode, FindingText] = {
         advice="enable spread_by_rate, which counts the disk's load and moves the queue where "
         "that pays" + _EXPLAIN,
     ),
+    "unknown-queues": FindingText(
+        meaning="a NIC has active queues, and irqbal does not know which IRQs serve them",
+        sentence="{interface} ({driver}) has {queues} active queues, and irqbal does not know "
+        "which IRQ serves {unknown} of them; its device's other IRQs: {irqs}",
+        advice="see docs/queues.md: a policy can tell (irqbal_identify); send a capture "
+        "(`irqbal capture`), so that the names of {driver} can be added",
+    ),
     "queue-count": FindingText(
-        meaning="a NIC does not have one queue for each usable CPU of its NUMA node",
-        sentence="{interface} has {queues} queues for {cpus} usable CPUs of its node ({usable}): "
-        "{comparison}",
-        advice="run `ethtool -L {interface} combined {cpus}`, if the NIC supports that",
+        meaning="a NIC does not have one queue for each usable core of its NUMA node (with "
+        "`smt: use`, for each CPU)",
+        sentence="{interface} has {queues} queues for {cpus} usable {unit} of its node (CPUs "
+        "{usable}): {comparison}",
+        advice="if that is too few or too many for its traffic, `ethtool -l {interface}` shows how "
+        "many it can have, and `ethtool -L {interface} combined {cpus}` sets them",
     ),
 }
 
@@ -87,13 +99,17 @@ def describe(finding: Finding) -> DescribedFinding:
     """A finding's sentence and advice."""
     text = TEXTS[finding.code]
     sentence, advice = text.sentence, text.advice
+    if text.enabled_advice and finding.args.get("enabled"):
+        advice = text.enabled_advice
     if text.unmovable_sentence and finding.args["unmovable"]:
-        sentence, advice = text.unmovable_sentence, text.unmovable_advice
+        sentence = text.unmovable_sentence
+        advice = unmovable_advice(finding.args["unmovable"], finding.args["isolated"])
     return DescribedFinding(
         finding.code,
         sentence.format_map(finding.args),
         advice.format_map(finding.args),
         finding.subject.irq,
+        finding.severity,
     )
 
 
@@ -102,8 +118,8 @@ def table_of_codes() -> str:
     rows = ["| code | severity | meaning | what to do |", "| --- | --- | --- | --- |"]
     for code, text in TEXTS.items():
         advice = text.advice
-        if text.unmovable_advice:
-            advice += f"; where the IRQ cannot be moved: {text.unmovable_advice}"
+        if text.unmovable_sentence:
+            advice += f"; where the IRQ is managed: {unmovable_advice(MANAGED)}"
         words = {name: name.upper() for name in _PLACEHOLDERS}
         rows.append(
             f"| `{code}` | {SEVERITIES[code]} | {text.meaning} | {advice.format_map(words)} |"
@@ -111,5 +127,5 @@ def table_of_codes() -> str:
     return "\n".join(rows) + "\n"
 
 
-_PLACEHOLDERS = ("irq", "isolated", "others", "pid", "interface", "cpus")
+_PLACEHOLDERS = ("irq", "isolated", "others", "pid", "interface", "cpus", "driver")
 """Values that an advice may name; the documents show them in capitals."""

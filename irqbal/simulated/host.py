@@ -11,8 +11,8 @@ import msgspec
 from irqbal.identify.device_queues import device_queues
 from irqbal.identify.nic_queues import KernelQueues, ServedQueues
 from irqbal.identify.vector_names import Vector
-from irqbal.kernel.irqs import MANAGED
 from irqbal.model.readings import Counts, CpuTime, IrqFacts, Pulse, Save, Topology
+from irqbal.model.unmovable import OWNED
 from irqbal.simulated.counters import Counters
 from irqbal.simulated.events import HostEvents
 from irqbal.simulated.fake_kernel import WRAP, FakeKernel
@@ -131,7 +131,7 @@ class SimulatedHost(FakeKernel):
     def facts(self, line: SimulatedIrq) -> IrqFacts:
         """What this version of the kernel reports of an IRQ."""
         owned = line.managed and shows_owned(self.spec.kernel)
-        return msgspec.structs.replace(super().facts(line), unmovable=MANAGED if owned else "")
+        return msgspec.structs.replace(super().facts(line), unmovable=OWNED if owned else "")
 
     def pulse(self, looked: Collection[int] | None = None) -> Pulse:
         """The cheap reading, of the IRQs of the last census."""

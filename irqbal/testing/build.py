@@ -17,13 +17,12 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Outcome, Plan, SteeringMove
 from irqbal.model.queues import Queue, QueueEvidence, QueueKind
+from irqbal.model.unmovable import MANAGED
 from irqbal.model.view import Cpu, Device, Interface, Irq, Placed, RxQueue, Snapshot, TxQueue
 from irqbal.planner.ledger import Ledger, after
 
 FIRST_IRQ = 32
 """The number of a made-up host's first IRQ."""
-MANAGED = "managed by the kernel"
-"""The reason why a made-up managed IRQ cannot be moved."""
 
 
 class HostPart(msgspec.Struct, frozen=True):

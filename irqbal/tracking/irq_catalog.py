@@ -7,14 +7,17 @@ from collections.abc import Mapping
 
 import msgspec
 
+from irqbal.cpuset import CpuSet
 from irqbal.identify.device_queues import device_queues
 from irqbal.identify.nic_queues import KernelQueues, ServedQueues, packet_counters
 from irqbal.identify.platform_nics import irqs_by_name
 from irqbal.identify.vector_names import Vector
 from irqbal.model.queues import Queue
 from irqbal.model.readings import Census, IrqFacts, Pulse, Topology
+from irqbal.model.unmovable import PER_CPU
 from irqbal.model.view import Device
 from irqbal.tracking.identity import IdentityChanges, IrqIdentities
+from irqbal.tracking.immobility import Immobility
 
 _DIGITS = re.compile(r"\d+")
 
@@ -30,11 +33,18 @@ class IrqCatalog:
         """
         self.devices: tuple[Device, ...] = ()
         """Every device of the last census; those below no PCI device with their IRQs too."""
+        self.fixed: dict[int, str] = {}
+        """Why an IRQ cannot be moved, by number; IRQs that can are absent."""
+        self.per_cpu: frozenset[int] = frozenset()
+        """IRQs that fire on every CPU at once."""
+        self._immobility = Immobility()
         self._by_irq: dict[int, Device] = {}
         self._served: dict[int, ServedQueues] = {}
         self._counters: dict[int, tuple[tuple[str, str, int], ...]] = {}
 
-    def update(self, census: Census, topology: Topology, renewed: set[int]) -> IdentityChanges:
+    def update(
+        self, census: Census, topology: Topology, renewed: set[int], online: CpuSet
+    ) -> IdentityChanges:
         """Take over a census. `renewed` are numbers of IRQs that their drivers set up again."""
         on_pci = {number: device for device in reversed(topology.devices) for number in device.irqs}
         # Identities name PCI devices alone: others are named by their chip and vector.
@@ -55,6 +65,10 @@ class IrqCatalog:
         self._counters = {
             number: packet_counters(served.queues) for number, served in self._served.items()
         }
+        self.fixed = self._immobility.find(census, self._by_irq, online)
+        self.per_cpu = frozenset(
+            number for number, reason in self.fixed.items() if reason == PER_CPU
+        )
         return changes
 
     def set_queues(self, queues: Mapping[int, Queue]) -> None:

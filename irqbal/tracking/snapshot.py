@@ -10,6 +10,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.load.estimator import LoadEstimator
 from irqbal.model.readings import Census, IrqFacts, Pulse, Topology
+from irqbal.model.unmovable import PER_CPU, REFUSED
 from irqbal.model.view import Cpu, Irq, Override, Placed, Snapshot
 from irqbal.planner.ledger import Ledger
 from irqbal.tracking.delivery import Delivery
@@ -94,6 +95,17 @@ class SnapshotBuilder:
         load, noise = self._estimator.load(number)
         served = self._catalog.served(number)
         entry = ledger.entries.get(identity)
+        unmovable = self._catalog.fixed.get(number, "")
+        generation = identities.generation(number)
+        if entry is not None and not facts.unmovable and entry.generation == generation:
+            # What irqbal has done to it says more than the signs.
+            if entry.refused == generation:
+                unmovable = unmovable or REFUSED
+            elif entry.moved:
+                unmovable = ""
+        effective = self._delivery.last(facts)
+        if unmovable == PER_CPU:
+            effective = CpuSet(facts.counts) or effective
         placed = None
         if entry is not None and entry.written is not None:
             age = max(0.0, pulse.time - entry.since)
@@ -108,10 +120,10 @@ class SnapshotBuilder:
             served.queues,
             served.evidence,
             facts.node,
-            identities.generation(number),
-            facts.unmovable,
+            generation,
+            unmovable,
             facts.affinity,
-            self._delivery.last(facts),
+            effective,
             facts.hint,
             self._estimator.rate(number),
             load,

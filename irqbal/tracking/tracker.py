@@ -174,7 +174,7 @@ class HostTracker:
         disappeared or has a new generation.
         """
         known = bool(self._catalog.identities)
-        changes = self._catalog.update(census, topology, renewed)
+        changes = self._catalog.update(census, topology, renewed, self._current.pulse.online)
         if known and changes.any:
             self._settling_until = max(self._settling_until, self._cycle + SETTLING_CYCLES - 1)
         self._scan.restart(census)
@@ -199,6 +199,7 @@ class HostTracker:
                 after=pulse,
                 start=self._delivery.at_start,
                 keys=self._catalog.keys,
+                apart=self._catalog.per_cpu,
                 packets_before=self._catalog.packets(before),
                 packets_after=self._catalog.packets(pulse),
             )
@@ -375,12 +376,12 @@ def _with_setting(interface: Interface, outcome: Outcome) -> Interface:
 
 
 def _without_times(census: Census) -> tuple[object, ...]:
-    """A census without its time and without effective affinities, which change by themselves and
+    """A census without its time, effective affinities and counts, which change by themselves and
     which pulses read.
     """
     nowhere = CpuSet()
     return (
         census.default_affinity,
         census.skipped_rows,
-        *(msgspec.structs.replace(facts, effective=nowhere) for facts in census.irqs),
+        *(msgspec.structs.replace(facts, effective=nowhere, counts={}) for facts in census.irqs),
     )

@@ -110,6 +110,17 @@ def _unmatched(snapshot: Snapshot, options: IsolateCores) -> Iterator[Note]:
             )
 
 
+def _advice(irq: Irq, isolated: CpuSet) -> str:
+    if irq.cannot == "managed":
+        return (
+            f"boot with isolcpus=managed_irq,{isolated}, which keeps managed IRQs away as long as "
+            "another CPU can serve them"
+        )
+    if irq.cannot == "per-CPU":
+        return "no affinity helps: see what fires it there, such as timers or perf"
+    return "see its driver's documentation"
+
+
 def _still_firing(snapshot: Snapshot, isolated: CpuSet, own: dict[int, CpuSet]) -> Iterator[Note]:
     """Notes on what no policy can move: managed IRQs, and threads that handle interrupts."""
     for irq in snapshot.irqs:
@@ -119,8 +130,7 @@ def _still_firing(snapshot: Snapshot, isolated: CpuSet, own: dict[int, CpuSet]) 
                 f"{irq.action} fires {irq.rate:.1f} times a second on isolated CPU {cpus}: "
                 f"{irq.unmovable}",
                 irq.number,
-                f"boot with isolcpus=managed_irq,{isolated}, which keeps managed IRQs away as long "
-                "as another CPU can serve them",
+                _advice(irq, isolated),
             )
     for thread in snapshot.threads:
         if thread.cpu in isolated and (thread.irq is None or thread.irq not in own):

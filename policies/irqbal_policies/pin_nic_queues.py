@@ -5,7 +5,6 @@ RFS to match.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from irqbal import (
@@ -113,11 +112,19 @@ def _notes(snapshot: Snapshot, options: PinNicQueues) -> Iterator[Note]:
             advice=f"sysctl net.core.rps_sock_flow_entries={options.rfs}",
         )
     for pattern in options.interfaces:
-        if pattern != "*" and not any(
-            fnmatchcase(interface.name, pattern) for interface in snapshot.interfaces
-        ):
+        if pattern == "*":
+            continue
+        names = snapshot.interfaces_like(pattern)
+        if not names:
             yield Note(
                 f"no interface matches {pattern!r}", advice="`irqbal topology` lists the interfaces"
+            )
+        for name in sorted(names & snapshot.unrecognised.keys()):
+            missing, others = snapshot.unrecognised[name]
+            yield Note(
+                f"it is not known which IRQs serve {len(missing)} of the queues of {name}: its "
+                f"device's other {len(others)} IRQs are spread on its own node",
+                advice="see `irqbal verify`",
             )
 
 
@@ -125,7 +132,7 @@ def _chosen(snapshot: Snapshot, options: PinNicQueues) -> list[Interface]:
     """The NICs that the options select, in order of their names."""
     included = {name for glob in options.interfaces for name in snapshot.interfaces_like(glob)}
     excluded = {name for glob in options.exclude for name in snapshot.interfaces_like(glob)}
-    with_queues = {name for name, _ in snapshot.irqs_by_queue}
+    with_queues = {name for name, _ in snapshot.irqs_by_queue} | snapshot.unrecognised.keys()
     return [
         snapshot.interface_by_name[name] for name in sorted((included - excluded) & with_queues)
     ]
@@ -141,6 +148,13 @@ def _active_queues(snapshot: Snapshot) -> dict[str, dict[int, tuple[Irq, ...]]]:
         if active and irq.movable:
             first = active[0]
             irqs_of.setdefault(first.name, {}).setdefault(first.index, []).append(irq)
+    for name, (_, others) in snapshot.unrecognised.items():
+        # Which queue such a vector serves is unknown; apart from each other and near the NIC they
+        # are in no worse a place than recognised ones.
+        queues = irqs_of.setdefault(name, {})
+        for irq in others:
+            if irq.movable and not any(irq in irqs for irqs in queues.values()):
+                queues[max(queues, default=-1) + 1] = [irq]
     return {
         name: {index: tuple(queues[index]) for index in sorted(queues)}
         for name, queues in irqs_of.items()
@@ -173,6 +187,8 @@ def _names(irq: Irq) -> str:
     indexes: dict[str, list[int]] = {}
     for queue in irq.queues:
         indexes.setdefault(queue.name, []).append(queue.index)
+    if not indexes:
+        return "a vector of its NIC whose queue is not recognised"
     return " and ".join(
         f"queue{'s' if len(set(found)) > 1 else ''} {CpuSet(found)} of {name}"
         for name, found in indexes.items()

@@ -11,6 +11,7 @@ import msgspec
 
 from irqbal.model.draft import Draft
 from irqbal.model.plan import Limit, Placement, Plan, Steering
+from irqbal.model.unmovable import MANAGED
 from irqbal.model.view import Snapshot
 from irqbal.planner.decide import decide
 from irqbal.planner.draft import DraftBuilder, Settings
@@ -18,7 +19,6 @@ from irqbal.planner.drift import find_changes
 from irqbal.planner.ledger import Ledger
 from irqbal.testing import HostPart
 from irqbal.testing.build import (
-    MANAGED,
     Maker,
     applied,
     changed,

@@ -13,8 +13,9 @@ from irqbal.errors import HostError
 from irqbal.kernel.files import lines
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.interrupts import Interrupts
-from irqbal.kernel.irqs import MANAGED, NO_FILE, IrqReader, check_readable
+from irqbal.kernel.irqs import IrqReader, check_readable
 from irqbal.model.readings import IrqFacts
+from irqbal.model.unmovable import NO_FILE, OWNED
 from irqbal.model.view import Irq
 from irqbal.planner.ledger import Ledger
 from irqbal.tracking.tracker import HostTracker
@@ -55,7 +56,7 @@ def test_managed_irq_has_a_read_only_mask(tmp_path: Path) -> None:
     """Linux 6.12 and later. Root may write any file, so only the mode tells."""
     make_tree(tmp_path, TreeSpec(devices=(Disk("nvme", "nvme0"),)))
     facts = _facts(tmp_path)
-    assert facts["nvme0q1"].unmovable == MANAGED
+    assert facts["nvme0q1"].unmovable == OWNED
     assert facts["nvme0q0"].unmovable == ""
 
 
@@ -106,7 +107,7 @@ def test_kernel_without_sparse_irqs_in_sysfs(tmp_path: Path) -> None:
 def test_neither_sysfs_nor_rows_leave_the_folders_names(tmp_path: Path) -> None:
     root = copy_host("firecracker-2cpus", tmp_path)
     shutil.rmtree(root / "sys/kernel/irq")
-    facts = {one.number: one for one in IrqReader(root).read({})}
+    facts = {one.number: one for one in IrqReader(root).read({}, ())}
     assert facts[38].action == "virtio2-input.0"
     assert 38 in facts
 
@@ -179,7 +180,7 @@ def test_rows_alone_are_enough(tmp_path: Path) -> None:
     (tmp_path / "proc/interrupts").write_text("  CPU0\n  5:  1  IO-APIC   5-edge  x\n")
     rows = {row.irq: row for row in Interrupts(lines(tmp_path / "proc/interrupts")) if row.irq}
     facts = IrqReader(tmp_path).read(
-        {number: row for number, row in rows.items() if number is not None}
+        {number: row for number, row in rows.items() if number is not None}, (0,)
     )
     assert [(one.number, one.action, one.unmovable) for one in facts] == [(5, "x", NO_FILE)]
 

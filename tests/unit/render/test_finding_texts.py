@@ -12,8 +12,8 @@ import pytest
 from finding_codes import BEGIN, DOCUMENT, END
 from irqbal.api.contract import requests
 from irqbal.findings.finding import SEVERITIES, Finding, FindingCode, Subject
-from irqbal.findings.verify import verify
-from irqbal.model.plan import Plan
+from irqbal.findings.verify import Context, verify
+from irqbal.model.unmovable import MANAGED, PER_CPU
 from irqbal.model.view import Snapshot
 from irqbal.render.finding_texts import TEXTS, describe, table_of_codes
 from irqbal.testing import cpus, host, nic
@@ -55,8 +55,8 @@ def remote() -> Snapshot:
 
 
 def test_a_finding_names_its_subject_and_its_sentence_is_complete(remote: Snapshot) -> None:
-    found = verify(remote, Plan(), ("tuned is running",))
-    assert [item.code for item in found] == ["remote-queue"] * 2 + ["shared-core", "writer"]
+    found = verify(remote, Context(writers=("tuned is running",)))
+    assert [item.code for item in found] == ["remote-queue"] * 2 + ["writer", "shared-core"]
     for item in found:
         described = describe(item)
         assert described.text and described.advice and not re.search("[{}]", described.text)
@@ -64,17 +64,19 @@ def test_a_finding_names_its_subject_and_its_sentence_is_complete(remote: Snapsh
     assert found[0].subject == Subject(
         kind="irq", name=found[0].args["irq"], irq=found[0].subject.irq
     )
-    assert (found[0].severity, found[2].severity) == ("warning", "notice")
+    assert (found[0].severity, found[3].severity) == ("warning", "notice")
 
 
 def test_an_irq_that_cannot_be_moved_has_another_advice() -> None:
     args = {"irq": "9", "action": "timer", "cpus": "3", "unmovable": "", "isolated": "2-3"}
     subject = Subject(kind="irq", name="9", irq=9)
     movable = describe(Finding("isolated", subject, args))
-    fixed = describe(Finding("isolated", subject, args | {"unmovable": "managed by the kernel"}))
+    fixed = describe(Finding("isolated", subject, args | {"unmovable": MANAGED}))
+    timer = describe(Finding("isolated", subject, args | {"unmovable": PER_CPU}))
     assert (
         "isolate_cores" in movable.advice
         and movable.text == "IRQ 9 (timer) fires on isolated CPU 3"
     )
-    assert fixed.text == "IRQ 9 (timer) fires on isolated CPU 3: managed by the kernel"
-    assert fixed.advice == "boot with `isolcpus=managed_irq,2-3`"
+    assert fixed.text == f"IRQ 9 (timer) fires on isolated CPU 3: {MANAGED}"
+    assert fixed.advice.startswith("boot with `isolcpus=managed_irq,2-3`")
+    assert "isolcpus" not in timer.advice
