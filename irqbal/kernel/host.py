@@ -122,7 +122,11 @@ class KernelHost:
             if isinstance(name, int):
                 by_irq[name] = counted
             else:
-                rows[name] = counted
+                # powerpc has two rows LOC: what they count together wraps as each of them does.
+                rows[name] = {
+                    cpu: (count + rows.get(name, {}).get(cpu, 0)) % 2**32
+                    for cpu, count in counted.items()
+                }
         times = stat.parse_stat(bytes_or(self.root / "proc/stat"), ()).cpu_times
         return Counts(
             time=now,

@@ -1,10 +1,12 @@
 """`/proc/interrupts`: counts per IRQ and CPU, and the named rows
 (Documentation/filesystems/proc.rst, 1.2; kernel/irq/proc.c).
 
-The header names the online CPUs. Each count is `%10u` after a blank; what follows the counts is,
-for numbered rows, chip, hwirq, trigger and the actions' names. Some arm64 rows have no blank before
-the chip; names may hold blanks and commas; s390 and ppc64 have rows of their own. A row that cannot
-be parsed is counted and skipped.
+The header names the online CPUs. Each count is a blank and a field of ten (`%10u`); what follows
+the counts is, for numbered rows, chip, hwirq, trigger and the actions' names. Names of chips and
+actions may hold single blanks, and those of actions commas; two blanks or more begin the actions.
+IRQs of no domain (Xen's, s390's) have no hwirq. arm, arm64, powerpc and riscv print the level, and
+after it the flow handler's name, where there is one. In 6.13 some rows have no blank before the
+chip. s390 and ppc64 have rows of their own. A row that cannot be parsed is counted and skipped.
 """
 
 from __future__ import annotations
@@ -24,17 +26,26 @@ PATHS = ("proc/interrupts",)
 """Files below the root that this module reads (see `host.READERS`)."""
 
 _NUMBERED = re.compile(
-    r"(?P<chip>\S.*?)\s+(?P<hwirq>\d+)(?:-(?P<trigger>\S+)|\s+(?P<level>Edge|Level|edge|level))(?:\s+(?P<action>\S.*))?"
+    r"(?P<chip>\S++(?: \S++)*?)"
+    r"(?:\s+(?P<hwirq>\d++))?"
+    r"(?:\s+(?P<level>Edge|Level|edge|level))?"
+    r"(?:\s*-(?P<flow>\S++))?"
+    r"(?:\s{2,}(?P<action>\S.*))?"
 )
-_PLAIN = re.compile(r"(?P<chip>\S+)\s+(?P<hwirq>\d+)(?:\s+(?P<action>\S.*))?")
-_CHIP_ONLY = re.compile(r"(?P<chip>\S+)(?:\s{2,}(?P<action>\S.*))?")
 _CPU = re.compile(rb"CPU(\d{1,5})")
 _LABEL = re.compile(rb"\s*([^\s:][^:\s]*):")
 _NUMBER = re.compile(rb" *(\d{1,9}):")
 _COUNT = re.compile(rb"[ \t]*(\d+)")
+_CELL = re.compile(rb" +\d+")
+_CELL_WIDTH = 11
+"""Bytes of a count as the kernel prints it: a blank, and a field of ten."""
 _WIDEST = 20
 """Digits of the widest number that is taken for a count. Counts have at most ten; a longer run is
 part of a chip's name, in a row that lacks columns.
+"""
+_TOTALS = {"ERR", "Err", "MIS"}
+"""Rows that have one column whatever the number of CPUs, and no text after it. x86 counts ERR and
+MIS by CPU from 7.3 on, and says after the counts what they are.
 """
 
 
@@ -128,7 +139,8 @@ class Interrupts:
             return row.irq, {
                 cpu: count for cpu, count in zip(cpus, row.counts, strict=True) if count
             }
-        each = cpus if len(row.counts) == columns and row.label not in ("ERR", "MIS") else (-1,)
+        by_cpu = len(row.counts) == columns and (row.label not in _TOTALS or row.text)
+        each = cpus if by_cpu else (-1,)
         return row.label, dict(zip(each, row.counts, strict=False))
 
 
@@ -173,8 +185,13 @@ def _counts(text: bytes, columns: int) -> tuple[tuple[int, ...], bytes]:
 
 def _odd_counts(text: bytes, columns: int) -> tuple[tuple[int, ...], bytes]:
     """The same for rows in which columns are missing or not separate: digits right before a letter
-    are a count too, since the chip may follow without a blank.
+    are a count too, since the chip may follow without a blank. If its name begins with digits
+    (`1e780000.gpio`), the columns' width alone says where the count ends.
     """
+    end = _CELL_WIDTH * columns
+    cells = [text[at : at + _CELL_WIDTH] for at in range(0, end, _CELL_WIDTH)]
+    if len(text) >= end and all(map(_CELL.fullmatch, cells)):
+        return tuple(map(int, cells)), text[end:]
     counts: list[int] = []
     at = 0
     while (
@@ -189,22 +206,20 @@ def _odd_counts(text: bytes, columns: int) -> tuple[tuple[int, ...], bytes]:
 
 def _numbered(label: str, irq: int, counts: tuple[int, ...], rest: str) -> Row:
     """A row with a number; `rest` is what follows the counts."""
-    for pattern in (_NUMBERED, _PLAIN, _CHIP_ONLY):
-        found = pattern.fullmatch(rest)
-        if found is not None:
-            parts = found.groupdict()
-            hwirq = parts.get("hwirq")
-            return Row(
-                label,
-                irq,
-                counts,
-                chip=parts["chip"],
-                # Longer numbers are no hwirq that fits into 64 bits.
-                hwirq=None if hwirq is None else int(hwirq[:18]),
-                trigger=(parts.get("trigger") or parts.get("level") or "").lower(),
-                action=_joined(parts["action"]),
-                text=rest,
-            )
+    found = _NUMBERED.fullmatch(rest)
+    if found is not None:
+        hwirq = found["hwirq"]
+        return Row(
+            label,
+            irq,
+            counts,
+            chip=found["chip"],
+            # Longer numbers are no hwirq that fits into 64 bits.
+            hwirq=None if hwirq is None else int(hwirq[:18]),
+            trigger=(found["level"] or found["flow"] or "").lower(),
+            action=_joined(found["action"]),
+            text=rest,
+        )
     return Row(label, irq, counts, action=_joined(rest), text=rest)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interrupts_corpus import TEXTS, CorpusText
 from irqbal.kernel.files import lines
+from irqbal.kernel.host import KernelHost
 from irqbal.kernel.interrupts import Interrupts, Known, Row
 from trees import HOSTS
 
@@ -310,3 +313,40 @@ def test_what_the_kernel_prints_is_read(rows: list[list[int]], actions: list[str
         (number, cells, number * 7) for number, cells in enumerate(rows)
     ]
     assert [row.action for row in read] == actions[: len(rows)]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.name)
+def test_every_field_of_many_kernels_is_what_the_kernel_means(text: CorpusText) -> None:
+    found, rows = _read(text.render())
+    counted = [row for row in text.rows if row.counts]
+    assert (found.cpus, found.skipped) == (text.cpus, len(text.rows) - len(counted))
+    for row, meant in zip(rows, counted, strict=True):
+        assert (row.label, row.irq, row.counts) == (meant.label, meant.irq, meant.counts)
+        if meant.irq is not None:
+            assert (row.chip, row.hwirq, row.trigger, row.action) == (
+                meant.chip.strip(),
+                meant.hwirq,
+                meant.trigger,
+                ",".join(meant.actions),
+            )
+        else:
+            assert row.text == meant.text.strip()
+    _agree(text.render())
+
+
+def test_err_and_mis_that_are_counted_by_cpu() -> None:
+    text = f"{HEAD}\n ERR:          7          2  PIC/APIC error interrupts\nMIS:          3\n"
+    cells = dict(Interrupts(BytesIO(text.encode())).cells())
+    assert cells == {"ERR": {0: 7, 1: 2}, "MIS": {-1: 3}}
+
+
+def test_rows_of_the_same_label_are_counted_together(tmp_path: Path) -> None:
+    (text,) = (text for text in TEXTS if text.name == "power9-6.1-xive")
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/interrupts").write_bytes(text.render())
+    host = KernelHost(tmp_path)
+    both = [row.counts for row in text.rows if row.label == "LOC"]
+    told = host.counts().rows["LOC"]
+    host.close()
+    assert len(both) == 2 and tuple(told) == text.cpus
+    assert list(told.values()) == [sum(pair) % 2**32 for pair in zip(*both, strict=True)]
