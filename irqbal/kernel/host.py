@@ -25,7 +25,7 @@ from irqbal.kernel import (
     topology,
 )
 from irqbal.kernel.affinity import KernelSettings
-from irqbal.kernel.files import OpenFiles, bytes_or
+from irqbal.kernel.files import OpenFiles, bytes_or, text_or
 from irqbal.kernel.interrupts import Known
 from irqbal.kernel.irqs import IrqReader, check_readable
 from irqbal.kernel.mask_files import MaskFiles
@@ -175,6 +175,7 @@ class KernelHost:
             threads=running,
             rfs_entries=devices.read_flow_entries(self.root),
             queue_irqs=self._queue_irqs(interfaces),
+            boot_affinity=isolation.boot_affinity(text_or(self.root / "proc/cmdline")),
         )
 
     def _queue_irqs(self, interfaces: Iterable[Interface]) -> dict[tuple[str, str, int], int]:

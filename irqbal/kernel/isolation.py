@@ -31,8 +31,14 @@ PATHS = (
 )
 """Files below the root that this module reads (see `host.READERS`)."""
 
-_PARAMETER = re.compile(r"(?<!\S)(isolcpus|nohz_full)=(\S+)")
 _FLAGS = ("domain", "managed_irq", "nohz")
+"""Flags of `isolcpus=` that the kernel knows."""
+_FLAG = re.compile(r"[A-Za-z_]+,")
+"""A flag and its comma. The kernel skips those that it does not know
+(kernel/sched/isolation.c, housekeeping_isolcpus_setup).
+"""
+_WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+"""A parameter; blanks within double quotes belong to it (lib/cmdline.c, next_arg)."""
 MOUNTS = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
 """Where cgroup v2 is mounted: alone, or beside v1."""
 _MAX_CGROUPS = 20_000
@@ -60,18 +66,54 @@ def parse_cmdline(text: str) -> dict[str, CpuSet]:
     """
     found: dict[str, CpuSet] = {}
     # What follows ` -- ` is init's.
-    for name, value in _PARAMETER.findall(text.partition(" -- ")[0]):
-        parts = value.split(",")
+    for name, given in _parameters(text):
+        value = given
+        if name not in ("isolcpus", "nohz_full"):
+            continue
         flags = []
-        while parts and parts[0] in _FLAGS:
-            flags.append(parts.pop(0))
-        try:
-            cpus = CpuSet.parse(",".join(parts).replace("all", "0-N").replace("N", "8191"))
-        except ValueError:
+        while name == "isolcpus" and (flag := _FLAG.match(value)) and flag[0] != "all,":
+            value = value[flag.end() :]
+            if flag[0][:-1] in _FLAGS:
+                flags.append(flag[0][:-1])
+        cpus = _cpu_list(value)
+        if not cpus:
             continue
         key = f"{name}={','.join(flags)}" if flags else f"{name}="
         found[key] = found.get(key, CpuSet()) | cpus
     return found
+
+
+def boot_affinity(text: str) -> CpuSet:
+    """The CPUs of `irqaffinity=`, to which the kernel sets `default_smp_affinity` at boot; empty if
+    it is not given (Documentation/admin-guide/kernel-parameters.txt).
+    """
+    found = CpuSet()
+    for name, value in _parameters(text):
+        if name == "irqaffinity":
+            found = _cpu_list(value) or found
+    return found
+
+
+def _parameters(text: str) -> Iterator[tuple[str, str]]:
+    """(name, value) of each parameter of the command line. The whole parameter, or its value, may
+    stand in double quotes.
+    """
+    for word in _WORD.findall(text):
+        if word == "--":
+            # What follows is init's.
+            return
+        name, equals, value = word.strip('"').partition("=")
+        if equals:
+            # The kernel takes a dash and an underscore in a name for the same.
+            yield name.replace("-", "_"), value.strip('"')
+
+
+def _cpu_list(value: str) -> CpuSet | None:
+    """A list as the kernel parses it, with `all` and `N` for the last CPU; None if it is none."""
+    try:
+        return CpuSet.parse(value.replace("all", "0-N").replace("N", "8191"))
+    except ValueError:
+        return None
 
 
 def read_partitions(mount: Path) -> CpuSet:

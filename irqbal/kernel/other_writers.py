@@ -14,13 +14,9 @@ _PROCESSES = {
     "tuned": "tuned is running: its irqbalance and scheduler plugins set masks",
     "crio": "CRI-O is running: it sets masks for pods with exclusive CPUs "
     "(irq-load-balancing.crio.io)",
+    "scx_layered": "scx_layered is running: it may steer network interrupts to its layers' CPUs",
 }
 _FILES = (
-    (
-        "etc/systemd/network/*.link",
-        re.compile(r"^\s*(ReceivePacketSteeringCPUMask|TransmitPacketSteering\w*)\s*=", re.M),
-        "a systemd .link file sets packet steering",
-    ),
     (
         "etc/NetworkManager/dispatcher.d/*",
         re.compile(r"smp_affinity|xps_cpus|rps_cpus|set_irq_affinity"),
@@ -45,6 +41,16 @@ _FILES = (
 )
 
 
+_LINK_FOLDERS = ("etc/systemd/network", "run/systemd/network", "usr/lib/systemd/network")
+"""Where systemd looks for .link files; a name in an earlier folder hides it in the later ones
+(systemd.link(5)).
+"""
+_LINK = re.compile(
+    r"^\s*(IRQAffinity\w*|ReceivePacketSteeringCPUMask|TransmitPacketSteering\w*)\s*=", re.M
+)
+"""Settings of a .link file that write masks or steering (IRQAffinityPolicy: systemd 261)."""
+
+
 def running(root: Path) -> tuple[str, ...]:
     """One sentence for each process that is a known writer."""
     found = set()
@@ -58,9 +64,24 @@ def running(root: Path) -> tuple[str, ...]:
 
 def configured(root: Path) -> tuple[str, ...]:
     """One sentence for each file that makes another program write masks or steering."""
-    found = []
+    found = _link_files(root)
     for pattern, regex, sentence in _FILES:
         for path in sorted(root.glob(pattern)):
             if path.is_file() and regex.search(text_or(path)):
                 found.append(f"{sentence}: {path}")
     return tuple(found)
+
+
+def _link_files(root: Path) -> list[str]:
+    found: list[str] = []
+    seen: set[str] = set()
+    for folder in _LINK_FOLDERS:
+        for name in names(root / folder):
+            if not name.endswith(".link") or name in seen:
+                continue
+            seen.add(name)
+            settings = sorted(set(_LINK.findall(text_or(root / folder / name))))
+            if settings:
+                what = " and ".join(settings)
+                found.append(f"a systemd .link file sets {what}: {root / folder / name}")
+    return found

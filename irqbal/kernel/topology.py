@@ -24,8 +24,16 @@ PATHS = (
     "sys/devices/system/cpu/cpu[0-9]*/cache/index[0-9]*/type",
     "sys/devices/system/cpu/cpu[0-9]*/cache/index[0-9]*/shared_cpu_list",
     "sys/devices/system/node/node[0-9]*/cpulist",
+    "sys/devices/cpu_atom/cpus",
+    "sys/devices/cpu_core/cpus",
 )
 """Files below the root that this module reads (see `host.READERS`)."""
+
+
+_EFFICIENT = 614
+"""cpu_capacity of an efficient core beside performance cores, where the kernel gives none: about
+0.6 of theirs. Only that it is smaller matters much: performance cores come first.
+"""
 
 
 def read_online(root: Path) -> CpuSet:
@@ -68,6 +76,7 @@ def read_cpus(root: Path, known: dict[int, Cpu] | None = None) -> tuple[Cpu, ...
     online = read_online(root)
     present = cpus_or(base / "present", online) | online
     nodes = read_nodes(root)
+    efficient = read_efficient(root)
     isolated: dict[int, str] = {}
     for source, cpus in read_isolation(root).items():
         for number in cpus & present:
@@ -81,7 +90,15 @@ def read_cpus(root: Path, known: dict[int, Cpu] | None = None) -> tuple[Cpu, ...
             found.append(_state(before, online=False, isolated=isolated.get(number, "")))
             continue
         found.append(
-            _read_cpu(base / f"cpu{number}", number, nodes.get(number, 0), isolated.get(number, ""))
+            _read_cpu(
+                base / f"cpu{number}",
+                Cpu(
+                    number,
+                    nodes.get(number, 0),
+                    capacity=_EFFICIENT if number in efficient else 1024,
+                    isolated=isolated.get(number, ""),
+                ),
+            )
         )
     return tuple(found)
 
@@ -97,8 +114,20 @@ def read_nodes(root: Path) -> dict[int, int]:
     return found
 
 
-def _read_cpu(base: Path, number: int, node: int, isolated: str) -> Cpu:
-    topology = base / "topology"
+def read_efficient(root: Path) -> CpuSet:
+    """The efficient CPUs of an Intel hybrid host, which has a PMU for each kind
+    (Documentation/arch/x86 and arch/x86/events/intel/core.c: cpu_core, cpu_atom); empty elsewhere.
+    """
+    if not cpus_or(root / "sys/devices/cpu_core/cpus", CpuSet()):
+        return CpuSet()
+    return cpus_or(root / "sys/devices/cpu_atom/cpus", CpuSet())
+
+
+def _read_cpu(base: Path, known: Cpu) -> Cpu:
+    """The CPU with its topology. `known` has its node, its isolation, and the capacity that counts
+    if the kernel gives none.
+    """
+    topology, number = base / "topology", known.number
     alone = CpuSet.of(number)
     # core_cpus_list is the newer name of thread_siblings_list.
     siblings = cpus_or(topology / "core_cpus_list", CpuSet())
@@ -106,14 +135,14 @@ def _read_cpu(base: Path, number: int, node: int, isolated: str) -> Cpu:
     package = max(0, int_or(topology / "physical_package_id", 0))
     return Cpu(
         number,
-        node,
+        known.node,
         package,
         siblings.first,
         (_last_level(base / "cache") or siblings).first,
         siblings,
-        max(1, int_or(base / "cpu_capacity", 1024)),
+        max(1, int_or(base / "cpu_capacity", known.capacity)),
         True,
-        isolated,
+        known.isolated,
     )
 
 

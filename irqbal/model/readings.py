@@ -144,7 +144,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 class Topology(msgspec.Struct, frozen=True, kw_only=True):
     """CPUs, devices, interfaces and interrupt threads. `rfs_entries` is
     net.core.rps_sock_flow_entries, -1 if the kernel has none. `queue_irqs` are the IRQs of NIC
-    queues that the kernel names, by (interface, `rx` or `tx`, index).
+    queues that the kernel names, by (interface, `rx` or `tx`, index). `boot_affinity` are the CPUs
+    of `irqaffinity=`; empty if it is not given.
     """
 
     cpus: tuple[Cpu, ...]
@@ -153,3 +154,4 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
     threads: tuple[Thread, ...]
     rfs_entries: int = -1
     queue_irqs: dict[tuple[str, str, int], int] = {}
+    boot_affinity: CpuSet = CpuSet()

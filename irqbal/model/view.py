@@ -192,7 +192,8 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     or came online may still explain masks that the kernel reset. `time_visible`: loads rest on
     measured CPU time; otherwise every interrupt is taken to cost the same. `writers` are other
     programs that write masks, one sentence each. `rfs_entries` is net.core.rps_sock_flow_entries,
-    -1 if the kernel has none.
+    -1 if the kernel has none. `boot_affinity` are the CPUs to which the kernel's command line keeps
+    new interrupts (`irqaffinity=`); empty if it does not.
     """
 
     now: float = 0.0
@@ -210,6 +211,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     overrides: tuple[Override, ...] = ()
     writers: tuple[str, ...] = ()
     rfs_entries: int = -1
+    boot_affinity: CpuSet = ALL_CPUS
 
     @cached_property
     def online(self) -> CpuSet:
@@ -332,6 +334,18 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
     def device_of(self, irq: Irq) -> Device | None:
         """The device that raises this IRQ, or None."""
         return None if irq.device is None else self.device_by_address.get(irq.device)
+
+    def no_node(self, irq: Irq) -> str:
+        """Why `local_cpus` of this IRQ are all online CPUs, on a host of several nodes: its node is
+        unknown, or has no online CPU. Empty if they are its node's.
+        """
+        if len(self.cpus_by_node) < 2:
+            return ""
+        device = self.device_of(irq)
+        node = device.node if device is not None and device.node >= 0 else irq.node
+        if self.cpus_by_node.get(node) or (device is not None and device.local_cpus & self.online):
+            return ""
+        return "its NUMA node is unknown" if node < 0 else f"node {node} has no online CPU"
 
     def local_cpus(self, irq: Irq) -> CpuSet:
         """The online CPUs of the IRQ's NUMA node; all online CPUs if the node is unknown or has no

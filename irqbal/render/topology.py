@@ -26,6 +26,8 @@ def print_topology(out: Console, snapshot: Snapshot) -> None:
     """CPUs by node, package, L3 and core; then devices with their interfaces, queues and IRQs."""
     tree = Tree("host", guide_style="dim")
     _cpu_tree(tree, snapshot)
+    if snapshot.boot_affinity:
+        tree.add(f"new interrupts start on CPUs {snapshot.boot_affinity} (irqaffinity=)")
     _device_tree(tree, snapshot)
     out.print(tree)
 

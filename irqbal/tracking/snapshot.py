@@ -74,6 +74,7 @@ class SnapshotBuilder:
             overrides=overrides,
             writers=state.writers,
             rfs_entries=topology.rfs_entries,
+            boot_affinity=topology.boot_affinity,
         )
 
     def _cpu(self, cpu: Cpu, pulse: Pulse) -> Cpu:

@@ -37,6 +37,13 @@ def irqbal_options() -> type[IsolateCores]:
 def irqbal_limit(snapshot: Snapshot, options: IsolateCores) -> Iterator[Limit | Note]:
     sources = _sources(snapshot, options)
     isolated = _union(sources.values())
+    rest = snapshot.online - snapshot.boot_affinity - isolated
+    if options.kernel and snapshot.boot_affinity and rest:
+        yield Note(
+            f"the kernel's command line lets new interrupts start on CPUs {snapshot.boot_affinity} "
+            f"alone (irqaffinity=), and policies may use CPUs {rest} too",
+            advice=f"isolate_cores: {{cpus: {rest}}} keeps all interrupts off them",
+        )
     if not isolated & snapshot.online:
         return
     if not snapshot.online - isolated:

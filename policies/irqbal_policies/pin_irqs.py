@@ -116,6 +116,8 @@ def place(snapshot: Snapshot, irq: Irq, index: int, rule: Rule) -> Placement:
     if rule.cpus is not None:
         return Placement(irq.number, rule.cpus, reason)
     if rule.node == "local":
-        return Placement(irq.number, snapshot.local_cpus(irq), f"{reason}: its own node")
+        where = snapshot.no_node(irq)
+        where = f"any node: {where}" if where else "its own node"
+        return Placement(irq.number, snapshot.local_cpus(irq), f"{reason}: {where}")
     cpus = snapshot.cpus_by_node.get(int(rule.node), CpuSet())
     return Placement(irq.number, cpus, f"{reason}: node {rule.node}")

@@ -167,6 +167,8 @@ def _placements(
     local = snapshot.local_cpus(irqs[0])
     if options.cpus.word != "local":
         where = f"within cpus: {options.cpus}"
+    elif snapshot.no_node(irqs[0]):
+        where = f"a CPU of any node: {snapshot.no_node(irqs[0])}"
     elif home.cpu not in local:
         where = "no CPU of its own node is left to it"
     elif options.rebalance and home.room - local:

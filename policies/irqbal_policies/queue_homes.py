@@ -30,10 +30,11 @@ class QueueCounts:
 
     def __init__(self, snapshot: Snapshot, avoid_siblings: bool) -> None:
         self._core = {cpu.number: (cpu.package, cpu.core) for cpu in snapshot.cpus}
+        self._capacity = {cpu.number: cpu.capacity for cpu in snapshot.cpus}
         self._avoid_siblings = avoid_siblings
         self._on_cpu: dict[int, int] = {}
         self._on_core: dict[tuple[int, int], int] = {}
-        self._heaps: dict[CpuSet, list[tuple[int, int, int]]] = {}
+        self._heaps: dict[CpuSet, list[tuple[int, int, int, int]]] = {}
 
     def take(self, cpu: int) -> None:
         """Count one more queue on this CPU."""
@@ -42,21 +43,21 @@ class QueueCounts:
         self._on_core[core] = self._on_core.get(core, 0) + 1
 
     def emptiest(self, room: CpuSet) -> int:
-        """The CPU of this set, which must not be empty, that serves the fewest queues; the lowest
-        of equal ones.
+        """The CPU of this set, which must not be empty, that serves the fewest queues; of equal
+        ones a faster one, then the lowest.
         """
         heap = self._heaps.get(room)
         if heap is None:
             heap = self._heaps[room] = [self._rank(cpu) for cpu in room]
             heapq.heapify(heap)
         # Counts only grow, so an entry that is out of date stands too far ahead, never behind.
-        while heap[0] != (rank := self._rank(heap[0][2])):
+        while heap[0] != (rank := self._rank(heap[0][3])):
             heapq.heapreplace(heap, rank)
-        return rank[2]
+        return rank[3]
 
-    def _rank(self, cpu: int) -> tuple[int, int, int]:
+    def _rank(self, cpu: int) -> tuple[int, int, int, int]:
         on_core = self._on_core.get(self._core[cpu], 0) if self._avoid_siblings else 0
-        return on_core, self._on_cpu.get(cpu, 0), cpu
+        return on_core, self._on_cpu.get(cpu, 0), -self._capacity[cpu], cpu
 
 
 class QueueHomes:

@@ -161,7 +161,7 @@ def test_first_source_names_a_cpu(tmp_path: Path) -> None:
         ("nohz_full=0-7:2/4", {"nohz_full=": "0-1,4-5"}),
         ("nohz_full=1 nohz_full=2", {"nohz_full=": "1-2"}),
         ("isolcpus=", {}),
-        ("isolcpus=managed_irq", {"isolcpus=managed_irq": ""}),
+        ("isolcpus=managed_irq", {}),
         ("isolcpus=lots", {}),
         ("xisolcpus=1 my.isolcpus=2", {}),
         ("init=/bin/sh -- isolcpus=3", {}),
@@ -183,3 +183,17 @@ def test_all_cpus_may_be_called_all(tmp_path: Path) -> None:
 def test_number_beyond_64_bits_is_none(tmp_path: Path) -> None:
     make_tree(tmp_path, TreeSpec(capacity={0: 10**30, 1: 512}))
     assert [cpu.capacity for cpu in read_cpus(tmp_path)[:2]] == [1024, 512]
+
+
+def test_hybrid_cpus_without_cpu_capacity(tmp_path: Path) -> None:
+    """Efficient CPUs are slower than performance ones; where the kernel has capacities, these
+    count.
+    """
+    tree = make_tree(tmp_path, TreeSpec(cores=4))
+    for name, cpus in (("cpu_core", "0-1"), ("cpu_atom", "2-3")):
+        (tree.folder / f"sys/devices/{name}").mkdir(parents=True)
+        (tree.folder / f"sys/devices/{name}/cpus").write_text(f"{cpus}\n")
+    found = [cpu.capacity for cpu in read_cpus(tree.folder)]
+    assert found[0] == found[1] > found[2] == found[3]
+    (tree.folder / "sys/devices/system/cpu/cpu2/cpu_capacity").write_text("700\n")
+    assert read_cpus(tree.folder)[2].capacity == 700

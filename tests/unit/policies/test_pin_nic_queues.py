@@ -408,3 +408,19 @@ def test_it_is_at_rest_once_applied() -> None:
     later, ledger = b.applied(snapshot, made, Ledger())
     again, _ = b.planned(later, ledger, Settings(), pin(**options))
     assert not again.moves and not again.steering
+
+
+def test_performance_cores_come_first() -> None:
+    of = tuple(replace(cpu, capacity=614 if cpu.number < 2 else 1024) for cpu in b.cpus(4))
+    snapshot = b.host(of, b.nic("eth0", 3), settling=True)
+    homes = [str(move.after) for move in b.plan(snapshot, pin()).moves]
+    assert homes == ["2", "3", "0"]
+
+
+@pytest.mark.parametrize(
+    ("node", "reason"), [(-1, "its NUMA node is unknown"), (7, "node 7 has no online CPU")]
+)
+def test_a_node_that_is_unknown_or_empty_is_not_called_its_own(node: int, reason: str) -> None:
+    snapshot = b.host(b.cpus(4, nodes=2), b.nic("eth0", 2, node=node), settling=True)
+    reasons = {move.reason for move in b.plan(snapshot, pin()).moves}
+    assert reasons and all(reason in text and "own node" not in text for text in reasons)
