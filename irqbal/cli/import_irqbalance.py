@@ -8,7 +8,8 @@ import click
 
 from irqbal.cli.common import Common, command_options
 from irqbal.errors import HostError
-from irqbal.imported.environment import IrqbalanceSettings, parse_environment, read_settings
+from irqbal.imported.environment import IrqbalanceSettings
+from irqbal.imported.formats import read_file
 from irqbal.imported.script import TIMEOUT, run
 from irqbal.imported.verdicts import ScriptVerdict, parse_verdict
 from irqbal.imported.yaml_writer import to_yaml
@@ -17,8 +18,17 @@ from irqbal.model.view import Snapshot
 from irqbal.planner.ledger import Ledger
 from irqbal.tracking.tracker import HostTracker
 
-FILES = ("etc/default/irqbalance", "etc/sysconfig/irqbalance")
-"""irqbalance's configuration below the root: of Debian's family, then of Fedora's and SUSE's."""
+FILES = (
+    "etc/default/irqbalance",
+    "etc/sysconfig/irqbalance",
+    "etc/conf.d/irqbalance",
+    "etc/config/irqbalance",
+)
+"""irqbalance's configuration below the root: of Debian's family, of Fedora's and SUSE's, of
+Gentoo's, of OpenWrt's.
+"""
+DROP_INS = "etc/systemd/system/irqbalance.service.d"
+"""Where an administrator changes irqbalance's unit (`systemctl edit`)."""
 MAX_BYTES = 1 << 20
 """Bytes: a larger file cannot be irqbalance's configuration."""
 
@@ -36,12 +46,20 @@ MAX_BYTES = 1 << 20
 def command(common: Common, file: Path | None, timeout: float) -> int:
     """Convert irqbalance's configuration FILE to irqbal's, and print it.
 
-    FILE defaults to /etc/default/irqbalance or /etc/sysconfig/irqbalance. A policy script is run
-    once for each IRQ, without root, and its answers become rules of pin_irqs. Options without an
-    equivalent become comments. Exit status 1 if the script failed for any IRQ.
+    FILE is an environment file, a systemd unit or drop-in, or OpenWrt's UCI file; by default that
+    of the distribution, such as /etc/default/irqbalance. A policy script is run once for each IRQ,
+    without root, and its answers become rules of pin_irqs. Options without an equivalent become
+    comments. Exit status 1 if a line was not understood, or if the script failed for any IRQ.
     """
     source = file or _default_file(common.root)
-    settings = read_settings(parse_environment(_text(source)))
+    text = _text(source)
+    if file is not None and "irqbalance" not in text.lower():
+        raise HostError(f"{file} says nothing of irqbalance: it is another program's file")
+    settings = read_file(text)
+    if file is None:
+        for path in sorted((common.root / DROP_INS).glob("*.conf")):
+            # A variable of the EnvironmentFile outranks one of `Environment=` (systemd.exec(5)).
+            settings.add(read_file(_text(path)), str(path))
     snapshot: Snapshot | None = None
     try:
         snapshot = HostTracker(KernelHost(common.root), 10.0).look(Ledger())
@@ -51,7 +69,7 @@ def command(common: Common, file: Path | None, timeout: float) -> int:
         )
     answers, good = _ask_scripts(settings, snapshot, common.root, timeout)
     click.echo(to_yaml(str(source), settings, answers, snapshot), nl=False)
-    return 0 if good else 1
+    return 0 if good and settings.understood else 1
 
 
 def _default_file(root: Path) -> Path:
@@ -92,6 +110,7 @@ def _ask_scripts(
         for irq in snapshot.irqs
     }
     remarks: dict[str, list[int]] = {}
+    nodes = frozenset(cpu.node for cpu in snapshot.cpus)
     good = True
     try:
         for answer in run(script, irqs, timeout):
@@ -99,7 +118,7 @@ def _ask_scripts(
                 good = False
                 remarks.setdefault(answer.trouble, []).append(answer.irq)
                 continue
-            parsed = parse_verdict(answer.output)
+            parsed = parse_verdict(answer.output, nodes)
             answers[answer.irq] = parsed.verdict
             for remark in parsed.remarks:
                 remarks.setdefault(remark, []).append(answer.irq)

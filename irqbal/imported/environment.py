@@ -1,8 +1,9 @@
 """Reading irqbalance's configuration: an EnvironmentFile such as /etc/default/irqbalance, with the
 command's options in one of its variables.
 
-Facts from irqbalance(1): BANNED_CPULIST outranks BANNED_CPUS; without both, isolated and nohz_full
-CPUs are banned; IRQBALANCE_ONESHOT has effect as soon as it is set, even to nothing.
+Facts from irqbalance 1.9.4, cputree.c (setup_banned_cpus): BANNED_CPUS is asked before
+BANNED_CPULIST, an empty one counts as not set, and without both, isolated and nohz_full CPUs are
+banned. From irqbalance(1): IRQBALANCE_ONESHOT has effect as soon as it is set, even to nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 
-ARGUMENTS = ("IRQBALANCE_ARGS", "OPTIONS", "IRQBALANCE_OPTIONS")
-"""Variables that hold the command's options: Debian's and Fedora's, and those of older releases."""
+ARGUMENTS = ("IRQBALANCE_ARGS", "IRQBALANCE_OPTS", "OPTIONS", "IRQBALANCE_OPTIONS")
+"""Variables that hold the command's options: Debian's and Fedora's, Gentoo's, and those of older
+releases.
+"""
 # The options as getopt(3) wants them, and the long name of each short one.
 _SHORT = "odfjVh:p:i:m:b:c:l:s:e:t:"
 _LONG = (
@@ -64,8 +67,26 @@ class EnvironmentLine(msgspec.Struct, frozen=True):
 class IrqbalanceSettings(msgspec.Struct):
     """The settings that have an equivalent. `irqs` (numbers) and `modules` (drivers) are banned;
     `scripts` are the policy scripts, of which the last counts; `min_gain` is percent, `interval`
-    seconds; `remarks` become comments in the YAML.
+    seconds; `remarks` become comments in the YAML. `understood` is false if any line was not.
     """
+
+    def add(self, other: IrqbalanceSettings, source: str) -> None:
+        """Add the settings of another file, which count where these set nothing. Its remarks name
+        it.
+        """
+        self.banned = other.banned if self.banned is None else self.banned
+        self.interval = other.interval if self.interval is None else self.interval
+        self.min_gain = other.min_gain if self.min_gain is None else self.min_gain
+        self.irqs += other.irqs
+        self.modules += other.modules
+        self.scripts = self.scripts or other.scripts
+        self.remarks += [f"{source}: {remark}" for remark in other.remarks]
+        self.understood = self.understood and other.understood
+
+    def leave_out(self, remark: str) -> None:
+        """Note a line that was not understood."""
+        self.remarks.append(remark)
+        self.understood = False
 
     banned: CpuSet | None = None
     interval: int | None = None
@@ -74,6 +95,7 @@ class IrqbalanceSettings(msgspec.Struct):
     modules: list[str] = []
     scripts: list[str] = []
     remarks: list[str] = []
+    understood: bool = True
 
 
 def parse_environment(text: str) -> list[EnvironmentLine]:
@@ -130,12 +152,10 @@ def _read_variable(
     elif key in ("IRQBALANCE_BANNED_CPULIST", "IRQBALANCE_BANNED_CPUS"):
         if not value:
             return
-        preferred = variables.get("IRQBALANCE_BANNED_CPULIST")
-        if key.endswith("CPUS") and preferred is not None and preferred.value:
+        preferred = variables.get("IRQBALANCE_BANNED_CPUS")
+        if key.endswith("LIST") and preferred is not None and preferred.value:
             settings.remarks.append(
-                _remark(
-                    line, "IRQBALANCE_BANNED_CPULIST is set too, and irqbalance follows that one"
-                )
+                _remark(line, "IRQBALANCE_BANNED_CPUS is set too, and irqbalance follows that one")
             )
             return
         try:
@@ -146,7 +166,7 @@ def _read_variable(
                 else CpuSet.from_mask(value)
             )
         except ValueError as error:
-            settings.remarks.append(_remark(line, f"left out: {error}"))
+            settings.leave_out(_remark(line, f"left out: {error}"))
     elif key in ("IRQBALANCE_ONESHOT", "ONESHOT"):
         if key == "ONESHOT" and value.lower() not in ("yes", "1", "true"):
             return
@@ -163,25 +183,20 @@ def _read_variable(
                 _remark(line, "no key does this: do not enable irqbal's service")
             )
     else:
-        settings.remarks.append(_remark(line, "irqbalance does not know it either; left out"))
+        settings.leave_out(_remark(line, "not understood, left out: no setting of irqbalance"))
 
 
 def _read_arguments(line: EnvironmentLine, settings: IrqbalanceSettings) -> None:
     try:
         options, rest = getopt.gnu_getopt(shlex.split(line.value), _SHORT, list(_LONG))
     except (getopt.GetoptError, ValueError) as error:
-        settings.remarks.append(_remark(line, f"not understood, left out: {error}"))
+        settings.leave_out(_remark(line, f"not understood, left out: {error}"))
         return
     for word, value in options:
-        name = _NAMES.get(word, word.lstrip("-"))
-        remark = _read_option(name, value, settings)
-        if remark:
-            settings.remarks.append(
-                f"line {line.number}: --{name}{f'={value}' if value else ''}: {remark}"
-            )
+        read_option(_NAMES.get(word, word.lstrip("-")), value, line.number, settings)
     for word in rest:
-        settings.remarks.append(
-            f"line {line.number}: {word}: irqbalance takes no such argument; left out"
+        settings.leave_out(
+            f"line {line.number}: {word}: not understood, left out: no argument of irqbalance"
         )
 
 
@@ -204,14 +219,23 @@ _NUMBERS = {"banirq": (0, 1 << 31), "interval": (1, 3600), "migrateval": (0, 1 <
 """Options whose value is a number, and the least and the largest that irqbal accepts."""
 
 
-def _read_option(name: str, value: str, settings: IrqbalanceSettings) -> str:
-    """Read one option into the settings. Returns a remark if it has no equivalent, else an empty
-    text.
+def read_option(name: str, value: str, number: int, settings: IrqbalanceSettings) -> None:
+    """Read one option by its long name into the settings; a remark names line `number` where it has
+    no equivalent.
     """
+    shown = f"line {number}: --{name}{f'={value}' if value else ''}"
     if name in _NUMBERS:
         low, high = _NUMBERS[name]
         if not (value.isascii() and value.isdecimal() and low <= int(value) <= high):
-            return f"left out: {value!r} is not a number from {low} to {high}"
+            settings.leave_out(f"{shown}: left out: {value!r} is not a number from {low} to {high}")
+            return
+    remark = _take(name, value, settings)
+    if remark:
+        settings.remarks.append(f"{shown}: {remark}")
+
+
+def _take(name: str, value: str, settings: IrqbalanceSettings) -> str:
+    """Read a valid option. Returns a remark if it has no equivalent, else an empty text."""
     if name == "banirq":
         settings.irqs.append(int(value))
     elif name == "banmod":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from typing import Any
 
 import msgspec
@@ -25,8 +26,8 @@ class ParsedVerdict(msgspec.Struct, frozen=True):
     remarks: tuple[str, ...]
 
 
-def parse_verdict(text: str) -> ParsedVerdict:
-    """Parse a script's output, which is lines of KEY=VALUE."""
+def parse_verdict(text: str, nodes: Set[int]) -> ParsedVerdict:
+    """Parse a script's output, which is lines of KEY=VALUE. `nodes` are the host's NUMA nodes."""
     values: dict[str, Any] = {}
     remarks = []
     for line in text.splitlines():
@@ -43,6 +44,9 @@ def parse_verdict(text: str) -> ParsedVerdict:
                     "one CPU"
                 )
         elif key == "numa_node" and re.fullmatch(r"-1|\d{1,4}", value, re.ASCII):
+            if value != "-1" and int(value) not in nodes:
+                remarks.append(f"numa_node={value}: this host has no such node; left out")
+                continue
             values["node"] = int(value)
             if value == "-1":
                 remarks.append(

@@ -64,6 +64,27 @@ def test_the_file_is_found_where_distributions_keep_it(tree: Tree) -> None:
         )
 
 
+def test_drop_ins_are_read_beside_the_file(tree: Tree) -> None:
+    folder = tree.folder / "etc/systemd/system/irqbalance.service.d"
+    folder.mkdir(parents=True)
+    (folder / "override.conf").write_text(
+        '[Service]\nEnvironment="IRQBALANCE_BANNED_CPULIST=3" COLOUR=red\n'
+    )
+    (tree.folder / "etc/default").mkdir(parents=True)
+    (tree.folder / "etc/default/irqbalance").write_text("IRQBALANCE_ARGS=--interval=5\n")
+    done = irqbal("import-irqbalance", "--root", str(tree.folder), check=1)
+    config = parse(done.stdout, "x")
+    assert (str(config.banned_cpus), str(config.interval)) == ("3", "5s")
+    assert f"# {folder}/override.conf: line 2: COLOUR=red: not understood" in done.stdout
+
+
+def test_another_programs_file_is_an_error(tree: Tree) -> None:
+    other = tree.folder.parent / "fstab"
+    other.write_text("UUID=1 / ext4 defaults 0 1\n")
+    done = irqbal("import-irqbalance", "--root", str(tree.folder), str(other), check=3)
+    assert done.stdout == "" and "says nothing of irqbalance" in done.stderr
+
+
 def test_debians_file_and_openshifts_become_a_valid_configuration(tree: Tree) -> None:
     text = imported(tree, FILES / "debian")
     assert text.splitlines()[1:] == [
@@ -76,16 +97,16 @@ def test_debians_file_and_openshifts_become_a_valid_configuration(tree: Tree) ->
     text = imported(tree, FILES / "openshift")
     # `-` and a mask of 0 say that no CPU is banned, not even an isolated one.
     assert parse(text, "x").banned_cpus == CpuSet() and "isolate_cores: {kernel: false}" in text
-    assert "line 7: IRQBALANCE_BANNED_CPUS=0: IRQBALANCE_BANNED_CPULIST is set too" in text
+    assert "line 6: IRQBALANCE_BANNED_CPULIST=-: IRQBALANCE_BANNED_CPUS is set too" in text
     assert read_settings(
         parse_environment((FILES / "openshift-pinned").read_text())
     ).banned == CpuSet.parse("2-3,34-35")
 
 
 def test_every_option_has_an_equivalent_or_a_comment(tree: Tree) -> None:
-    text = imported(tree, FILES / "busy")
+    text = imported(tree, FILES / "busy", check=1)
     config = parse(text, "x")
-    assert (str(config.banned_cpus), str(config.interval)) == ("0-1,7", "5s")
+    assert (str(config.banned_cpus), str(config.interval)) == ("0-7", "5s")
     rules = without_lines(config.policies[1].options)
     assert rules == {
         "rules": [
@@ -98,7 +119,7 @@ def test_every_option_has_an_equivalent_or_a_comment(tree: Tree) -> None:
     assert without_lines(config.policies[3].options) == {"min_gain": "25%"}
     for said in (
         "line 1: IRQBALANCE_ONESHOT=: no key does this: run `irqbal apply`",
-        "line 2: IRQBALANCE_BANNED_CPUS=ff: ",
+        "line 3: IRQBALANCE_BANNED_CPULIST=0-1, 7: ",
         "line 4: IRQBALANCE_DEBUG=1",
         "line 5: IRQBALANCE_COLOUR=red: irqbalance does not know it",
         "line 6: --powerthresh=2: needs",

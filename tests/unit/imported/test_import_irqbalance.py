@@ -14,6 +14,7 @@ from irqbal.imported.environment import (
     parse_environment,
     read_settings,
 )
+from irqbal.imported.formats import read_file
 from irqbal.imported.verdicts import ScriptVerdict, parse_verdict
 from irqbal.imported.yaml_writer import to_yaml
 
@@ -58,6 +59,53 @@ def test_what_is_wrong_is_a_comment_and_never_breaks_the_yaml() -> None:
     assert "--wat not recognized" in asked.remarks[3]
 
 
+@pytest.mark.parametrize(
+    ("text", "banned"),
+    [
+        ("IRQBALANCE_BANNED_CPUS=3\nIRQBALANCE_BANNED_CPULIST=2-3", "0-1"),
+        ("IRQBALANCE_BANNED_CPULIST=2-3\nIRQBALANCE_BANNED_CPUS=3", "0-1"),
+        ("IRQBALANCE_BANNED_CPUS=\nIRQBALANCE_BANNED_CPULIST=2-3", "2-3"),
+        ("IRQBALANCE_BANNED_CPULIST=", "None"),
+        ("IRQBALANCE_BANNED_CPULIST=-", ""),
+    ],
+)
+def test_the_mask_is_asked_before_the_list(text: str, banned: str) -> None:
+    """As in cputree.c of irqbalance 1.9.4; without either, isolated CPUs are banned."""
+    settings = read_file(text)
+    assert (str(settings.banned), settings.understood) == (banned, True)
+
+
+def test_gentoos_variable() -> None:
+    assert read_file('IRQBALANCE_OPTS="--interval=5 --banirq=9"').interval == 5
+
+
+def test_a_drop_in_of_systemd() -> None:
+    settings = read_file(
+        "[Unit]\nDescription=x\n[Service]\nEnvironment=A=1\nEnvironment=\n"
+        'Environment="IRQBALANCE_ARGS=--banmod=igb -i 9" IRQBALANCE_BANNED_CPULIST=0-1\n'
+        "ExecStart=\nExecStart=/usr/sbin/irqbalance --interval=5 \\\n $IRQBALANCE_ARGS\n"
+    )
+    assert (settings.modules, settings.irqs, settings.interval) == (["igb"], [9], 5)
+    assert str(settings.banned) == "0-1" and settings.understood
+
+
+def test_openwrts_file() -> None:
+    settings = read_file(
+        "config irqbalance 'irqbalance'\n\toption enabled '0'\n\t# comment\n"
+        "\toption deepestcache '2'\n\toption interval '7'\n\tlist banirq '36'\n\tlist banirq 69\n"
+    )
+    assert (settings.irqs, settings.interval, settings.understood) == ([36, 69], 7, True)
+    assert any("do not enable" in remark for remark in settings.remarks)
+    odd = read_file("config irqbalance\n\toption colour 'red'\nwhat\n")
+    assert not odd.understood and len(odd.remarks) == 2
+
+
+@pytest.mark.parametrize("text", ["IRQBALANCE_COLOUR=red", "IRQBALANCE_ARGS=--wat", "OPTIONS=word"])
+def test_what_is_not_understood_is_said(text: str) -> None:
+    settings = read_file(text)
+    assert not settings.understood and "not understood" in settings.remarks[0]
+
+
 # Policy scripts
 
 
@@ -90,10 +138,12 @@ def test_names_that_are_not_alone_are_told_apart_by_device_or_number() -> None:
             3,
         ),
         ("ban=maybe\nnuma_node=x\nword\n\n", ScriptVerdict(), 3),
+        ("numa_node=1", ScriptVerdict(node=1), 0),
+        ("numa_node=7", ScriptVerdict(), 1),
     ],
 )
 def test_what_a_script_prints_is_read_as_irqbalance_does(
     output: str, verdict: ScriptVerdict, remarks: int
 ) -> None:
-    parsed = parse_verdict(output)
+    parsed = parse_verdict(output, {0, 1, 2})
     assert (parsed.verdict, len(parsed.remarks)) == (verdict, remarks)

@@ -1,0 +1,123 @@
+"""The files in which irqbalance is configured: an EnvironmentFile, a systemd unit or drop-in,
+OpenWrt's UCI file. Each is read into the same settings.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from irqbal.imported.environment import (
+    EnvironmentLine,
+    IrqbalanceSettings,
+    parse_environment,
+    read_option,
+    read_settings,
+)
+
+_UCI = re.compile(r"\s*(config|option|list)\s+(?P<name>[\w-]+)(?:\s+(?P<value>.*\S))?\s*")
+_SECTION = re.compile(r"\s*\[(?P<name>[^\]]+)\]\s*")
+_UCI_OPTIONS = ("deepestcache", "interval", "banirq", "banmod", "powerthresh", "hintpolicy")
+"""Options of OpenWrt's package that become options of the command
+(feeds/packages, utils/irqbalance/files/irqbalance.init).
+"""
+
+
+def read_file(text: str) -> IrqbalanceSettings:
+    """The settings of a file, whatever its format."""
+    lines = text.splitlines()
+    if any(_SECTION.fullmatch(line) for line in lines):
+        return read_settings(_unit_lines(text))
+    if any(re.match(r"\s*config\s", line) for line in lines):
+        return _read_uci(lines)
+    return read_settings(parse_environment(text))
+
+
+def _unit_lines(text: str) -> Iterator[EnvironmentLine]:
+    """The variables of `Environment=`, and the command's options of `ExecStart=`
+    (systemd.exec(5), systemd.service(5)). Later assignments of a variable count; an empty
+    `Environment=` forgets those before.
+    """
+    section = ""
+    found: dict[str, EnvironmentLine] = {}
+    for number, line in _joined(text):
+        head = _SECTION.fullmatch(line)
+        if head is not None:
+            section = head["name"]
+            continue
+        key, equals, value = (part.strip() for part in line.partition("="))
+        if section != "Service" or not equals or line.lstrip().startswith(("#", ";")):
+            continue
+        if key == "Environment":
+            if not value:
+                found.clear()
+            for name, content in _assignments(value):
+                found[name] = EnvironmentLine(number, name, content)
+        elif key == "ExecStart" and value:
+            command, *arguments = _words(value)
+            if command.rpartition("/")[2] == "irqbalance":
+                kept = [word for word in arguments if not word.startswith("$")]
+                if kept:
+                    found["OPTIONS"] = EnvironmentLine(number, "OPTIONS", shlex.join(kept))
+    yield from found.values()
+
+
+def _joined(text: str) -> Iterator[tuple[int, str]]:
+    """(number of the first line, line), with lines joined that end in a backslash."""
+    pending, start = "", 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        start = start if pending else number
+        pending += raw
+        if pending.endswith("\\"):
+            pending = pending[:-1] + " "
+            continue
+        yield start, pending
+        pending = ""
+    if pending:
+        yield start, pending
+
+
+def _assignments(value: str) -> Iterator[tuple[str, str]]:
+    for word in _words(value):
+        name, equals, content = word.partition("=")
+        yield name, content if equals else ""
+
+
+def _words(value: str) -> list[str]:
+    try:
+        return shlex.split(value.lstrip("@-:+!"))
+    except ValueError:
+        return value.split()
+
+
+def _read_uci(lines: list[str]) -> IrqbalanceSettings:
+    """OpenWrt's UCI: `option NAME VALUE`, `list NAME VALUE` in a section of type irqbalance."""
+    settings = IrqbalanceSettings()
+    ours = False
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _UCI.fullmatch(line)
+        if match is None:
+            settings.leave_out(f"line {number}: {line.strip()[:80]}: not understood, left out")
+            continue
+        name = match["name"]
+        value = (match["value"] or "").strip("'\"")
+        if match[1] == "config":
+            ours = name == "irqbalance"
+        elif not ours:
+            settings.leave_out(f"line {number}: {name}={value}: of another section, left out")
+        elif name == "enabled":
+            if value in ("0", "no", "off", "false", "disabled"):
+                settings.remarks.append(
+                    f"line {number}: {name}={value}: no key does this: do not enable irqbal's "
+                    "service"
+                )
+        elif name in _UCI_OPTIONS:
+            read_option(name, value, number, settings)
+        else:
+            settings.leave_out(
+                f"line {number}: {name}={value}: not understood, left out: no setting of irqbalance"
+            )
+    return settings
