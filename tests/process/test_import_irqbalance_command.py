@@ -121,7 +121,7 @@ def test_every_option_has_an_equivalent_or_a_comment(tree: Tree) -> None:
         "line 1: IRQBALANCE_ONESHOT=: no key does this: run `irqbal apply`",
         "line 3: IRQBALANCE_BANNED_CPULIST=0-1, 7: ",
         "line 4: IRQBALANCE_DEBUG=1",
-        "line 5: IRQBALANCE_COLOUR=red: irqbalance does not know it",
+        "line 5: IRQBALANCE_COLOUR=red: not understood, left out",
         "line 6: --powerthresh=2: needs",
         "line 6: --hintpolicy=exact: ",
         "line 6: --deepestcache=2: ",
