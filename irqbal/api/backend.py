@@ -20,8 +20,8 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
-from irqbal.model.plan import Record, Step
-from irqbal.model.view import Override, Snapshot
+from irqbal.model.plan import Explained, Record
+from irqbal.model.view import Irq, Override, Snapshot
 
 
 class ApiError(IrqbalError):
@@ -119,8 +119,10 @@ class ReadHost(Protocol):
     def overrides(self) -> tuple[Override, ...]:
         """The overrides in force."""
 
-    async def explain(self, number: int) -> tuple[Step, ...]:
-        """The limits, claims and refusals of one IRQ, in the order in which they applied."""
+    async def explain(self, irq: Irq, now: bool) -> Explained:
+        """The limits, claims and refusals of one IRQ, in the order in which they applied, in the
+        plan that placed it; `now`: in a new plan.
+        """
 
     async def policies(self) -> list[InstalledPolicy]:
         """Installed policies: the enabled ones first, in the YAML's order."""

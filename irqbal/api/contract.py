@@ -54,6 +54,7 @@ ROUTES: tuple[Route, ...] = (
         path=f"{PREFIX}/irqs/{{irq}}/explain",
         summary="Why an IRQ is where it is",
         answer=responses.Explanation,
+        query=requests.ExplainQuery,
     ),
     Route(
         name="irq_history",

@@ -34,6 +34,14 @@ class IrqQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
+class ExplainQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which plan explains."""
+
+    now: Annotated[
+        bool, Meta(description="by a new plan, instead of the one that placed the IRQ")
+    ] = False
+
+
 class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A time span, and the length of its steps."""
 

@@ -330,11 +330,17 @@ class IrqView(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Why an IRQ is where it is: limits, claims and refusals in the order in which they applied."""
+    """Why an IRQ is where it is: limits, claims and refusals in the order in which they applied, in
+    the plan that placed it: that of `cycle`, at `time`, which was made because of `trigger`.
+    `cycle` and `time` are null where the steps are of a plan that was made for the question.
+    """
 
     irq: IrqView
     steps: tuple[Step, ...]
     override: OverrideView | None
+    cycle: int | None = None
+    time: Moment | None = None
+    trigger: str = ""
 
 
 class PolicyView(msgspec.Struct, frozen=True):

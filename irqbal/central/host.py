@@ -14,8 +14,8 @@ from irqbal.central.stores import FleetStore
 from irqbal.history.host_status import KnownHost, LastCycle
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
-from irqbal.model.plan import Step
-from irqbal.model.view import Override
+from irqbal.model.plan import Explained, Step
+from irqbal.model.view import Irq, Override
 from irqbal.wire import Duration, Moment, dec_hook
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ class StoredHost:
         """Those of the last cycle, after `view` was called; none before."""
         return () if self._last is None else self._last.overrides
 
-    async def explain(self, number: int) -> tuple[Step, ...]:
+    async def explain(self, irq: Irq, now: bool) -> Explained:
         """The steps of the last plan that concern this IRQ. Only the host's daemon knows the chain
         of limits.
         """
@@ -103,19 +103,22 @@ class StoredHost:
         steps = [
             Step(kept.policy, "claim", kept.cpus, kept.reason)
             for kept in plan.kept
-            if kept.irq == number
+            if kept.irq == irq.number
         ]
         steps += [
             Step(move.policy, "move", move.after, move.reason)
             for move in plan.moves
-            if move.irq == number
+            if move.irq == irq.number
         ]
         steps += [
             Step(no.policy, "refuse", None, f"{no.reason}; {no.advice}".rstrip("; "))
             for no in plan.refused
-            if no.irq == number
+            if no.irq == irq.number
         ]
-        return tuple(steps)
+        record = self._last.record if self._last is not None else None
+        if record is None:
+            return Explained(tuple(steps))
+        return Explained(tuple(steps), record.cycle, record.wall, record.cause)
 
     async def policies(self) -> list[InstalledPolicy]:
         """The enabled policies by name, and those that were set aside."""

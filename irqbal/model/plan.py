@@ -173,6 +173,18 @@ class Step(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Explained(msgspec.Struct, frozen=True):
+    """Why an IRQ is where it is: the steps of a plan in order, and that plan's cycle, its start in
+    seconds since the epoch, and its trigger in words. `cycle` 0: the steps are of a plan that was
+    made for the question, and not carried out.
+    """
+
+    steps: tuple[Step, ...]
+    cycle: int = 0
+    wall: float = 0.0
+    trigger: str = ""
+
+
 class Failure(msgspec.Struct, frozen=True):
     """A policy that failed in a cycle. `aside`: it is not called again until the next reload."""
 

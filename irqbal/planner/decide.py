@@ -51,6 +51,8 @@ class _Decision:
         moves = self._within_budget(wants)
         self._warn_of_overrides()
         draft = self._draft
+        # What moves is explained, so that it can be told later why.
+        moved = {move.irq for move in moves}
         return Plan(
             moves=tuple(moves),
             steering=tuple(SteeringDecision(draft, self._changes, self._homes).moves()),
@@ -59,7 +61,11 @@ class _Decision:
             refused=tuple(draft.refused),
             drifted=tuple(sorted(self._changes.drifted)),
             notes=tuple(draft.notes),
-            explanations={irq: tuple(steps) for irq, steps in draft.trail.items()},
+            explanations={
+                irq: tuple(steps)
+                for irq, steps in draft.trail.items()
+                if irq in moved or draft.is_traced(irq)
+            },
         )
 
     def _want(self, irq: Irq) -> WantedMove | None:

@@ -86,9 +86,12 @@ class DraftBuilder:
         return self.limits.forbidden(number)
 
     def step(self, irq: int, policy: str, what: str, cpus: CpuSet | None, reason: str) -> None:
-        """Add a step to the IRQ's explanation, if `settings` asks for one."""
-        if self.settings.explain_all or irq in self._traced:
-            self.trail.setdefault(irq, []).append(Step(policy, what, cpus, reason))
+        """Add a step to the IRQ's explanation."""
+        self.trail.setdefault(irq, []).append(Step(policy, what, cpus, reason))
+
+    def is_traced(self, irq: int) -> bool:
+        """Whether `settings` ask to explain this IRQ."""
+        return self.settings.explain_all or irq in self._traced
 
     def limit(self, policy: str, items: Iterable[Limit | Note]) -> None:
         """Add one policy's limits and notes."""

@@ -25,6 +25,7 @@ from irqbal.service.cycle_result import CycleResult
 from irqbal.service.kernel_requests import KernelRequest, RequestQueue
 from irqbal.service.learned_state import LearnedState
 from irqbal.service.override_store import OverrideStore
+from irqbal.service.placements import Placements
 from irqbal.service.restore import forget_restored, restore_originals
 from irqbal.state.originals import OriginalsFile
 from irqbal.tracking.tracker import HostTracker, SampleResult
@@ -97,6 +98,7 @@ class Balancer:
         self._requests = RequestQueue() if requests is None else requests
         self._cycles = 0
         self._reusable_plan: _ReusablePlan | None = None
+        self.placements = Placements()
 
     @property
     def paused(self) -> bool:
@@ -145,6 +147,7 @@ class Balancer:
             self._requests.abandon(self, requests, problem)
             raise
         self._requests.conclude(self, requests, result)
+        self.placements.note(result)
         return msgspec.structs.replace(result, overrides=self.overrides.current)
 
     def _run_cycle(self, cause: str, full: bool, requests: list[KernelRequest]) -> CycleResult:

@@ -24,7 +24,8 @@ from irqbal.api.subscribers import Subscribers
 from irqbal.config.schema import Config
 from irqbal.errors import HistoryError
 from irqbal.history.host_status import HostStatus, RecentEvents
-from irqbal.model.view import Override
+from irqbal.model.plan import Explained
+from irqbal.model.view import Irq, Override
 from irqbal.plugins import discovery
 from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.problems import without_lines
@@ -233,9 +234,9 @@ class LiveView(HistoryReads):
         """The overrides in force."""
         return self._daemon.balancer.overrides.current
 
-    async def explain(self, number: int) -> Any:
-        """The steps that explain the IRQ of this number."""
-        return await self._explanations.of(number)
+    async def explain(self, irq: Irq, now: bool) -> Explained:
+        """Why this IRQ is where it is."""
+        return await self._explanations.of(irq, now)
 
     async def policies(self) -> list[InstalledPolicy]:
         """The installed policies, the enabled ones first."""

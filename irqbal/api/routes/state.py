@@ -9,9 +9,9 @@ from irqbal.api.backend import InstalledPolicy, View
 from irqbal.api.context import RequestContext
 from irqbal.api.handlers import RouteHandlers
 from irqbal.api.lookup import device_has_name
-from irqbal.api.requests import IrqQuery
+from irqbal.api.requests import ExplainQuery, IrqQuery
 from irqbal.model.view import Irq, Override
-from irqbal.wire import to_json
+from irqbal.wire import Moment, to_json
 
 handlers = RouteHandlers()
 
@@ -86,11 +86,19 @@ async def explain(call: RequestContext) -> object:
     """One IRQ, with the limits, claims and refusals that put it where it is."""
     view = await call.view()
     overrides = overrides_by_identity(call)
-    shown = views.IrqViews(view, overrides).irq(call.irq(view.snapshot))
-    steps = await call.host.explain(shown.number)
+    irq = call.irq(view.snapshot)
+    shown = views.IrqViews(view, overrides).irq(irq)
+    query = call.query
+    assert isinstance(query, ExplainQuery)
+    found = await call.host.explain(irq, query.now)
     override = overrides.get(shown.identity)
     return responses.Explanation(
-        shown, steps, None if override is None else views.override(override, view.snapshot)
+        shown,
+        found.steps,
+        None if override is None else views.override(override, view.snapshot),
+        found.cycle or None,
+        Moment(found.wall) if found.cycle else None,
+        found.trigger,
     )
 
 

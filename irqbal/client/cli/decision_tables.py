@@ -42,6 +42,12 @@ def explanation(out: Console, item: responses.Explanation) -> None:
     if irq.policy:
         ago = "" if irq.placed_ago is None else f", {float(irq.placed_ago):.0f} s ago"
         facts.append(Fact("placed", f"by {irq.policy}{ago}: {irq.reason}"))
+    if item.cycle is not None and item.time is not None:
+        facts.append(
+            Fact("plan", f"of cycle {item.cycle}, {when(item.time)}: {item.trigger or 'asked for'}")
+        )
+    elif item.steps:
+        facts.append(Fact("plan", "made now, for this question; not carried out"))
     if item.override is not None:
         override = item.override
         until = f"until {when(override.expires)}" if override.expires else "until it is cleared"

@@ -69,10 +69,11 @@ def devices(session: Session) -> None:
 
 @click.command("explain", cls=Command)
 @click.argument("irq", type=IRQ)
+@click.option("--now", is_flag=True, help="By a new plan, not by the one that placed it.")
 @with_session
-def explain(session: Session, irq: str) -> None:
-    """Explain why an IRQ is where it is: limits, claims, refusals."""
-    data = session.client.fetch("explain", {"irq": irq})
+def explain(session: Session, irq: str, now: bool) -> None:
+    """Explain why an IRQ is where it is: limits, claims, refusals of the plan that placed it."""
+    data = session.client.fetch("explain", {"irq": irq}, {"now": now})
     session.show(data, responses.Explanation, decision_tables.explanation, _steps)
 
 
