@@ -11,7 +11,7 @@ from msgspec import Meta
 from irqbal.cpuset import CpuSet
 from irqbal.model.draft import Claim, Draft, distance
 from irqbal.model.plan import Limit, Note, Placement, Record, Steering
-from irqbal.model.policy import API_VERSION, Options
+from irqbal.model.policy import API_VERSION, Needs, Options
 from irqbal.model.queues import Queue
 from irqbal.model.view import (
     Cpu,
@@ -41,6 +41,7 @@ __all__ = [
     "Irq",
     "Limit",
     "Meta",
+    "Needs",
     "Note",
     "Options",
     "Percent",

@@ -45,6 +45,14 @@ class LimitTable(msgspec.Struct, frozen=True, dict=True):
         own = self._by_irq.get(number)
         return everywhere if own is None else everywhere | own
 
+    def advice_for(self, number: int, cpus: CpuSet) -> str:
+        """What the first limit advises that forbids this IRQ one of these CPUs."""
+        for _, limit in self.limits:
+            bound = limit.irqs is None or number in limit.irqs
+            if bound and number not in limit.exempt and limit.cpus & cpus:
+                return limit.advice
+        return ""
+
     def reason_for(self, number: int, cpus: CpuSet) -> tuple[str, str]:
         """(policy, reason) of the first limit that forbids this IRQ one of these CPUs."""
         for policy, limit in self.limits:

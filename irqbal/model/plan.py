@@ -15,13 +15,15 @@ Direction = Literal["rx", "tx"]
 
 class Limit(msgspec.Struct, frozen=True):
     """CPUs that some or all IRQs may not use. `irqs` are IRQ numbers; None: all IRQs. `exempt` are
-    the numbers of IRQs to which the limit does not apply.
+    the numbers of IRQs to which the limit does not apply. `advice` says what an administrator can
+    do where the limit leaves a placement no CPU.
     """
 
     cpus: CpuSet
     reason: str
     irqs: tuple[int, ...] | None = None
     exempt: tuple[int, ...] = ()
+    advice: str = ""
 
 
 class Placement(msgspec.Struct, frozen=True):

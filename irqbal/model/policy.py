@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+from irqbal.wire import Duration
 
 API_VERSION = "1.0"
 """Version of the interface that policies rely on. The first number rises when something is removed
 or changed, the second when something is added.
 """
+
+
+Dependency = Literal["load", "queues", "topology", "time"]
+"""What a policy's limits and placements may depend on: IRQs' loads; queues and their IRQs; CPUs,
+nodes and devices; the time of day.
+"""
+
+
+class Needs(msgspec.Struct, frozen=True):
+    """What a policy depends on. What it said stays valid until something of `on` changed. `cgroups`
+    are globs of cgroup paths that it wants to be told of. `again`: a new plan is made at the latest
+    when so much time has passed since the last one.
+    """
+
+    on: tuple[Dependency, ...] = ("load", "queues", "topology", "time")
+    cgroups: tuple[str, ...] = ()
+    again: Duration | None = None
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

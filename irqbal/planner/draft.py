@@ -227,6 +227,7 @@ class DraftBuilder:
         if cpus:
             return cpus
         code: RefusalCode
+        advice = ""
         if not wanted:
             code, why = "empty", "the placement names no CPU"
         elif not online:
@@ -240,7 +241,8 @@ class DraftBuilder:
         else:
             by, reason = self.limits.reason_for(irq.number, online)
             code, why = "limited", f"{by} forbids this IRQ CPUs {online}: {reason}"
-        self.refuse(irq.number, policy, code, why)
+            advice = self.limits.advice_for(irq.number, online)
+        self.refuse(irq.number, policy, code, why, advice)
         return CpuSet()
 
     def _narrow(self, policy: str, irq: Irq, held: Claim, item: Placement, cpus: CpuSet) -> None:

@@ -22,6 +22,10 @@ MAX_HOOK_ITEMS = 1 << 16
 """Items that one call of a hook may return: several for each IRQ of the largest hosts."""
 MAX_REASON_LENGTH = 4096
 """Characters of one text field, such as a placement's reason: it is shown to people."""
+MAX_CGROUPS = 64
+"""Globs of cgroups that one policy may want to be told of."""
+LEAST_AGAIN = 1.0
+"""Seconds between two plans that a policy may ask for, at the least."""
 MAX_WAITING_RECORDS = 64
 """Records that wait for slow observers, ten minutes of cycles; the oldest is dropped first."""
 

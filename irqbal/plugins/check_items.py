@@ -14,6 +14,7 @@ import msgspec
 from irqbal import wire
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Limit, Note, Placement, Steering
+from irqbal.model.policy import Needs
 from irqbal.model.queues import Queue
 from irqbal.plugins import bounds
 
@@ -46,6 +47,25 @@ def check_items(hook: str, items: Iterable[Any]) -> Iterator[Any]:
             if not (field.optional if value is None else _fits(field.name, value)):
                 raise TypeError(f"{type(item).__name__}.{field.name} cannot be {value!a:.80}")
         yield item
+
+
+def check_needs(value: Any) -> Needs:
+    """What irqbal_needs returned. Raises TypeError or ValueError with a sentence."""
+    if value is None:
+        return Needs()
+    if type(value) is not Needs:
+        raise TypeError(f"expected Needs, got {type(value).__name__}")
+    found = wire.from_msgpack(wire.to_msgpack(value), Needs)
+    if len(found.cgroups) > bounds.MAX_CGROUPS or any(
+        len(glob) > bounds.MAX_REASON_LENGTH for glob in found.cgroups
+    ):
+        raise ValueError(
+            f"cgroups are at most {bounds.MAX_CGROUPS} globs of {bounds.MAX_REASON_LENGTH} "
+            "characters"
+        )
+    if found.again is not None and found.again < bounds.LEAST_AGAIN:
+        raise ValueError(f"again is {found.again}; it must be {bounds.LEAST_AGAIN:g}s or longer")
+    return found
 
 
 def is_queue(value: Any) -> bool:

@@ -15,11 +15,18 @@ import pluggy
 
 from irqbal.model.draft import Draft
 from irqbal.model.plan import Limit, Note, Placement, Record, Steering
-from irqbal.model.policy import Options
+from irqbal.model.policy import Needs, Options
 from irqbal.model.queues import Queue
 from irqbal.model.view import Device, Irq, Snapshot
 
-HOOKS = ("irqbal_options", "irqbal_limit", "irqbal_place", "irqbal_identify", "irqbal_cycle_done")
+HOOKS = (
+    "irqbal_options",
+    "irqbal_limit",
+    "irqbal_place",
+    "irqbal_identify",
+    "irqbal_needs",
+    "irqbal_cycle_done",
+)
 """The names of all hooks below."""
 
 hookspec = pluggy.HookspecMarker("irqbal")
@@ -51,6 +58,13 @@ def irqbal_place(
 def irqbal_identify(irq: Irq, device: Device) -> Queue | None:
     """The queue that an IRQ serves, for a driver whose naming irqbal does not know; called once a
     generation.
+    """
+
+
+@hookspec(firstresult=True)
+def irqbal_needs(options: Any) -> Needs | None:
+    """What this policy depends on, and when it wants the next plan; called once, when its options
+    are read. Without this hook it depends on everything, and wants no plan of its own.
     """
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from irqbal import wire
 from irqbal.errors import PluginError
+from irqbal.model.policy import Needs
 from irqbal.model.queues import Queue
 from irqbal.model.view import Device, Irq, Snapshot
 from irqbal.planner.decide import decide
@@ -26,7 +27,7 @@ from irqbal.planner.drift import find_changes
 from irqbal.planner.ledger import holding
 from irqbal.plugins import protocol
 from irqbal.plugins.binding import BoundPolicy, bind, describe_error
-from irqbal.plugins.check_items import check_items, is_queue
+from irqbal.plugins.check_items import check_items, check_needs, is_queue
 from irqbal.plugins.confinement import confine
 from irqbal.problems import LocatedProblem
 
@@ -79,6 +80,7 @@ class PolicyHost:
     def _bind(self, request: protocol.BindRequest) -> protocol.BindResult:
         refused: list[protocol.BindRefusal] = []
         problems: list[LocatedProblem] = []
+        needs: dict[int, Needs] = {}
         for entry in request.entries:
             self._send(protocol.HookStarted(entry.index, "import"))
             try:
@@ -86,6 +88,15 @@ class PolicyHost:
             except PluginError as error:
                 refused.append(protocol.BindRefusal(entry.index, str(error)))
                 continue
+            if policy is not None:
+                try:
+                    needs[entry.index] = check_needs(
+                        self._ask(policy, "irqbal_needs", options=policy.options)
+                    )
+                except Exception as error:
+                    reason = f"irqbal_needs: {describe_error(error)}"
+                    refused.append(protocol.BindRefusal(entry.index, reason))
+                    continue
             if policy is None:
                 refused.append(
                     protocol.BindRefusal(entry.index, "its options are wrong", config=True)
@@ -95,7 +106,7 @@ class PolicyHost:
         # What was imported stays, so the garbage collector need not visit it again.
         gc.collect()
         gc.freeze()
-        return protocol.BindResult(tuple(refused), tuple(problems))
+        return protocol.BindResult(tuple(refused), tuple(problems), needs)
 
     def _describe(self) -> protocol.DescribeResult:
         schemas, about, hooks = {}, {}, {}
@@ -147,14 +158,18 @@ class PolicyHost:
 
     def _call(self, policy: BoundPolicy, hook: str, **arguments: Any) -> Any:
         """What a hook returns; None if the policy does not implement it, or if it raised."""
-        if not policy.has(hook):
-            return None
-        self._send(protocol.HookStarted(policy.index, hook))
         try:
-            return policy.call(hook, **arguments)
+            return self._ask(policy, hook, **arguments)
         except Exception as error:
             self._note_raised(policy, hook, error)
             return None
+
+    def _ask(self, policy: BoundPolicy, hook: str, **arguments: Any) -> Any:
+        """What a hook returns; None if the policy does not implement it. Raises what it raises."""
+        if not policy.has(hook):
+            return None
+        self._send(protocol.HookStarted(policy.index, hook))
+        return policy.call(hook, **arguments)
 
     def _note_raised(self, policy: BoundPolicy, hook: str, error: Exception) -> None:
         self._raised.append(

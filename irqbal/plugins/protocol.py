@@ -12,6 +12,7 @@ import struct
 import msgspec
 
 from irqbal.model.plan import Plan, Record
+from irqbal.model.policy import Needs
 from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
@@ -79,10 +80,13 @@ class BindRefusal(msgspec.Struct, frozen=True):
 
 
 class BindResult(msgspec.Struct, frozen=True, tag=True):
-    """From the host: the plugins that could not be bound, and every problem with options."""
+    """From the host: the plugins that could not be bound, every problem with options, and what each
+    policy depends on, by index.
+    """
 
     refused: tuple[BindRefusal, ...] = ()
     problems: tuple[LocatedProblem, ...] = ()
+    needs: dict[int, Needs] = {}
 
 
 class HookRaised(msgspec.Struct, frozen=True):

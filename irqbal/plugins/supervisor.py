@@ -13,6 +13,7 @@ import msgspec
 
 from irqbal.errors import PolicyHostError
 from irqbal.model.plan import Failure, Record
+from irqbal.model.policy import Needs
 from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
@@ -54,10 +55,17 @@ class PolicySupervisor:
         self._consecutive_raises: dict[int, int] = {}
         self.aside: dict[int, Failure] = {}
         """Policies that are no longer called, by index, with the reason."""
+        self.needs: dict[int, Needs] = {}
+        """What each bound policy depends on, by index."""
 
     def names(self) -> dict[int, str]:
         """The policies' names by index."""
         return {index: entry.plugin.name for index, entry in self._entries.items()}
+
+    @property
+    def again(self) -> float | None:
+        """Seconds after which some policy wants a new plan at the latest; None: none does."""
+        return min((needs.again for needs in self.needs.values() if needs.again), default=None)
 
     @property
     def pid(self) -> int | None:
@@ -160,6 +168,7 @@ class PolicySupervisor:
     def _start_and_bind(self) -> protocol.BindResult:
         active = tuple(entry for index, entry in self._entries.items() if index not in self.aside)
         bound = self._spawned().request(protocol.BindRequest(active), protocol.BindResult)
+        self.needs = bound.needs
         for refusal in bound.refused:
             if not refusal.config:
                 self._set_aside(refusal.index, "unusable", refusal.reason)

@@ -194,6 +194,9 @@ class Balancer:
             return "balancing was paused, resumed or switched to a dry run"
         if time.monotonic() - reusable.planned_at >= REPLAN_SECONDS:
             return f"the last plan is {REPLAN_SECONDS / 3600:.0f} hours old"
+        again = self.policies.again
+        if again is not None and time.monotonic() - reusable.planned_at >= again:
+            return f"a policy wants a plan every {again:g} s"
         return sample.changes
 
     def _plan_and_write(

@@ -54,7 +54,12 @@ def irqbal_limit(snapshot: Snapshot, options: IsolateCores) -> Iterator[Limit | 
         return
     own = _exceptions(snapshot, options)
     for source, cpus in sources.items():
-        yield Limit(cpus, f"isolated by {source}", exempt=tuple(own))
+        yield Limit(
+            cpus,
+            f"isolated by {source}",
+            exempt=tuple(own),
+            advice="isolate_cores: {except: {NAME: CPUS}} lets an IRQ onto isolated CPUs",
+        )
     for number, cpus in own.items():
         yield Limit(
             isolated - cpus,

@@ -394,6 +394,49 @@ def test_a_queue_that_one_policy_identifies_is_known_to_the_others(
     assert "index=5" in made.notes[0][1].text
 
 
+def test_what_a_policy_needs_is_known_once_it_is_bound(
+    site: InstalledSite, policies: Asking
+) -> None:
+    site.install(
+        "night",
+        "from irqbal import Duration, Needs\n@hookimpl\ndef irqbal_needs(options):\n    return "
+        "Needs(on=('time',), cgroups=('x.slice',), again=Duration(60))",
+    )
+    site.install("good", GOOD)
+    supervisor = policies("night", "good")
+    assert supervisor.again == 60
+    assert [(item.on, item.cgroups) for item in supervisor.needs.values()] == [
+        (("time",), ("x.slice",)),
+        (("load", "queues", "topology", "time"), ()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("returned", "reason"),
+    [
+        ("7", "expected Needs, got int"),
+        ("Needs(on=('weather',))", "Invalid enum value"),
+        ("Needs(cgroups=('x',) * 65)", "at most 64 globs"),
+        ("Needs(cgroups=('x' * 5000,))", "of 4096 characters"),
+        ("Needs(again=Duration(0.1))", "must be 1s or longer"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_needs_that_are_none_set_the_policy_aside(
+    site: InstalledSite, policies: Asking, returned: str, reason: str
+) -> None:
+    source = (
+        f"from irqbal import Duration, Needs\n@hookimpl\ndef irqbal_needs():\n    return {returned}"
+    )
+    site.install("bad", source).install("good", GOOD)
+    supervisor = policies("bad", "good")
+    (failure,) = supervisor.aside.values()
+    assert failure.code == "unusable" and reason in failure.reason
+    assert "irqbal_needs" in failure.reason and supervisor.again is None
+    made, _ = ask(supervisor)
+    assert moves_of(made, HOST) == {"i8042": "1"}
+
+
 # The child itself
 
 
