@@ -192,6 +192,30 @@ def test_a_dry_run_and_plan_write_nothing(tmp_path: Path, own_masks: dict[int, s
     assert not (RUN / "originals.jsonl").exists()
 
 
+def test_verify_is_clean_after_apply_and_explain_tells_the_plan_that_placed(
+    tmp_path: Path, own_masks: dict[int, str]
+) -> None:
+    path = tmp_path / "irqbal.yaml"
+    path.write_text(f"interval: 1s\nstate_dir: {tmp_path}/state\n")
+    config = str(path)
+    before = irqbal("verify", "-c", config, "--seconds", "0.1", check=1)
+    assert "warning" in before.stdout.splitlines()[-1]
+    irqbal("apply", "-c", config, "--seconds", "0.1")
+    after = irqbal("verify", "-c", config, "--seconds", "0.1")
+    assert "warning" not in after.stdout.splitlines()[-1], after.stdout
+    irqbal("restore", "-c", config)
+    log = tmp_path / "log"
+    with daemon("-c", config, log=log):
+        wait_for(lambda: masks() != own_masks, log)
+        moved = next(number for number, mask in masks().items() if mask != own_masks[number])
+        told = irqbal("explain", "-c", config, f"IRQ {moved}").stdout
+        assert re.search(r"plan +of cycle \d+, ", told), told
+        anew = irqbal("explain", "-c", config, "--now", str(moved)).stdout
+        assert "of cycle" not in anew
+        slip = irqbal("explain", "-c", config, "eth-no-such", check=None)
+        assert slip.returncode and "there is no IRQ 'eth-no-such'" in slip.stderr
+
+
 def test_drift_is_put_back_and_after_three_times_given_up(tmp_path: Path) -> None:
     number = machine.movable()[-1]
     target, other = str(_last_cpu()), "0"
