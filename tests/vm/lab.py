@@ -38,7 +38,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from vm.image import HERE, KernelPackage, VmError, VmTimeoutError, command, prepare
+from vm.image import HERE, SUITES, KernelPackage, prepare
+from vm.programs import VmError, VmTimeoutError, command
 
 __all__ = [
     "GUEST_ADDRESS",
@@ -326,6 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--append", default="", help="more for the kernel's command line, such as isolcpus=7"
     )
+    parser.add_argument("--kernel", choices=SUITES, default="6.1")
     parser.add_argument("--cpus", type=int, default=8)
     parser.add_argument(
         "--timeout", type=float, default=600, help="seconds for the script, without the boot"
@@ -334,7 +336,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _leave)
     script = options.command if options.command is not None else options.script.read_text()
-    with Vm(prepare(options.cache), append=options.append, cpus=options.cpus) as vm:
+    kernel = prepare(options.kernel, options.cache)
+    with Vm(kernel, append=options.append, cpus=options.cpus) as vm:
         print(f"booted {vm.kernel.version} in {vm.boot_seconds:.1f} s", file=sys.stderr)
         result = vm.run(script, timeout=options.timeout)
     sys.stdout.write(result.stdout)
