@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vm.packages import Apt, suite, this_machine
+from vm.packages import Apt, newest_kept, suite, this_machine
 from vm.programs import VmError, command
 
 HERE = Path(__file__).resolve().parent
@@ -68,9 +68,9 @@ def cache_folder(cache: Path | None = None) -> Iterator[Path]:
 def _kernel_tree(series: str, cache: Path) -> Path:
     """The folder of a kernel's files, made if it is not there."""
     if SUITES[series]:
-        kept = [path for path in cache.glob(f"linux-image-{series}.*") if path.is_dir()]
-        if kept:
-            return max(kept, key=lambda path: path.stat().st_mtime)
+        kept = newest_kept(cache, f"linux-image-{series}.*")
+        if kept is not None:
+            return kept
         apt = suite(SUITES[series], cache)
         apt.update()
     else:

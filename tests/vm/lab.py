@@ -83,7 +83,7 @@ def _qemu_words(vm: Vm, channel: int) -> list[str]:
         "x2apic": ",+x2apic" if many else "",
     }
     words = shlex.split((HERE / "machine.args").read_text(), comments=True)
-    return ["qemu-system-x86_64", *(word.format_map(values) for word in words), *vm.extra]
+    return [*vm.qemu, *(word.format_map(values) for word in words), *vm.extra]
 
 
 @dataclass(eq=False)
@@ -92,10 +92,10 @@ class Vm:
     the namespace.
 
     cpus: an even number, two sockets and two NUMA nodes of half each. queues: of the NIC. append:
-    for the kernel's command line. extra: more words for QEMU. Another device needs its bus named:
-    bus=pcie.0 is on no node; for a node, give it a root port of its own, "-device
-    pcie-root-port,id=rp3,bus=n1,slot=3,chassis=3" and bus=rp3 (n0: node 0). QEMU ends together with
-    the thread that entered the context, so keep that thread.
+    for the kernel's command line. extra: more words for QEMU. qemu: the words that start it.
+    Another device needs its bus named: bus=pcie.0 is on no node; for a node, give it a root port of
+    its own, "-device pcie-root-port,id=rp3,bus=n1,slot=3,chassis=3" and bus=rp3 (n0: node 0). QEMU
+    ends together with the thread that entered the context, so keep that thread.
     """
 
     kernel: KernelPackage
@@ -103,6 +103,7 @@ class Vm:
     cpus: int = 8
     queues: int = 4
     extra: Sequence[str] = ()
+    qemu: Sequence[str] = ("qemu-system-x86_64",)
     boot_timeout: float = 0  # seconds; 0 is a generous time for this many CPUs
     boot_seconds: float = field(default=0.0, init=False)
 

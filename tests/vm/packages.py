@@ -69,6 +69,12 @@ class Apt:
             files.rename(tree)
 
 
+def newest_kept(cache: Path, pattern: str) -> Path | None:
+    """What was unpacked last of the folders with such a name; None if there is none."""
+    kept = [path for path in cache.glob(pattern) if path.is_dir()]
+    return max(kept, key=lambda path: path.stat().st_mtime, default=None)
+
+
 def this_machine() -> Apt:
     """What this machine's own apt knows."""
     return Apt("this machine's apt")
