@@ -9,7 +9,8 @@ import pytest
 from vm.image import KernelPackage, prepare
 from vm.lab import Vm
 
-KERNELS = ("6.1", *(pytest.param(series, marks=pytest.mark.long) for series in ("6.12", "7.3")))
+NEWER_KERNELS = [pytest.param(series, marks=pytest.mark.long) for series in ("6.12", "7.3")]
+KERNELS = ["6.1", *NEWER_KERNELS]
 
 
 @pytest.fixture(scope="session", params=KERNELS)
