@@ -80,10 +80,11 @@ bench-vm: needs $(VENV)/.installed-test
 	$(WITH_FAKES) tests/bench/real_kernel.py
 
 # Minutes rather than seconds: a hundred kills of the daemon, a minute of kills of MongoDB.
+# Every test on a real kernel runs here on each of the kernels, `make test` runs it on one.
 .PHONY: long
 long: needs $(VENV)/.installed-test
 	IRQBAL_LONG=1 $(BIN)/python -m pytest tests/system/test_history_daemon.py tests/process/test_mongodb_kills.py -k killed
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m 'long or vm'
 
 # Thousands of made-up requests that the OpenAPI document allows, or does not, with a token and without; minutes.
 .PHONY: schemathesis

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from long.bare import Bare, bare_debian
-from vm.conftest import vm
+from vm.conftest import kernel, vm
 
-__all__ = ["bare", "vm"]
+__all__ = ["bare", "kernel", "vm"]
 
 
 @pytest.fixture

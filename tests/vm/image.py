@@ -1,118 +1,107 @@
-"""The test machine's kernel, Debian's own package, and an initramfs with what boots it; both are
+"""The test machine's kernels, Debian's own packages, and an initramfs with what boots each; all are
 made once and kept.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import lzma
 import os
-import re
 import shutil
-import subprocess
 import tempfile
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from vm.packages import Apt, newest_kept, suite, this_machine
+from vm.programs import VmError, command
 
 HERE = Path(__file__).resolve().parent
 BUSYBOX = Path("/bin/busybox")
 # Loaded by the initramfs, with what they depend on. Everything else can be had with modprobe in the
-# guest.
+# guest. virtio_net comes before the other NICs, so that its interface is eth0.
 MODULES = (
     *("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay"),
-    *("virtio_net", "nvme", "virtio_blk", "e1000e", "vmxnet3"),
+    *("virtio_net", "nvme", "virtio_blk", "e1000", "e1000e", "igb", "vmxnet3"),
 )
-
-
-class VmError(RuntimeError):
-    """The guest could not be built, booted or talked to."""
-
-
-class VmTimeoutError(VmError):
-    """A script ran longer than it was allowed to; it was ended."""
+SUITES = {"6.1": "", "6.12": "bookworm-backports", "7.3": "trixie-backports"}
+"""Where each kernel series comes from: a suite of Debian's archive, or this machine's own apt."""
 
 
 @dataclass(frozen=True)
 class KernelPackage:
+    series: str
     version: str
     image: Path
     initramfs: Path
     modules: Path  # the folder lib/modules/<version>, with modules.dep
 
 
-def prepare(cache: Path | None = None) -> KernelPackage:
-    """Debian's newest kernel package and an initramfs for it. What is in the cache already is not
-    made again.
+def prepare(series: str = "6.1", cache: Path | None = None) -> KernelPackage:
+    """Debian's kernel of a series and an initramfs for it. What is in the cache already is not made
+    again: of this machine's own kernel the newest that apt knows, of the others the one that was
+    downloaded first, which needs no network.
     """
-    cache = (
-        cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "irqbal-vm"
-    ).resolve()
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        package, package_version = _newest_package()
-        tree = cache / f"{package}_{package_version.replace(':', '%')}"
-        if not tree.is_dir():
-            _unpack(package, package_version, tree)
+    with cache_folder(cache) as folder:
+        tree = _kernel_tree(series, folder)
         version = next((tree / "lib/modules").iterdir()).name
         modules = tree / "lib/modules" / version
-        return KernelPackage(
-            version, tree / f"boot/vmlinuz-{version}", _initramfs(tree, modules), modules
-        )
+        image = tree / f"boot/vmlinuz-{version}"
+        # Since 7.x the image is among the modules.
+        image = image if image.exists() else modules / "vmlinuz"
+        return KernelPackage(series, version, image, _initramfs(tree, modules), modules)
 
 
-def command(*words: str | Path, cwd: Path | None = None, timeout: float = 120) -> str:
-    try:
-        done = subprocess.run(
-            words,
-            cwd=cwd,
-            timeout=timeout,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise VmError(f"{words[0]} is not installed (see the top of tests/vm/lab.py)") from error
-    if done.returncode != 0:
-        raise VmError(
-            f"{' '.join(map(str, words))}: status {done.returncode}\n{done.stdout}{done.stderr}"
-        )
-    return done.stdout
+@contextlib.contextmanager
+def cache_folder(cache: Path | None = None) -> Iterator[Path]:
+    """The folder of everything that is made once; nobody else makes anything meanwhile."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = (cache or base / "irqbal-vm").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
 
 
-def _newest_package() -> tuple[str, str]:
-    depends = command("apt-cache", "depends", "linux-image-amd64")
-    package = re.search(r"Depends: (linux-image-\S+)", depends)
-    shown = command("apt-cache", "show", "--no-all-versions", package[1]) if package else ""
-    version = re.search(r"^Version: (\S+)", shown, re.MULTILINE)
-    if package is None or version is None:
-        raise VmError("apt knows no linux-image-amd64: run apt-get update")
-    return package[1], version[1]
+def _kernel_tree(series: str, cache: Path) -> Path:
+    """The folder of a kernel's files, made if it is not there."""
+    if SUITES[series]:
+        kept = newest_kept(cache, f"linux-image-{series}.*")
+        if kept is not None:
+            return kept
+        apt = suite(SUITES[series], cache)
+        apt.update()
+    else:
+        apt = this_machine()
+    package = _image_package(apt, series)
+    tree = cache / f"{package}_{apt.version(package).replace(':', '%')}"
+    if not tree.is_dir():
+        # Since 7.x the image package has only dependencies: its binary, its modules and its base.
+        release = package.removeprefix("linux-image-")
+        parts = [name for name in apt.depends(package) if name.endswith(f"-{release}")]
+        apt.unpack([package, *parts], tree, _finish)
+    return tree
 
 
-def _unpack(package: str, version: str, tree: Path) -> None:
-    """Fill `tree` with the package's files; it appears only when it is complete."""
-    with tempfile.TemporaryDirectory(dir=tree.parent) as folder:
-        for attempt in range(4):
-            try:
-                command(
-                    "apt-get", "download", f"{package}={version}", cwd=Path(folder), timeout=300
-                )
-                break
-            except (VmError, subprocess.TimeoutExpired):
-                if attempt == 3:
-                    raise
-                time.sleep(2 * (attempt + 1))
-        files = Path(folder) / "files"
-        command("dpkg", "-x", next(Path(folder).glob("*.deb")), files)
-        modules = next((files / "lib/modules").iterdir())
-        command(
-            "depmod", "-b", files, modules.name
-        )  # the package leaves this to its install script
-        files.rename(tree)
+def _image_package(apt: Apt, series: str) -> str:
+    offered = [name for name in apt.depends("linux-image-amd64") if name.startswith("linux-image-")]
+    for name in offered:
+        if name.startswith(f"linux-image-{series}."):
+            return name
+    raise VmError(
+        f"{apt.name} has no Linux {series} but {' '.join(offered) or 'none'}: run apt-get update, "
+        "or name another suite in tests/vm/image.py"
+    )
+
+
+def _finish(files: Path) -> None:
+    """What a package leaves to the machine on which it is installed."""
+    if not (files / "lib").exists():
+        (files / "lib").symlink_to("usr/lib")
+    modules = next((files / "lib/modules").iterdir())
+    command("depmod", "-b", files, modules.name)
 
 
 def _module_files(modules: Path) -> list[Path]:
@@ -121,13 +110,20 @@ def _module_files(modules: Path) -> list[Path]:
     for line in (modules / "modules.dep").read_text().splitlines():
         file, _, rest = line.partition(":")
         needs[file] = rest.split()
-    by_name = {Path(file).name.split(".")[0].replace("-", "_"): file for file in needs}
+    by_name = {_name(file): file for file in needs}
+    built_in = {_name(line) for line in (modules / "modules.builtin").read_text().split()}
     order: dict[str, None] = {}
     for name in MODULES:
-        if name in by_name:  # else it is built into this kernel
+        if name in by_name:
             file = by_name[name]
             order.update(dict.fromkeys([*reversed(needs[file]), file]))
+        elif name not in built_in:
+            raise VmError(f"this kernel has no module {name}: {modules}")
     return [modules / file for file in order]
+
+
+def _name(file: str) -> str:
+    return Path(file).name.split(".")[0].replace("-", "_")
 
 
 def _initramfs(tree: Path, modules: Path) -> Path:

@@ -11,14 +11,15 @@ from collections.abc import Iterator
 import pytest
 
 from vm.guest import INTERVAL, IRQBAL, PYTHON, GuestState, cycles, daemon, log, soon, state, wait
-from vm.lab import GUEST_ADDRESS, HOST_ADDRESS, Vm, prepare
+from vm.image import KernelPackage
+from vm.lab import GUEST_ADDRESS, HOST_ADDRESS, Vm
 
 pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture(scope="module")
-def guest() -> Iterator[Vm]:
-    with Vm(prepare(), append="isolcpus=7") as machine:
+def guest(kernel: KernelPackage) -> Iterator[Vm]:
+    with Vm(kernel, append="isolcpus=7") as machine:
         yield machine
 
 
@@ -295,8 +296,8 @@ def _busiest(begin: GuestState, end: GuestState) -> tuple[int, int]:
     return ranked[0], ranked[1]
 
 
-def test_every_source_of_isolation_is_seen() -> None:
-    with Vm(prepare(), append="isolcpus=managed_irq,7 nohz_full=6") as machine:
+def test_every_source_of_isolation_is_seen(kernel: KernelPackage) -> None:
+    with Vm(kernel, append="isolcpus=managed_irq,7 nohz_full=6") as machine:
         machine.run(
             "mkdir /sys/fs/cgroup/rt; echo +cpuset > /sys/fs/cgroup/cgroup.subtree_control;"
             "echo 5 > /sys/fs/cgroup/rt/cpuset.cpus; echo isolated > "
