@@ -54,25 +54,52 @@ def nic_queues(
     """The queues of one device: IRQ number -> queues and evidence. `vectors` are the device's, in
     the order of their MSI index.
     """
+    named = matches(device, vectors)
     found = _told(device, vectors, told)
+    _keep_to_named_ways(named, found)
+    told_numbers = frozenset(found)
     taken = {
         (queue.name, way, queue.index)
         for served in found.values()
         for queue in served.queues
         for way in _WAYS[queue.kind]
     }
-    named = matches(device, [vector for vector in vectors if vector.number not in found])
     for name in dict.fromkeys(match.interface for match in named):
         group = [match for match in named if match.interface == name]
         each = group[0].form.order == "each"
         for one in device.own if each and device.own else (name,):
             port = _Port(one, device.interfaces.get(one))
             for number, served in _by_names(group, port).items():
+                if number in told_numbers:
+                    continue
                 free = tuple(queue for queue in served.queues if not _is_taken(queue, taken))
                 before = found.get(number, ServedQueues((), served.evidence))
                 if free:
                     found[number] = ServedQueues((*before.queues, *free), served.evidence)
     return found
+
+
+def _keep_to_named_ways(named: Sequence[NameMatch], found: dict[int, ServedQueues]) -> None:
+    """Take back the other direction where the kernel names a queue's Rx vector for its Tx too, and
+    the Tx queue has a vector of its own: the kernel knows a queue's NAPI instance, and some drivers
+    clean their Tx ring outside it (drivers/net/ethernet/intel/e1000e/netdev.c,
+    e1000_intr_msix_tx).
+    """
+    kinds = {match.vector.number: match.form.serves for match in named}
+    apart = {kind for number, kind in kinds.items() if number not in found}
+    others: dict[str, QueueKind] = {"rx": "tx", "tx": "rx"}
+    for number, served in found.items():
+        other = others.get(kinds.get(number, ""))
+        if other is not None and other in apart:
+            own = others[other]
+            found[number] = msgspec.structs.replace(
+                served,
+                queues=tuple(
+                    msgspec.structs.replace(queue, kind=own) if queue.kind == "rxtx" else queue
+                    for queue in served.queues
+                    if queue.kind != other
+                ),
+            )
 
 
 def _is_taken(queue: Queue, taken: set[tuple[str, Way, int]]) -> bool:

@@ -291,6 +291,20 @@ def test_what_the_kernel_says_outranks_names() -> None:
     }
 
 
+def test_a_tx_vector_that_the_kernel_does_not_know_of_keeps_its_queue() -> None:
+    """e1000e on Linux 7.3: the kernel names the Rx vector for both; Tx is cleaned by the other."""
+    interfaces = {"eth0": Interface("eth0", PCI, rx=(RxQueue(),), tx=(TxQueue(),))}
+    names = ("eth0-rx-0", "eth0-tx-0", "eth0")
+    vectors = [Vector(30 + at, name) for at, name in enumerate(names)]
+    told = {("eth0", "rx", 0): 30, ("eth0", "tx", 0): 30}
+    device = NicDevice(PCI, "e1000e", ("eth0",), interfaces)
+    found = nic_queues(device, vectors, KernelQueues(told))
+    assert {number: queues_text(served.queues) for number, served in found.items()} == {
+        30: "eth0/rx-0",
+        31: "eth0/tx-0",
+    }
+
+
 def test_irqs_of_a_bond_over_platform_nics_are_found_by_name(tmp_path: Path) -> None:
     nic = NamedNic("macb", ("eth0",), folder="ff0b0000.ethernet", rx=1, tx=1)
     uppers = (Upper("bond0", ("eth0",)), Upper("bond0.7", ("bond0",)))
