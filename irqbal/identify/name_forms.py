@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal, get_args
 
 from irqbal.identify.driver_names import TABLE
@@ -14,6 +14,7 @@ from irqbal.identify.driver_names import TABLE
 Serves = Literal["rxtx", "rx", "tx", "all", "io", "none", "elsewhere"]
 """What an interrupt of a form serves; the words are explained in `identify.driver_names`."""
 
+_DIGIT = re.compile(r"\d", re.ASCII)
 _HOLES = {
     # An interface's name holds no slash and no colon (net/core/dev.c, dev_valid_name).
     "{if}": r"(?P<interface>[^:/\s]{1,15})",
@@ -26,6 +27,11 @@ _HOLES = {
     "{text}": r".+",
 }
 """What stands for the parts of a name that differ; `identify.driver_names` explains them."""
+
+
+def _regex(template: str) -> re.Pattern[str]:
+    parts = re.split(r"(\{\w+\})", template)
+    return re.compile("".join(_HOLES.get(part, re.escape(part)) for part in parts), re.ASCII)
 
 
 class Form:
@@ -79,8 +85,12 @@ class Form:
     @cached_property
     def regex(self) -> re.Pattern[str]:
         """Matches a whole name."""
-        parts = re.split(r"(\{\w+\})", self.template)
-        return re.compile("".join(_HOLES.get(part, re.escape(part)) for part in parts), re.ASCII)
+        return _regex(self.template)
+
+    @cached_property
+    def shape_regex(self) -> re.Pattern[str]:
+        """Matches a whole name whose digits are all 7."""
+        return _regex(_DIGIT.sub("7", self.template))
 
 
 def _parse(text: str) -> Iterator[Form]:
@@ -92,5 +102,50 @@ def _parse(text: str) -> Iterator[Form]:
 _ALL = tuple(_parse(TABLE))
 NIC_FORMS = tuple(form for form in _ALL if form.serves != "io")
 """Forms of network drivers; the first one that fits a name decides."""
+_BY_DRIVER = {
+    driver: tuple(form for form in NIC_FORMS if driver in form.drivers)
+    for driver in dict.fromkeys(driver for form in NIC_FORMS for driver in form.drivers)
+}
+_SHARED = [
+    # A plain name that is one driver's link is another's queue: queues are tried.
+    form
+    for form in NIC_FORMS
+    if form.general and not (form.plain and form.serves == "none")
+]
+_GENERAL = sorted(
+    {(form.template, form.serves, form.order): form for form in reversed(_SHARED)}.values(),
+    key=lambda form: (form.plain, NIC_FORMS.index(form)),
+)
+_ANY = ""
+"""Stands for a driver that is not known."""
+
+
+def forms_of(driver: str) -> tuple[Form, ...]:
+    """The forms that a driver uses; empty if it is not known."""
+    return _BY_DRIVER.get(driver, ())
+
+
+def general_spreads() -> dict[str, str]:
+    """How queues are shared out, by template, where all drivers that use it agree."""
+    rules: dict[str, set[str]] = {}
+    for form in _SHARED:
+        rules.setdefault(form.template, set()).add(form.spread)
+    return {template: next(iter(found)) for template, found in rules.items() if len(found) == 1}
+
+
+def candidates(driver: str, action: str) -> tuple[Form, ...]:
+    """The forms that an action's name fits, whatever its numbers: those of a driver, or, for an
+    unknown one, those of all drivers.
+    """
+    return _candidates(driver if driver in _BY_DRIVER else _ANY, _DIGIT.sub("7", action[:200]))
+
+
+@lru_cache(maxsize=4096)
+def _candidates(driver: str, shape: str) -> tuple[Form, ...]:
+    """`shape` is a name whose digits are all 7. A NIC has thousands of names and a few shapes."""
+    forms = _GENERAL if driver == _ANY else _BY_DRIVER[driver]
+    return tuple(form for form in forms if form.shape_regex.fullmatch(shape) is not None)
+
+
 DISK_FORMS = tuple(form for form in _ALL if form.serves == "io")
 """Forms of storage drivers, which name their queues after the disk or controller."""

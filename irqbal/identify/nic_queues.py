@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from irqbal.identify.vector_names import NameMatch, NicDevice, Vector, matches
+from irqbal.identify.vector_names import NameMatch, NicDevice, Vector, find_names
 from irqbal.identify.vector_orders import ordered
 from irqbal.model.queues import Queue, QueueEvidence, QueueKind
 from irqbal.model.view import Interface
@@ -54,7 +54,8 @@ def nic_queues(
     """The queues of one device: IRQ number -> queues and evidence. `vectors` are the device's, in
     the order of their MSI index.
     """
-    named = matches(device, vectors)
+    names = find_names(device, vectors)
+    named = names.queues
     found = _told(device, vectors, told)
     _keep_to_named_ways(named, found)
     told_numbers = frozenset(found)
@@ -69,7 +70,7 @@ def nic_queues(
         each = group[0].form.order == "each"
         for one in device.own if each and device.own else (name,):
             port = _Port(one, device.interfaces.get(one))
-            for number, served in _by_names(group, port).items():
+            for number, served in _by_names(group, port, names.strange).items():
                 if number in told_numbers:
                     continue
                 free = tuple(queue for queue in served.queues if not _is_taken(queue, taken))
@@ -176,13 +177,15 @@ def _told(
     }
 
 
-def _by_names(group: Sequence[NameMatch], port: _Port) -> dict[int, ServedQueues]:
-    """The queues of one interface's vectors."""
+def _by_names(group: Sequence[NameMatch], port: _Port, strange: int) -> dict[int, ServedQueues]:
+    """The queues of one interface's vectors, on a device with so many vectors of strange names."""
     first = group[0].form
     if first.order and first.order not in ("halves", "each"):
         return _by_order(group, port, first.order)
     if all(match.index is None and match.form.serves in ("all", "rxtx") for match in group):
-        return _without_numbers(group, port)
+        # One among vectors of strange names may be the link's.
+        alone = len(group) == 1 and strange > 0
+        return {} if alone else _without_numbers(group, port)
     kinds = {match.form.serves for match in group}
     # Vectors of one direction alone, as many as there are pairs, serve the other direction too.
     alone = len(kinds) == 1 and kinds <= {"rx", "tx"}

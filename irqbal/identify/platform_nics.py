@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irqbal.identify.name_forms import NIC_FORMS, Form
+from irqbal.identify.name_forms import NIC_FORMS, Form, forms_of
 from irqbal.model.view import Device
 
 _ENDS = frozenset("-_.:/ @")
@@ -22,11 +22,12 @@ def irqs_by_name(
     """Numbers of the IRQs of this device. `actions` are the names of IRQs that no PCI device
     raises; `told` are those that the kernel names as a queue's, by interface.
     """
-    if any(device.driver in form.drivers for form in NIC_FORMS if form.serves == "elsewhere"):
+    own = forms_of(device.driver)
+    if any(form.serves == "elsewhere" for form in own):
         return ()
     named = (device.address, *device.interfaces)
-    forms = [form for form in NIC_FORMS if device.driver in form.drivers and not form.plain]
-    if not forms:
+    forms = [form for form in own if not form.plain]
+    if not own:
         # The driver is unknown: forms that name the device.
         forms = [form for form in NIC_FORMS if form.names_device and not form.plain]
     found = {number for name in device.interfaces for number in told.get(name, ())}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from irqbal.identify.name_forms import NIC_FORMS, Form
+from irqbal.identify.name_forms import Form, candidates, forms_of, general_spreads
 from irqbal.model.view import Interface
 
 _VIRTIO = re.compile(r"virtio\d+")
@@ -42,52 +42,44 @@ class NameMatch(msgspec.Struct, frozen=True):
     spread: str
 
 
-def matches(device: NicDevice, vectors: Sequence[Vector]) -> list[NameMatch]:
-    """The vectors that have a queue's name, in their order. Names of the device's own driver count
-    if there are any, else those of every driver: it may be one that irqbal does not know.
+class NamesFound(msgspec.Struct, frozen=True):
+    """The vectors of a device that bear a queue's name, in their order, and how many bear a name of
+    no known form.
     """
-    belonging = [form for form in NIC_FORMS if device.driver in form.drivers]
-    found = _matching(device, vectors, belonging)
-    if not found:
-        general = [form for form in NIC_FORMS if form.general]
-        # A plain name that is one driver's link is another's queue: queues are tried.
-        general = [form for form in general if not (form.plain and form.serves == "none")]
-        found = _matching(device, vectors, sorted(general, key=lambda form: form.plain))
-        rules = _common_rules(general)
+
+    queues: tuple[NameMatch, ...]
+    strange: int
+
+
+def find_names(device: NicDevice, vectors: Sequence[Vector]) -> NamesFound:
+    """Look at every vector's name. Names of the device's own driver count if there are any, else
+    those of every driver: it may be one that irqbal does not know.
+    """
+    found = _matching(device, vectors, device.driver) if forms_of(device.driver) else []
+    if not any(match.form.serves != "none" for match in found):
+        spreads = general_spreads()
         found = [
-            msgspec.structs.replace(match, spread=rules.get(match.form.template, ""))
-            for match in found
+            msgspec.structs.replace(match, spread=spreads.get(match.form.template, ""))
+            for match in _matching(device, vectors, "")
         ]
+    queues = [match for match in found if match.form.serves != "none"]
     # A plain `eth0` is the link's vector where other vectors bear a queue's name.
-    named = {
-        match.interface for match in found if not match.form.plain and match.form.serves != "none"
-    }
-    return [
-        match
-        for match in found
-        if match.form.serves != "none" and not (match.form.plain and match.interface in named)
-    ]
+    named = {match.interface for match in queues if not match.form.plain}
+    return NamesFound(
+        tuple(match for match in queues if not match.form.plain or match.interface not in named),
+        len(vectors) - len(found),
+    )
 
 
-def _common_rules(forms: Iterable[Form]) -> dict[str, str]:
-    """How queues are shared out, by template, where all drivers that use it agree."""
-    rules: dict[str, set[str]] = {}
-    for form in forms:
-        rules.setdefault(form.template, set()).add(form.spread)
-    return {template: next(iter(found)) for template, found in rules.items() if len(found) == 1}
-
-
-def _matching(
-    device: NicDevice, vectors: Sequence[Vector], forms: Sequence[Form]
-) -> list[NameMatch]:
-    found = (_match(device, vector, forms) for vector in vectors)
+def _matching(device: NicDevice, vectors: Sequence[Vector], driver: str) -> list[NameMatch]:
+    found = (_match(device, vector, driver) for vector in vectors)
     return _to_ports([match for match in found if match is not None], device.own)
 
 
-def _match(device: NicDevice, vector: Vector, forms: Sequence[Form]) -> NameMatch | None:
-    for action in vector.action.split(","):
-        for form in forms:
-            match = form.match(action.strip(), device.address)
+def _match(device: NicDevice, vector: Vector, driver: str) -> NameMatch | None:
+    for action in map(str.strip, vector.action.split(",")):
+        for form in candidates(driver, action):
+            match = form.match(action, device.address)
             if match is None:
                 continue
             groups = match.groupdict()

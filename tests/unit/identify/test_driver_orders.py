@@ -107,6 +107,11 @@ PCI = "0000:01:00.0"
             id="nfp's control queue is no queue of the NIC",
         ),
         pytest.param(
+            NamedNic("ixgbe", ("eth0", "strange0", "strange1"), rx=2, tx=2),
+            ("", "", ""),
+            id="a plain name beside strange ones may be the link's",
+        ),
+        pytest.param(
             NamedNic("mystery", ("eth0-rx-3", "eth0-rx-5", "eth0-rx-9"), rx=3, tx=1),
             ("rx-0", "rx-1", "rx-2"),
             id="numbers with gaps",
