@@ -8,10 +8,10 @@ Cannot = Literal["managed", "per-CPU", ""]
 """Why an IRQ cannot be moved: its driver left its affinity to the kernel; each CPU has its own; not
 known, or another reason.
 """
-MANAGED = "managed: its driver left its affinity to the kernel"
-PER_CPU = "per-CPU: every CPU has an interrupt of its own under this number"
+MANAGED = "its driver left its affinity to the kernel (managed)"
+PER_CPU = "every CPU has an interrupt of its own under this number (per-CPU)"
 OWNED = "the kernel owns its affinity (managed, per-CPU or no-balance)"
-REFUSED = "the kernel refused a write in this boot: managed, per-CPU or no-balance"
+REFUSED = "the kernel refused a write in this boot (managed, per-CPU or no-balance)"
 NO_FILE = "it has no affinity file"
 
 

@@ -153,7 +153,9 @@ def test_what_cannot_be_overridden_says_why(admin: WatchedPage, host: DashboardS
     page = admin.page
     irq = get(host, "/irqs?movable=false")[0]["number"]
     admin.open(f"irq/{irq}")
-    expect(page.get_by_text("It cannot be moved: the kernel owns its affinity")).to_be_visible()
+    expect(
+        page.get_by_text("It cannot be moved: its driver left its affinity to the kernel")
+    ).to_be_visible()
     page.get_by_label("CPUs", exact=True).fill("2")
     page.get_by_role("button", name="Set the override").click()
     expect(page.locator(".answer [role=alert]")).to_contain_text("nothing was changed")

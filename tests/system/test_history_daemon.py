@@ -107,7 +107,7 @@ def test_the_commands_read_what_the_daemon_recorded(tmp_path: Path) -> None:
             f"IRQ {number} (" in line and "-> 0 [written]" in line and "pin_irqs: rule 1" in line
             for line in lines
         )
-        assert any("refusal" in line and "the kernel owns its affinity" in line for line in lines)
+        assert any("refusal" in line and "its driver left its affinity" in line for line in lines)
         points = json.loads(
             irqbal(
                 "history", "all", "-c", str(config), "--start", "1h", "--step", "1s", "--json"

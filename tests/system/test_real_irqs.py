@@ -175,7 +175,7 @@ def test_a_managed_irq_is_reported_and_its_file_never_opened_for_writing(tmp_pat
     ]
     assert others, "the trace must show the writes of others, or it proves nothing"
     line = next(line for line in done.stdout.splitlines() if line.lstrip().startswith(f"{number} "))
-    assert "the kernel owns its affinity" in line
+    assert "its driver left its affinity to the kernel (managed)" in line
 
 
 def test_a_dry_run_and_plan_write_nothing(tmp_path: Path, own_masks: dict[int, str]) -> None:
