@@ -18,9 +18,8 @@ def find_irq(snapshot: Snapshot, text: str) -> Irq:
         return found.irq
     if not found.candidates:
         meant = f"; did you mean {' or '.join(found.similar)}?" if found.similar else ""
-        shown = (
-            text if text.isascii() and text.isdecimal() and len(text) < 10 else f"{text[:100]!r}"
-        )
+        is_number = text.isascii() and text.isdecimal() and len(text) < 10
+        shown = text if is_number else repr(text[:100])
         raise ApiError(404, "no-such-irq", f"there is no IRQ {shown}{meant or f'; {LISTED_AT}'}")
     raise ApiError(
         409,
