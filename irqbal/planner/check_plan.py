@@ -20,12 +20,20 @@ def check_plan(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
     code `check`.
     """
     refused = list(plan.refused)
+    # An override waits while all of its CPUs are offline; until then policies place the IRQ.
+    wills = {
+        override.identity: override.cpus
+        for override in snapshot.overrides
+        if override.cpus & snapshot.online
+    }
     moves: list[Move] = []
     seen: set[int] = set()
     waiting = 0
     for move in plan.moves:
-        reason = _move_fault(move, snapshot) or (
-            "it is moved twice in one plan" if move.irq in seen else ""
+        reason = (
+            _move_fault(move, snapshot)
+            or ("it is moved twice in one plan" if move.irq in seen else "")
+            or _will_fault(move, snapshot, wills.get(move.identity), settings.banned)
         )
         seen.add(move.irq)
         if not reason and move.cause in ("place", "drift") and not snapshot.settling:
@@ -38,7 +46,7 @@ def check_plan(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
             moves.append(move)
     steering: list[SteeringMove] = []
     for setting in plan.steering:
-        reason = _steering_fault(setting, snapshot)
+        reason = _steering_fault(setting, snapshot, settings.banned)
         if reason:
             refused.append(
                 Refusal(None, setting.policy, "check", f"not written: {setting.identity}: {reason}")
@@ -46,13 +54,16 @@ def check_plan(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
         else:
             steering.append(setting)
     default = plan.default
-    if default is not None and not default.after & snapshot.online:
-        default = None
-        refused.append(
-            Refusal(
-                None, "default", "check", "not written: the default mask would have no online CPU"
-            )
-        )
+    if default is not None:
+        online = default.after & snapshot.online
+        fault = ""
+        if not online:
+            fault = "the default mask would have no online CPU"
+        elif online & settings.banned:
+            fault = f"the default mask would hold the banned CPUs {online & settings.banned}"
+        if fault:
+            refused.append(Refusal(None, "default", "check", f"not written: {fault}"))
+            default = None
     return msgspec.structs.replace(
         plan, moves=tuple(moves), steering=tuple(steering), default=default, refused=tuple(refused)
     )
@@ -74,8 +85,25 @@ def _move_fault(move: Move, snapshot: Snapshot) -> str:
     return ""
 
 
-def _steering_fault(move: SteeringMove, snapshot: Snapshot) -> str:
-    """Why this setting must not be written; empty if it may."""
+def _will_fault(move: Move, snapshot: Snapshot, will: CpuSet | None, banned: CpuSet) -> str:
+    """Whether this move is against what people want: their overrides as they are, and the CPUs that
+    the configuration bans. Empty if it is not.
+    """
+    if move.policy == "override" or will is not None:
+        # Overrides outrank everything, bans included; only a person can set one.
+        if will is None or move.policy != "override" or move.after != will & snapshot.online:
+            wanted = "none" if will is None else str(will & snapshot.online)
+            return f"CPUs {move.after} by {move.policy} are not the override's ({wanted})"
+        return ""
+    if move.after & banned & snapshot.online:
+        return f"CPUs {move.after & banned} are banned in the configuration"
+    return ""
+
+
+def _steering_fault(move: SteeringMove, snapshot: Snapshot, banned: CpuSet) -> str:
+    """Why this setting must not be written; empty if it may. XPS names CPUs that send, which keep
+    their queues whatever is banned; the CPUs of RPS receive.
+    """
     interface = snapshot.interface_by_name.get(move.interface)
     queues = () if interface is None else (interface.tx if move.setting == "xps" else interface.rx)
     if not 0 <= move.queue < len(queues):
@@ -88,6 +116,8 @@ def _steering_fault(move: SteeringMove, snapshot: Snapshot) -> str:
         cpus = CpuSet.parse(move.after)
     except ValueError as error:
         return str(error)
+    if move.setting == "rps" and cpus & banned & snapshot.online:
+        return f"CPUs {cpus & banned} are banned in the configuration"
     if move.setting == "xps" and not cpus & snapshot.online:
         return f"CPUs {cpus} hold no online CPU"
     return "" if cpus <= _possible(snapshot) else f"CPUs {cpus} do not all exist"

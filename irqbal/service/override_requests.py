@@ -40,7 +40,8 @@ class OverrideRequests:
         """
         request = SetOverride(override)
         result = await self._daemon.change(request)
-        mask, refusal = _mask(result, override.identity), request.refusal
+        mask = _mask(result, override.identity, override.cpus)
+        refusal = request.refusal
         self._decisions.add(
             PersonsDecision(
                 kind="override",
@@ -112,14 +113,22 @@ class OverrideRequests:
             )
 
 
-def _mask(result: CycleResult, identity: str) -> _Mask:
+def _mask(result: CycleResult, identity: str, wanted: CpuSet | None = None) -> _Mask:
+    """What became of an IRQ's mask in this cycle. `wanted` is what the person asked for."""
     irq = next((irq for irq in result.after.irqs if irq.identity == identity), None)
     affinity = None if irq is None else irq.affinity
     outcome = next((item for item in result.record.outcomes if item.identity == identity), None)
     if outcome is not None:
         return _Mask(outcome.result, outcome.detail, affinity)
-    detail = "the mask was already right" if irq is not None else "there is no such IRQ now"
-    return _Mask("unchanged", detail, affinity)
+    if irq is None:
+        return _Mask("unchanged", "there is no such IRQ now", None)
+    if wanted is not None and irq.affinity & result.after.online != wanted & result.after.online:
+        problem = result.record.problem or "the plan did not move it"
+        detail = (
+            f"{problem}: its mask is still {irq.affinity}; it is tried again with the next plan"
+        )
+        return _Mask("transient", detail, affinity)
+    return _Mask("unchanged", "the mask was already right", affinity)
 
 
 def _before(record: Record, identity: str) -> str:

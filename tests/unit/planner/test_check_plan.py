@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from builders import changed, cpus, host, irq_of, limit, lone, nic, nvme, plan, s
 from irqbal.model.plan import DefaultMove, Move, Plan, SteeringMove
+from irqbal.model.view import Override
 from irqbal.planner.check_plan import check_plan
 from irqbal.planner.draft import Settings
 
@@ -44,6 +45,41 @@ def test_a_move_that_must_not_be_written_is_taken_out(bad: Move, says: str) -> N
     moves, reasons = checked(bad, good)
     assert moves == [good]
     assert len(reasons) == 1 and says in reasons[0]
+
+
+def test_a_move_in_a_persons_name_is_that_persons_or_none() -> None:
+    """A plan that says `override` where there is none, another CPU than the override's, a policy
+    that moves what a person placed.
+    """
+    irq = irq_of(HOST, "a")
+    wanted = replace(HOST, overrides=(Override(irq.identity, s("1-2"), who="root"),))
+    bad = [
+        (HOST, move("a", policy="override"), "are not the override's (none)"),
+        (wanted, move("a", "0", policy="override"), "are not the override's (1-2)"),
+        (wanted, move("a", "1", policy="override"), "are not the override's (1-2)"),
+        (wanted, move("a", "1-2"), "are not the override's (1-2)"),
+    ]
+    for snapshot, wrong, says in bad:
+        made = check_plan(Plan(moves=(wrong,)), snapshot, Settings(banned=s("2")))
+        assert made.moves == () and says in made.refused[0].reason
+    waiting = replace(HOST, overrides=(Override(irq.identity, s("3"), who="root"),))
+    assert check_plan(Plan(moves=(move("a"),)), waiting, Settings()).moves == (move("a"),)
+    right = move("a", "1-2", policy="override")
+    assert check_plan(Plan(moves=(right,)), wanted, Settings(banned=s("2"))).moves == (right,)
+
+
+def test_nothing_reaches_a_banned_cpu() -> None:
+    settings = Settings(banned=s("1"))
+    bad = (move("a", "0-1"), move("b", "1"), move("c", "2"))
+    rps = replace(SteeringMove("eth0", "xps", 0, "", "1", "p", "why"), setting="rps")
+    xps = SteeringMove("eth0", "xps", 0, "", "0-2", "p", "why")
+    made = check_plan(
+        Plan(moves=bad, steering=(rps, xps), default=DefaultMove(s("0-2"), s("0-1"), "p", "why")),
+        HOST,
+        settings,
+    )
+    assert made.moves == (bad[2],) and made.steering == (xps,) and made.default is None
+    assert sum("banned" in item.reason for item in made.refused) == 4
 
 
 def test_an_irq_is_moved_once() -> None:

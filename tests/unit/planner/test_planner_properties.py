@@ -130,7 +130,7 @@ def test_no_plan_breaks_a_rule_that_never_bends(data: st.DataObject) -> None:
         assert made.default.after & snapshot.online
         assert not made.default.after & everywhere
     assert all(item.reason for item in made.refused)
-    assert check_plan(made, snapshot, Settings(max_moves=5)) == made
+    assert check_plan(made, snapshot, Settings(banned=banned, max_moves=5)) == made
 
 
 @settings(max_examples=150, deadline=None)

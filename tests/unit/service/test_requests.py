@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cycle_rig import Rig, elsewhere, placed
+from irqbal.api.backend import Caller
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError, IrqbalError, StateFileError
+from irqbal.model.plan import Plan
 from irqbal.model.view import Override
+from irqbal.plugins import protocol
 from irqbal.plugins.supervisor import SupervisorStopped
+from irqbal.service.cycle_result import CycleResult
 from irqbal.service.history_service import HistorySampler
 from irqbal.service.kernel_requests import (
     ClearOverride,
@@ -23,6 +28,7 @@ from irqbal.service.kernel_requests import (
     Resume,
     SetOverride,
 )
+from irqbal.service.override_requests import OverrideRequests
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
@@ -222,3 +228,29 @@ def test_what_waits_is_answered_also_when_the_daemon_ends(rig: Rig) -> None:
             await asyncio.wait_for(waiter, 60)
 
     asyncio.run(scenario())
+
+
+def test_an_override_that_no_plan_carried_out_is_not_called_unchanged(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    irq = placed(rig.rested())
+    override = Override(irq.identity, elsewhere(irq), who="root")
+
+    async def change(request: KernelRequest) -> CycleResult:
+        rig.requests.put(request)
+        return rig.cycle("request")
+
+    daemon: Any = SimpleNamespace(change=change, balancer=rig.balancer)
+    decisions: Any = SimpleNamespace(add=lambda *_: None)
+    requests = OverrideRequests(daemon, decisions)
+    with monkeypatch.context() as patch:
+        # A policy host that was taken over gives a plan of its own.
+        empty = protocol.PlanResult(Plan(), rig.balancer.ledger)
+        patch.setattr(rig.balancer.policies, "plan", lambda *_: (empty, ()))
+        answer = asyncio.run(requests.set(override, irq.number, Caller("root", "here")))
+    assert answer.result == "transient" and answer.affinity == irq.affinity
+    assert f"its mask is still {irq.affinity}" in answer.detail
+    again = asyncio.run(requests.set(override, irq.number, Caller("root", "here")))
+    assert (again.result, again.affinity) == ("written", override.cpus)
+    same = asyncio.run(requests.set(override, irq.number, Caller("root", "here")))
+    assert (same.result, same.detail) == ("unchanged", "the mask was already right")
