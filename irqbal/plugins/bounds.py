@@ -6,7 +6,9 @@ Those that a plugin's author can run into stand in docs/plugins.md too; a test c
 from __future__ import annotations
 
 HOOK_DEADLINE = 2.0
-"""Seconds that one call of one hook may take: a cycle of 10 s still has time for the others."""
+"""Seconds that a plugin may take in all its hooks of one request together, without what its host
+waited for a CPU: a cycle of 10 s still has time for the others.
+"""
 IMPORT_DEADLINE = 10.0
 """Seconds that the import of one plugin may take: large libraries on a slow disk need several."""
 PLANNER_DEADLINE = 10.0
@@ -22,6 +24,10 @@ MAX_HOOK_ITEMS = 1 << 16
 """Items that one call of a hook may return: several for each IRQ of the largest hosts."""
 MAX_REASON_LENGTH = 4096
 """Characters of one text field, such as a placement's reason: it is shown to people."""
+MOST_WAITING = 4.0
+"""How often its budget a plugin's host may wait for a CPU before the request is given up: the next
+cycle tries again.
+"""
 MAX_CGROUPS = 64
 """Globs of cgroups that one policy may want to be told of."""
 LEAST_AGAIN = 1.0

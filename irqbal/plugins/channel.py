@@ -16,6 +16,7 @@ import msgspec
 
 from irqbal import wire
 from irqbal.plugins import bounds, process, protocol
+from irqbal.plugins.budgets import RequestBudgets
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -47,7 +48,11 @@ class HostChannel:
     All methods but `kill` belong to the thread that created the object.
     """
 
-    def __init__(self, kind: process.HostKind, packages: Iterable[str]) -> None:
+    def __init__(
+        self, kind: process.HostKind, packages: Iterable[str], indexes: Iterable[int]
+    ) -> None:
+        """`indexes` are those of the plugins that may run in it."""
+        self._indexes = frozenset(indexes)
         self._process = process.start(kind, packages)
         self._sock = self._process.sock
         self._buffer = bytearray()
@@ -66,16 +71,19 @@ class HostChannel:
         """
         self._refuse_unrequested_bytes()
         self._running = None
-        deadline = time.monotonic() + (
-            bounds.PLANNER_DEADLINE if self._has_replied else bounds.START_DEADLINE
+        budgets = RequestBudgets(
+            self._indexes,
+            self.pid,
+            bounds.PLANNER_DEADLINE if self._has_replied else bounds.START_DEADLINE,
         )
         unsent = memoryview(protocol.pack(wire.to_msgpack(message)))
         while True:
-            unsent = self._transfer(unsent, deadline)
+            unsent = self._transfer(unsent, budgets)
             while (reply := self._next_reply()) is not None:
                 if isinstance(reply, protocol.HookStarted):
-                    self._running = reply.index
-                    deadline = time.monotonic() + _deadline_of(reply)
+                    if not budgets.started(reply):
+                        raise self._end("garbage", _INTRUSION)
+                    self._running = budgets.running
                 elif isinstance(reply, result):
                     self._has_replied = True
                     return reply
@@ -92,15 +100,19 @@ class HostChannel:
             return
         last, self._running = self._running, None
         # Raises HostBlamed without an index if the host exited since the last request.
-        self._transfer(memoryview(b""), time.monotonic() + bounds.CRASH_GRACE)
+        self._transfer(memoryview(b""), RequestBudgets((), None, bounds.CRASH_GRACE))
         self._running = last
         raise self._end("garbage", _INTRUSION)
 
-    def _transfer(self, unsent: memoryview, deadline: float) -> memoryview:
+    def _transfer(self, unsent: memoryview, budgets: RequestBudgets) -> memoryview:
         """Wait until bytes can be sent or received, and do so once. Returns the unsent bytes."""
-        seconds = deadline - time.monotonic()
+        seconds = budgets.left()
         if seconds <= 0:
             raise self._end("deadline", "it did not return in time")
+        if budgets.is_crowded_out():
+            # Nobody is to blame.
+            self._running = None
+            raise self._end("crowded", "it had no CPU to run on for too long")
         ready = self._poll(writing=bool(unsent), seconds=seconds)
         try:
             if ready.writable:
@@ -183,10 +195,3 @@ class HostChannel:
             self._closed = True
             self._process.kill()
             self._process.close()
-
-
-def _deadline_of(started: protocol.HookStarted) -> float:
-    """Seconds until a host that sent this must send its next message."""
-    if started.index == protocol.PLANNER:
-        return bounds.PLANNER_DEADLINE
-    return bounds.IMPORT_DEADLINE if started.hook == "import" else bounds.HOOK_DEADLINE

@@ -162,7 +162,7 @@ class PolicySupervisor:
                 packages = {
                     entry.plugin.module.partition(".")[0] for entry in self._entries.values()
                 }
-                self._host = HostChannel(self._kind, sorted(packages))
+                self._host = HostChannel(self._kind, sorted(packages), self._entries)
             return self._host
 
     def _start_and_bind(self) -> protocol.BindResult:

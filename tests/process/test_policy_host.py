@@ -7,6 +7,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -283,6 +285,75 @@ def test_a_policy_that_crashes_while_it_is_imported_is_set_aside(
     asked = policies("good", "bad")
     assert [(item.policy, item.code) for item in asked.aside.values()] == [("bad", "crashed")]
     assert moves_of(ask(asked)[0], HOST) == {"i8042": "1"}
+
+
+def _cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_policys_hooks_have_one_budget_together(site: InstalledSite, policies: Asking) -> None:
+    """Each call stays below the deadline; all of them would take nine seconds."""
+    slow = "@hookimpl\ndef irqbal_identify(irq):\n    time.sleep(0.9)"
+    site.install("slow", f"import time\n{slow}").install("good", GOOD)
+    snapshot = host(cpus(4), nic("eth0", 10), lone("i8042"))
+    for irq in snapshot.irqs:
+        snapshot = changed(snapshot, irq.action, queues=())
+    _, failures = ask(policies("slow", "good"), snapshot)
+    assert [(failure.policy, failure.code) for failure in failures] == [("slow", "deadline")]
+
+
+@pytest.mark.parametrize("index", [7, -5])
+def test_a_policy_that_speaks_for_one_that_does_not_exist_is_found_out(
+    site: InstalledSite, policies: Asking, index: int
+) -> None:
+    forge = (
+        "from irqbal import wire\nfrom irqbal.plugins import protocol\nwhile True:\n    "
+        f"os.write(int(sys.argv[1]), protocol.pack(wire.to_msgpack(protocol.HookStarted({index}, "
+        "'irqbal_place'))))\n    time.sleep(0.01)"
+    )
+    site.install("bad", bad(forge)).install("good", GOOD)
+    made, failures = ask(policies("bad", "good"))
+    assert [(failure.policy, failure.code) for failure in failures] == [("bad", "garbage")]
+    assert moves_of(made, HOST) == {"i8042": "1"}
+
+
+def test_a_policy_that_says_without_end_that_it_runs_ends_at_its_deadline(
+    site: InstalledSite, policies: Asking
+) -> None:
+    forge = (
+        "from irqbal import wire\nfrom irqbal.plugins import protocol\nwhile True:\n    "
+        "os.write(int(sys.argv[1]), protocol.pack(wire.to_msgpack(protocol.HookStarted(0, "
+        "'irqbal_place'))))\n    time.sleep(0.01)"
+    )
+    site.install("bad", bad(forge)).install("good", GOOD)
+    _, failures = ask(policies("bad", "good"))
+    assert [(failure.policy, failure.code) for failure in failures] == [("bad", "deadline")]
+
+
+def test_a_policy_that_waits_for_a_crowded_machine_is_not_set_aside(
+    site: InstalledSite, policies: Asking
+) -> None:
+    """Less work than its budget, on a CPU that others want: more than its budget on the clock."""
+    work = "begin = time.process_time()\nwhile time.process_time() - begin < 1.5: pass"
+    site.install("busy", bad(f"os.sched_setaffinity(0, {{0}})\n{work}\nif 0: yield"))
+    site.install("good", GOOD)
+    supervisor = policies("busy", "good")
+    spinner = "import os\nos.sched_setaffinity(0, {0})\nwhile True: pass"
+    crowd = [subprocess.Popen([sys.executable, "-c", spinner]) for _ in range(2)]
+    try:
+        while any(_cpu_seconds(one.pid) < 0.05 for one in crowd):
+            time.sleep(0.05)
+        begin = time.monotonic()
+        made, failures = ask(supervisor)
+        assert time.monotonic() - begin > bounds.HOOK_DEADLINE
+    finally:
+        for one in crowd:
+            one.kill()
+            one.wait()
+    assert failures == () and supervisor.aside == {}
+    assert moves_of(made, HOST) == {"i8042": "1", "ttyS0": "2"}
 
 
 def test_a_policy_that_forges_a_result_is_detected_in_the_next_cycle(
