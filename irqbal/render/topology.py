@@ -144,4 +144,5 @@ def _irq_tree(branch: Tree, irqs: Sequence[Irq]) -> None:
 
 
 def _queue(irq: Irq) -> str:
-    return plain(queues_text(irq.queues))
+    """The queues that it serves, and how that is known."""
+    return plain(f"{queues_text(irq.queues)} ({irq.evidence})") if irq.queues else ""
