@@ -16,6 +16,9 @@ from irqbal.render.explanation import explained, print_explanation
 from irqbal.service.assembly import folders
 from irqbal.state.lock import lock_holder
 
+MOST_NAMED = 12
+"""IRQs that an answer names, of those that a text may mean."""
+
 
 @click.command("explain")
 @command_options
@@ -51,9 +54,11 @@ def the_irq(snapshot: Snapshot, text: str) -> Irq:
     if found.irq is not None:
         return found.irq
     if found.candidates:
+        some = [f"{irq.number} ({irq.action})" for irq in found.candidates[:MOST_NAMED]]
+        more = len(found.candidates) - len(some)
         raise HostError(
-            f"{text} names several IRQs: "
-            f"{', '.join(f'{irq.number} ({irq.action})' for irq in found.candidates)}; use a number"
+            f"{text} names several IRQs: {', '.join(some)}{f' and {more} more' if more else ''}; "
+            "use a number"
         )
     meant = f"; did you mean {' or '.join(found.similar)}?" if found.similar else ""
     raise HostError(f"there is no IRQ {text}{meant or '; `irqbal topology` lists them'}")

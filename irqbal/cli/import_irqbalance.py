@@ -8,8 +8,8 @@ import click
 
 from irqbal.cli.common import Common, command_options
 from irqbal.errors import HostError
-from irqbal.imported.environment import IrqbalanceSettings
-from irqbal.imported.formats import read_file
+from irqbal.imported.environment import ARGUMENTS, IrqbalanceSettings
+from irqbal.imported.formats import read_file, read_files
 from irqbal.imported.script import TIMEOUT, run
 from irqbal.imported.verdicts import ScriptVerdict, parse_verdict
 from irqbal.imported.yaml_writer import to_yaml
@@ -27,8 +27,15 @@ FILES = (
 """irqbalance's configuration below the root: of Debian's family, of Fedora's and SUSE's, of
 Gentoo's, of OpenWrt's.
 """
-DROP_INS = "etc/systemd/system/irqbalance.service.d"
-"""Where an administrator changes irqbalance's unit (`systemctl edit`)."""
+DROP_INS = (
+    "etc/systemd/system/irqbalance.service.d",
+    "run/systemd/system/irqbalance.service.d",
+)
+"""Where an administrator changes irqbalance's unit (`systemctl edit`); a file in the first folder
+hides one of its name in the second.
+"""
+UNIT = "etc/systemd/system/irqbalance.service"
+"""An administrator's own unit, instead of the distribution's."""
 MAX_BYTES = 1 << 20
 """Bytes: a larger file cannot be irqbalance's configuration."""
 
@@ -51,15 +58,18 @@ def command(common: Common, file: Path | None, timeout: float) -> int:
     without root, and its answers become rules of pin_irqs. Options without an equivalent become
     comments. Exit status 1 if a line was not understood, or if the script failed for any IRQ.
     """
-    source = file or _default_file(common.root)
-    text = _text(source)
-    if file is not None and "irqbalance" not in text.lower():
-        raise HostError(f"{file} says nothing of irqbalance: it is another program's file")
-    settings = read_file(text)
-    if file is None:
-        for path in sorted((common.root / DROP_INS).glob("*.conf")):
-            # A variable of the EnvironmentFile outranks one of `Environment=` (systemd.exec(5)).
-            settings.add(read_file(_text(path)), str(path))
+    if file is not None:
+        text = _text(file)
+        if "irqbalance" not in text.lower() and not any(f"{key}=" in text for key in ARGUMENTS):
+            raise HostError(f"{file} says nothing of irqbalance: it is another program's file")
+        settings = read_file(text)
+    else:
+        units = _unit_files(common.root)
+        file = _default_file(common.root, optional=bool(units))
+        settings = read_files(
+            "" if file is None else _text(file), [(str(path), _text(path)) for path in units]
+        )
+    source = file or common.root / DROP_INS[0]
     snapshot: Snapshot | None = None
     try:
         snapshot = HostTracker(KernelHost(common.root), 10.0).look(Ledger())
@@ -72,10 +82,23 @@ def command(common: Common, file: Path | None, timeout: float) -> int:
     return 0 if good and settings.understood else 1
 
 
-def _default_file(root: Path) -> Path:
+def _unit_files(root: Path) -> list[Path]:
+    """The administrator's unit, then its drop-ins in the order of their names, as systemd reads
+    them.
+    """
+    drop_ins: dict[str, Path] = {}
+    for folder in reversed(DROP_INS):
+        drop_ins |= {path.name: path for path in (root / folder).glob("*.conf")}
+    unit = root / UNIT
+    return [*([unit] if unit.is_file() else []), *(drop_ins[name] for name in sorted(drop_ins))]
+
+
+def _default_file(root: Path, optional: bool) -> Path | None:
     for name in FILES:
         if (root / name).is_file():
             return root / name
+    if optional:
+        return None
     raise HostError(
         f"there is neither {' nor '.join(str(root / name) for name in FILES)}: name the file"
     )

@@ -30,10 +30,10 @@ def _queue(action: str, device: Device) -> Queue | None:
         match = form.regex.fullmatch(action)
         if match is None:
             continue
-        virtio, nvme = "virtio_blk" in form.drivers, "nvme" in form.drivers
-        # A virtio device that is no disk may have vectors of this form. Queue 0 of nvme is the
-        # admin queue.
-        if (virtio and not device.disks) or (nvme and match["index"] == "0"):
+        # What is no disk may have vectors of these forms. Queue 0 of nvme is the admin queue.
+        if not device.disks and device.driver not in form.drivers:
+            continue
+        if "nvme" in form.drivers and match["index"] == "0":
             return None
         return Queue(match["disk"], int(match["index"]), "io")
     return None

@@ -5,10 +5,11 @@ is long because it is one table. `identify.name_forms` reads it, docs/queues.md 
 Columns: drivers as in /sys/bus/*/drivers | form | what it serves | source file | what {n} counts |
 how queues are shared out where there are fewer vectors than queues | a rule of
 `identify.vector_orders`. Holes: {if} interface, {pci} PCI address, {dev} the device's folder in
-/sys, {vif} vifN of a Xen device vif-N, {disk} disk or controller, {n} the number that counts
-vectors or queues, {m} any other number, {text} any text. Serves: rxtx one pair of queues, rx, tx
-one queue, all every queue of the interface, io a queue of a disk, none no queue, elsewhere: the
-driver's queues arrive through interrupts that are no device's own.
+/sys, {vif} vifN of a Xen device vif-N, {vifback} vifN.M of a Xen backend vif-N-M, {disk} disk or
+controller, {n} the number that counts vectors or queues, {m} any other number, {text} any text.
+Serves: rxtx one pair of queues, rx, tx one queue, all every queue of the interface, io a queue of a
+disk, none no queue, elsewhere: the driver's queues arrive through interrupts that are no device's
+own.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ idpf | idpf-{if}-Tx-{n} | tx | drivers/net/ethernet/intel/idpf/idpf_txrx.c | vec
 fm10k | {if}-TxRx-{n} | rxtx | drivers/net/ethernet/intel/fm10k/fm10k_pci.c | vector counter | round robin
 fm10k | {if}-rx-{n} | rx | drivers/net/ethernet/intel/fm10k/fm10k_pci.c | vector counter | round robin
 fm10k | {if}-tx-{n} | tx | drivers/net/ethernet/intel/fm10k/fm10k_pci.c | vector counter | round robin
-bnxt_en | {if}-TxRx-{n} | rxtx | drivers/net/ethernet/broadcom/bnxt/bnxt.c | completion ring index
+bnxt_en | {if}-TxRx-{n} | rxtx | drivers/net/ethernet/broadcom/bnxt/bnxt.c | completion ring index | by rx
 bnxt_en | {if}-rx-{n} | rx | drivers/net/ethernet/broadcom/bnxt/bnxt.c | completion ring index
 bnxt_en | {if}-tx-{n} | tx | drivers/net/ethernet/broadcom/bnxt/bnxt.c | ring index, going on after Rx
 bnge | {if}-TxRx-{n} | rxtx | drivers/net/ethernet/broadcom/bnge/bnge_netdev.c | NQ ring index
@@ -167,7 +168,7 @@ tg3 | {if}-rx-{n} | rx | drivers/net/ethernet/broadcom/tg3.c | vector index
 tg3 | {if}-tx-{n} | tx | drivers/net/ethernet/broadcom/tg3.c | vector index
 tg3 | {if}-txrx-{n} | rxtx | drivers/net/ethernet/broadcom/tg3.c | vector index
 bnx2 | {if}-{n} | rxtx | drivers/net/ethernet/broadcom/bnx2.c | vector index from 0
-bnx2x | {if}-fp-{n} | rxtx | drivers/net/ethernet/broadcom/bnx2x/bnx2x_cmn.c | fastpath
+bnx2x | {if}-fp-{n} | rxtx | drivers/net/ethernet/broadcom/bnx2x/bnx2x_cmn.c | fastpath | by rx
 bcmgenet | {if} | all | drivers/net/ethernet/broadcom/genet/bcmgenet.c |  |  | - rxtx -
 brcm-systemport | {if} | all | drivers/net/ethernet/broadcom/bcmsysport.c |  |  | rx tx -
 bcm63xx_enet | {if} | all | drivers/net/ethernet/broadcom/bcm63xx_enet.c |  |  | - rx tx
@@ -246,7 +247,7 @@ ag71xx | {dev} | all | drivers/net/ethernet/atheros/ag71xx.c
 mac89x0 | cs89x0 | all | drivers/net/ethernet/cirrus/mac89x0.c
 ether1 | ether1 | all | drivers/net/ethernet/i825xx/ether1.c
 lasi_82596,sni_82596 | i82596 | all | drivers/net/ethernet/i825xx/lib82596.c
-mlx5_core | mlx5_comp{n}@pci:{pci} | rxtx | drivers/net/ethernet/mellanox/mlx5/core/pci_irq.c | completion vector index from 0 | round robin
+mlx5_core | mlx5_comp{n}@pci:{pci} | rxtx | drivers/net/ethernet/mellanox/mlx5/core/pci_irq.c | completion vector index from 0 | by rx
 mlx5_core | mlx5_combined{n}@pci:{pci} | all | drivers/net/ethernet/mellanox/mlx5/core/pci_irq.c | always 0
 mlx4_core | mlx4_core@pci:{pci} | all | drivers/net/ethernet/mellanox/mlx4/eq.c
 mlxsw_spectrum | mlxsw_spectrum | all | drivers/net/ethernet/mellanox/mlxsw/pci.c
@@ -261,8 +262,11 @@ virtio_net | virtio{m}-output.{n} | tx | drivers/virtio/virtio_pci_common.c | qu
 virtio_net | virtio{m}-virtqueues | all | drivers/virtio/virtio_pci_common.c
 virtio_net | virtio{m} | all | drivers/virtio/virtio_pci_common.c
 vmxnet3 | {if}-rxtx-{n} | rxtx | drivers/net/vmxnet3/vmxnet3_drv.c | queue index from 0
-vmxnet3 | {if}-tx-{n} | tx | drivers/net/vmxnet3/vmxnet3_drv.c | vector index from 0
+vmxnet3 | {if}-tx-{n} | tx | drivers/net/vmxnet3/vmxnet3_drv.c | vector index from 0 | round robin
 vmxnet3 | {if}-rx-{n} | rx | drivers/net/vmxnet3/vmxnet3_drv.c | vector index, going on after Tx
+vif | {vifback}-q{n}-tx | rx | drivers/net/xen-netback/interface.c | queue index; the guest's Tx is the host's Rx
+vif | {vifback}-q{n}-rx | tx | drivers/net/xen-netback/interface.c | queue index; the guest's Rx is the host's Tx
+vif | {vifback}-q{n} | rxtx | drivers/net/xen-netback/interface.c | queue index
 vif | {vif}-q{n}-tx | tx | drivers/net/xen-netfront.c | queue index from 0
 vif | {vif}-q{n}-rx | rx | drivers/net/xen-netfront.c | queue index from 0
 sfc,sfc_ef100 | {if}-{n} | rxtx | drivers/net/ethernet/sfc/efx_channels.c | channel number from 0
@@ -358,13 +362,13 @@ smc9194 | smc9194 | all | drivers/net/ethernet/smsc/smc9194.c
 smsc9420 | smsc9420 | all | drivers/net/ethernet/smsc/smsc9420.c
 sp7021_emac | {dev} | all | drivers/net/ethernet/sunplus/spl2sw_driver.c
 sb1000 | sb1000 | all | drivers/net/sb1000.c
-gve | gve-ntfy-blk{n}@pci:{pci} | rx | drivers/net/ethernet/google/gve/gve_main.c | block: the first half Tx, the second Rx |  | gve
+gve | gve-ntfy-blk{n}@{text} | rx | drivers/net/ethernet/google/gve/gve_main.c | block: the first half Tx, the second Rx |  | gve
 gve | {if}-ntfy-block.{n} | rx | drivers/net/ethernet/google/gve/gve_main.c | block: the first half Tx, the second Rx |  | gve
 fsl_enetc | {if}-rxtx{n} | rxtx | drivers/net/ethernet/freescale/enetc/enetc.c | vector index from 0 | round robin
 LiquidIO | LiquidIO{m}-pf{m}-rxtx-{n} | rxtx | drivers/net/ethernet/cavium/liquidio/lio_core.c | queue index
 LiquidIO_VF | LiquidIO{m}-vf{m}-rxtx-{n} | rxtx | drivers/net/ethernet/cavium/liquidio/lio_core.c | queue index
-mlx4_core | mlx4-{n}@{pci} | rxtx | drivers/net/ethernet/mellanox/mlx4/eq.c | event queue from 1, the ports one after the other |  | halves
-mlx4_core | mlx4-{n}@pci:{pci} | rxtx | drivers/net/ethernet/mellanox/mlx4/eq.c | event queue from 1, the ports one after the other |  | halves
+mlx4_core | mlx4-{n}@{pci} | rxtx | drivers/net/ethernet/mellanox/mlx4/eq.c | event queue from 1, the ports one after the other | by rx | halves
+mlx4_core | mlx4-{n}@pci:{pci} | rxtx | drivers/net/ethernet/mellanox/mlx4/eq.c | event queue from 1, the ports one after the other | by rx | halves
 mana | mana_msi{n}@pci:{pci} | rxtx | drivers/net/ethernet/microsoft/mana/gdma_main.c | MSI-X index from 1 |  | each
 fec | {dev} | all | drivers/net/ethernet/freescale/fec_main.c |  |  | shared
 davinci_emac | {if} | all | drivers/net/ethernet/ti/davinci_emac.c |  |  | shared
@@ -379,9 +383,6 @@ adin1110 | {dev} | all | drivers/net/ethernet/adi/adin1110.c
 s2io | {if}:MSI-X-{n}-TX | tx | drivers/net/ethernet/neterion/s2io.c | always 0: every Tx queue | round robin
 vif | {if}-q{n}-rx | rx | drivers/net/xen-netfront.c | queue index (names before 2018 held the interface)
 vif | {if}-q{n}-tx | tx | drivers/net/xen-netfront.c | queue index (names before 2018 held the interface)
-xen-netback | vif{m}.{m}-q{n}-tx | rx | drivers/net/xen-netback/interface.c | queue index; the guest's Tx is the host's Rx
-xen-netback | vif{m}.{m}-q{n}-rx | tx | drivers/net/xen-netback/interface.c | queue index; the guest's Rx is the host's Tx
-xen-netback | vif{m}.{m}-q{n} | rxtx | drivers/net/xen-netback/interface.c | queue index
 e1000e | {if}-rx-{n} | rx | drivers/net/ethernet/intel/e1000e/netdev.c | always 0
 e1000e | {if}-tx-{n} | tx | drivers/net/ethernet/intel/e1000e/netdev.c | always 0
 igbvf | {if}-rx-{n} | rx | drivers/net/ethernet/intel/igbvf/netdev.c | always 0

@@ -21,6 +21,7 @@ _HOLES = {
     "{pci}": r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]",
     "{dev}": r"(?P<dev>[^\s/]+?)",
     "{vif}": r"vif(?P<handle>\d{1,5})",
+    "{vifback}": r"vif(?P<backend>\d{1,5}\.\d{1,5})",
     "{disk}": r"(?P<disk>[a-z0-9]+)",
     "{n}": r"(?P<index>\d{1,5})",
     "{m}": r"\d{1,5}",
@@ -65,22 +66,29 @@ class Form:
     @property
     def general(self) -> bool:
         """Whether a name of this form tells something even where the driver is unknown."""
-        holes = ("{if}", "{pci}", "virtio", "vif{", "{vif}", "LiquidIO")
+        holes = ("{if}", "{pci}", "virtio", "{vif", "LiquidIO")
         return self.serves != "elsewhere" and any(hole in self.template for hole in holes)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the number is the queue's index itself, whatever other vectors there are."""
+        return self.number.lower().startswith(
+            ("queue index", "rx queue index", "tx queue index", "completion vector index")
+        )
 
     @property
     def names_device(self) -> bool:
         """Whether a name of this form holds the device's folder in /sys."""
-        return "{dev}" in self.template or "{vif}" in self.template
+        return any(hole in self.template for hole in ("{dev}", "{vif}", "{vifback}"))
 
     def match(self, action: str, address: str) -> re.Match[str] | None:
         """The match of an action's whole name, unless it names another device than `address`."""
         match = self.regex.fullmatch(action)
         groups = {} if match is None else match.groupdict()
-        handle = groups.get("handle")
+        handle, backend = groups.get("handle"), groups.get("backend", "").replace(".", "-")
         if groups.get("dev", address) != address or handle not in (None, address[4:]):
             return None
-        return match
+        return match if backend in ("", address[4:]) else None
 
     @cached_property
     def regex(self) -> re.Pattern[str]:

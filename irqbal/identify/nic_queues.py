@@ -67,7 +67,8 @@ def nic_queues(
     }
     for name in dict.fromkeys(match.interface for match in named):
         group = [match for match in named if match.interface == name]
-        each = group[0].form.order == "each"
+        # Vectors whose names hold no interface serve every port of the device.
+        each = "{if}" not in group[0].form.template and group[0].form.order != "halves"
         for one in device.own if each and device.own else (name,):
             port = _Port(one, device.interfaces.get(one))
             for number, served in _by_names(group, port, names.strange).items():
@@ -189,7 +190,7 @@ def _by_names(group: Sequence[NameMatch], port: _Port, strange: int) -> dict[int
     kinds = {match.form.serves for match in group}
     # Vectors of one direction alone, as many as there are pairs, serve the other direction too.
     alone = len(kinds) == 1 and kinds <= {"rx", "tx"}
-    paired = alone and port.counts["rx"] == port.counts["tx"] == len(group) > 0
+    paired = alone and not strange and port.counts["rx"] == port.counts["tx"] == len(group)
     ways = {
         match.vector.number: ("rx", "tx")
         if paired or match.form.serves == "all"
@@ -203,21 +204,36 @@ def _by_names(group: Sequence[NameMatch], port: _Port, strange: int) -> dict[int
         chosen[way], by_rank = _indexes(serving)
         ranked |= by_rank
     evidence: QueueEvidence = "rank" if ranked else "name"
-    served: dict[int, ServedQueues] = {}
-    for match in group:
-        number = match.vector.number
-        indexes = {
-            way: _spread(chosen[way].get(number), len(chosen[way]), port.counts[way], match.spread)
-            for way in ("rx", "tx")
-        }
-        served[number] = ServedQueues(port.queues(indexes["rx"], indexes["tx"]), evidence)
-    return served
+    return {
+        match.vector.number: ServedQueues(_queues_of(match, chosen, port), evidence)
+        for match in group
+    }
+
+
+def _queues_of(
+    match: NameMatch, chosen: Mapping[str, dict[int, int]], port: _Port
+) -> tuple[Queue, ...]:
+    """The queues of one vector, by the index that was chosen for each direction."""
+    number = match.vector.number
+    rx, tx = chosen["rx"].get(number), chosen["tx"].get(number)
+    if match.spread == "by rx" and port.known and rx is not None and tx is not None:
+        channels = port.counts["rx"]
+        if rx >= channels:
+            # A vector beyond the channels in use serves none of the Tx queues that exist.
+            return (Queue(port.name, rx, "rxtx", active=False),)
+        return port.queues((rx,), range(rx, max(port.counts["tx"], rx + 1), channels))
+    rule = match.spread if port.known else ""
+    return port.queues(
+        _spread(rx, len(chosen["rx"]), port.counts["rx"], rule),
+        _spread(tx, len(chosen["tx"]), port.counts["tx"], rule),
+    )
 
 
 def _indexes(serving: Sequence[NameMatch]) -> tuple[dict[int, int], bool]:
     """The queue index of each vector of one direction, and whether the rank decided."""
     numbers = [-1 if match.index is None else match.index for match in serving]
-    if sorted(numbers) == list(range(len(serving))):
+    exact = all(match.exact for match in serving) and len({*numbers} - {-1}) == len(numbers)
+    if exact or sorted(numbers) == list(range(len(serving))):
         return {
             match.vector.number: number for match, number in zip(serving, numbers, strict=True)
         }, False
@@ -230,7 +246,7 @@ def _spread(index: int | None, vectors: int, queues: int, rule: str) -> Sequence
     """
     if index is None:
         return ()
-    if not rule or vectors >= queues:
+    if rule not in ("round robin", "blocks") or vectors >= queues:
         return (index,)
     if rule == "round robin":
         return range(index, queues, vectors)

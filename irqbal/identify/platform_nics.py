@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irqbal.identify.name_forms import NIC_FORMS, Form, forms_of
+from irqbal.identify.name_forms import candidates, forms_of
 from irqbal.model.view import Device
 
 _ENDS = frozenset("-_.:/ @")
@@ -26,24 +26,26 @@ def irqs_by_name(
     if any(form.serves == "elsewhere" for form in own):
         return ()
     named = (device.address, *device.interfaces)
-    forms = [form for form in own if not form.plain]
-    if not own:
-        # The driver is unknown: forms that name the device.
-        forms = [form for form in NIC_FORMS if form.names_device and not form.plain]
     found = {number for name in device.interfaces for number in told.get(name, ())}
     return tuple(
         number
         for number, action in actions.items()
         if number in found
         or any(_bears(action, name) for name in named)
-        or any(_has_form(action, form, device.address) for form in forms)
+        or _has_form(action, device)
     )
 
 
-def _has_form(action: str, form: Form, address: str) -> bool:
-    """Whether the device's driver builds this name, for this device or without saying for which."""
-    match = form.match(action, address)
-    return match is not None and "interface" not in match.groupdict()
+def _has_form(action: str, device: Device) -> bool:
+    """Whether the device's driver builds this name, for this device or without saying for which. Of
+    an unknown driver only names count that name the device.
+    """
+    known = bool(forms_of(device.driver))
+    return any(
+        form.match(action, device.address) is not None
+        for form in candidates(device.driver, action)
+        if not form.plain and "{if}" not in form.template and (known or form.names_device)
+    )
 
 
 def _bears(action: str, name: str) -> bool:

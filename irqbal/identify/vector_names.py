@@ -40,6 +40,7 @@ class NameMatch(msgspec.Struct, frozen=True):
     interface: str
     index: int | None
     spread: str
+    exact: bool = False
 
 
 class NamesFound(msgspec.Struct, frozen=True):
@@ -56,10 +57,13 @@ def find_names(device: NicDevice, vectors: Sequence[Vector]) -> NamesFound:
     those of every driver: it may be one that irqbal does not know.
     """
     found = _matching(device, vectors, device.driver) if forms_of(device.driver) else []
+    if not device.own:
+        # A NIC in another network namespace, or no NIC at all: only its driver tells.
+        return NamesFound(tuple(match for match in found if match.form.serves != "none"), 0)
     if not any(match.form.serves != "none" for match in found):
         spreads = general_spreads()
         found = [
-            msgspec.structs.replace(match, spread=spreads.get(match.form.template, ""))
+            msgspec.structs.replace(match, spread=spreads.get(match.form.template, ""), exact=False)
             for match in _matching(device, vectors, "")
         ]
     queues = [match for match in found if match.form.serves != "none"]
@@ -87,7 +91,7 @@ def _match(device: NicDevice, vector: Vector, driver: str) -> NameMatch | None:
             if name is not None or (form.serves == "none" and not form.plain):
                 index = groups.get("index")
                 number = None if index is None else int(index)
-                return NameMatch(vector, form, name or "", number, form.spread)
+                return NameMatch(vector, form, name or "", number, form.spread, form.exact)
     return None
 
 
@@ -100,6 +104,9 @@ def _owner(form: Form, named: str | None, device: NicDevice) -> str | None:
         return named
     if form.plain and named is not None:
         # `eth1` or `eth1-0` may be the name of anything, unless the interface is this device's.
+        return None
+    if named is not None and any(named.startswith((f"{one}-", f"{one}_")) for one in own):
+        # `eth0-xdp` in `eth0-xdp-tx-1` is no interface's name: the form is another.
         return None
     if len(own) == 1:
         return own[0]

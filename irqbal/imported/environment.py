@@ -21,6 +21,8 @@ ARGUMENTS = ("IRQBALANCE_ARGS", "IRQBALANCE_OPTS", "OPTIONS", "IRQBALANCE_OPTION
 """Variables that hold the command's options: Debian's and Fedora's, Gentoo's, and those of older
 releases.
 """
+COMMAND = "ExecStart"
+"""Stands for the options that a unit starts irqbalance with."""
 # The options as getopt(3) wants them, and the long name of each short one.
 _SHORT = "odfjVh:p:i:m:b:c:l:s:e:t:"
 _LONG = (
@@ -57,11 +59,19 @@ _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)", re.ASCII | re.
 
 
 class EnvironmentLine(msgspec.Struct, frozen=True):
-    """A variable that the file sets, and the line on which it begins."""
+    """A variable that the file sets, and the line on which it begins. Without a `key`, `value` is a
+    line that sets none. `source` names the file if it is not the first one.
+    """
 
     number: int
     key: str
     value: str
+    source: str = ""
+
+    @property
+    def place(self) -> str:
+        """The line, for remarks."""
+        return f"{self.source}: line {self.number}" if self.source else f"line {self.number}"
 
 
 class IrqbalanceSettings(msgspec.Struct):
@@ -69,19 +79,6 @@ class IrqbalanceSettings(msgspec.Struct):
     `scripts` are the policy scripts, of which the last counts; `min_gain` is percent, `interval`
     seconds; `remarks` become comments in the YAML. `understood` is false if any line was not.
     """
-
-    def add(self, other: IrqbalanceSettings, source: str) -> None:
-        """Add the settings of another file, which count where these set nothing. Its remarks name
-        it.
-        """
-        self.banned = other.banned if self.banned is None else self.banned
-        self.interval = other.interval if self.interval is None else self.interval
-        self.min_gain = other.min_gain if self.min_gain is None else self.min_gain
-        self.irqs += other.irqs
-        self.modules += other.modules
-        self.scripts = self.scripts or other.scripts
-        self.remarks += [f"{source}: {remark}" for remark in other.remarks]
-        self.understood = self.understood and other.understood
 
     def leave_out(self, remark: str) -> None:
         """Note a line that was not understood."""
@@ -104,13 +101,14 @@ def parse_environment(text: str) -> list[EnvironmentLine]:
     """
     variables = []
     pending, start = "", 0
-    for number, raw in enumerate(text.splitlines(), 1):
+    raws = text.removeprefix("\ufeff").splitlines()
+    for number, raw in enumerate(raws, 1):
         start = start if pending else number
         pending += raw
-        if pending.endswith("\\"):
+        if pending.endswith("\\") and number < len(raws):
             pending = pending[:-1]
             continue
-        line, pending = pending, ""
+        line, pending = pending.removesuffix("\\"), ""
         if line.lstrip().startswith(("#", ";")):
             continue
         match = _LINE.fullmatch(line)
@@ -121,6 +119,8 @@ def parse_environment(text: str) -> list[EnvironmentLine]:
             else:
                 value = re.split(r"\s#", value, maxsplit=1)[0].strip()
             variables.append(EnvironmentLine(start, match[1], value))
+        elif line.strip():
+            variables.append(EnvironmentLine(start, "", line.strip()[:80]))
     return variables
 
 
@@ -129,9 +129,12 @@ def read_settings(lines: Iterable[EnvironmentLine]) -> IrqbalanceSettings:
     settings = IrqbalanceSettings()
     last: dict[str, EnvironmentLine] = {}
     for line in lines:
+        if not line.key:
+            settings.leave_out(f"{line.place}: {line.value}: not understood, left out")
+            continue
         if line.key in last:
             settings.remarks.append(
-                _remark(last[line.key], f"line {line.number} sets it again, and that one counts")
+                _remark(last[line.key], f"{line.place} sets it again, and that one counts")
             )
         last[line.key] = line
     for line in last.values():
@@ -140,14 +143,21 @@ def read_settings(lines: Iterable[EnvironmentLine]) -> IrqbalanceSettings:
 
 
 def _remark(line: EnvironmentLine, text: str) -> str:
-    return f"line {line.number}: {line.key}={line.value}: {text}"
+    return f"{line.place}: {line.key}={line.value}: {text}"
 
 
 def _read_variable(
     line: EnvironmentLine, settings: IrqbalanceSettings, variables: Mapping[str, EnvironmentLine]
 ) -> None:
     key, value = line.key, line.value
-    if key in ARGUMENTS:
+    if key == COMMAND:
+        _read_arguments(line, settings)
+    elif key in ARGUMENTS:
+        if COMMAND in variables and "$" not in variables[COMMAND].value:
+            settings.remarks.append(
+                _remark(line, f"{variables[COMMAND].place} starts irqbalance without it")
+            )
+            return
         _read_arguments(line, settings)
     elif key in ("IRQBALANCE_BANNED_CPULIST", "IRQBALANCE_BANNED_CPUS"):
         if not value:
@@ -188,15 +198,16 @@ def _read_variable(
 
 def _read_arguments(line: EnvironmentLine, settings: IrqbalanceSettings) -> None:
     try:
-        options, rest = getopt.gnu_getopt(shlex.split(line.value), _SHORT, list(_LONG))
+        words = [word for word in shlex.split(line.value) if not word.startswith("$")]
+        options, rest = getopt.gnu_getopt(words, _SHORT, list(_LONG))
     except (getopt.GetoptError, ValueError) as error:
         settings.leave_out(_remark(line, f"not understood, left out: {error}"))
         return
     for word, value in options:
-        read_option(_NAMES.get(word, word.lstrip("-")), value, line.number, settings)
+        read_option(_NAMES.get(word, word.lstrip("-")), value, line.place, settings)
     for word in rest:
         settings.leave_out(
-            f"line {line.number}: {word}: not understood, left out: no argument of irqbalance"
+            f"{line.place}: {word}: not understood, left out: no argument of irqbalance"
         )
 
 
@@ -219,11 +230,11 @@ _NUMBERS = {"banirq": (0, 1 << 31), "interval": (1, 3600), "migrateval": (0, 1 <
 """Options whose value is a number, and the least and the largest that irqbal accepts."""
 
 
-def read_option(name: str, value: str, number: int, settings: IrqbalanceSettings) -> None:
-    """Read one option by its long name into the settings; a remark names line `number` where it has
-    no equivalent.
+def read_option(name: str, value: str, place: str, settings: IrqbalanceSettings) -> None:
+    """Read one option by its long name into the settings. A remark names the line, `place`, where
+    the option has no equivalent.
     """
-    shown = f"line {number}: --{name}{f'={value}' if value else ''}"
+    shown = f"{place}: --{name}{f'={value}' if value else ''}"
     if name in _NUMBERS:
         low, high = _NUMBERS[name]
         if not (value.isascii() and value.isdecimal() and low <= int(value) <= high):

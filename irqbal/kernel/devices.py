@@ -25,6 +25,9 @@ PATHS = (
     "sys/class/net/*/",
     "sys/class/net/*/operstate",
     "sys/class/net/*/phys_port_name",
+    "sys/class/net/*/type",
+    "sys/class/net/*/wireless/",
+    "sys/class/net/*/phy80211/",
     "sys/class/net/*/device/",
     "sys/class/net/*/device/driver/",
     "sys/class/net/*/device/numa_node",
@@ -46,7 +49,7 @@ _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 _SHARED = re.compile(r"usb\d+|\w+\.sf\.\d+")
 """Folders of a USB host controller, and of a subfunction on the auxiliary bus (mlx5_core.sf.2)."""
-_REPRESENTOR = re.compile(r"(?:c\d+)?pf\d+(?:(?:vf|sf)\d+|hpf)?")
+_REPRESENTOR = re.compile(r"(?:p\d+)?(?:c\d+)?pf\d+(?:(?:vf|sf)\d+|hpf)?")
 """`phys_port_name` of a port that stands for a function of an embedded switch
 (Documentation/networking/representors.rst, net/devlink: `pf0vf1`, `c1pf0sf2`; BlueField's
 `pf0hpf`). A physical port has another one, `p0`, or none.
@@ -115,7 +118,10 @@ def read_interfaces(root: Path) -> tuple[Interface, ...]:
         device = _device_of(root, folder / "device")
         representor = _REPRESENTOR.fullmatch(text_or(folder / "phys_port_name")) is not None
         up = text_or(folder / "operstate") not in ("down", "notpresent", "lowerlayerdown")
-        found.append(Interface(name, device, up, lowers, tx, rx, representor))
+        ethernet = text_or(folder / "type", "1") == "1" and not any(
+            (folder / sign).exists() for sign in ("wireless", "phy80211")
+        )
+        found.append(Interface(name, device, up, lowers, tx, rx, representor, ethernet))
     return tuple(found)
 
 

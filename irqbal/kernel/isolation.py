@@ -109,7 +109,10 @@ def _parameters(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _cpu_list(value: str) -> CpuSet | None:
-    """A list as the kernel parses it, with `all` and `N` for the last CPU; None if it is none."""
+    """A list as the kernel parses it, with `all` and `N` for the last CPU; None if it is none.
+    Empty parts are skipped (lib/bitmap.c, bitmap_parselist).
+    """
+    value = ",".join(part for part in value.split(",") if part)
     try:
         return CpuSet.parse(value.replace("all", "0-N").replace("N", "8191"))
     except ValueError:

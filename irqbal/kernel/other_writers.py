@@ -41,12 +41,19 @@ _FILES = (
 )
 
 
-_LINK_FOLDERS = ("etc/systemd/network", "run/systemd/network", "usr/lib/systemd/network")
+_LINK_FOLDERS = (
+    "etc/systemd/network",
+    "run/systemd/network",
+    "usr/local/lib/systemd/network",
+    "usr/lib/systemd/network",
+    "lib/systemd/network",
+)
 """Where systemd looks for .link files; a name in an earlier folder hides it in the later ones
 (systemd.link(5)).
 """
 _LINK = re.compile(
-    r"^\s*(IRQAffinity\w*|ReceivePacketSteeringCPUMask|TransmitPacketSteering\w*)\s*=", re.M
+    r"^\s*(IRQAffinity\w*|ReceivePacketSteeringCPUMask|TransmitPacketSteering\w*)\s*=\s*\S",
+    re.M,
 )
 """Settings of a .link file that write masks or steering (IRQAffinityPolicy: systemd 261)."""
 
@@ -73,15 +80,21 @@ def configured(root: Path) -> tuple[str, ...]:
 
 
 def _link_files(root: Path) -> list[str]:
+    """.link files, and the drop-ins of each (`X.link.d/*.conf`)."""
     found: list[str] = []
     seen: set[str] = set()
     for folder in _LINK_FOLDERS:
-        for name in names(root / folder):
-            if not name.endswith(".link") or name in seen:
-                continue
+        base = root / folder
+        files = [base / name for name in names(base) if name.endswith(".link")]
+        for name in names(base):
+            if name.endswith(".link.d"):
+                files += [
+                    base / name / part for part in names(base / name) if part.endswith(".conf")
+                ]
+        for path in files:
+            name = str(path.relative_to(base))
+            settings = sorted(set(_LINK.findall(text_or(path)))) if name not in seen else []
             seen.add(name)
-            settings = sorted(set(_LINK.findall(text_or(root / folder / name))))
             if settings:
-                what = " and ".join(settings)
-                found.append(f"a systemd .link file sets {what}: {root / folder / name}")
+                found.append(f"a systemd .link file sets {' and '.join(settings)}: {path}")
     return found

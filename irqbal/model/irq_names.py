@@ -41,8 +41,9 @@ def find_irq(snapshot: Snapshot, text: str) -> FoundIrq:
         return FoundIrq(matches[0])
     if matches:
         return FoundIrq(candidates=tuple(matches))
-    names = dict.fromkeys(name for irq in snapshot.irqs for name in _own_names(irq))
-    return FoundIrq(similar=tuple(get_close_matches(wanted[:100], names, MOST_CANDIDATES)))
+    names = {name.casefold(): name for irq in snapshot.irqs for name in _own_names(irq)}
+    similar = get_close_matches(wanted[:100].casefold(), names, MOST_CANDIDATES)
+    return FoundIrq(similar=tuple(names[name] for name in similar))
 
 
 def _own_names(irq: Irq) -> Iterator[str]:
@@ -52,7 +53,7 @@ def _own_names(irq: Irq) -> Iterator[str]:
     if "," in irq.action:
         yield irq.action.replace(",", ", ")
     for queue in irq.queues:
-        yield str(queue)
+        yield from queue.names
         yield f"{queue.name} {queue.kind} {queue.index}"
     if irq.queues:
         yield queues_text(irq.queues)

@@ -29,6 +29,13 @@ class Queue(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         return f"{self.name}/{self.kind}-{self.index}"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name by which it may be meant: a pair also by its halves (`eth0/rx-1`)."""
+        if self.kind != "rxtx":
+            return (str(self),)
+        return (str(self), f"{self.name}/rx-{self.index}", f"{self.name}/tx-{self.index}")
+
 
 def queues_text(queues: tuple[Queue, ...]) -> str:
     """Queues in words: `eth0/rx-1`; several of one kind as `eth0/rxtx-0-3`, apart by a comma."""

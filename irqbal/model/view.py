@@ -146,6 +146,7 @@ class Interface(msgspec.Struct, frozen=True):
     """A network interface. `device` is the address of its `Device`, or None for bonds, VLANs and
     the like. `lowers` are the interfaces below it. `tx` and `rx` are its queues, by index.
     `representor`: it stands for a port of an embedded switch (a VF, an SF, another host's PF).
+    `ethernet`: it is no wireless one, and of no other kind of network.
     """
 
     name: str
@@ -155,6 +156,7 @@ class Interface(msgspec.Struct, frozen=True):
     tx: tuple[TxQueue, ...] = ()
     rx: tuple[RxQueue, ...] = ()
     representor: bool = False
+    ethernet: bool = True
 
 
 class Thread(msgspec.Struct, frozen=True):
@@ -315,7 +317,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
                 interface = self.interface_by_name[name]
                 active = range(max(len(interface.tx), len(interface.rx)))
                 missing = tuple(index for index in active if index not in known.get(name, ()))
-                if missing and device.irqs and interface.up:
+                if missing and device.irqs and interface.up and interface.ethernet:
                     found[name] = missing, others
         return found
 
@@ -325,7 +327,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         """
         device = self.device_of(irq)
         names = [str(irq.number), irq.action, *(irq.action.split(",") if "," in irq.action else ())]
-        names += map(str, irq.queues)
+        names += (name for queue in irq.queues for name in queue.names)
         if device is not None:
             names += [device.address, device.driver, *device.disks, *device.interfaces]
             names += [f"{interface}/{irq.action}" for interface in device.interfaces]
@@ -343,7 +345,10 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
             return ""
         device = self.device_of(irq)
         node = device.node if device is not None and device.node >= 0 else irq.node
-        if self.cpus_by_node.get(node) or (device is not None and device.local_cpus & self.online):
+        # Of a device without a node the kernel says that all CPUs are local
+        # (drivers/pci/pci-sysfs.c, pci_dev_show_local_cpu).
+        local = CpuSet() if device is None else device.local_cpus & self.online
+        if self.cpus_by_node.get(node) or (local and local != self.online):
             return ""
         return "its NUMA node is unknown" if node < 0 else f"node {node} has no online CPU"
 

@@ -1,5 +1,5 @@
 """The draft of a plan: the planner adds limits and placements to it, policies read a frozen view of
-it. Pure.
+it. Pure. The module is long because limits, claims and steering are parts of one state.
 """
 
 from __future__ import annotations

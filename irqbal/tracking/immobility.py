@@ -9,6 +9,7 @@ divide the CPUs among them (kernel/irq/affinity.c, irq_create_affinity_masks).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from irqbal.cpuset import CpuSet
@@ -17,12 +18,32 @@ from irqbal.model.unmovable import MANAGED, OWNED, PER_CPU
 from irqbal.model.view import Device
 
 _MANAGED_DRIVERS = frozenset(
-    {"nvme", "virtio-pci", "mpt3sas", "megaraid_sas", "smartpqi", "qla2xxx", "lpfc"}
+    {
+        "hisi_sas_v3_hw",
+        "hpsa",
+        "lpfc",
+        "megaraid_sas",
+        "mpi3mr",
+        "mpt3sas",
+        "ngbe",
+        "nvme",
+        "pm80xx",
+        "qla2xxx",
+        "smartpqi",
+        "txgbe",
+        "virtio-pci",
+    }
 )
-"""Drivers whose disks' queues may be managed."""
-_PER_CPU_CHIPS = frozenset({"RISC-V INTC", "CPUINTC", "bcm2836-timer", "bcm2836-pmu", "MIPS"})
+"""Drivers that ask for managed vectors (PCI_IRQ_AFFINITY, or a struct irq_affinity)."""
+_PER_CPU_CHIPS = frozenset(
+    {"RISC-V INTC", "CPUINTC", "bcm2836-timer", "bcm2836-pmu", "MIPS", "xen-percpu"}
+)
 """Interrupt controllers that every CPU has for itself (drivers/irqchip/irq-riscv-intc.c,
-irq-loongarch-cpu.c, irq-bcm2836.c, irq-mips-cpu.c).
+irq-loongarch-cpu.c, irq-bcm2836.c, irq-mips-cpu.c; drivers/xen/events/events_base.c).
+"""
+_GIC = re.compile(r"GICv[23]|GIC-\d+")
+"""Chips whose hwirq is the GIC's own number. Those of its MSI frames (`GICv2m-PCI-MSIX-…`) count
+vectors.
 """
 _GIC_PPIS = (range(16, 32), range(1056, 1120))
 """Interrupt numbers of a GIC that each CPU has for itself: PPIs and extended PPIs (Arm IHI 0069,
@@ -52,7 +73,9 @@ class Immobility:
         by_device: dict[str, list[IrqFacts]] = {}
         for facts in census.irqs:
             device = devices.get(facts.number)
-            if device is None or not device.disks or device.driver not in _MANAGED_DRIVERS:
+            if device is None or device.driver not in _MANAGED_DRIVERS:
+                continue
+            if device.driver == "virtio-pci" and not device.disks:
                 continue
             if facts.unmovable == OWNED:
                 found[facts.number] = MANAGED
@@ -80,7 +103,7 @@ class Immobility:
     def _is_per_cpu(self, facts: IrqFacts, devices: Mapping[int, Device]) -> bool:
         if facts.chip in _PER_CPU_CHIPS:
             return True
-        if facts.chip.startswith("GIC") and any(facts.vector in ids for ids in _GIC_PPIS):
+        if _GIC.fullmatch(facts.chip) and any(facts.vector in ids for ids in _GIC_PPIS):
             return True
         # Controllers that deliver to any of several CPUs rise on all of them too, but what hangs
         # behind those is a device that irqbal knows.
@@ -88,13 +111,24 @@ class Immobility:
 
 
 def _dividing(irqs: list[IrqFacts], online: CpuSet) -> list[int]:
-    """The vectors of one device whose masks have no CPU in common and cover all online CPUs,
-    besides vectors that may fire anywhere.
+    """The vectors of one device whose masks have no CPU in common and cover all online CPUs. A
+    driver may ask for several such sets, one after the other (nvme's write queues), and for some
+    vectors before them that are its own (nvme's admin queue).
     """
     parts = [facts for facts in irqs if not online <= facts.affinity]
+    parts.sort(key=lambda facts: (facts.vector is None, facts.vector or 0, facts.number))
+    for first in range(len(parts) - 1):
+        if _are_sets(parts[first:], online):
+            return [facts.number for facts in parts[first:]]
+    return []
+
+
+def _are_sets(parts: list[IrqFacts], online: CpuSet) -> bool:
     union = CpuSet()
     for facts in parts:
         if not facts.affinity or facts.affinity & union:
-            return []
+            return False
         union |= facts.affinity
-    return [facts.number for facts in parts] if len(parts) > 1 and online <= union else []
+        if online <= union:
+            union = CpuSet()
+    return not union

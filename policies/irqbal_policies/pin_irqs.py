@@ -86,7 +86,7 @@ def matches(snapshot: Snapshot, irq: Irq, rule: Rule) -> bool:
     device = snapshot.device_of(irq)
     names = {
         "irq": (str(irq.number), irq.action, *irq.action.split(",")),
-        "queue": tuple(map(str, irq.queues)),
+        "queue": tuple(name for queue in irq.queues for name in queue.names),
         "device": () if device is None else (device.address,),
         "driver": () if device is None else (device.driver,),
     }

@@ -25,6 +25,15 @@ _SERVES = {
 }
 
 
+_ORDERS = {
+    "gve": "the first half Tx, the second Rx",
+    "lan743x": "none, then Tx, then Rx",
+    "sxgbe": "none, then 8 Tx, then 16 Rx",
+    "qede": "Rx alone, then both, then Tx alone",
+}
+"""Rules of `identify.vector_orders` in words."""
+
+
 def _evidence(form: Form) -> str:
     """What irqbal rests on where the kernel does not name the IRQ."""
     if form.serves in ("none", "elsewhere"):
@@ -33,8 +42,12 @@ def _evidence(form: Form) -> str:
         return "number, else rank; " + {"halves": "the ports one after the other"}.get(
             form.order, "of every port"
         )
+    if form.order == "shared":
+        return "none: each may serve any queue"
     if form.order:
-        return f"rank: {form.order}"
+        words = {"-": "none", "rxtx": "all", "rx": "all Rx", "tx": "all Tx"}
+        shown = _ORDERS.get(form.order) or ", ".join(words[word] for word in form.order.split())
+        return f"rank: {shown}"
     if form.serves == "io":
         return "number"
     return "number, else rank" if "{n}" in form.template else "only vector, else rank"

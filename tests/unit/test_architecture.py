@@ -336,6 +336,7 @@ PUBLIC = [
     "Irq",
     "Limit",
     "Meta",
+    "Needs",
     "Note",
     "Options",
     "Percent",

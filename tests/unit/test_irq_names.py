@@ -23,6 +23,8 @@ SHARED = b.irq_of(SNAPSHOT, "ehci_hcd:usb1,i801_smbus")
         (FIRST.identity, FIRST.number),
         ("eth0/rxtx-0", FIRST.number),
         ("eth0 rxtx 0", FIRST.number),
+        ("eth0/rx-0", FIRST.number),
+        ("eth0/tx-0", FIRST.number),
         ("eth0-TxRx-0 (eth0/rxtx-0)", FIRST.number),
         (SHARED.action, SHARED.number),
         ("ehci_hcd:usb1, i801_smbus", SHARED.number),
@@ -36,6 +38,8 @@ def test_every_name(text: str, number: int) -> None:
 def test_a_slip_is_answered_with_what_may_be_meant() -> None:
     with pytest.raises(HostError, match=r"no IRQ eth0-TxRx-00; did you mean eth0-TxRx-0"):
         the_irq(SNAPSHOT, "eth0-TxRx-00")
+    with pytest.raises(HostError, match=r"did you mean eth0-TxRx-1"):
+        the_irq(SNAPSHOT, "ETH0-TXRX-1")
     with pytest.raises(HostError, match=r"there is no IRQ 999; `irqbal topology` lists them"):
         the_irq(SNAPSHOT, "999")
     with pytest.raises(HostError, match="names several IRQs"):

@@ -106,6 +106,14 @@ def test_a_nic_without_vectors_of_its_own_is_no_riddle(tmp_path: Path) -> None:
     assert _codes(verify(snapshot, Context())) == []
 
 
+def test_a_wireless_card_has_no_queues_to_recognise(tmp_path: Path) -> None:
+    nic = NamedNic("iwlwifi", ("iwlwifi:default_queue", "iwlwifi:queue_1"), interface="wlan0")
+    tree = make_tree(tmp_path, TreeSpec(devices=(nic,)))
+    assert "unknown-queues" in _codes(verify(look(tree), Context()))
+    (tree.folder / "sys/class/net/wlan0/phy80211").mkdir()
+    assert _codes(verify(look(tree), Context())) == []
+
+
 def test_warnings_come_first() -> None:
     snapshot = _remote()
     snapshot = msgspec.structs.replace(

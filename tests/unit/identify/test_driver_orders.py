@@ -13,7 +13,7 @@ from irqbal.identify.vector_names import NicDevice, Vector
 from irqbal.model.queues import queues_text
 from irqbal.model.view import Interface, RxQueue, TxQueue
 from looking import look, queues_of
-from trees import NamedNic, TreeSpec, Upper, make_tree
+from trees import NamedNic, Other, TreeSpec, Upper, make_tree
 
 PCI = "0000:01:00.0"
 
@@ -105,6 +105,51 @@ PCI = "0000:01:00.0"
             NamedNic("nfp", ("ctrl-rxtx-0", "eth0-lsc", "eth0-rxtx-0"), rx=1, tx=1),
             ("", "", "rxtx-0"),
             id="nfp's control queue is no queue of the NIC",
+        ),
+        pytest.param(
+            NamedNic("bnx2x", ("eth0", "eth0-fp-0", "eth0-fp-1"), rx=2, tx=6),
+            ("", "rxtx-0, eth0/tx-2,4", "rxtx-1, eth0/tx-3,5"),
+            id="bnx2x has a Tx queue of each class on a vector",
+        ),
+        pytest.param(
+            NamedNic("mlx5_core", tuple(f"mlx5_comp{n}@pci:{PCI}" for n in range(4)), rx=2, tx=4),
+            ("rxtx-0, eth0/tx-2", "rxtx-1, eth0/tx-3", "rxtx-2", "rxtx-3"),
+            id="mlx5 with fewer channels than vectors and two classes",
+        ),
+        pytest.param(
+            NamedNic(
+                "mlx5_core",
+                (f"mlx5_comp5@pci:{PCI}", f"mlx5_comp0@pci:{PCI}", f"mlx5_comp1@pci:{PCI}"),
+                rx=2,
+                tx=2,
+            ),
+            ("rxtx-5", "rxtx-0", "rxtx-1"),
+            id="mlx5's number is the channel, in whatever order vectors were asked for",
+        ),
+        pytest.param(
+            NamedNic("vmxnet3", ("eth0-tx-0", "eth0-rx-1", "eth0-event-2"), rx=1, tx=4),
+            ("tx-0-3", "rx-0", ""),
+            id="vmxnet3 with one vector for all Tx queues",
+        ),
+        pytest.param(
+            NamedNic(
+                "gve",
+                ("gve-ntfy-blk0@pci:0000:01:00", "gve-ntfy-blk1@pci:0000:01:0"),
+                rx=1,
+                tx=1,
+            ),
+            ("tx-0", "rx-0"),
+            id="gve's names are cut",
+        ),
+        pytest.param(
+            NamedNic("mystery", ("eth0-fdir-TxRx-0", "eth0-TxRx-0", "eth0-TxRx-1"), rx=2, tx=2),
+            ("", "rxtx-0", "rxtx-1"),
+            id="what stands between the interface and the form makes another form of it",
+        ),
+        pytest.param(
+            NamedNic("mystery", ("eth0-rx-0", "eth0-rx-1", "eth0-xmit0"), rx=2, tx=2),
+            ("rx-0", "rx-1", ""),
+            id="Rx vectors beside strange ones serve no Tx",
         ),
         pytest.param(
             NamedNic("ixgbe", ("eth0", "strange0", "strange1"), rx=2, tx=2),
@@ -258,6 +303,42 @@ def test_ports_of_one_function_by_their_names(tmp_path: Path) -> None:
         "eth1/rxtx-0",
         "eth1/rxtx-1",
     ]
+
+
+def test_a_vector_that_all_ports_share_serves_each(tmp_path: Path) -> None:
+    nic = NamedNic("mlxsw_spectrum", ("mlxsw_spectrum",), more=(("eth1", ""),), rx=1, tx=1)
+    snapshot = look(make_tree(tmp_path, TreeSpec(devices=(nic,))))
+    assert queues_text(snapshot.irqs[0].queues) == "eth0/rxtx-0, eth1/rxtx-0"
+    assert snapshot.unrecognised == {}
+
+
+def test_a_xen_backend_receives_what_its_guest_sends(tmp_path: Path) -> None:
+    nics = tuple(
+        NamedNic(
+            "vif",
+            (f"vif{guest}.0-q0-tx", f"vif{guest}.0-q0-rx"),
+            interface=f"vif{guest}.0",
+            folder=f"vif-{guest}-0",
+            chip="xen-dyn",
+            rx=1,
+            tx=1,
+        )
+        for guest in (1, 2)
+    )
+    snapshot = look(make_tree(tmp_path, TreeSpec(devices=nics)))
+    assert [queues_text(irq.queues) for irq in snapshot.irqs] == [
+        "vif1.0/rx-0",
+        "vif1.0/tx-0",
+        "vif2.0/rx-0",
+        "vif2.0/tx-0",
+    ]
+
+
+def test_what_is_no_nic_has_no_nics_queues(tmp_path: Path) -> None:
+    actions = ("hisi-q3", "sec-rx-0", "dw-edma-rx-0", "port0-tx-1", "ahcirq1", "ccpq1")
+    devices = tuple(Other("accelerator", (action,)) for action in actions)
+    snapshot = look(make_tree(tmp_path, TreeSpec(devices=devices)))
+    assert [irq.queues for irq in snapshot.irqs] == [()] * len(actions)
 
 
 def test_evidence_is_known(tmp_path: Path) -> None:

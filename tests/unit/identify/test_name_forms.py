@@ -15,6 +15,7 @@ EXAMPLES = {
     "{pci}": "0000:01:00.0",
     "{dev}": "30be0000.ethernet",
     "{vif}": "vif3",
+    "{vifback}": "vif3.0",
     "{disk}": "nvme0",
     "{n}": "7",
     "{m}": "0",
@@ -32,7 +33,9 @@ def test_the_document_has_the_table() -> None:
 )
 def test_every_form_matches_a_name_that_it_builds(form: Form) -> None:
     name = re.sub(r"\{\w+\}", lambda hole: EXAMPLES[hole[0]], form.template)
-    address = "vif-3" if "{vif}" in form.template else "30be0000.ethernet"
+    address = "30be0000.ethernet"
+    if "{vif" in form.template:
+        address = "vif-3-0" if "{vifback}" in form.template else "vif-3"
     match = form.match(name, address)
     assert match is not None
     if "{n}" in form.template:

@@ -14,7 +14,7 @@ from irqbal.imported.environment import (
     parse_environment,
     read_settings,
 )
-from irqbal.imported.formats import read_file
+from irqbal.imported.formats import read_file, read_files
 from irqbal.imported.verdicts import ScriptVerdict, parse_verdict
 from irqbal.imported.yaml_writer import to_yaml
 
@@ -35,7 +35,8 @@ def test_a_file_that_sets_nothing_gives_the_defaults(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        ("A=1\n#B=2\n ;C=3\nD", [EnvironmentLine(1, "A", "1")]),
+        ("A=1\n#B=2\n ;C=3\nD", [EnvironmentLine(1, "A", "1"), EnvironmentLine(4, "", "D")]),
+        ("\ufeffA=1\nB=2\\", [EnvironmentLine(1, "A", "1"), EnvironmentLine(2, "B", "2")]),
         ("export A = 'x y' # z", [EnvironmentLine(1, "A", "x y")]),
         ('A="x \\\n y"\nB=1', [EnvironmentLine(1, "A", "x  y"), EnvironmentLine(3, "B", "1")]),
         ("A=x y  # z", [EnvironmentLine(1, "A", "x y")]),
@@ -87,6 +88,49 @@ def test_a_drop_in_of_systemd() -> None:
     )
     assert (settings.modules, settings.irqs, settings.interval) == (["igb"], [9], 5)
     assert str(settings.banned) == "0-1" and settings.understood
+
+
+@pytest.mark.parametrize(
+    ("file", "drop_ins", "banned", "irqs"),
+    [
+        ("", ("IRQBALANCE_BANNED_CPULIST=1", "IRQBALANCE_BANNED_CPULIST=2"), "2", []),
+        (
+            "IRQBALANCE_ARGS=--banirq=9",
+            ("IRQBALANCE_ARGS=--banirq=8",),
+            "None",
+            [9],
+        ),
+        ("IRQBALANCE_BANNED_CPULIST=1", ("IRQBALANCE_BANNED_CPUS=4",), "2", []),
+    ],
+)
+def test_variables_of_several_files_are_merged_as_systemd_does(
+    file: str, drop_ins: tuple[str, ...], banned: str, irqs: list[int]
+) -> None:
+    units = [(f"{at}.conf", f"[Service]\nEnvironment={text}") for at, text in enumerate(drop_ins)]
+    settings = read_files(file, units)
+    assert (str(settings.banned), settings.irqs, settings.understood) == (banned, irqs, True)
+
+
+def test_options_that_the_unit_does_not_pass_on_do_not_count() -> None:
+    unit = ("x.conf", "[Service]\nExecStart=\nExecStart=/usr/sbin/irqbalance --banirq=7")
+    settings = read_files("IRQBALANCE_ARGS=--banirq=9", [unit])
+    assert settings.irqs == [7]
+    assert any("starts irqbalance without it" in remark for remark in settings.remarks)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "IRQBALANCE_BANNED_CPULIST 1-3",
+        "if true; then IRQBALANCE_DEBUG=1",
+        ". /etc/other",
+        "[Service]\nExecStart=/bin/sh -c 'irqbalance --banirq=1'",
+        "[Service]\nUnsetEnvironment=IRQBALANCE_ARGS",
+    ],
+)
+def test_lines_that_mean_nothing_here_are_named(text: str) -> None:
+    settings = read_file(text)
+    assert not settings.understood and settings.remarks
 
 
 def test_openwrts_file() -> None:

@@ -24,6 +24,7 @@ from irqbal.kernel.other_writers import configured
         ("isolcpus=1 isolcpus=2", {"isolcpus=": "1-2"}),
         ("nohz_full=1-3 -- isolcpus=2", {"nohz_full=": "1-3"}),
         ("nohz-full=1", {"nohz_full=": "1"}),
+        ("isolcpus=managed_irq,2,,3,", {"isolcpus=managed_irq": "2-3"}),
         ("isolcpus=1-7:1/2", {"isolcpus=": "1,3,5,7"}),
         ("xisolcpus=2", {}),
     ],
@@ -54,10 +55,13 @@ def test_link_files_of_all_three_folders(tmp_path: Path) -> None:
         "usr/lib/systemd/network/10-a.link": "[Link]\nIRQAffinityPolicy=single\n",
         "usr/lib/systemd/network/20-c.link": "[Link]\n ReceivePacketSteeringCPUMask = 3\n",
         "usr/lib/systemd/network/99-default.link": "[Link]\nNamePolicy=keep\n",
+        "usr/lib/systemd/network/30-d.link": "[Link]\nReceivePacketSteeringCPUMask=\n",
+        "etc/systemd/network/30-d.link.d/x.conf": "[Link]\nIRQAffinityPolicy=single\n",
     }
     for path, text in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     found = configured(tmp_path)
-    assert [text.rpartition("/")[2] for text in found] == ["10-b.link", "20-c.link"]
+    assert [text.rpartition("/")[2] for text in found] == ["x.conf", "10-b.link", "20-c.link"]
+    found = found[1:]
     assert "IRQAffinityPolicy" in found[0] and "ReceivePacketSteeringCPUMask" in found[1]

@@ -59,6 +59,31 @@ def test_queues_whose_masks_divide_the_cpus_are_managed(tree: Tree) -> None:
     assert _reasons(_look(tree)) == {f"nvme0q{index}": MANAGED for index in range(1, 5)}
 
 
+def test_managed_queues_stay_known_when_the_admin_queue_was_moved(tree: Tree) -> None:
+    for index in range(4):
+        tree.place(f"nvme0q{index + 1}", str(index))
+    for mask in ("0-2", "1"):
+        tree.place("nvme0q0", mask)
+        assert _reasons(_look(tree)) == {f"nvme0q{index}": MANAGED for index in range(1, 5)}
+
+
+def test_two_sets_of_managed_queues_one_after_the_other(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path, TreeSpec(kernel=(6, 1), devices=(Disk("nvme", queues=6),)))
+    for index, mask in enumerate(("0-1", "2-3", "0", "1", "2", "3")):
+        tree.place(f"nvme0q{index + 1}", mask)
+    assert set(_reasons(_look(tree))) == {f"nvme0q{index}" for index in range(1, 7)}
+
+
+def test_msi_frames_of_a_gic_count_vectors(tmp_path: Path) -> None:
+    timers = (
+        Platform("arch_timer", chip="GIC-0", hwirq=27),
+        Platform("eth0-TxRx-19", chip="GICv2m-PCI-MSIX-0000:01:00.0", hwirq=19),
+        Platform("uart17", chip="GICv5-SPI", hwirq=17),
+    )
+    tree = make_tree(tmp_path, TreeSpec(kernel=(6, 18), platform=timers))
+    assert _reasons(_look(tree)) == {"arch_timer": PER_CPU}
+
+
 def test_masks_that_overlap_or_leave_a_cpu_out_do_not(tree: Tree) -> None:
     for index in range(4):
         tree.place(f"nvme0q{index + 1}", str(index))
