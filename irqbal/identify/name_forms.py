@@ -81,14 +81,17 @@ class Form:
         """Whether a name of this form holds the device's folder in /sys."""
         return any(hole in self.template for hole in ("{dev}", "{vif}", "{vifback}"))
 
+    def device_in(self, action: str) -> str | None:
+        """The folder in /sys of the device that an action's name tells; empty if it tells none,
+        None if it has not this form.
+        """
+        match = self.regex.fullmatch(action)
+        return None if match is None else _device_in(match)
+
     def match(self, action: str, address: str) -> re.Match[str] | None:
         """The match of an action's whole name, unless it names another device than `address`."""
         match = self.regex.fullmatch(action)
-        groups = {} if match is None else match.groupdict()
-        handle, backend = groups.get("handle"), groups.get("backend", "").replace(".", "-")
-        if groups.get("dev", address) != address or handle not in (None, address[4:]):
-            return None
-        return match if backend in ("", address[4:]) else None
+        return match if match is not None and _device_in(match) in ("", address) else None
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
@@ -99,6 +102,14 @@ class Form:
     def shape_regex(self) -> re.Pattern[str]:
         """Matches a whole name whose digits are all 7."""
         return _regex(_DIGIT.sub("7", self.template))
+
+
+def _device_in(match: re.Match[str]) -> str:
+    groups = match.groupdict()
+    if "dev" in groups:
+        return str(groups["dev"])
+    number = groups.get("handle") or groups.get("backend")
+    return f"vif-{number.replace('.', '-')}" if number else ""
 
 
 def _parse(text: str) -> Iterator[Form]:

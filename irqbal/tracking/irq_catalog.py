@@ -10,7 +10,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.identify.device_queues import device_queues
 from irqbal.identify.nic_queues import KernelQueues, ServedQueues, packet_counters
-from irqbal.identify.platform_nics import irqs_by_name
+from irqbal.identify.platform_nics import NamedIrqs
 from irqbal.identify.vector_names import Vector
 from irqbal.model.queues import Queue
 from irqbal.model.readings import Census, IrqFacts, Pulse, Topology
@@ -138,12 +138,14 @@ def _with_named_irqs(
     census: Census, topology: Topology, on_pci: Mapping[int, Device]
 ) -> tuple[Device, ...]:
     """The devices; NICs below no PCI device with the IRQs that bear their names."""
-    others = {facts.number: facts.action for facts in census.irqs if facts.number not in on_pci}
     told: dict[str, set[int]] = {}
     for (name, _, _), number in topology.queue_irqs.items():
         told.setdefault(name, set()).add(number)
+    named = NamedIrqs(
+        {facts.number: facts.action for facts in census.irqs if facts.number not in on_pci}, told
+    )
     return tuple(
-        msgspec.structs.replace(device, irqs=irqs_by_name(device, others, told))
+        msgspec.structs.replace(device, irqs=named.of(device))
         if not device.irqs and device.interfaces
         else device
         for device in topology.devices
