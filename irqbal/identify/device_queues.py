@@ -20,6 +20,6 @@ def device_queues(
     order of their MSI index; `interfaces` are all of this network namespace; `told` is what the
     kernel says.
     """
-    nic = NicDevice(device.address, device.driver, device.interfaces, interfaces)
+    nic = NicDevice(device.address, device.function or device.driver, device.interfaces, interfaces)
     found = nic_queues(nic, vectors, told)
     return found if device.interfaces else found | disk_queues(vectors, device)

@@ -39,6 +39,7 @@ PATHS = (
     "sys/class/net/*/queues/rx-[0-9]*/rps_cpus",
     "sys/class/net/*/queues/rx-[0-9]*/rps_flow_cnt",
     "sys/block/*/device/",
+    "sys/block/*/device/driver/",
     "sys/class/nvme/*/device/",
     "proc/sys/net/core/rps_sock_flow_entries",
 )
@@ -75,7 +76,21 @@ def read_devices(root: Path, interfaces: tuple[Interface, ...]) -> tuple[Device,
         driver = _link_name(folder / "driver")
         node, local = int_or(folder / "numa_node", -1), cpus_or(folder / "local_cpulist", CpuSet())
         interfaces_here, disks_here = tuple(nets.get(address, ())), tuple(disks.get(address, ()))
-        found.append(Device(address, driver, node, local, interfaces_here, disks_here, tuple(irqs)))
+        links = [root / "sys/class/net" / name for name in interfaces_here]
+        links += [root / "sys/block" / name for name in disks_here]
+        function = next((_link_name(link / "device/driver") for link in links), "")
+        found.append(
+            Device(
+                address,
+                driver,
+                node,
+                local,
+                interfaces_here,
+                disks_here,
+                tuple(irqs),
+                function if function.startswith("virtio_") else "",
+            )
+        )
     on_pci = set(names(base))
     for address, interfaces_here in nets.items():
         if address not in on_pci:

@@ -110,8 +110,9 @@ class Device(msgspec.Struct, frozen=True):
     """A PCI device, or a NIC below no PCI device (platform, virtio-mmio, Xen), with its network
     interfaces, disks and IRQs (by number).
 
-    `address` is the PCI address, else the name of the device's folder in /sys. `interfaces` are
-    without representors, whose packets arrive through queues of other interfaces. `node` is the
+    `address` is the PCI address, else the name of the device's folder in /sys. `function` is the
+    driver of the virtio device below the PCI device (`virtio_net` below `virtio-pci`). `interfaces`
+    are without representors, whose packets arrive through queues of other interfaces. `node` is the
     NUMA node, -1 if the kernel does not know it.
     """
 
@@ -122,6 +123,12 @@ class Device(msgspec.Struct, frozen=True):
     interfaces: tuple[str, ...] = ()
     disks: tuple[str, ...] = ()
     irqs: tuple[int, ...] = ()
+    function: str = ""
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        """The names of its drivers."""
+        return (self.driver, self.function) if self.function else (self.driver,)
 
 
 class TxQueue(msgspec.Struct, frozen=True):
@@ -329,7 +336,7 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         names = [str(irq.number), irq.action, *(irq.action.split(",") if "," in irq.action else ())]
         names += (name for queue in irq.queues for name in queue.names)
         if device is not None:
-            names += [device.address, device.driver, *device.disks, *device.interfaces]
+            names += [device.address, *device.drivers, *device.disks, *device.interfaces]
             names += [f"{interface}/{irq.action}" for interface in device.interfaces]
         return tuple(names)
 

@@ -69,16 +69,28 @@ def irqbal_place(snapshot: Snapshot, options: PinIrqs) -> Iterator[Placement | N
         for index, rule in enumerate(options.rules):
             if matches(snapshot, irq, rule):
                 used.add(index)
+                if _lacks_node(snapshot, rule):
+                    break
                 yield place(snapshot, irq, index, rule)
                 break
     for index, rule in enumerate(options.rules):
-        if index not in used:
+        if _lacks_node(snapshot, rule):
+            yield Note(
+                f"rule {index + 1} ({rule.text()}) does nothing: this host has no node {rule.node}",
+                advice=f"its nodes are {CpuSet(snapshot.cpus_by_node)}",
+            )
+        elif index not in used:
             shadowed = any(matches(snapshot, irq, rule) for irq in snapshot.irqs)
             why = "earlier rules match all of its IRQs" if shadowed else "no IRQ matches it"
             yield Note(
                 f"rule {index + 1} ({rule.text()}) does nothing: {why}",
                 advice="`irqbal topology` lists the names",
             )
+
+
+def _lacks_node(snapshot: Snapshot, rule: Rule) -> bool:
+    """Whether the rule names a node that the host has not, or that has no online CPU."""
+    return rule.node.isdecimal() and int(rule.node) not in snapshot.cpus_by_node
 
 
 def matches(snapshot: Snapshot, irq: Irq, rule: Rule) -> bool:
@@ -88,7 +100,7 @@ def matches(snapshot: Snapshot, irq: Irq, rule: Rule) -> bool:
         "irq": (str(irq.number), irq.action, *irq.action.split(",")),
         "queue": tuple(name for queue in irq.queues for name in queue.names),
         "device": () if device is None else (device.address,),
-        "driver": () if device is None else (device.driver,),
+        "driver": () if device is None else device.drivers,
     }
     globs = {key: getattr(rule, key) for key in names}
     if rule.interface and not _is_on(snapshot, irq, rule.interface):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import builders as b
 from irqbal.cpuset import CpuSet
@@ -95,10 +96,21 @@ def test_a_node_is_its_online_cpus() -> None:
     assert moved(Rule(irq="i8042", node="1"), snapshot=snapshot) == {"i8042": "4,6-7"}
 
 
-def test_a_node_that_is_not_there_is_refused() -> None:
-    made = b.plan(HOST, pin(Rule(irq="i8042", node="7")))
-    assert not made.moves
-    assert b.refusals(made, HOST) == {"i8042": "empty"}
+def test_a_node_that_is_not_there_is_said_once() -> None:
+    made = b.plan(HOST, pin(Rule(irq="*", node="7")))
+    assert not made.moves and not made.refused
+    ((_, note),) = made.notes
+    assert "this host has no node 7" in note.text and "its nodes are 0" in note.advice
+
+
+def test_a_rule_by_the_driver_of_a_virtio_device() -> None:
+    devices = tuple(replace(one, function="virtio_net") for one in HOST.devices)
+    snapshot = replace(HOST, devices=devices)
+    rules = (Rule(driver="virtio_net", leave=True), Rule(irq="*", cpus=b.s("1")))
+    made = b.plan(snapshot, pin(*rules))
+    assert {irq.device for irq in snapshot.irqs if irq.number in {m.irq for m in made.moves}} <= {
+        None
+    }
 
 
 def test_what_is_left_is_not_touched_whoever_else_wants_it() -> None:
