@@ -424,3 +424,11 @@ def test_a_node_that_is_unknown_or_empty_is_not_called_its_own(node: int, reason
     snapshot = b.host(b.cpus(4, nodes=2), b.nic("eth0", 2, node=node), settling=True)
     reasons = {move.reason for move in b.plan(snapshot, pin()).moves}
     assert reasons and all(reason in text and "own node" not in text for text in reasons)
+
+
+def test_a_pci_nic_whose_local_cpus_are_all_has_no_known_node() -> None:
+    """So the kernel says it of a device without a node."""
+    snapshot = b.host(b.cpus(4, nodes=2), b.nic("eth0", 2, node=-1), settling=True)
+    devices = tuple(replace(one, local_cpus=b.s("0-3")) for one in snapshot.devices)
+    reasons = {move.reason for move in b.plan(replace(snapshot, devices=devices), pin()).moves}
+    assert reasons and all("its NUMA node is unknown" in text for text in reasons)
