@@ -201,7 +201,7 @@ def _by_names(group: Sequence[NameMatch], port: _Port, strange: int) -> dict[int
     ranked = False
     for way in ("rx", "tx"):
         serving = [match for match in group if way in ways[match.vector.number]]
-        chosen[way], by_rank = _indexes(serving)
+        chosen[way], by_rank = _indexes(serving, port.counts[way])
         ranked |= by_rank
     evidence: QueueEvidence = "rank" if ranked else "name"
     return {
@@ -229,10 +229,15 @@ def _queues_of(
     )
 
 
-def _indexes(serving: Sequence[NameMatch]) -> tuple[dict[int, int], bool]:
-    """The queue index of each vector of one direction, and whether the rank decided."""
+def _indexes(serving: Sequence[NameMatch], count: int) -> tuple[dict[int, int], bool]:
+    """The queue index of each vector of one direction that has so many queues (0: not known), and
+    whether the rank decided.
+    """
     numbers = [-1 if match.index is None else match.index for match in serving]
     exact = all(match.exact for match in serving) and len({*numbers} - {-1}) == len(numbers)
+    if any(match.spread != "by rx" for match in serving):
+        # Such a driver has no vectors beyond its queues: numbers beyond them count something else.
+        exact = exact and (not count or max(numbers) < count)
     if exact or sorted(numbers) == list(range(len(serving))):
         return {
             match.vector.number: number for match, number in zip(serving, numbers, strict=True)

@@ -157,6 +157,16 @@ PCI = "0000:01:00.0"
             id="a plain name beside strange ones may be the link's",
         ),
         pytest.param(
+            NamedNic("igb", ("eth0", "eth0-TxRx-0", "eth0-TxRx-2"), rx=3, tx=3),
+            ("", "rxtx-0", "rxtx-2"),
+            id="a vector is missing, and the driver writes the queue's index",
+        ),
+        pytest.param(
+            NamedNic("igb", ("eth0", "eth0-TxRx-1", "eth0-TxRx-2"), rx=2, tx=2),
+            ("", "rxtx-0", "rxtx-1"),
+            id="numbers beyond the queues",
+        ),
+        pytest.param(
             NamedNic("mystery", ("eth0-rx-3", "eth0-rx-5", "eth0-rx-9"), rx=3, tx=1),
             ("rx-0", "rx-1", "rx-2"),
             id="numbers with gaps",
