@@ -28,6 +28,10 @@ MOST_WAITING = 4.0
 """How often its budget a plugin's host may wait for a CPU before the request is given up: the next
 cycle tries again.
 """
+MAX_SCHEMA_LENGTH = 1 << 18
+"""Characters of the JSON schema of one plugin's options: the bundled ones have some thousand."""
+MAX_NAME_LENGTH = 64
+"""Characters of a hook's name."""
 MAX_CGROUPS = 64
 """Globs of cgroups that one policy may want to be told of."""
 LEAST_AGAIN = 1.0

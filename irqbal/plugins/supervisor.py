@@ -36,6 +36,16 @@ class _Attempts(msgspec.Struct, Generic[Result], frozen=True):
     failures: tuple[Failure, ...]
 
 
+def _is_schema(text: str) -> bool:
+    """Whether a text from a host is a JSON schema of a bearable size."""
+    if len(text) > bounds.MAX_SCHEMA_LENGTH:
+        return False
+    try:
+        return isinstance(msgspec.json.decode(text), dict)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
 class PolicySupervisor:
     """The policies (or observers) that the YAML names, in a host that is replaced whenever one of
     them makes it fail.
@@ -85,10 +95,29 @@ class PolicySupervisor:
         return list(self._until_success(self._start_and_bind).result.problems)
 
     def describe(self) -> protocol.DescribeResult:
-        """The options and the summary of each policy that is bound."""
-        return self._until_success(
+        """The options and the summary of each policy that is bound. What is no description, or one
+        of no such policy, is left out.
+        """
+        found = self._until_success(
             lambda: self._bound_host().request(protocol.DescribeRequest(), protocol.DescribeResult)
         ).result
+        return protocol.DescribeResult(
+            {
+                index: text
+                for index, text in found.schemas.items()
+                if index in self._entries and _is_schema(text)
+            },
+            {
+                index: text[: bounds.MAX_REASON_LENGTH]
+                for index, text in found.about.items()
+                if index in self._entries
+            },
+            {
+                index: tuple(name[: bounds.MAX_NAME_LENGTH] for name in names)
+                for index, names in found.hooks.items()
+                if index in self._entries
+            },
+        )
 
     def plan(
         self, snapshot: Snapshot, ledger: Ledger, settings: Settings

@@ -293,6 +293,18 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.parametrize("schema", ["'no schema'", "[]", "7", "'x' * (1 << 20)"])
+def test_a_schema_that_is_none_is_left_out(
+    site: InstalledSite, policies: Asking, schema: str
+) -> None:
+    """A policy that replaces what describes it in its own process."""
+    forge = f"import irqbal.wire\nirqbal.wire.to_json = lambda value: str({schema}).encode()\n"
+    site.install("bad", forge + GOOD.replace("\n    ", "\n"))
+    described = policies("bad").describe()
+    assert described.schemas == {}
+    assert described.hooks == {0: ("irqbal_place",)}
+
+
 def test_a_policys_hooks_have_one_budget_together(site: InstalledSite, policies: Asking) -> None:
     """Each call stays below the deadline; all of them would take nine seconds."""
     slow = "@hookimpl\ndef irqbal_identify(irq):\n    time.sleep(0.9)"
