@@ -10,7 +10,7 @@ import os
 import select
 import time
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -58,7 +58,6 @@ class HostChannel:
         self._buffer = bytearray()
         self._has_replied = self._closed = False
         self._running: int | None = None
-        self._decoder = msgspec.msgpack.Decoder(protocol.HostReply, dec_hook=wire.dec_hook)
 
     @property
     def pid(self) -> int | None:
@@ -79,7 +78,7 @@ class HostChannel:
         unsent = memoryview(protocol.pack(wire.to_msgpack(message)))
         while True:
             unsent = self._transfer(unsent, budgets)
-            while (reply := self._next_reply()) is not None:
+            while (reply := self._next_reply(_DECODERS[result])) is not None:
                 if isinstance(reply, protocol.HookStarted):
                     if not budgets.started(reply):
                         raise self._end("garbage", _INTRUSION)
@@ -157,8 +156,10 @@ class HostChannel:
             return bool(data)
         return True
 
-    def _next_reply(self) -> protocol.HostReply | None:
-        """The next complete message in the buffer."""
+    def _next_reply(self, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
+        """The next complete message in the buffer; None if there is none. It is decoded as one of
+        the types that are asked for, and as nothing else.
+        """
         header = protocol.FRAME_HEADER.size
         if len(self._buffer) < header:
             return None
@@ -170,10 +171,9 @@ class HostChannel:
         body = bytes(self._buffer[header : header + size])
         del self._buffer[: header + size]
         try:
-            reply: protocol.HostReply = self._decoder.decode(body)
+            return decoder.decode(body)
         except (msgspec.DecodeError, ValueError, RecursionError):
             raise self._end("garbage", _INTRUSION) from None
-        return reply
 
     def _end(self, code: str, reason: str) -> HostBlamed:
         """End the host, and return the exception to raise."""
@@ -195,3 +195,15 @@ class HostChannel:
             self._closed = True
             self._process.kill()
             self._process.close()
+
+
+_DECODERS: dict[Any, msgspec.msgpack.Decoder[Any]] = {
+    result: msgspec.msgpack.Decoder(protocol.HookStarted | result, dec_hook=wire.dec_hook)
+    for result in (
+        protocol.BindResult,
+        protocol.PlanResult,
+        protocol.ObserveResult,
+        protocol.DescribeResult,
+    )
+}
+"""Each decodes that a hook has started, or a result of one type."""
