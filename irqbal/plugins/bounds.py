@@ -39,8 +39,14 @@ LEAST_AGAIN = 1.0
 MAX_WAITING_RECORDS = 64
 """Records that wait for slow observers, ten minutes of cycles; the oldest is dropped first."""
 
-MAX_FRAME_SIZE = 256 << 20
-"""Bytes of one message between daemon and host: far above the largest snapshot, far below RAM."""
+MAX_ANSWER_SIZE = 4 << 20
+"""Bytes of one message from a host, besides what each IRQ may add to a plan."""
+MAX_ANSWER_PER_IRQ = 16 << 10
+"""Bytes that each IRQ may add to a plan, by its move, its ledger entry and its explanation; some
+500 are usual.
+"""
+MAX_HOOK_TEXT = 8 << 20
+"""Characters in all texts of one call's items together: a long reason for each of 2000 IRQs."""
 CHUNK_SIZE = 1 << 20
 """Bytes of one send or receive call on the channel."""
 EXIT_GRACE = 0.5

@@ -58,6 +58,7 @@ class HostChannel:
         self._buffer = bytearray()
         self._has_replied = self._closed = False
         self._running: int | None = None
+        self._most = bounds.MAX_ANSWER_SIZE
 
     @property
     def pid(self) -> int | None:
@@ -68,6 +69,8 @@ class HostChannel:
         """Send a request and return its result, of the type `result`. Raises HostBlamed after
         ending the host.
         """
+        irqs = len(message.snapshot.irqs) if isinstance(message, protocol.PlanRequest) else 0
+        self._most = bounds.MAX_ANSWER_SIZE + irqs * bounds.MAX_ANSWER_PER_IRQ
         self._refuse_unrequested_bytes()
         self._running = None
         budgets = RequestBudgets(
@@ -164,7 +167,7 @@ class HostChannel:
         if len(self._buffer) < header:
             return None
         (size,) = protocol.FRAME_HEADER.unpack_from(self._buffer)
-        if size > bounds.MAX_FRAME_SIZE:
+        if size > self._most:
             raise self._end("garbage", _INTRUSION)
         if len(self._buffer) < header + size:
             return None

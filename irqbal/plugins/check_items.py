@@ -36,6 +36,7 @@ def check_items(hook: str, items: Iterable[Any]) -> Iterator[Any]:
     """
     kinds = ITEM_TYPES[hook]
     fields = {kind: _fields(kind) for kind in kinds}
+    text = 0
     for count, item in enumerate(items):
         if count >= bounds.MAX_HOOK_ITEMS:
             raise ValueError(f"more than {bounds.MAX_HOOK_ITEMS} items in one cycle")
@@ -46,6 +47,9 @@ def check_items(hook: str, items: Iterable[Any]) -> Iterator[Any]:
             value = getattr(item, field.name)
             if not (field.optional if value is None else _fits(field.name, value)):
                 raise TypeError(f"{type(item).__name__}.{field.name} cannot be {value!a:.80}")
+            text += len(value) if isinstance(value, str) else 0
+        if text > bounds.MAX_HOOK_TEXT:
+            raise ValueError(f"more than {bounds.MAX_HOOK_TEXT} characters in one cycle")
         yield item
 
 

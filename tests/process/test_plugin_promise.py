@@ -76,7 +76,7 @@ def test_every_number_in_the_document_is_the_codes() -> None:
     limits = re.findall(r"(\d+)\s[^(.;]*\(`bounds\.([A-Z_]+)`\)", TEXT)
     for number, name in limits:
         assert getattr(bounds, name) == int(number), name
-    assert len(limits) == TEXT.count("(`bounds.") == 6
+    assert len(limits) == TEXT.count("(`bounds.") == 7
     assert f"a call may\ntake {SLOW} times as much" in TEXT
 
 

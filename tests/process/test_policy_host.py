@@ -96,6 +96,9 @@ CRASHES = {
 }
 GARBAGE = {
     "writes garbage into the channel": "os.write(int(sys.argv[1]), b'\\xff' * 64)\ntime.sleep(9)",
+    "announces a frame that no host needs": (
+        "os.write(int(sys.argv[1]), (64 << 20).to_bytes(4, 'little'))\ntime.sleep(9)"
+    ),
     "writes a short frame into the channel": (
         "os.write(int(sys.argv[1]), b'\\x02\\0\\0\\0hi')\ntime.sleep(9)"
     ),
@@ -149,6 +152,10 @@ RAISED = {
     ),
     "yields a subclass": ("class P(Placement): pass\nyield P(1, None, 'x')", "got P"),
     "yields a reason without end": ("yield Note('x' * 100_000)", "Note.text cannot be"),
+    "yields more text than anybody reads": (
+        "while True: yield Note('x' * 4000)",
+        "more than 8388608 characters",
+    ),
     "yields more than anybody reads": ("while True: yield Note('x')", "more than 65536 items"),
     **{f"yields {item}": (f"yield {item}", reason) for item, reason in INVALID.items()},
     **{what: (body, "PermissionError") for what, body in FORBIDDEN.items()},
