@@ -63,9 +63,9 @@ class IrqCatalog:
         if keys != self.keys:
             self.keys = keys
         self._counters = {
-            number: keys
+            number: counters
             for number, served in self._served.items()
-            if (keys := packet_counters(served.queues))
+            if (counters := packet_counters(served.queues))
         }
         self.fixed = self._immobility.find(census, self._by_irq, online)
         self.per_cpu = frozenset(
