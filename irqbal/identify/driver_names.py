@@ -2,8 +2,8 @@
 from the drivers' request_irq calls and what builds their names, and the storage drivers. The module
 is long because it is one table. `identify.name_forms` reads it, docs/queues.md shows it.
 
-Columns: drivers as in /sys/bus/*/drivers | form | what it serves | source file | what {n} counts |
-how queues are shared out where there are fewer vectors than queues | a rule of
+Columns: drivers as in /sys/bus/*/drivers, apart by `, ` | form | what it serves | source file |
+what {n} counts | how queues are shared out where there are fewer vectors than queues | a rule of
 `identify.vector_orders`. Holes: {if} interface, {pci} PCI address, {dev} the device's folder in
 /sys, {vif} vifN of a Xen device vif-N, {vifback} vifN.M of a Xen backend vif-N-M, {disk} disk or
 controller, {n} the number that counts vectors or queues, {m} any other number, {text} any text.
@@ -32,8 +32,10 @@ gve | gve-mgmnt@pci:{pci} | none | drivers/net/ethernet/google/gve/gve_main.c
 gve | {if}-mgmnt | none | drivers/net/ethernet/google/gve/gve_main.c
 alibaba_eea | eea-ha@{pci} | none | drivers/net/ethernet/alibaba/eea/eea_pci.c
 cxgb4 | {if}-FWeventq | none | drivers/net/ethernet/chelsio/cxgb4/cxgb4_main.c
-cxgb4 | {if}-rdma{n} | none | drivers/net/ethernet/chelsio/cxgb4/cxgb4_main.c
-cxgb4 | {if}-iscsi{n} | none | drivers/net/ethernet/chelsio/cxgb4/cxgb4_main.c
+cxgb4 | {if}-iw_cxgb4{n} | none | drivers/infiniband/hw/cxgb4/device.c
+cxgb4 | {if}-cxgb4i{n} | none | drivers/scsi/cxgbi/cxgb4i/cxgb4i.c
+cxgb4 | {if}-cxgbit{n} | none | drivers/target/iscsi/cxgbit/cxgbit_main.c
+cxgb4 | {if}-chcr{n} | none | drivers/crypto/chelsio/chcr_core.c
 cxgb4vf | {pci}-FWeventq | none | drivers/net/ethernet/chelsio/cxgb4vf/cxgb4vf_main.c
 enic | {if}-err | none | drivers/net/ethernet/cisco/enic/enic_main.c
 enic | {if}-notify | none | drivers/net/ethernet/cisco/enic/enic_main.c
@@ -45,8 +47,8 @@ nicvf | NICVF Mbox | none | drivers/net/ethernet/cavium/thunder/nicvf_main.c
 nicpf | NICPF Mbox{n} | none | drivers/net/ethernet/cavium/thunder/nic_main.c
 thunder_bgx | BGX{n} | none | drivers/net/ethernet/cavium/thunder/thunder_bgx.c
 LiquidIO | LiquidIO{m}-pf{m}-aux | none | drivers/net/ethernet/cavium/liquidio/lio_core.c
-hclge | hclge-misc-{pci} | none | drivers/net/ethernet/hisilicon/hns3/hns3pf/hclge_main.c
-hclgevf | hclgevf-misc-{pci} | none | drivers/net/ethernet/hisilicon/hns3/hns3vf/hclgevf_main.c
+hns3 | hclge-misc-{pci} | none | drivers/net/ethernet/hisilicon/hns3/hns3pf/hclge_main.c
+hns3 | hclgevf-misc-{pci} | none | drivers/net/ethernet/hisilicon/hns3/hns3vf/hclgevf_main.c
 hibmcge | hibmcge-{pci}-err | none | drivers/net/ethernet/hisilicon/hibmcge/hbg_irq.c
 hinic | hinic_aeq{n}@pci:{pci} | none | drivers/net/ethernet/huawei/hinic/hinic_hw_eqs.c
 hinic | hinic_ceq{n}@pci:{pci} | none | drivers/net/ethernet/huawei/hinic/hinic_hw_eqs.c
@@ -81,12 +83,12 @@ fbnic | {pci} | none | drivers/net/ethernet/meta/fbnic/fbnic_irq.c
 mana | mana_hwc@pci:{pci} | none | drivers/net/ethernet/microsoft/mana/gdma_main.c
 virtio_net | virtio{m}-config | none | drivers/virtio/virtio_pci_common.c
 vmxnet3 | {if}-event-{n} | none | drivers/net/vmxnet3/vmxnet3_drv.c
-sfc,sfc_ef100 | {if}-xdp-{n} | none | drivers/net/ethernet/sfc/efx_channels.c
-sfc-siena | {if}-xdp-{n} | none | drivers/net/ethernet/sfc/siena/efx_channels.c
+sfc, sfc_ef100 | {if}-xdp-{n} | none | drivers/net/ethernet/sfc/efx_channels.c
+sfc_siena | {if}-xdp-{n} | none | drivers/net/ethernet/sfc/siena/efx_channels.c
 sfc | {if}-ptp | none | drivers/net/ethernet/sfc/ptp.c
 sfc_ef100 | {if}-mae | none | drivers/net/ethernet/sfc/tc_counters.c
-sfc-siena | {if}-ptp | none | drivers/net/ethernet/sfc/siena/ptp.c
-sfc-siena | {if}-iov | none | drivers/net/ethernet/sfc/siena/siena_sriov.c
+sfc_siena | {if}-ptp | none | drivers/net/ethernet/sfc/siena/ptp.c
+sfc_siena | {if}-iov | none | drivers/net/ethernet/sfc/siena/siena_sriov.c
 ionic | ionic-{pci}-L{m}-admin | none | drivers/net/ethernet/pensando/ionic/ionic_lif.c
 nfp | ctrl-rxtx-{n} | none | drivers/net/ethernet/netronome/nfp/nfp_net_common.c
 nfp | {if}-lsc | none | drivers/net/ethernet/netronome/nfp/nfp_net_common.c
@@ -94,7 +96,7 @@ nfp | {if}-exn | none | drivers/net/ethernet/netronome/nfp/nfp_net_common.c
 qlcnic | qlcnic-MB | none | drivers/net/ethernet/qlogic/qlcnic/qlcnic_83xx_hw.c
 txgbe | txgbe-link-irq | none | drivers/net/ethernet/wangxun/txgbe/txgbe_irq.c
 txgbe | txgbe-gpio-irq | none | drivers/net/ethernet/wangxun/txgbe/txgbe_irq.c
-rvu_nicpf,rvu_nicvf | {if}-qerr | none | drivers/net/ethernet/marvell/octeontx2/nic/otx2_pf.c
+rvu_nicpf, rvu_nicvf | {if}-qerr | none | drivers/net/ethernet/marvell/octeontx2/nic/otx2_pf.c
 rvu_nicpf | RVUPFAF Mbox | none | drivers/net/ethernet/marvell/octeontx2/nic/otx2_pf.c
 rvu_nicpf | RVUPF{n} AFPF Mbox | none | drivers/net/ethernet/marvell/octeontx2/nic/otx2_pf.c
 rvu_nicvf | RVUVFAF Mbox | none | drivers/net/ethernet/marvell/octeontx2/nic/otx2_vf.c
@@ -113,20 +115,20 @@ ravb | {dev}:ch22:multi | none | drivers/net/ethernet/renesas/ravb_main.c
 ravb | {dev}:ch24:emac | none | drivers/net/ethernet/renesas/ravb_main.c
 ravb | {dev}:err_a | none | drivers/net/ethernet/renesas/ravb_main.c
 ravb | {dev}:mgmt_a | none | drivers/net/ethernet/renesas/ravb_main.c
-rswitch | rswitch: gwca0_rxts0 | none | drivers/net/ethernet/renesas/rswitch_main.c
-stmmaceth,intel-eth-pci,dwmac-loongson-pci,dwmac-motorcomm,s32-dwmac | {if}:mac | none | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c
-stmmaceth,intel-eth-pci,dwmac-loongson-pci,dwmac-motorcomm,s32-dwmac | {if}:wol | none | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c
-stmmaceth,intel-eth-pci,dwmac-loongson-pci,dwmac-motorcomm,s32-dwmac | {if}:safety-ce | none | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c
-stmmaceth,intel-eth-pci,dwmac-loongson-pci,dwmac-motorcomm,s32-dwmac | {if}:safety-ue | none | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c
-stmmaceth,intel-eth-pci,dwmac-loongson-pci,dwmac-motorcomm,s32-dwmac | {if}:safety | none | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c
+renesas_eth_sw | rswitch: gwca0_rxts0 | none | drivers/net/ethernet/renesas/rswitch_main.c
+stmmaceth, intel-eth-pci, dwmac-loongson-pci, dwmac-motorcomm, s32-dwmac | {if}:mac | none | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c
+stmmaceth, intel-eth-pci, dwmac-loongson-pci, dwmac-motorcomm, s32-dwmac | {if}:wol | none | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c
+stmmaceth, intel-eth-pci, dwmac-loongson-pci, dwmac-motorcomm, s32-dwmac | {if}:safety-ce | none | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c
+stmmaceth, intel-eth-pci, dwmac-loongson-pci, dwmac-motorcomm, s32-dwmac | {if}:safety-ue | none | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c
+stmmaceth, intel-eth-pci, dwmac-loongson-pci, dwmac-motorcomm, s32-dwmac | {if}:safety | none | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c
 niu | {if}:MAC | none | drivers/net/ethernet/sun/niu.c
 niu | {if}:MIF | none | drivers/net/ethernet/sun/niu.c
 niu | {if}:SYSERR | none | drivers/net/ethernet/sun/niu.c
 forcedeth | {if}-other | none | drivers/net/ethernet/nvidia/forcedeth.c
 qcom-emac | emac-sgmii | none | drivers/net/ethernet/qualcomm/emac/emac-sgmii.c
 qede | sp-{m}-{text} | none | drivers/net/ethernet/qlogic/qed/qed_main.c
-cxgb4 | {if}-{text}q{n} | none | drivers/net/ethernet/chelsio/cxgb4/cxgb4_uld.c
-cxgb4 | {if}-crypto{n} | none | drivers/net/ethernet/chelsio/cxgb4/cxgb4_uld.c
+cxgb4 | {if}-eorxq{n} | none | drivers/net/ethernet/chelsio/cxgb4/cxgb4_tc_mqprio.c
+cxgb4 | {if}-mirrorrxq{n} | none | drivers/net/ethernet/chelsio/cxgb4/cxgb4_main.c
 octeon_ep | {if}-epf_{text} | none | drivers/net/ethernet/marvell/octeon_ep/octep_main.c
 idpf | idpf-{pci}-Mailbox-{n} | none | drivers/net/ethernet/intel/idpf/idpf_lib.c
 
@@ -161,9 +163,9 @@ fm10k | {if}-tx-{n} | tx | drivers/net/ethernet/intel/fm10k/fm10k_pci.c | vector
 bnxt_en | {if}-TxRx-{n} | rxtx | drivers/net/ethernet/broadcom/bnxt/bnxt.c | completion ring index | by rx
 bnxt_en | {if}-rx-{n} | rx | drivers/net/ethernet/broadcom/bnxt/bnxt.c | completion ring index
 bnxt_en | {if}-tx-{n} | tx | drivers/net/ethernet/broadcom/bnxt/bnxt.c | ring index, going on after Rx
-bnge | {if}-TxRx-{n} | rxtx | drivers/net/ethernet/broadcom/bnge/bnge_netdev.c | NQ ring index
-bnge | {if}-rx-{n} | rx | drivers/net/ethernet/broadcom/bnge/bnge_netdev.c | NQ ring index
-bnge | {if}-tx-{n} | tx | drivers/net/ethernet/broadcom/bnge/bnge_netdev.c | ring index, going on after Rx
+bng_en | {if}-TxRx-{n} | rxtx | drivers/net/ethernet/broadcom/bnge/bnge_netdev.c | NQ ring index
+bng_en | {if}-rx-{n} | rx | drivers/net/ethernet/broadcom/bnge/bnge_netdev.c | NQ ring index
+bng_en | {if}-tx-{n} | tx | drivers/net/ethernet/broadcom/bnge/bnge_netdev.c | ring index, going on after Rx
 tg3 | {if}-rx-{n} | rx | drivers/net/ethernet/broadcom/tg3.c | vector index
 tg3 | {if}-tx-{n} | tx | drivers/net/ethernet/broadcom/tg3.c | vector index
 tg3 | {if}-txrx-{n} | rxtx | drivers/net/ethernet/broadcom/tg3.c | vector index
@@ -246,7 +248,7 @@ sunlance | LANCE | all | drivers/net/ethernet/amd/sunlance.c
 ag71xx | {dev} | all | drivers/net/ethernet/atheros/ag71xx.c
 mac89x0 | cs89x0 | all | drivers/net/ethernet/cirrus/mac89x0.c
 ether1 | ether1 | all | drivers/net/ethernet/i825xx/ether1.c
-lasi_82596,sni_82596 | i82596 | all | drivers/net/ethernet/i825xx/lib82596.c
+lasi_82596, snirm_82596 | i82596 | all | drivers/net/ethernet/i825xx/lib82596.c
 mlx5_core | mlx5_comp{n}@pci:{pci} | rxtx | drivers/net/ethernet/mellanox/mlx5/core/pci_irq.c | completion vector index from 0 | by rx
 mlx5_core | mlx5_combined{n}@pci:{pci} | all | drivers/net/ethernet/mellanox/mlx5/core/pci_irq.c | always 0
 mlx4_core | mlx4_core@pci:{pci} | all | drivers/net/ethernet/mellanox/mlx4/eq.c
@@ -257,8 +259,8 @@ mlxsw_spectrum4 | mlxsw_spectrum4 | all | drivers/net/ethernet/mellanox/mlxsw/pc
 mlxbf_gige | mlxbf_gige_rx | rx | drivers/net/ethernet/mellanox/mlxbf_gige/mlxbf_gige_intr.c
 fbnic | {if}-TxRx-{n} | rxtx | drivers/net/ethernet/meta/fbnic/fbnic_irq.c | NAPI index from 0 | round robin
 mana | mana_q{n}@pci:{pci} | rxtx | drivers/net/ethernet/microsoft/mana/gdma_main.c | queue index from 0 |  | each
-virtio_net | virtio{m}-input.{n} | rx | drivers/virtio/virtio_pci_common.c | queue index
-virtio_net | virtio{m}-output.{n} | tx | drivers/virtio/virtio_pci_common.c | queue index
+virtio_net | virtio{m}-input.{n} | rx | drivers/net/virtio_net.c | queue index
+virtio_net | virtio{m}-output.{n} | tx | drivers/net/virtio_net.c | queue index
 virtio_net | virtio{m}-virtqueues | all | drivers/virtio/virtio_pci_common.c
 virtio_net | virtio{m} | all | drivers/virtio/virtio_pci_common.c
 vmxnet3 | {if}-rxtx-{n} | rxtx | drivers/net/vmxnet3/vmxnet3_drv.c | queue index from 0
@@ -269,15 +271,15 @@ vif | {vifback}-q{n}-rx | tx | drivers/net/xen-netback/interface.c | queue index
 vif | {vifback}-q{n} | rxtx | drivers/net/xen-netback/interface.c | queue index
 vif | {vif}-q{n}-tx | tx | drivers/net/xen-netfront.c | queue index from 0
 vif | {vif}-q{n}-rx | rx | drivers/net/xen-netfront.c | queue index from 0
-sfc,sfc_ef100 | {if}-{n} | rxtx | drivers/net/ethernet/sfc/efx_channels.c | channel number from 0
-sfc,sfc_ef100 | {if}-rx-{n} | rx | drivers/net/ethernet/sfc/efx_channels.c | rx queue index
-sfc,sfc_ef100 | {if}-tx-{n} | tx | drivers/net/ethernet/sfc/efx_channels.c | tx queue index
-sfc-siena | {if}-{n} | rxtx | drivers/net/ethernet/sfc/siena/efx_channels.c | channel number from 0
-sfc-siena | {if}-rx-{n} | rx | drivers/net/ethernet/sfc/siena/efx_channels.c | rx queue index
-sfc-siena | {if}-tx-{n} | tx | drivers/net/ethernet/sfc/siena/efx_channels.c | tx queue index
-sfc-falcon | {if}-{n} | rxtx | drivers/net/ethernet/sfc/falcon/efx.c | channel number from 0
-sfc-falcon | {if}-rx-{n} | rx | drivers/net/ethernet/sfc/falcon/efx.c | rx queue index
-sfc-falcon | {if}-tx-{n} | tx | drivers/net/ethernet/sfc/falcon/efx.c | tx queue index
+sfc, sfc_ef100 | {if}-{n} | rxtx | drivers/net/ethernet/sfc/efx_channels.c | channel number from 0
+sfc, sfc_ef100 | {if}-rx-{n} | rx | drivers/net/ethernet/sfc/efx_channels.c | rx queue index
+sfc, sfc_ef100 | {if}-tx-{n} | tx | drivers/net/ethernet/sfc/efx_channels.c | tx queue index
+sfc_siena | {if}-{n} | rxtx | drivers/net/ethernet/sfc/siena/efx_channels.c | channel number from 0
+sfc_siena | {if}-rx-{n} | rx | drivers/net/ethernet/sfc/siena/efx_channels.c | rx queue index
+sfc_siena | {if}-tx-{n} | tx | drivers/net/ethernet/sfc/siena/efx_channels.c | tx queue index
+sfc_falcon | {if}-{n} | rxtx | drivers/net/ethernet/sfc/falcon/efx.c | channel number from 0
+sfc_falcon | {if}-rx-{n} | rx | drivers/net/ethernet/sfc/falcon/efx.c | rx queue index
+sfc_falcon | {if}-tx-{n} | tx | drivers/net/ethernet/sfc/falcon/efx.c | tx queue index
 qede | {if}-fp-{n} | rxtx | drivers/net/ethernet/qlogic/qede/qede_main.c | fastpath, in the order Rx, both, Tx |  | qede
 ionic | ionic-{if}-L{m}-rx{n} | rxtx | drivers/net/ethernet/pensando/ionic/ionic_lif.c | queue index from 0
 ionic | ionic-{if}-L{m}-tx{n} | tx | drivers/net/ethernet/pensando/ionic/ionic_lif.c | tx queue index
@@ -288,12 +290,12 @@ qlcnic | {if}-tx-{n} | tx | drivers/net/ethernet/qlogic/qlcnic/qlcnic_main.c | t
 qlcnic | qlcnic | all | drivers/net/ethernet/qlogic/qlcnic/qlcnic_main.c
 netxen_nic | {if}[{n}] | rx | drivers/net/ethernet/qlogic/netxen/netxen_nic_main.c | sds ring index
 myri10ge | {if}:slice-{n} | rxtx | drivers/net/ethernet/myricom/myri10ge/myri10ge.c | slice index from 0
-s2io | {if}:MSI-X-{n}-RX | rx | drivers/net/ethernet/neterion/s2io.c | vector index
+S2IO | {if}:MSI-X-{n}-RX | rx | drivers/net/ethernet/neterion/s2io.c | vector index
 rtase | {if}_int{n} | rxtx | drivers/net/ethernet/realtek/rtase/rtase_main.c | vector index from 1
 txgbe | {if}-TxRx-{n} | rxtx | drivers/net/ethernet/wangxun/txgbe/txgbe_irq.c | vector index from 0 | round robin
 ngbe | {if}-TxRx-{n} | rxtx | drivers/net/ethernet/wangxun/ngbe/ngbe_main.c | vector index from 0 | round robin
-txgbevf,ngbevf | {if}-TxRx-{n} | rxtx | drivers/net/ethernet/wangxun/libwx/wx_vf_common.c | vector index from 0 | round robin
-rvu_nicpf,rvu_nicvf | {if}-rxtx-{n} | rxtx | drivers/net/ethernet/marvell/octeontx2/nic/otx2_pf.c | vector index from 0
+txgbevf, ngbevf | {if}-TxRx-{n} | rxtx | drivers/net/ethernet/wangxun/libwx/wx_vf_common.c | vector index from 0 | round robin
+rvu_nicpf, rvu_nicvf | {if}-rxtx-{n} | rxtx | drivers/net/ethernet/marvell/octeontx2/nic/otx2_pf.c | vector index from 0
 rvu_rep | rep{m}-rxtx-{n} | rxtx | drivers/net/ethernet/marvell/octeontx2/nic/rep.c | queue of a representor
 octeon_ep | {if}-q{n} | rxtx | drivers/net/ethernet/marvell/octeon_ep/octep_main.c | queue index from 0
 octeon_ep_vf | {if}-q{n} | rxtx | drivers/net/ethernet/marvell/octeon_ep_vf/octep_vf_main.c | queue index from 0
@@ -320,9 +322,9 @@ ravb | {dev}:ch19:tx_nc | tx | drivers/net/ethernet/renesas/ravb_main.c
 ravb | {dev} | all | drivers/net/ethernet/renesas/ravb_main.c
 rtsn | {if}:tx | tx | drivers/net/ethernet/renesas/rtsn.c
 rtsn | {if}:rx | rx | drivers/net/ethernet/renesas/rtsn.c
-stmmaceth,intel-eth-pci,dwmac-loongson-pci,dwmac-motorcomm,s32-dwmac | {if}:rx-{n} | rx | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c | rx queue index exactly
-stmmaceth,intel-eth-pci,dwmac-loongson-pci,dwmac-motorcomm,s32-dwmac | {if}:tx-{n} | tx | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c | tx queue index exactly
-sxgbe | {if} | all | drivers/net/ethernet/samsung/sxgbe/sxgbe_main.c |  |  | sxgbe
+stmmaceth, intel-eth-pci, dwmac-loongson-pci, dwmac-motorcomm, s32-dwmac | {if}:rx-{n} | rx | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c | rx queue index exactly
+stmmaceth, intel-eth-pci, dwmac-loongson-pci, dwmac-motorcomm, s32-dwmac | {if}:tx-{n} | tx | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c | tx queue index exactly
+sam_sxgbeeth | {if} | all | drivers/net/ethernet/samsung/sxgbe/sxgbe_main.c |  |  | sxgbe
 netsec | netsec | all | drivers/net/ethernet/socionext/netsec.c
 dwc-xlgmac | {if}-TxRx-{n} | rxtx | drivers/net/ethernet/synopsys/dwc-xlgmac-net.c | channel/queue index from 0
 am65-cpsw-nuss | {dev}-tx{n} | tx | drivers/net/ethernet/ti/am65-cpsw-nuss.c | tx DMA channel
@@ -373,14 +375,14 @@ mana | mana_msi{n}@pci:{pci} | rxtx | drivers/net/ethernet/microsoft/mana/gdma_m
 fec | {dev} | all | drivers/net/ethernet/freescale/fec_main.c |  |  | shared
 davinci_emac | {if} | all | drivers/net/ethernet/ti/davinci_emac.c |  |  | shared
 airoha_eth | airoha_eth.{n} | all | drivers/net/ethernet/airoha/airoha_eth.c | platform IRQ |  | shared
-bcmasp | {dev} | all | drivers/net/ethernet/broadcom/asp2/bcmasp.c |  |  | rxtx -
+brcm,asp-v2 | {dev} | all | drivers/net/ethernet/broadcom/asp2/bcmasp.c |  |  | rxtx -
 hip04-ether | {dev} | all | drivers/net/ethernet/hisilicon/hip04_eth.c
 hisi-femac | {dev} | all | drivers/net/ethernet/hisilicon/hisi_femac.c
 hisi-gmac | {dev} | all | drivers/net/ethernet/hisilicon/hix5hd2_gmac.c
 skge | skge@pci:{pci} | all | drivers/net/ethernet/marvell/skge.c |  |  | shared
 sky2 | sky2@pci:{pci} | all | drivers/net/ethernet/marvell/sky2.c |  |  | shared
 adin1110 | {dev} | all | drivers/net/ethernet/adi/adin1110.c
-s2io | {if}:MSI-X-{n}-TX | tx | drivers/net/ethernet/neterion/s2io.c | always 0: every Tx queue | round robin
+S2IO | {if}:MSI-X-{n}-TX | tx | drivers/net/ethernet/neterion/s2io.c | always 0: every Tx queue | round robin
 vif | {if}-q{n}-rx | rx | drivers/net/xen-netfront.c | queue index (names before 2018 held the interface)
 vif | {if}-q{n}-tx | tx | drivers/net/xen-netfront.c | queue index (names before 2018 held the interface)
 e1000e | {if}-rx-{n} | rx | drivers/net/ethernet/intel/e1000e/netdev.c | always 0
@@ -390,17 +392,18 @@ igbvf | {if}-tx-{n} | tx | drivers/net/ethernet/intel/igbvf/netdev.c | always 0
 
 # Queues that arrive through interrupts of no device.
 fsl_dpaa2_eth | {dev} | elsewhere | drivers/net/ethernet/freescale/dpaa2/dpaa2-eth.c | queues arrive through the portals `dpio.N`
-fsl_dpa | QMan portal {n} | elsewhere | drivers/net/ethernet/freescale/dpaa/dpaa_eth.c | a CPU: queues arrive through its portal
+fsl_dpa | QMan portal {n} | elsewhere | drivers/soc/fsl/qbman/qman.c | a CPU: queues arrive through its portal
 hv_netvsc |  | elsewhere | drivers/net/hyperv/netvsc.c | queues arrive through the VMBus, which has one vector a CPU
 
 # Interrupts that all bear the interface's name alone: a single one serves every queue, several serve the queues of their rank.
 # Beside interrupts with a queue's name it is the link's.
 3c509 | {if} | all | drivers/net/ethernet/3com/3c509.c
 3c59x | {if} | all | drivers/net/ethernet/3com/3c59x.c
+dnet | dnet | all | drivers/net/ethernet/dnet.c
 8139cp | {if} | all | drivers/net/ethernet/realtek/8139cp.c
 8139too | {if} | all | drivers/net/ethernet/realtek/8139too.c
 ATL1E | {if} | all | drivers/net/ethernet/atheros/atl1e/atl1e_main.c
-KSZ884X,PCI | {if} | all | drivers/net/ethernet/micrel/ksz884x.c
+ksz884xp | {if} | all | drivers/net/ethernet/micrel/ksz884x.c
 a2065 | {if} | all | drivers/net/ethernet/amd/a2065.c
 alx | {if} | all | drivers/net/ethernet/atheros/alx/main.c
 amd-xgbe | {if} | all | drivers/net/ethernet/amd/xgbe/xgbe-drv.c
@@ -442,12 +445,14 @@ e100 | {if} | all | drivers/net/ethernet/intel/e100.c
 e1000 | {if} | all | drivers/net/ethernet/intel/e1000/e1000_main.c
 e1000e | {if} | all | drivers/net/ethernet/intel/e1000e/netdev.c
 emac_arc | {if} | all | drivers/net/ethernet/arc/emac_main.c
-emac_rockchip | {if} | all | drivers/net/ethernet/arc/emac_main.c
+rockchip_emac | {if} | all | drivers/net/ethernet/arc/emac_main.c
 enic | {if} | all | drivers/net/ethernet/cisco/enic/enic_main.c
 ep93xx-eth | {if} | all | drivers/net/ethernet/cirrus/ep93xx_eth.c
 epic100 | {if} | all | drivers/net/ethernet/smsc/epic100.c
 et131x | {if} | all | drivers/net/ethernet/agere/et131x.c
 etherh | {if} | all | drivers/net/ethernet/8390/etherh.c
+ethoc | {if} | all | drivers/net/ethernet/ethoc.c
+fealnx | {if} | all | drivers/net/ethernet/fealnx.c
 fbnic | {if} | all | drivers/net/ethernet/meta/fbnic/fbnic_irq.c
 fjes | {if} | all | drivers/net/fjes/fjes_main.c
 fm10k | {if} | all | drivers/net/ethernet/intel/fm10k/fm10k_pci.c
@@ -500,13 +505,13 @@ r8169 | {if} | all | drivers/net/ethernet/realtek/r8169_main.c
 ravb | {if} | all | drivers/net/ethernet/renesas/ravb_main.c
 rrunner | {if} | all | drivers/net/hippi/rrunner.c
 rtase | {if} | all | drivers/net/ethernet/realtek/rtase/rtase_main.c
-s2io | {if} | all | drivers/net/ethernet/neterion/s2io.c
+S2IO | {if} | all | drivers/net/ethernet/neterion/s2io.c
 s32-dwmac | {if} | all | drivers/net/ethernet/stmicro/stmmac/stmmac_main.c
 sb1250-mac | {if} | all | drivers/net/ethernet/broadcom/sb1250-mac.c
 sc92031 | {if} | all | drivers/net/ethernet/silan/sc92031.c
 sfc | {if} | all | drivers/net/ethernet/sfc/nic.c
-sfc-falcon | {if} | all | drivers/net/ethernet/sfc/falcon/nic.c
-sfc-siena | {if} | all | drivers/net/ethernet/sfc/siena/nic.c
+sfc_falcon | {if} | all | drivers/net/ethernet/sfc/falcon/nic.c
+sfc_siena | {if} | all | drivers/net/ethernet/sfc/siena/nic.c
 sfc_ef100 | {if} | all | drivers/net/ethernet/sfc/nic.c
 sh-eth | {if} | all | drivers/net/ethernet/renesas/sh_eth.c
 sis190 | {if} | all | drivers/net/ethernet/sis/sis190.c

@@ -54,7 +54,7 @@ class Form:
         words: dict[str, Serves] = {word: word for word in get_args(Serves)}
         if serves not in words:
             raise ValueError(f"{template}: {serves!r} is none of {', '.join(words)}")
-        self.drivers = tuple(drivers.split(","))
+        self.drivers = tuple(drivers.split(", "))
         self.template, self.serves, self.source = template, words[serves], source
         self.number, self.spread, self.order = number, spread, order
 

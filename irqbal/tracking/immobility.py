@@ -17,8 +17,13 @@ from irqbal.model.readings import Census, IrqFacts
 from irqbal.model.unmovable import MANAGED, OWNED, PER_CPU
 from irqbal.model.view import Device
 
-_MANAGED_DRIVERS = frozenset(
+MANAGED_DRIVERS = frozenset(
     {
+        "LeapRAID",
+        "be2iscsi",
+        "csiostor",
+        "efct",
+        "fnic",
         "hisi_sas_v3_hw",
         "hpsa",
         "lpfc",
@@ -73,7 +78,7 @@ class Immobility:
         by_device: dict[str, list[IrqFacts]] = {}
         for facts in census.irqs:
             device = devices.get(facts.number)
-            if device is None or device.driver not in _MANAGED_DRIVERS:
+            if device is None or device.driver not in MANAGED_DRIVERS:
                 continue
             if device.driver == "virtio-pci" and not device.disks:
                 continue
