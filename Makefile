@@ -73,6 +73,7 @@ bench: $(VENV)/.installed-test
 	$(WITH_FAKES) tests/bench/api.py
 	$(WITH_FAKES) tests/bench/balance.py
 	$(WITH_FAKES) tests/bench/daemon.py
+	$(WITH_FAKES) tests/bench/strangers.py
 
 # The same on a real kernel of 64 CPUs under QEMU, with traffic; a quarter of an hour.
 .PHONY: bench-vm

@@ -85,7 +85,8 @@ if [ -n "$remove" ]; then
 	fi
 	links take
 	rm -f "$unit" "$users" "$folders"
-	for name in policies observers; do rm -f "$units/irqbal-$name.socket" "$units/irqbal-$name@.service"; done
+	for name in planner policies observers; do rm -f "$units/irqbal-$name.socket" "$units/irqbal-$name@.service"; done
+	rm -f "$units/irqbal-hosts.slice"
 	if [ -e "$place/pyvenv.cfg" ] && [ -x "$place/bin/irqbal" ]; then rm -rf "$place"; fi
 	if [ -n "$purge" ]; then
 		rm -f "$config"

@@ -17,7 +17,8 @@ import msgspec
 from msgspec import Meta
 
 from irqbal.cpuset import CpuSet
-from irqbal.model.plan import Failure, Kept, Step
+from irqbal.model.plan import Failure as Failure
+from irqbal.model.plan import Kept, Step
 from irqbal.wire import Duration, Moment
 
 BEFORE_AFTER = {"before": "from", "after": "to"}
@@ -110,7 +111,7 @@ class Cycle(msgspec.Struct, frozen=True):
     """All that one cycle did. `cause` is why it ran, `seconds` how long it took. `imbalance` is the
     busiest CPU's load divided by a lower bound of what a plan can reach, `busiest` that load.
     `right` counts the IRQs that needed no move, `drifted` are IRQs whose mask another program
-    changed.
+    changed. `starting` are policies whose process was not ready: the plan was made without them.
     """
 
     cycle: int
@@ -129,6 +130,7 @@ class Cycle(msgspec.Struct, frozen=True):
     notes: tuple[NoteView, ...] = ()
     failures: tuple[Failure, ...] = ()
     problem: str = ""
+    starting: tuple[str, ...] = ()
 
 
 class PlanAnswer(msgspec.Struct, frozen=True):
@@ -168,7 +170,7 @@ class HistoryState(msgspec.Struct, frozen=True):
 
 class Status(msgspec.Struct, frozen=True):
     """The daemon's state. `interval` is the time between two cycles; `policies` are enabled and
-    work, those in `aside` failed and are skipped.
+    work, those in `aside` failed and are skipped, those in `starting` are not ready yet.
     """
 
     host: str
@@ -202,6 +204,7 @@ class Status(msgspec.Struct, frozen=True):
     simulated: Annotated[
         str, Meta(description="the specification of a simulated host; empty on a real one")
     ] = ""
+    starting: tuple[str, ...] = ()
 
 
 class CpuView(msgspec.Struct, frozen=True):

@@ -43,6 +43,7 @@ def cycle(record: Record, snapshot: Snapshot) -> responses.Cycle:
         ),
         failures=plan.failures,
         problem=record.problem,
+        starting=plan.starting,
     )
 
 

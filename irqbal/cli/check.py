@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import click
 
 from irqbal.cli.common import Common, command_options
@@ -12,9 +10,7 @@ from irqbal.config.schema import ConfiguredPolicy
 from irqbal.errors import ConfigError
 from irqbal.plugins import discovery
 from irqbal.plugins.protocol import PolicyEntry
-from irqbal.plugins.supervisor import PolicySupervisor
-
-Section = Literal["policies", "observers"]
+from irqbal.plugins.supervisor import PATIENCE, Section, supervised
 
 
 @click.command("check")
@@ -63,10 +59,12 @@ def _bound(
     """Problems of these policies' options and of their packages, each as a line to print."""
     if not entries:
         return []
-    policies = PolicySupervisor(entries, key)
+    policies = supervised(key, entries)
     try:
-        found = [reader.format_problem(name, problem) for problem in policies.bind()]
+        found = [reader.format_problem(name, problem) for problem in policies.bind(PATIENCE)]
         for index, failure in policies.aside.items():
+            if failure.code == "options":
+                continue
             line = items[index].options.line
             found.append(f"{name}:{line}: {key}[{index}].{failure.policy}: {failure.reason}")
     finally:

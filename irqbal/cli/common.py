@@ -17,6 +17,7 @@ import msgspec
 from irqbal.config.reader import load as load_config
 from irqbal.config.schema import Config
 from irqbal.kernel.host import KernelHost
+from irqbal.plugins.supervisor import PATIENCE
 from irqbal.process.systemd import setup_logging
 from irqbal.service.assembly import bind, folders, settings
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer, Stored
@@ -164,7 +165,7 @@ def balancer_of(
         originals=None if dry_run else originals,
         learned=LearnedState(places, host.boot_id, read_only=dry_run),
     )
-    policies = bind(config, common.name)
+    policies = bind(config, common.name, PATIENCE)
     return Balancer(host, policies, wanted, float(config.interval), dry_run=dry_run, stored=stored)
 
 

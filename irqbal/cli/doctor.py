@@ -12,12 +12,11 @@ import msgspec
 from irqbal.config.reader import format_problem
 from irqbal.config.schema import Config, ConfiguredPolicy
 from irqbal.plugins.discovery import InstalledPlugin
-from irqbal.plugins.process import HostKind
 from irqbal.plugins.protocol import PolicyEntry
-from irqbal.plugins.supervisor import PolicySupervisor
+from irqbal.plugins.supervisor import PATIENCE, Section, supervised
 from irqbal.problems import LocatedProblem, Node
 
-_CALLED: dict[HostKind, frozenset[str]] = {
+_CALLED: dict[Section, frozenset[str]] = {
     "policies": frozenset({"irqbal_limit", "irqbal_place", "irqbal_identify"}),
     "observers": frozenset({"irqbal_cycle_done"}),
 }
@@ -58,7 +57,7 @@ def examine(
 
 
 def _enabled(
-    section: HostKind,
+    section: Section,
     items: Sequence[ConfiguredPolicy],
     file: str,
     installed: Mapping[str, InstalledPlugin],
@@ -83,7 +82,7 @@ def _enabled(
         yield PluginProblem(item.name, _origin(installed[item.name]), state, not reason)
 
 
-def _uncalled(section: HostKind, hooks: Sequence[str]) -> str:
+def _uncalled(section: Section, hooks: Sequence[str]) -> str:
     """Why a plugin is useless in this list of the YAML; empty if one of its hooks is called."""
     if _CALLED[section] & set(hooks):
         return ""
@@ -108,16 +107,20 @@ def _origin(plugin: InstalledPlugin) -> str:
 
 
 def _bind(
-    entries: list[PolicyEntry], section: HostKind, file: str, check_options: bool = True
+    entries: list[PolicyEntry], section: Section, file: str, check_options: bool = True
 ) -> _Binding:
     if not entries:
         return _Binding({}, {})
-    policies = PolicySupervisor(entries, section)
+    policies = supervised(section, entries)
     try:
-        problems = policies.bind()
-        hooks = policies.describe().hooks
+        problems = policies.bind(PATIENCE)
+        hooks = policies.hooks()
         troubles = _by_index(problems, file) if check_options else {}
-        troubles |= {index: failure.reason for index, failure in policies.aside.items()}
+        troubles |= {
+            index: failure.reason
+            for index, failure in policies.aside.items()
+            if failure.code != "options"
+        }
         return _Binding(troubles, hooks)
     finally:
         policies.close()

@@ -11,7 +11,7 @@ from irqbal.cli.common import Common, command_options
 from irqbal.cli.doctor import examine, report
 from irqbal.plugins import discovery
 from irqbal.plugins.protocol import PolicyEntry
-from irqbal.plugins.supervisor import PolicySupervisor
+from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor
 from irqbal.problems import Node
 
 
@@ -39,7 +39,7 @@ def command(common: Common, doctor: bool) -> int:
     ]
     policies = PolicySupervisor(entries)
     try:
-        problems = {problem.key.split("]")[0]: problem for problem in policies.bind()}
+        problems = {problem.key.split("]")[0]: problem for problem in policies.bind(PATIENCE)}
         described = policies.describe()
     finally:
         policies.close()
@@ -48,7 +48,7 @@ def command(common: Common, doctor: bool) -> int:
         click.echo(f"{item.name} ({', '.join(item.distributions)}): {state}")
         if item.clash:
             click.echo(f"  cannot be used: {item.clash}")
-        elif index in policies.aside:
+        elif index in policies.aside and policies.aside[index].code != "options":
             click.echo(f"  cannot be used: {policies.aside[index].reason}")
         elif index in described.schemas:
             click.echo(f"  {described.about[index]}")

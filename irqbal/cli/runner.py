@@ -8,6 +8,7 @@ from typing import Protocol
 from irqbal.cli.common import Common
 from irqbal.config.schema import Config
 from irqbal.model.host import Host
+from irqbal.plugins.supervisor import PATIENCE
 from irqbal.service.assembly import bind, settings
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
 from irqbal.simulated.ground_truth import GroundTruth
@@ -28,7 +29,7 @@ def attempt(host: Stage, config: Config, common: Common, cycles: int) -> TrialRe
     """Run this configuration for this many cycles, and score it."""
     trial = TrialRun(common.name)
     interval = float(config.interval)
-    policies = bind(config, common.name)
+    policies = bind(config, common.name, PATIENCE)
     try:
         balancer = Balancer(
             host, policies, settings(config, COOLDOWN_INTERVALS), interval, dry_run=False

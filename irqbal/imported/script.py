@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from irqbal.errors import HostError
-from irqbal.plugins import bounds
+from irqbal.plugins import bounds, namespaces
 from irqbal.plugins.confinement import drop_root
 
 TIMEOUT = 5.0
@@ -152,7 +152,9 @@ def _run_for(job: ScriptJob, irq: int) -> ScriptAnswer:
 def main() -> None:
     """Give up root, and do the job."""
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=ScriptJob)
-    drop_root()
+    if os.geteuid() == 0:
+        namespaces.enter(network=False, folders=())
+    drop_root("policies")
     limits = [
         (resource.RLIMIT_AS, bounds.HOST_MEMORY),
         (resource.RLIMIT_CORE, 0),

@@ -36,7 +36,7 @@ class LimitTable(msgspec.Struct, frozen=True, dict=True):
 
     def forbidden(self, number: int) -> CpuSet:
         """The CPUs, online or not, that limits and `banned_cpus` forbid this IRQ."""
-        everywhere = self._everywhere
+        everywhere = self.everywhere
         if number in self._exempt:
             everywhere = self.banned
             for _, limit in self.limits:
@@ -53,6 +53,13 @@ class LimitTable(msgspec.Struct, frozen=True, dict=True):
                 return limit.advice
         return ""
 
+    def reason_everywhere(self, cpus: CpuSet) -> tuple[str, str]:
+        """(policy, reason) of the first limit on all IRQs that forbids one of these CPUs."""
+        for policy, limit in self.limits:
+            if limit.irqs is None and limit.cpus & cpus:
+                return policy, limit.reason
+        return "banned_cpus", f"CPUs {self.banned} are banned in the configuration"
+
     def reason_for(self, number: int, cpus: CpuSet) -> tuple[str, str]:
         """(policy, reason) of the first limit that forbids this IRQ one of these CPUs."""
         for policy, limit in self.limits:
@@ -62,8 +69,10 @@ class LimitTable(msgspec.Struct, frozen=True, dict=True):
         return "banned_cpus", f"CPUs {self.banned} are banned in the configuration"
 
     @cached_property
-    def _everywhere(self) -> CpuSet:
-        """The CPUs that are forbidden to every IRQ that no limit exempts."""
+    def everywhere(self) -> CpuSet:
+        """The CPUs, online or not, that are forbidden to every IRQ that no limit exempts, and so to
+        packets that another CPU passes on (RPS).
+        """
         cpus = self.banned
         for _, limit in self.limits:
             if limit.irqs is None:

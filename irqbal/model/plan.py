@@ -9,6 +9,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.model.queues import Queue
 from irqbal.model.view import Snapshot
+from irqbal.wire import Moment
 
 Direction = Literal["rx", "tx"]
 
@@ -188,12 +189,15 @@ class Explained(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """A policy that failed in a cycle. `aside`: it is not called again until the next reload."""
+    """A policy that failed in a cycle. `aside`: it is not called again until `again`, in seconds
+    since the epoch, or until a reload.
+    """
 
     policy: str
     code: str
     reason: str
     aside: bool = False
+    again: Moment | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -201,7 +205,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     `drifted` are the numbers of IRQs whose mask another program changed since the last cycle.
     `notes` are (policy, note). `explanations` and `queues` (those that policies identified) are by
-    IRQ number.
+    IRQ number. `starting` are policies whose process was not ready: the plan was made without them.
     """
 
     moves: tuple[Move, ...] = ()
@@ -214,6 +218,7 @@ class Plan(msgspec.Struct, frozen=True):
     failures: tuple[Failure, ...] = ()
     explanations: dict[int, tuple[Step, ...]] = {}
     queues: dict[int, Queue] = {}
+    starting: tuple[str, ...] = ()
 
 
 Result = Literal[

@@ -4,10 +4,13 @@ everything that must not be written is removed here. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.model.plan import Move, Plan, Refusal, SteeringMove
+from irqbal.model.draft import LimitTable
+from irqbal.model.plan import DefaultMove, Limit, Move, Plan, Refusal, SteeringMove
 from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 
@@ -15,11 +18,17 @@ _MAX_FLOWS = 1 << 20
 """Entries of a queue's RFS flow table, at most: far above any useful size."""
 
 
-def check_plan(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
-    """The plan without the items that break a fixed rule. Each such item becomes a refusal with the
-    code `check`.
+def check_plan(
+    plan: Plan,
+    snapshot: Snapshot,
+    settings: Settings,
+    limits: Iterable[tuple[str, Limit]] = (),
+) -> Plan:
+    """The plan without the items that break a fixed rule or one of these limits, each with the
+    policy that stated it. Each such item becomes a refusal with the code `check`.
     """
     refused = list(plan.refused)
+    table = LimitTable(settings.banned, tuple(limits))
     # An override waits while all of its CPUs are offline; until then policies place the IRQ.
     wills = {
         override.identity: override.cpus
@@ -33,7 +42,7 @@ def check_plan(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
         reason = (
             _move_fault(move, snapshot)
             or ("it is moved twice in one plan" if move.irq in seen else "")
-            or _will_fault(move, snapshot, wills.get(move.identity), settings.banned)
+            or _will_fault(move, snapshot, wills.get(move.identity), table)
         )
         seen.add(move.irq)
         if not reason and move.cause in ("place", "drift") and not snapshot.settling:
@@ -46,7 +55,7 @@ def check_plan(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
             moves.append(move)
     steering: list[SteeringMove] = []
     for setting in plan.steering:
-        reason = _steering_fault(setting, snapshot, settings.banned)
+        reason = _steering_fault(setting, snapshot, table)
         if reason:
             refused.append(
                 Refusal(None, setting.policy, "check", f"not written: {setting.identity}: {reason}")
@@ -55,12 +64,7 @@ def check_plan(plan: Plan, snapshot: Snapshot, settings: Settings) -> Plan:
             steering.append(setting)
     default = plan.default
     if default is not None:
-        online = default.after & snapshot.online
-        fault = ""
-        if not online:
-            fault = "the default mask would have no online CPU"
-        elif online & settings.banned:
-            fault = f"the default mask would hold the banned CPUs {online & settings.banned}"
+        fault = _default_fault(default, snapshot, table)
         if fault:
             refused.append(Refusal(None, "default", "check", f"not written: {fault}"))
             default = None
@@ -85,9 +89,9 @@ def _move_fault(move: Move, snapshot: Snapshot) -> str:
     return ""
 
 
-def _will_fault(move: Move, snapshot: Snapshot, will: CpuSet | None, banned: CpuSet) -> str:
-    """Whether this move is against what people want: their overrides as they are, and the CPUs that
-    the configuration bans. Empty if it is not.
+def _will_fault(move: Move, snapshot: Snapshot, will: CpuSet | None, table: LimitTable) -> str:
+    """Whether this move is against what people want: their overrides as they are, the CPUs that the
+    configuration bans, and limits. Empty if it is not.
     """
     if move.policy == "override" or will is not None:
         # Overrides outrank everything, bans included; only a person can set one.
@@ -95,14 +99,31 @@ def _will_fault(move: Move, snapshot: Snapshot, will: CpuSet | None, banned: Cpu
             wanted = "none" if will is None else str(will & snapshot.online)
             return f"CPUs {move.after} by {move.policy} are not the override's ({wanted})"
         return ""
-    if move.after & banned & snapshot.online:
-        return f"CPUs {move.after & banned} are banned in the configuration"
+    forbidden = move.after & table.forbidden(move.irq) & snapshot.online
+    if forbidden:
+        return f"CPUs {forbidden} are forbidden: {_reason(*table.reason_for(move.irq, forbidden))}"
     return ""
 
 
-def _steering_fault(move: SteeringMove, snapshot: Snapshot, banned: CpuSet) -> str:
+def _reason(policy: str, reason: str) -> str:
+    return reason if policy == "banned_cpus" else f"{policy}: {reason}"
+
+
+def _default_fault(move: DefaultMove, snapshot: Snapshot, table: LimitTable) -> str:
+    """Why this default mask must not be written; empty if it may."""
+    online = move.after & snapshot.online
+    if not online:
+        return "the default mask would have no online CPU"
+    forbidden = online & table.everywhere
+    if forbidden:
+        reason = _reason(*table.reason_everywhere(forbidden))
+        return f"the default mask would hold the forbidden CPUs {forbidden}: {reason}"
+    return ""
+
+
+def _steering_fault(move: SteeringMove, snapshot: Snapshot, table: LimitTable) -> str:
     """Why this setting must not be written; empty if it may. XPS names CPUs that send, which keep
-    their queues whatever is banned; the CPUs of RPS receive.
+    their queues whatever is forbidden to interrupts; the CPUs of RPS receive.
     """
     interface = snapshot.interface_by_name.get(move.interface)
     queues = () if interface is None else (interface.tx if move.setting == "xps" else interface.rx)
@@ -116,8 +137,12 @@ def _steering_fault(move: SteeringMove, snapshot: Snapshot, banned: CpuSet) -> s
         cpus = CpuSet.parse(move.after)
     except ValueError as error:
         return str(error)
-    if move.setting == "rps" and cpus & banned & snapshot.online:
-        return f"CPUs {cpus & banned} are banned in the configuration"
+    if move.setting == "rps":
+        forbidden = cpus & table.everywhere & snapshot.online
+        if forbidden:
+            return f"CPUs {forbidden} are forbidden: {_reason(*table.reason_everywhere(forbidden))}"
+        if cpus & snapshot.isolated:
+            return f"CPUs {cpus & snapshot.isolated} are isolated"
     if move.setting == "xps" and not cpus & snapshot.online:
         return f"CPUs {cpus} hold no online CPU"
     return "" if cpus <= _possible(snapshot) else f"CPUs {cpus} do not all exist"

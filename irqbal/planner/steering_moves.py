@@ -50,8 +50,18 @@ class SteeringDecision:
         if item.cpus is not None and now.rps is not None:
             # The kernel silently drops isolated and offline CPUs from RPS, so write the rest only:
             # the value read back is then the value written.
-            target = (item.cpus & self._snapshot.online) - self._snapshot.isolated
-            if now.rps & self._snapshot.online != target:
+            usable = (item.cpus & self._snapshot.online) - self._snapshot.isolated
+            forbidden = usable & self._draft.limits.everywhere
+            target = usable - forbidden
+            if usable and not target:
+                by, reason = self._draft.limits.reason_everywhere(forbidden)
+                self._draft.refuse(
+                    None,
+                    policy,
+                    "limited",
+                    f"{by} forbids CPUs {forbidden} to RPS of {name}/rx-{queue}: {reason}",
+                )
+            elif now.rps & self._snapshot.online != target:
                 self._set(
                     moves,
                     SteeringMove(

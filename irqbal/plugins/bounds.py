@@ -15,13 +15,31 @@ PLANNER_DEADLINE = 10.0
 """Seconds for the host's own work before the first hook and after the last one."""
 START_DEADLINE = 30.0
 """Seconds until a new host answers: the interpreter alone takes many on a cold or crowded host."""
+STRANGERS_DEADLINE = 5.0
+"""Seconds that a cycle waits for all strangers' policies together: half of the usual interval."""
+FIRST_DEADLINE = 3.0
+"""The same for the first plan: the host waits for its first placement."""
+READY_DEADLINE = 1.0
+"""Seconds that a start or a reload waits for strangers' hosts once irqbal's own is ready."""
+RETRY_DELAYS = (60.0, 120.0, 300.0, 900.0, 3600.0)
+"""Seconds after which a policy that failed is tried again, by the number of failures so far."""
+RECOVERED_AFTER = 3600.0
+"""Seconds without a failure after which earlier ones no longer count."""
 RAISES_UNTIL_ASIDE = 3
 """Consecutive cycles in which a policy may raise; in the last of them it is set aside."""
 
 HOST_MEMORY = 1 << 30
 """Bytes of address space of one host: many times what a plan for 2000 IRQs needs."""
-MAX_HOOK_ITEMS = 1 << 16
-"""Items that one call of a hook may return: several for each IRQ of the largest hosts."""
+HOOK_ITEMS = 1024
+"""Items that one call of a hook may return, besides HOOK_ITEMS_EACH."""
+HOOK_ITEMS_EACH = 2
+"""Further items for each IRQ and each queue of the host: a placement and a note."""
+HOOK_NUMBERS_EACH = 16
+"""IRQ numbers that all items of one call may list, for each IRQ and queue, besides HOOK_ITEMS."""
+HOOK_TEXT = 1 << 16
+"""Bytes of UTF-8 in all texts and CPU sets of one call's items, besides HOOK_TEXT_EACH."""
+HOOK_TEXT_EACH = 1 << 10
+"""Further bytes for each IRQ and each queue of the host; a reason has some 100."""
 MAX_REASON_LENGTH = 4096
 """Characters of one text field, such as a placement's reason: it is shown to people."""
 MOST_WAITING = 4.0
@@ -40,13 +58,19 @@ MAX_WAITING_RECORDS = 64
 """Records that wait for slow observers, ten minutes of cycles; the oldest is dropped first."""
 
 MAX_ANSWER_SIZE = 4 << 20
-"""Bytes of one message from a host, besides what each IRQ may add to a plan."""
-MAX_ANSWER_PER_IRQ = 16 << 10
+"""Bytes of one message from a host, besides what each IRQ and queue may add."""
+MAX_PLAN_PER_IRQ = 16 << 10
 """Bytes that each IRQ may add to a plan, by its move, its ledger entry and its explanation; some
 500 are usual.
 """
-MAX_HOOK_TEXT = 8 << 20
-"""Characters in all texts of one call's items together: a long reason for each of 2000 IRQs."""
+ITEM_OVERHEAD = 128
+"""Bytes of an encoded item without its texts, at most."""
+NUMBER_SIZE = 5
+"""Bytes of an encoded IRQ number, at most."""
+QUEUE_SIZE = 256
+"""Bytes of an encoded queue that a policy identified, at most."""
+MAX_PROBLEMS = 256
+"""Problems with options that one plugin may report."""
 CHUNK_SIZE = 1 << 20
 """Bytes of one send or receive call on the channel."""
 EXIT_GRACE = 0.5

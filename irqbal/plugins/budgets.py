@@ -1,6 +1,6 @@
-"""How long the plugins of a host may take for one request, each in all its hooks together.
+"""How long plugins may take, each in all its hooks of one request or cycle together.
 
-A plugin's time is wall-clock time without what the host waited for a CPU: on a crowded machine a
+A plugin's time is wall-clock time without what its host waited for a CPU: on a crowded machine a
 plugin that does little may take long. How long a host waited is the kernel's own count, in the
 second field of /proc/PID/schedstat (Documentation/scheduler/sched-stats.rst).
 """
@@ -14,46 +14,40 @@ from pathlib import Path
 from irqbal.plugins import bounds, protocol
 
 
-class RequestBudgets:
-    """The budgets of one request. `first` is seconds until the host's first message."""
+class HookClock:
+    """Measures what a host spends of a budget of seconds. `pid` is the host's; None: not known."""
 
-    def __init__(self, indexes: Collection[int], pid: int | None, first: float) -> None:
-        self._indexes = frozenset(indexes)
+    def __init__(self, budget: float, pid: int | None) -> None:
+        self._budget = budget
         self._pid = pid
-        self._spent: dict[tuple[int, str], float] = {}
-        self._begun = time.monotonic()
-        self._waited_before = self._waited()
-        self._key: tuple[int, str] = (protocol.PLANNER, "first")
-        self._budget = first
+        self._spent = 0.0
+        self._paused = False
+        self._start()
 
     @property
-    def running(self) -> int | None:
-        """The index of the plugin that runs; None for none."""
-        return self._key[0] if self._key[0] in self._indexes else None
-
-    def started(self, message: protocol.HookStarted) -> bool:
-        """Take over that another hook, or the planner, runs now. False if there is no such plugin:
-        the message was forged.
-        """
-        if message.index != protocol.PLANNER and message.index not in self._indexes:
-            return False
-        self._spent[self._key] = self._spent.get(self._key, 0.0) + self._own_time()
-        if message.index == protocol.PLANNER:
-            self._key, self._budget = (protocol.PLANNER, ""), bounds.PLANNER_DEADLINE
-        elif message.hook == "import":
-            self._key, self._budget = (message.index, "import"), bounds.IMPORT_DEADLINE
-        else:
-            self._key, self._budget = (message.index, ""), bounds.HOOK_DEADLINE
-        self._begun, self._waited_before = time.monotonic(), self._waited()
-        return True
+    def spent(self) -> float:
+        """Seconds that the host has used so far."""
+        return self._spent + (0.0 if self._paused else self._own_time())
 
     def left(self) -> float:
-        """Seconds until what runs has used up its budget, at the earliest."""
-        return self._budget - self._spent.get(self._key, 0.0) - self._own_time()
+        """Seconds until the budget is used up, at the earliest."""
+        return self._budget - self.spent
 
     def is_crowded_out(self) -> bool:
-        """Whether what runs has waited for a CPU so long that it is no use to wait on."""
+        """Whether the host has waited for a CPU so long that it is no use to wait on."""
         return self._waited() - self._waited_before > bounds.MOST_WAITING * self._budget
+
+    def pause(self) -> None:
+        """Stop the clock while the host waits for the daemon."""
+        self._spent, self._paused = self.spent, True
+
+    def resume(self) -> None:
+        """Let the clock run again."""
+        self._paused = False
+        self._start()
+
+    def _start(self) -> None:
+        self._begun, self._waited_before = time.monotonic(), self._waited()
 
     def _own_time(self) -> float:
         wall = time.monotonic() - self._begun
@@ -69,3 +63,37 @@ class RequestBudgets:
             return int(Path(f"/proc/{self._pid}/schedstat").read_text().split()[1]) / 1e9
         except (OSError, ValueError, IndexError):
             return 0.0
+
+
+class PlannerClock(HookClock):
+    """The budgets of one request to the planner's host: of each policy that it runs, by what the
+    host reports, and of the planner itself.
+    """
+
+    def __init__(self, indexes: Collection[int], pid: int | None) -> None:
+        super().__init__(bounds.PLANNER_DEADLINE, pid)
+        self._indexes = frozenset(indexes)
+        self._used: dict[tuple[int, str], float] = {}
+        self._key: tuple[int, str] = (protocol.PLANNER, "")
+
+    @property
+    def running(self) -> int | None:
+        """The index of the policy that runs; None: the planner itself does."""
+        return self._key[0] if self._key[0] in self._indexes else None
+
+    def started(self, message: protocol.HookStarted) -> bool:
+        """Take over that another hook, or the planner, runs now. False if there is no such
+        policy.
+        """
+        if message.index != protocol.PLANNER and message.index not in self._indexes:
+            return False
+        self._used[self._key] = self.spent
+        if message.index == protocol.PLANNER:
+            self._key, self._budget = (protocol.PLANNER, ""), bounds.PLANNER_DEADLINE
+        elif message.hook == "import":
+            self._key, self._budget = (message.index, "import"), bounds.IMPORT_DEADLINE
+        else:
+            self._key, self._budget = (message.index, ""), bounds.HOOK_DEADLINE
+        self._spent = self._used.get(self._key, 0.0)
+        self._start()
+        return True

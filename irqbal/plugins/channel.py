@@ -1,6 +1,4 @@
-"""The daemon's end of the conversation with one policy host: requests, replies, deadlines, and who
-is to blame for a failure.
-"""
+"""The daemon's end of the conversation with one policy host: requests, results and deadlines."""
 
 from __future__ import annotations
 
@@ -9,25 +7,29 @@ import logging
 import os
 import select
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from irqbal import wire
 from irqbal.plugins import bounds, process, protocol
-from irqbal.plugins.budgets import RequestBudgets
+from irqbal.plugins.budgets import HookClock, PlannerClock
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
+Dialogue = Callable[[protocol.Next], bytes]
+"""Answers the planner's question for a stranger's placements with a frame."""
 
 _INTRUSION = "it wrote into the channel to the daemon"
 _ENDED = "the process that ran it ended"
+_LATE = "it did not return in time"
 
 
 class HostBlamed(Exception):
-    """The host failed and was ended. `index`: the entry whose plugin ran at that time, or None;
-    `code`: `deadline`, `crashed` or `garbage`.
+    """The host failed and was ended. `index`: the entry whose plugin ran in the planner's host at
+    that time, or None; `code`: `deadline`, `crashed`, `garbage`, `crowded`, or `gone` for one that
+    ended between two requests.
     """
 
     def __init__(self, index: int | None, code: str, reason: str) -> None:
@@ -45,19 +47,17 @@ class _Ready(msgspec.Struct, frozen=True):
 class HostChannel:
     """A started policy host and the connection to it.
 
-    All methods but `kill` belong to the thread that created the object.
+    All methods but `kill` belong to one thread at a time.
     """
 
-    def __init__(
-        self, kind: process.HostKind, packages: Iterable[str], indexes: Iterable[int]
-    ) -> None:
-        """`indexes` are those of the plugins that may run in it."""
-        self._indexes = frozenset(indexes)
-        self._process = process.start(kind, packages)
+    def __init__(self, kind: process.HostKind, packages: Iterable[str]) -> None:
+        """`packages` are the top-level packages that the host will import."""
+        self._process = process.start(kind)
+        self._packages = tuple(sorted(packages))
         self._sock = self._process.sock
         self._buffer = bytearray()
-        self._has_replied = self._closed = False
-        self._running: int | None = None
+        self._closed = False
+        self._clock = HookClock(0.0, None)
         self._most = bounds.MAX_ANSWER_SIZE
 
     @property
@@ -65,55 +65,64 @@ class HostChannel:
         """The host's process id; None: not known yet."""
         return self._process.pid
 
-    def request(self, message: protocol.HostRequest, result: type[Result]) -> Result:
-        """Send a request and return its result, of the type `result`. Raises HostBlamed after
-        ending the host.
+    def await_hello(self) -> None:
+        """Wait until the host is confined and listens. Raises HostBlamed after ending the host."""
+        self._clock = HookClock(bounds.START_DEADLINE, None)
+        self._converse(protocol.pack(protocol.Start(self._packages)), protocol.Hello, None)
+
+    def request(
+        self,
+        frames: Sequence[bytes],
+        result: type[Result],
+        clock: HookClock,
+        most: int = bounds.MAX_ANSWER_SIZE,
+        dialogue: Dialogue | None = None,
+    ) -> Result:
+        """Send a request (`frames`), and return its result, a message of the type `result` and of
+        at most so many bytes. Raises HostBlamed after ending the host.
+
+        With `dialogue` the host is the planner's, and may report hooks and ask for placements.
         """
-        irqs = len(message.snapshot.irqs) if isinstance(message, protocol.PlanRequest) else 0
-        self._most = bounds.MAX_ANSWER_SIZE + irqs * bounds.MAX_ANSWER_PER_IRQ
         self._refuse_unrequested_bytes()
-        self._running = None
-        budgets = RequestBudgets(
-            self._indexes,
-            self.pid,
-            bounds.PLANNER_DEADLINE if self._has_replied else bounds.START_DEADLINE,
-        )
-        unsent = memoryview(protocol.pack(wire.to_msgpack(message)))
+        self._clock, self._most = clock, most
+        return self._converse(b"".join(frames), result, dialogue)
+
+    def _converse(self, data: bytes, result: type[Result], dialogue: Dialogue | None) -> Result:
+        unsent = memoryview(data)
+        decoder = _decoder(result, dialogue is not None)
         while True:
-            unsent = self._transfer(unsent, budgets)
-            while (reply := self._next_reply(_DECODERS[result])) is not None:
-                if isinstance(reply, protocol.HookStarted):
-                    if not budgets.started(reply):
-                        raise self._end("garbage", _INTRUSION)
-                    self._running = budgets.running
-                elif isinstance(reply, result):
-                    self._has_replied = True
+            unsent = self._transfer(unsent)
+            while (reply := self._next_reply(decoder)) is not None:
+                if isinstance(reply, result):
                     return reply
-                else:
-                    raise self._end("garbage", "it answered out of turn")
+                if isinstance(reply, protocol.Next) and dialogue is not None:
+                    self._clock.pause()
+                    unsent = memoryview(bytes(unsent) + dialogue(reply))
+                    self._clock.resume()
+                elif not (isinstance(self._clock, PlannerClock) and self._clock.started(reply)):
+                    raise self._end("garbage", _INTRUSION)
 
     def _refuse_unrequested_bytes(self) -> None:
-        """Between requests a host sends nothing. Bytes that arrived anyway were written by the
-        plugin that ran last, to forge a result.
+        """Between requests a host sends nothing. Bytes that arrived anyway were written by a plugin
+        to forge a result.
         """
         if not self._buffer and not self._poll(writing=False, seconds=0.0).readable & {
             self._sock.fileno()
         }:
             return
-        last, self._running = self._running, None
-        # Raises HostBlamed without an index if the host exited since the last request.
-        self._transfer(memoryview(b""), RequestBudgets((), None, bounds.CRASH_GRACE))
-        self._running = last
+        self._clock = HookClock(bounds.CRASH_GRACE, None)
+        try:
+            self._transfer(memoryview(b""))
+        except HostBlamed as blamed:
+            raise HostBlamed(None, "gone", blamed.reason) from None
         raise self._end("garbage", _INTRUSION)
 
-    def _transfer(self, unsent: memoryview, budgets: RequestBudgets) -> memoryview:
+    def _transfer(self, unsent: memoryview) -> memoryview:
         """Wait until bytes can be sent or received, and do so once. Returns the unsent bytes."""
-        seconds = budgets.left()
+        seconds = self._clock.left()
         if seconds <= 0:
-            raise self._end("deadline", "it did not return in time")
-        if budgets.is_crowded_out():
-            # Nobody is to blame.
-            self._running = None
+            raise self._end("deadline", _LATE)
+        if self._clock.is_crowded_out():
             raise self._end("crowded", "it had no CPU to run on for too long")
         ready = self._poll(writing=bool(unsent), seconds=seconds)
         try:
@@ -186,7 +195,12 @@ class HostChannel:
         if code == "crashed":
             reason = f"{reason} {self._process.exit_reason(bounds.CRASH_GRACE)}"
         self.close()
-        return HostBlamed(self._running, code, reason)
+        running = self._clock.running if isinstance(self._clock, PlannerClock) else None
+        return HostBlamed(running, code, reason)
+
+    def refuse(self, reason: str) -> HostBlamed:
+        """End the host because of what it answered, and return the exception to raise."""
+        return self._end("garbage", reason)
 
     def kill(self) -> None:
         """End the process; safe from any thread, and more than once."""
@@ -200,13 +214,9 @@ class HostChannel:
             self._process.close()
 
 
-_DECODERS: dict[Any, msgspec.msgpack.Decoder[Any]] = {
-    result: msgspec.msgpack.Decoder(protocol.HookStarted | result, dec_hook=wire.dec_hook)
-    for result in (
-        protocol.BindResult,
-        protocol.PlanResult,
-        protocol.ObserveResult,
-        protocol.DescribeResult,
-    )
-}
-"""Each decodes that a hook has started, or a result of one type."""
+def _decoder(result: type[Any], planner: bool) -> msgspec.msgpack.Decoder[Any]:
+    """Decodes a message of this type and, from the planner's host, also its reports and
+    questions.
+    """
+    kinds = result | protocol.HookStarted | protocol.Next if planner else result
+    return msgspec.msgpack.Decoder(kinds, dec_hook=wire.dec_hook)

@@ -1,7 +1,7 @@
-"""Checking what hooks return, by type and size.
+"""Checking what hooks return, by type, count and size.
 
 msgspec does not check a struct that Python code creates. Unchecked items could fail while the
-planner works or the result is encoded, and the failure would be blamed on another policy.
+planner works or the result is encoded. The daemon checks again what a host sends.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Limit, Note, Placement, Steering
 from irqbal.model.policy import Needs
 from irqbal.model.queues import Queue
+from irqbal.model.view import Snapshot
 from irqbal.plugins import bounds
 
 ITEM_TYPES: dict[str, tuple[type[Any], ...]] = {
@@ -25,21 +26,53 @@ ITEM_TYPES: dict[str, tuple[type[Any], ...]] = {
 """What each hook that returns items may yield; subclasses are refused."""
 
 
+class HookRoom(msgspec.Struct, frozen=True):
+    """How much one call of a hook may return: items, IRQ numbers that they list, and bytes of all
+    their texts and CPU sets.
+    """
+
+    items: int
+    numbers: int
+    text: int
+
+    @classmethod
+    def on(cls, snapshot: Snapshot) -> HookRoom:
+        """What this host can need."""
+        parts = len(snapshot.irqs) + sum(
+            len(interface.rx) + len(interface.tx) for interface in snapshot.interfaces
+        )
+        return cls(
+            bounds.HOOK_ITEMS + bounds.HOOK_ITEMS_EACH * parts,
+            bounds.HOOK_ITEMS + bounds.HOOK_NUMBERS_EACH * parts,
+            bounds.HOOK_TEXT + bounds.HOOK_TEXT_EACH * parts,
+        )
+
+    @property
+    def frame(self) -> int:
+        """Bytes of these items in one message, at most."""
+        return (
+            self.text
+            + self.items * bounds.ITEM_OVERHEAD
+            + self.numbers * bounds.NUMBER_SIZE
+            + bounds.MAX_REASON_LENGTH
+        )
+
+
 class _Field(msgspec.Struct, frozen=True):
     name: str
     optional: bool
 
 
-def check_items(hook: str, items: Iterable[Any]) -> Iterator[Any]:
+def check_items(hook: str, items: Iterable[Any], room: HookRoom) -> Iterator[Any]:
     """Yield the items that a hook returned, each checked. Raises TypeError for a wrong type or
     value, ValueError for too many items, and whatever the hook's own generator raises.
     """
     kinds = ITEM_TYPES[hook]
     fields = {kind: _fields(kind) for kind in kinds}
-    text = 0
+    text = numbers = 0
     for count, item in enumerate(items):
-        if count >= bounds.MAX_HOOK_ITEMS:
-            raise ValueError(f"more than {bounds.MAX_HOOK_ITEMS} items in one cycle")
+        if count >= room.items:
+            raise ValueError(f"more than {room.items} items in one cycle")
         if type(item) not in kinds:
             names = " or ".join(kind.__name__ for kind in kinds)
             raise TypeError(f"expected {names}, got {type(item).__name__}")
@@ -47,9 +80,16 @@ def check_items(hook: str, items: Iterable[Any]) -> Iterator[Any]:
             value = getattr(item, field.name)
             if not (field.optional if value is None else _fits(field.name, value)):
                 raise TypeError(f"{type(item).__name__}.{field.name} cannot be {value!a:.80}")
-            text += len(value) if isinstance(value, str) else 0
-        if text > bounds.MAX_HOOK_TEXT:
-            raise ValueError(f"more than {bounds.MAX_HOOK_TEXT} characters in one cycle")
+            if type(value) is tuple:
+                numbers += len(value)
+            elif type(value) is str:
+                text += len(value.encode())
+            elif type(value) is CpuSet:
+                text += len(str(value))
+        if numbers > room.numbers:
+            raise ValueError(f"more than {room.numbers} IRQ numbers in one cycle")
+        if text > room.text:
+            raise ValueError(f"more than {room.text} bytes of text in one cycle")
         yield item
 
 
@@ -75,7 +115,11 @@ def check_needs(value: Any) -> Needs:
 def is_queue(value: Any) -> bool:
     """Whether a value that irqbal_identify returned is a Queue with fields of the right types."""
     try:
-        return type(value) is Queue and wire.from_msgpack(wire.to_msgpack(value), Queue) == value
+        return (
+            type(value) is Queue
+            and len(encoded := wire.to_msgpack(value)) <= bounds.QUEUE_SIZE
+            and wire.from_msgpack(encoded, Queue) == value
+        )
     except (TypeError, ValueError, OverflowError):
         return False
 

@@ -1,9 +1,9 @@
 """Giving up root for good: another user, no capabilities, no new privileges, no network, small
-resource limits, few system calls.
+resource limits, few files and few system calls.
 
-Each step is a Linux interface (prctl(2), capabilities(7), seccomp(2), namespaces(7)) called through
-ctypes, which spares the policy host a library. A process that is not root keeps its user, and takes
-only the steps that need no privilege.
+Each step is a Linux interface (prctl(2), capabilities(7), namespaces(7), landlock(7), seccomp(2))
+called through ctypes, which spares the policy host a library. A process that is not root keeps its
+user, and takes only the steps that need no privilege.
 """
 
 from __future__ import annotations
@@ -13,107 +13,125 @@ import ctypes
 import errno
 import importlib.util
 import os
-import platform
 import pwd
 import resource
 import signal
 import stat
-import struct
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from irqbal.plugins import bounds
+import msgspec
 
-USERS = ("irqbal-policy", "nobody")
-"""The user that policies run as: the first of these that exists."""
+from irqbal.plugins import bounds, landlock, namespaces, system_calls
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = (
-    1,
-    4,
-    24,
-    38,
-    22,
-)
-"""Options of prctl(2), from linux/prctl.h."""
-_CLONE_NEWNET = 0x40000000
-"""A network namespace of its own, from linux/sched.h."""
-
-# The denied system calls: socket, ptrace, process_vm_readv, process_vm_writev, kill, tkill, tgkill,
-# execve, execveat, io_uring_setup, bpf, perf_event_open, unshare, setns, add_key, keyctl,
-# userfaultfd, pidfd_send_signal. Each machine has its AUDIT_ARCH value (linux/audit.h) and its own
-# numbers (asm/unistd.h).
-_DENIED: dict[str, tuple[int, tuple[int, ...]]] = {
-    "x86_64": (
-        0xC000003E,
-        (41, 101, 310, 311, 62, 200, 234, 59, 322, 425, 321, 298, 272, 308, 248, 250, 323, 424),
-    ),
-    "aarch64": (
-        0xC00000B7,
-        (198, 117, 270, 271, 129, 130, 131, 221, 281, 425, 280, 241, 97, 268, 217, 219, 282, 424),
-    ),
-    "riscv64": (
-        0xC00000F3,
-        (198, 117, 270, 271, 129, 130, 131, 221, 281, 425, 280, 241, 97, 268, 217, 219, 282, 424),
-    ),
+USERS = {
+    "planner": ("irqbal-planner", "nobody"),
+    "policies": ("irqbal-policy", "nobody"),
+    "observers": ("irqbal-observer", "nobody"),
 }
-_SOCKET = {"x86_64": 41, "aarch64": 198, "riscv64": 198}
+"""The user of each kind of host: the first of these that exists."""
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
+"""Options of prctl(2), from linux/prctl.h."""
+
+_SYSTEM_FILES = (
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/share/zoneinfo",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/dev/null",
+    "/dev/urandom",
+    "/dev/zero",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+)
+"""What Python, shared libraries and numerical packages read when they are imported."""
+_NETWORK_FILES = (
+    "/etc",
+    "/usr/share",
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+    "/run/NetworkManager",
+)
+"""What observers read besides, to find hosts and to check their certificates."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def confine(network: bool = False, packages: Iterable[str] = ()) -> None:
-    """Confine this process. Observers keep the `network`, since they may call webhooks; policies
-    have none. `packages` are the top-level packages that will be imported afterwards, also from
-    folders that only root can read.
+def confine(kind: str, packages: Iterable[str] = ()) -> None:
+    """Confine this process, a host of this kind. Observers keep the network, since they may call
+    webhooks. `packages` are the top-level packages that will be imported afterwards, also from
+    folders that only root can reach.
 
     Raises OSError if root could not be given up.
     """
-    _add_package_folders(packages)
-    _keep_imports_readable()
-    drop_root(network)
+    network = kind == "observers"
+    editable = _find_editable(["irqbal", *packages])
+    kept: list[int] = []
+    if os.geteuid() == 0:
+        private = [Path(entry) for entry in sys.path if entry and _is_private(Path(entry))]
+        if not namespaces.enter(network, private):
+            kept = _keep_imports_readable(private)
+    files = landlock.ReadableFiles(_readable(network, editable), editable.folders, kept)
+    # Without mounts of its own, a host imports through /proc/self/fd, which only a process may use
+    # that can be dumped. Landlock then keeps others of its user away.
+    drop_root(kind, dumpable=bool(kept) and landlock.version() > 0)
     limits = [
         (resource.RLIMIT_AS, bounds.HOST_MEMORY),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, 256),
         (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
     ]
     for which, value in limits:
         resource.setrlimit(which, (value, value))
-    _filter_system_calls(network)
+    files.restrict(network)
+    system_calls.restrict(network)
 
 
-def drop_root(network: bool = False) -> None:
-    """Become another user for good, without capabilities, new privileges or (unless `network`) the
-    network. The kernel kills the process when its parent dies.
+def _readable(network: bool, editable: _Editable) -> list[str]:
+    """The files and folders that the process may read."""
+    path = [entry for entry in sys.path if entry not in editable.folders]
+    system = [*_SYSTEM_FILES, *(_NETWORK_FILES if network else ())]
+    return [*path, *editable.packages, *system]
+
+
+def drop_root(kind: str, dumpable: bool = False) -> None:
+    """Become the user of this kind of host for good, without capabilities and new privileges.
+    Unless `dumpable`, other processes of that user can neither trace this one nor look into it. The
+    kernel kills the process when its parent ends.
 
     Raises OSError if root could not be given up.
     """
     if os.geteuid() == 0:
-        if not network:
-            _libc.unshare(_CLONE_NEWNET)
         for capability in range(64):
             if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
                 break
-        user = _unprivileged_user()
+        user = _unprivileged_user(kind)
         os.setgroups([])
         os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
         os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    # A change of user clears this flag, and then the process cannot use its own /proc/self/fd, from
-    # which it may import.
-    _prctl(_PR_SET_DUMPABLE, 1)
-    # A change of user clears this one too.
+    _prctl(_PR_SET_DUMPABLE, int(dumpable))
+    # A change of user clears this one.
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _unprivileged_user() -> pwd.struct_passwd:
-    for name in USERS:
+def _unprivileged_user(kind: str) -> pwd.struct_passwd:
+    names = USERS[kind]
+    for name in names:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
     raise OSError(
-        errno.ENOENT, f"none of the users {', '.join(USERS)} exists: policies would run as root"
+        errno.ENOENT, f"none of the users {', '.join(names)} exists: policies would run as root"
     )
 
 
@@ -123,10 +141,21 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(code, f"prctl {option}: {os.strerror(code)}")
 
 
-def _add_package_folders(packages: Iterable[str]) -> None:
-    """Add to sys.path the folders of packages that are found otherwise, as in editable installs,
-    whose finders may not be able to read once root is dropped. Imports nothing.
+class _Editable(msgspec.Struct, frozen=True):
+    """Where packages lie that are found through no folder of sys.path: the packages themselves, and
+    the folders that hold them.
     """
+
+    packages: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+
+def _find_editable(packages: Iterable[str]) -> _Editable:
+    """Find packages of editable installs, whose finders may not be able to read once root is
+    dropped, and add the folders that hold them to sys.path. Imports nothing.
+    """
+    found: list[str] = []
+    folders: list[str] = []
     for package in packages:
         try:
             spec = importlib.util.find_spec(package)
@@ -139,69 +168,40 @@ def _add_package_folders(packages: Iterable[str]) -> None:
             folder = str(Path(locations[0]).parent)
             if folder not in sys.path:
                 sys.path.append(folder)
+                folders.append(folder)
+            if folder in folders:
+                found.append(locations[0])
+    return _Editable(tuple(found), tuple(folders))
 
 
-def _keep_imports_readable() -> None:
-    """Open the folders of sys.path that other users cannot read, and import through their
-    descriptors (/proc/self/fd) from now on.
+def _is_private(folder: Path) -> bool:
+    """Whether some users may not list this folder, or not enter one above it."""
+    if not folder.is_dir():
+        return False
+    mode = folder.resolve().stat().st_mode
+    listed = mode & (stat.S_IXOTH | stat.S_IROTH) == stat.S_IXOTH | stat.S_IROTH
+    return not listed or namespaces.private_parent(folder) is not None
+
+
+def _keep_imports_readable(private: Iterable[Path]) -> list[int]:
+    """Open these folders of sys.path, and import through their descriptors (/proc/self/fd) from now
+    on. Returns the descriptors.
     """
-    opened: dict[str, str] = {}
-    for entry in sys.path:
-        folder = Path(entry)
-        if entry and folder.is_dir() and not _is_public(folder):
-            opened[entry] = f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY)}"
-    sys.path[:] = [opened.get(entry, entry) for entry in sys.path]
+    opened = {str(folder): os.open(folder, os.O_PATH | os.O_DIRECTORY) for folder in private}
+    through = {entry: f"/proc/self/fd/{descriptor}" for entry, descriptor in opened.items()}
+    sys.path[:] = [through.get(entry, entry) for entry in sys.path]
     # Packages that are imported already have stored where to look for their other modules.
     for module in list(sys.modules.values()):
         paths = getattr(module, "__path__", None)
         if isinstance(paths, list):
-            paths[:] = [_through(path, opened) for path in paths]
+            paths[:] = [_through(path, through) for path in paths]
     sys.path_importer_cache.clear()
+    return list(opened.values())
 
 
-def _through(path: str, opened: dict[str, str]) -> str:
+def _through(path: str, through: dict[str, str]) -> str:
     """The same path, with its longest opened parent replaced by that one's descriptor."""
-    for entry in sorted(opened, key=len, reverse=True):
+    for entry in sorted(through, key=len, reverse=True):
         if path.startswith(entry.rstrip("/") + "/"):
-            return opened[entry] + path.removeprefix(entry.rstrip("/"))
+            return through[entry] + path.removeprefix(entry.rstrip("/"))
     return path
-
-
-def _is_public(folder: Path) -> bool:
-    """Whether every user may list this folder and enter all of its parents."""
-    real = folder.resolve()
-    above = all(parent.stat().st_mode & stat.S_IXOTH for parent in real.parents)
-    return (
-        above and real.stat().st_mode & (stat.S_IXOTH | stat.S_IROTH) == stat.S_IXOTH | stat.S_IROTH
-    )
-
-
-def _filter_system_calls(network: bool) -> None:
-    """Install a seccomp filter that answers EPERM to the denied system calls. On a processor whose
-    numbers are not listed above there is no filter; the other steps still hold.
-    """
-    machine = platform.machine()
-    if machine not in _DENIED:
-        return
-    arch, denied = _DENIED[machine]
-    if network:
-        denied = tuple(number for number in denied if number != _SOCKET[machine])
-    load, jump_eq, jump_ge, ret = 0x20, 0x15, 0x35, 0x06
-    allow, deny, kill = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x80000000
-    program = [(load, 0, 0, 4), (jump_eq, 1, 0, arch), (ret, 0, 0, kill), (load, 0, 0, 0)]
-    checks = len(denied) + (machine == "x86_64")
-    left = checks
-    if machine == "x86_64":  # x32 calls have other numbers, from this bit up
-        program.append((jump_ge, left, 0, 0x40000000))
-        left -= 1
-    for number in denied:
-        program.append((jump_eq, left, 0, number))
-        left -= 1
-    program += [(ret, 0, 0, allow), (ret, 0, 0, deny)]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
-    header = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))
-    if (
-        _libc.prctl(_PR_SET_SECCOMP, 2, ctypes.c_char_p(header), 0, 0) != 0
-        and ctypes.get_errno() != errno.EINVAL
-    ):
-        raise OSError(ctypes.get_errno(), f"seccomp: {os.strerror(ctypes.get_errno())}")

@@ -1,4 +1,4 @@
-"""The queue of cycle records to the observers, which run in a host of their own and never delay a
+"""The queue of cycle records to the observers, which run in hosts of their own and never delay a
 cycle.
 """
 
@@ -8,21 +8,20 @@ import asyncio
 import logging
 from concurrent.futures import Executor
 
-from irqbal.errors import PolicyHostError
 from irqbal.model.plan import Record
 from irqbal.plugins import bounds
-from irqbal.plugins.supervisor import PolicySupervisor, SupervisorStopped
+from irqbal.plugins.observer_supervisor import ObserverSupervisor
 
 log = logging.getLogger(__name__)
 
 
 class Observers:
-    """A bounded queue of records between the event loop and the observers' host. All methods belong
-    to the loop's thread.
+    """A bounded queue of records between the event loop and the observers' hosts. All methods
+    belong to the loop's thread.
     """
 
-    def __init__(self, policies: PolicySupervisor, thread: Executor) -> None:
-        self._policies = policies
+    def __init__(self, observers: ObserverSupervisor, thread: Executor) -> None:
+        self._observers = observers
         self._thread = thread
         self._waiting: list[Record] = []
         self._task: asyncio.Task[None] | None = None
@@ -31,7 +30,7 @@ class Observers:
 
     def tell(self, record: Record) -> None:
         """Queue the record of a cycle; if the queue is full, the oldest record is dropped."""
-        if not self._policies.names():
+        if not self._observers.names():
             return
         self._waiting.append(record)
         if len(self._waiting) > bounds.MAX_WAITING_RECORDS:
@@ -47,19 +46,13 @@ class Observers:
     async def _drain(self) -> None:
         while self._waiting:
             record = self._waiting.pop(0)
-            try:
-                failures = await asyncio.get_running_loop().run_in_executor(
-                    self._thread, self._policies.observe, record
-                )
-            except SupervisorStopped:
-                return
-            except PolicyHostError as error:
-                log.error("%s; observers did not get the record of cycle %d", error, record.cycle)
-                continue
+            failures = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._observers.observe, record
+            )
             for failure in failures:
                 log.error("observer %s failed: %s", failure.policy, failure.reason)
 
     def stop(self) -> None:
-        """End the observers' host and drop the records that wait."""
+        """End the observers' hosts and drop the records that wait."""
         self._waiting.clear()
-        self._policies.stop()
+        self._observers.stop()

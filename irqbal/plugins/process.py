@@ -8,6 +8,7 @@ user, and to kill it.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import select
@@ -17,7 +18,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -28,14 +29,20 @@ from irqbal.process.systemd import unit_of
 log = logging.getLogger(__name__)
 
 SOCKET_FOLDER_VARIABLE = "IRQBAL_POLICY_HOSTS"
-"""Environment variable: the folder of the sockets `policies` and `observers`. A connection to one
-starts a policy host of that kind. Unset: hosts are children.
+"""Environment variable: the folder of the sockets `planner`, `policies` and `observers`. A
+connection to one starts a policy host of that kind. Unset: hosts are children.
 """
 
 _CREDENTIALS = struct.Struct("3i")
 """struct ucred of unix(7): pid, uid, gid."""
 
-HostKind = Literal["policies", "observers"]
+_CLONE_NEWPID = 0x20000000
+"""A PID namespace of its own, from linux/sched.h."""
+
+HostKind = Literal["planner", "policies", "observers"]
+"""What runs in a host: irqbal's own policies and the planner, strangers' policies, or observers.
+Each kind has another user.
+"""
 
 
 class HostProcess(Protocol):
@@ -65,22 +72,20 @@ class HostProcess(Protocol):
         """Close the descriptors; call `kill` before."""
 
 
-def start(kind: HostKind, packages: Iterable[str]) -> HostProcess:
-    """Start a policy host, without waiting until it is ready. `packages`: the top-level packages
-    that it will import. Raises PolicyHostError.
-    """
+def start(kind: HostKind) -> HostProcess:
+    """Start a policy host, without waiting until it is ready. Raises PolicyHostError."""
     folder = os.environ.get(SOCKET_FOLDER_VARIABLE, "")
-    return UnitProcess(kind, Path(folder)) if folder else ChildProcess(kind, packages)
+    return UnitProcess(kind, Path(folder)) if folder else ChildProcess(kind)
 
 
 class ChildProcess:
     """A child of this process, which gives up root itself."""
 
-    def __init__(self, kind: HostKind, packages: Iterable[str]) -> None:
+    def __init__(self, kind: HostKind) -> None:
         ours, theirs = socket.socketpair()
         read_end, write_end = os.pipe()
         try:
-            self._process = subprocess.Popen(
+            self._process = _Launcher(
                 [
                     sys.executable,
                     "-I",
@@ -88,15 +93,10 @@ class ChildProcess:
                     "irqbal.plugins.policy_host",
                     str(theirs.fileno()),
                     kind,
-                    *packages,
                 ],
-                stdin=subprocess.DEVNULL,
-                stdout=write_end,
-                stderr=write_end,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-                env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"},
-            )
+                write_end,
+                theirs.fileno(),
+            ).launched()
         except OSError as error:
             ours.close()
             os.close(read_end)
@@ -135,6 +135,52 @@ class ChildProcess:
         self._process.wait()
         self.sock.close()
         os.close(self.output_fd)
+
+
+class _Launcher(threading.Thread):
+    """Starts a child, and waits until it ends.
+
+    It is a thread, since a new PID namespace is for the children of one thread alone
+    (unshare(2)), and since the kernel ends a child with the thread that started it (prctl(2),
+    PR_SET_PDEATHSIG).
+    """
+
+    def __init__(self, command: Sequence[str], output: int, channel: int) -> None:
+        super().__init__(name="policy host", daemon=True)
+        self._command, self._output, self._channel = command, output, channel
+        self._tried = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._error: OSError | None = None
+
+    def launched(self) -> subprocess.Popen[bytes]:
+        """Start, and return the child. Raises OSError."""
+        self.start()
+        self._tried.wait()
+        if self._process is None:
+            raise self._error or OSError("the child was not started")
+        return self._process
+
+    def run(self) -> None:
+        """See Thread."""
+        try:
+            if os.geteuid() == 0:
+                # A container may forbid it: the other parts of the confinement do not need it.
+                ctypes.CDLL(None).unshare(_CLONE_NEWPID)
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
+                pass_fds=(self._channel,),
+                start_new_session=True,
+                env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"},
+            )
+        except OSError as error:
+            self._error = error
+        finally:
+            self._tried.set()
+        if self._process is not None:
+            self._process.wait()
 
 
 class UnitProcess:

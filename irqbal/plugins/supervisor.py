@@ -1,76 +1,80 @@
-"""The daemon's side of a policy host: it starts the host, sends it requests, and starts a new one
-without the policy that made the last one fail.
+"""The daemon's side of all policies: irqbal's own in the planner's process, each stranger's
+distribution in one of its own.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+import time
+from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
-from irqbal.errors import PolicyHostError
-from irqbal.model.plan import Failure, Record
+from irqbal.model.plan import Failure
 from irqbal.model.policy import Needs
 from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins import bounds, process, protocol
-from irqbal.plugins.channel import HostBlamed, HostChannel
+from irqbal.plugins import bounds, protocol
+from irqbal.plugins.descriptions import checked
+from irqbal.plugins.hosted import HostedDistribution, by_distribution
+from irqbal.plugins.identification import Identification
+from irqbal.plugins.observer_supervisor import ObserverSupervisor
+from irqbal.plugins.plan_session import IDENTIFIES, PlanSession, StrangersWord
+from irqbal.plugins.planner_process import PlannerProcess, SupervisorStopped
 from irqbal.problems import LocatedProblem
 
-log = logging.getLogger(__name__)
-Result = TypeVar("Result")
+__all__ = ["PATIENCE", "PolicySupervisor", "SupervisorStopped", "supervised"]
 
-
-class SupervisorStopped(Exception):
-    """The daemon is stopping and has ended the host."""
-
-
-class _Attempts(msgspec.Struct, Generic[Result], frozen=True):
-    """The result of a request, and the policies that were set aside until it succeeded."""
-
-    result: Result
-    failures: tuple[Failure, ...]
-
-
-def _is_schema(text: str) -> bool:
-    """Whether a text from a host is a JSON schema of a bearable size."""
-    if len(text) > bounds.MAX_SCHEMA_LENGTH:
-        return False
-    try:
-        return isinstance(msgspec.json.decode(text), dict)
-    except (msgspec.DecodeError, RecursionError):
-        return False
+Section = Literal["policies", "observers"]
+"""A list of the YAML."""
+PATIENCE = bounds.START_DEADLINE + bounds.IMPORT_DEADLINE
+"""Seconds that commands which ask once wait for strangers."""
 
 
 class PolicySupervisor:
-    """The policies (or observers) that the YAML names, in a host that is replaced whenever one of
-    them makes it fail.
+    """The policies that the YAML names, each in the process where it belongs.
 
-    All methods but `stop` are called from one thread.
+    All methods but `stop` are called from one thread; the attributes may be read from any.
     """
 
-    def __init__(
-        self, entries: Iterable[protocol.PolicyEntry], kind: process.HostKind = "policies"
-    ) -> None:
+    def __init__(self, entries: Iterable[protocol.PolicyEntry], at_once: int | None = None) -> None:
+        """`at_once`: how many strangers' processes may be starting at the same time."""
         self._entries = {entry.index: entry for entry in entries}
-        self._kind = kind
-        self._host: HostChannel | None = None
-        # Guards `_host` and `_stopped` against `stop` from another thread.
-        self._lock = threading.Lock()
-        self._stopped = False
-        self._consecutive_raises: dict[int, int] = {}
-        self.aside: dict[int, Failure] = {}
-        """Policies that are no longer called, by index, with the reason."""
-        self.needs: dict[int, Needs] = {}
-        """What each bound policy depends on, by index."""
+        gate = threading.Semaphore(at_once or max(1, len(self._entries)))
+        own = [entry for entry in self._entries.values() if entry.plugin.own]
+        self._planner = PlannerProcess(own)
+        self._strangers = [
+            HostedDistribution("policies", group, gate)
+            for group in by_distribution(self._entries.values())
+            if not group[0].plugin.own
+        ]
+        self._identification = Identification()
+        self._words: dict[int, StrangersWord] = {}
+        self._planned = False
+        self._missing: frozenset[str] = frozenset()
 
     def names(self) -> dict[int, str]:
         """The policies' names by index."""
         return {index: entry.plugin.name for index, entry in self._entries.items()}
+
+    @property
+    def aside(self) -> dict[int, Failure]:
+        """Policies that are not called until the next try, by index, with the reason."""
+        found = dict(self._planner.aside)
+        for host in self._strangers:
+            found |= host.aside
+        return dict(sorted(found.items()))
+
+    @property
+    def needs(self) -> dict[int, Needs]:
+        """What each bound policy depends on, by index."""
+        found = dict(self._planner.bound.needs)
+        for host in self._strangers:
+            if host.bound is not None:
+                found |= host.bound.needs
+        return dict(sorted(found.items()))
 
     @property
     def again(self) -> float | None:
@@ -79,157 +83,147 @@ class PolicySupervisor:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the present host; None: there is none, or it is not known yet."""
-        return None if self._host is None else self._host.pid
+        """The process id of the planner's host; None: there is none, or it is not known yet."""
+        return self._planner.pid
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        """The process ids of strangers' hosts, by distribution."""
+        return {host.name: host.pid for host in self._strangers}
+
+    @property
+    def starting(self) -> tuple[str, ...]:
+        """The policies that are not ready yet."""
+        return tuple(name for host in self._strangers for name in host.starting())
+
+    @property
+    def busy(self) -> bool:
+        """Whether a stranger's process is being started, or works on a request."""
+        return any(host.busy for host in self._strangers)
 
     def spawn(self) -> None:
-        """Start the host unless it runs, without waiting until it is ready. Raises PolicyHostError,
-        or SupervisorStopped after `stop`.
+        """Start all processes unless they run, without waiting until they are ready. Raises
+        PolicyHostError, or SupervisorStopped after `stop`.
         """
-        self._spawned()
+        self._planner.spawn()
+        for host in self._strangers:
+            if host.bound is None and not host.busy and not host.aside:
+                host.start()
 
-    def bind(self) -> list[LocatedProblem]:
+    def bind(self, patience: float = bounds.READY_DEADLINE) -> list[LocatedProblem]:
         """Import all policies and return the problems with their options. A policy that cannot be
-        imported is set aside.
+        imported is set aside; strangers' may take `patience` seconds longer than irqbal's own, and
+        are ready later if they do not.
         """
-        return list(self._until_success(self._start_and_bind).result.problems)
+        self.spawn()
+        self._planner.bind()
+        end = time.monotonic() + patience
+        for host in self._strangers:
+            host.wait(end - time.monotonic())
+        problems = list(self._planner.bound.problems)
+        for host in self._strangers:
+            if host.bound is not None:
+                problems += host.bound.problems
+        self._missing = self._not_ready()
+        # Who could not be used is reported by the first plan's `aside`, and not as its failure.
+        self._planner.take_failures()
+        for host in self._strangers:
+            host.take_failures()
+        return problems
 
     def describe(self) -> protocol.DescribeResult:
-        """The options and the summary of each policy that is bound. What is no description, or one
-        of no such policy, is left out.
+        """The options and the summary of each policy that is bound. What is no description is left
+        out.
         """
-        found = self._until_success(
-            lambda: self._bound_host().request(protocol.DescribeRequest(), protocol.DescribeResult)
-        ).result
-        return protocol.DescribeResult(
-            {
-                index: text
-                for index, text in found.schemas.items()
-                if index in self._entries and _is_schema(text)
-            },
-            {
-                index: text[: bounds.MAX_REASON_LENGTH]
-                for index, text in found.about.items()
-                if index in self._entries
-            },
-            {
-                index: tuple(name[: bounds.MAX_NAME_LENGTH] for name in names)
-                for index, names in found.hooks.items()
-                if index in self._entries
-            },
-        )
+        frame = protocol.pack(protocol.DescribeRequest())
+        found = self._planner.request(lambda: (frame,), protocol.DescribeResult)
+        found = checked(found, self._entries)
+        for host in self._strangers:
+            if host.bound is not None:
+                found.schemas.update(host.bound.described.schemas)
+                found.about.update(host.bound.described.about)
+        return found
+
+    def hooks(self) -> dict[int, tuple[str, ...]]:
+        """The names of each bound policy's hooks, by index."""
+        found = dict(self._planner.bound.hooks)
+        for host in self._strangers:
+            if host.bound is not None:
+                found |= host.bound.hooks
+        return found
+
+    def tend(self) -> str:
+        """Start again what has failed, if its time has come. Returns why a new plan is due, such as
+        that a policy has become ready, or an empty text.
+        """
+        for host in self._strangers:
+            host.tend()
+        before, self._missing = self._missing, self._not_ready()
+        ready = sorted(before - self._missing)
+        return f"ready now: {', '.join(ready)}" if ready else ""
+
+    def _not_ready(self) -> frozenset[str]:
+        return frozenset((*self.starting, *(failure.policy for failure in self.aside.values())))
 
     def plan(
         self, snapshot: Snapshot, ledger: Ledger, settings: Settings
     ) -> tuple[protocol.PlanResult, tuple[Failure, ...]]:
         """Request a plan: the result, and every policy that failed on the way. One that hangs,
-        crashes or breaks the protocol is set aside, and the plan is requested again.
+        crashes or breaks the protocol is set aside, and the plan is made without it.
 
         Raises PolicyHostError if no host can be started, SupervisorStopped after `stop`.
         """
-        request = protocol.PlanRequest(snapshot, ledger, settings)
-        attempts = self._until_success(
-            lambda: self._bound_host().request(request, protocol.PlanResult)
+        names = self.names()
+        seconds = bounds.STRANGERS_DEADLINE if self._planned else bounds.FIRST_DEADLINE
+        session = PlanSession(self._strangers, names, self._words, snapshot, seconds)
+        self._planner.bind()
+        session.ask_queues(self._identification)
+        self._ask_own_queues(snapshot)
+        queues = self._identification.queues(sorted(self._entries), snapshot)
+        session.identified(queues)
+        strangers = session.ask_limits()
+        frame = protocol.pack(protocol.PlanRequest(ledger, settings, strangers))
+        most = bounds.MAX_ANSWER_SIZE + len(snapshot.irqs) * bounds.MAX_PLAN_PER_IRQ
+        result = self._planner.request(
+            lambda: (session.frame, frame), protocol.PlanResult, most, session.answer
         )
-        failures = (*attempts.failures, *self._count_raises(attempts.result.raised))
-        return attempts.result, failures
+        self._planned = True
+        self._planner.count_raises(result.raised)
+        failures = (*self._planner.take_failures(), *session.failures())
+        plan = msgspec.structs.replace(result.plan, queues=queues, starting=self.starting)
+        known = {irq.identity for irq in snapshot.irqs} | ledger.entries.keys()
+        ledger = result.ledger.only(known)
+        return msgspec.structs.replace(result, plan=plan, ledger=ledger), failures
 
-    def observe(self, record: Record) -> tuple[Failure, ...]:
-        """Pass a cycle's record to all observers, and return those that failed."""
-        request = protocol.ObserveRequest(record)
-        attempts = self._until_success(
-            lambda: self._bound_host().request(request, protocol.ObserveResult)
-        )
-        return (*attempts.failures, *self._count_raises(attempts.result.raised))
+    def _ask_own_queues(self, snapshot: Snapshot) -> None:
+        for index in self._entries:
+            if not self._planner.has(index, IDENTIFIES):
+                continue
+            asked = self._identification.unasked(index, snapshot)
+            if asked:
+                frame = protocol.pack(protocol.IdentifyRequest(index, asked))
+                most = bounds.MAX_ANSWER_SIZE + len(asked) * bounds.QUEUE_SIZE
+                found = self._planner.request(lambda: (frame,), protocol.IdentifyResult, most)  # noqa: B023
+                self._identification.note(index, asked, found.queues)
 
     def stop(self) -> None:
-        """End the host now, from any thread; a request under way raises SupervisorStopped."""
-        with self._lock:
-            self._stopped = True
-            if self._host is not None:
-                self._host.kill()
+        """End all hosts now and for good, from any thread; a request under way raises
+        SupervisorStopped.
+        """
+        self._planner.kill()
+        for host in self._strangers:
+            host.kill()
 
     def close(self) -> None:
-        """End the host; the next request starts a new one."""
-        with self._lock:
-            if self._host is not None:
-                self._host.close()
-                self._host = None
+        """End all hosts for good, and wait until they are gone."""
+        self.stop()
+        self._planner.close()
+        for host in self._strangers:
+            host.close()
 
-    def _until_success(self, work: Callable[[], Result]) -> _Attempts[Result]:
-        """Do the work; while it fails because of a policy, set that one aside and try again."""
-        failures: list[Failure] = []
-        unblamed = 0
-        while True:
-            try:
-                return _Attempts(work(), tuple(failures))
-            except HostBlamed as blamed:
-                self.close()
-                if self._stopped:
-                    raise SupervisorStopped from None
-                if blamed.index is not None and blamed.index in self._entries:
-                    failures.append(self._set_aside(blamed.index, blamed.code, blamed.reason))
-                    continue
-                unblamed += 1
-                if unblamed > 1:
-                    raise PolicyHostError(
-                        f"the policy host failed twice: {blamed.reason}"
-                    ) from None
 
-    def _bound_host(self) -> HostChannel:
-        """The host with all policies bound, started if there is none."""
-        if self._host is not None:
-            return self._host
-        self._start_and_bind()
-        return self._spawned()
-
-    def _spawned(self) -> HostChannel:
-        with self._lock:
-            if self._stopped:
-                raise SupervisorStopped
-            if self._host is None:
-                packages = {
-                    entry.plugin.module.partition(".")[0] for entry in self._entries.values()
-                }
-                self._host = HostChannel(self._kind, sorted(packages), self._entries)
-            return self._host
-
-    def _start_and_bind(self) -> protocol.BindResult:
-        active = tuple(entry for index, entry in self._entries.items() if index not in self.aside)
-        bound = self._spawned().request(protocol.BindRequest(active), protocol.BindResult)
-        self.needs = bound.needs
-        for refusal in bound.refused:
-            if not refusal.config:
-                self._set_aside(refusal.index, "unusable", refusal.reason)
-        return bound
-
-    def _count_raises(self, raised: tuple[protocol.HookRaised, ...]) -> list[Failure]:
-        """The failures of hooks that raised; a policy that has done so in several consecutive
-        cycles is set aside.
-        """
-        failures = []
-        counts: dict[int, int] = {}
-        for item in raised:
-            if item.index not in self._entries or item.index in counts:
-                continue
-            counts[item.index] = self._consecutive_raises.get(item.index, 0) + 1
-            if counts[item.index] >= bounds.RAISES_UNTIL_ASIDE:
-                failures.append(self._set_aside(item.index, item.code, item.reason))
-                self.close()
-            else:
-                failures.append(
-                    Failure(self._entries[item.index].plugin.name, item.code, item.reason)
-                )
-        self._consecutive_raises = counts
-        return failures
-
-    def _set_aside(self, index: int, code: str, reason: str) -> Failure:
-        plugin = self._entries[index].plugin
-        failure = Failure(
-            plugin.name, code, f"{reason} ({', '.join(plugin.distributions)})", aside=True
-        )
-        self.aside[index] = failure
-        log.error(
-            "the policy %s is set aside until the next reload: %s", plugin.name, failure.reason
-        )
-        return failure
+def supervised(
+    section: Section, entries: Iterable[protocol.PolicyEntry]
+) -> PolicySupervisor | ObserverSupervisor:
+    """The supervisor of what stands in this list of the YAML."""
+    return PolicySupervisor(entries) if section == "policies" else ObserverSupervisor(entries)

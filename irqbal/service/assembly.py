@@ -15,7 +15,8 @@ from irqbal.errors import ConfigError, LockError
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.other_writers import running
 from irqbal.planner.draft import Settings
-from irqbal.plugins import discovery
+from irqbal.plugins import bounds, discovery
+from irqbal.plugins.observer_supervisor import ObserverSupervisor
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.state.folders import RUN_DIR, Folders
@@ -102,39 +103,43 @@ def entries(
     return bound
 
 
-def spawn(config: Config, name: str) -> PolicySupervisor:
-    """Start the policies' process without waiting for it; `bound` completes the start. Raises
-    ConfigError for unknown names.
+def spawn(config: Config, name: str, at_once: int | None = None) -> PolicySupervisor:
+    """Start the policies' processes without waiting for them; `bound` completes the start. Raises
+    ConfigError for unknown names. `at_once`: how many strangers' processes may be starting at the
+    same time.
     """
-    policies = PolicySupervisor(entries(config.policies, name))
+    policies = PolicySupervisor(entries(config.policies, name), at_once)
     policies.spawn()
     return policies
 
 
-def bind(config: Config, name: str) -> PolicySupervisor:
-    """Start the policies' process with the policies that the configuration names. Raises
+def bind(config: Config, name: str, patience: float = bounds.READY_DEADLINE) -> PolicySupervisor:
+    """Start the policies' processes with the policies that the configuration names. Raises
     ConfigError if names or options are wrong.
 
     A policy that is installed but cannot be used is set aside and logged; the others work without
-    it.
+    it. Strangers' policies may take `patience` seconds longer than irqbal's own, and are ready
+    later if they do not.
     """
-    return bound(spawn(config, name), name)
+    return bound(spawn(config, name), name, patience)
 
 
-def bound(policies: PolicySupervisor, name: str) -> PolicySupervisor:
-    """Wait for a started process, and give its policies their options. Raises ConfigError if
+def bound(
+    policies: PolicySupervisor, name: str, patience: float = bounds.READY_DEADLINE
+) -> PolicySupervisor:
+    """Wait for started processes, and give their policies their options. Raises ConfigError if
     options are wrong.
     """
-    problems = policies.bind()
+    problems = policies.bind(patience)
     if problems:
         policies.close()
         raise ConfigError([format_problem(name, problem) for problem in problems])
     return policies
 
 
-def bind_observers(config: Config, name: str) -> PolicySupervisor:
-    """The same for observers, in a process of their own that may use the network."""
-    observers = PolicySupervisor(entries(config.observers, name, "observers"), "observers")
+def bind_observers(config: Config, name: str) -> ObserverSupervisor:
+    """The same for observers, in processes of their own that may use the network."""
+    observers = ObserverSupervisor(entries(config.observers, name, "observers"))
     problems = observers.bind() if config.observers else []
     if problems:
         observers.close()

@@ -182,9 +182,12 @@ class Balancer:
         self, cause: str, sample: SampleResult, requests: Collection[KernelRequest]
     ) -> str:
         """Why the last plan cannot be reused; empty if it can."""
+        news = self.policies.tend()
         if cause != "tick" or requests:
             cause = _with_requests(cause, requests)
             return f"{cause}: {sample.changes}" if sample.changes else cause
+        if news:
+            return news
         reusable = self._reusable_plan
         if reusable is None:
             return "the last plan moved something or waits for time to pass"
@@ -262,8 +265,9 @@ class Balancer:
         waits = any(item.code in PASSING for item in plan.refused) or any(
             entry.drift for entry in self.ledger.entries.values()
         )
-        acted = plan.moves or plan.steering or plan.default or plan.drifted or plan.failures
-        reusable = not (acted or record.problem or waits)
+        acted = plan.moves or plan.steering or plan.default or plan.drifted
+        incomplete = plan.failures or plan.starting or record.problem
+        reusable = not (acted or incomplete or waits)
         self._reusable_plan = (
             _ReusablePlan(result, self.overrides.current, record.dry_run, time.monotonic())
             if reusable
@@ -320,7 +324,7 @@ class Balancer:
         if self.paused:
             moves = tuple(move for move in plan.moves if move.identity in placed)
             plan = msgspec.structs.replace(plan, moves=moves, steering=(), default=None)
-        return check_plan(plan, snapshot, self.settings), ""
+        return check_plan(plan, snapshot, self.settings, answer.limits), ""
 
     def _stop_writing_if_denied(self, outcomes: tuple[Outcome, ...]) -> None:
         """If the kernel denies writing masks, switch to a dry run until the next reload and log it:
@@ -380,9 +384,8 @@ class Balancer:
         snapshot = self.current_snapshot(sweep=True)
         settings = msgspec.structs.replace(self.settings, explain_all=True)
         answer, failures = self.policies.plan(snapshot, self.ledger, settings)
-        plan = check_plan(
-            msgspec.structs.replace(answer.plan, failures=failures), snapshot, self.settings
-        )
+        plan = msgspec.structs.replace(answer.plan, failures=failures)
+        plan = check_plan(plan, snapshot, self.settings, answer.limits)
         return self.unwritten(plan, snapshot), snapshot
 
     def unwritten(self, plan: Plan, snapshot: Snapshot) -> Record:

@@ -101,10 +101,20 @@ class CycleLog:
             mask = irq.affinity if irq is not None else "?"
             log.warning("drift: another program set IRQ %d (%s) to %s", number, name_of(irq), mask)
         for failure in record.plan.failures:
+            if failure.aside:
+                continue  # logged when it happened, with the time of the next try
+            late = failure.code == "late"
+            what = "is late" if late else "failed"
             self._once(
                 f"failure {failure.policy}",
-                logging.ERROR,
-                f"policy {failure.policy} failed: {failure.reason}",
+                logging.WARNING if late else logging.ERROR,
+                f"policy {failure.policy} {what}: {failure.reason}",
+            )
+        if record.plan.starting:
+            self._once(
+                "starting",
+                logging.INFO,
+                f"planned without {', '.join(record.plan.starting)}: still starting",
             )
         for refusal in record.plan.refused:
             if refusal.code in _QUIET:

@@ -147,9 +147,15 @@ class Daemon:
             else "balancing"
         )
         policies = balancer.policies
-        names = [name for index, name in policies.names().items() if index not in policies.aside]
-        failed = ", ".join(failure.policy for failure in policies.aside.values())
-        aside = f"; set aside: {failed}" if failed else ""
+        failures, starting = policies.aside, policies.starting
+        names = [
+            name
+            for index, name in policies.names().items()
+            if index not in failures and name not in starting
+        ]
+        failed = ", ".join(failure.policy for failure in failures.values())
+        aside = f"; starting: {', '.join(starting)}" if starting else ""
+        aside += f"; set aside: {failed}" if failed else ""
         made_up = self.mode.simulated
         where = f" on a made-up host ({made_up})" if made_up else ""
         policy_names = ", ".join(names) or "no policy"

@@ -184,7 +184,8 @@ class LiveView(HistoryReads):
     def status(self) -> responses.Status:
         """A summary of the daemon's state."""
         daemon, balancer, view = self._daemon, self._daemon.balancer, self._shown.view
-        names, aside = balancer.policies.names(), balancer.policies.aside
+        policies = balancer.policies
+        aside, starting = policies.aside, policies.starting
         snapshot = None if view is None else view.snapshot
         until = self.paused_until
         return responses.Status(
@@ -201,7 +202,12 @@ class LiveView(HistoryReads):
             cpus=0 if snapshot is None else len(snapshot.online),
             irqs=0 if snapshot is None else len(snapshot.irqs),
             overrides=len(self.overrides()),
-            policies=tuple(name for index, name in names.items() if index not in aside),
+            policies=tuple(
+                name
+                for index, name in policies.names().items()
+                if index not in aside and name not in starting
+            ),
+            starting=starting,
             aside=tuple(aside.values()),
             history=self._history_state(daemon.history),
             last=None if view is None else views.summary(view.record),

@@ -1,4 +1,4 @@
-"""Plans with other policies than the configured ones: in a temporary process, on the host's present
+"""Plans with other policies than the configured ones: in temporary processes, on the host's present
 state.
 """
 
@@ -15,8 +15,11 @@ from irqbal.model.plan import Plan
 from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins.supervisor import SupervisorStopped
-from irqbal.service.assembly import bind
+from irqbal.plugins.supervisor import PATIENCE, SupervisorStopped
+from irqbal.service.assembly import bound, spawn
+
+STARTING_AT_ONCE = 2
+"""Strangers' processes of a what-if plan that start at the same time: the host has other work."""
 
 
 def policies_of(text: str) -> Config:
@@ -38,11 +41,11 @@ def policies_of(text: str) -> Config:
 
 
 def plan_with(config: Config, snapshot: Snapshot, ledger: Ledger, settings: Settings) -> Plan:
-    """The plan of these policies, made in a temporary process. Blocks. Raises ApiError,
+    """The plan of these policies, made in temporary processes. Blocks. Raises ApiError,
     IrqbalError.
     """
     try:
-        policies = bind(config, "policies")
+        policies = bound(spawn(config, "policies", STARTING_AT_ONCE), "policies", PATIENCE)
     except ConfigError as error:
         raise _refused(error) from error
     try:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
+import msgspec
+
 from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError
 from irqbal.model.plan import Failure, Plan, Record
@@ -18,7 +20,8 @@ from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import protocol
 from irqbal.plugins.discovery import InstalledPlugin, find
-from irqbal.plugins.policy_host import PolicyHost
+from irqbal.plugins.identification import Identification, with_queues
+from irqbal.plugins.planner_host import PlannerHost
 from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.problems import node_of
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
@@ -42,7 +45,7 @@ def ask(snapshot: Snapshot, *policies: Wanted, **settings: Any) -> Plan:
     planner = Settings(**{"explain_all": True, **settings})
     result, failures = _InProcess(policies).plan(snapshot, Ledger(), planner)
     assert not failures, _sentence(failures)
-    return check_plan(result.plan, snapshot, planner)
+    return check_plan(result.plan, snapshot, planner, result.limits)
 
 
 class Simulated:
@@ -112,8 +115,10 @@ class _InProcess(PolicySupervisor):
 
     def __init__(self, policies: Iterable[Wanted]) -> None:
         entries = tuple(entry_of(index, item) for index, item in enumerate(policies))
-        super().__init__(entries)
-        self._in_process = PolicyHost(_Discard())
+        super().__init__(())
+        self._entries = {entry.index: entry for entry in entries}
+        self._in_process = PlannerHost(_Discard())
+        self._queues = Identification()
         bound = self._in_process.answer(protocol.BindRequest(entries))
         assert isinstance(bound, protocol.BindResult)
         problems = [refused.reason for refused in bound.refused if not refused.config]
@@ -124,12 +129,22 @@ class _InProcess(PolicySupervisor):
     def plan(
         self, snapshot: Snapshot, ledger: Ledger, settings: Settings
     ) -> tuple[protocol.PlanResult, tuple[Failure, ...]]:
-        result = self._in_process.answer(protocol.PlanRequest(snapshot, ledger, settings))
-        assert isinstance(result, protocol.PlanResult)
         names = self.names()
-        return result, tuple(
-            Failure(names[item.index], item.code, item.reason) for item in result.raised
+        raised: list[protocol.HookRaised] = []
+        for index in names:
+            asked = self._queues.unasked(index, snapshot)
+            found = self._in_process.answer(protocol.IdentifyRequest(index, asked))
+            assert isinstance(found, protocol.IdentifyResult)
+            self._queues.note(index, asked, found.queues)
+            raised += found.raised
+        queues = self._queues.queues(sorted(names), snapshot)
+        request = protocol.PlanRequest(ledger, settings)
+        result = self._in_process.plan(request, with_queues(snapshot, queues))
+        plan = msgspec.structs.replace(result.plan, queues=queues)
+        failures = tuple(
+            Failure(names[item.index], "raised", item.reason) for item in (*raised, *result.raised)
         )
+        return msgspec.structs.replace(result, plan=plan), failures
 
 
 def entry_of(index: int, item: Wanted) -> protocol.PolicyEntry:

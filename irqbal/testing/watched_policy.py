@@ -16,7 +16,7 @@ from irqbal.model.queues import Queue
 from irqbal.model.view import Snapshot
 from irqbal.planner.draft import DraftBuilder
 from irqbal.plugins.binding import BoundPolicy, describe_error
-from irqbal.plugins.check_items import check_items, is_queue
+from irqbal.plugins.check_items import HookRoom, check_items, is_queue
 from irqbal.plugins.policy_host import own
 from irqbal.testing.cases import Case
 from irqbal.testing.messages import ProbeReporter, ProbeStep
@@ -61,7 +61,8 @@ class WatchedPolicy:
             with self._watch.watching(hook):
                 result = self.policy.call(hook, **arguments)
                 items = () if result is None else tuple(result)
-            checked = tuple(check_items(hook, items))
+            room = HookRoom.on(arguments["snapshot"])
+            checked = tuple(check_items(hook, items, room))
         except Exception as error:
             self._reporter.finding("raised", f"{where}: {describe_error(error)}")
             raise HookFailed from error

@@ -13,19 +13,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import machine
+from irqbal.plugins.process import HostKind
 
 
 @contextlib.contextmanager
 def hosts(folder: Path, python: Path | None = None) -> Iterator[Path]:
-    """The folder of the two sockets, each of which is listened on; what was started is ended."""
+    """The folder of the three sockets, each of which is listened on; what was started is ended."""
     folder.mkdir(mode=0o700)
     log = folder.with_suffix(".log")
     started = []
     program = python or Path(sys.executable)
     try:
-        for kind in ("policies", "observers"):
+        for kind in get_args(HostKind):
             # What it prints goes to the log: --inetd makes the connection its output, too.
             script = f"exec {program} -I -m irqbal.plugins.policy_host 0 {kind} >&2"
             words = [

@@ -54,19 +54,26 @@ class InstalledSite:
         header: bool = True,
     ) -> InstalledSite:
         """Install a distribution `irqbal-POLICY` with a module of this source, and the policy as
-        its entry point.
+        its entry point. If there is such a distribution, add both to it.
 
         `value`: what the entry point says instead of the module's name.
         """
         name = distribution or f"irqbal-{policy.replace('_', '-')}"
+        info = self.packages / f"{name.replace('-', '_')}-{version}.dist-info"
         module = f"{name.replace('-', '_')}_policy"
+        if info.exists():
+            module = f"{name.replace('-', '_')}_{policy}_policy"
         (self.packages / f"{module}.py").write_text(
             (HEADER if header else "") + textwrap.dedent(source)
         )
-        info = self.packages / f"{name.replace('-', '_')}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[irqbal]\n{policy} = {value or module}\n")
+        if not info.exists():
+            info.mkdir()
+            (info / "METADATA").write_text(
+                f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+            )
+            (info / "entry_points.txt").write_text("[irqbal]\n")
+        with (info / "entry_points.txt").open("a") as points:
+            points.write(f"{policy} = {value or module}\n")
         return self
 
     def found(self) -> Mapping[str, InstalledPlugin]:

@@ -315,7 +315,7 @@ def test_a_policy_that_hangs_is_ended_by_systemd_since_the_daemon_may_not(servic
     service.cursor()
     service.configure("interval: 3s\npolicies: [hang, pin_nic_queues]")
     service.sh("systemctl reload irqbal")
-    text = service.wait("the policy hang is set aside")
+    text = service.wait(r"the policy hang of irqbal-hang 1 failed \(deadline\)")
     assert "stuck" not in text
     (after,) = hosts(service)
     assert after != before
@@ -325,7 +325,7 @@ def test_a_policy_that_hangs_is_ended_by_systemd_since_the_daemon_may_not(servic
     # one of its own.
     service.cursor()
     service.sh("systemctl reload irqbal; sleep 1.5; systemctl kill -s KILL --kill-who=main irqbal")
-    service.wait(r"status=9/KILL[^\0]*the policy hang is set aside")
+    service.wait(r"status=9/KILL[^\0]*the policy hang of irqbal-hang 1 failed")
     service.until(lambda: len(hosts(service)) == 1)
     service.configure(
         "interval: 3s\napi: {listen: ['10.99.0.2:8080', 'unix:/run/irqbal/irqbal.sock'], insecure: "

@@ -217,7 +217,7 @@ class Finder:
             return importlib.util.spec_from_file_location(name, where, submodule_search_locations=[f"{folder}/hidden_policy"])
 sys.meta_path.append(Finder())
 import irqbal.plugins.confinement
-irqbal.plugins.confinement.confine(packages=["hidden_policy"])
+irqbal.plugins.confinement.confine("policies", ["hidden_policy"])
 assert os.getuid() != 0
 import hidden_policy.inner
 print(hidden_policy.inner.ANSWER)

@@ -86,12 +86,18 @@ def test_the_wheel_brings_the_manual_pages_the_units_and_the_configuration(wheel
     units = {name.removeprefix("etc/") for name in files("etc") if name.count("/") > 1}
     started = {
         f"systemd/irqbal-{kind}{suffix}"
-        for kind in ("policies", "observers")
+        for kind in ("planner", "policies", "observers")
         for suffix in (".socket", "@.service")
     }
     assert (
         units
-        == {"systemd/irqbal.service", "sysusers.d/irqbal.conf", "tmpfiles.d/irqbal.conf"} | started
+        == {
+            "systemd/irqbal.service",
+            "systemd/irqbal-hosts.slice",
+            "sysusers.d/irqbal.conf",
+            "tmpfiles.d/irqbal.conf",
+        }
+        | started
     )
     assert {f"irqbal/{name}" for name in {"irqbal.yaml", *units}} <= data
 

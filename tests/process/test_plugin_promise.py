@@ -28,8 +28,9 @@ from irqbal.planner.draft import Settings
 from irqbal.plugins import bounds, hookspecs
 from irqbal.plugins.binding import check_api
 from irqbal.plugins.discovery import InstalledPlugin
+from irqbal.plugins.observer_supervisor import ObserverSupervisor
 from irqbal.plugins.protocol import PolicyEntry
-from irqbal.plugins.supervisor import PolicySupervisor
+from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor
 from irqbal.problems import Node
 from irqbal.service.cycle import Balancer
 from irqbal.simulated.host import SimulatedHost
@@ -70,13 +71,20 @@ def test_every_hook_stands_in_the_document_with_its_signature() -> None:
 
 
 def test_every_number_in_the_document_is_the_codes() -> None:
-    for name in ("HOOK_DEADLINE", "IMPORT_DEADLINE", "PLANNER_DEADLINE", "START_DEADLINE"):
+    for name in (
+        "FIRST_DEADLINE",
+        "HOOK_DEADLINE",
+        "IMPORT_DEADLINE",
+        "PLANNER_DEADLINE",
+        "STRANGERS_DEADLINE",
+        "START_DEADLINE",
+    ):
         (seconds,) = re.findall(rf"\| (\d+) \| `bounds\.{name}` \|", TEXT)
         assert float(seconds) == getattr(bounds, name)
     limits = re.findall(r"(\d+)\s[^(.;]*\(`bounds\.([A-Z_]+)`\)", TEXT)
     for number, name in limits:
         assert getattr(bounds, name) == int(number), name
-    assert len(limits) == TEXT.count("(`bounds.") == 7
+    assert len(limits) == TEXT.count("(`bounds.") == 10
     assert f"a call may\ntake {SLOW} times as much" in TEXT
 
 
@@ -151,7 +159,8 @@ WORST = {
     "crashes": ("os.abort()", "crashed"),
     "eats memory": ("hog = bytearray(2 << 30)", "raised"),
     "starts a thread": ("threading.Thread(target=threading.Event().wait).start()", "raised"),
-    "asks the clock, reads and prints": ("print(time.time(), open('/proc/uptime').read())", ""),
+    "reads what concerns it not": ("open('/proc/uptime').read()", "raised"),
+    "asks the clock, reads its own and prints": ("print(time.time(), open(__file__).read())", ""),
 }
 
 
@@ -173,7 +182,7 @@ def test_a_cycle_with_a_bad_policy_is_on_time_and_does_the_others_moves(
     host = SimulatedHost(parse_spec("1x4,nic=4"), lambda originals: None)
     balancer = Balancer(host, asked, Settings(), 10.0, dry_run=False)
     try:
-        assert asked.bind() == []
+        assert asked.bind(PATIENCE) == []
         balancer.first_look()
         host.advance(10.0)
         started = time.monotonic()
@@ -210,10 +219,8 @@ def test_an_observer_is_given_its_options(site: InstalledSite) -> None:
         raise ValueError(f"{options.word} {record.cycle}")
     """
     found = site.install("told", source).found()["told"]
-    asked = PolicySupervisor(
-        [PolicyEntry(found, 0, Node(1, {"word": Node(1, "cycle")}))], "observers"
-    )
-    assert asked.bind() == []
+    asked = ObserverSupervisor([PolicyEntry(found, 0, Node(1, {"word": Node(1, "cycle")}))])
+    assert asked.bind(PATIENCE) == []
     (failure,) = asked.observe(Record(7, 0.0, 0.0, "test", False, Plan()))
     asked.close()
     assert "ValueError: cycle 7" in failure.reason

@@ -4,6 +4,7 @@ failure names it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import machine
 from builders import changed, cpus, host, irq_of, lone, moves_of, nic, s
 from installed import InstalledSite, installation
 from irqbal.model.plan import Failure, Plan, Record
@@ -22,8 +24,10 @@ from irqbal.model.view import Override, Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import bounds
+from irqbal.plugins.discovery import find
+from irqbal.plugins.observer_supervisor import ObserverSupervisor
 from irqbal.plugins.protocol import PolicyEntry
-from irqbal.plugins.supervisor import PolicySupervisor, SupervisorStopped
+from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor, SupervisorStopped
 from irqbal.problems import Node
 
 ROOT = os.geteuid() == 0
@@ -52,16 +56,32 @@ def policies(site: InstalledSite) -> Iterator[Asking]:
     """
     made: list[PolicySupervisor] = []
 
-    def start(*names: str, kind: str = "policies") -> PolicySupervisor:
-        found = site.found()
-        entries = [PolicyEntry(found[name], index, Node(1, {})) for index, name in enumerate(names)]
-        made.append(PolicySupervisor(entries, kind))  # type: ignore[arg-type]
-        assert made[-1].bind() == []
-        return made[-1]
+    def start(*names: str) -> PolicySupervisor:
+        asked = PolicySupervisor(entries_of(site, *names))
+        made.append(asked)
+        assert asked.bind(PATIENCE) == []
+        return asked
 
     yield start
     for item in made:
         item.close()
+
+
+def entries_of(site: InstalledSite, *names: str) -> list[PolicyEntry]:
+    """The entries of a YAML that names these."""
+    found = {**find(), **site.found()}
+    return [PolicyEntry(found[name], index, Node(1, {})) for index, name in enumerate(names)]
+
+
+@contextlib.contextmanager
+def observers(site: InstalledSite, *names: str) -> Iterator[ObserverSupervisor]:
+    """Observers of these names, in this order; their processes are ended afterwards."""
+    made = ObserverSupervisor(entries_of(site, *names))
+    try:
+        assert made.bind(PATIENCE) == []
+        yield made
+    finally:
+        made.close()
 
 
 def ask(policies: PolicySupervisor, snapshot: Snapshot = HOST) -> tuple[Plan, tuple[Failure, ...]]:
@@ -140,7 +160,7 @@ RAISED = {
         "import tempfile\ntempfile.TemporaryFile()",
         "No usable temporary directory",
     ),
-    "forks": ("os.fork()", "BlockingIOError"),
+    "forks": ("os.fork()", "PermissionError"),
     "starts a thread": ("threading.Thread(target=time.sleep, args=(9,)).start()", "RuntimeError"),
     "eats memory": ("hog = bytearray(2 << 30)", "MemoryError"),
     "changes the snapshot": ("snapshot.irqs = ()", "AttributeError"),
@@ -154,9 +174,9 @@ RAISED = {
     "yields a reason without end": ("yield Note('x' * 100_000)", "Note.text cannot be"),
     "yields more text than anybody reads": (
         "while True: yield Note('x' * 4000)",
-        "more than 8388608 characters",
+        "bytes of text in one cycle",
     ),
-    "yields more than anybody reads": ("while True: yield Note('x')", "more than 65536 items"),
+    "yields more than anybody reads": ("while True: yield Note('x')", "items in one cycle"),
     **{f"yields {item}": (f"yield {item}", reason) for item, reason in INVALID.items()},
     **{what: (body, "PermissionError") for what, body in FORBIDDEN.items()},
 }
@@ -208,15 +228,11 @@ def raised() -> Iterator[tuple[Plan, dict[str, Failure], PolicySupervisor]]:
     with pytest.MonkeyPatch.context() as monkeypatch, installation(monkeypatch) as site:
         site.install("good", GOOD)
         for number, (body, _) in enumerate(RAISED.values()):
-            site.install(f"bad{number}", bad(body))
+            site.install(f"bad{number}", bad(body), distribution="irqbal-bad")
         names = [f"bad{number}" for number in range(len(RAISED))]
-        found = site.found()
         half = len(names) // 2
-        order = [*names[:half], "good", *names[half:]]
-        asked = PolicySupervisor(
-            PolicyEntry(found[name], index, Node(1, {})) for index, name in enumerate(order)
-        )
-        assert asked.bind() == []
+        asked = PolicySupervisor(entries_of(site, *names[:half], "good", *names[half:]))
+        assert asked.bind(PATIENCE) == []
         made, failures = ask(asked)
         yield made, {failure.policy: failure for failure in failures}, asked
         asked.close()
@@ -307,9 +323,9 @@ def test_a_schema_that_is_none_is_left_out(
     """A policy that replaces what describes it in its own process."""
     forge = f"import irqbal.wire\nirqbal.wire.to_json = lambda value: str({schema}).encode()\n"
     site.install("bad", forge + GOOD.replace("\n    ", "\n"))
-    described = policies("bad").describe()
-    assert described.schemas == {}
-    assert described.hooks == {0: ("irqbal_place",)}
+    asked = policies("bad")
+    assert asked.describe().schemas == {}
+    assert asked.hooks() == {0: ("irqbal_place",)}
 
 
 def test_a_policys_hooks_have_one_budget_together(site: InstalledSite, policies: Asking) -> None:
@@ -323,14 +339,14 @@ def test_a_policys_hooks_have_one_budget_together(site: InstalledSite, policies:
     assert [(failure.policy, failure.code) for failure in failures] == [("slow", "deadline")]
 
 
-@pytest.mark.parametrize("index", [7, -5])
-def test_a_policy_that_speaks_for_one_that_does_not_exist_is_found_out(
+@pytest.mark.parametrize("index", [0, 1, 7, -1, -5])
+def test_a_policy_that_says_who_runs_is_found_out(
     site: InstalledSite, policies: Asking, index: int
 ) -> None:
     forge = (
         "from irqbal import wire\nfrom irqbal.plugins import protocol\nwhile True:\n    "
-        f"os.write(int(sys.argv[1]), protocol.pack(wire.to_msgpack(protocol.HookStarted({index}, "
-        "'irqbal_place'))))\n    time.sleep(0.01)"
+        f"os.write(int(sys.argv[1]), protocol.pack(protocol.HookStarted({index}, "
+        "'irqbal_place')))\n    time.sleep(0.01)"
     )
     site.install("bad", bad(forge)).install("good", GOOD)
     made, failures = ask(policies("bad", "good"))
@@ -338,40 +354,34 @@ def test_a_policy_that_speaks_for_one_that_does_not_exist_is_found_out(
     assert moves_of(made, HOST) == {"i8042": "1"}
 
 
-def test_a_policy_that_says_without_end_that_it_runs_ends_at_its_deadline(
-    site: InstalledSite, policies: Asking
-) -> None:
-    forge = (
-        "from irqbal import wire\nfrom irqbal.plugins import protocol\nwhile True:\n    "
-        "os.write(int(sys.argv[1]), protocol.pack(wire.to_msgpack(protocol.HookStarted(0, "
-        "'irqbal_place'))))\n    time.sleep(0.01)"
-    )
-    site.install("bad", bad(forge)).install("good", GOOD)
-    _, failures = ask(policies("bad", "good"))
-    assert [(failure.policy, failure.code) for failure in failures] == [("bad", "deadline")]
-
-
 def test_a_policy_that_waits_for_a_crowded_machine_is_not_set_aside(
     site: InstalledSite, policies: Asking
 ) -> None:
-    """Less work than its budget, on a CPU that others want: more than its budget on the clock."""
-    work = "begin = time.process_time()\nwhile time.process_time() - begin < 1.5: pass"
-    site.install("busy", bad(f"os.sched_setaffinity(0, {{0}})\n{work}\nif 0: yield"))
-    site.install("good", GOOD)
+    """Less work than its budget, on a CPU that others want: more than its budget on the clock. The
+    first plan does not wait for it; a later one does.
+    """
+    work = "begin = time.process_time()\nwhile time.process_time() - begin < 1.2: pass"
+    site.install("busy", bad(f"{work}\nif 0: yield")).install("good", GOOD)
     supervisor = policies("busy", "good")
     spinner = "import os\nos.sched_setaffinity(0, {0})\nwhile True: pass"
     crowd = [subprocess.Popen([sys.executable, "-c", spinner]) for _ in range(2)]
     try:
         while any(_cpu_seconds(one.pid) < 0.05 for one in crowd):
             time.sleep(0.05)
+        os.sched_setaffinity(supervisor.pids["irqbal-busy 0.1"] or 0, {0})
         begin = time.monotonic()
-        made, failures = ask(supervisor)
-        assert time.monotonic() - begin > bounds.HOOK_DEADLINE
+        for _ in range(10):
+            made, failures = ask(supervisor)
+            assert moves_of(made, HOST)["i8042"] == "1"
+            assert {failure.code for failure in failures} <= {"late"} and supervisor.aside == {}
+            if "ttyS0" in moves_of(made, HOST):
+                break
+            settle(supervisor)
     finally:
         for one in crowd:
             one.kill()
             one.wait()
-    assert failures == () and supervisor.aside == {}
+    assert time.monotonic() - begin > bounds.HOOK_DEADLINE
     assert moves_of(made, HOST) == {"i8042": "1", "ttyS0": "2"}
 
 
@@ -379,14 +389,12 @@ def test_a_policy_that_forges_a_result_is_detected_in_the_next_cycle(
     site: InstalledSite, policies: Asking
 ) -> None:
     forge = """
-from irqbal import wire
 from irqbal.plugins import protocol
-from irqbal.model.plan import Plan
-from irqbal.planner.ledger import Ledger
-os.write(int(sys.argv[1]), protocol.pack(wire.to_msgpack(protocol.PlanResult(Plan(), Ledger()))))"""
+os.write(int(sys.argv[1]), protocol.pack(protocol.HookItems()))"""
     site.install("good", GOOD).install("bad", bad(forge))
     asked = policies("bad", "good")
-    assert ask(asked) == (Plan(), ())
+    made, failures = ask(asked)
+    assert (moves_of(made, HOST), failures) == ({"i8042": "1"}, ()), "it spoke for itself alone"
     time.sleep(0.2)  # an interval, in which the real answer comes
     made, failures = ask(asked)
     assert [(failure.policy, failure.code) for failure in failures] == [("bad", "garbage")]
@@ -398,11 +406,23 @@ def test_a_host_that_was_killed_between_two_cycles_blames_no_policy(
     site: InstalledSite, policies: Asking
 ) -> None:
     site.install("good", GOOD)
-    asked = policies("good")
-    os.kill(asked.pid or 0, signal.SIGKILL)
+    asked = policies("good", "spread_by_rate")
+    ask(asked)
+    for pid in (asked.pid, *asked.pids.values()):
+        os.kill(pid or 0, signal.SIGKILL)
     time.sleep(0.1)
-    made, failures = ask(asked)
-    assert (moves_of(made, HOST), failures, asked.aside) == ({"i8042": "1"}, (), {})
+    for _ in range(2):
+        made, failures = ask(asked)
+        assert (moves_of(made, HOST), failures, asked.aside) == ({"i8042": "1"}, (), {})
+        settle(asked)
+    assert ask(asked)[0].starting == ()
+
+
+def settle(policies: PolicySupervisor) -> None:
+    """Wait until no process is being started, and nothing is asked."""
+    deadline = time.monotonic() + machine.WAIT
+    while (policies.starting or policies.busy) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def test_two_bad_policies_are_both_set_aside_in_one_cycle(
@@ -531,19 +551,26 @@ def test_needs_that_are_none_set_the_policy_aside(
 
 
 @pytest.mark.root("only root has something to drop")
-@pytest.mark.parametrize("kind", ["policies", "observers"])
+@pytest.mark.parametrize("kind", ["planner", "policies", "observers"])
 def test_the_child_has_another_user_no_capability_and_no_way_back(
     site: InstalledSite, policies: Asking, kind: str
 ) -> None:
     site.install("good", GOOD)
     before = os.getgroups()
     os.setgroups([4])  # as of a daemon that was started with some
-    try:
-        asked = policies("good", kind=kind)
-    finally:
-        os.setgroups(before)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.setgroups, before)
+        if kind == "observers":
+            pid = stack.enter_context(observers(site, "good")).pids["irqbal-good 0.1"]
+        else:
+            asked = policies("good")
+            pid = asked.pid if kind == "planner" else asked.pids["irqbal-good 0.1"]
+        _assert_confined(pid, kind)
+
+
+def _assert_confined(pid: int | None, kind: str) -> None:
     status = dict(
-        line.split(":\t", 1) for line in Path(f"/proc/{asked.pid}/status").read_text().splitlines()
+        line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
     )
     for ids in (status["Uid"].split(), status["Gid"].split()):
         assert len(set(ids)) == 1 and ids[0] != "0"
@@ -551,9 +578,11 @@ def test_the_child_has_another_user_no_capability_and_no_way_back(
     for which in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(status[which], 16) == 0, which
     assert (status["NoNewPrivs"], status["Seccomp"], status["Threads"]) == ("1", "2", "1")
-    net = [Path(f"/proc/{pid}/ns/net").readlink() for pid in (asked.pid, "self")]
-    assert (net[0] == net[1]) == (kind == "observers")  # an observer's work may be a webhook
-    limits = Path(f"/proc/{asked.pid}/limits").read_text()
+    for space in ("net", "ipc", "mnt", "pid"):
+        links = [Path(f"/proc/{one}/ns/{space}").readlink() for one in (pid, "self")]
+        # An observer's work may be a webhook.
+        assert (links[0] == links[1]) == (kind == "observers" and space == "net"), space
+    limits = Path(f"/proc/{pid}/limits").read_text()
     assert "Max file size             0 " in limits and "Max processes             0 " in limits
     assert f"Max address space         {1 << 30} " in limits
 
@@ -611,23 +640,25 @@ def test_a_stopped_supervisor_raises_and_its_host_is_gone(
 ) -> None:
     site.install("bad", bad("time.sleep(3600)"))
     asked = policies("bad")
-    pid = asked.pid
+    pids = [asked.pid, *asked.pids.values()]
     asked.stop()
     with pytest.raises(SupervisorStopped):
         ask(asked)
-    assert not Path(f"/proc/{pid}").exists()
+    asked.close()
+    assert len(pids) == 2
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
 def test_an_observer_that_crashes_is_set_aside_and_the_others_get_the_record(
-    site: InstalledSite, policies: Asking
+    site: InstalledSite,
 ) -> None:
     site.install("bad", "@hookimpl\ndef irqbal_cycle_done(record):\n    import os\n    os._exit(1)")
     site.install(
         "good",
         "@hookimpl\ndef irqbal_cycle_done(record):\n    raise ValueError(f'cycle {record.cycle}')",
     )
-    observers = policies("bad", "good", kind="observers")
-    failures = observers.observe(Record(7, 0.0, 0.0, "test", False, Plan()))
+    with observers(site, "bad", "good") as told:
+        failures = told.observe(Record(7, 0.0, 0.0, "test", False, Plan()))
     assert [(item.policy, item.code) for item in failures] == [
         ("bad", "crashed"),
         ("good", "raised"),

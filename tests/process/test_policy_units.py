@@ -21,8 +21,9 @@ from irqbal.model.plan import Failure, Plan, Record
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import process
+from irqbal.plugins.observer_supervisor import ObserverSupervisor
 from irqbal.plugins.protocol import PolicyEntry
-from irqbal.plugins.supervisor import PolicySupervisor, SupervisorStopped
+from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor, SupervisorStopped
 from irqbal.problems import Node
 
 HOST = host(cpus(4), lone("i8042", "ttyS0"))
@@ -61,14 +62,14 @@ def sockets(site: InstalledSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         yield folder
 
 
-def bound(
-    site: InstalledSite, *names: str, kind: process.HostKind = "policies"
-) -> PolicySupervisor:
+def entries_of(site: InstalledSite, *names: str) -> list[PolicyEntry]:
     found = site.found()
-    made = PolicySupervisor(
-        [PolicyEntry(found[name], index, Node(1, {})) for index, name in enumerate(names)], kind
-    )
-    assert made.bind() == []
+    return [PolicyEntry(found[name], index, Node(1, {})) for index, name in enumerate(names)]
+
+
+def bound(site: InstalledSite, *names: str) -> PolicySupervisor:
+    made = PolicySupervisor(entries_of(site, *names))
+    assert made.bind(PATIENCE) == []
     return made
 
 
@@ -90,8 +91,8 @@ def test_a_connection_starts_an_unprivileged_host_that_is_no_child_of_the_daemon
     policies = bound(site, "good")
     made, failures = ask(policies)
     assert (moves_of(made, HOST), failures) == ({"i8042": "1"}, ())
-    pid = policies.pid
-    assert pid is not None
+    pid = policies.pids["irqbal-good 0.1"]
+    assert pid is not None and policies.pid not in (None, pid)
     status = Path(f"/proc/{pid}/status").read_text()
     assert re.search(r"^Uid:\t[1-9]", status, re.M) and not re.search(
         rf"^PPid:\t{os.getpid()}$", status, re.M
@@ -111,13 +112,13 @@ def test_a_policy_that_misbehaves_is_ended_and_set_aside(
     site: InstalledSite, sockets: Path, bad: str, code: str
 ) -> None:
     policies = bound(site, bad, "good")
-    first = policies.pid
+    first = policies.pids[f"irqbal-{bad} 0.1"]
     assert first is not None
     made, (failure,) = ask(policies)
     assert (failure.policy, failure.code, failure.aside) == (bad, code, True)
     assert moves_of(made, HOST) == {"i8042": "1"}
     machine.wait_for(lambda: gone(first))
-    assert policies.pid != first
+    assert policies.pids[f"irqbal-{bad} 0.1"] is None
     if code == "crashed":
         assert "journalctl -u 'irqbal-policies@*'" in failure.reason
     policies.close()
@@ -127,7 +128,7 @@ def test_a_stop_from_another_thread_ends_a_call_under_way(
     site: InstalledSite, sockets: Path
 ) -> None:
     policies = bound(site, "hang")
-    pid = policies.pid
+    pid = policies.pids["irqbal-hang 0.1"]
     assert pid is not None
     threading.Timer(0.3, policies.stop).start()
     with pytest.raises(SupervisorStopped):
@@ -137,7 +138,8 @@ def test_a_stop_from_another_thread_ends_a_call_under_way(
 
 
 def test_observers_have_a_socket_of_their_own(site: InstalledSite, sockets: Path) -> None:
-    observers = bound(site, "watches", kind="observers")
+    observers = ObserverSupervisor(entries_of(site, "watches"))
+    assert observers.bind(PATIENCE) == []
     (failure,) = observers.observe(Record(41, 0.0, 0.1, "tick", False, Plan()))
     assert "seen 41" in failure.reason
     observers.close()
@@ -147,7 +149,7 @@ def test_without_a_listener_the_error_names_the_unit_to_start(
     site: InstalledSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(process.SOCKET_FOLDER_VARIABLE, str(tmp_path))
-    with pytest.raises(PolicyHostError, match=r"systemctl start irqbal-policies.socket"):
+    with pytest.raises(PolicyHostError, match=r"systemctl start irqbal-planner.socket"):
         bound(site, "good")
 
 

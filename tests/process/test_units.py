@@ -20,13 +20,17 @@ import pytest
 import machine
 from activated import hosts
 from installed import InstalledSite
+from irqbal.api.requests import MOST_POLICIES
+from irqbal.plugins.confinement import USERS
 from irqbal.plugins.process import SOCKET_FOLDER_VARIABLE
 from places import TOP
 
 UNITS = TOP / "etc/systemd"
 UNIT = UNITS / "irqbal.service"
+SYSUSERS = TOP / "etc/sysusers.d/irqbal.conf"
 EXPOSURES = {
     "irqbal.service": 2.0,
+    "irqbal-planner@.service": 0.5,
     "irqbal-policies@.service": 0.5,
     "irqbal-observers@.service": 1.4,
 }
@@ -71,14 +75,17 @@ def test_systemd_has_nothing_against_the_units(tmp_path: Path) -> None:
         (tmp_path / path.name).write_text(
             path.read_text().replace("/opt/irqbal/bin", str(tmp_path))
         )
-    assert len(units) == 5
+    assert len(units) == 8
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *map(str, units)],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert "irqbal" not in done.stdout + done.stderr, done.stderr
+    # PrivatePIDs= came with systemd 257, and older ones say so.
+    lines = (done.stdout + done.stderr).splitlines()
+    known = [line for line in lines if "Unknown key 'PrivatePIDs'" in line]
+    assert not [line for line in lines if "irqbal" in line and line not in known], lines
 
 
 def test_the_units_are_as_well_confined_as_the_documents_say() -> None:
@@ -91,8 +98,17 @@ def test_the_units_are_as_well_confined_as_the_documents_say() -> None:
         assert f"| {name} | {ours:.1f} |" in text
 
 
-@pytest.mark.parametrize("kind", ["policies", "observers"])
-def test_what_starts_policy_hosts_is_root_s_and_comes_and_goes_with_the_daemon(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "user"),
+    [
+        ("planner", "irqbal-planner"),
+        ("policies", "irqbal-policy"),
+        ("observers", "irqbal-observer"),
+    ],
+)
+def test_what_starts_policy_hosts_is_root_s_and_comes_and_goes_with_the_daemon(
+    kind: str, user: str
+) -> None:
     socket, service = UNITS / f"irqbal-{kind}.socket", UNITS / f"irqbal-{kind}@.service"
     folder = settings("Environment")[0].removeprefix(f"{SOCKET_FOLDER_VARIABLE}=")
     assert settings("ListenStream", socket) == [f"{folder}/{kind}"]
@@ -104,8 +120,21 @@ def test_what_starts_policy_hosts_is_root_s_and_comes_and_goes_with_the_daemon(k
     # With After= each would wait for the other: the daemon is not ready before its policies are.
     assert settings("After", service) == [] and settings("BindsTo", service) == ["irqbal.service"]
     assert settings("CapabilityBoundingSet", service) == [""] and settings("User", service) == [
-        "irqbal-policy"
+        user
     ]
+    assert USERS[kind][0] == user and f"u     {user} " in SYSUSERS.read_text()
+    assert settings("Slice", service) == ["irqbal-hosts.slice"]
+    assert (UNITS / "irqbal-hosts.slice").exists()
+
+
+def test_there_are_connections_for_every_distribution_and_for_what_ifs() -> None:
+    """Each entry may be another distribution's: those that run, those of a reload, and those of a
+    what-if plan.
+    """
+    (policies,) = settings("MaxConnections", UNITS / "irqbal-policies.socket")
+    assert int(policies) > 2 * MOST_POLICIES
+    (planner,) = settings("MaxConnections", UNITS / "irqbal-planner.socket")
+    assert int(planner) >= 8
 
 
 def test_what_keeps_the_daemon_from_its_work_is_not_set() -> None:
@@ -226,7 +255,9 @@ def test_the_unit_s_capabilities_are_enough_for_a_daemon_whose_policies_systemd_
             env={SOCKET_FOLDER_VARIABLE: str(folder)},
         ) as process,
     ):
-        machine.wait_for(lambda: "hang is set aside" in log.read_text(), log)
+        machine.wait_for(
+            lambda: "the policy hang of irqbal-hang 0.1 failed (deadline)" in log.read_text(), log
+        )
         machine.wait_for(lambda: "moved" in log.read_text(), log)
         status = Path(f"/proc/{process.pid}/status").read_text()
         assert not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
@@ -243,7 +274,8 @@ def test_sysusers_and_tmpfiles_make_what_the_daemon_looks_for(tmp_path: Path) ->
     (tmp_path / "etc").mkdir()
     run("systemd-sysusers", f"--root={tmp_path}", TOP / "etc/sysusers.d/irqbal.conf")
     assert re.search(r"^irqbal:", (tmp_path / "etc/group").read_text(), re.M)
-    assert re.search(r"^irqbal-policy:.*nologin$", (tmp_path / "etc/passwd").read_text(), re.M)
+    for user in ("irqbal-planner", "irqbal-policy", "irqbal-observer"):
+        assert re.search(rf"^{user}:.*nologin$", (tmp_path / "etc/passwd").read_text(), re.M)
     for name, line in (("passwd", "root:x:0:0::/:/bin/sh\n"), ("group", "root:x:0:\n")):
         path = tmp_path / "etc" / name
         path.write_text(line + path.read_text())

@@ -151,7 +151,9 @@ function drawState() {
       h("button", { type: "button", on: { click: resume } }, "Resume"));
   } else if (status?.aside?.length) {
     const names = status.aside.map((item) => item.policy).join(", ");
-    banner(box, `aside ${names}`, `A policy failed and is skipped until the next reload: ${names} (${status.aside[0].reason}).`);
+    const { again, reason } = status.aside[0];
+    const until = again ? `until it is tried again at ${clock(again)}` : "until the next reload";
+    banner(box, `aside ${names} ${again}`, `A policy failed and is skipped ${until}: ${names} (${reason}).`);
   } else banner(box, "");
   const button = at("pause");
   // A central server cannot change anything on a host.

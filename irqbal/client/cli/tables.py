@@ -30,6 +30,11 @@ def number(value: int | None) -> str:
     return "-" if value is None else str(value)
 
 
+def _aside(failure: responses.Failure) -> str:
+    again = "" if failure.again is None else f"; tried again at {when(failure.again)}"
+    return f"{failure.policy}: {failure.reason}{again}"
+
+
 def status(out: Console, item: responses.Status) -> None:
     """The daemon in a few lines."""
     until = (
@@ -45,7 +50,8 @@ def status(out: Console, item: responses.Status) -> None:
         ("host", f"{item.cpus} CPUs, {item.irqs} IRQs, {item.overrides} overrides"),
         ("policies", f"{', '.join(item.policies) or 'none'}, every {item.interval}"),
         *((("simulated", f"not a real host: {item.simulated}"),) if item.simulated else ()),
-        *(("set aside", f"{failure.policy}: {failure.reason}") for failure in item.aside),
+        *((("starting", ", ".join(item.starting)),) if item.starting else ()),
+        *(("set aside", _aside(failure)) for failure in item.aside),
         ("last cycle", "none yet" if item.last is None else _summary(item.last)),
         (
             "history",

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from builders import changed, cpus, host, irq_of, limit, lone, nic, nvme, plan, s
-from irqbal.model.plan import DefaultMove, Move, Plan, SteeringMove
+from irqbal.model.plan import DefaultMove, Limit, Move, Plan, SteeringMove
 from irqbal.model.view import Override
 from irqbal.planner.check_plan import check_plan
 from irqbal.planner.draft import Settings
@@ -80,6 +80,33 @@ def test_nothing_reaches_a_banned_cpu() -> None:
     )
     assert made.moves == (bad[2],) and made.steering == (xps,) and made.default is None
     assert sum("banned" in item.reason for item in made.refused) == 4
+
+
+def test_nothing_reaches_a_cpu_that_a_policy_s_limit_forbids() -> None:
+    """Whoever wrote the plan: the limits are those that the daemon was told."""
+    number = irq_of(HOST, "a").number
+    limits = [
+        ("quiet", Limit(s("2"), "a meeting", exempt=(irq_of(HOST, "b").number,))),
+        ("narrow", Limit(s("1"), "not here", irqs=(number,))),
+    ]
+    bad = (move("a", "1"), move("c", "1-2"))
+    good = (move("b", "2"),)
+    rps = replace(SteeringMove("eth0", "xps", 0, "", "0,2", "p", "why"), setting="rps")
+    default = DefaultMove(s("0-2"), s("0,2"), "p", "why")
+    made = check_plan(
+        Plan(moves=(*bad, *good), steering=(rps,), default=default), HOST, Settings(), limits
+    )
+    assert (made.moves, made.steering, made.default) == (good, (), None)
+    reasons = [item.reason for item in made.refused]
+    assert sum("quiet: a meeting" in reason for reason in reasons) == 3
+    assert sum("narrow: not here" in reason for reason in reasons) == 1
+
+
+def test_rps_reaches_no_isolated_cpu() -> None:
+    isolated = host(cpus(4, isolated="2"), nic("eth0", 2))
+    rps = replace(SteeringMove("eth0", "xps", 0, "", "1-2", "p", "why"), setting="rps")
+    made = check_plan(Plan(steering=(rps,)), isolated, Settings())
+    assert made.steering == () and "CPUs 2 are isolated" in made.refused[0].reason
 
 
 def test_an_irq_is_moved_once() -> None:

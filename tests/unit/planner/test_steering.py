@@ -10,7 +10,7 @@ from msgspec.structs import replace
 import builders as b
 from irqbal.cpuset import CpuSet
 from irqbal.model.draft import distance
-from irqbal.model.plan import Plan, Steering
+from irqbal.model.plan import Limit, Plan, Steering
 from irqbal.model.view import RxQueue, Snapshot, TxQueue
 from irqbal.planner.steering import share_out
 
@@ -110,6 +110,17 @@ def test_rps_is_set_without_isolated_and_offline_cpus_which_the_kernel_drops() -
     snapshot = b.host(b.cpus(8, offline="1", isolated="6-7"), b.nic("eth0", 1))
     made = b.plan(snapshot, b.Says("p", (), (Steering("eth0", "rx", 0, "r", cpus=b.s("0-7")),)))
     assert [(move.setting, move.after) for move in made.steering] == [("rps", "0,2-5")]
+
+
+def test_rps_is_cut_by_limits_on_all_irqs() -> None:
+    snapshot = b.host(b.cpus(8), b.nic("eth0", 2))
+    quiet = b.Says("quiet", (Limit(b.s("2-3"), "a meeting"),), ())
+    wide = Steering("eth0", "rx", 0, "r", cpus=b.s("0-3"))
+    narrow = Steering("eth0", "rx", 1, "r", cpus=b.s("3"))
+    made = b.plan(snapshot, quiet, b.Says("p", (), (wide, narrow)))
+    assert [(move.queue, move.after) for move in made.steering] == [(0, "0-1")]
+    (refusal,) = [item for item in made.refused if item.code == "limited"]
+    assert "quiet forbids CPUs 3 to RPS of eth0/rx-1: a meeting" in refusal.reason
 
 
 def test_rps_that_reads_back_as_it_can_be_is_not_written_again() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from installed import InstalledSite
 from irqbal.errors import PluginError
 from irqbal.model.policy import Options
 from irqbal.plugins.binding import BoundPolicy, bind, load
-from irqbal.plugins.discovery import InstalledPlugin, find
+from irqbal.plugins.discovery import BUNDLED, InstalledPlugin, find
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.problems import LocatedProblem, Node
+from places import TOP
 
 GOOD = """
     class Mine(Options, frozen=True):
@@ -75,7 +77,9 @@ def test_installed_policies_are_found_by_name_with_module_and_distribution(
 ) -> None:
     site.install("probe", GOOD, version="1.2")
     found = find()  # as the daemon does: from the path, beside the bundled ones
-    assert found["probe"] == InstalledPlugin("probe", "irqbal_probe_policy", ("irqbal-probe 1.2",))
+    assert found["probe"] == InstalledPlugin(
+        "probe", "irqbal_probe_policy", ("irqbal-probe 1.2",), str(site.packages)
+    )
     assert found["spread_by_rate"].module == "irqbal_policies.spread_by_rate"
     assert list(found) == sorted(found)
 
@@ -112,6 +116,34 @@ def _entry_points(site: InstalledSite) -> list[importlib.metadata.EntryPoint]:
         for d in importlib.metadata.distributions(path=[str(site.packages)])
         for e in d.entry_points
     ]
+
+
+def test_a_distribution_that_calls_itself_irqbal_hides_nothing_and_owns_nothing(
+    site: InstalledSite,
+) -> None:
+    """importlib.metadata shows one distribution of each name."""
+    site.install("probe", GOOD, distribution="irqbal", version="99")
+    found = find()
+    assert not found["probe"].own and found["probe"].distributions == ("irqbal 99",)
+    assert all(found[name].own for name in BUNDLED)
+
+
+def test_files_in_irqbals_package_are_not_irqbals_own(site: InstalledSite) -> None:
+    site.install("probe", GOOD, value="irqbal_policies.evil")
+    assert not site.found()["probe"].own
+
+
+def test_the_bundled_policies_are_those_that_the_project_names() -> None:
+    project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
+    names = project["entry-points"]["irqbal"]
+    assert names == {name: f"irqbal_policies.{name}" for name in BUNDLED}
+
+
+def test_the_name_of_a_bundled_policy_stays_irqbals(site: InstalledSite) -> None:
+    site.install("pin_irqs", GOOD)
+    found = find()["pin_irqs"]
+    assert found.own and found.module == "irqbal_policies.pin_irqs" and not found.clash
+    assert found.rivals == ("irqbal-pin-irqs 0.1",)
 
 
 # Loading

@@ -53,6 +53,6 @@ def test_policies_are_described_by_those_that_a_reload_brought(rig: Rig) -> None
     assert rig.balancer.policies is not before
     try:
         assert all(item.schema for item in listed if item.position is not None)
-        assert before._host is None, "nothing was started again"
+        assert before.pid is None, "nothing was started again"
     finally:
         rig.balancer.policies.close()

@@ -1,0 +1,615 @@
+"""What a stranger's policy can do to the host, to irqbal, and to other policies: nothing. Each test
+is an attack.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import machine
+from builders import cpus, host, irq_of, lone, moves_of
+from installed import InstalledSite, installation
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Ledger
+from irqbal.plugins import bounds
+from irqbal.plugins.discovery import find
+from irqbal.plugins.protocol import PolicyEntry
+from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor
+from irqbal.problems import Node
+from places import TOP
+
+HOST = host(cpus(4), lone("i8042", "ttyS0", "rtc0"))
+I8042, TTY, RTC = (irq_of(HOST, name).number for name in ("i8042", "ttyS0", "rtc0"))
+
+TRIES = """
+import ctypes, errno, fcntl, mmap, os, platform, signal, socket, struct, sys, tempfile, threading
+libc = ctypes.CDLL(None, use_errno=True)
+AT = 0 if platform.machine() == "x86_64" else 1
+CALLS = {
+    "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434),
+    "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424), "ptrace": (101, 117),
+    "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "shmget": (29, 194),
+    "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180), "unshare": (272, 97),
+    "setns": (308, 268), "keyctl": (250, 219), "bpf": (321, 280), "mount": (165, 40),
+    "perf_event_open": (298, 241), "userfaultfd": (323, 282), "io_uring_setup": (425, 425),
+    "memfd_create": (319, 279), "setpriority": (141, 140), "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119), "chroot": (161, 51), "kcmp": (312, 272),
+    "process_madvise": (440, 440), "clone": (56, 220), "execve": (59, 221), "prctl": (157, 167),
+    "flock": (73, 32), "socketpair": (53, 199), "mkdirat": (258, 34), "linkat": (265, 37),
+    "ioprio_set": (251, 30), "move_pages": (279, 239), "fchmodat": (268, 53),
+}
+def call(name, *arguments):
+    if libc.syscall(CALLS[name][AT], *arguments) < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+def prlimit(pid):
+    import resource
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, 0))
+def climb():
+    found = []
+    for fd in range(256):
+        for path in ("../secret", "../../secret", "../../../secret", "../../../../secret"):
+            try:
+                found.append(os.read(os.open(path, os.O_RDONLY, dir_fd=fd), 9))
+            except OSError:
+                pass
+    for entry in sys.path:
+        for path in ("../secret", "../../secret", "../../../secret", "../../../../secret"):
+            try:
+                found.append(open(os.path.join(entry, path), "rb").read(9))
+            except OSError:
+                pass
+    if not found:
+        raise PermissionError("nothing to climb on")
+pid = OTHER
+TRIES = {
+    "signal": lambda: os.kill(pid, 0),
+    "signal by its group": lambda: os.killpg(pid, 0),
+    "read its memory": lambda: open(f"/proc/{pid}/mem", "rb"),
+    "read its environment": lambda: open(f"/proc/{pid}/environ", "rb").read(),
+    "read its maps": lambda: open(f"/proc/{pid}/maps").read(),
+    "look at its descriptors": lambda: os.listdir(f"/proc/{pid}/fd"),
+    "shrink its limits": lambda: prlimit(pid),
+    "own its input": lambda: fcntl.fcntl(0, fcntl.F_SETOWN, pid),
+    "lock a file": lambda: fcntl.lockf(os.open(__file__, os.O_RDONLY), fcntl.LOCK_SH),
+    "climb": climb,
+    "read the users": lambda: open("/etc/passwd").read(),
+    "read the kernel's command line": lambda: open("/proc/cmdline").read(),
+    "list the temporary files": lambda: os.listdir("/tmp"),
+    "make a temporary file": lambda: open("/tmp/irqbal-was-here", "w"),
+    "make an empty file": lambda: os.open("/tmp/irqbal-was-here", os.O_CREAT | os.O_RDONLY),
+    "make a nameless file": lambda: os.open("/tmp", os.O_TMPFILE | os.O_RDWR),
+    "make a folder": lambda: os.mkdir("/tmp/irqbal-was-here"),
+    "share memory": lambda: open("/dev/shm/irqbal-was-here", "w"),
+    "a TCP socket": lambda: socket.socket(),
+    "a Unix socket": lambda: socket.socket(socket.AF_UNIX),
+    "a netlink socket": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
+    "become root": lambda: os.setuid(0),
+    "be dumped": lambda: call("prctl", 4, 1, 0, 0, 0),
+    "outlive the daemon": lambda: call("prctl", 1, 0, 0, 0, 0),
+    "run a program": lambda: os.execv("/bin/true", ["true"]),
+    "fork": os.fork,
+    **{name: lambda name=name: call(name, *[0] * 6) for name in CALLS if name != "clone"},
+}
+@hookimpl
+def irqbal_limit(snapshot):
+    for name, attempt in TRIES.items():
+        try:
+            attempt()
+        except BaseException as error:
+            what = errno.errorcode.get(getattr(error, "errno", 0) or 0, type(error).__name__)
+        else:
+            what = "done"
+        yield Note(f"{name}={what}")
+"""
+"""A policy that tries what it must not, on the process OTHER and elsewhere, and reports each."""
+
+REFUSED = {"EPERM", "EACCES", "ENOENT", "ESRCH", "PermissionError", "ENOTDIR"}
+"""How an attempt may end: refused, or what it is for is not to be seen."""
+
+ATTACKER = """
+import json, sys
+from irqbal.model.view import Snapshot
+from irqbal.planner.draft import Settings
+from irqbal.planner.ledger import Ledger
+from irqbal.plugins.discovery import find
+from irqbal.plugins.protocol import PolicyEntry
+from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor
+from irqbal.problems import Node
+from places import TOP
+from irqbal import wire
+names, snapshot = sys.argv[1].split(","), open(sys.argv[2], "rb").read()
+snapshot = wire.from_msgpack(snapshot, Snapshot)
+found = find()
+asked = PolicySupervisor([PolicyEntry(found[n], i, Node(1, {})) for i, n in enumerate(names)])
+asked.bind(PATIENCE)
+result, failures = asked.plan(snapshot, Ledger(), Settings())
+print(json.dumps({
+    "notes": [[policy, note.text] for policy, note in result.plan.notes],
+    "failures": [[one.policy, one.code, one.reason] for one in (*asked.aside.values(), *failures)],
+    "pids": asked.pids,
+}))
+asked.close()
+"""
+"""Binds the named policies as the daemon does, plans once, and prints what they say."""
+
+WITHOUT_NAMESPACES = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-all"]
+"""As in a container: root, who may make no namespaces."""
+CONFINEMENTS = {"namespaces": [], "no namespaces": WITHOUT_NAMESPACES}
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[InstalledSite]:
+    with installation(monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def private() -> Iterator[InstalledSite]:
+    """An installation below a folder that only root may enter; files beside it are readable to
+    whoever gets there.
+    """
+    top = Path(tempfile.mkdtemp(prefix="irqbal-test-"))
+    try:
+        (top / "folder").mkdir()
+        (top / "secret").write_text("secret")
+        (top / "folder/secret").write_text("secret")
+        yield InstalledSite(top / "folder/site")
+    finally:
+        shutil.rmtree(top)
+
+
+def said(
+    site: InstalledSite, *names: str, prefix: list[str] | None = None, tmp_path: Path
+) -> dict[str, Any]:
+    """What these policies say of themselves in one plan."""
+    from irqbal import wire
+
+    snapshot = tmp_path / "snapshot"
+    snapshot.write_bytes(wire.to_msgpack(HOST))
+    done = subprocess.run(
+        [*(prefix or []), str(site.python), "-c", ATTACKER, ",".join(names), str(snapshot)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture
+def victim(site: InstalledSite) -> Iterator[int]:
+    """The process of another stranger's policy."""
+    site.install("victim", "@hookimpl\ndef irqbal_place(): return []")
+    asked = PolicySupervisor([PolicyEntry(site.found()["victim"], 0, Node(1, {}))])
+    assert asked.bind(PATIENCE) == []
+    yield asked.pids["irqbal-victim 0.1"] or 0
+    asked.close()
+
+
+@pytest.mark.root("only root has something to drop")
+@pytest.mark.parametrize("confinement", CONFINEMENTS)
+def test_nothing_that_a_stranger_tries_on_the_host_or_on_a_sibling_is_done(
+    site: InstalledSite, victim: int, confinement: str, tmp_path: Path
+) -> None:
+    site.install("attack", TRIES.replace("OTHER", str(victim)))
+    found = said(site, "attack", prefix=CONFINEMENTS[confinement], tmp_path=tmp_path)
+    assert found["failures"] == []
+    outcomes = dict(text.rsplit("=", 1) for _, text in found["notes"])
+    assert len(outcomes) > 60
+    assert {name: what for name, what in outcomes.items() if what not in REFUSED} == {}
+    # What the filter answers is EPERM; other answers would be the kernel's own.
+    assert outcomes["shmget"] == outcomes["rt_sigqueueinfo"] == outcomes["pidfd_getfd"] == "EPERM"
+    assert not Path("/tmp/irqbal-was-here").exists()
+
+
+@pytest.mark.root("only root has something to drop")
+@pytest.mark.parametrize("confinement", CONFINEMENTS)
+def test_there_is_no_way_up_from_a_folder_that_is_kept_open(
+    private: InstalledSite, confinement: str, tmp_path: Path
+) -> None:
+    private.install("attack", TRIES.replace("OTHER", "1"))
+    found = said(private, "attack", prefix=CONFINEMENTS[confinement], tmp_path=tmp_path)
+    assert found["failures"] == []
+    outcomes = dict(text.rsplit("=", 1) for _, text in found["notes"])
+    assert outcomes["climb"] == "PermissionError", outcomes
+    assert {name: what for name, what in outcomes.items() if what not in REFUSED} == {}
+
+
+LATER = """
+import os
+@hookimpl
+def irqbal_limit(snapshot):
+    import colorsys, zoneinfo, irqbal_more
+    from importlib import resources
+    yield Note(str(zoneinfo.ZoneInfo("Europe/Berlin")))
+    yield Note(resources.files("irqbal_more").joinpath("data.txt").read_text())
+    yield Note(open(os.path.join(os.path.dirname(irqbal_more.__file__), "data.txt")).read())
+    yield Note(str(colorsys.ONE_THIRD > 0))
+"""
+
+
+@pytest.mark.root("only root has something to drop")
+@pytest.mark.parametrize("confinement", CONFINEMENTS)
+@pytest.mark.parametrize("where", ["site", "private"])
+def test_what_a_policy_imports_and_reads_of_its_own_later_is_there(
+    request: pytest.FixtureRequest, where: str, confinement: str, tmp_path: Path
+) -> None:
+    made: InstalledSite = request.getfixturevalue(where)
+    made.install("later", LATER)
+    (made.packages / "irqbal_more").mkdir()
+    (made.packages / "irqbal_more/__init__.py").write_text("")
+    (made.packages / "irqbal_more/data.txt").write_text("data")
+    found = said(made, "later", prefix=CONFINEMENTS[confinement], tmp_path=tmp_path)
+    assert found["failures"] == []
+    assert [text for _, text in found["notes"]] == ["Europe/Berlin", "data", "data", "True"]
+
+
+# Speaking for others
+
+TAKES_OVER = """
+import gc, os, socket, sys, threading, time
+from irqbal.model import plan as model
+from irqbal.planner import decide, draft, ledger
+from irqbal.plugins import binding, check_items, policy_host, protocol
+decide.decide = lambda *args: model.Plan()
+check_items.check_items = policy_host.check_items = lambda hook, items, room: items
+binding.describe_error = lambda error: "x" * (1 << 20)
+FORGED = [
+    protocol.HookStarted(0, "irqbal_place"), protocol.HookStarted(-1, ""), protocol.Hello(),
+    protocol.PlanResult(model.Plan(), ledger.Ledger()), protocol.HookItems(),
+    protocol.BindResult(), protocol.DescribeResult({0: "7"}, {0: "mine"}),
+]
+def everywhere():
+    for thing in gc.get_objects():
+        if isinstance(thing, socket.socket):
+            for frame in FORGED:
+                thing.sendall(protocol.pack(frame))
+    for fd in range(3, 64):
+        for frame in FORGED:
+            try:
+                os.write(fd, protocol.pack(frame))
+            except OSError:
+                break
+@hookimpl
+def irqbal_limit(snapshot):
+    yield Limit(snapshot.online, "all mine", exempt=tuple(range(1 << 16)))
+    everywhere()
+@hookimpl
+def irqbal_place(snapshot):
+    everywhere()
+    for irq in snapshot.irqs: yield Placement(irq.number, CpuSet.of(0), "mine")
+"""
+
+
+def impostor(site: InstalledSite, policy: str, source: str) -> None:
+    """A distribution that calls itself irqbal, claims irqbal's files, and lies in its package."""
+    site.install(policy, source, distribution="irqbal", version="99")
+    record = site.packages / "irqbal-99.dist-info/RECORD"
+    record.write_text("irqbal/__init__.py,,\nirqbal_policy.py,,\n")
+
+
+def daemon_with(
+    site: InstalledSite, tmp_path: Path, *policies: str, seconds: float, interval: str = "200ms"
+) -> tuple[str, list[float]]:
+    """The log of a daemon with these policies on a made-up host, and its plans' times of its first
+    moves, in seconds after its start.
+    """
+    config = tmp_path / "irqbal.yaml"
+    config.write_text(
+        f"state_dir: {tmp_path / 'state'}\ninterval: {interval}\napi: {{listen: []}}\n"
+        f"policies: [{', '.join(policies)}]\n"
+    )
+    tmp_path.chmod(0o755)
+    log = tmp_path / "log"
+    begin = time.monotonic()
+    first: list[float] = []
+    with machine.daemon(
+        "--simulate",
+        "2x4,nodes=2,nic=4x2,traffic=skewed",
+        "-c",
+        str(config),
+        log=log,
+        command=(str(site.python), "-m", "irqbal"),
+    ):
+        while time.monotonic() - begin < seconds:
+            if not first and "moved IRQ" in log.read_text():
+                first.append(time.monotonic() - begin)
+            time.sleep(0.05)
+    return log.read_text(), first
+
+
+@pytest.mark.root("only root has something to drop")
+@pytest.mark.parametrize("who", ["stranger", "impostor"])
+def test_who_takes_over_its_own_process_takes_nothing_over_and_is_named_once(
+    site: InstalledSite, tmp_path: Path, who: str
+) -> None:
+    if who == "impostor":
+        impostor(site, "evil", TAKES_OVER)
+    else:
+        site.install("evil", TAKES_OVER)
+    text, first = daemon_with(site, tmp_path, "evil", "pin_nic_queues", seconds=12)
+    assert first, text
+    named = [line for line in text.splitlines() if "evil" in line and "ready:" not in line]
+    assert len(named) == 1, named
+    assert ("irqbal 99" if who == "impostor" else "irqbal-evil 0.1") in named[0]
+    assert "(garbage)" in named[0]
+    assert "pin_nic_queues" in text and "failed twice" not in text
+
+
+def test_a_distribution_that_calls_itself_irqbal_is_a_stranger(site: InstalledSite) -> None:
+    impostor(site, "evil", "@hookimpl\ndef irqbal_place(): return []")
+    shutil.copy(site.packages / "irqbal_policy.py", site.packages / "irqbal_policies_evil.py")
+    found = site.found()
+    assert not found["evil"].own
+    ours = find()
+    assert all(ours[name].own for name in ("pin_irqs", "spread_by_rate"))
+
+
+def test_who_claims_the_name_of_a_bundled_policy_does_not_get_it(site: InstalledSite) -> None:
+    site.install("spread_by_rate", "@hookimpl\ndef irqbal_place(): return []")
+    done = subprocess.run(
+        [
+            str(site.python),
+            "-c",
+            "from irqbal.plugins.discovery import find; p = find()['spread_by_rate']; "
+            "print(p.own, p.module, p.rivals, p.clash)",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == [
+        "True",
+        "irqbal_policies.spread_by_rate",
+        "('irqbal-spread-by-rate",
+        "0.1',)",
+    ]
+
+
+# The order of a plan
+
+
+def opens(number: int) -> str:
+    return f"""
+@hookimpl
+def irqbal_place(snapshot, draft):
+    yield Note("claims " + " ".join(str(n) for n in sorted(draft.claims)))
+    yield Placement({number}, CpuSet.of(1, 2), "opened", open=True)
+"""
+
+
+CHOOSES = f"""
+@hookimpl
+def irqbal_place(snapshot, draft):
+    yield Note("claims " + " ".join(str(n) for n in sorted(draft.claims)))
+    yield Placement({TTY}, CpuSet.of(2), "chosen")
+    yield Placement({I8042}, CpuSet.of(0), "too late")
+"""
+"""The policy chooses for an IRQ that an earlier one left open, and for one that is not open."""
+
+
+@pytest.fixture
+def sockets(
+    request: pytest.FixtureRequest,
+    site: InstalledSite,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    """Children, or what systemd would start."""
+    from activated import hosts
+    from irqbal.plugins import process
+
+    if request.param == "children":
+        yield request.param
+        return
+    with hosts(tmp_path / "hosts", site.python) as folder:
+        monkeypatch.setenv(process.SOCKET_FOLDER_VARIABLE, str(folder))
+        yield request.param
+
+
+@pytest.mark.parametrize("sockets", ["children", "units"], indirect=True)
+def test_own_and_strangers_policies_take_turns_in_the_order_of_the_yaml(
+    site: InstalledSite, sockets: str
+) -> None:
+    """own / stranger / own / stranger: the second leaves a claim open that the fourth narrows; the
+    third, irqbal's own, sees it too.
+    """
+    site.install("second", opens(TTY)).install("fourth", CHOOSES)
+    found = {**find(), **site.found()}
+    rules = Node(1, {"rules": Node(1, [Node(1, {"irq": Node(1, "i8042"), "cpus": Node(1, "3")})])})
+    late = Node(1, {"rules": Node(1, [Node(1, {"irq": Node(1, "ttyS0"), "cpus": Node(1, "1-2")})])})
+    asked = PolicySupervisor(
+        [
+            PolicyEntry(found["pin_irqs"], 0, rules),
+            PolicyEntry(found["second"], 1, Node(1, {})),
+            PolicyEntry(found["pin_irqs"], 2, late),
+            PolicyEntry(found["fourth"], 3, Node(1, {})),
+        ]
+    )
+    try:
+        assert asked.bind(PATIENCE) == []
+        result, failures = asked.plan(HOST, Ledger(), Settings())
+    finally:
+        asked.close()
+    assert failures == ()
+    notes = [(policy, note.text) for policy, note in result.plan.notes]
+    assert ("second", f"claims {I8042}") in notes
+    assert ("fourth", f"claims {I8042} {TTY}") in notes
+    assert moves_of(result.plan, HOST) == {"i8042": "3", "ttyS0": "1-2"} or moves_of(
+        result.plan, HOST
+    ) == {"i8042": "3", "ttyS0": "2"}
+
+
+# Taking time
+
+DAWDLES = """
+import time
+@hookimpl
+def irqbal_options():
+    time.sleep(1.9)
+    return Options
+@hookimpl
+def irqbal_needs(options):
+    time.sleep(1.9)
+@hookimpl
+def irqbal_identify(irq):
+    time.sleep(1.9)
+@hookimpl
+def irqbal_limit(snapshot):
+    time.sleep(1.9)
+@hookimpl
+def irqbal_place(snapshot):
+    time.sleep(1.9)
+"""
+HANGS = "@hookimpl\ndef irqbal_place(snapshot):\n    while True: pass\n"
+
+
+def test_who_dawdles_or_hangs_delays_nobody(site: InstalledSite, tmp_path: Path) -> None:
+    site.install("slow", DAWDLES).install("slower", DAWDLES).install("hang", HANGS)
+    names = ("slow", "hang", "pin_nic_queues", "slower")
+    text, first = daemon_with(site, tmp_path, *names, seconds=20, interval="1s")
+    assert first and first[0] < 10 * 6, text  # ten times what is promised: this machine is shared
+    assert "(deadline)" in text
+
+
+@pytest.mark.parametrize("sockets", ["children"], indirect=True)
+def test_a_policy_that_failed_is_tried_again(
+    site: InstalledSite, sockets: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "RETRY_DELAYS", (0.5, 1000.0))
+    works_from = time.time() + 1.0
+    site.install(
+        "fails",
+        f"import os, time\n@hookimpl\ndef irqbal_place():\n    if time.time() < {works_from}: "
+        f"os._exit(3)\n    yield Placement({RTC}, CpuSet.of(3), 'here')",
+    )
+    asked = PolicySupervisor([PolicyEntry(site.found()["fails"], 0, Node(1, {}))])
+    try:
+        assert asked.bind(PATIENCE) == []
+        made, (failure,) = asked.plan(HOST, Ledger(), Settings())
+        assert (failure.policy, failure.code, failure.aside) == ("fails", "crashed", True)
+        assert failure.again is not None and failure.again > time.time() - 1
+        assert moves_of(made.plan, HOST) == {} and asked.tend() == ""
+        time.sleep(1.5)
+        news = ""
+        deadline = time.monotonic() + machine.WAIT
+        while not news and time.monotonic() < deadline:
+            news = asked.tend()
+            time.sleep(0.05)
+        assert news == "ready now: fails"
+        made, failures = asked.plan(HOST, Ledger(), Settings())
+        assert failures == () and asked.aside == {}
+        assert moves_of(made.plan, HOST) == {"rtc0": "3"}
+    finally:
+        asked.close()
+
+
+def test_who_is_not_ready_is_starting_and_joins_later(site: InstalledSite) -> None:
+    site.install(
+        "late",
+        f"import time\ntime.sleep(2)\n@hookimpl\ndef irqbal_place():\n    yield Placement({RTC}, "
+        "CpuSet.of(3), 'here')",
+    )
+    asked = PolicySupervisor([PolicyEntry(site.found()["late"], 0, Node(1, {}))])
+    try:
+        assert asked.bind(0.1) == []
+        made, failures = asked.plan(HOST, Ledger(), Settings())
+        assert (made.plan.starting, failures) == (("late",), ())
+        deadline = time.monotonic() + machine.WAIT
+        while not asked.tend() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        made, failures = asked.plan(HOST, Ledger(), Settings())
+        assert (made.plan.starting, failures) == ((), ())
+        assert moves_of(made.plan, HOST) == {"rtc0": "3"}
+    finally:
+        asked.close()
+
+
+# Living on
+
+
+@pytest.mark.root("only root has something to drop")
+def test_a_host_whose_daemon_was_killed_ends_and_holds_no_lock(
+    site: InstalledSite, tmp_path: Path
+) -> None:
+    site.install("hang", HANGS)
+    config = tmp_path / "irqbal.yaml"
+    config.write_text(
+        f"state_dir: {tmp_path / 'state'}\ninterval: 1s\napi: {{listen: []}}\npolicies: [hang]\n"
+    )
+    tmp_path.chmod(0o755)
+    log = tmp_path / "log"
+    words = ["-m", "irqbal", "daemon", "--simulate", "2x4,nic=4", "-c", str(config)]
+    with log.open("wb") as out:
+        process = subprocess.Popen([str(site.python), *words], stdout=out, stderr=out)
+    try:
+        children = _children(process.pid, 2)
+    finally:
+        process.kill()
+        process.wait(machine.WAIT)
+    machine.wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), log)
+    lock = tmp_path / "state/run/lock"
+    assert lock.exists()
+    done = subprocess.run(["flock", "-n", str(lock), "true"], check=False)
+    assert done.returncode == 0
+
+
+def _children(pid: int, count: int) -> list[int]:
+    found: list[int] = []
+
+    def enough() -> bool:
+        found[:] = [
+            int(word)
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for word in (task / "children").read_text().split()
+        ]
+        return len(found) >= count
+
+    machine.wait_for(enough)
+    return found
+
+
+def test_the_default_installation_has_one_child() -> None:
+    found = find()
+    entries = [PolicyEntry(found[name], at, Node(1, {})) for at, name in enumerate(sorted(found))]
+    asked = PolicySupervisor([entry for entry in entries if entry.plugin.own])
+    try:
+        assert asked.bind() == []
+        assert asked.pids == {} and asked.pid is not None
+        own = Path(f"/proc/{os.getpid()}/task")
+        children = [
+            int(word) for task in own.iterdir() for word in (task / "children").read_text().split()
+        ]
+        hosts = [pid for pid in children if b"policy_host" in _command(pid)]
+        assert hosts == [asked.pid]
+    finally:
+        asked.close()
+
+
+def test_every_attack_in_the_document_has_its_test() -> None:
+    text = (TOP / "docs/security.md").read_text()
+    named = set(re.findall(r"\| `(test_\w+)` \|", text))
+    sources = [path.read_text() for path in (TOP / "tests").rglob("test_*.py")]
+    assert len(named) >= 8
+    assert [name for name in named if not any(f"def {name}(" in item for item in sources)] == []
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
