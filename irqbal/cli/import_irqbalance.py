@@ -30,9 +30,12 @@ Gentoo's, of OpenWrt's.
 DROP_INS = (
     "etc/systemd/system/irqbalance.service.d",
     "run/systemd/system/irqbalance.service.d",
+    "usr/local/lib/systemd/system/irqbalance.service.d",
+    "usr/lib/systemd/system/irqbalance.service.d",
+    "lib/systemd/system/irqbalance.service.d",
 )
-"""Where an administrator changes irqbalance's unit (`systemctl edit`); a file in the first folder
-hides one of its name in the second.
+"""Where irqbalance's unit is changed, by an administrator (`systemctl edit`) or by another package;
+a file in one folder hides those of its name in the later ones (systemd.unit(5)).
 """
 UNIT = "etc/systemd/system/irqbalance.service"
 """An administrator's own unit, instead of the distribution's."""

@@ -200,5 +200,5 @@ def last_cycle_of(document: Mapping[str, Any]) -> LastCycle | None:
         if "form" not in document:
             body = _with_queues(body)
         return from_msgpack(body, LastCycle)
-    except (KeyError, zlib.error, msgspec.DecodeError, ValueError):
+    except (KeyError, TypeError, AttributeError, zlib.error, msgspec.DecodeError, ValueError):
         return None

@@ -1,10 +1,11 @@
 """Which queues each vector of one NIC serves, by evidence: what the kernel says (netlink), the rank
 of a vector among those of its kind, and the number in its name. Pure.
 
-A number in a name is believed only where the numbers of all vectors of one direction are 0 to n-1:
-drivers also count vectors, entries of their MSI-X table or rings of both directions
-(`identify.name_forms` has the sources). Everywhere else the rank in the order of the MSI index
-decides: drivers hand their vectors out in the order of their queues.
+A number in a name is believed where the driver is known to write the queue's index, and else only
+where the numbers of all vectors of one direction are 0 to n-1: drivers also count vectors, entries
+of their MSI-X table or rings of both directions (`identify.name_forms` has the sources). Everywhere
+else the rank in the order of the MSI index decides: drivers hand their vectors out in the order of
+their queues.
 """
 
 from __future__ import annotations

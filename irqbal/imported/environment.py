@@ -80,11 +80,6 @@ class IrqbalanceSettings(msgspec.Struct):
     seconds; `remarks` become comments in the YAML. `understood` is false if any line was not.
     """
 
-    def leave_out(self, remark: str) -> None:
-        """Note a line that was not understood."""
-        self.remarks.append(remark)
-        self.understood = False
-
     banned: CpuSet | None = None
     interval: int | None = None
     min_gain: int | None = None
@@ -93,6 +88,11 @@ class IrqbalanceSettings(msgspec.Struct):
     scripts: list[str] = []
     remarks: list[str] = []
     understood: bool = True
+
+    def leave_out(self, remark: str) -> None:
+        """Note a line that was not understood."""
+        self.remarks.append(remark)
+        self.understood = False
 
 
 def parse_environment(text: str) -> list[EnvironmentLine]:

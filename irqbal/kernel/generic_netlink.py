@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 
 NETLINK_GENERIC = 16
@@ -77,7 +78,7 @@ def _family(sock: socket.socket, name: bytes) -> dict[int, bytes]:
 def family_id(sock: socket.socket, name: bytes) -> int:
     """The number of a family; 0 if the kernel has none of that name."""
     try:
-        return int.from_bytes(_family(sock, name).get(_FAMILY_ID, b""), "little")
+        return int.from_bytes(_family(sock, name).get(_FAMILY_ID, b""), sys.byteorder)
     except OSError:
         return 0
 
@@ -87,5 +88,5 @@ def multicast_group(sock: socket.socket, family: bytes, group: bytes) -> int:
     for _, body in attributes(_family(sock, family).get(_MCAST_GROUPS, b"")):
         found = dict(attributes(body))
         if found.get(_GROUP_NAME, b"").rstrip(b"\0") == group:
-            return int.from_bytes(found[_GROUP_ID], "little")
+            return int.from_bytes(found[_GROUP_ID], sys.byteorder)
     raise OSError(f"the netlink family {family.decode()} has no group {group.decode()}")

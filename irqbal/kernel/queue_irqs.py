@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import sys
 from collections.abc import Iterable
 
 from irqbal.kernel.generic_netlink import NETLINK_GENERIC, attributes, family_id, request
@@ -62,4 +63,4 @@ def _read(
 
 
 def _number(data: bytes) -> int:
-    return int.from_bytes(data, "little")
+    return int.from_bytes(data, sys.byteorder)

@@ -115,8 +115,8 @@ def read_nodes(root: Path) -> dict[int, int]:
 
 
 def read_efficient(root: Path) -> CpuSet:
-    """The efficient CPUs of an Intel hybrid host, which has a PMU for each kind
-    (Documentation/arch/x86 and arch/x86/events/intel/core.c: cpu_core, cpu_atom); empty elsewhere.
+    """The efficient CPUs of an Intel hybrid host, which has a PMU for each kind: `cpu_core` and
+    `cpu_atom`, registered by arch/x86/events/intel/core.c (intel_pmu_init); empty elsewhere.
     """
     if not cpus_or(root / "sys/devices/cpu_core/cpus", CpuSet()):
         return CpuSet()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -37,7 +38,23 @@ class Queue(msgspec.Struct, frozen=True):
         return (str(self), f"{self.name}/rx-{self.index}", f"{self.name}/tx-{self.index}")
 
 
-def queues_text(queues: tuple[Queue, ...]) -> str:
+class NamedQueue(Protocol):
+    """A queue of whatever type: this room's, or the API's."""
+
+    @property
+    def name(self) -> str:
+        """The interface or disk."""
+
+    @property
+    def index(self) -> int:
+        """Its number there."""
+
+    @property
+    def kind(self) -> str:
+        """What it does: `rx`, `tx`, `rxtx` or `io`."""
+
+
+def queues_text(queues: Iterable[NamedQueue]) -> str:
     """Queues in words: `eth0/rx-1`; several of one kind as `eth0/rxtx-0-3`, apart by a comma."""
     indexes: dict[tuple[str, str], list[int]] = {}
     for queue in queues:

@@ -78,6 +78,19 @@ def test_drop_ins_are_read_beside_the_file(tree: Tree) -> None:
     assert f"# {folder}/override.conf: line 2: COLOUR=red: not understood" in done.stdout
 
 
+def test_a_packages_drop_in_counts_unless_the_administrator_has_one_of_its_name(tree: Tree) -> None:
+    for place, name, cpus in (
+        ("usr/lib", "10-package.conf", "1"),
+        ("usr/local/lib", "20-local.conf", "2"),
+        ("etc", "20-local.conf", "3"),
+    ):
+        folder = tree.folder / place / "systemd/system/irqbalance.service.d"
+        folder.mkdir(parents=True)
+        (folder / name).write_text(f"[Service]\nEnvironment=IRQBALANCE_BANNED_CPULIST={cpus}\n")
+        config = parse(irqbal("import-irqbalance", "--root", str(tree.folder)).stdout, "x")
+        assert str(config.banned_cpus) == cpus
+
+
 def test_another_programs_file_is_an_error(tree: Tree) -> None:
     other = tree.folder.parent / "fstab"
     other.write_text("UUID=1 / ext4 defaults 0 1\n")

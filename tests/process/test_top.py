@@ -180,7 +180,7 @@ def test_all_at_a_glance(daemon: served.Served, size: tuple[int, int]) -> None:
         text = seen.text()
         assert (
             "ice-eth1-TxRx-3" in text
-            and "eth1 rxtx 3" in text
+            and "eth1/rxtx-3" in text
             and "pin_nic_queues" in text
             and "nvme0" in text
         )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 
 NETLINK_GENERIC = 16
@@ -66,7 +67,7 @@ def ask(
 
 
 def number(data: bytes | None) -> int | None:
-    return None if data is None else int.from_bytes(data, "little")
+    return None if data is None else int.from_bytes(data, sys.byteorder)
 
 
 def family(sock: socket.socket, name: bytes) -> int | None:

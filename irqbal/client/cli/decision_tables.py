@@ -9,6 +9,7 @@ from rich.console import Console
 
 from irqbal.api.contract import responses
 from irqbal.client.cli.tables import number, say, when
+from irqbal.model.queues import queues_text
 from irqbal.render.explanation import (
     ExplainedIrq,
     Fact,
@@ -27,7 +28,7 @@ _NAME = Column("NAME", wrap=True)
 def explanation(out: Console, item: responses.Explanation) -> None:
     """Why one IRQ is where it is."""
     irq = item.irq
-    queues = ", ".join(f"{queue.name}/{queue.kind}-{queue.index}" for queue in irq.queues)
+    queues = queues_text(irq.queues)
     local = "local" if irq.local else "not local"
     facts = [
         Fact("identity", f"{irq.identity}, generation {irq.generation}"),

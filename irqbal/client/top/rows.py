@@ -11,6 +11,7 @@ from rich.cells import cell_len, set_cell_size
 
 from irqbal.api.contract import responses
 from irqbal.cpuset import CpuSet
+from irqbal.model.queues import queues_text
 from irqbal.render.console import plain
 
 Irq = responses.IrqView
@@ -35,14 +36,6 @@ class TopColumn(msgspec.Struct, frozen=True):
     drop: int = 0
     down: bool = False
     ends: bool = False
-
-
-def queue_of(irq: Irq) -> str:
-    """The queues that an IRQ serves; empty if there are none."""
-    found: dict[tuple[str, str], list[int]] = {}
-    for queue in irq.queues:
-        found.setdefault((queue.name, queue.kind), []).append(queue.index)
-    return ", ".join(f"{name} {kind} {CpuSet(some)}" for (name, kind), some in found.items())
 
 
 def _queue_order(irq: Irq) -> tuple[Any, ...]:
@@ -93,7 +86,7 @@ COLUMNS = (
     TopColumn(
         "queue",
         "QUEUE",
-        lambda irq: queue_of(irq) or "-",
+        lambda irq: queues_text(irq.queues) or "-",
         _queue_order,
         least=9,
         most=30,
@@ -156,7 +149,7 @@ def _matches(irq: Irq, word: str) -> bool:
         for text in (
             str(irq.number),
             irq.name,
-            queue_of(irq),
+            queues_text(irq.queues),
             irq.device or "",
             policy_of(irq),
             irq.policy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from irqbal.model.unmovable import MANAGED, PER_CPU, REFUSED
 from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger, after
+from irqbal.tracking.immobility import MANAGED_DRIVERS
 from irqbal.tracking.tracker import HostTracker
 from irqbal.wire import Percent
 from irqbal_policies.isolate_cores import IsolateCores, irqbal_limit
@@ -22,6 +24,7 @@ from irqbal_policies.pin_nic_queues import PinNicQueues
 from irqbal_policies.pin_nic_queues import irqbal_place as pin_place
 from irqbal_policies.spread_by_rate import SpreadByRate
 from irqbal_policies.spread_by_rate import irqbal_place as spread_place
+from places import TOP
 from trees import Disk, Nic, Platform, Tree, TreeSpec, make_tree
 
 PIN = b.Says(
@@ -228,3 +231,10 @@ def test_an_irq_without_a_device_that_rises_on_every_cpu_is_per_cpu(tmp_path: Pa
         snapshot = tracker.look(Ledger(), full=True)
     host.close()
     assert _reasons(snapshot) == {"tick": PER_CPU}
+
+
+def test_the_document_names_every_driver_whose_vectors_are_managed() -> None:
+    text = (TOP / "docs/kernel.md").read_text()
+    (named,) = re.findall(r"^- managed: (.*?\.)\n- ", text, re.M | re.S)
+    words = set(re.split(r"[\s,.:`]+", named))
+    assert words >= MANAGED_DRIVERS
