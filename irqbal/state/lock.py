@@ -6,11 +6,15 @@ The kernel releases the lock when its holder ends, however it ends. The file hol
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import logging
 import os
 from pathlib import Path
 
 from irqbal.errors import LockError
+
+log = logging.getLogger(__name__)
 
 LOCK = "lock"
 """File name, in the `run` folder."""
@@ -19,14 +23,17 @@ _PID_BYTES = 32
 
 
 class Lock:
-    """The exclusive lock of a `run` folder, held from construction to `release`."""
+    """The exclusive lock of a `run` folder, held from construction to `release`.
+
+    The file is its owner's alone: whoever may open a file may lock it (flock(2)).
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Raises LockError if the file cannot be opened or another process holds the lock."""
+        """Raises LockError if the file cannot be opened or another irqbal holds the lock."""
         path = folder / LOCK
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._fd = _opened(path)
         except OSError as error:
             raise LockError(
                 f"{path} cannot be opened: {error.strerror}; irqbal writes masks only while it "
@@ -34,15 +41,13 @@ class Lock:
                 "this machine's masks (--root, --simulate), set state_dir or XDG_STATE_HOME to "
                 "another folder"
             ) from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locks(self._fd):
             pid = _read_pid(self._fd)
             os.close(self._fd)
             raise LockError(
                 f"another irqbal runs on this host (pid {pid or 'unknown'}, {path}); stop it "
                 "first, or use --dry-run"
-            ) from None
+            )
         os.ftruncate(self._fd, 0)
         os.write(self._fd, f"{os.getpid()}\n".encode())
 
@@ -53,10 +58,74 @@ class Lock:
         os.close(self._fd)
 
 
+def _opened(path: Path) -> int:
+    """Open the file, which nobody else may open from then on. A file that others could open, and
+    that one of them holds locked, is replaced. Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    found = os.fstat(descriptor)
+    if not found.st_mode & 0o077:
+        return descriptor
+    if found.st_uid != os.geteuid():
+        os.close(descriptor)
+        raise PermissionError(errno.EACCES, "it belongs to another user")
+    os.fchmod(descriptor, 0o600)
+    if _locks(descriptor) or not _is_held_by_others(found):
+        return descriptor
+    log.warning("%s: another user's program held this lock; it is made anew", path)
+    os.close(descriptor)
+    path.unlink()
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def _locks(descriptor: int) -> bool:
+    """Lock the file; False if somebody else holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_held_by_others(file: os.stat_result) -> bool:
+    """Whether no irqbal holds the lock of this file: the process that took it is another user's, or
+    gone, and has left its descriptor to others.
+    """
+    owners = []
+    for pid in _holders(file):
+        try:
+            owners.append((Path("/proc") / str(pid)).stat().st_uid)
+        except OSError:
+            owners.append(-1)
+    return bool(owners) and not {0, os.geteuid()} & set(owners)
+
+
+def _holders(file: os.stat_result) -> list[int]:
+    """The pids that hold a lock of this file, by /proc/locks (proc_locks(5))."""
+    device = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        fields = line.split()
+        # `->` marks one that waits.
+        if "FLOCK" in fields and device in fields and "->" not in fields:
+            found.append(int(fields[fields.index(device) - 1]))
+    return found
+
+
 def lock_holder(folder: Path) -> int | None:
     """The pid of the process that holds the lock of this folder; None if it is free."""
+    path = folder / LOCK
     try:
-        fd = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:
+        # Who may not open it may still know.
+        with contextlib.suppress(OSError):
+            return next(iter(_holders(path.stat())), None)
+        return None
     except OSError:
         return None
     try:

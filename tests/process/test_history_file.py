@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from irqbal.history.samples import Sample, Series
 from irqbal.history.sqlite.database import FILE
 from irqbal.history.sqlite.store import WritableSqliteHistory
 from irqbal.history.store import Query
@@ -28,6 +29,7 @@ from irqbal.config.schema import Retention
 from irqbal.history.writer import HistoryWriter
 from irqbal.history.recorder import NewSample
 from irqbal.history.samples import Series
+from irqbal.history.samples import Sample, Series
 from irqbal.history.sqlite.database import FILE
 from irqbal.history.sqlite.store import SqliteHistory, WritableSqliteHistory
 import irqbal.history.writer as module, os
@@ -84,6 +86,38 @@ _WRITER = textwrap.dedent("""
         writer.record("boot", NewSample(1.8e9 + number * 10.0, 10.0, values, ()), [])
         print(number, flush=True)
 """)
+
+
+_OTHER = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+print(db.execute("select count(*) from sample").fetchone()[0])
+db.close()
+"""
+
+
+def test_looking_at_the_file_leaves_the_locks_of_its_writer(tmp_path: Path) -> None:
+    """Who opens the database with write access while the daemon runs, as `sqlite3 .backup` does,
+    and closes it last, deletes the WAL: unless it sees the daemon's locks.
+    """
+    store = WritableSqliteHistory(tmp_path / FILE)
+    wal = tmp_path / f"{FILE}-wal"
+    try:
+        for number in range(5):
+            assert store.is_intact()
+            values = {Series("irq", "irq 1", 0): number}
+            store.add_sample(Sample(number + 1, "boot", 1.8e9 + 60.0 * number, 60.0, values))
+            assert wal.stat().st_size > 0
+            done = subprocess.run(
+                [sys.executable, "-c", _OTHER, str(tmp_path / FILE)],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            assert done.stdout == f"{number + 1}\n"
+            assert wal.exists(), "the WAL was deleted below its writer"
+    finally:
+        store.close()
 
 
 def test_killed_at_a_hundred_random_moments_at_most_the_sample_in_flight_is_missing(

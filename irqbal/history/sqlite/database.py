@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -53,13 +54,25 @@ def move_aside(path: Path, error: Exception) -> None:
     )
 
 
+_kept: dict[tuple[int, int], int] = {}
+"""A descriptor of each database file that this process has looked at, by device and inode.
+
+It is never closed: POSIX drops all locks that a process has on a file when any of its descriptors
+of the file is closed (fcntl(2)), those of SQLite's connections too. Another program that then opens
+the file believes that it is alone, and deletes the live WAL (sqlite.org/howtocorrupt.html, 2.2).
+"""
+
+
 def has_header(path: Path) -> bool:
     """Whether the file exists and begins as an SQLite database does. SQLite itself may not notice
     for long that another process has overwritten or deleted the file.
     """
     try:
-        with path.open("rb") as file:
-            return file.read(len(_HEADER)) == _HEADER
+        found = path.stat()
+        key = found.st_dev, found.st_ino
+        if key not in _kept:
+            _kept[key] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.pread(_kept[key], len(_HEADER), 0) == _HEADER
     except OSError:
         return False
 
