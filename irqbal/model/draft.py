@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from functools import cached_property
+from heapq import merge
 
 import msgspec
 
@@ -29,6 +32,8 @@ class Claim(msgspec.Struct, frozen=True):
 class LimitTable(msgspec.Struct, frozen=True, dict=True):
     """Every limit of this plan as (policy, limit), in the order of the policies, and the CPUs of
     `banned_cpus`.
+
+    Its look-ups are indexes: policies may state thousands of limits with thousands of exemptions.
     """
 
     banned: CpuSet = NO_CPUS
@@ -36,65 +41,90 @@ class LimitTable(msgspec.Struct, frozen=True, dict=True):
 
     def forbidden(self, number: int) -> CpuSet:
         """The CPUs, online or not, that limits and `banned_cpus` forbid this IRQ."""
-        everywhere = self.everywhere
-        if number in self._exempt:
-            everywhere = self.banned
-            for _, limit in self.limits:
-                if limit.irqs is None and number not in limit.exempt:
-                    everywhere |= limit.cpus
-        own = self._by_irq.get(number)
-        return everywhere if own is None else everywhere | own
+        forbidden = self.everywhere
+        if number in self._exempting:
+            forbidden = self.banned | self._union_without(self._exempting[number])
+        for at in self._binding.get(number, ()):
+            forbidden |= self.limits[at][1].cpus
+        return forbidden
 
     def advice_for(self, number: int, cpus: CpuSet) -> str:
         """What the first limit advises that forbids this IRQ one of these CPUs."""
-        for _, limit in self.limits:
-            bound = limit.irqs is None or number in limit.irqs
-            if bound and number not in limit.exempt and limit.cpus & cpus:
-                return limit.advice
-        return ""
-
-    def reason_everywhere(self, cpus: CpuSet) -> tuple[str, str]:
-        """(policy, reason) of the first limit on all IRQs that forbids one of these CPUs."""
-        for policy, limit in self.limits:
-            if limit.irqs is None and limit.cpus & cpus:
-                return policy, limit.reason
-        return "banned_cpus", f"CPUs {self.banned} are banned in the configuration"
+        found = self._first(number, cpus)
+        return "" if found is None else found[1].advice
 
     def reason_for(self, number: int, cpus: CpuSet) -> tuple[str, str]:
         """(policy, reason) of the first limit that forbids this IRQ one of these CPUs."""
-        for policy, limit in self.limits:
-            bound = limit.irqs is None or number in limit.irqs
-            if bound and number not in limit.exempt and limit.cpus & cpus:
-                return policy, limit.reason
-        return "banned_cpus", f"CPUs {self.banned} are banned in the configuration"
+        return self._reason(self._first(number, cpus))
+
+    def reason_everywhere(self, cpus: CpuSet) -> tuple[str, str]:
+        """(policy, reason) of the first limit on all IRQs that forbids one of these CPUs."""
+        wide = (self.limits[at] for at in self._wide)
+        return self._reason(next((item for item in wide if item[1].cpus & cpus), None))
 
     @cached_property
     def everywhere(self) -> CpuSet:
         """The CPUs, online or not, that are forbidden to every IRQ that no limit exempts, and so to
         packets that another CPU passes on (RPS).
         """
-        cpus = self.banned
-        for _, limit in self.limits:
-            if limit.irqs is None:
-                cpus |= limit.cpus
-        return cpus
+        return self.banned | self._union_without(())
+
+    def _reason(self, found: tuple[str, Limit] | None) -> tuple[str, str]:
+        if found is None:
+            return "banned_cpus", f"CPUs {self.banned} are banned in the configuration"
+        return found[0], found[1].reason
+
+    def _first(self, number: int, cpus: CpuSet) -> tuple[str, Limit] | None:
+        """The first limit that forbids this IRQ one of these CPUs."""
+        exempting = set(self._exempting.get(number, ()))
+        for at in merge(self._wide, self._binding.get(number, ())):
+            if at not in exempting and self.limits[at][1].cpus & cpus:
+                return self.limits[at]
+        return None
 
     @cached_property
-    def _exempt(self) -> frozenset[int]:
-        """IRQs that some limit on all IRQs exempts."""
-        return frozenset(
-            number for _, limit in self.limits if limit.irqs is None for number in limit.exempt
-        )
+    def _wide(self) -> tuple[int, ...]:
+        """The positions of limits on all IRQs."""
+        return tuple(at for at, (_, limit) in enumerate(self.limits) if limit.irqs is None)
 
     @cached_property
-    def _by_irq(self) -> dict[int, CpuSet]:
-        """The CPUs that limits on single IRQs forbid, by IRQ number."""
-        forbidden: dict[int, CpuSet] = {}
-        for _, limit in self.limits:
-            if limit.irqs is not None:
-                for number in set(limit.irqs) - set(limit.exempt):
-                    forbidden[number] = forbidden.get(number, NO_CPUS) | limit.cpus
-        return forbidden
+    def _exempting(self) -> dict[int, list[int]]:
+        """By IRQ number, the positions of limits on all IRQs that exempt it."""
+        found: dict[int, list[int]] = {}
+        for at in self._wide:
+            for number in dict.fromkeys(self.limits[at][1].exempt):
+                found.setdefault(number, []).append(at)
+        return found
+
+    @cached_property
+    def _binding(self) -> dict[int, list[int]]:
+        """By IRQ number, the positions of limits that name it."""
+        found: dict[int, list[int]] = {}
+        for at, (_, limit) in enumerate(self.limits):
+            for number in set(limit.irqs or ()) - set(limit.exempt):
+                found.setdefault(number, []).append(at)
+        return found
+
+    @cached_property
+    def _unions(self) -> list[list[int]]:
+        """A sparse table of the limits on all IRQs: row k holds at i the CPUs, as bits, of the 2^k
+        limits from the i-th on.
+        """
+        rows = [[self.limits[at][1].cpus.bits for at in self._wide]]
+        while len(rows[-1]) > 1 << (len(rows) - 1):
+            last, width = rows[-1], 1 << (len(rows) - 1)
+            rows.append([last[i] | last[i + width] for i in range(len(last) - width)])
+        return rows
+
+    def _union_without(self, left_out: Sequence[int]) -> CpuSet:
+        """The CPUs of all limits on all IRQs but those at these positions, which ascend."""
+        bits, begin = 0, 0
+        for end in (*(bisect_left(self._wide, at) for at in left_out), len(self._wide)):
+            if end > begin:
+                row = (end - begin).bit_length() - 1
+                bits |= self._unions[row][begin] | self._unions[row][end - (1 << row)]
+            begin = end + 1
+        return CpuSet.from_bits(bits)
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,7 +38,7 @@ class Queue(msgspec.Struct, frozen=True):
         return (str(self), f"{self.name}/rx-{self.index}", f"{self.name}/tx-{self.index}")
 
 
-class NamedQueue(Protocol):
+class _NamedQueue(Protocol):
     """A queue of whatever type: this room's, or the API's."""
 
     @property
@@ -54,7 +54,7 @@ class NamedQueue(Protocol):
         """What it does: `rx`, `tx`, `rxtx` or `io`."""
 
 
-def queues_text(queues: Iterable[NamedQueue]) -> str:
+def queues_text(queues: Iterable[_NamedQueue]) -> str:
     """Queues in words: `eth0/rx-1`; several of one kind as `eth0/rxtx-0-3`, apart by a comma."""
     indexes: dict[tuple[str, str], list[int]] = {}
     for queue in queues:

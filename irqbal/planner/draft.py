@@ -5,6 +5,7 @@ it. Pure. The module is long because limits, claims and steering are parts of on
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 
 import msgspec
 
@@ -13,6 +14,9 @@ from irqbal.model.draft import Claim, Draft, LimitTable
 from irqbal.model.plan import Limit, Note, Placement, Refusal, RefusalCode, Steering, Step
 from irqbal.model.view import Irq, Override, Snapshot
 from irqbal.planner.ledger import Ledger
+
+MAX_LIMIT_STEPS = 32
+"""Limits in the explanation of one IRQ: policies may state thousands."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -103,8 +107,9 @@ class DraftBuilder:
             if not item.cpus:
                 continue
             limits.append((policy, item))
-            for irq in self._traced_irqs():
-                if (item.irqs is None or irq in item.irqs) and irq not in item.exempt:
+            bound = self._traced_irqs if item.irqs is None else self._traced_irqs & set(item.irqs)
+            for irq in sorted(bound - set(item.exempt)):
+                if len(self.trail.get(irq, ())) < MAX_LIMIT_STEPS:
                     self.step(irq, policy, "limit", item.cpus, item.reason)
         if limits:
             self.limits = LimitTable(self.limits.banned, (*self.limits.limits, *limits))
@@ -131,15 +136,15 @@ class DraftBuilder:
         if irq is not None:
             self.step(irq, policy, "refuse", None, reason)
 
-    def _traced_irqs(self) -> Iterable[int]:
-        return (
-            [irq.number for irq in self.snapshot.irqs]
-            if self.settings.explain_all
-            else self._traced
-        )
+    @cached_property
+    def _traced_irqs(self) -> set[int]:
+        """The IRQs to explain."""
+        if self.settings.explain_all:
+            return {irq.number for irq in self.snapshot.irqs}
+        return set(self._traced)
 
     def _note_banned(self) -> None:
-        for irq in self._traced_irqs():
+        for irq in self._traced_irqs:
             self.step(
                 irq, "banned_cpus", "limit", self.settings.banned, "banned in the configuration"
             )

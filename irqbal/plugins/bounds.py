@@ -23,6 +23,14 @@ READY_DEADLINE = 1.0
 """Seconds that a start or a reload waits for strangers' hosts once irqbal's own is ready."""
 RETRY_DELAYS = (60.0, 120.0, 300.0, 900.0, 3600.0)
 """Seconds after which a policy that failed is tried again, by the number of failures so far."""
+CROWDED_UNTIL_ASIDE = 3
+"""Consecutive requests in which a host had no CPU to run on for too long; with the last of them its
+policies are set aside.
+"""
+IDLE_CPU = 0.5
+"""Seconds of CPU that a host may use between two requests: it has nothing to do then."""
+STOP_POLL = 0.1
+"""Seconds between two looks whether a wait has been ended by a stop."""
 RECOVERED_AFTER = 3600.0
 """Seconds without a failure after which earlier ones no longer count."""
 RAISES_UNTIL_ASIDE = 3
@@ -32,6 +40,8 @@ HOST_MEMORY = 1 << 30
 """Bytes of address space of one host: many times what a plan for 2000 IRQs needs."""
 HOOK_ITEMS = 1024
 """Items that one call of a hook may return, besides HOOK_ITEMS_EACH."""
+HOOK_WIDE_LIMITS = 256
+"""Limits on all IRQs that one policy may state."""
 HOOK_ITEMS_EACH = 2
 """Further items for each IRQ and each queue of the host: a placement and a note."""
 HOOK_NUMBERS_EACH = 16
@@ -49,7 +59,7 @@ cycle tries again.
 MAX_SCHEMA_LENGTH = 1 << 18
 """Characters of the JSON schema of one plugin's options: the bundled ones have some thousand."""
 MAX_NAME_LENGTH = 64
-"""Characters of a hook's name."""
+"""Characters of an entry's name and place in a problem's path of keys."""
 MAX_CGROUPS = 64
 """Globs of cgroups that one policy may want to be told of."""
 LEAST_AGAIN = 1.0
@@ -69,8 +79,10 @@ NUMBER_SIZE = 5
 """Bytes of an encoded IRQ number, at most."""
 QUEUE_SIZE = 256
 """Bytes of an encoded queue that a policy identified, at most."""
-MAX_PROBLEMS = 256
+MAX_PROBLEMS = 64
 """Problems with options that one plugin may report."""
+MAX_KEY_LENGTH = 128
+"""Characters of a problem's path of keys."""
 CHUNK_SIZE = 1 << 20
 """Bytes of one send or receive call on the channel."""
 EXIT_GRACE = 0.5
@@ -80,6 +92,6 @@ CRASH_GRACE = 1.0
 KILL_COMMAND_TIMEOUT = 10.0
 """Seconds that `systemctl kill` may take."""
 MAX_LOGGED_LINES = 20
-"""Lines that are logged of one piece of a host's output."""
+"""Lines that are logged of a host's output during one request."""
 MAX_LOGGED_LENGTH = 300
 """Characters that are logged of one line, or of one exception's message."""

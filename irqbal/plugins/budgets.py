@@ -1,8 +1,8 @@
 """How long plugins may take, each in all its hooks of one request or cycle together.
 
 A plugin's time is wall-clock time without what its host waited for a CPU: on a crowded machine a
-plugin that does little may take long. How long a host waited is the kernel's own count, in the
-second field of /proc/PID/schedstat (Documentation/scheduler/sched-stats.rst).
+plugin that does little may take long. How long a host ran and waited is the kernel's own count, in
+the first two fields of /proc/PID/schedstat (Documentation/scheduler/sched-stats.rst).
 """
 
 from __future__ import annotations
@@ -12,6 +12,25 @@ from collections.abc import Collection
 from pathlib import Path
 
 from irqbal.plugins import bounds, protocol
+
+
+def cpu_seconds(pid: int | None) -> float | None:
+    """Seconds of CPU that a process has used; None if that is not known."""
+    found = _schedstat(pid)
+    return None if found is None else found[0]
+
+
+def _schedstat(pid: int | None) -> tuple[float, float] | None:
+    """(seconds on a CPU, seconds of waiting for one) since the process started; None if that is not
+    known.
+    """
+    if pid is None:
+        return None
+    try:
+        fields = Path(f"/proc/{pid}/schedstat").read_text().split()
+        return int(fields[0]) / 1e9, int(fields[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 class HookClock:
@@ -57,12 +76,8 @@ class HookClock:
         """Seconds for which the host was runnable and had no CPU, since it started; 0 if that is
         not known.
         """
-        if self._pid is None:
-            return 0.0
-        try:
-            return int(Path(f"/proc/{self._pid}/schedstat").read_text().split()[1]) / 1e9
-        except (OSError, ValueError, IndexError):
-            return 0.0
+        found = _schedstat(self._pid)
+        return 0.0 if found is None else found[1]
 
 
 class PlannerClock(HookClock):

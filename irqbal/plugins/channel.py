@@ -14,7 +14,7 @@ import msgspec
 
 from irqbal import wire
 from irqbal.plugins import bounds, process, protocol
-from irqbal.plugins.budgets import HookClock, PlannerClock
+from irqbal.plugins.budgets import HookClock, PlannerClock, cpu_seconds
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -59,6 +59,8 @@ class HostChannel:
         self._closed = False
         self._clock = HookClock(0.0, None)
         self._most = bounds.MAX_ANSWER_SIZE
+        self._lines = 0
+        self._cpu_used: float | None = None
 
     @property
     def pid(self) -> int | None:
@@ -84,8 +86,14 @@ class HostChannel:
         With `dialogue` the host is the planner's, and may report hooks and ask for placements.
         """
         self._refuse_unrequested_bytes()
+        self._refuse_unrequested_work()
         self._clock, self._most = clock, most
-        return self._converse(b"".join(frames), result, dialogue)
+        reply = self._converse(b"".join(frames), result, dialogue)
+        self._cpu_used = cpu_seconds(self.pid)
+        if self._lines > bounds.MAX_LOGGED_LINES:
+            log.info("a policy host printed %d lines more", self._lines - bounds.MAX_LOGGED_LINES)
+        self._lines = 0
+        return reply
 
     def _converse(self, data: bytes, result: type[Result], dialogue: Dialogue | None) -> Result:
         unsent = memoryview(data)
@@ -116,6 +124,12 @@ class HostChannel:
         except HostBlamed as blamed:
             raise HostBlamed(None, "gone", blamed.reason) from None
         raise self._end("garbage", _INTRUSION)
+
+    def _refuse_unrequested_work(self) -> None:
+        """Between requests a host waits. One that works is up to something."""
+        used, before = cpu_seconds(self.pid), self._cpu_used
+        if used is not None and before is not None and used - before > bounds.IDLE_CPU:
+            raise self._end("garbage", f"it used {used - before:.1f} s of CPU without being asked")
 
     def _transfer(self, unsent: memoryview) -> memoryview:
         """Wait until bytes can be sent or received, and do so once. Returns the unsent bytes."""
@@ -158,13 +172,15 @@ class HostChannel:
         )
 
     def _log_output(self) -> bool:
-        """Log the first lines that the host printed and drop the rest. Returns False once the host
-        has closed its output.
+        """Log the first lines that the host printed in this request, and drop the rest. Returns
+        False once the host has closed its output.
         """
         with contextlib.suppress(BlockingIOError):
             data = os.read(self._process.output_fd, 1 << 16)
-            for line in data.decode(errors="replace").splitlines()[: bounds.MAX_LOGGED_LINES]:
+            lines = data.decode(errors="replace").splitlines()
+            for line in lines[: max(0, bounds.MAX_LOGGED_LINES - self._lines)]:
                 log.info("a policy host printed: %s", line[: bounds.MAX_LOGGED_LENGTH])
+            self._lines += len(lines)
             return bool(data)
         return True
 

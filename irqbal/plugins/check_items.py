@@ -69,7 +69,7 @@ def check_items(hook: str, items: Iterable[Any], room: HookRoom) -> Iterator[Any
     """
     kinds = ITEM_TYPES[hook]
     fields = {kind: _fields(kind) for kind in kinds}
-    text = numbers = 0
+    text = numbers = wide = 0
     for count, item in enumerate(items):
         if count >= room.items:
             raise ValueError(f"more than {room.items} items in one cycle")
@@ -86,6 +86,9 @@ def check_items(hook: str, items: Iterable[Any], room: HookRoom) -> Iterator[Any
                 text += len(value.encode())
             elif type(value) is CpuSet:
                 text += len(str(value))
+        wide += type(item) is Limit and item.irqs is None
+        if wide > bounds.HOOK_WIDE_LIMITS:
+            raise ValueError(f"more than {bounds.HOOK_WIDE_LIMITS} limits on all IRQs")
         if numbers > room.numbers:
             raise ValueError(f"more than {room.numbers} IRQ numbers in one cycle")
         if text > room.text:

@@ -62,6 +62,9 @@ _NETWORK_FILES = (
 )
 """What observers read besides, to find hosts and to check their certificates."""
 
+_NICE = 5
+"""How much a stranger's process yields to others (nice(2)): the planner must not wait for it."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -82,6 +85,8 @@ def confine(kind: str, packages: Iterable[str] = ()) -> None:
     files = landlock.ReadableFiles(_readable(network, editable), editable.folders, kept)
     # Without mounts of its own, a host imports through /proc/self/fd, which only a process may use
     # that can be dumped. Landlock then keeps others of its user away.
+    if kind != "planner" and os.geteuid() == 0:
+        os.nice(_NICE)
     drop_root(kind, dumpable=bool(kept) and landlock.version() > 0)
     limits = [
         (resource.RLIMIT_AS, bounds.HOST_MEMORY),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from irqbal.plugins.budgets import HookClock
 from irqbal.plugins.channel import HostBlamed, HostChannel
 from irqbal.plugins.check_items import check_needs
 from irqbal.plugins.descriptions import checked
+from irqbal.plugins.hookspecs import HOOKS
 from irqbal.plugins.retries import Retries, in_words
 from irqbal.problems import LocatedProblem
 from irqbal.wire import Moment
@@ -43,6 +44,15 @@ def by_distribution(
     return list(grouped.values())
 
 
+def at_once(work: Iterable[Callable[[], None]]) -> None:
+    """Do all of this at the same time: to end a process that hangs may take a second."""
+    threads = [threading.Thread(target=item, daemon=True) for item in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 class Bound(msgspec.Struct, frozen=True):
     """What a host's plugins said when they were bound, by index."""
 
@@ -50,6 +60,22 @@ class Bound(msgspec.Struct, frozen=True):
     hooks: dict[int, tuple[str, ...]] = {}
     problems: tuple[LocatedProblem, ...] = ()
     described: protocol.DescribeResult = protocol.DescribeResult()
+
+
+def _trimmed(problems: Iterable[LocatedProblem], index: str) -> list[LocatedProblem]:
+    """The problems with the options of one entry, of a bearable number and length."""
+    found: list[LocatedProblem] = []
+    for item in problems:
+        if index in item.key[: bounds.MAX_NAME_LENGTH] and len(found) < bounds.MAX_PROBLEMS:
+            key, text = item.key[: bounds.MAX_KEY_LENGTH], item.text[: bounds.MAX_LOGGED_LENGTH]
+            found.append(LocatedProblem(item.line, key, text))
+    return found
+
+
+def _unforeseen(error: Exception) -> HostBlamed:
+    """An error that nobody thought of, as a failure of the host in whose conversation it came."""
+    log.exception("the conversation with a policy host failed")
+    return HostBlamed(None, "garbage", f"the conversation with it failed: {error}")
 
 
 class HostedDistribution:
@@ -74,12 +100,13 @@ class HostedDistribution:
         # Guards `_channel` and `_stopped` against `kill` from another thread.
         self._lock = threading.Lock()
         self._stopped = False
-        # Guards what both this thread and the caller's add to: `_work` and `_failures`.
-        self._lists = threading.Lock()
+        # Guards what both this thread and the caller's change: all of the state below.
+        self._state = threading.RLock()
         self._retries = Retries()
         self._logged: tuple[str, str] | None = None
         self._since = 0.0
         self._gone = -bounds.RECOVERED_AFTER
+        self._crowded = 0
         self._failures: list[Failure] = []
         self._raises: dict[int, int] = {}
         self.bound: Bound | None = None
@@ -125,10 +152,14 @@ class HostedDistribution:
             self._submit(self._restart)
 
     def wait(self, seconds: float) -> None:
-        """Wait for what is under way, so many seconds at most."""
-        with self._lists:
+        """Wait for what is under way, so many seconds at most, or until `kill`."""
+        with self._state:
             work = list(self._work)
-        wait(work, max(0.0, seconds))
+        end = time.monotonic() + seconds
+        while not self._stopped and (left := end - time.monotonic()) > 0:
+            # A future that is cancelled wakes nobody up.
+            if not wait(work, min(left, bounds.STOP_POLL)).not_done:
+                return
 
     def ask(
         self,
@@ -144,31 +175,31 @@ class HostedDistribution:
 
     def take_failures(self) -> tuple[Failure, ...]:
         """The failures since the last call."""
-        with self._lists:
+        with self._state:
             taken, self._failures = tuple(self._failures), []
         return taken
 
     def refuse(self, reason: str) -> None:
-        """End the process because of what it answered."""
-        if self._channel is not None:
-            self._failed(self._channel.refuse(reason))
+        """End the process because of what it answered, without waiting."""
+        self._submit(self._refuse, self._channel, reason)
 
     def count_raises(self, raised: Iterable[protocol.HookRaised]) -> None:
         """Count the policies whose hooks raised in this cycle. One that has done so in several
         consecutive cycles is set aside.
         """
-        counts: dict[int, int] = {}
-        for item in raised:
-            if item.index not in self._entries or item.index in counts or item.index in self.aside:
-                continue
-            counts[item.index] = self._raises.get(item.index, 0) + 1
-            reason = item.reason[: bounds.MAX_REASON_LENGTH]
-            if counts[item.index] < bounds.RAISES_UNTIL_ASIDE:
-                name = self._entries[item.index].plugin.name
-                self._report(Failure(name, "raised", reason))
-            else:
-                self._set_aside([item.index], "raised", reason)
-        self._raises = counts
+        with self._state:
+            counts: dict[int, int] = {}
+            for item in raised:
+                index = item.index
+                if index not in self._entries or index in counts or index in self.aside:
+                    continue
+                counts[index] = self._raises.get(index, 0) + 1
+                reason = item.reason[: bounds.MAX_REASON_LENGTH]
+                if counts[index] < bounds.RAISES_UNTIL_ASIDE:
+                    self._report(Failure(self._entries[index].plugin.name, "raised", reason))
+                else:
+                    self._set_aside([index], "raised", reason)
+            self._raises = counts
 
     def kill(self) -> None:
         """End the process now and for good; safe from any thread, and more than once."""
@@ -187,11 +218,11 @@ class HostedDistribution:
     # On the thread
 
     def _report(self, failure: Failure) -> None:
-        with self._lists:
+        with self._state:
             self._failures.append(failure)
 
     def _submit(self, work: Any, *arguments: Any) -> Future[Any]:
-        with self._lists:
+        with self._state:
             self._work = [item for item in self._work if not item.done()]
             try:
                 future = self._thread.submit(work, *arguments)
@@ -211,12 +242,11 @@ class HostedDistribution:
             with self._gate:
                 self.bound = self._bind(self._spawn())
         except HostBlamed as blamed:
-            self._failed(blamed)
+            self._failed(self._channel, blamed)
         except PolicyHostError as error:
-            self._failed(HostBlamed(None, "unavailable", str(error)))
+            self._failed(self._channel, HostBlamed(None, "unavailable", str(error)))
         except Exception as error:
-            log.exception("the host of %s", self.name)
-            self._failed(HostBlamed(None, "unavailable", str(error)))
+            self._failed(self._channel, _unforeseen(error))
 
     def _spawn(self) -> HostChannel:
         packages = {entry.plugin.module.partition(".")[0] for entry in self._entries.values()}
@@ -237,19 +267,17 @@ class HostedDistribution:
             clock = HookClock(bounds.IMPORT_DEADLINE, channel.pid)
             frame = protocol.pack(protocol.BindRequest((entry,)))
             found = channel.request((frame,), protocol.BindResult, clock)
-            for refusal in found.refused:
+            for refusal in found.refused[:1]:
                 aside[index] = (refusal.reason[: bounds.MAX_REASON_LENGTH], refusal.config)
-            own = [
-                item for item in found.problems if item.key.partition("]")[0].endswith(f"[{index}")
-            ]
-            problems += own[: bounds.MAX_PROBLEMS]
+                if refusal.config:
+                    problems += _trimmed(found.problems, f"[{index}]")
             if index not in aside:
                 try:
                     needs[index] = check_needs(found.needs.get(index))
                 except ValueError as error:
                     raise channel.refuse(f"irqbal_needs: {error}") from None
                 named = found.hooks.get(index, ())
-                hooks[index] = tuple(name[: bounds.MAX_NAME_LENGTH] for name in named)
+                hooks[index] = tuple(name for name in HOOKS if name in named)
         frame = protocol.pack(protocol.DescribeRequest())
         clock = HookClock(bounds.HOOK_DEADLINE, channel.pid)
         described = channel.request((frame,), protocol.DescribeResult, clock)
@@ -271,39 +299,56 @@ class HostedDistribution:
         try:
             reply = channel.request(frames, result, clock, most)
         except HostBlamed as blamed:
-            self._failed(blamed)
+            self._failed(channel, blamed)
             raise
+        except Exception as error:
+            failure = _unforeseen(error)
+            self._failed(channel, failure)
+            raise failure from error
+        self._crowded = 0
         if self._logged is not None and time.monotonic() - self._since > bounds.RETRY_DELAYS[0]:
             self._logged = None
             log.info("%s of %s works again", self._who(self._entries), self.name)
         return reply, clock.spent
 
-    def _failed(self, blamed: HostBlamed) -> None:
-        """The process failed and was ended: set its policies aside. Who only had no CPU to run on,
-        or was ended by somebody else, is started again at once.
+    def _refuse(self, channel: HostChannel | None, reason: str) -> None:
+        if channel is not None and channel is self._channel:
+            self._failed(channel, channel.refuse(reason))
+
+    def _failed(self, channel: HostChannel | None, blamed: HostBlamed) -> None:
+        """The process behind this channel failed and was ended: set its policies aside. Who only
+        had no CPU to run on, or was ended by somebody else, is started again at once, unless that
+        happens again and again.
         """
+        if channel is not self._channel:
+            return
         self._close()
         if self._stopped:
             return
-        ended = time.monotonic() - self._gone > bounds.RECOVERED_AFTER and blamed.code == "gone"
-        if ended:
+        again = False
+        if blamed.code == "gone":
+            again = time.monotonic() - self._gone > bounds.RECOVERED_AFTER
             self._gone = time.monotonic()
-        if ended or blamed.code == "crowded":
+        elif blamed.code == "crowded":
+            self._crowded += 1
+            again = self._crowded < bounds.CROWDED_UNTIL_ASIDE
+        if again:
             log.warning("%s of %s: %s; started again", self._who(self._entries), self.name, blamed)
             self._submit(self._start)
         else:
             self._set_aside(list(self._entries), blamed.code, blamed.reason)
 
     def _set_aside(self, indexes: Sequence[int], code: str, reason: str) -> None:
-        delay = self._retries.failed()
-        again = Moment(time.time() + delay)
-        aside = dict(self.aside)
-        for index in indexes:
-            name = self._entries[index].plugin.name
-            text = reason if self.name in reason else f"{reason} ({self.name})"
-            aside[index] = Failure(name, code, text, aside=True, again=again)
-            self._report(aside[index])
-        self.aside = aside
+        with self._state:
+            delay = self._retries.failed()
+            again = Moment(time.time() + delay)
+            aside = dict(self.aside)
+            for index in indexes:
+                name = self._entries[index].plugin.name
+                text = reason if self.name in reason else f"{reason} ({self.name})"
+                aside[index] = Failure(name, code, text, aside=True, again=again)
+                self._report(aside[index])
+            self.aside = aside
         # A failure that repeats itself at each try is logged once.
         if self._logged != (code, reason):
             self._logged = (code, reason)

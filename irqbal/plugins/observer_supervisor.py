@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError
 from irqbal.model.plan import Failure, Record
 from irqbal.plugins import bounds, protocol
 from irqbal.plugins.channel import HostBlamed
-from irqbal.plugins.hosted import HostedDistribution, by_distribution
+from irqbal.plugins.hosted import HostedDistribution, at_once, by_distribution
 from irqbal.problems import LocatedProblem
 
 
@@ -107,10 +107,10 @@ class ObserverSupervisor:
 
     def stop(self) -> None:
         """End all hosts now and for good, from any thread."""
-        for host in self._hosts:
-            host.kill()
+        at_once([host.kill for host in self._hosts])
 
     def close(self) -> None:
         """End all hosts for good, and wait until they are gone."""
+        self.stop()
         for host in self._hosts:
             host.close()

@@ -98,6 +98,8 @@ class PlanSession:
             if all(is_queue(queue) for queue in found.queues.values()):
                 identification.note(index, asked[index], found.queues)
                 self._note_raised(index, found.raised)
+            else:
+                self._homes[index].refuse(f"{IDENTIFIES}: it gave no queue")
 
     def identified(self, queues: Mapping[int, Queue]) -> None:
         """Make the snapshot that the plan is made from."""
@@ -141,7 +143,7 @@ class PlanSession:
 
     def _placements(self, index: int, draft: msgspec.Raw) -> protocol.HookItems:
         host, word = self._homes[index], self._words.setdefault(index, StrangersWord())
-        if index in self._able(PLACES):
+        if self._is_able(index, PLACES):
             frame = protocol.pack(protocol.PlaceRequest(index, draft))
             for _, found in self._collected({index: self._ask(index, frame)}):
                 word.placements = self._checked(index, PLACES, found)
@@ -171,15 +173,16 @@ class PlanSession:
 
     def _able(self, hook: str) -> list[int]:
         """The policies that can be asked for this hook now."""
-        able = []
-        for index, host in self._homes.items():
-            if not host.has(index, hook) or index in self._late:
-                continue
-            if index in self._busy or self._left <= 0:
-                self._late[index] = None
-            else:
-                able.append(index)
-        return able
+        return [index for index in self._homes if self._is_able(index, hook)]
+
+    def _is_able(self, index: int, hook: str) -> bool:
+        """Whether this policy can be asked for this hook now; who has no time left is late."""
+        if not self._homes[index].has(index, hook) or index in self._late:
+            return False
+        if index in self._busy or self._left <= 0:
+            self._late[index] = None
+            return False
+        return True
 
     def _keeps_word(self, index: int, host: HostedDistribution, hook: str) -> bool:
         """Whether what the policy said last holds, though it did not answer: it is only late."""
@@ -197,11 +200,12 @@ class PlanSession:
         left = bounds.HOOK_DEADLINE - self._spent.get(index, 0.0)
         return host.ask(frames, protocol.HookItems, left, HookRoom.on(self._snapshot).frame)
 
-    def _collected(self, pending: Mapping[int, Future[tuple[Any, float]]]) -> Iterable[Any]:
+    def _collected(self, pending: Mapping[int, Future[tuple[Any, float]]]) -> list[tuple[int, Any]]:
         """(index, result) of those that answer in the time that is left; the others are late, or
         have failed.
         """
         begun = time.monotonic()
+        found = []
         for index, future in pending.items():
             try:
                 result, seconds = future.result(max(0.0, self._left - (time.monotonic() - begun)))
@@ -212,8 +216,9 @@ class PlanSession:
                 pass
             else:
                 self._spent[index] = self._spent.get(index, 0.0) + seconds
-                yield index, result
+                found.append((index, result))
         self._left -= time.monotonic() - begun
+        return found
 
     def _checked(self, index: int, hook: str, found: protocol.HookItems) -> protocol.HookItems:
         """The items, if they are what the hook may return; else the host is ended."""

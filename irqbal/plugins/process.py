@@ -84,8 +84,9 @@ class ChildProcess:
     def __init__(self, kind: HostKind) -> None:
         ours, theirs = socket.socketpair()
         read_end, write_end = os.pipe()
+        self._lock = threading.Lock()
         try:
-            self._process = _Launcher(
+            self._process, self._pidfd = _Launcher(
                 [
                     sys.executable,
                     "-I",
@@ -118,23 +119,31 @@ class ChildProcess:
         return self.sock.recv(bounds.CHUNK_SIZE)
 
     def kill(self) -> None:
-        """See HostProcess."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        """See HostProcess. A number may be another process's by now; a pidfd never is."""
+        with self._lock, contextlib.suppress(ProcessLookupError, PermissionError):
+            if self._pidfd >= 0:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def exit_reason(self, grace: float = 0.0) -> str:
         """See HostProcess."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             self._process.wait(grace)
-        self.kill()
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "its conversation with irqbal, and was ended"
         status = self._process.wait()
         return f"by signal {-status}" if status < 0 else f"with status {status}"
 
     def close(self) -> None:
         """See HostProcess."""
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(bounds.KILL_COMMAND_TIMEOUT)
         self.sock.close()
         os.close(self.output_fd)
+        with self._lock:
+            if self._pidfd >= 0:
+                os.close(self._pidfd)
+                self._pidfd = -1
 
 
 class _Launcher(threading.Thread):
@@ -150,15 +159,16 @@ class _Launcher(threading.Thread):
         self._command, self._output, self._channel = command, output, channel
         self._tried = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        self._pidfd = -1
         self._error: OSError | None = None
 
-    def launched(self) -> subprocess.Popen[bytes]:
-        """Start, and return the child. Raises OSError."""
+    def launched(self) -> tuple[subprocess.Popen[bytes], int]:
+        """Start, and return the child and a pidfd of it. Raises OSError."""
         self.start()
         self._tried.wait()
         if self._process is None:
             raise self._error or OSError("the child was not started")
-        return self._process
+        return self._process, self._pidfd
 
     def run(self) -> None:
         """See Thread."""
@@ -175,6 +185,8 @@ class _Launcher(threading.Thread):
                 start_new_session=True,
                 env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"},
             )
+            # Before anybody waits for it: its number is its own as long as it is not reaped.
+            self._pidfd = os.pidfd_open(self._process.pid)
         except OSError as error:
             self._error = error
         finally:

@@ -17,8 +17,9 @@ from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import bounds, protocol
+from irqbal.plugins.check_items import HookRoom
 from irqbal.plugins.descriptions import checked
-from irqbal.plugins.hosted import HostedDistribution, by_distribution
+from irqbal.plugins.hosted import HostedDistribution, at_once, by_distribution
 from irqbal.plugins.identification import Identification
 from irqbal.plugins.observer_supervisor import ObserverSupervisor
 from irqbal.plugins.plan_session import IDENTIFIES, PlanSession, StrangersWord
@@ -131,6 +132,10 @@ class PolicySupervisor:
             host.take_failures()
         return problems
 
+    def is_own(self, problem: LocatedProblem) -> bool:
+        """Whether a problem is with the options of one of irqbal's own policies."""
+        return problem in self._planner.bound.problems
+
     def describe(self) -> protocol.DescribeResult:
         """The options and the summary of each policy that is bound. What is no description is left
         out.
@@ -183,7 +188,9 @@ class PolicySupervisor:
         session.identified(queues)
         strangers = session.ask_limits()
         frame = protocol.pack(protocol.PlanRequest(ledger, settings, strangers))
-        most = bounds.MAX_ANSWER_SIZE + len(snapshot.irqs) * bounds.MAX_PLAN_PER_IRQ
+        # What strangers said, and may still say, comes back in the plan, and in its explanations.
+        said = len(frame) + len(strangers) * HookRoom.on(snapshot).frame
+        most = bounds.MAX_ANSWER_SIZE + len(snapshot.irqs) * bounds.MAX_PLAN_PER_IRQ + 2 * said
         result = self._planner.request(
             lambda: (session.frame, frame), protocol.PlanResult, most, session.answer
         )
@@ -210,9 +217,7 @@ class PolicySupervisor:
         """End all hosts now and for good, from any thread; a request under way raises
         SupervisorStopped.
         """
-        self._planner.kill()
-        for host in self._strangers:
-            host.kill()
+        at_once([self._planner.kill, *(host.kill for host in self._strangers)])
 
     def close(self) -> None:
         """End all hosts for good, and wait until they are gone."""

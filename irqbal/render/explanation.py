@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from irqbal.model.plan import Step
-from irqbal.model.queues import QueueEvidence, queues_text
+from irqbal.model.queues import QueueEvidence
+from irqbal.model.queues import queues_text as queues_text
 from irqbal.model.view import Irq
 from irqbal.render.console import plain
 from irqbal.render.tables import Column, print_rows

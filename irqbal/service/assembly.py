@@ -19,6 +19,7 @@ from irqbal.plugins import bounds, discovery
 from irqbal.plugins.observer_supervisor import ObserverSupervisor
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PolicySupervisor
+from irqbal.problems import LocatedProblem
 from irqbal.state.folders import RUN_DIR, Folders
 
 if TYPE_CHECKING:
@@ -125,23 +126,40 @@ def bind(config: Config, name: str, patience: float = bounds.READY_DEADLINE) -> 
 
 
 def bound(
-    policies: PolicySupervisor, name: str, patience: float = bounds.READY_DEADLINE
+    policies: PolicySupervisor,
+    name: str,
+    patience: float = bounds.READY_DEADLINE,
+    lenient: bool = False,
 ) -> PolicySupervisor:
     """Wait for started processes, and give their policies their options. Raises ConfigError if
-    options are wrong.
+    options are wrong; with `lenient`, if those of irqbal's own policies are. Strangers' policies
+    are then set aside, and the problems logged: what a stranger says keeps no daemon from starting.
     """
     problems = policies.bind(patience)
+    if lenient:
+        problems, others = (
+            [problem for problem in problems if policies.is_own(problem) == own]
+            for own in (True, False)
+        )
+        _log(name, others)
     if problems:
         policies.close()
         raise ConfigError([format_problem(name, problem) for problem in problems])
     return policies
 
 
-def bind_observers(config: Config, name: str) -> ObserverSupervisor:
+def _log(name: str, problems: list[LocatedProblem]) -> None:
+    for problem in problems:
+        log.error("%s; irqbal goes on without this one", format_problem(name, problem))
+
+
+def bind_observers(config: Config, name: str, lenient: bool = False) -> ObserverSupervisor:
     """The same for observers, in processes of their own that may use the network."""
     observers = ObserverSupervisor(entries(config.observers, name, "observers"))
     problems = observers.bind() if config.observers else []
-    if problems:
+    if lenient:
+        _log(name, problems)
+    elif problems:
         observers.close()
         raise ConfigError([format_problem(name, problem) for problem in problems])
     return observers

@@ -115,7 +115,7 @@ def start_balancer(config: Config, mode: RunMode, folders: Folders) -> StartedBa
     except BaseException:
         policies.close()
         raise
-    assembly.bound(policies, mode.name)
+    assembly.bound(policies, mode.name, lenient=True)
     return StartedBalancer(balancer, requests, second_look)
 
 
@@ -155,7 +155,7 @@ async def _serve(config: Config, mode: RunMode, folders: Folders, started: Start
         stack.callback(host.close)
         await listeners.open()
         await thread.run(ip_filter_check.check, config)
-        bound = await thread.run(assembly.bind_observers, config, mode.name)
+        bound = await thread.run(assembly.bind_observers, config, mode.name, True)
         observers = ObserversSink(Observers(bound, thread.executor))
         stack.callback(observers.close)
         sampler = CostSampler(daemon, mode.root, mode.is_live and not balancer.dry_run)

@@ -1,5 +1,5 @@
-"""A bare Debian 12 in a folder, for tests of what a person's machine lacks: made by debootstrap
-from the mirror that this machine uses.
+"""A bare Debian (12, unless another suite is named) in a folder, for tests of what a person's
+machine lacks: made by debootstrap from the mirror that this machine uses.
 
 Commands run in it as they would on a machine of its own, with namespaces for mounts and processes:
 what they start ends with them, and what they mount nobody else sees. The kernel, and so its IRQs,
@@ -74,11 +74,13 @@ POLICY = (
 class Bare:
     """A root folder of its own. Removed by whoever gave the folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, suite: str = SUITE) -> None:
         self.root = folder / "root"
         self._init = 0
         # Hard links would let one test change another's files.
-        subprocess.run(["cp", "-a", "--reflink=auto", _base(folder.parent), self.root], check=True)
+        subprocess.run(
+            ["cp", "-a", "--reflink=auto", _base(folder.parent, suite), self.root], check=True
+        )
         self._env = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": "/root",
@@ -180,13 +182,13 @@ class Bare:
 
 
 @contextlib.contextmanager
-def bare_debian(factory: pytest.TempPathFactory) -> Iterator[Bare]:
+def bare_debian(factory: pytest.TempPathFactory, suite: str = SUITE) -> Iterator[Bare]:
     """One that nobody has changed yet. It grows to half a gigabyte and more, so it goes at the
     end.
     """
     folder = factory.mktemp("bare")
     try:
-        yield Bare(folder)
+        yield Bare(folder, suite)
     finally:
         shutil.rmtree(folder)
 
@@ -212,11 +214,11 @@ def mirror() -> str:
 
 
 @functools.cache
-def _base(folder: Path) -> Path:
+def _base(folder: Path, suite: str) -> Path:
     """Made once; every test has a copy."""
-    base = folder / f"debian-{SUITE}"
+    base = folder / f"debian-{suite}"
     script = (
-        f"for try in 1 2 3; do rm -rf {base}; debootstrap --variant=minbase {SUITE} {base} "
+        f"for try in 1 2 3; do rm -rf {base}; debootstrap --variant=minbase {suite} {base} "
         f"{mirror()} && exit 0; sleep 5; done; exit 1"
     )
     done = subprocess.run(

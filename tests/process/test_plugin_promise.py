@@ -84,7 +84,7 @@ def test_every_number_in_the_document_is_the_codes() -> None:
     limits = re.findall(r"(\d+)\s[^(.;]*\(`bounds\.([A-Z_]+)`\)", TEXT)
     for number, name in limits:
         assert getattr(bounds, name) == int(number), name
-    assert len(limits) == TEXT.count("(`bounds.") == 10
+    assert len(limits) == TEXT.count("(`bounds.") == 11
     assert f"a call may\ntake {SLOW} times as much" in TEXT
 
 

@@ -5,6 +5,7 @@ is an attack.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -18,11 +19,13 @@ from typing import Any
 import pytest
 
 import machine
-from builders import cpus, host, irq_of, lone, moves_of
+from builders import changed, cpus, host, irq_of, lone, moves_of, nic
 from installed import InstalledSite, installation
+from irqbal.planner.check_plan import check_plan
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import bounds
+from irqbal.plugins.budgets import HookClock
 from irqbal.plugins.discovery import find
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor
@@ -127,7 +130,6 @@ from irqbal.plugins.discovery import find
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor
 from irqbal.problems import Node
-from places import TOP
 from irqbal import wire
 names, snapshot = sys.argv[1].split(","), open(sys.argv[2], "rb").read()
 snapshot = wire.from_msgpack(snapshot, Snapshot)
@@ -266,7 +268,8 @@ from irqbal.model import plan as model
 from irqbal.planner import decide, draft, ledger
 from irqbal.plugins import binding, check_items, policy_host, protocol
 decide.decide = lambda *args: model.Plan()
-check_items.check_items = policy_host.check_items = lambda hook, items, room: items
+unchecked = lambda hook, items, room: items
+check_items.check_items = policy_host.check_items = sys.modules["__main__"].check_items = unchecked
 binding.describe_error = lambda error: "x" * (1 << 20)
 FORGED = [
     protocol.HookStarted(0, "irqbal_place"), protocol.HookStarted(-1, ""), protocol.Hello(),
@@ -378,6 +381,232 @@ def test_who_claims_the_name_of_a_bundled_policy_does_not_get_it(site: Installed
         "('irqbal-spread-by-rate",
         "0.1',)",
     ]
+
+
+# Answers that are too much, or of the wrong kind
+
+UNCHECKED = """
+import sys
+sys.modules["__main__"].check_items = lambda hook, items, room: items
+"""
+FLOODS = "import time\n@hookimpl\ndef irqbal_limit(snapshot):\n    end = time.monotonic() + 1.5\n"
+FLOODS += "    while time.monotonic() < end: print('x' * 80)\n    return []\n"
+
+
+def asked_of(site: InstalledSite, *names: str) -> PolicySupervisor:
+    found = {**find(), **site.found()}
+    asked = PolicySupervisor(
+        [PolicyEntry(found[name], index, Node(1, {})) for index, name in enumerate(names)]
+    )
+    assert asked.bind(PATIENCE) == []
+    return asked
+
+
+def test_an_answer_of_the_wrong_kind_ends_its_host_whatever_its_sibling_does(
+    site: InstalledSite,
+) -> None:
+    """One policy of a distribution answers a question for limits with a placement, while another
+    one's answer is under way.
+    """
+    wrong = "@hookimpl\ndef irqbal_limit(snapshot):\n    return [Placement(1, None, 'x')]\n"
+    site.install("wrong", UNCHECKED + wrong, distribution="irqbal-two")
+    site.install("floods", FLOODS, distribution="irqbal-two")
+    site.install(
+        "good", f"@hookimpl\ndef irqbal_place():\n    yield Placement({TTY}, CpuSet.of(2), 'g')"
+    )
+    for _ in range(4):
+        asked = asked_of(site, "wrong", "floods", "good")
+        try:
+            made, failures = asked.plan(HOST, Ledger(), Settings())
+            again, more = asked.plan(HOST, Ledger(), Settings())
+        finally:
+            asked.close()
+        assert moves_of(made.plan, HOST) == moves_of(again.plan, HOST) == {"ttyS0": "2"}
+        told = {(one.policy, one.code) for one in (*failures, *more) if one.code != "late"}
+        assert told == {("wrong", "garbage"), ("floods", "garbage")}
+        assert len([one for one in (*failures, *more) if one.aside]) == 2, "counted once"
+
+
+def test_what_a_policy_prints_is_logged_in_a_few_lines(
+    site: InstalledSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.install("floods", FLOODS)
+    asked = asked_of(site, "floods")
+    try:
+        with caplog.at_level(logging.INFO):
+            _, failures = asked.plan(HOST, Ledger(), Settings())
+    finally:
+        asked.close()
+    lines = [record.getMessage() for record in caplog.records if "printed" in record.getMessage()]
+    assert failures == () and len(lines) == bounds.MAX_LOGGED_LINES + 1
+    assert re.fullmatch(r"a policy host printed \d+ lines more", lines[-1])
+
+
+MUCH = """
+@hookimpl
+def irqbal_limit(snapshot):
+    parts = len(snapshot.irqs) + sum(len(i.rx) + len(i.tx) for i in snapshot.interfaces)
+    for number in range(256):
+        exempt = tuple(irq.number for irq in snapshot.irqs if irq.number % 256 != number)[:16]
+        yield Limit(CpuSet.of(number % 64), "x" * 300, exempt=exempt)
+    for irq in snapshot.irqs:
+        yield Limit(CpuSet.of(irq.number % 64), "y" * 300, irqs=(irq.number,))
+@hookimpl
+def irqbal_place(snapshot):
+    for _ in range(1024 + len(snapshot.irqs)):
+        yield Note("z" * 700)
+"""
+
+
+def test_policies_that_say_as_much_as_they_may_stop_no_plan(site: InstalledSite) -> None:
+    snapshot = host(cpus(64), nic("eth0", 160), nic("eth1", 160), lone("i8042"))
+    for number in range(4):
+        site.install(f"much{number}", MUCH)
+    good = irq_of(snapshot, "i8042").number
+    site.install(
+        "good", f"@hookimpl\ndef irqbal_place():\n    yield Placement({good}, CpuSet.of(9), 'g')"
+    )
+    asked = asked_of(site, *(f"much{number}" for number in range(4)), "good", "spread_by_rate")
+    try:
+        begin = time.monotonic()
+        made, failures = asked.plan(snapshot, Ledger(), Settings())
+        took = time.monotonic() - begin
+        checked = check_plan(made.plan, snapshot, Settings(), made.limits)
+    finally:
+        asked.close()
+    assert {one.code for one in failures} <= {"late"} and asked.aside == {}
+    assert took < 60 and len(checked.notes) > 1024
+
+
+def test_all_strangers_together_have_one_time_in_a_plan(
+    site: InstalledSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "FIRST_DEADLINE", 2.0)
+    names = [f"slow{number}" for number in range(8)]
+    for name in names:
+        site.install(name, "import time\n@hookimpl\ndef irqbal_place():\n    time.sleep(0.9)")
+    asked = asked_of(site, *names)
+    try:
+        _, failures = asked.plan(HOST, Ledger(), Settings())
+    finally:
+        asked.close()
+    late = [one.policy for one in failures if one.code == "late"]
+    assert 4 <= len(late) <= 7 and late[-1] == "slow7", failures
+
+
+def test_who_never_gets_a_cpu_is_set_aside_in_the_end(
+    site: InstalledSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers that hang together crowd each other out."""
+    site.install("hang", HANGS)
+    asked = asked_of(site, "hang")
+    monkeypatch.setattr(HookClock, "left", lambda clock: 0.1)
+    monkeypatch.setattr(HookClock, "is_crowded_out", lambda clock: clock.spent > 0.3)
+    codes = []
+    try:
+        deadline = time.monotonic() + machine.WAIT
+        while not asked.aside and time.monotonic() < deadline:
+            asked.plan(HOST, Ledger(), Settings())
+            while asked.busy:
+                time.sleep(0.02)
+        codes = [one.code for one in asked.aside.values()]
+    finally:
+        asked.close()
+    assert codes == ["crowded"]
+
+
+def test_who_works_between_two_requests_is_found_out(site: InstalledSite) -> None:
+    spins = """
+import sys
+from irqbal.plugins import protocol
+reads = protocol.read_frame
+def spin(sock):
+    import time
+    end = time.process_time() + 0.8
+    while time.process_time() < end: pass
+    return reads(sock)
+@hookimpl
+def irqbal_place(snapshot):
+    protocol.read_frame = spin
+    return []
+"""
+    site.install("spins", spins)
+    asked = asked_of(site, "spins")
+    try:
+        _, failures = asked.plan(HOST, Ledger(), Settings())
+        time.sleep(1.5)
+        _, later = asked.plan(HOST, Ledger(), Settings())
+    finally:
+        asked.close()
+    assert failures == ()
+    assert [(one.policy, one.code) for one in later] == [("spins", "garbage")]
+    assert "of CPU without being asked" in later[0].reason
+
+
+def test_a_stranger_s_word_on_its_options_keeps_no_daemon_from_starting(
+    site: InstalledSite, tmp_path: Path
+) -> None:
+    source = """
+    from typing import Annotated
+    class Mine(Options, frozen=True):
+        depth: Annotated[int, Meta(description="how deep")]
+    @hookimpl
+    def irqbal_options(): return Mine
+    @hookimpl
+    def irqbal_place(): return []
+    """
+    site.install("needs", source)
+    text, first = daemon_with(site, tmp_path, "needs", "pin_nic_queues", seconds=5)
+    assert first, text
+    assert "policies[0].needs" in text and "irqbal goes on without this one" in text
+    done = subprocess.run(
+        [str(site.python), "-m", "irqbal", "check", "-c", str(tmp_path / "irqbal.yaml")],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and "policies[0].needs" in done.stderr
+
+
+FORGES_PROBLEMS = """
+import sys
+from irqbal.plugins import protocol
+from irqbal.problems import LocatedProblem
+bind = protocol.BindResult
+def forged(refused=(), problems=(), needs={}, hooks={}):
+    many = tuple(LocatedProblem(1, "policies[0].evil", "x" * 60000) for _ in range(64))
+    return bind(refused, many, needs, {index: ("irqbal_place",) * 9999 for index in needs})
+protocol.BindResult = forged
+@hookimpl
+def irqbal_place(): return []
+"""
+
+
+def test_problems_of_a_policy_that_is_bound_are_none(site: InstalledSite) -> None:
+    site.install("evil", FORGES_PROBLEMS)
+    asked = asked_of(site, "evil")
+    hooks = asked.hooks()
+    asked.close()
+    assert hooks == {0: ("irqbal_place",)}
+
+
+def test_a_queue_that_is_none_ends_its_host(site: InstalledSite) -> None:
+    source = """
+import sys
+sys.modules["__main__"].is_queue = lambda queue: True
+@hookimpl
+def irqbal_identify(irq): return Queue("x" * 5000, 1, "rx")
+"""
+    site.install("evil", source)
+    nameless = changed(host(cpus(4), nic("eth0", 1)), "eth0-TxRx-0", queues=())
+    asked = asked_of(site, "evil")
+    try:
+        made, failures = asked.plan(nameless, Ledger(), Settings())
+        _, later = asked.plan(nameless, Ledger(), Settings())
+    finally:
+        asked.close()
+    assert made.plan.queues == {}
+    assert {(one.policy, one.code) for one in (*failures, *later)} == {("evil", "garbage")}
 
 
 # The order of a plan

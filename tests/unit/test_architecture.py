@@ -164,7 +164,7 @@ OUTSIDE = {
     "re",
     "types",
 }
-OUTSIDE |= {"datetime", "fnmatch", "itertools", "typing", "enum", "operator"}
+OUTSIDE |= {"bisect", "datetime", "enum", "fnmatch", "heapq", "itertools", "operator", "typing"}
 """What a pure module may use: nothing here knows a file, a clock, a socket or another process."""
 
 

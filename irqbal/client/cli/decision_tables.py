@@ -9,7 +9,6 @@ from rich.console import Console
 
 from irqbal.api.contract import responses
 from irqbal.client.cli.tables import number, say, when
-from irqbal.model.queues import queues_text
 from irqbal.render.explanation import (
     ExplainedIrq,
     Fact,
@@ -17,6 +16,7 @@ from irqbal.render.explanation import (
     movable_fact,
     print_explanation,
     queue_facts,
+    queues_text,
 )
 from irqbal.render.plan import ShownPlan, print_shown_plan
 from irqbal.render.tables import Column, print_rows

@@ -11,8 +11,8 @@ from rich.cells import cell_len, set_cell_size
 
 from irqbal.api.contract import responses
 from irqbal.cpuset import CpuSet
-from irqbal.model.queues import queues_text
 from irqbal.render.console import plain
+from irqbal.render.explanation import queues_text
 
 Irq = responses.IrqView
 

@@ -31,6 +31,7 @@ def test_a_document_of_the_form_before_keeps_its_queues() -> None:
     assert read is not None and read.totals == {32: 7}
     assert [irq.queues for irq in read.snapshot.irqs] == [irq.queues for irq in snapshot.irqs]
     assert last_cycle_of({"_id": "host", "body": b"rubbish"}) is None
+    strange: object
     for strange in (7, [], {"snapshot": 7}, {"snapshot": {"irqs": 7}}, {"snapshot": {"irqs": [7]}}):
         body = zlib.compress(msgspec.msgpack.encode(strange))
         assert last_cycle_of({"_id": "host", "body": body}) is None, strange

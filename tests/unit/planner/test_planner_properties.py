@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from builders import Says, applied, changed, cpus, host, lone, nic, nvme, planned
 from irqbal.cpuset import CpuSet
+from irqbal.model.draft import LimitTable
 from irqbal.model.plan import Limit, Placement, Plan
 from irqbal.model.view import Override, Snapshot
 from irqbal.planner.check_plan import check_plan
@@ -193,3 +194,38 @@ def test_the_two_halves_of_a_queue_that_was_left_open_end_up_together(data: st.D
     for (name, index), halves in later.irqs_by_queue.items():
         if name == "eth0" and rooms[index]:
             assert len({half.affinity & later.online for half in halves}) == 1
+
+
+@given(st.data())
+def test_the_indexes_of_limits_say_what_the_limits_say(data: st.DataObject) -> None:
+    """Many limits with many exemptions: compared with walking through all of them."""
+    numbers = st.integers(30, 45)
+    some = st.lists(numbers, max_size=8).map(tuple)
+    one = st.tuples(
+        st.sampled_from(["a", "b"]),
+        st.builds(Limit, sets, st.text(max_size=2), st.one_of(st.none(), st.none(), some), some),
+    )
+    limits = tuple(data.draw(st.lists(one, max_size=40)))
+    banned, cpus = data.draw(sets), data.draw(sets)
+    table = LimitTable(banned, limits)
+    wide = [(who, limit) for who, limit in limits if limit.irqs is None]
+    everywhere = banned
+    for _, limit in wide:
+        everywhere |= limit.cpus
+    assert table.everywhere == everywhere
+    for number in range(30, 46):
+        binding = [
+            (who, limit)
+            for who, limit in limits
+            if (limit.irqs is None or number in limit.irqs) and number not in limit.exempt
+        ]
+        expected = banned
+        for _, limit in binding:
+            expected |= limit.cpus
+        assert table.forbidden(number) == expected
+        first = next(((who, limit) for who, limit in binding if limit.cpus & cpus), None)
+        if first is None:
+            assert table.reason_for(number, cpus)[0] == "banned_cpus"
+            assert table.advice_for(number, cpus) == ""
+        else:
+            assert table.reason_for(number, cpus) == (first[0], first[1].reason)
