@@ -41,6 +41,7 @@ class DecisionMaker:
         """Text of a refusal, without quantities -> when it was recorded (seconds since the
         epoch).
         """
+        self._remove_at = MAX_REMEMBERED
 
     def of(self, record: Record, snapshot: Snapshot) -> list[Decision]:
         """The decisions of this cycle; `snapshot` is the one that it was planned on."""
@@ -131,10 +132,12 @@ class DecisionMaker:
         if last is not None and 0 <= wall - last < REPEAT:
             return False
         self._recorded[key] = wall
-        if len(self._recorded) > MAX_REMEMBERED:
+        if len(self._recorded) > self._remove_at:
             self._recorded = {
                 text: when for text, when in self._recorded.items() if wall - when < REPEAT
             }
+            # Not with each text again where all of them are new.
+            self._remove_at = max(MAX_REMEMBERED, 2 * len(self._recorded))
         return True
 
 

@@ -29,7 +29,11 @@ WAITING_VALUES = 1_000_000
 SAMPLE_VALUES = 50
 """What a waiting sample takes besides its counts, in counts."""
 WAITING_DECISIONS = 10_000
-"""Most decisions that wait in memory."""
+"""Decisions that may wait in memory on every host."""
+CYCLES_OF_DECISIONS = 4
+"""How often the decisions of the largest cycle so far may wait: a very large host makes more at
+once than others in a day.
+"""
 DECISIONS_AT_ONCE = 500
 """Most decisions in one transaction."""
 PRUNE_EVERY = 600.0
@@ -47,6 +51,7 @@ class HistoryWriter:
         self._store: WritableSqliteHistory | None = None
         self._samples: deque[tuple[str, NewSample]] = deque()
         self._decisions: deque[Decision] = deque()
+        self._most_decisions = WAITING_DECISIONS
         self._values = 0
         """Size of `_samples`, in counts."""
         self._trouble = ""
@@ -62,7 +67,7 @@ class HistoryWriter:
             self._samples.append((boot, sample))
             self._values += _size(sample)
         self._decisions.extend(decisions)
-        self._drop_excess()
+        self._most_decisions = max(self._most_decisions, CYCLES_OF_DECISIONS * len(decisions))
         try:
             self._flush()
             if sample is not None:
@@ -71,6 +76,7 @@ class HistoryWriter:
                 self._prune(decisions[-1].wall)
         except (sqlite3.Error, HistoryError) as error:
             self._failed(error)
+            self._drop_excess()
         else:
             if self._trouble:
                 log.warning(
@@ -168,7 +174,7 @@ class HistoryWriter:
             _, sample = self._samples.popleft()
             self._values -= _size(sample)
             self.dropped += 1
-        while len(self._decisions) > WAITING_DECISIONS:
+        while len(self._decisions) > self._most_decisions:
             self._decisions.popleft()
             self.dropped += 1
         if self.dropped > before:

@@ -15,8 +15,10 @@ from irqbal.service.cycle_result import CycleResult
 log = logging.getLogger("irqbal")
 
 _NUMBERS = re.compile(r"\d+(?:\.\d+)?(?= (?:s|times|minutes|%))")
-MOST_LINES = 10_000
-"""Lines that are remembered, at most: a bound on memory, far above what one cycle logs."""
+MOST_REMEMBERED = 10_000
+"""Lines that are remembered before those of earlier cycles are removed."""
+MOST_LINES = 200
+"""Lines that one cycle logs; the history has the rest."""
 _QUIET = frozenset({"cooldown", "budget"})
 """Refusals that are not logged: they are frequent and end by themselves."""
 
@@ -28,11 +30,13 @@ class CycleLog:
         self._last_logged: dict[str, int] = {}
         """The last cycle that had each line, by the line's text without its numbers."""
         self._cycle = 0
+        self._lines = 0
+        self._remove_at = MOST_REMEMBERED
 
     def log(self, result: CycleResult) -> None:
         """Log one cycle."""
         record, snapshot = result.record, result.planned_on
-        self._cycle = record.cycle
+        self._cycle, self._lines = record.cycle, 0
         outcomes = {outcome.identity: outcome for outcome in record.outcomes}
         for move in record.plan.moves:
             self._move(
@@ -61,6 +65,8 @@ class CycleLog:
                 record.dry_run,
             )
         self._news(record, snapshot)
+        if self._lines > MOST_LINES:
+            log.info("and %d lines more (irqbal decisions)", self._lines - MOST_LINES)
         log.debug(
             "cycle %d (%s): %d moves, %d kept, %d refused, %d drifted, imbalance %.2f, busiest CPU "
             "%.1f %%, %.1f ms%s",
@@ -87,19 +93,22 @@ class CycleLog:
     def _result(
         self, key: str, what: str, why: str, outcome: Outcome | None, dry_run: bool
     ) -> None:
+        # Why it is to move differs from plan to plan, since loads do. What is not done is news
+        # once.
         if dry_run:
-            self._once(key, logging.INFO, f"would move {what}; {why}")
+            self._once(key, logging.INFO, f"would move {what}", f"; {why}")
         elif outcome is None or outcome.result == "written":
-            log.info("moved %s; %s", what, why)
+            self._line(logging.INFO, f"moved {what}; {why}")
         elif outcome.result != "unchanged":
             level = logging.INFO if outcome.result in ("transient", "gone") else logging.WARNING
-            self._once(key, level, f"not moved: {what}: {outcome.detail}; {why}")
+            self._once(key, level, f"not moved: {what}: {outcome.detail}", f"; {why}")
 
     def _news(self, record: Record, snapshot: Snapshot) -> None:
         for number in record.plan.drifted:
             irq = snapshot.irq_by_number.get(number)
             mask = irq.affinity if irq is not None else "?"
-            log.warning("drift: another program set IRQ %d (%s) to %s", number, name_of(irq), mask)
+            text = f"drift: another program set IRQ {number} ({name_of(irq)}) to {mask}"
+            self._line(logging.WARNING, text)
         for failure in record.plan.failures:
             if failure.aside:
                 continue  # logged when it happened, with the time of the next try
@@ -136,9 +145,15 @@ class CycleLog:
             advice = f"; {note.advice}" if note.advice else ""
             self._once(f"note {policy} {note.irq}", logging.INFO, f"{policy}: {note.text}{advice}")
 
-    def _once(self, key: str, level: int, text: str) -> None:
-        """Log the text unless the last cycle had it too. Texts of notes and refusals that differ
-        only in rates and times count as the same.
+    def _line(self, level: int, text: str) -> None:
+        """Log a line, unless this cycle has logged too many."""
+        self._lines += 1
+        if self._lines <= MOST_LINES:
+            log.log(level, "%s", text)
+
+    def _once(self, key: str, level: int, text: str, detail: str = "") -> None:
+        """Log the text, with a detail that may differ, unless the last cycle had it too. Texts of
+        notes and refusals that differ only in rates and times count as the same.
         """
         stable = (
             f"{key} {_NUMBERS.sub('#', text)}"
@@ -146,12 +161,14 @@ class CycleLog:
             else f"{key} {text}"
         )
         if self._last_logged.get(stable, -2) < self._cycle - 1:
-            log.log(level, "%s", text)
+            self._line(level, text + detail)
         self._last_logged[stable] = self._cycle
-        if len(self._last_logged) > MOST_LINES:
+        if len(self._last_logged) > self._remove_at:
             self._last_logged = {
                 line: cycle for line, cycle in self._last_logged.items() if cycle >= self._cycle - 1
             }
+            # Not with each line again where all of them are new.
+            self._remove_at = max(MOST_REMEMBERED, 2 * len(self._last_logged))
 
 
 def name_of(irq: Irq | None) -> str:

@@ -18,7 +18,7 @@ from irqbal.plugins.observers import Observers
 from irqbal.plugins.supervisor import SupervisorStopped
 from irqbal.process import systemd
 from irqbal.process.malloc import limit_arenas
-from irqbal.service import assembly, ip_filter_check
+from irqbal.service import assembly, ip_filter_check, log_limits
 from irqbal.service.actions import LocalHost
 from irqbal.service.cost_sampler import CostSampler
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer, Stored
@@ -72,6 +72,7 @@ def run(config: Config, mode: RunMode) -> int:
             stack.callback(Lock(folders.run).release)
         started = start_balancer(config, mode, folders)
         stack.callback(started.balancer.host.close)
+        log_limits.install()
         asyncio.run(_serve(config, mode, folders, started))
     return 0
 

@@ -23,7 +23,7 @@ from irqbal.history.sqlite.database import FILE
 from irqbal.history.sqlite.rollup import STEPS, bucket
 from irqbal.history.sqlite.store import SqliteHistory, WritableSqliteHistory
 from irqbal.history.store import Query
-from irqbal.history.writer import HistoryWriter
+from irqbal.history.writer import WAITING_DECISIONS, HistoryWriter
 from irqbal.wire import Duration
 
 T0 = 1_800_000_000.0
@@ -230,6 +230,21 @@ def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(
         if ".corrupt-" in path.name and path.name.count("-") == 1
     ]
     assert len(aside) == 1 and aside[0].read_bytes() == data
+
+
+def test_a_cycle_of_a_very_large_host_loses_no_decision(tmp_path: Path) -> None:
+    """All of them at once are more than may wait in memory; the disk is healthy."""
+    many = [
+        Decision(0, "boot", T0, 1, "refusal", f"irq {n}", n, "nvme", "p", "unmovable")
+        for n in range(2 * WAITING_DECISIONS)
+    ]
+    writer = HistoryWriter(tmp_path, Retention(), outbox=False)
+    writer.record("boot", None, many)
+    assert (writer.dropped, writer.waiting()) == (0, 0)
+    writer.close()
+    store = SqliteHistory(tmp_path / FILE)
+    assert len(store.decisions(0, 1e12, limit=100_000)) == len(many)
+    store.close()
 
 
 def test_a_file_that_is_damaged_under_the_daemon_is_replaced(tmp_path: Path) -> None:
