@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from irqbal.errors import StateFileError
 from irqbal.load.estimator import LearnedCosts
 from irqbal.state import durable
-from irqbal.wire import from_json, to_json
+from irqbal.state.state_file import read_or_move_aside
+from irqbal.wire import to_json
 
 COSTS = "costs.json"
 """File name, in the state folder."""
@@ -21,10 +20,7 @@ def load_costs(folder: Path) -> LearnedCosts:
     """The saved costs; empty if the file is missing, unreadable or damaged: irqbal learns them
     again within minutes.
     """
-    try:
-        return from_json((folder / COSTS).read_bytes(), LearnedCosts)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return LearnedCosts()
+    return read_or_move_aside(folder / COSTS, LearnedCosts) or LearnedCosts()
 
 
 def save_costs(folder: Path, learned: LearnedCosts) -> None:

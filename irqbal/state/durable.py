@@ -7,8 +7,15 @@ then (fsync(2)).
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import secrets
+import time
 from pathlib import Path
+
+_PART = ".part"
+_LEFTOVER_AGE = 60.0
+"""Seconds: no write of a small file takes so long."""
 
 
 def append(path: Path, data: bytes) -> None:
@@ -37,21 +44,32 @@ def append(path: Path, data: bytes) -> None:
 def replace(path: Path, data: bytes) -> None:
     """Replace the file's content atomically, and create its folders if they are missing.
 
-    The data goes to `PATH.part`, which is then renamed. On failure the old file is unchanged and
-    `PATH.part` is removed, so that it takes no room on a full disk. Raises OSError.
+    The data goes to a new file beside it, `PATH.….part`, which is then renamed. On failure the old
+    file is unchanged, and the new one is removed, so that it takes no room on a full disk. Raises
+    OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    _remove_leftovers(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{_PART}")
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        _write_all(fd, data)
+        try:
+            _write_all(fd, data)
+        finally:
+            os.close(fd)
+        part.replace(path)
     except OSError:
         part.unlink(missing_ok=True)
         raise
-    finally:
-        os.close(fd)
-    part.replace(path)
     _sync_folder(path.parent)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what writers of this file left behind that were killed."""
+    for part in path.parent.glob(f"{glob.escape(path.name)}.*{_PART}"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > _LEFTOVER_AGE:
+                part.unlink()
 
 
 def _write_all(fd: int, data: bytes) -> None:

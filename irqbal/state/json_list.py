@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from irqbal.errors import StateFileError
-from irqbal.wire import from_json
+from irqbal.state.state_file import DamagedFileError, read_json
 
 Item = TypeVar("Item", bound=msgspec.Struct)
 
@@ -21,10 +21,6 @@ def load_list(path: Path, kind: type[Item], remedy: str) -> tuple[Item, ...]:
     """
     kinds: type[tuple[Item, ...]] = tuple[kind, ...]  # type: ignore[valid-type]
     try:
-        return from_json(path.read_bytes(), kinds)
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise StateFileError(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StateFileError(f"{path} is damaged ({error}); {remedy}") from error
+        return read_json(path, kinds) or ()
+    except DamagedFileError as error:
+        raise StateFileError(f"{error}; {remedy}") from error

@@ -13,7 +13,8 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import StateFileError
 from irqbal.planner.ledger import Ledger, LedgerEntry
 from irqbal.state import durable
-from irqbal.wire import from_json, to_json
+from irqbal.state.state_file import read_or_move_aside
+from irqbal.wire import to_json
 
 LEDGER = "ledger.json"
 """File name, in the `run` folder."""
@@ -47,11 +48,8 @@ def load_ledger(folder: Path, boot_id: str, masks: Mapping[str, tuple[CpuSet, in
     changed. Its `written` mask is kept only if it is still the affinity. Generations are counted
     again by each process: all entries get generation 1.
     """
-    try:
-        saved = from_json((folder / LEDGER).read_bytes(), _SavedLedger)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return Ledger()
-    if saved.boot != boot_id:
+    saved = read_or_move_aside(folder / LEDGER, _SavedLedger)
+    if saved is None or saved.boot != boot_id:
         return Ledger()
     entries: dict[str, LedgerEntry] = {}
     for identity, entry in saved.ledger.entries.items():

@@ -16,6 +16,7 @@ import msgspec
 from irqbal.errors import StateFileError
 from irqbal.model.readings import Original
 from irqbal.state import durable
+from irqbal.state.state_file import read_file
 from irqbal.wire import from_json, to_json
 
 ORIGINALS = "originals.jsonl"
@@ -101,14 +102,9 @@ class OriginalsFile:
         return self._known
 
     def _lines(self) -> list[_Line]:
-        try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StateFileError(f"{self._path} cannot be read: {error.strerror}") from error
         lines = []
-        for raw in data.split(b"\n"):
-            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+        for raw in (read_file(self._path) or b"").split(b"\n"):
+            # A line that was torn by a crash, or that somebody else wrote, hides no other.
+            with contextlib.suppress(msgspec.DecodeError, ValueError, RecursionError):
                 lines.append(from_json(raw, _Line))
         return lines

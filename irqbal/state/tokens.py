@@ -7,11 +7,14 @@ start; the client of root reads it there.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
+import os
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -23,9 +26,15 @@ from irqbal.wire import to_json
 
 FILE = "tokens.json"
 """File name, in the state folder."""
+LOCK = "tokens.lock"
+"""File name, in the state folder: held while the tokens are changed."""
 ADMIN_FILE = "admin.token"
 """File name, in the state folder; one line."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
+
+
+class TokensNotWrittenError(IrqbalError):
+    """The tokens could not be changed; the old ones stand."""
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -59,25 +68,32 @@ def add(folder: Path, name: str, scope: str, expires: float | None) -> str:
         raise IrqbalError(
             f"{name!r} is not a valid token name: use letters, digits and . _ @ - (at most 64)"
         )
-    tokens = load(folder)
-    if any(token.name == name for token in tokens):
-        raise IrqbalError(
-            f"a token named {name} already exists: revoke it first, or choose another name"
-        )
-    text = f"irqbal_{secrets.token_urlsafe(32)}"
-    _store(folder, [*tokens, Token(name, scope, digest(text), time.time(), expires)])
+    with _alone(folder):
+        tokens = load(folder)
+        if any(token.name == name for token in tokens):
+            raise IrqbalError(
+                f"a token named {name} already exists: revoke it first, or choose another name"
+            )
+        text = f"irqbal_{secrets.token_urlsafe(32)}"
+        _store(folder, [*tokens, Token(name, scope, digest(text), time.time(), expires)])
     return text
 
 
 def revoke(folder: Path, name: str) -> None:
-    """Delete a token. Raises IrqbalError if there is none of that name."""
-    tokens = load(folder)
-    left = [token for token in tokens if token.name != name]
-    if len(left) == len(tokens):
-        raise IrqbalError(f"there is no token named {name}; `irqbal token list` lists them")
-    _store(folder, left)
-    if name == "admin":
-        (folder / ADMIN_FILE).unlink(missing_ok=True)
+    """Delete a token. Raises IrqbalError if there is none of that name, or if it could not be
+    deleted.
+    """
+    try:
+        with _alone(folder):
+            tokens = load(folder)
+            left = [token for token in tokens if token.name != name]
+            if len(left) == len(tokens):
+                raise IrqbalError(f"there is no token named {name}; `irqbal token list` lists them")
+            _store(folder, left)
+            if name == "admin":
+                (folder / ADMIN_FILE).unlink(missing_ok=True)
+    except TokensNotWrittenError as error:
+        raise IrqbalError(f"{error}; the token {name} still works") from error
 
 
 def ensure_admin(folder: Path) -> None:
@@ -91,11 +107,29 @@ def ensure_admin(folder: Path) -> None:
         raise IrqbalError(f"{folder / ADMIN_FILE} cannot be written: {error.strerror}") from error
 
 
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else changes the tokens meanwhile. Raises TokensNotWrittenError."""
+    path = folder / LOCK
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise TokensNotWrittenError(f"{path} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _store(folder: Path, tokens: Iterable[Token]) -> None:
     try:
         durable.replace(folder / FILE, to_json(tuple(tokens)))
     except OSError as error:
-        raise IrqbalError(f"{folder / FILE} cannot be written: {error.strerror}") from error
+        raise TokensNotWrittenError(
+            f"{folder / FILE} cannot be written: {error.strerror}"
+        ) from error
 
 
 class Tokens:

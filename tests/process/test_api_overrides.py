@@ -66,15 +66,19 @@ def test_an_override_in_place_of_another_and_the_old_one_stays_if_the_new_one_is
 
 def test_a_disk_that_takes_nothing_is_a_503_and_nothing_is_written(served: Served) -> None:
     number, was = served.irq(index=4)["number"], served.irq(index=4)["affinity"]
-    part = served.state / "overrides.json.part"
-    part.mkdir()
+    path, aside = served.state / "overrides.json", served.state / "overrides.aside"
+    if path.exists():
+        path.rename(aside)
+    path.mkdir()
     try:
         found = _put(served, number, cpus="5" if was != "5" else "6")
         assert found.status == 503 and "could not be saved" in found.json["error"]["message"]
         assert served.get(f"/api/v1/irqs/{number}")["affinity"] == was
         assert served.get("/api/v1/overrides") == []
     finally:
-        part.rmdir()
+        path.rmdir()
+        if aside.exists():
+            aside.rename(path)
 
 
 def test_an_unknown_field_is_named_in_the_answer(served: Served) -> None:

@@ -70,6 +70,36 @@ REFUSED = {
     "another site, says the browser": RefusedRequest(
         403, "origin", headers={"Sec-Fetch-Site": "cross-site"}
     ),
+    "another site that reads, says the browser": RefusedRequest(
+        403,
+        "origin",
+        "/api/v1/status",
+        None,
+        method="GET",
+        headers={"Sec-Fetch-Site": "cross-site"},
+    ),
+    "another site that shows us in a frame": RefusedRequest(
+        403,
+        "origin",
+        "/",
+        None,
+        method="GET",
+        headers={
+            "Sec-Fetch-Site": "cross-site",
+            "Sec-Fetch-Mode": "navigate",
+            "Sec-Fetch-Dest": "iframe",
+        },
+    ),
+    "a form of another site": RefusedRequest(
+        403,
+        "origin",
+        headers={
+            "Sec-Fetch-Site": "cross-site",
+            "Sec-Fetch-Mode": "navigate",
+            "Sec-Fetch-Dest": "document",
+        },
+    ),
+    "a page of no web's": RefusedRequest(403, "origin", headers={"Origin": "ftp://127.0.0.1"}),
     "another name of our site, says the browser": RefusedRequest(
         403, "origin", headers={"Sec-Fetch-Site": "same-site"}
     ),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from irqbal.errors import LockError
+from irqbal.state import tokens
 from irqbal.state.lock import Lock, lock_holder
 from irqbal.state.tokens import Tokens
 from machine import irqbal
@@ -86,6 +87,7 @@ def test_without_room_nothing_is_saved_relied_on_or_damaged(tmp_path: Path) -> N
 HOLD = """
 import sys, time
 from pathlib import Path
+from irqbal.state import tokens
 from irqbal.state.lock import Lock
 lock = Lock(Path(sys.argv[1]))
 print("held", flush=True)
@@ -142,3 +144,45 @@ def test_the_token_command(tmp_path: Path) -> None:
     assert Tokens(tmp_path / "state").find(text, time.time()) is None
     assert irqbal("token", "revoke", "ci", *words, check=None).returncode != 0
     assert irqbal("token", "add", *words, check=2).stderr
+
+
+_TOKENS = """
+import sys
+from pathlib import Path
+from irqbal.state import tokens
+folder, who = Path(sys.argv[1]), sys.argv[2]
+for number in range(60):
+    tokens.add(folder, f"{who}-{number}", "read", None)
+    if number % 2:
+        tokens.revoke(folder, f"{who}-{number}")
+"""
+
+
+def test_two_who_add_and_revoke_tokens_at_once_lose_none(tmp_path: Path) -> None:
+    started = [
+        subprocess.Popen([sys.executable, "-c", _TOKENS, str(tmp_path), who]) for who in "ab"
+    ]
+    assert [one.wait(60) for one in started] == [0, 0]
+    left = sorted(token.name for token in tokens.load(tmp_path))
+    assert left == sorted(f"{who}-{number}" for who in "ab" for number in range(0, 60, 2))
+
+
+@pytest.mark.root("mounts a file system")
+def test_a_revoke_that_could_not_be_written_says_that_the_token_still_works(tmp_path: Path) -> None:
+    script = (
+        'mount -t tmpfs -o size=64k none $1 && irqbal_token() { $2 -c "$3" $1; } && '
+        'irqbal_token; mount -o remount,ro $1; $2 -c "$4" $1'
+    )
+    add = "import sys; from pathlib import Path; from irqbal.state import tokens; "
+    path = "Path(sys.argv[1])"
+    done = subprocess.run(
+        [
+            *("unshare", "-m", "sh", "-c", script, "sh", str(tmp_path), sys.executable),
+            f"{add}tokens.add({path}, 'one', 'read', None)",
+            f"{add}\ntry: tokens.revoke({path}, 'one')\nexcept Exception as error: print(error)",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "Read-only file system; the token one still works" in done.stdout, done.stderr

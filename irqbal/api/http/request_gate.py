@@ -43,6 +43,9 @@ class RequestGate:
             host=request.headers.get("Host"),
             origin=request.headers.get("Origin"),
             fetch_site=request.headers.get("Sec-Fetch-Site"),
+            fetch_mode=request.headers.get("Sec-Fetch-Mode"),
+            fetch_dest=request.headers.get("Sec-Fetch-Dest"),
+            scheme=request.protocol,
         )
         method = request.method or ""
         self._sites.check_host(headers, peer)

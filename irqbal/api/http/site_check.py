@@ -19,11 +19,23 @@ from irqbal.api.http.peer import Peer
 
 
 class SiteHeaders(msgspec.Struct, frozen=True, kw_only=True):
-    """The headers of a request that say where it was made and whom it is for (None: not sent)."""
+    """The headers of a request that say where it was made and whom it is for (None: not sent), and
+    the scheme of its connection.
+    """
 
     host: str | None
     origin: str | None
     fetch_site: str | None
+    fetch_mode: str | None = None
+    fetch_dest: str | None = None
+    scheme: str = "http"
+
+    @property
+    def navigates(self) -> bool:
+        """Whether the browser goes to another page with it, as by a link, and shows the answer to
+        its user alone.
+        """
+        return self.fetch_mode == "navigate" and self.fetch_dest == "document"
 
 
 class SiteCheck:
@@ -50,12 +62,18 @@ class SiteCheck:
             )
 
     def check_origin(self, headers: SiteHeaders, writes: bool) -> None:
-        """Raises ApiError for a request of another site's page: for a write, also where the browser
-        sent no Origin.
+        """Raises ApiError for a request of another site's page, also where the browser sent no
+        Origin. Who only follows a link from there may read.
+
+        A page that came in clear is none of a server with TLS. The opposite is one behind a proxy.
         """
         origin, site = headers.origin, headers.fetch_site
-        foreign = origin is not None and _host_and_port(origin) != (headers.host or "").lower()
-        if foreign or (writes and site not in (None, "same-origin", "none")):
+        foreign = origin is not None and (
+            _host_and_port(origin) != (headers.host or "").lower()
+            or not _scheme_fits(origin, headers.scheme)
+        )
+        other_page = site not in (None, "same-origin", "none")
+        if foreign or (other_page and (writes or not headers.navigates)):
             raise ApiError(
                 403, "origin", f"requests from pages of another site ({origin or site}) are refused"
             )
@@ -75,6 +93,12 @@ def _host_name(host: str | None) -> str | None:
         return urlsplit(f"//{host}").hostname
     except ValueError:
         return None
+
+
+def _scheme_fits(origin: str, scheme: str) -> bool:
+    """Whether a page of this origin may be one of a server that is reached by this scheme."""
+    found = origin.partition(":")[0].lower()
+    return found == "https" or (found == "http" and scheme == "http")
 
 
 def _host_and_port(origin: str) -> str | None:

@@ -83,7 +83,7 @@ def test_a_line_of_junk_is_passed_over(tmp_path: Path, junk: bytes) -> None:
 
 def test_an_unreadable_file_is_an_error_not_an_empty_one(tmp_path: Path) -> None:
     (tmp_path / ORIGINALS).mkdir()
-    with pytest.raises(StateFileError, match="cannot be read"):
+    with pytest.raises(StateFileError, match="no regular file"):
         originals_file(tmp_path).originals()
     with pytest.raises(StateFileError):
         originals_file(tmp_path).save([A])
