@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from irqbal.api.backend import ApiError
@@ -10,7 +12,7 @@ from irqbal.api.http.site_check import SiteCheck, SiteHeaders
 US = "irq.example:8080"
 
 
-def is_refused(writes: bool = False, **headers: str) -> bool:
+def is_refused(writes: bool = False, **headers: Any) -> bool:
     sent = SiteHeaders(**{"host": US, "origin": None, "fetch_site": None, **headers})
     try:
         SiteCheck(()).check_origin(sent, writes)
@@ -42,7 +44,7 @@ def test_an_origin_is_ours_by_scheme_host_and_port(
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_another_page_may_send_its_visitors_here_and_read_nothing(site: str) -> None:
-    link = {"fetch_mode": "navigate", "fetch_dest": "document"}
+    link: dict[str, Any] = {"fetch_mode": "navigate", "fetch_dest": "document"}
     assert not is_refused(fetch_site=site, **link)
     assert is_refused(True, fetch_site=site, **link)
     for mode, dest in (("cors", "empty"), ("no-cors", "image"), ("navigate", "iframe")):

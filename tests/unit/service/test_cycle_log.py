@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -11,21 +12,18 @@ from msgspec.structs import replace
 from builders import cpus, host, lone, s
 from irqbal.history.decisions import DecisionMaker
 from irqbal.model.plan import Move, Outcome, Plan, Record, Refusal
-from irqbal.model.view import Snapshot
 from irqbal.service.cycle_log import MOST_LINES, CycleLog
 from irqbal.service.cycle_result import CycleResult
 
 HOST = host(cpus(4), lone("a", "b"))
 
 
-def result(
-    plan: Plan, cycle: int = 1, *, snapshot: Snapshot = HOST, **fields: object
-) -> CycleResult:
+def result(plan: Plan, cycle: int = 1, **fields: Any) -> CycleResult:
     record = replace(Record(cycle, 1.8e9 + cycle, 0.0, "tick", False, plan), **fields)
     return CycleResult(
         record=record,
-        planned_on=snapshot,
-        after=snapshot,
+        planned_on=HOST,
+        after=HOST,
         fresh=True,
         totals={},
         trigger="",
@@ -58,7 +56,7 @@ def test_what_is_not_done_is_logged_when_it_changes_whatever_the_load(
         for cycle in range(1, 6):
             one = move(f"{cycle}1.25 % of a CPU, on CPU 2")
             outcomes = (Outcome(one.identity, "refused", one.irq, detail="read-only"),)
-            fields = {"dry_run": dry_run, "outcomes": outcomes if outcome else ()}
+            fields: dict[str, Any] = {"dry_run": dry_run, "outcomes": outcomes if outcome else ()}
             log.log(result(Plan(moves=(one,)), cycle, **fields))
         lines = logged(caplog)
         assert len(lines) == 1 and says in lines[0] and "11.25 % of a CPU" in lines[0]
