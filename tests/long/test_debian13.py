@@ -19,9 +19,29 @@ STRANGER = """
 import os
 from irqbal import Note, hookimpl
 
+def berlin():
+    import zoneinfo
+    return zoneinfo.ZoneInfo("Europe/Berlin")
+
+TRIES = {
+    "reads the users": lambda: open("/etc/passwd").read(),
+    "signals": lambda: os.kill(1, 0),
+    "makes a file": lambda: os.open("/tmp/x", os.O_CREAT),
+    "forks": os.fork,
+    "imports later": berlin,
+    "reads its own": lambda: open(__file__).read(),
+}
+
 @hookimpl
 def irqbal_limit(snapshot):
     yield Note(f"I am process {os.getpid()}")
+    for name, attempt in TRIES.items():
+        try:
+            attempt()
+        except OSError as error:
+            yield Note(f"{name}: {type(error).__name__}")
+        else:
+            yield Note(f"{name}: done")
 """
 CONFIG = "interval: 1s\ndry_run: true\npolicies: [{}]\n"
 OWN = "isolate_cores, spread_by_rate"
@@ -62,6 +82,10 @@ def test_the_units_run_each_host_in_a_pid_namespace(debian13: Bare) -> None:
             text = debian13.run("journalctl -u irqbal -o cat --no-pager", check=None)
             time.sleep(1)
         assert "I am process 1" in text, text
+        for name in ("reads the users", "signals", "makes a file", "forks"):
+            assert f"{name}: PermissionError" in text, text
+        for name in ("imports later", "reads its own"):
+            assert f"{name}: done" in text, text
         assert "PrivatePIDs" not in debian13.run("journalctl -b -o cat --no-pager", check=None)
         for kind in ("planner", "policies"):
             units = debian13.run(

@@ -4,6 +4,7 @@ is an attack.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -19,14 +20,17 @@ from typing import Any
 import pytest
 
 import machine
+from activated import hosts
 from builders import changed, cpus, host, irq_of, lone, moves_of, nic
 from installed import InstalledSite, installation
+from irqbal import wire
 from irqbal.planner.check_plan import check_plan
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import bounds
 from irqbal.plugins.budgets import HookClock
 from irqbal.plugins.discovery import find
+from irqbal.plugins.process import SOCKET_FOLDER_VARIABLE
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor
 from irqbal.problems import Node
@@ -148,7 +152,8 @@ asked.close()
 
 WITHOUT_NAMESPACES = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-all"]
 """As in a container: root, who may make no namespaces."""
-CONFINEMENTS = {"namespaces": [], "no namespaces": WITHOUT_NAMESPACES}
+CONFINEMENTS = ("namespaces", "no namespaces", "unit")
+"""A child of root's; one that may make no namespaces; what systemd starts behind a socket."""
 
 
 @pytest.fixture
@@ -172,21 +177,25 @@ def private() -> Iterator[InstalledSite]:
         shutil.rmtree(top)
 
 
-def said(
-    site: InstalledSite, *names: str, prefix: list[str] | None = None, tmp_path: Path
-) -> dict[str, Any]:
-    """What these policies say of themselves in one plan."""
-    from irqbal import wire
-
+def said(site: InstalledSite, name: str, confinement: str, tmp_path: Path) -> dict[str, Any]:
+    """What this policy says of itself in one plan."""
     snapshot = tmp_path / "snapshot"
     snapshot.write_bytes(wire.to_msgpack(HOST))
-    done = subprocess.run(
-        [*(prefix or []), str(site.python), "-c", ATTACKER, ",".join(names), str(snapshot)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    prefix = WITHOUT_NAMESPACES if confinement == "no namespaces" else []
+    with contextlib.ExitStack() as stack:
+        env = dict(os.environ)
+        if confinement == "unit":
+            env[SOCKET_FOLDER_VARIABLE] = str(
+                stack.enter_context(hosts(tmp_path / "hosts", site.python))
+            )
+        done = subprocess.run(
+            [*prefix, str(site.python), "-c", ATTACKER, name, str(snapshot)],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=env,
+        )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -208,7 +217,7 @@ def test_nothing_that_a_stranger_tries_on_the_host_or_on_a_sibling_is_done(
     site: InstalledSite, victim: int, confinement: str, tmp_path: Path
 ) -> None:
     site.install("attack", TRIES.replace("OTHER", str(victim)))
-    found = said(site, "attack", prefix=CONFINEMENTS[confinement], tmp_path=tmp_path)
+    found = said(site, "attack", confinement, tmp_path)
     assert found["failures"] == []
     outcomes = dict(text.rsplit("=", 1) for _, text in found["notes"])
     assert len(outcomes) > 60
@@ -224,7 +233,7 @@ def test_there_is_no_way_up_from_a_folder_that_is_kept_open(
     private: InstalledSite, confinement: str, tmp_path: Path
 ) -> None:
     private.install("attack", TRIES.replace("OTHER", "1"))
-    found = said(private, "attack", prefix=CONFINEMENTS[confinement], tmp_path=tmp_path)
+    found = said(private, "attack", confinement, tmp_path)
     assert found["failures"] == []
     outcomes = dict(text.rsplit("=", 1) for _, text in found["notes"])
     assert outcomes["climb"] == "PermissionError", outcomes
@@ -255,7 +264,7 @@ def test_what_a_policy_imports_and_reads_of_its_own_later_is_there(
     (made.packages / "irqbal_more").mkdir()
     (made.packages / "irqbal_more/__init__.py").write_text("")
     (made.packages / "irqbal_more/data.txt").write_text("data")
-    found = said(made, "later", prefix=CONFINEMENTS[confinement], tmp_path=tmp_path)
+    found = said(made, "later", confinement, tmp_path)
     assert found["failures"] == []
     assert [text for _, text in found["notes"]] == ["Europe/Berlin", "data", "data", "True"]
 
@@ -639,14 +648,11 @@ def sockets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
     """Children, or what systemd would start."""
-    from activated import hosts
-    from irqbal.plugins import process
-
     if request.param == "children":
         yield request.param
         return
     with hosts(tmp_path / "hosts", site.python) as folder:
-        monkeypatch.setenv(process.SOCKET_FOLDER_VARIABLE, str(folder))
+        monkeypatch.setenv(SOCKET_FOLDER_VARIABLE, str(folder))
         yield request.param
 
 

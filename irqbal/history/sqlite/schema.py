@@ -61,7 +61,7 @@ def connect(path: Path, read_only: bool) -> sqlite3.Connection:
             name, uri=True, isolation_level=None, timeout=10, check_same_thread=False
         )
     else:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         db = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
     try:
         _prepare(db, read_only)
