@@ -40,8 +40,14 @@ _STAT_LINES = re.compile(rb"cpu|intr |softirq ")
 _SECRET = re.compile(
     r"(?P<uuid>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
     r"|(?P<mac>(?<![0-9a-fA-F:])[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}(?![0-9a-fA-F:]))"
-    # systemd's name for an interface that has no better one than its MAC address.
-    r"|(?<=enx)(?P<name>[0-9a-f]{12})(?![0-9a-f])",
+    r"|(?P<dashed>(?<![0-9a-fA-F-])[0-9a-fA-F]{2}(?:-[0-9a-fA-F]{2}){5}(?![0-9a-fA-F-]))"
+    r"|(?P<dotted>(?<![0-9a-fA-F.])[0-9a-fA-F]{4}(?:\.[0-9a-fA-F]{4}){2}(?![0-9a-fA-F.]))"
+    # systemd's name for an interface that has no better one than its MAC address
+    # (systemd.net-naming-scheme(7)): Ethernet, wireless, wireless WAN, InfiniBand, serial line.
+    r"|(?<=enx)(?P<name>[0-9a-f]{12})(?![0-9a-f])"
+    r"|(?<=(?:wlx|wwx|ibx|slx))(?P<other>[0-9a-f]{12})(?![0-9a-f])"
+    # Without any mark: a count of interrupts has no letters.
+    r"|(?<![0-9A-Za-z_])(?=[0-9]*[a-fA-F])(?=[a-fA-F]*[0-9])(?P<bare>[0-9a-fA-F]{12})(?![0-9A-Za-z_])",
     re.ASCII,
 )
 
@@ -65,13 +71,16 @@ class Scrubber:
     def _number(self, match: re.Match[str]) -> str:
         if match[0] == BOOT_ID:
             return BOOT_ID
-        # An address is the same with and without colons.
-        plain = match[0].lower().replace(":", "")
+        # An address is the same in every spelling.
+        plain = re.sub("[:.-]", "", match[0].lower())
         number = self._numbers.setdefault(plain, str(len(self._numbers) + 1))
         if match["uuid"]:
             return f"00000000-0000-0000-0000-{number:>012}"
         digits = f"{number:>012}"
-        return digits if match["name"] else ":".join(digits[i : i + 2] for i in range(0, 12, 2))
+        if match["dotted"]:
+            return ".".join(digits[i : i + 4] for i in range(0, 12, 4))
+        mark = ":" if match["mac"] else "-" if match["dashed"] else ""
+        return mark.join(digits[i : i + 2] for i in range(0, 12, 2))
 
 
 def _parameters(data: bytes) -> bytes:

@@ -582,6 +582,8 @@ def _assert_confined(pid: int | None, kind: str) -> None:
         links = [Path(f"/proc/{one}/ns/{space}").readlink() for one in (pid, "self")]
         # An observer's work may be a webhook.
         assert (links[0] == links[1]) == (kind == "observers" and space == "net"), space
+    # It cannot be dumped, so that its files in /proc are root's: others of its user see nothing.
+    assert Path(f"/proc/{pid}/mem").stat().st_uid == 0
     limits = Path(f"/proc/{pid}/limits").read_text()
     assert "Max file size             0 " in limits and "Max processes             0 " in limits
     assert f"Max address space         {1 << 30} " in limits
