@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from irqbal.cli.common import Common, command_options
@@ -9,8 +11,15 @@ from irqbal.config import reader
 from irqbal.config.schema import ConfiguredPolicy
 from irqbal.errors import ConfigError
 from irqbal.plugins import discovery
+from irqbal.plugins.observer_supervisor import ObserverSupervisor
 from irqbal.plugins.protocol import PolicyEntry
-from irqbal.plugins.supervisor import PATIENCE, Section, supervised
+from irqbal.plugins.supervisor import (
+    NOT_READY,
+    PATIENCE,
+    PolicySupervisor,
+    Section,
+    supervised,
+)
 
 
 @click.command("check")
@@ -27,6 +36,7 @@ def command(common: Common) -> int:
         ("policies", config.policies),
         ("observers", config.observers),
     )
+    asked = []
     for key, items in sections:
         entries = []
         for index, item in enumerate(items):
@@ -41,7 +51,18 @@ def command(common: Common) -> int:
                 problems.append(f"{where}: {found.clash}")
             else:
                 entries.append(PolicyEntry(found, index, item.options))
-        problems += _bound(entries, common.name, key, items)
+        if entries:
+            asked.append((supervised(key, entries), key, items))
+    # All of them have one time together.
+    end = time.monotonic() + PATIENCE
+    try:
+        for policies, _, _ in asked:
+            policies.spawn()
+        for policies, key, items in asked:
+            problems += _bound(policies, common.name, key, items, end - time.monotonic())
+    finally:
+        for policies, _, _ in asked:
+            policies.close()
     if problems:
         raise ConfigError(problems)
     click.echo(
@@ -51,22 +72,18 @@ def command(common: Common) -> int:
 
 
 def _bound(
-    entries: list[PolicyEntry],
+    policies: PolicySupervisor | ObserverSupervisor,
     name: str,
     key: Section,
     items: tuple[ConfiguredPolicy, ...],
+    patience: float,
 ) -> list[str]:
     """Problems of these policies' options and of their packages, each as a line to print."""
-    if not entries:
-        return []
-    policies = supervised(key, entries)
-    try:
-        found = [reader.format_problem(name, problem) for problem in policies.bind(PATIENCE)]
-        for index, failure in policies.aside.items():
-            if failure.code == "options":
-                continue
-            line = items[index].options.line
-            found.append(f"{name}:{line}: {key}[{index}].{failure.policy}: {failure.reason}")
-    finally:
-        policies.close()
+    found = [reader.format_problem(name, problem) for problem in policies.bind(patience)]
+    for index, failure in policies.aside.items():
+        if failure.code == "options":
+            continue
+        line = items[index].options.line
+        found.append(f"{name}:{line}: {key}[{index}].{failure.policy}: {failure.reason}")
+    found += [f"{name}: {key}: {who}: {NOT_READY}" for who in policies.starting]
     return found

@@ -13,7 +13,7 @@ from irqbal.config.reader import format_problem
 from irqbal.config.schema import Config, ConfiguredPolicy
 from irqbal.plugins.discovery import InstalledPlugin
 from irqbal.plugins.protocol import PolicyEntry
-from irqbal.plugins.supervisor import PATIENCE, Section, supervised
+from irqbal.plugins.supervisor import NOT_READY, PATIENCE, Section, supervised
 from irqbal.problems import LocatedProblem, Node
 
 _CALLED: dict[Section, frozenset[str]] = {
@@ -21,6 +21,8 @@ _CALLED: dict[Section, frozenset[str]] = {
     "observers": frozenset({"irqbal_cycle_done"}),
 }
 """The hooks that are called for each list of the YAML, besides irqbal_options."""
+_BINDINGS = 3
+"""Policies, observers, and what is only installed: they share the time that one command takes."""
 
 
 class PluginProblem(msgspec.Struct, frozen=True):
@@ -113,9 +115,12 @@ def _bind(
         return _Binding({}, {})
     policies = supervised(section, entries)
     try:
-        problems = policies.bind(PATIENCE)
+        problems = policies.bind(PATIENCE / _BINDINGS)
         hooks = policies.hooks()
         troubles = _by_index(problems, file) if check_options else {}
+        waiting = set(policies.starting)
+        names = {entry.index: entry.plugin.name for entry in entries}
+        troubles |= {index: NOT_READY for index, name in names.items() if name in waiting}
         troubles |= {
             index: failure.reason
             for index, failure in policies.aside.items()

@@ -21,7 +21,7 @@ REPEAT = 3600.0
 MAX_REMEMBERED = 10_000
 """Texts that are remembered before those older than REPEAT are removed."""
 
-_QUANTITIES = re.compile(r"\d+(?:\.\d+)?(?= (?:s|times|minutes|%))")
+_QUANTITIES = re.compile(r"(?<![\d.])\d++(?:\.\d++)?(?= (?:s|times|minutes|%))")
 """Numbers in a reason that change while the refusal is the same."""
 _PASSING = frozenset({"cooldown", "budget"})
 """Codes of refusals that are not recorded: the next cycles make the move."""

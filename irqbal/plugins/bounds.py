@@ -27,6 +27,10 @@ CROWDED_UNTIL_ASIDE = 3
 """Consecutive requests in which a host had no CPU to run on for too long; with the last of them its
 policies are set aside.
 """
+SLOW_UNTIL_ASIDE = 3
+"""Consecutive plans in which a distribution used more than its share of the strangers' time, so
+that others could not be asked; with the last of them its policies are set aside.
+"""
 IDLE_CPU = 0.5
 """Seconds of CPU that a host may use between two requests: it has nothing to do then."""
 STOP_POLL = 0.1

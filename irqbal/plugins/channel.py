@@ -27,9 +27,9 @@ _LATE = "it did not return in time"
 
 
 class HostBlamed(Exception):
-    """The host failed and was ended. `index`: the entry whose plugin ran in the planner's host at
-    that time, or None; `code`: `deadline`, `crashed`, `garbage`, `crowded`, or `gone` for one that
-    ended between two requests.
+    """The host failed, and has to be ended. `index`: the entry whose plugin ran in the planner's
+    host at that time, or None; `code`: `deadline`, `crashed`, `garbage`, `crowded`, or `gone` for
+    one that ended between two requests.
     """
 
     def __init__(self, index: int | None, code: str, reason: str) -> None:
@@ -68,7 +68,7 @@ class HostChannel:
         return self._process.pid
 
     def await_hello(self) -> None:
-        """Wait until the host is confined and listens. Raises HostBlamed after ending the host."""
+        """Wait until the host is confined and listens. Raises HostBlamed."""
         self._clock = HookClock(bounds.START_DEADLINE, None)
         self._converse(protocol.pack(protocol.Start(self._packages)), protocol.Hello, None)
 
@@ -81,7 +81,7 @@ class HostChannel:
         dialogue: Dialogue | None = None,
     ) -> Result:
         """Send a request (`frames`), and return its result, a message of the type `result` and of
-        at most so many bytes. Raises HostBlamed after ending the host.
+        at most so many bytes. Raises HostBlamed: then the channel is of no more use.
 
         With `dialogue` the host is the planner's, and may report hooks and ask for placements.
         """
@@ -204,18 +204,19 @@ class HostChannel:
             raise self._end("garbage", _INTRUSION) from None
 
     def _end(self, code: str, reason: str) -> HostBlamed:
-        """End the host, and return the exception to raise."""
+        """The exception to raise; who catches it closes the channel, which may take a while."""
         if self._process.output_fd >= 0:
             with contextlib.suppress(OSError):
                 self._log_output()
         if code == "crashed":
             reason = f"{reason} {self._process.exit_reason(bounds.CRASH_GRACE)}"
-        self.close()
         running = self._clock.running if isinstance(self._clock, PlannerClock) else None
         return HostBlamed(running, code, reason)
 
     def refuse(self, reason: str) -> HostBlamed:
-        """End the host because of what it answered, and return the exception to raise."""
+        """The exception for a host that answered what it must not; who has it closes the
+        channel.
+        """
         return self._end("garbage", reason)
 
     def kill(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -28,6 +29,16 @@ class _Schema(msgspec.Struct):
     definitions: dict[str, _Definition] = msgspec.field(default_factory=dict, name="$defs")
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def plain(text: str, most: int) -> str:
+    """A text of a host's, of so many characters at most, without characters that control a
+    terminal or end a line.
+    """
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text[:most])
+
+
 def checked(found: protocol.DescribeResult, indexes: Collection[int]) -> protocol.DescribeResult:
     """The description without what is none, and without what is of other entries than these."""
     return protocol.DescribeResult(
@@ -37,7 +48,7 @@ def checked(found: protocol.DescribeResult, indexes: Collection[int]) -> protoco
             if index in indexes and is_schema(text)
         },
         {
-            index: text[: bounds.MAX_REASON_LENGTH]
+            index: plain(text, bounds.MAX_REASON_LENGTH)
             for index, text in found.about.items()
             if index in indexes
         },

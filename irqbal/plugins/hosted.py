@@ -23,7 +23,7 @@ from irqbal.plugins import bounds, process, protocol
 from irqbal.plugins.budgets import HookClock
 from irqbal.plugins.channel import HostBlamed, HostChannel
 from irqbal.plugins.check_items import check_needs
-from irqbal.plugins.descriptions import checked
+from irqbal.plugins.descriptions import checked, plain
 from irqbal.plugins.hookspecs import HOOKS
 from irqbal.plugins.retries import Retries, in_words
 from irqbal.problems import LocatedProblem
@@ -62,13 +62,15 @@ class Bound(msgspec.Struct, frozen=True):
     described: protocol.DescribeResult = protocol.DescribeResult()
 
 
-def _trimmed(problems: Iterable[LocatedProblem], index: str) -> list[LocatedProblem]:
-    """The problems with the options of one entry, of a bearable number and length."""
+def _trimmed(problems: Iterable[LocatedProblem], where: str) -> list[LocatedProblem]:
+    """The problems with the options of one entry, of a bearable number and length. `where` is the
+    entry's own path of keys.
+    """
     found: list[LocatedProblem] = []
     for item in problems:
-        if index in item.key[: bounds.MAX_NAME_LENGTH] and len(found) < bounds.MAX_PROBLEMS:
-            key, text = item.key[: bounds.MAX_KEY_LENGTH], item.text[: bounds.MAX_LOGGED_LENGTH]
-            found.append(LocatedProblem(item.line, key, text))
+        if item.key.startswith(where) and len(found) < bounds.MAX_PROBLEMS:
+            key = plain(item.key, bounds.MAX_KEY_LENGTH)
+            found.append(LocatedProblem(item.line, key, plain(item.text, bounds.MAX_LOGGED_LENGTH)))
     return found
 
 
@@ -97,6 +99,8 @@ class HostedDistribution:
         self._thread = ThreadPoolExecutor(1, f"host of {self.name}")
         self._work: list[Future[Any]] = []
         self._channel: HostChannel | None = None
+        self._ended: list[HostChannel] = []
+        """Channels of processes that failed and are still to be ended."""
         # Guards `_channel` and `_stopped` against `kill` from another thread.
         self._lock = threading.Lock()
         self._stopped = False
@@ -106,7 +110,8 @@ class HostedDistribution:
         self._logged: tuple[str, str] | None = None
         self._since = 0.0
         self._gone = -bounds.RECOVERED_AFTER
-        self._crowded = 0
+        self._crowded = self._slow = 0
+        self._crowded_now = False
         self._failures: list[Failure] = []
         self._raises: dict[int, int] = {}
         self.bound: Bound | None = None
@@ -184,22 +189,38 @@ class HostedDistribution:
         self._submit(self._refuse, self._channel, reason)
 
     def count_raises(self, raised: Iterable[protocol.HookRaised]) -> None:
-        """Count the policies whose hooks raised in this cycle. One that has done so in several
-        consecutive cycles is set aside.
+        """Called once a cycle: count the policies whose hooks raised. One that has done so in
+        several consecutive cycles is set aside.
         """
         with self._state:
+            if not self._crowded_now:
+                self._crowded = 0
+            self._crowded_now = False
             counts: dict[int, int] = {}
             for item in raised:
                 index = item.index
                 if index not in self._entries or index in counts or index in self.aside:
                     continue
                 counts[index] = self._raises.get(index, 0) + 1
-                reason = item.reason[: bounds.MAX_REASON_LENGTH]
+                reason = plain(item.reason, bounds.MAX_REASON_LENGTH)
                 if counts[index] < bounds.RAISES_UNTIL_ASIDE:
                     self._report(Failure(self._entries[index].plugin.name, "raised", reason))
                 else:
                     self._set_aside([index], "raised", reason)
             self._raises = counts
+
+    def count_slow(self, used: float | None) -> None:
+        """Count a plan in which this distribution used so many seconds, more than its share, so
+        that others could not be asked; None: it did not. Who does so again and again is set aside.
+        """
+        with self._state:
+            self._slow = 0 if used is None else self._slow + 1
+            if used is not None and self._slow >= bounds.SLOW_UNTIL_ASIDE:
+                self._slow = 0
+                text = f"it used {used:.1f} s of a plan, and others could not be asked"
+                self._set_aside(
+                    [index for index in self._entries if index not in self.aside], "slow", text
+                )
 
     def kill(self) -> None:
         """End the process now and for good; safe from any thread, and more than once."""
@@ -214,6 +235,7 @@ class HostedDistribution:
         self.kill()
         self._thread.shutdown(wait=True)
         self._close()
+        self._close_ended()
 
     # On the thread
 
@@ -268,9 +290,10 @@ class HostedDistribution:
             frame = protocol.pack(protocol.BindRequest((entry,)))
             found = channel.request((frame,), protocol.BindResult, clock)
             for refusal in found.refused[:1]:
-                aside[index] = (refusal.reason[: bounds.MAX_REASON_LENGTH], refusal.config)
+                aside[index] = plain(refusal.reason, bounds.MAX_REASON_LENGTH), refusal.config
                 if refusal.config:
-                    problems += _trimmed(found.problems, f"[{index}]")
+                    where = f"{self._kind}[{index}].{entry.plugin.name}"
+                    problems += _trimmed(found.problems, where)
             if index not in aside:
                 try:
                     needs[index] = check_needs(found.needs.get(index))
@@ -305,7 +328,6 @@ class HostedDistribution:
             failure = _unforeseen(error)
             self._failed(channel, failure)
             raise failure from error
-        self._crowded = 0
         if self._logged is not None and time.monotonic() - self._since > bounds.RETRY_DELAYS[0]:
             self._logged = None
             log.info("%s of %s works again", self._who(self._entries), self.name)
@@ -322,7 +344,13 @@ class HostedDistribution:
         """
         if channel is not self._channel:
             return
-        self._close()
+        self.bound = None
+        with self._lock:
+            self._channel = None
+        if channel is not None:
+            # Afterwards: to end a process that hangs takes time, and somebody waits for the news.
+            self._ended.append(channel)
+            self._submit(self._close_ended)
         if self._stopped:
             return
         again = False
@@ -331,6 +359,7 @@ class HostedDistribution:
             self._gone = time.monotonic()
         elif blamed.code == "crowded":
             self._crowded += 1
+            self._crowded_now = True
             again = self._crowded < bounds.CROWDED_UNTIL_ASIDE
         if again:
             log.warning("%s of %s: %s; started again", self._who(self._entries), self.name, blamed)
@@ -375,3 +404,7 @@ class HostedDistribution:
             channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()
+
+    def _close_ended(self) -> None:
+        while self._ended:
+            self._ended.pop().close()

@@ -47,12 +47,22 @@ class ObserverSupervisor:
         """The process ids of the hosts, by distribution."""
         return {host.name: host.pid for host in self._hosts}
 
+    @property
+    def starting(self) -> tuple[str, ...]:
+        """The observers that are not ready yet."""
+        return tuple(name for host in self._hosts for name in host.starting())
+
+    def spawn(self) -> None:
+        """Start all processes unless they run, without waiting until they are ready."""
+        for host in self._hosts:
+            if host.bound is None and not host.busy and not host.aside:
+                host.start()
+
     def bind(self, patience: float = bounds.READY_DEADLINE) -> list[LocatedProblem]:
         """Import all observers and return the problems with their options. Who is not ready after
         `patience` seconds is ready later.
         """
-        for host in self._hosts:
-            host.start()
+        self.spawn()
         end = time.monotonic() + patience
         problems: list[LocatedProblem] = []
         for host in self._hosts:

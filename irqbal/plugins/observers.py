@@ -56,3 +56,5 @@ class Observers:
         """End the observers' hosts and drop the records that wait."""
         self._waiting.clear()
         self._observers.stop()
+        # What is left of them is closed where nobody waits for it.
+        asyncio.get_running_loop().run_in_executor(self._thread, self._observers.close)

@@ -11,9 +11,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import CancelledError, Future
+from functools import cached_property
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from irqbal.model.plan import Failure
 from irqbal.model.queues import Queue
@@ -37,6 +39,37 @@ class StrangersWord(msgspec.Struct):
 
     limits: protocol.HookItems = _NOTHING
     placements: protocol.HookItems = _NOTHING
+    identities: dict[int, str] = {}
+    """The IRQs that the numbers were of, by number."""
+
+    def still_holding(self, snapshot: Snapshot) -> StrangersWord:
+        """What is left of it where numbers belong to other IRQs by now."""
+        same = {
+            irq.number for irq in snapshot.irqs if self.identities.get(irq.number) == irq.identity
+        }
+        if len(same) == len(self.identities):
+            return self
+        limits = tuple(
+            replace(
+                limit,
+                irqs=None if limit.irqs is None else tuple(n for n in limit.irqs if n in same),
+                exempt=tuple(n for n in limit.exempt if n in same),
+            )
+            for limit in self.limits.limits
+        )
+        return StrangersWord(
+            replace(self.limits, limits=tuple(item for item in limits if item.irqs != ())),
+            replace(
+                self.placements,
+                placements=tuple(item for item in self.placements.placements if item.irq in same),
+                steering=tuple(
+                    item
+                    for item in self.placements.steering
+                    if item.near is None or item.near in same
+                ),
+            ),
+            self.identities,
+        )
 
 
 class PlanSession:
@@ -54,12 +87,16 @@ class PlanSession:
         snapshot: Snapshot,
         seconds: float,
     ) -> None:
+        strangers = list(strangers)
         self._homes = {index: host for host in strangers for index in host.indexes}
         self._names, self._words = names, words
         self._left = seconds
         self._spent: dict[int, float] = {}
         self._told: set[tuple[int, int | None]] = set()
         self._late: dict[int, None] = {}
+        self._unasked: dict[int, None] = {}
+        self._refused: dict[int, HostedDistribution] = {}
+        self._share = seconds / max(1, len({id(host) for host in strangers}))
         # Who still works on an earlier request is not asked.
         self._busy = {index for index, host in self._homes.items() if host.busy}
         self._placed: dict[int, bytes] = {}
@@ -99,7 +136,7 @@ class PlanSession:
                 identification.note(index, asked[index], found.queues)
                 self._note_raised(index, found.raised)
             else:
-                self._homes[index].refuse(f"{IDENTIFIES}: it gave no queue")
+                self._refuse(index, f"{IDENTIFIES}: it gave no queue")
 
     def identified(self, queues: Mapping[int, Queue]) -> None:
         """Make the snapshot that the plan is made from."""
@@ -118,9 +155,10 @@ class PlanSession:
         }
         strangers = {}
         for index, host in self._homes.items():
-            word = self._words.setdefault(index, StrangersWord())
+            word = self._word(index)
             if index in limits:
                 word.limits = limits[index]
+                word.identities = self._identities
             elif not self._keeps_word(index, host, LIMITS):
                 word.limits = _NOTHING
             # Whoever was late with its limits is not asked again.
@@ -142,20 +180,37 @@ class PlanSession:
         return self._placed[index]
 
     def _placements(self, index: int, draft: msgspec.Raw) -> protocol.HookItems:
-        host, word = self._homes[index], self._words.setdefault(index, StrangersWord())
+        host, word = self._homes[index], self._word(index)
         if self._is_able(index, PLACES):
             frame = protocol.pack(protocol.PlaceRequest(index, draft))
             for _, found in self._collected({index: self._ask(index, frame)}):
                 word.placements = self._checked(index, PLACES, found)
+                word.identities = self._identities
                 return word.placements
         if not self._keeps_word(index, host, PLACES):
             word.placements = _NOTHING
         return word.placements
 
+    def _word(self, index: int) -> StrangersWord:
+        """What this policy said last, as far as it still holds."""
+        word = self._words.get(index, StrangersWord()).still_holding(self._snapshot)
+        self._words[index] = word
+        return word
+
+    @cached_property
+    def _identities(self) -> dict[int, str]:
+        return {irq.number: irq.identity for irq in self._snapshot.irqs}
+
     def failures(self) -> tuple[Failure, ...]:
-        """Everything that went wrong with strangers since the last plan."""
+        """Everything that went wrong with strangers since the last plan. Called once, at the end of
+        the plan.
+        """
         failures: list[Failure] = []
+        for host in self._refused.values():
+            host.wait(bounds.EXIT_GRACE)
         for host in dict.fromkeys(self._homes.values()):
+            used = sum(self._spent.get(index, 0.0) for index in host.indexes)
+            host.count_slow(used if self._unasked and used > self._share else None)
             host.count_raises(
                 item for index, item in self._raised.items() if self._homes[index] is host
             )
@@ -164,10 +219,12 @@ class PlanSession:
             Failure(
                 self._names[index],
                 "late",
-                "it has not answered in time; what it said last still holds",
+                "the others left no time to ask it; what it said last still holds"
+                if index in self._unasked
+                else "it has not answered in time; what it said last still holds",
             )
             for index in self._late
-            if index not in self._homes[index].aside
+            if index not in self._homes[index].aside and index not in self._refused
         ]
         return tuple(failures)
 
@@ -181,6 +238,8 @@ class PlanSession:
             return False
         if index in self._busy or self._left <= 0:
             self._late[index] = None
+            if index not in self._busy:
+                self._unasked[index] = None
             return False
         return True
 
@@ -212,6 +271,8 @@ class PlanSession:
             except TimeoutError:
                 self._late[index] = None
                 self._busy.add(index)
+                waited = time.monotonic() - begun
+                self._spent[index] = self._spent.get(index, 0.0) + waited
             except (HostBlamed, CancelledError):
                 pass
             else:
@@ -234,10 +295,16 @@ class PlanSession:
             for _ in check_items(hook, items, HookRoom.on(self._snapshot)):
                 pass
         except (TypeError, ValueError) as error:
-            self._homes[index].refuse(f"{hook}: {error}")
+            self._refuse(index, f"{hook}: {error}")
             return _NOTHING
         self._note_raised(index, found.raised)
         return found
+
+    def _refuse(self, index: int, reason: str) -> None:
+        """End the host because of what it answered."""
+        host = self._homes[index]
+        host.refuse(reason)
+        self._refused |= dict.fromkeys(host.indexes, host)
 
     def _note_raised(self, index: int, raised: tuple[protocol.HookRaised, ...]) -> None:
         for item in raised[:1]:

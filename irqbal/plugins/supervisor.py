@@ -26,12 +26,13 @@ from irqbal.plugins.plan_session import IDENTIFIES, PlanSession, StrangersWord
 from irqbal.plugins.planner_process import PlannerProcess, SupervisorStopped
 from irqbal.problems import LocatedProblem
 
-__all__ = ["PATIENCE", "PolicySupervisor", "SupervisorStopped", "supervised"]
+__all__ = ["NOT_READY", "PATIENCE", "PolicySupervisor", "SupervisorStopped", "supervised"]
 
 Section = Literal["policies", "observers"]
 """A list of the YAML."""
 PATIENCE = bounds.START_DEADLINE + bounds.IMPORT_DEADLINE
 """Seconds that commands which ask once wait for strangers."""
+NOT_READY = f"its process was not ready within {PATIENCE:.0f} s, so it could not be checked"
 
 
 class PolicySupervisor:

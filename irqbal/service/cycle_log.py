@@ -14,7 +14,7 @@ from irqbal.service.cycle_result import CycleResult
 
 log = logging.getLogger("irqbal")
 
-_NUMBERS = re.compile(r"\d+(?:\.\d+)?(?= (?:s|times|minutes|%))")
+_NUMBERS = re.compile(r"(?<![\d.])\d++(?:\.\d++)?(?= (?:s|times|minutes|%))")
 MOST_REMEMBERED = 10_000
 """Lines that are remembered before those of earlier cycles are removed."""
 MOST_LINES = 200

@@ -13,6 +13,7 @@ import msgspec
 
 from irqbal.config.schema import Config
 from irqbal.errors import HostError
+from irqbal.plugins.supervisor import PolicySupervisor
 from irqbal.process import systemd
 from irqbal.process.malloc import freeze_heap
 from irqbal.service.cycle import Balancer
@@ -52,6 +53,8 @@ class Daemon:
         self.history = parts.history
         self.scheduler = Scheduler()
         self._requests = parts.requests
+        self.binding: PolicySupervisor | None = None
+        """The policies that a reload is trying."""
 
     def ask(self, cause: str) -> asyncio.Future[CycleResult]:
         """Request a cycle that reads everything. The future holds the result of a cycle that began
@@ -75,6 +78,8 @@ class Daemon:
     def stop(self) -> None:
         """End after the present cycle, which no longer waits for policies."""
         self.balancer.policies.stop()
+        if self.binding is not None:
+            self.binding.stop()
         self.scheduler.stop()
 
     # Cycles

@@ -12,10 +12,10 @@ from irqbal.config.reader import load as load_config
 from irqbal.config.schema import Config
 from irqbal.errors import ConfigError, IrqbalError
 from irqbal.plugins.observers import Observers
-from irqbal.plugins.supervisor import PolicySupervisor
+from irqbal.plugins.supervisor import PolicySupervisor, SupervisorStopped
 from irqbal.process import systemd
 from irqbal.service import ip_filter_check
-from irqbal.service.assembly import bind, bind_observers, settings
+from irqbal.service.assembly import bind_observers, bound, settings, spawn
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
 from irqbal.service.history_thread import HistoryThread
 from irqbal.service.kernel_thread import KernelThread
@@ -33,6 +33,7 @@ class Reloaded(Protocol):
     balancer: Balancer
     kernel: KernelThread
     thread: HistoryThread
+    binding: PolicySupervisor | None
 
     def describe(self) -> str:
         """The daemon's state in one line."""
@@ -53,6 +54,8 @@ class Reload:
             for problem in error.problems:
                 log.error("reload: %s", problem)
             log.error("reload: the configuration was refused whole; the old one goes on")
+        except SupervisorStopped:
+            return
         except IrqbalError as error:
             log.error("reload: %s; the old configuration goes on", error)
         systemd.notify("READY=1")
@@ -64,11 +67,16 @@ class Reload:
                 ["there is no configuration file to reload: irqbal runs on its defaults"]
             )
         config = mode.adapt(await daemon.kernel.run(load_config, mode.path))
-        bound = await daemon.thread.run(bind_observers, config, mode.name)
-        observers = Observers(bound, daemon.thread.executor)
+        hosts = await daemon.thread.run(bind_observers, config, mode.name)
+        observers = Observers(hosts, daemon.thread.executor)
         try:
-            policies: PolicySupervisor = await daemon.kernel.run(bind, config, mode.name)
-        except IrqbalError:
+            policies: PolicySupervisor = await daemon.kernel.run(spawn, config, mode.name)
+            daemon.binding = policies
+            try:
+                await daemon.kernel.run(bound, policies, mode.name)
+            finally:
+                daemon.binding = None
+        except (IrqbalError, SupervisorStopped):
             observers.stop()
             raise
         await self._put_in_force(config, policies, observers)

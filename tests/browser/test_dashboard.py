@@ -432,6 +432,12 @@ def test_512_cpus_and_2049_irqs(
         )
         filtered = (time.monotonic() - start) * 1000
         page.get_by_label("Filter IRQs by device, policy or name").fill("")
+        # Long tasks are seen at all: this is one.
+        page.evaluate(
+            "setTimeout(() => { const end = performance.now() + 120; while (performance.now() < "
+            "end); })"
+        )
+        page.wait_for_function("tasks.some(([, duration]) => duration >= 100)", timeout=60_000)
         since = page.evaluate("performance.now()")
         seen = (
             "since => performance.getEntriesByName('irqbal:record').filter(mark => "
@@ -440,9 +446,6 @@ def test_512_cpus_and_2049_irqs(
         page.wait_for_function(seen, arg=since, timeout=60_000)
         updates, tasks = _updates(page, since)
         longest = max((length for begin, length in tasks if begin > since), default=0)
-        assert any(begin < since for begin, _ in tasks), (
-            "long tasks are seen at all: the start is one"
-        )
         with capsys.disabled():
             mean = sum(updates) / len(updates)
             print(

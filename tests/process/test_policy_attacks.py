@@ -24,6 +24,8 @@ from activated import hosts
 from builders import changed, cpus, host, irq_of, lone, moves_of, nic
 from installed import InstalledSite, installation
 from irqbal import wire
+from irqbal.history.decisions import DecisionMaker
+from irqbal.model.plan import Plan, Record, Refusal
 from irqbal.planner.check_plan import check_plan
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
@@ -34,6 +36,7 @@ from irqbal.plugins.process import SOCKET_FOLDER_VARIABLE
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor
 from irqbal.problems import Node
+from irqbal.service.cycle_log import _NUMBERS
 from places import TOP
 
 HOST = host(cpus(4), lone("i8042", "ttyS0", "rtc0"))
@@ -501,6 +504,103 @@ def test_all_strangers_together_have_one_time_in_a_plan(
         asked.close()
     late = [one.policy for one in failures if one.code == "late"]
     assert 4 <= len(late) <= 7 and late[-1] == "slow7", failures
+
+
+def test_who_uses_up_the_time_of_others_is_set_aside(
+    site: InstalledSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each policy of the distribution keeps within its own time; together they leave none."""
+    for name in ("FIRST_DEADLINE", "STRANGERS_DEADLINE"):
+        monkeypatch.setattr(bounds, name, 2.0)
+    slow = "import time\n@hookimpl\ndef irqbal_limit():\n    time.sleep(0.9)\n    return []\n"
+    for number in range(3):
+        site.install(f"slow{number}", slow, distribution="irqbal-slow")
+    place = f"@hookimpl\ndef irqbal_place():\n    yield Placement({TTY}, CpuSet.of(2), 'g')"
+    site.install("good", place)
+    asked = asked_of(site, "slow0", "slow1", "slow2", "good")
+    moves, told = [], set()
+    try:
+        for _ in range(8):
+            made, failures = asked.plan(HOST, Ledger(), Settings())
+            moves.append(moves_of(made.plan, HOST))
+            told |= {(one.policy, one.code) for one in failures}
+            while asked.busy:
+                time.sleep(0.05)
+        aside = {failure.code for failure in asked.aside.values()}
+    finally:
+        asked.close()
+    assert aside == {"slow"} and ("good", "slow") not in told, told
+    assert moves[-1] == {"ttyS0": "2"}
+
+
+def test_the_last_word_of_who_is_late_is_about_the_same_irqs(
+    site: InstalledSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A number is another IRQ's by now."""
+    source = f"""
+    import time
+    @hookimpl
+    def irqbal_limit(snapshot):
+        return [Limit(CpuSet.of(0), "away", irqs=({TTY}, {RTC}))]
+    @hookimpl
+    def irqbal_place(snapshot):
+        if snapshot.cycle > 1: time.sleep(1.5)
+        return [Placement({TTY}, CpuSet.of(2), "tty"), Placement({RTC}, CpuSet.of(3), "rtc")]
+    """
+    site.install("late", source)
+    asked = asked_of(site, "late")
+    try:
+        made, _ = asked.plan(changed(HOST, cycle=1), Ledger(), Settings())
+        assert moves_of(made.plan, HOST) == {"ttyS0": "2", "rtc0": "3"}
+        monkeypatch.setattr(bounds, "STRANGERS_DEADLINE", 0.5)
+        other = changed(HOST, "ttyS0", identity="platform/1/disk")
+        made, failures = asked.plan(changed(other, cycle=2), Ledger(), Settings())
+    finally:
+        asked.close()
+    assert [one.code for one in failures] == ["late"]
+    # The limit is what it says now; the placement was for another IRQ.
+    assert moves_of(made.plan, other) == {"ttyS0": "1-3", "rtc0": "3"}
+    assert [limit.irqs for _, limit in made.limits] == [(TTY, RTC)]
+
+
+def test_a_note_of_many_digits_costs_no_time() -> None:
+    """The log and the history compare texts without their numbers."""
+    refused = tuple(Refusal(n, "p", "unmovable", f"{'7' * 4000}x{n}") for n in range(50))
+    record = Record(1, 1.8e9, 0.0, "tick", False, Plan(refused=refused))
+    begin = time.process_time()
+    assert len(DecisionMaker("boot").of(record, HOST)) == 50
+    assert _NUMBERS.sub("#", "7" * 100_000 + " s") == "# s"
+    assert time.process_time() - begin < 10
+
+
+def test_what_a_stranger_says_of_its_options_is_plain_text_about_itself(
+    site: InstalledSite,
+) -> None:
+    forged = r"""
+    import sys
+    from irqbal.plugins import protocol
+    from irqbal.problems import LocatedProblem
+    bind = protocol.BindResult
+    def lies(refused=(), problems=(), needs={}, hooks={}):
+        told = (
+            LocatedProblem(1, "[x][0]", "of nobody"),
+            LocatedProblem(1, "policies[0].evil.a", "\x1b]0;owned\x07\nfake: valid"),
+        )
+        return bind((protocol.BindRefusal(0, "its \x1b[2J options", config=True),), told)
+    protocol.BindResult = lies
+    @hookimpl
+    def irqbal_place(): return []
+    """
+    site.install("evil", forged)
+    asked = PolicySupervisor([PolicyEntry(site.found()["evil"], 0, Node(1, {}))])
+    try:
+        problems = asked.bind(PATIENCE)
+        (failure,) = asked.aside.values()
+    finally:
+        asked.close()
+    assert [item.key for item in problems] == ["policies[0].evil.a"]
+    for text in (problems[0].text, failure.reason):
+        assert text.isprintable(), text
 
 
 def test_who_never_gets_a_cpu_is_set_aside_in_the_end(

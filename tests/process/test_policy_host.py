@@ -355,33 +355,32 @@ def test_a_policy_that_says_who_runs_is_found_out(
 
 
 def test_a_policy_that_waits_for_a_crowded_machine_is_not_set_aside(
-    site: InstalledSite, policies: Asking
+    site: InstalledSite, policies: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Less work than its budget, on a CPU that others want: more than its budget on the clock. The
-    first plan does not wait for it; a later one does.
-    """
+    """Less work than its budget, on a CPU that others want: more than its budget on the clock."""
+    for name in ("FIRST_DEADLINE", "STRANGERS_DEADLINE"):
+        monkeypatch.setattr(bounds, name, 60.0)
     work = "begin = time.process_time()\nwhile time.process_time() - begin < 1.2: pass"
     site.install("busy", bad(f"{work}\nif 0: yield")).install("good", GOOD)
     supervisor = policies("busy", "good")
     spinner = "import os\nos.sched_setaffinity(0, {0})\nwhile True: pass"
-    crowd = [subprocess.Popen([sys.executable, "-c", spinner]) for _ in range(2)]
+    crowd = [
+        # Sessions of their own, as the host's: the kernel may share a CPU out by session.
+        subprocess.Popen([sys.executable, "-c", spinner], start_new_session=True)
+        for _ in range(2)
+    ]
     try:
         while any(_cpu_seconds(one.pid) < 0.05 for one in crowd):
             time.sleep(0.05)
         os.sched_setaffinity(supervisor.pids["irqbal-busy 0.1"] or 0, {0})
         begin = time.monotonic()
-        for _ in range(10):
-            made, failures = ask(supervisor)
-            assert moves_of(made, HOST)["i8042"] == "1"
-            assert {failure.code for failure in failures} <= {"late"} and supervisor.aside == {}
-            if "ttyS0" in moves_of(made, HOST):
-                break
-            settle(supervisor)
+        made, failures = ask(supervisor)
+        assert time.monotonic() - begin > bounds.HOOK_DEADLINE
     finally:
         for one in crowd:
             one.kill()
             one.wait()
-    assert time.monotonic() - begin > bounds.HOOK_DEADLINE
+    assert failures == () and supervisor.aside == {}
     assert moves_of(made, HOST) == {"i8042": "1", "ttyS0": "2"}
 
 
