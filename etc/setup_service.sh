@@ -81,6 +81,8 @@ links() { # the commands in everybody's path; what somebody else put there stays
 if [ -n "$remove" ]; then
 	if [ -z "$destdir" ]; then
 		[ ! -e "$unit" ] || systemctl disable --now irqbal.service
+		# A slice outlives what ran in it.
+		systemctl stop irqbal-hosts.slice irqbal.slice 2>/dev/null || :
 		[ ! -x "$place/bin/irqbal" ] || "$place/bin/irqbal" restore || say "Not every original could be put back; a reboot resets the rest."
 	fi
 	links take
