@@ -4,16 +4,19 @@ is an attack.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,8 @@ from irqbal.planner.ledger import Ledger
 from irqbal.plugins import bounds
 from irqbal.plugins.budgets import HookClock
 from irqbal.plugins.discovery import find
+from irqbal.plugins.observer_supervisor import ObserverSupervisor
+from irqbal.plugins.observers import Observers
 from irqbal.plugins.process import SOCKET_FOLDER_VARIABLE
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor
@@ -916,6 +921,52 @@ def _children(pid: int, count: int) -> list[int]:
 
     machine.wait_for(enough)
     return found
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_observers_that_a_reload_replaced_keep_no_descriptor(site: InstalledSite) -> None:
+    site.install("watches", "@hookimpl\ndef irqbal_cycle_done(record): ...")
+    entry = PolicyEntry(site.found()["watches"], 0, Node(1, {}))
+
+    async def replaced() -> int:
+        with ThreadPoolExecutor(1) as thread:
+            asked = ObserverSupervisor([entry])
+            assert asked.bind(PATIENCE) == []
+            during = _descriptors()
+            Observers(asked, thread).stop()
+            thread.submit(lambda: None).result()
+            return during
+
+    before = _descriptors()
+    for _ in range(2):
+        assert asyncio.run(replaced()) > before
+        assert _descriptors() <= before
+
+
+@pytest.mark.root("only root has something to drop")
+def test_a_stop_ends_a_reload_that_waits_for_a_stranger(
+    site: InstalledSite, tmp_path: Path
+) -> None:
+    site.install("slow", "import time\ntime.sleep(60)\n@hookimpl\ndef irqbal_place(): ...")
+    config = tmp_path / "irqbal.yaml"
+    text = f"state_dir: {tmp_path / 'state'}\ninterval: 1s\napi: {{listen: []}}\npolicies: "
+    config.write_text(text + "[spread_by_rate]\n")
+    tmp_path.chmod(0o755)
+    log = tmp_path / "log"
+    command = (str(site.python), "-m", "irqbal")
+    words = ("--simulate", "2x4,nic=4", "-c", str(config))
+    with machine.daemon(*words, log=log, command=command) as process:
+        config.write_text(text + "[slow, spread_by_rate]\n")
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.4)
+        begin = time.monotonic()
+        process.terminate()
+        assert process.wait(machine.WAIT) == 0
+        assert time.monotonic() - begin < 10
+    assert "Traceback" not in log.read_text()
 
 
 def test_the_default_installation_has_one_child() -> None:

@@ -87,3 +87,24 @@ def test_who_may_not_open_the_lock_still_learns_who_holds_it(public: Path) -> No
     )
     lock.release()
     assert done.stdout.strip() == str(os.getpid())
+
+
+_ASKS = """
+import sys
+from pathlib import Path
+from irqbal.state.lock import lock_holder
+print("asking", flush=True)
+while True: lock_holder(Path(sys.argv[1]))
+"""
+
+
+def test_asking_who_holds_the_lock_refuses_nobody_who_starts(tmp_path: Path) -> None:
+    Lock(tmp_path).release()
+    asks = subprocess.Popen([sys.executable, "-c", _ASKS, str(tmp_path)], stdout=subprocess.PIPE)
+    try:
+        assert asks.stdout is not None and asks.stdout.readline() == b"asking\n"
+        for _ in range(5000):
+            Lock(tmp_path).release()
+    finally:
+        asks.kill()
+        asks.communicate()
