@@ -437,7 +437,9 @@ def test_512_cpus_and_2049_irqs(
             "setTimeout(() => { const end = performance.now() + 120; while (performance.now() < "
             "end); })"
         )
-        page.wait_for_function("tasks.some(([, duration]) => duration >= 100)", timeout=60_000)
+        page.wait_for_function(
+            "() => tasks.some(([, duration]) => duration >= 100)", timeout=60_000
+        )
         since = page.evaluate("performance.now()")
         seen = (
             "since => performance.getEntriesByName('irqbal:record').filter(mark => "

@@ -361,7 +361,7 @@ def test_who_takes_over_its_own_process_takes_nothing_over_and_is_named_once(
         impostor(site, "evil", TAKES_OVER)
     else:
         site.install("evil", TAKES_OVER)
-    text, first = daemon_with(site, tmp_path, "evil", "pin_nic_queues", seconds=12)
+    text, first = daemon_with(site, tmp_path, "evil", "pin_nic_queues", seconds=6)
     assert first, text
     named = [line for line in text.splitlines() if "evil" in line and "ready:" not in line]
     assert len(named) == 1, named
@@ -821,7 +821,7 @@ HANGS = "@hookimpl\ndef irqbal_place(snapshot):\n    while True: pass\n"
 def test_who_dawdles_or_hangs_delays_nobody(site: InstalledSite, tmp_path: Path) -> None:
     site.install("slow", DAWDLES).install("slower", DAWDLES).install("hang", HANGS)
     names = ("slow", "hang", "pin_nic_queues", "slower")
-    text, first = daemon_with(site, tmp_path, *names, seconds=20, interval="1s")
+    text, first = daemon_with(site, tmp_path, *names, seconds=10, interval="1s")
     assert first and first[0] < 10 * 6, text  # ten times what is promised: this machine is shared
     assert "(deadline)" in text
 
