@@ -105,7 +105,8 @@ def _others(plugins: Sequence[InstalledPlugin], file: str) -> Iterator[PluginPro
 
 
 def _origin(plugin: InstalledPlugin) -> str:
-    return f"{' and '.join(plugin.distributions)}, module {plugin.module}"
+    rivals = f"; {', '.join(plugin.rivals)} claims its name in vain" if plugin.rivals else ""
+    return f"{' and '.join(plugin.distributions)}, module {plugin.module}{rivals}"
 
 
 def _bind(

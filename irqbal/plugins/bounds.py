@@ -62,8 +62,6 @@ cycle tries again.
 """
 MAX_SCHEMA_LENGTH = 1 << 18
 """Characters of the JSON schema of one plugin's options: the bundled ones have some thousand."""
-MAX_NAME_LENGTH = 64
-"""Characters of an entry's name and place in a problem's path of keys."""
 MAX_CGROUPS = 64
 """Globs of cgroups that one policy may want to be told of."""
 LEAST_AGAIN = 1.0

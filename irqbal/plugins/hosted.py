@@ -215,12 +215,11 @@ class HostedDistribution:
         """
         with self._state:
             self._slow = 0 if used is None else self._slow + 1
-            if used is not None and self._slow >= bounds.SLOW_UNTIL_ASIDE:
+            able = [index for index in self._entries if index not in self.aside]
+            if used is not None and able and self._slow >= bounds.SLOW_UNTIL_ASIDE:
                 self._slow = 0
                 text = f"it used {used:.1f} s of a plan, and others could not be asked"
-                self._set_aside(
-                    [index for index in self._entries if index not in self.aside], "slow", text
-                )
+                self._set_aside(able, "slow", text)
 
     def kill(self) -> None:
         """End the process now and for good; safe from any thread, and more than once."""

@@ -96,18 +96,13 @@ class PlanSession:
         self._late: dict[int, None] = {}
         self._unasked: dict[int, None] = {}
         self._refused: dict[int, HostedDistribution] = {}
-        self._share = seconds / max(1, len({id(host) for host in strangers}))
+        self._share = seconds / max(1, len(strangers))
         # Who still works on an earlier request is not asked.
         self._busy = {index for index, host in self._homes.items() if host.busy}
         self._placed: dict[int, bytes] = {}
         self._raised: dict[int, protocol.HookRaised] = {}
         self._snapshot = snapshot
         self._frame = b""
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """The snapshot that the plan is made from."""
-        return self._snapshot
 
     @property
     def frame(self) -> bytes:

@@ -37,10 +37,12 @@ class PlannerHost(PolicyHost):
     def _before(self, index: int, hook: str) -> None:
         self._send(protocol.HookStarted(index, hook))
 
-    def _plan(self, request: protocol.HostRequest, snapshot: Snapshot) -> protocol.HostReply:
+    def _answer_about(
+        self, request: protocol.HostRequest, snapshot: Snapshot
+    ) -> protocol.HostReply:
         if isinstance(request, protocol.PlanRequest):
             return self.plan(request, snapshot)
-        return super()._plan(request, snapshot)
+        return super()._answer_about(request, snapshot)
 
     def plan(self, request: protocol.PlanRequest, snapshot: Snapshot) -> protocol.PlanResult:
         """Make a plan: all limits, then all placements, each in the YAML's order."""

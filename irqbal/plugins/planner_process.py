@@ -53,6 +53,14 @@ class PlannerProcess:
         """Whether the policy of this index has this hook."""
         return index not in self.aside and hook in self.bound.hooks.get(index, ())
 
+    def due(self) -> tuple[str, ...]:
+        """The policies that the next plan tries again."""
+        return tuple(
+            self.aside[index].policy
+            for index, retries in self._retries.items()
+            if index in self.aside and retries.is_due
+        )
+
     def spawn(self) -> HostChannel:
         """Start the process unless it runs, without waiting until it is ready. Raises
         PolicyHostError, or SupervisorStopped after `kill`.

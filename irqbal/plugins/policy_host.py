@@ -78,9 +78,11 @@ class PolicyHost:
         snapshot = self._snapshot
         if snapshot is None:
             raise ValueError(f"{type(request).__name__} came before a snapshot")
-        return self._plan(request, snapshot)
+        return self._answer_about(request, snapshot)
 
-    def _plan(self, request: protocol.HostRequest, snapshot: Snapshot) -> protocol.HostReply:
+    def _answer_about(
+        self, request: protocol.HostRequest, snapshot: Snapshot
+    ) -> protocol.HostReply:
         """Answer a request that is about the snapshot."""
         if isinstance(request, protocol.LimitRequest):
             items = self.limits(request.index, snapshot)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import TypeVar
 
 import msgspec
 
@@ -25,8 +24,6 @@ from irqbal.planner.ledger import Ledger
 from irqbal.plugins import bounds
 from irqbal.plugins.discovery import InstalledPlugin
 from irqbal.problems import LocatedProblem, Node
-
-Message = TypeVar("Message", bound=msgspec.Struct)
 
 FRAME_HEADER = struct.Struct("<I")
 """The length of the frame's body in bytes."""

@@ -25,9 +25,14 @@ class Retries:
         self._next = self._due = now + delay
         return delay
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the time of the next try has come."""
+        return self._due is not None and time.monotonic() >= self._due
+
     def take_due(self) -> bool:
         """Whether the time of the next try has come; true once for each failure."""
-        if self._due is None or time.monotonic() < self._due:
+        if not self.is_due:
             return False
         self._due = None
         return True

@@ -32,7 +32,7 @@ Section = Literal["policies", "observers"]
 """A list of the YAML."""
 PATIENCE = bounds.START_DEADLINE + bounds.IMPORT_DEADLINE
 """Seconds that commands which ask once wait for strangers."""
-NOT_READY = f"its process was not ready within {PATIENCE:.0f} s, so it could not be checked"
+NOT_READY = "its process was not ready in time, so it could not be checked"
 
 
 class PolicySupervisor:
@@ -41,10 +41,12 @@ class PolicySupervisor:
     All methods but `stop` are called from one thread; the attributes may be read from any.
     """
 
-    def __init__(self, entries: Iterable[protocol.PolicyEntry], at_once: int | None = None) -> None:
-        """`at_once`: how many strangers' processes may be starting at the same time."""
+    def __init__(
+        self, entries: Iterable[protocol.PolicyEntry], starting_at_once: int | None = None
+    ) -> None:
+        """`starting_at_once`: how many strangers' processes may be starting at the same time."""
         self._entries = {entry.index: entry for entry in entries}
-        gate = threading.Semaphore(at_once or max(1, len(self._entries)))
+        gate = threading.Semaphore(starting_at_once or max(1, len(self._entries)))
         own = [entry for entry in self._entries.values() if entry.plugin.own]
         self._planner = PlannerProcess(own)
         self._strangers = [
@@ -165,7 +167,7 @@ class PolicySupervisor:
         for host in self._strangers:
             host.tend()
         before, self._missing = self._missing, self._not_ready()
-        ready = sorted(before - self._missing)
+        ready = sorted((before - self._missing) | set(self._planner.due()))
         return f"ready now: {', '.join(ready)}" if ready else ""
 
     def _not_ready(self) -> frozenset[str]:

@@ -91,7 +91,12 @@ def entries(
     bound = []
     for index, item in enumerate(items):
         if item.name in found:
-            bound.append(PolicyEntry(found[item.name], index, item.options))
+            plugin = found[item.name]
+            if plugin.rivals:
+                log.warning(
+                    "%s: %s claims irqbal's own name in vain", item.name, ", ".join(plugin.rivals)
+                )
+            bound.append(PolicyEntry(plugin, index, item.options))
             continue
         known = ", ".join(found) or "none"
         problems.append(
@@ -104,12 +109,12 @@ def entries(
     return bound
 
 
-def spawn(config: Config, name: str, at_once: int | None = None) -> PolicySupervisor:
+def spawn(config: Config, name: str, starting_at_once: int | None = None) -> PolicySupervisor:
     """Start the policies' processes without waiting for them; `bound` completes the start. Raises
-    ConfigError for unknown names. `at_once`: how many strangers' processes may be starting at the
-    same time.
+    ConfigError for unknown names. `starting_at_once`: how many strangers' processes may be
+    starting at the same time.
     """
-    policies = PolicySupervisor(entries(config.policies, name), at_once)
+    policies = PolicySupervisor(entries(config.policies, name), starting_at_once)
     policies.spawn()
     return policies
 
@@ -135,7 +140,11 @@ def bound(
     options are wrong; with `lenient`, if those of irqbal's own policies are. Strangers' policies
     are then set aside, and the problems logged: what a stranger says keeps no daemon from starting.
     """
-    problems = policies.bind(patience)
+    try:
+        problems = policies.bind(patience)
+    except BaseException:
+        policies.close()
+        raise
     if lenient:
         problems, others = (
             [problem for problem in problems if policies.is_own(problem) == own]
