@@ -170,6 +170,7 @@ def test_a_cycle_with_a_bad_policy_is_on_time_and_does_the_others_moves(
 ) -> None:
     body, code = WORST[what]
     monkeypatch.setattr(bounds, "HOOK_DEADLINE", 0.5)
+    monkeypatch.setattr(bounds, "FIRST_DEADLINE", 60.0)
     source = (
         "import os, re, sys, threading, time\n@hookimpl\ndef irqbal_place(snapshot):\n    "
         f"{body}\n    yield Note('still here')"

@@ -20,7 +20,7 @@ from irqbal.errors import PolicyHostError
 from irqbal.model.plan import Failure, Plan, Record
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins import process
+from irqbal.plugins import bounds, process
 from irqbal.plugins.observer_supervisor import ObserverSupervisor
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor, SupervisorStopped
@@ -53,6 +53,15 @@ def site() -> Iterator[InstalledSite]:
             "record.cycle)\n",
         )
         yield made
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All strangers together have more time than a slow machine needs; a test that is about that
+    time sets its own.
+    """
+    for name in ("FIRST_DEADLINE", "STRANGERS_DEADLINE"):
+        monkeypatch.setattr(bounds, name, 60.0)
 
 
 @pytest.fixture
