@@ -15,7 +15,7 @@ from typing import Any, TypeVar, Union
 
 import msgspec
 
-from irqbal.wire import dec_hook
+from irqbal.wire import from_builtins
 
 T = TypeVar("T")
 
@@ -192,7 +192,7 @@ def _decode_leaf(node: Node, kind: Any, key: str, problems: list[LocatedProblem]
     text = "" if node.value is None else node.value
     words = _BOOLS if _bare(kind) is bool else {}
     try:
-        return msgspec.convert(words.get(text.lower(), text), kind, strict=False, dec_hook=dec_hook)
+        return from_builtins(words.get(text.lower(), text), kind, strict=False)
     except msgspec.ValidationError as error:
         # msgspec adds the path, which the problem has, and the type, which is always text.
         reason = str(error).split(" - at ")[0].replace(", got `str`", "")

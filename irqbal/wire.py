@@ -9,6 +9,7 @@ scalar is read as text and converted by the type of its field, so that `off` sta
 from __future__ import annotations
 
 import re
+import threading
 from datetime import UTC, datetime
 from typing import Any, TypeVar, final
 
@@ -278,9 +279,34 @@ def to_json(value: Any) -> bytes:
     return msgspec.json.encode(value, enc_hook=enc_hook)
 
 
+_describing = threading.Lock()
+_described: set[Any] = set()
+
+
+def _kind(kind: T) -> T:
+    """The same type, once msgspec's description of it is complete. msgspec 0.22 fills a struct's
+    description while other threads run and already find it: two threads that decode a type for the
+    first time at the same moment end the process with a segmentation fault.
+    """
+    if kind not in _described:
+        with _describing:
+            msgspec.json.Decoder(kind, dec_hook=dec_hook)
+            _described.add(kind)
+    return kind
+
+
 def from_json(text: bytes | str, kind: type[T]) -> T:
     """Raises msgspec.ValidationError (a ValueError) or msgspec.DecodeError."""
-    return msgspec.json.decode(text, type=kind, dec_hook=dec_hook)
+    return msgspec.json.decode(text, type=_kind(kind), dec_hook=dec_hook)
+
+
+def from_builtins(value: Any, kind: type[T], *, strict: bool = True, attributes: bool = False) -> T:
+    """A model object from dicts, lists and scalars, not `strict`: also numbers and booleans as
+    texts; with `attributes` from any object that has its fields. Raises msgspec.ValidationError.
+    """
+    return msgspec.convert(
+        value, _kind(kind), strict=strict, from_attributes=attributes, dec_hook=dec_hook
+    )
 
 
 def to_msgpack(value: Any) -> bytes:
@@ -290,7 +316,12 @@ def to_msgpack(value: Any) -> bytes:
 
 def from_msgpack(data: bytes, kind: type[T]) -> T:
     """Raises msgspec.ValidationError (a ValueError) or msgspec.DecodeError."""
-    return msgspec.msgpack.decode(data, type=kind, dec_hook=dec_hook)
+    return msgspec.msgpack.decode(data, type=_kind(kind), dec_hook=dec_hook)
+
+
+def msgpack_decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    """For many messages of one type, which may be a union of structs."""
+    return msgspec.msgpack.Decoder(_kind(kind), dec_hook=dec_hook)
 
 
 def builtins(value: Any) -> Any:

@@ -16,7 +16,7 @@ from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
 from irqbal.model.plan import Explained, Step
 from irqbal.model.view import Irq, Override
-from irqbal.wire import Duration, Moment, dec_hook
+from irqbal.wire import Duration, Moment, from_builtins
 
 T = TypeVar("T")
 
@@ -60,9 +60,7 @@ class StoredHost:
     def _shipped_status(self) -> responses.Status:
         if self._status:
             try:
-                return msgspec.convert(
-                    self._status, responses.Status, strict=False, dec_hook=dec_hook
-                )
+                return from_builtins(self._status, responses.Status, strict=False)
             except msgspec.ValidationError:
                 # The daemon has another major version.
                 self._status = {}

@@ -26,7 +26,7 @@ from irqbal.history.mongodb.documents import Document, date
 from irqbal.model.plan import Record, imbalance
 from irqbal.model.view import Override, Snapshot
 from irqbal.render.finding_texts import describe
-from irqbal.wire import from_msgpack, to_msgpack
+from irqbal.wire import from_builtins, from_msgpack, to_msgpack
 
 DAY = 86400.0
 """Seconds over which drift and failures are counted."""
@@ -173,14 +173,13 @@ def facts_of(document: Mapping[str, Any]) -> HostFacts:
         for key, value in document.items()
         if key in HostFacts.__struct_fields__ and key != "host"
     }
-    return msgspec.convert({**known, "host": document["_id"]}, HostFacts, strict=False)
+    return from_builtins({**known, "host": document["_id"]}, HostFacts, strict=False)
 
 
 def findings_of(document: Mapping[str, Any]) -> list[DescribedFinding]:
     """A host's findings, from its document in `fleet`."""
     return [
-        msgspec.convert(item, DescribedFinding, strict=False)
-        for item in document.get("findings", ())
+        from_builtins(item, DescribedFinding, strict=False) for item in document.get("findings", ())
     ]
 
 

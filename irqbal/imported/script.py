@@ -25,6 +25,7 @@ import msgspec
 from irqbal.errors import HostError
 from irqbal.plugins import bounds, namespaces
 from irqbal.plugins.confinement import drop_root
+from irqbal.wire import from_json
 
 TIMEOUT = 5.0
 """Seconds that a script may take for one IRQ, unless the user sets another time."""
@@ -92,7 +93,7 @@ def run(script: Path, irqs: Mapping[int, str], timeout: float = TIMEOUT) -> Iter
             child.stdin.write(msgspec.json.encode(job))
             child.stdin.close()
             for line in child.stdout:
-                yield msgspec.json.decode(line, type=ScriptAnswer)
+                yield from_json(line, ScriptAnswer)
         if child.returncode:
             raise HostError(f"the process that runs {script} ended with status {child.returncode}")
 
@@ -151,7 +152,7 @@ def _run_for(job: ScriptJob, irq: int) -> ScriptAnswer:
 
 def main() -> None:
     """Give up root, and do the job."""
-    job = msgspec.json.decode(sys.stdin.buffer.read(), type=ScriptJob)
+    job = from_json(sys.stdin.buffer.read(), ScriptJob)
     if os.geteuid() == 0:
         namespaces.enter(network=False, folders=())
     drop_root("policies")

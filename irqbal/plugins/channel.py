@@ -236,4 +236,4 @@ def _decoder(result: type[Any], planner: bool) -> msgspec.msgpack.Decoder[Any]:
     questions.
     """
     kinds = result | protocol.HookStarted | protocol.Next if planner else result
-    return msgspec.msgpack.Decoder(kinds, dec_hook=wire.dec_hook)
+    return wire.msgpack_decoder(kinds)

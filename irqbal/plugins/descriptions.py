@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from irqbal import wire
 from irqbal.plugins import bounds, protocol
 
 
@@ -60,7 +61,7 @@ def is_schema(text: str) -> bool:
     if len(text) > bounds.MAX_SCHEMA_LENGTH:
         return False
     try:
-        msgspec.json.decode(text, type=_Schema)
+        wire.from_json(text, _Schema)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return False
     return True

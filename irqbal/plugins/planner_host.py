@@ -10,8 +10,6 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-import msgspec
-
 from irqbal import wire
 from irqbal.model.view import Snapshot
 from irqbal.planner.decide import decide
@@ -80,4 +78,4 @@ class PlannerHost(PolicyHost):
         return (*items.placements, *items.steering, *items.notes)
 
 
-_ITEMS = msgspec.msgpack.Decoder(protocol.HookItems, dec_hook=wire.dec_hook)
+_ITEMS = wire.msgpack_decoder(protocol.HookItems)

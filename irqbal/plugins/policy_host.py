@@ -51,7 +51,7 @@ class PolicyHost:
     def serve(self, sock: socket.socket) -> None:
         """Answer the requests that come through this socket until the daemon closes it."""
         self._send(protocol.Hello())
-        decoder = msgspec.msgpack.Decoder(protocol.HostRequest, dec_hook=wire.dec_hook)
+        decoder = wire.msgpack_decoder(protocol.HostRequest)
         while True:
             try:
                 request: protocol.HostRequest = decoder.decode(protocol.read_frame(sock))

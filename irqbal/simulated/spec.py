@@ -13,7 +13,7 @@ from irqbal.errors import ConfigError
 from irqbal.simulated.drivers import NIC_DRIVERS
 from irqbal.simulated.kernel_errnos import LATEST
 from irqbal.simulated.traffic import EVENTS, SHAPES
-from irqbal.wire import Percent
+from irqbal.wire import Percent, from_builtins
 
 EXAMPLE = "2x32x2,nodes=2,nic=63x2,nvme=64x4,traffic=skewed,seed=1"
 """A complete specification, for messages."""
@@ -144,7 +144,7 @@ def parse_spec(text: str) -> HostSpec:
         "exact": "exact" in given,
     }
     made |= {"packets": "nopackets" not in given, **one}
-    spec = msgspec.convert(made, HostSpec)
+    spec = from_builtins(made, HostSpec)
     _check(spec)
     return spec
 

@@ -262,7 +262,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     reporter = ProbeReporter(int(sys.argv[1]))
-    job = msgspec.json.decode(sys.argv[2], type=ProbeJob)
+    job = wire.from_json(sys.argv[2], ProbeJob)
     # Before the import: a policy may bind a clock's name then.
     watch = PurityWatch(reporter.finding)
     reporter.send(ProbeStep("its import", job.import_deadline))

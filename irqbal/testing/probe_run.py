@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -27,7 +27,7 @@ from irqbal.testing.messages import (
     ProbeStep,
 )
 
-_DECODER = msgspec.json.Decoder(ProbeMessage)
+_MESSAGE: Any = ProbeMessage
 _QUOTED_OUTPUT = 2000
 """Bytes of the child's output that an error of irqbal's own quotes."""
 
@@ -145,7 +145,7 @@ class _Run:
 
     def _decode(self, line: bytes) -> ProbeMessage:
         try:
-            message: ProbeMessage = _DECODER.decode(line)
+            message: ProbeMessage = wire.from_json(line, _MESSAGE)
         except msgspec.DecodeError:
             raise _ProbeEnded(
                 ProbeFinding("crashed", f"{self.hook} wrote into the connection to irqbal")

@@ -303,6 +303,16 @@ def test_only_affinity_writes_to_the_kernel() -> None:
     assert writing == {}
 
 
+@pytest.mark.parametrize("module", [module for module in SOURCES if module != "irqbal.wire"])
+def test_only_wire_has_msgspec_decode_a_type(module: str) -> None:
+    """Its functions are the ones that several threads may call."""
+    for node in ast.walk(ast.parse(SOURCES[module].read_text())):
+        if isinstance(node, ast.Call) and "msgspec" in ast.unparse(node.func):
+            name = ast.unparse(node.func).rpartition(".")[2]
+            typed = name == "decode" and any(word.arg == "type" for word in node.keywords)
+            assert not typed and name not in ("convert", "Decoder"), ast.unparse(node)
+
+
 @pytest.mark.parametrize(
     "module", [module for module in SOURCES if part(module) not in ("kernel", "simulated")]
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Annotated, Any
 
 import msgspec
@@ -9,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import builders as b
 from irqbal.cpuset import CpuSet
-from irqbal.model.plan import Move, Plan
+from irqbal.model.plan import Kept, Move, Plan
 from irqbal.model.view import Snapshot
 from irqbal.wire import (
     Duration,
@@ -184,3 +187,38 @@ def test_move_says_from_and_to() -> None:
 def test_model_travels_whole() -> None:
     for value in (Snapshot(), Plan()):
         assert from_msgpack(to_msgpack(value), type(value)) == value
+
+
+_RACE = """
+import sys, threading, time
+from irqbal.model.plan import Plan
+from irqbal.model.view import Snapshot
+from irqbal.wire import from_msgpack
+
+sys.setswitchinterval(1e-6)
+bodies = [(bytes.fromhex(text), kind) for text, kind in zip(sys.argv[1:], (Snapshot, Plan))]
+start = threading.Barrier(8)
+read = []
+
+def decode(after):
+    start.wait()
+    time.sleep(after)
+    for body, kind in bodies:
+        read.append(from_msgpack(body, kind))
+
+threads = [threading.Thread(target=decode, args=(number * 0.0003,)) for number in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert len(read) == 16 and read.count(read[0]) == 8
+"""
+
+
+def test_threads_that_decode_a_type_for_the_first_time_at_once() -> None:
+    """msgspec itself ends the process then, in each of forty tries on two CPUs."""
+    snapshot = b.host(b.cpus(4), b.nic("eth0", 4))
+    plan = Plan(kept=(Kept(32, "p", CpuSet.of(1), "r"),))
+    bodies = [to_msgpack(value).hex() for value in (snapshot, plan)]
+    for _ in range(5):
+        subprocess.run([sys.executable, "-c", _RACE, *bodies], check=True, timeout=60)

@@ -14,7 +14,7 @@ import msgspec
 from irqbal.api.backend import ApiError
 from irqbal.api.contract import Route
 from irqbal.api.http.limits import MAX_BODY
-from irqbal.wire import dec_hook
+from irqbal.wire import from_builtins, from_json
 
 MOST_FIELDS = 50
 """Parameters of a query, or fields of a form: more than any route has."""
@@ -55,7 +55,7 @@ def decode_query(text: str, route: Route) -> Any:
             raise ApiError(400, "query", f"{name[:100]} stands twice; keep one")
         values[name] = value
     try:
-        query = msgspec.convert(values, route.query, strict=False, dec_hook=dec_hook)
+        query = from_builtins(values, route.query, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         raise ApiError(400, "query", f"the query is not understood: {_text(error)}") from error
     for field in msgspec.structs.fields(route.query):
@@ -85,7 +85,7 @@ def decode_body(data: bytes, content_type: str, route: Route) -> DecodedBody:
             f"the body must be application/json, not {media[:100]}; nothing was changed",
         )
     try:
-        value = msgspec.json.decode(data, type=route.body, dec_hook=dec_hook)
+        value = from_json(data, route.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise ApiError(
             400, "body", f"the body is not understood: {_text(error)}; nothing was changed"

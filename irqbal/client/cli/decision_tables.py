@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
 from rich.console import Console
 
 from irqbal.api.contract import responses
@@ -20,6 +19,7 @@ from irqbal.render.explanation import (
 )
 from irqbal.render.plan import ShownPlan, print_shown_plan
 from irqbal.render.tables import Column, print_rows
+from irqbal.wire import from_builtins
 
 _NUMBER = Column("IRQ", right=True)
 _NAME = Column("NAME", wrap=True)
@@ -77,7 +77,7 @@ def cycle(out: Console, item: responses.Cycle) -> None:
         "bold",
     )
     # The API's types have the fields of those that are printed, and more.
-    print_shown_plan(out, msgspec.convert(item, ShownPlan, from_attributes=True))
+    print_shown_plan(out, from_builtins(item, ShownPlan, attributes=True))
 
 
 def overrides(out: Console, items: Sequence[responses.OverrideView]) -> None:

@@ -27,6 +27,7 @@ from typing import Any
 import msgspec
 
 from irqbal.history.samples import Decision, IrqState, Kind, Sample, Series
+from irqbal.wire import from_builtins
 
 FIELDS: dict[Kind, str] = {
     "irq": "irqs",
@@ -206,7 +207,7 @@ def host_document(host: str, states: Iterable[IrqState], now: float) -> Document
 
 def states_of(document: Mapping[str, Any]) -> tuple[IrqState, ...]:
     """The states in a sample's or a host's document."""
-    return tuple(msgspec.convert(_plain(state), IrqState) for state in document.get("states", ()))
+    return tuple(from_builtins(_plain(state), IrqState) for state in document.get("states", ()))
 
 
 def decision_document(host: str, decision: Decision) -> Document:
@@ -218,7 +219,7 @@ def decision_document(host: str, decision: Decision) -> Document:
 
 def decision_of(document: Mapping[str, Any]) -> Decision:
     """The decision as it was recorded."""
-    return msgspec.convert(
+    return from_builtins(
         _plain(
             {key: value for key, value in document.items() if key in Decision.__struct_fields__}
         ),
