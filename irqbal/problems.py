@@ -66,6 +66,8 @@ _BAD: Any = object()
 """Stands for a value that could not be converted; a problem was added for it."""
 _BOOLS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 """YAML 1.1's other words for true and false; msgspec itself reads `true`, `false`, 1 and 0."""
+_SWITCH = {**_BOOLS, "true": "true", "false": "false"}
+"""Words that stand for a whole section which a struct's SWITCH names the boolean field of."""
 _MAX_QUOTED = 60
 """Most characters of a wrong value that a message repeats."""
 
@@ -116,6 +118,10 @@ def _decode_struct(
 ) -> Any:
     if node.value is None:
         node = Node(node.line, {})
+    switch = getattr(kind, "SWITCH", "")
+    if switch and isinstance(node.value, str) and node.value.lower() in _SWITCH:
+        # `history: off`: a word where a section is expected.
+        node = Node(node.line, {switch: Node(node.line, _SWITCH[node.value.lower()])})
     if not isinstance(node.value, dict):
         problems.append(
             LocatedProblem(node.line, key, f"expected keys and values, got {_shape(node)}")

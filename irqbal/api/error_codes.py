@@ -45,7 +45,7 @@ CODES = {
     "media-type": (415, "the body has the wrong media type"),
     "method": (405, "`Allow` lists the path's methods"),
     "no-cpu": (422, "an IRQ needs at least one CPU"),
-    "no-history": (503, "a dry run records no history"),
+    "no-history": (503, "no history is recorded; the message says why"),
     "no-override": (404, "this IRQ has no override"),
     "no-such-device": (404, "neither the host nor its history has this device"),
     "no-such-host": (404, "this server does not know the host"),

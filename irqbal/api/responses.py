@@ -159,13 +159,15 @@ class Summary(msgspec.Struct, frozen=True):
 
 class HistoryState(msgspec.Struct, frozen=True):
     """The state of the history: samples and decisions that wait in memory for the disk, that were
-    dropped because there was no room, and that wait to be shipped to MongoDB.
+    dropped because there was no room, and that wait to be shipped to MongoDB. `problem`: why
+    nothing is recorded.
     """
 
     enabled: bool
     waiting: int = 0
     dropped: int = 0
     outbox: int = 0
+    problem: str = ""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -363,7 +365,9 @@ class PolicyView(msgspec.Struct, frozen=True):
 
 class DecisionView(msgspec.Struct, frozen=True, rename=BEFORE_AFTER):
     """A decision of irqbal, a policy or a person, with its reason. `who` is the author of an
-    override or an action.
+    override or an action. `done`: whether the kernel took it (false in a dry run, and if it
+    refused), null where there was nothing to do. `clock`: empty, or `doubtful` or `wrong` if its
+    time is not believed.
     """
 
     at: Moment
@@ -379,6 +383,8 @@ class DecisionView(msgspec.Struct, frozen=True, rename=BEFORE_AFTER):
     result: str
     reason: str
     who: str
+    done: bool | None
+    clock: str
 
 
 class PointView(msgspec.Struct, frozen=True):

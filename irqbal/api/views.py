@@ -277,4 +277,6 @@ def decision(item: Decision) -> responses.DecisionView:
         result=item.result,
         reason=item.reason,
         who=item.who,
+        done=item.done,
+        clock=item.clock,
     )

@@ -40,6 +40,11 @@ def command(common: Common, dry_run: bool, force: bool, simulate: str | None) ->
         )
         dry_run = True
     mode = RunMode(
-        path=common.path, root=common.root, dry_run=dry_run, force=force, made_up=made_up
+        path=common.path,
+        root=common.root,
+        dry_run=dry_run,
+        force=force,
+        made_up=made_up,
+        owns_run_dir=is_root(),
     )
     return run(common.config(), mode)

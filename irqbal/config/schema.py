@@ -7,7 +7,7 @@ only it knows their option types.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -49,8 +49,13 @@ class Retention(
 
 
 class HistoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The history."""
+    """The history; `history: off` is short for `history: {record: false}`."""
 
+    SWITCH: ClassVar[str] = "record"
+
+    record: Annotated[
+        bool, Meta(description="whether there is one; `history: off` is short for false")
+    ] = True
     every: Annotated[Duration, Meta(description="time between two samples; 100 ms to 1 h")] = (
         Duration(60)
     )

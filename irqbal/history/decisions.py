@@ -72,6 +72,7 @@ class DecisionMaker:
                 before=str(move.before),
                 after=str(move.after),
                 result=_result(outcomes.get(move.identity)),
+                done=_is_done(outcomes.get(move.identity)),
                 reason=move.reason,
             )
 
@@ -90,6 +91,7 @@ class DecisionMaker:
                 before=setting.before,
                 after=setting.after,
                 result=_result(outcomes.get(setting.identity)),
+                done=_is_done(outcomes.get(setting.identity)),
                 reason=setting.reason,
             )
         default = record.plan.default
@@ -103,6 +105,7 @@ class DecisionMaker:
                 before=str(default.before),
                 after=str(default.after),
                 result=_result(outcomes.get(DEFAULT)),
+                done=_is_done(outcomes.get(DEFAULT)),
                 reason=default.reason,
             )
 
@@ -167,3 +170,8 @@ def _outcomes(record: Record) -> dict[str, Outcome]:
 def _result(outcome: Outcome | None) -> str:
     """What came of a write, in words; empty if nothing was written."""
     return "" if outcome is None else outcome.detail or outcome.result
+
+
+def _is_done(outcome: Outcome | None) -> bool:
+    """Whether the kernel has what was decided."""
+    return outcome is not None and outcome.result in ("written", "unchanged")

@@ -6,6 +6,8 @@ gap.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from irqbal.history.samples import IrqState, Kind, Series
@@ -13,6 +15,10 @@ from irqbal.load.irq_rates import WRAP, was_reset
 from irqbal.model.queues import queues_text
 from irqbal.model.readings import Counts
 from irqbal.model.view import Irq, Snapshot
+
+
+def _unknown(number: int) -> float:
+    return 0.0
 
 
 class NewSample(msgspec.Struct, frozen=True):
@@ -54,9 +60,16 @@ class Recorder:
             else {}
         )
 
-    def take(self, counts: Counts, snapshot: Snapshot, wall: float) -> NewSample | None:
+    def take(
+        self,
+        counts: Counts,
+        snapshot: Snapshot,
+        wall: float,
+        time_per_interrupt: Callable[[int], float] = _unknown,
+    ) -> NewSample | None:
         """The sample of the interval that ends with this reading; None for the first reading.
-        `wall` is the time of the reading in seconds since the epoch.
+        `wall` is the time of the reading in seconds since the epoch, `time_per_interrupt` the
+        seconds of CPU that an interrupt of the IRQ with this number takes (0: unknown).
         """
         last, cpus = self._time, self._cpus
         self._time, self._cpus = counts.time, counts.cpus
@@ -70,6 +83,7 @@ class Recorder:
             return None
         seconds = counts.time - last
         self._irqs(counts, renewed, cpus, values, seconds)
+        self._loads(values, time_per_interrupt)
         self._others(counts, seconds, values)
         changed = () if snapshot is self._snapshot else self._changed(snapshot)
         self._snapshot = snapshot
@@ -95,7 +109,8 @@ class Recorder:
         ]:
             del self._totals[series]
             if series.name not in generations:
-                self._series.pop((series.kind, series.name, series.cpu), None)
+                for kind in ("irq", "load"):
+                    self._series.pop((kind, series.name, series.cpu), None)
         self._rows = {
             name: row
             for name, row in self._rows.items()
@@ -137,6 +152,16 @@ class Recorder:
                     delta = _difference(series, before, total, seconds)
                 if delta:
                     values[series] = delta
+
+    def _loads(self, values: dict[Series, int], time_per_interrupt: Callable[[int], float]) -> None:
+        """Add to `values`, which holds the interrupts, the time that these took."""
+        microseconds = {
+            identity: 1e6 * time_per_interrupt(number)
+            for number, identity in self._identities.items()
+        }
+        for (_, identity, cpu), count in list(values.items()):
+            if taken := round(count * microseconds[identity]):
+                values[self._named("load", identity, cpu)] = taken
 
     def _others(self, counts: Counts, seconds: float, values: dict[Series, int]) -> None:
         """Add to `values` what other counters counted since the last reading."""

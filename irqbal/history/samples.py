@@ -12,10 +12,17 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-Kind = Literal["irq", "row", "softirq", "softnet", "time"]
-"""irq: interrupts of one IRQ; row: a named row of /proc/interrupts (LOC, RES …); softirq: softirqs
-by name (NET_RX …); softnet: `processed`, `dropped` and `time_squeeze`; time: microseconds of CPU
-time in `irq` and `softirq`.
+Kind = Literal["irq", "load", "row", "softirq", "softnet", "time"]
+"""irq: interrupts of one IRQ; load: microseconds of CPU time that they took, by the costs learnt
+until then (none while no time in interrupts is visible); row: a named row of /proc/interrupts (LOC,
+RES …); softirq: softirqs by name (NET_RX …); softnet: `processed`, `dropped` and `time_squeeze`;
+time: microseconds of CPU time in `irq` and `softirq`.
+"""
+
+
+Clock = Literal["", "doubtful", "wrong"]
+"""Whether the time of a record is believed: yes; not yet (the clock jumped shortly before); no (it
+jumped back later).
 """
 
 
@@ -49,7 +56,8 @@ class Sample(msgspec.Struct, frozen=True):
 
     `sequence` counts without gaps in one store. `boot` is the kernel's boot id. `wall` is the
     interval's end in seconds since the epoch, `seconds` its length on the monotonic clock. While
-    the daemon is down there are no samples, rather than samples of zeros.
+    the daemon is down there are no samples, rather than samples of zeros. Samples of a wrong
+    `clock` are kept as they are, and in no series.
     """
 
     sequence: int
@@ -58,6 +66,7 @@ class Sample(msgspec.Struct, frozen=True):
     seconds: float
     values: dict[Series, int]
     states: tuple[IrqState, ...] = ()
+    clock: Clock = ""
 
 
 DecisionKind = Literal[
@@ -75,7 +84,8 @@ class Decision(msgspec.Struct, frozen=True):
 
     `sequence` is unique among samples and decisions of a store. `wall` is seconds since the epoch.
     `before` and `after` are CPU lists, or settings as text. `who` is the user, for overrides and
-    actions.
+    actions. `done`: whether the kernel took what was decided (False in a dry run, and if it
+    refused); None where there was nothing to do, as with drift.
     """
 
     sequence: int
@@ -93,6 +103,8 @@ class Decision(msgspec.Struct, frozen=True):
     result: str = ""
     reason: str = ""
     who: str = ""
+    done: bool | None = None
+    clock: Clock = ""
 
 
 class Point(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 
 import msgspec
 
+from irqbal.history.clock import ClockReading, read_clock
 from irqbal.history.recorder import NewSample
 from irqbal.history.samples import Decision
 from irqbal.history.writer import HistoryWriter
@@ -23,11 +24,12 @@ WAITING = 1000
 
 
 class _CycleRecords(msgspec.Struct, frozen=True):
-    """What one cycle recorded; `boot` is the boot id."""
+    """What one cycle recorded; `boot` is the boot id, `now` the clocks then."""
 
     boot: str
     sample: NewSample | None
     decisions: Sequence[Decision]
+    now: ClockReading
 
 
 class WriteQueue:
@@ -45,7 +47,7 @@ class WriteQueue:
         """Add what one cycle recorded. Drops the oldest cycle if the queue is full."""
         if sample is None and not decisions:
             return
-        self._waiting.append(_CycleRecords(boot, sample, decisions))
+        self._waiting.append(_CycleRecords(boot, sample, decisions, read_clock()))
         if len(self._waiting) > WAITING:
             self._waiting.popleft()
             self.dropped += 1
@@ -61,7 +63,7 @@ class WriteQueue:
         while self._waiting:
             item = self._waiting.popleft()
             await loop.run_in_executor(
-                self._thread, self._writer.record, item.boot, item.sample, item.decisions
+                self._thread, self._writer.record, item.boot, item.sample, item.decisions, item.now
             )
 
     async def close(self) -> None:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from irqbal.config.schema import Retention
 from irqbal.errors import HistoryError
+from irqbal.history.clock import STEP, ClockEvent, ClockJudge, ClockReading, read_clock
 from irqbal.history.recorder import NewSample
-from irqbal.history.samples import Decision, IrqState, Sample
-from irqbal.history.sqlite.database import FILE, move_aside
+from irqbal.history.samples import Clock, Decision, IrqState, Sample
+from irqbal.history.sqlite.database import FILE, replace_damaged
 from irqbal.history.sqlite.store import WritableSqliteHistory
 
 log = logging.getLogger(__name__)
@@ -40,40 +43,91 @@ PRUNE_EVERY = 600.0
 """Seconds between two deletions of records that are too old."""
 
 
+class RecordingRight(Protocol):
+    """The right to write a history, of which there is one."""
+
+    def hold(self) -> None:
+        """Take it, or go on holding it. Raises HistoryError if another process has it."""
+
+    def is_lost(self) -> bool:
+        """Whether it must be given to another process that has more right to it."""
+
+    def release(self) -> None:
+        """Give it up; safe more than once."""
+
+
+class _Timed(msgspec.Struct, frozen=True):
+    """A sample that waits, with its boot id and what was judged of its time."""
+
+    boot: str
+    sample: NewSample
+    clock: Clock
+
+
 class HistoryWriter:
     """Owns the history file of one daemon. All methods belong to the history thread."""
 
-    def __init__(self, folder: Path, keep: Retention, *, outbox: bool) -> None:
-        """`outbox`: records wait in the file to be shipped. The file is opened at the first
-        `record`.
+    def __init__(
+        self, folder: Path, keep: Retention, *, outbox: bool, claim: RecordingRight | None = None
+    ) -> None:
+        """`outbox`: records wait in the file to be shipped. `claim` is held while the file is open;
+        None: nobody else writes it. The file is opened at the first `record`.
         """
         self._path, self._keep, self._outbox = folder / FILE, keep, outbox
+        self._claim = claim
         self._store: WritableSqliteHistory | None = None
-        self._samples: deque[tuple[str, NewSample]] = deque()
+        self._judge: ClockJudge | None = None
+        """Judges the time of each record; None before the file was open."""
+        self.is_stopped = False
+        """Whether another process records from now on."""
+        self._samples: deque[_Timed] = deque()
         self._decisions: deque[Decision] = deque()
         self._most_decisions = WAITING_DECISIONS
         self._values = 0
         """Size of `_samples`, in counts."""
         self._trouble = ""
         """The error that keeps records waiting; empty: none."""
-        self._pruned = 0.0
-        """When records were last deleted, seconds since the epoch."""
+        self._sampled = 0.0
+        """When the last sample was recorded, in seconds of CLOCK_BOOTTIME; 0: none was."""
+        self._prune_at = 0.0
+        """When records are deleted next, in seconds of CLOCK_BOOTTIME."""
         self.dropped = 0
         """Samples and decisions that were lost because memory for them was full."""
 
-    def record(self, boot: str, sample: NewSample | None, decisions: Sequence[Decision]) -> None:
-        """Store what one cycle recorded, after what waits already. `boot` is the boot id."""
+    def record(
+        self,
+        boot: str,
+        sample: NewSample | None,
+        decisions: Sequence[Decision],
+        now: ClockReading | None = None,
+    ) -> None:
+        """Store what one cycle recorded, after what waits already. `boot` is the boot id, `now` the
+        clocks when it was recorded (None: as they are now).
+        """
+        if self.is_stopped or self._gave_way():
+            return
+        now = now or read_clock()
+        try:
+            self._judge_time(now)
+        except (sqlite3.Error, HistoryError) as error:
+            self._failed(error)
+        clock: Clock = "doubtful" if self._judge is not None and self._judge.in_doubt else ""
         if sample is not None:
-            self._samples.append((boot, sample))
+            longest = now.since_boot - self._sampled + STEP
+            if self._sampled and sample.seconds > longest:
+                # The monotonic clock jumped, which only a pretended one does.
+                clock = "wrong"
+            self._sampled = now.since_boot
+            self._samples.append(_Timed(boot, sample, clock))
             self._values += _size(sample)
+        if clock:
+            decisions = [msgspec.structs.replace(item, clock=clock) for item in decisions]
         self._decisions.extend(decisions)
         self._most_decisions = max(self._most_decisions, CYCLES_OF_DECISIONS * len(decisions))
         try:
             self._flush()
-            if sample is not None:
-                self._prune(sample.wall)
-            elif decisions:
-                self._prune(decisions[-1].wall)
+            if not clock:
+                self._prune(now)
         except (sqlite3.Error, HistoryError) as error:
             self._failed(error)
             self._drop_excess()
@@ -118,6 +172,45 @@ class HistoryWriter:
         """The number of samples and decisions that wait in memory."""
         return len(self._samples) + len(self._decisions)
 
+    def _gave_way(self) -> bool:
+        """Whether another process records from now on; then the file is closed."""
+        if self._claim is None or not self._claim.is_lost():
+            return False
+        log.warning(
+            "another irqbal balances this host from now on, and records it: this dry run records "
+            "no more"
+        )
+        self.close()
+        self.is_stopped = True
+        return True
+
+    def _judge_time(self, now: ClockReading) -> None:
+        """Judge this time, and what was recorded while another one was in doubt. Raises
+        HistoryError, sqlite3.Error.
+        """
+        if self._store is None:
+            self._store = self._open()
+        store = self._store
+        if self._judge is None:
+            self._judge = ClockJudge(now, *store.newest_times())
+        event = self._judge.judge(now)
+        if event in (ClockEvent.WRONG, ClockEvent.OTHER_DOUBT):
+            self._flush()
+            log.warning(
+                "the clock was wrong: %d samples are marked so, and kept", store.reject_doubtful()
+            )
+        if event in (ClockEvent.DOUBT, ClockEvent.OTHER_DOUBT):
+            log.warning(
+                "the clock says %s, which does not follow from what the history knows: records are "
+                "marked as doubtful, and nothing is deleted, until it has stood for 10 minutes (in "
+                "step with its source), an hour (if that is unknown) or a day",
+                time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now.wall)),
+            )
+        if event is ClockEvent.BELIEVED:
+            self._flush()
+            store.believe_doubtful(now.wall)
+            log.info("the clock has stood: what was recorded by it is believed")
+
     def close(self) -> None:
         """Try to store what waits, and close the file."""
         try:
@@ -131,6 +224,8 @@ class HistoryWriter:
         if self._store is not None:
             self._store.close()
             self._store = None
+        if self._claim is not None:
+            self._claim.release()
 
     def _flush(self) -> None:
         """Store all that waits. Raises HistoryError or sqlite3.Error; the rest waits on then."""
@@ -142,9 +237,14 @@ class HistoryWriter:
         if self.waiting() and not store.is_intact():
             raise sqlite3.DatabaseError("another process deleted or overwrote the file")
         while self._samples:
-            boot, new = self._samples[0]
+            timed = self._samples[0]
+            new = timed.sample
             store.add_sample(
-                Sample(store.next_sequence(), boot, new.wall, new.seconds, new.values, new.states)
+                Sample(
+                    *(store.next_sequence(), timed.boot, new.wall, new.seconds, new.values),
+                    new.states,
+                    timed.clock,
+                )
             )
             self._samples.popleft()
             self._values -= _size(new)
@@ -161,18 +261,19 @@ class HistoryWriter:
                 self._decisions.popleft()
 
     def _open(self) -> WritableSqliteHistory:
+        if self._claim is not None:
+            self._claim.hold()
         return WritableSqliteHistory(self._path, self._keep, outbox=self._outbox)
 
-    def _prune(self, now: float) -> None:
-        if self._store is not None and abs(now - self._pruned) > PRUNE_EVERY:
-            self._pruned = now
-            self._store.prune(now)
+    def _prune(self, now: ClockReading) -> None:
+        if self._store is not None and now.since_boot >= self._prune_at:
+            self._prune_at = now.since_boot + PRUNE_EVERY
+            self._store.prune(now.wall)
 
     def _drop_excess(self) -> None:
         before = self.dropped
         while self._samples and self._values > WAITING_VALUES:
-            _, sample = self._samples.popleft()
-            self._values -= _size(sample)
+            self._values -= _size(self._samples.popleft().sample)
             self.dropped += 1
         while len(self._decisions) > self._most_decisions:
             self._decisions.popleft()
@@ -206,7 +307,7 @@ class HistoryWriter:
             with contextlib.suppress(sqlite3.Error):
                 self._store.close()
             self._store = None
-            move_aside(self._path, error)
+            replace_damaged(self._path, error).close()
             self._store = self._open()
             self._flush()
             self._trouble = ""

@@ -132,6 +132,18 @@ class LoadEstimator:
             interrupts.noise(at) * hard + work.noise(at) * soft,
         )
 
+    def time_per_interrupt(self, number: int) -> float:
+        """Seconds of CPU that an interrupt and the work it causes take, by the last fit; 0 if no
+        time was observed, or nothing is known of the IRQ.
+        """
+        rates = self._rates
+        at = rates.index(number)
+        if at is None or not self.time_visible or rates.interrupts.mean[at] <= 0:
+            return 0.0
+        rate = rates.interrupts.mean[at]
+        soft = rates.work(number).mean[at] * self._soft.cost(number)
+        return self._hard.cost(number) + (soft + self._threads.of_irq.get(number, 0.0)) / rate
+
     # Costs that were stored or measured
 
     def learned_costs(self) -> LearnedCosts:

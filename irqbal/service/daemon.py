@@ -31,13 +31,14 @@ log = logging.getLogger(__name__)
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a daemon. `history` is None if nothing is recorded."""
+    """The parts of a daemon. `history` is None if nothing is recorded; `no_history` says why."""
 
     balancer: Balancer
     requests: RequestQueue
     kernel: KernelThread
     thread: HistoryThread
     history: HistoryService | None
+    no_history: str
 
 
 class Daemon:
@@ -51,6 +52,8 @@ class Daemon:
         self.kernel = parts.kernel
         self.thread = parts.thread
         self.history = parts.history
+        self.no_history = parts.no_history
+        """Why nothing is recorded; empty if it is."""
         self.scheduler = Scheduler()
         self._requests = parts.requests
         self.binding: PolicySupervisor | None = None

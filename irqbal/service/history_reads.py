@@ -26,9 +26,15 @@ class HistoryReads:
     """
 
     def __init__(
-        self, history: HistoryService | None, kernel: KernelThread, thread: HistoryThread
+        self,
+        history: HistoryService | None,
+        no_history: str,
+        kernel: KernelThread,
+        thread: HistoryThread,
     ) -> None:
-        self._history, self._kernel, self._thread = history, kernel, thread
+        """`no_history`: why there is none."""
+        self._history, self._no_history = history, no_history
+        self._kernel, self._thread = kernel, thread
 
     async def states(self) -> list[IrqState]:
         """The IRQs in the history."""
@@ -54,9 +60,16 @@ class HistoryReads:
         return await self._kernel.ask(lambda: sampler.totals_of(identity))
 
     def _recorded(self) -> HistoryService:
-        if self._history is None:
-            raise ApiError(503, "no-history", "a dry run records no history")
+        problem = self.why_no_history()
+        if problem or self._history is None:
+            raise ApiError(503, "no-history", f"no history is recorded: {problem}")
         return self._history
+
+    def why_no_history(self) -> str:
+        """Why nothing is recorded now; empty if it is."""
+        if self._history is not None and self._history.writer.is_stopped:
+            return "another irqbal balances this host now, and records it"
+        return self._no_history
 
     async def _read(self, work: Callable[[SqliteHistory], T]) -> T:
         writer = self._recorded().writer

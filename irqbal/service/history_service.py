@@ -19,6 +19,7 @@ from irqbal.history.write_queue import WriteQueue
 from irqbal.history.writer import HistoryWriter
 from irqbal.service.cycle import Balancer
 from irqbal.service.cycle_result import CycleResult
+from irqbal.service.history_claim import HistoryClaim
 from irqbal.service.history_thread import HistoryThread
 from irqbal.state.folders import Folders
 
@@ -69,17 +70,23 @@ class HistorySampler:
             # Ship the current state even if the plan was reused.
             result = msgspec.structs.replace(result, after=balancer.current_snapshot(), fresh=True)
         counts = balancer.host.counts()
-        sample = self._recorder.take(counts, result.after, time.time())
+        sample = self._recorder.take(
+            counts, result.after, time.time(), balancer.tracker.time_per_interrupt
+        )
         return msgspec.structs.replace(result, sample=sample)
 
 
 class HistoryService:
     """Records one daemon's history, and ships it to MongoDB if the configuration says so."""
 
-    def __init__(self, config: Config, folders: Folders, thread: HistoryThread) -> None:
+    def __init__(
+        self, config: Config, folders: Folders, thread: HistoryThread, claim: HistoryClaim
+    ) -> None:
         """Raises ConfigError, HistoryError."""
         options = config.history.mongodb
-        self.writer = HistoryWriter(folders.state, config.history.keep, outbox=options is not None)
+        self.writer = HistoryWriter(
+            folders.state, config.history.keep, outbox=options is not None, claim=claim
+        )
         self.queue = WriteQueue(self.writer, thread.executor)
         self.sampler = HistorySampler(float(config.history.every), options is not None)
         self.shipper = None if options is None else _shipper(config, self.writer, thread)

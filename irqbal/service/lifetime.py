@@ -13,7 +13,7 @@ import msgspec
 
 from irqbal.api.http.listeners import Listeners
 from irqbal.config.schema import Config
-from irqbal.errors import IrqbalError
+from irqbal.errors import HistoryError, IrqbalError
 from irqbal.plugins.observers import Observers
 from irqbal.plugins.supervisor import SupervisorStopped
 from irqbal.process import systemd
@@ -25,6 +25,7 @@ from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer, Stored
 from irqbal.service.cycle_result import CycleSink
 from irqbal.service.daemon import Daemon, Parts
 from irqbal.service.event_watch import EventWatch
+from irqbal.service.history_claim import HistoryClaim
 from irqbal.service.history_service import HistoryService
 from irqbal.service.history_thread import HistoryThread
 from irqbal.service.kernel_requests import RequestQueue
@@ -41,7 +42,7 @@ from irqbal.service.sinks import (
     ObserversSink,
     ShipperSink,
 )
-from irqbal.state.folders import Folders
+from irqbal.state.folders import RUN_DIR, Folders
 from irqbal.state.lock import Lock
 from irqbal.state.originals import OriginalsFile
 from irqbal.state.override_file import load_overrides
@@ -68,13 +69,55 @@ def run(config: Config, mode: RunMode) -> int:
     if not mode.is_dry_run(config) and mode.made_up is None:
         assembly.refuse_irqbalance(mode.root, mode.force)
     with contextlib.ExitStack() as stack:
-        if mode.records(config):
+        if mode.holds_lock(config):
             stack.callback(Lock(folders.run).release)
+        recording = _recording(config, mode, folders)
+        stack.callback(recording.claim.release)
+        if recording.problem:
+            log.warning("no history is recorded: %s", recording.problem)
         started = start_balancer(config, mode, folders)
         stack.callback(started.balancer.host.close)
         log_limits.install()
-        asyncio.run(_serve(config, mode, folders, started))
+        asyncio.run(_serve(config, mode, folders, started, recording))
     return 0
+
+
+class HistoryChoice(msgspec.Struct, frozen=True):
+    """Whether this daemon records. `problem`: why it does not; `owns_socket`: it listens on the
+    socket in its run folder.
+    """
+
+    claim: HistoryClaim
+    problem: str
+    owns_socket: bool
+
+
+def _recording(config: Config, mode: RunMode, folders: Folders) -> HistoryChoice:
+    """Claim the history for a dry run; a daemon that balances waits for it instead."""
+    balances = mode.holds_lock(config)
+    claim = HistoryClaim(folders, gives_way=not balances)
+    problem = "" if balances else _why_not(claim, mode.is_guest(config))
+    # The live host's socket belongs to the daemon that balances it, which `irqbal restore` asks.
+    owns_socket = balances or (not problem and folders.run != RUN_DIR)
+    if not config.history.record:
+        problem = "the configuration says `history: off`"
+    return HistoryChoice(claim, problem, owns_socket)
+
+
+def _why_not(claim: HistoryClaim, is_guest: bool) -> str:
+    """Why a dry run may not use the state folder as its own; empty if it may, and holds it."""
+    if is_guest:
+        return (
+            "a dry run of another root would record into this host's own history; set state_dir to "
+            "another folder"
+        )
+    if claim.is_lost():
+        return "another irqbal balances this host, and records it"
+    try:
+        claim.hold()
+    except HistoryError as error:
+        return str(error)
+    return ""
 
 
 class StartedBalancer(msgspec.Struct, frozen=True):
@@ -120,14 +163,22 @@ def start_balancer(config: Config, mode: RunMode, folders: Folders) -> StartedBa
     return StartedBalancer(balancer, requests, second_look)
 
 
-async def _serve(config: Config, mode: RunMode, folders: Folders, started: StartedBalancer) -> None:
+async def _serve(
+    config: Config,
+    mode: RunMode,
+    folders: Folders,
+    started: StartedBalancer,
+    recording: HistoryChoice,
+) -> None:
     """Open everything, run cycles until a signal, and close everything in the opposite order."""
     async with contextlib.AsyncExitStack() as stack:
         kernel, thread = KernelThread(), HistoryThread()
         stack.callback(thread.shutdown)
         stack.callback(kernel.shutdown)
         balancer = started.balancer
-        history = HistoryService(config, folders, thread) if mode.records(config) else None
+        history = None
+        if not recording.problem:
+            history = HistoryService(config, folders, thread, recording.claim)
         daemon = Daemon(
             config,
             mode,
@@ -137,6 +188,7 @@ async def _serve(config: Config, mode: RunMode, folders: Folders, started: Start
                 kernel=kernel,
                 thread=thread,
                 history=history,
+                no_history=recording.problem,
             ),
         )
         stack.push_async_callback(kernel.run, _finish, daemon)
@@ -150,7 +202,7 @@ async def _serve(config: Config, mode: RunMode, folders: Folders, started: Start
         if mode.is_live:
             stack.callback(EventWatch(daemon.scheduler).close)
         host = LocalHost(daemon, balancer.host.boot_id)
-        listeners = Listeners(host, config.api, folders, owns_socket=history is not None)
+        listeners = Listeners(host, config.api, folders, owns_socket=recording.owns_socket)
         host.auth_failures = listeners.auth_failures
         stack.push_async_callback(listeners.close)
         stack.callback(host.close)
@@ -160,7 +212,7 @@ async def _serve(config: Config, mode: RunMode, folders: Folders, started: Start
         observers = ObserversSink(Observers(bound, thread.executor))
         stack.callback(observers.close)
         sampler = CostSampler(daemon, mode.root, mode.is_live and not balancer.dry_run)
-        for task in (daemon.feed_watchdog(), _beat(host), sampler.run()):
+        for task in (daemon.feed_watchdog(), _beat(host, daemon, listeners), sampler.run()):
             stack.callback(asyncio.create_task(task).cancel)
         stack.callback(systemd.notify, "STOPPING=1", "STATUS=stopping")
         await asyncio.sleep(max(0.0, started.second_look - time.monotonic()))
@@ -183,10 +235,12 @@ def cycle_sinks(host: LocalHost, daemon: Daemon, observers: ObserversSink) -> tu
     return (*sinks, observers, EventsSink(host.subscribers))
 
 
-async def _beat(host: LocalHost) -> None:
+async def _beat(host: LocalHost, daemon: Daemon, listeners: Listeners) -> None:
     """Periodic work besides the cycles."""
     while True:
         await host.look_after()
+        if daemon.history is not None and daemon.history.writer.is_stopped:
+            await listeners.leave_socket()
         await asyncio.sleep(HEARTBEAT)
         host.heartbeat()
 

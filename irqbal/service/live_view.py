@@ -57,6 +57,7 @@ class RunningDaemon(Protocol):
     kernel: KernelThread
     thread: HistoryThread
     history: HistoryService | None
+    no_history: str
 
     def ask(self, cause: str) -> asyncio.Future[CycleResult]:
         """Request a cycle. The future holds the result of a cycle that began after this call."""
@@ -86,7 +87,7 @@ class LiveView(HistoryReads):
     """What the API reads of this host. It receives every cycle's result before all other sinks."""
 
     def __init__(self, daemon: RunningDaemon) -> None:
-        super().__init__(daemon.history, daemon.kernel, daemon.thread)
+        super().__init__(daemon.history, daemon.no_history, daemon.kernel, daemon.thread)
         self.name = platform.node()
         self._daemon = daemon
         self._started = time.time()
@@ -214,8 +215,9 @@ class LiveView(HistoryReads):
         )
 
     def _history_state(self, history: HistoryService | None) -> responses.HistoryState:
-        if history is None:
-            return responses.HistoryState(False)
+        problem = self.why_no_history()
+        if history is None or problem:
+            return responses.HistoryState(False, problem=problem)
         writer = history.writer
         lost = writer.dropped + history.queue.dropped
         return responses.HistoryState(True, writer.waiting(), lost, self._outbox)

@@ -65,9 +65,14 @@ class RunMode(msgspec.Struct, frozen=True, kw_only=True):
         """Whether this daemon starts as a dry run."""
         return self.poll or self.dry_run or config.dry_run
 
-    def records(self, config: Config) -> bool:
-        """Whether this daemon holds the lock and records the history."""
+    def holds_lock(self, config: Config) -> bool:
+        """Whether this daemon holds the host's lock: two processes must not write masks."""
         return self.poll or not self.is_dry_run(config)
+
+    def is_guest(self, config: Config) -> bool:
+        """Whether this is a dry run of another root whose state folder is this host's own."""
+        own = self.is_live or self.made_up or config.state_dir
+        return not self.holds_lock(config) and not own
 
     def adapt(self, config: Config) -> Config:
         """The configuration with the changes of this mode."""

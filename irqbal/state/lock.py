@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 LOCK = "lock"
 """File name, in the `run` folder."""
+HISTORY_LOCK = "history.lock"
+"""File name, in the `state` folder."""
 _PID_BYTES = 32
 """Bytes to read of the file: more than the longest pid."""
 
@@ -56,6 +58,38 @@ class Lock:
         with contextlib.suppress(OSError):
             os.ftruncate(self._fd, 0)
         os.close(self._fd)
+
+
+class HistoryLock:
+    """The right to write the history in a state folder: two writers would number records twice."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / HISTORY_LOCK
+        self._fd: int | None = None
+
+    def take(self) -> str:
+        """Take the lock, or go on holding it. Returns why not, or an empty text."""
+        if self._fd is not None:
+            return ""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = _opened(self._path)
+        except OSError as error:
+            return f"{self._path} cannot be opened: {error.strerror}"
+        if not _locks(fd):
+            pid = _read_pid(fd)
+            os.close(fd)
+            return f"another irqbal (pid {pid or 'unknown'}) records into {self._path.parent}"
+        os.ftruncate(fd, 0)
+        os.write(fd, f"{os.getpid()}\n".encode())
+        self._fd = fd
+        return ""
+
+    def release(self) -> None:
+        """Release the lock; safe more than once."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
 
 def _opened(path: Path) -> int:

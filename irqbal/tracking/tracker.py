@@ -268,6 +268,10 @@ class HostTracker:
         """`moved`: that plan has moves. After one without, more must change before the next."""
         self._estimator.plan_finished(moved)
 
+    def time_per_interrupt(self, number: int) -> float:
+        """Seconds of CPU that an interrupt of this IRQ and the work it causes take; 0: unknown."""
+        return self._estimator.time_per_interrupt(number)
+
     def set_queues(self, queues: dict[int, Queue]) -> None:
         """Add queues that policies identified, by IRQ number; the next snapshot shows them."""
         self._catalog.set_queues(queues)

@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -283,41 +282,6 @@ def test_a_history_that_is_damaged_or_gone_is_a_503_with_a_reason() -> None:
             assert json.loads(found.body)
         assert served.get("/api/v1/status")["state"] == "balancing"
         assert "Traceback" not in served.said()
-
-
-def test_a_dry_run_answers_and_records_nothing() -> None:
-    with serve(
-        words=("--dry-run",), more_listen='"unix:/tmp/irqbal-dry.sock"', wait=False
-    ) as served:
-        wait_for(lambda: served.ask("GET", "/readyz").status == 200, served.log)
-        status = served.ask("GET", "/api/v1/status").json
-        assert (
-            status["dry_run"] and status["state"] == "dry run" and not status["history"]["enabled"]
-        )
-        assert served.ask("GET", "/api/v1/decisions").code == "no-history"
-        assert not served.socket.exists() and not (served.state / "admin.token").exists()
-
-
-def test_a_dry_run_that_listens_on_no_address_logs_it(tmp_path: Path) -> None:
-    config, log = tmp_path / "x.yaml", tmp_path / "log"
-    config.write_text(
-        f"state_dir: {tmp_path / 's'}\napi: {{listen: ['unix:/run/irqbal/irqbal.sock']}}\n"
-    )
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [IRQBAL, "daemon", "--simulate", "1x2", "--dry-run", "-c", config],
-            stdout=out,
-            stderr=out,
-        )
-    try:
-        wait_for(lambda: "ready: " in log.read_text(), log)
-        assert (
-            "the API listens on no address" in log.read_text()
-            and "unix:/run/irqbal/dry-run.sock" in log.read_text()
-        )
-    finally:
-        process.terminate()
-        assert process.wait(90) == 0
 
 
 def test_status_log_and_systemd_name_a_simulated_host() -> None:

@@ -75,6 +75,7 @@ _WRITER = textwrap.dedent("""
     import sys, time
     from pathlib import Path
     from irqbal.history.writer import HistoryWriter
+    from irqbal.history.clock import ClockReading
     from irqbal.history.recorder import NewSample
     from irqbal.history.samples import Series
     from irqbal.config.schema import Retention
@@ -83,7 +84,9 @@ _WRITER = textwrap.dedent("""
     cells = [Series("irq", f"irq {number}", number % 4) for number in range(300)]
     for number in range(start, start + 100_000):
         values = {cell: 100 for cell in cells}
-        writer.record("boot", NewSample(1.8e9 + number * 10.0, 10.0, values, ()), [])
+        wall = 1.8e9 + number * 10.0
+        clocks = ClockReading(wall, number * 10.0, True)
+        writer.record("boot", NewSample(wall, 10.0, values, ()), [], clocks)
         print(number, flush=True)
 """)
 

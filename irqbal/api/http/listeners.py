@@ -109,6 +109,13 @@ class Listeners:
         await self.close()
         await self.open()
 
+    async def leave_socket(self) -> None:
+        """Leave the socket in the run folder to another daemon, which listens there from now on."""
+        if self._owns_socket:
+            self._owns_socket = False
+            await self.close()
+            await self.open()
+
     def _ensure_admin_token(self) -> None:
         try:
             ensure_admin(self._folders.state)

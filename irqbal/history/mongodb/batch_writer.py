@@ -103,7 +103,8 @@ class BatchWriter:
     async def _insert(
         self, database: AsyncDatabase[Any], name: str, documents: Sequence[bytes]
     ) -> None:
-        """Insert records, unless the very same ones are there already.
+        """Insert records, unless the very same ones are there already; those get their present
+        `clock`.
 
         A local history that was replaced by a new one numbers its records from 1 again. They are
         other records than those that have their ids, and get longer ids that include the time.
@@ -116,9 +117,18 @@ class BatchWriter:
         if not taken:
             return
         ids = [document["_id"] for document in taken]
-        stored = database[name].find({"host": self._host, "_id": {"$in": ids}}, {"wall": 1})
-        walls = {one["_id"]: one.get("wall") async for one in stored}
-        others = [document for document in taken if walls.get(document["_id"]) != document["wall"]]
+        stored = database[name].find(
+            {"host": self._host, "_id": {"$in": ids}}, {"wall": 1, "clock": 1}
+        )
+        known = {one["_id"]: one async for one in stored}
+        others = []
+        for document in taken:
+            found = known.get(document["_id"], {})
+            if found.get("wall") != document["wall"]:
+                others.append(document)
+            elif found.get("clock", "") != document.get("clock", ""):
+                # Its time was in doubt when it was shipped first.
+                await collection.replace_one({"_id": document["_id"]}, document)
         for document in others:
             document["_id"] = f"{document['_id']}/{round(document['wall'] * 1000)}"
         if others:

@@ -1,9 +1,9 @@
 """Samples and decisions as MongoDB documents, and back. Pure: no driver, no connection.
 
     samples    {_id: "host/boot/sequence", host, boot, sequence, time, wall, seconds, layout,
-                irqs: {"24": {"0": 17}}, cpus: {"0": 17},
-                others: [{irq: identity, counts: {"0": 17}}], rows: {LOC: {"0": 250}}, softirqs,
-                softnet, times, states: […]}
+                irqs: {"24": {"0": 17}}, cpus: {"0": 17}, loads: {"24": {"0": 350}},
+                others: [{irq: identity, counts: {"0": 17}, loads: {"0": 350}}],
+                rows: {LOC: {"0": 250}}, softirqs, softnet, times, states: […], clock: "wrong"}
     decisions  {_id: "host/boot/sequence", host, time, and the decision's fields that are not empty}
     layouts    {_id: "host/hash", host, time, names: {"24": identity}}: the IRQs behind the numbers
                 in samples
@@ -12,9 +12,10 @@
 `history/host_status` has two more, which say how a host is now.
 
 `time` is the end of the interval as a date (milliseconds), for queries, sharding and expiry; `wall`
-is the same time as it was recorded. `cpus` are the sums of all IRQs by CPU, so that a chart of a
-day need not read the IRQs. `others` are IRQs without a number in the layout: they were freed within
-the interval, and another IRQ got their number.
+is the same time as it was recorded; a `clock` that is not empty says that it is not believed, and
+samples of a wrong one are in no series. `cpus` are the sums of all IRQs by CPU, so that a chart of
+a day need not read the IRQs. `others` are IRQs without a number in the layout: they were freed
+within the interval, and another IRQ got their number.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ from irqbal.wire import from_builtins
 
 FIELDS: dict[Kind, str] = {
     "irq": "irqs",
+    "load": "loads",
     "row": "rows",
     "softirq": "softirqs",
     "softnet": "softnet",
     "time": "times",
 }
+_OF_IRQS: frozenset[Kind] = frozenset({"irq", "load"})
+"""Kinds whose names are identities of IRQs."""
 Document = dict[str, Any]
 
 _EARLIEST, _LATEST = 0.0, 253402300799.0
@@ -137,19 +141,19 @@ def sample_document(host: str, sample: Sample, layout: Layout) -> Document:
         "layout": layout.id,
     }
     groups: dict[Kind, dict[str, dict[str, int]]] = {kind: {} for kind in FIELDS}
-    others: dict[str, dict[str, int]] = {}
+    others: dict[str, dict[Kind, dict[str, int]]] = {}
     lines: dict[tuple[Kind, str], dict[str, int]] = {}
     sums: dict[str, int] = {}
     for (kind, name, cpu), count in sample.values.items():
         line = lines.get((kind, name))
         if line is None:
             line = lines[kind, name] = {}
-            if kind != "irq":
+            if kind not in _OF_IRQS:
                 groups[kind][escape(name)] = line
             elif name in layout.keys:
                 groups[kind][layout.keys[name]] = line
             else:
-                others[name] = line
+                others.setdefault(name, {})[kind] = line
         line[str(cpu)] = count
         if kind == "irq":
             sums[str(cpu)] = sums.get(str(cpu), 0) + count
@@ -157,9 +161,15 @@ def sample_document(host: str, sample: Sample, layout: Layout) -> Document:
     if sums:
         document["cpus"] = sums
     if others:
-        document["others"] = [{"irq": name, "counts": line} for name, line in others.items()]
+        document["others"] = [
+            {"irq": name, "counts": found.get("irq", {})}
+            | ({"loads": found["load"]} if "load" in found else {})
+            for name, found in others.items()
+        ]
     if sample.states:
         document["states"] = [_filled(state) for state in sample.states]
+    if sample.clock:
+        document["clock"] = sample.clock
     return document
 
 
@@ -168,8 +178,8 @@ def sample_of(document: Mapping[str, Any], names: Mapping[str, str]) -> Sample:
     values: dict[Series, int] = {}
     for kind, field in FIELDS.items():
         lines = (
-            irqs_of(document, names)
-            if kind == "irq"
+            irqs_of(document, names, kind)
+            if kind in _OF_IRQS
             else ((unescape(key), line) for key, line in document.get(field, {}).items())
         )
         for name, line in lines:
@@ -182,17 +192,18 @@ def sample_of(document: Mapping[str, Any], names: Mapping[str, str]) -> Sample:
         seconds=document["seconds"],
         values=values,
         states=states_of(document),
+        clock=document.get("clock", ""),
     )
 
 
 def irqs_of(
-    document: Mapping[str, Any], names: Mapping[str, str]
+    document: Mapping[str, Any], names: Mapping[str, str], kind: Kind = "irq"
 ) -> Iterator[tuple[str, Mapping[str, int]]]:
-    """(identity, counts by CPU) of each IRQ in a sample's document."""
-    for key, line in document.get("irqs", {}).items():
+    """(identity, counts by CPU) of each IRQ in a sample's document; of its loads if `kind` is."""
+    for key, line in document.get(FIELDS[kind], {}).items():
         yield names.get(key, key), line
     for other in document.get("others", ()):
-        yield other["irq"], other["counts"]
+        yield other["irq"], other.get("counts" if kind == "irq" else "loads", {})
 
 
 def layout_document(host: str, layout: Layout) -> Document:

@@ -31,6 +31,7 @@ SUMS = {
     "seconds": 1,
     "layout": 1,
     "cpus": 1,
+    "clock": 1,
     **{
         name: {"$cond": [{"$eq": [{"$type": "$cpus"}, "missing"]}, f"${name}", "$$REMOVE"]}
         for name in ("irqs", "others")
@@ -87,7 +88,7 @@ class MongodbHistory:
         steps: dict[float, tuple[float, dict[str, int]]] = {}
         for document in self._find(host, query.start, query.end, projection):
             wall = document["wall"]
-            if not query.start + 1e-6 < wall <= query.end:
+            if not query.start + 1e-6 < wall <= query.end or document.get("clock") == "wrong":
                 continue
             start = query.start + (wall - query.start - 1e-6) // query.step * query.step
             covered, counts = steps.get(start, (0.0, {}))
@@ -177,7 +178,7 @@ class MongodbHistory:
 
     def _projection(self, host: str, identities: tuple[str, ...] | None) -> dict[str, Any] | None:
         """The projection for these IRQs: every number that they ever had, and `others`."""
-        base = {"wall": 1, "seconds": 1, "layout": 1, "others": 1}
+        base = {"wall": 1, "seconds": 1, "layout": 1, "others": 1, "clock": 1}
         if identities is None:
             return base | {"irqs": 1}
         wanted = set(identities)

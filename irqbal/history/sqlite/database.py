@@ -1,17 +1,18 @@
-"""The SQLite file as a whole: opening, moving aside what is damaged, and transactions."""
+"""The SQLite file as a whole: opening it, and replacing one that is damaged."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from irqbal.errors import HistoryError
 from irqbal.history.sqlite import schema
+from irqbal.history.sqlite.salvage import salvage
 
 log = logging.getLogger(__name__)
 
@@ -34,24 +35,49 @@ def open_database(path: Path, read_only: bool) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if read_only:
             raise HistoryError(f"the history {path} is damaged: {error}") from error
-        move_aside(path, error)
-        return schema.connect(path, read_only)
+        return replace_damaged(path, error)
 
 
-def move_aside(path: Path, error: Exception) -> None:
-    """Rename a damaged history to `PATH.corrupt-TIME`, its WAL files with it, and log it. No
-    connection to it may be open. Raises OSError.
+def replace_damaged(path: Path, error: Exception) -> sqlite3.Connection:
+    """Begin a new history with what can be read of a damaged one, which is moved aside. No
+    connection to it may be open. Raises sqlite3.Error, HistoryError, OSError.
     """
-    aside = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}")
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
+    aside = _move_aside(path)
     log.error(
         "the history %s is damaged (%s): it was moved to %s, and a new one is begun",
         path,
         error,
         aside,
     )
+    db = schema.connect(path, read_only=False)
+    try:
+        found = salvage(aside, db)
+    except sqlite3.Error as worse:
+        log.error("nothing of it could be taken over: %s", worse)
+    else:
+        log.warning(
+            "%d samples, %d decisions and %d roll-ups of it could be read, and were taken over",
+            found.samples,
+            found.decisions,
+            found.rollups,
+        )
+    return db
+
+
+def _move_aside(path: Path) -> Path:
+    """Rename a history to `PATH.corrupt-TIME`, its WAL files with it, and return that name. Raises
+    OSError.
+    """
+    name = f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}"
+    aside = path.with_name(name)
+    for number in itertools.count(2):
+        if not aside.exists():
+            break
+        aside = path.with_name(f"{name}-{number}")
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
+    return aside
 
 
 _kept: dict[tuple[int, int], int] = {}
@@ -75,16 +101,3 @@ def has_header(path: Path) -> bool:
         return os.pread(_kept[key], len(_HEADER), 0) == _HEADER
     except OSError:
         return False
-
-
-@contextlib.contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Commit what is done within, or roll all of it back if an exception is raised."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            db.execute("ROLLBACK")
-        raise

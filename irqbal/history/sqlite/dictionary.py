@@ -1,12 +1,20 @@
-"""The numbers that stand for series and boot ids in the SQLite file. Both tables only grow."""
+"""The numbers that stand for series and boot ids in the SQLite file.
+
+The number of a series that has counted nothing for as long as anything is kept is given to a new
+one: no blob in the file has a count at this index any more.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import heapq
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from irqbal.history.samples import Series
+
+SEEN_EVERY = 86400.0
+"""Seconds after which it is written again that a series counts."""
 
 
 class SeriesDictionary:
@@ -19,25 +27,32 @@ class SeriesDictionary:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._numbers: dict[Series, int] = {}
+        self._seen: dict[int, float] = {}
+        """Number of a series -> when it last counted, to a day (seconds since the epoch)."""
+        self._free: list[int] = []
+        """Numbers that no series has, as a heap."""
+        self._end = 0
+        """The number after the highest one."""
         self._by_object: dict[int, tuple[Series, int]] = {}
         """id() of a `Series` object -> the object and its number: a cache for `dense`."""
         self._boots: dict[str, int] = dict(db.execute("SELECT name, id FROM boot").fetchall())
         self._load()
 
-    def dense(self, values: Mapping[Series, int]) -> list[int]:
-        """The values at the indices of their series; 0 elsewhere. New series get a number.
+    def dense(self, values: Mapping[Series, int], wall: float) -> list[int]:
+        """The values at the indices of their series; 0 elsewhere. New series get a number, and
+        count at `wall`, in seconds since the epoch.
 
         The recorder passes the same `Series` objects in every sample. They are looked up by id(),
         because hashing them would take longer than everything else here.
         """
-        dense = [0] * len(self._numbers)
+        dense = [0] * self._end
         by_object = self._by_object
         for series, value in values.items():
             cached = by_object.get(id(series))
             if cached is not None and cached[0] is series:
                 dense[cached[1]] = value
                 continue
-            number = self._number(series)
+            number = self._number(series, wall)
             if number >= len(dense):
                 dense += [0] * (number + 1 - len(dense))
             dense[number] = value
@@ -45,7 +60,7 @@ class SeriesDictionary:
 
     def values(self, numbers: Sequence[int]) -> dict[Series, int]:
         """The reverse of `dense`, without zeros."""
-        if len(numbers) > len(self._numbers):
+        if len(numbers) > self._end:
             # Another process, which records, has added series.
             self._load()
         return {
@@ -56,9 +71,27 @@ class SeriesDictionary:
 
     def numbers(self) -> Mapping[Series, int]:
         """The number of every series that the file has now."""
-        if self._db.execute("SELECT count(*) FROM series").fetchone()[0] != len(self._numbers):
+        count, last = self._db.execute("SELECT count(*), max(rowid) FROM series").fetchone()
+        if count != len(self._numbers) or (last is not None and last + 1 != self._end):
             self._load()
         return self._numbers
+
+    def note(self, counted: Collection[int], wall: float) -> None:
+        """The series with these numbers counted at this time, in seconds since the epoch."""
+        due = [number for number in counted if wall - self._seen[number] >= SEEN_EVERY]
+        self._db.executemany(
+            "UPDATE series SET seen = ? WHERE id = ?", [(wall, number) for number in due]
+        )
+        self._seen.update(dict.fromkeys(due, wall))
+
+    def forget(self, before: float) -> None:
+        """Forget the series that have not counted since this time (seconds since the epoch), of
+        which nothing is kept.
+        """
+        old = {number for number, seen in self._seen.items() if seen + SEEN_EVERY < before}
+        if old:
+            self._db.executemany("DELETE FROM series WHERE id = ?", [(number,) for number in old])
+            self._load()
 
     def boot_number(self, name: str) -> int:
         """The number of a boot id, which is added if it is new."""
@@ -77,24 +110,32 @@ class SeriesDictionary:
             yield
         except BaseException:
             while len(self._numbers) > series:
-                self._numbers.popitem()
+                _, number = self._numbers.popitem()
+                self._seen.pop(number, None)
+                heapq.heappush(self._free, number)
             while len(self._boots) > boots:
                 self._boots.popitem()
             self._by_object.clear()
             raise
 
     def _load(self) -> None:
-        rows = self._db.execute("SELECT id, kind, name, cpu FROM series ORDER BY id")
-        self._numbers = {Series(kind, name, cpu): number for number, kind, name, cpu in rows}
+        rows = self._db.execute("SELECT id, kind, name, cpu, seen FROM series").fetchall()
+        self._numbers = {Series(kind, name, cpu): number for number, kind, name, cpu, _ in rows}
+        self._seen = {row[0]: row[4] for row in rows}
+        self._end = max(self._seen, default=-1) + 1
+        self._free = [number for number in range(self._end) if number not in self._seen]
         self._by_object = {}
 
-    def _number(self, series: Series) -> int:
+    def _number(self, series: Series, wall: float) -> int:
         number = self._numbers.get(series)
         if number is None:
-            number = len(self._numbers)
+            number = heapq.heappop(self._free) if self._free else self._end
             self._db.execute(
-                "INSERT INTO series(id, kind, name, cpu) VALUES (?, ?, ?, ?)", (number, *series)
+                "INSERT INTO series(id, kind, name, cpu, seen) VALUES (?, ?, ?, ?, ?)",
+                (number, *series, wall),
             )
+            self._end = max(self._end, number + 1)
             self._numbers[series] = number
+            self._seen[number] = wall
         self._by_object[id(series)] = (series, number)
         return number

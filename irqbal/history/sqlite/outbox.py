@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from irqbal.history.samples import Decision, Sample
-from irqbal.history.sqlite.database import transaction
 from irqbal.history.sqlite.record_reader import RecordReader
+from irqbal.history.sqlite.schema import transaction
 
 VALUE_BYTES, STATE_BYTES, SAMPLE_BYTES, DECISION_BYTES = 30, 200, 300, 600
 """Estimated bytes of a MongoDB document: for each value, for each state and for the rest of a
@@ -55,6 +55,16 @@ class SqliteOutbox:
                     f"UPDATE {table} SET shipped = 1 WHERE sequence = ?",
                     [(number,) for number in sequences],
                 )
+
+    def give_up(self) -> int:
+        """Ship nothing of what waits: the records are kept as long as others. Returns how many
+        these are. Raises sqlite3.Error.
+        """
+        with transaction(self._db):
+            return sum(
+                self._db.execute(f"UPDATE {table} SET shipped = 1 WHERE shipped = 0").rowcount
+                for table in ("sample", "decision")
+            )
 
     def backlog(self) -> int:
         """The number of records that are not shipped."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+import msgspec
+
 from irqbal.history.samples import Decision, IrqState, Sample
 from irqbal.history.sqlite import blobs
 from irqbal.history.sqlite.dictionary import SeriesDictionary
+from irqbal.history.sqlite.schema import CLOCKS
 from irqbal.wire import from_json
 
 PAGE = 100
@@ -22,8 +25,8 @@ class RecordReader:
 
     def sample(self, sequence: int) -> Sample:
         """The sample with this number, which must exist."""
-        boot, wall, seconds, blob = self._db.execute(
-            "SELECT boot.name, wall, seconds, counts FROM sample JOIN boot ON boot.id = "
+        boot, wall, seconds, blob, clock = self._db.execute(
+            "SELECT boot.name, wall, seconds, counts, clock FROM sample JOIN boot ON boot.id = "
             "sample.boot WHERE sequence = ?",
             (sequence,),
         ).fetchone()
@@ -37,14 +40,16 @@ class RecordReader:
             seconds,
             self._dictionary.values(blobs.unpack(blob)),
             tuple(from_json(body, IrqState) for (body,) in states),
+            CLOCKS[clock],
         )
 
     def decision(self, sequence: int) -> Decision:
         """The decision with this number, which must exist."""
-        (body,) = self._db.execute(
-            "SELECT body FROM decision WHERE sequence = ?", (sequence,)
-        ).fetchone()
-        return from_json(body, Decision)
+        return _decision(
+            *self._db.execute(
+                "SELECT body, clock FROM decision WHERE sequence = ?", (sequence,)
+            ).fetchone()
+        )
 
     def samples(self, start: float, end: float) -> Iterator[Sample]:
         """Samples that end within the window, oldest first."""
@@ -76,10 +81,11 @@ class RecordReader:
         """
         where = "wall >= ? AND wall < ?" + (" AND identity = ?" if identity else "")
         rows = self._db.execute(
-            f"SELECT body FROM decision WHERE {where} ORDER BY wall DESC, sequence DESC LIMIT ?",
+            f"SELECT body, clock FROM decision WHERE {where} ORDER BY wall DESC, sequence DESC "
+            "LIMIT ?",
             [start, end, *([identity] if identity else []), limit],
         )
-        return [from_json(body, Decision) for (body,) in rows]
+        return [_decision(*row) for row in rows]
 
     def states(self) -> list[IrqState]:
         """The last recorded state of every IRQ, by identity."""
@@ -93,7 +99,7 @@ class RecordReader:
     def span(self) -> tuple[float, float] | None:
         """(first, last) time that samples and roll-ups cover; None if there is no sample."""
         first, last = self._db.execute(
-            "SELECT min(wall - seconds), max(wall) FROM sample"
+            "SELECT min(wall - seconds), max(wall) FROM sample WHERE clock < 2"
         ).fetchone()
         rolled = self._db.execute("SELECT min(start) FROM rollup").fetchone()[0]
         if last is None:
@@ -107,3 +113,22 @@ class RecordReader:
         return int(
             self._db.execute("SELECT count(DISTINCT cpu) FROM series WHERE cpu >= 0").fetchone()[0]
         )
+
+    def newest_times(self) -> tuple[float | None, float | None, float]:
+        """(the newest believed time, the newest one in doubt, for how many seconds samples in doubt
+        stand), None without such samples.
+        """
+        walls = [
+            self._db.execute(
+                "SELECT wall FROM sample WHERE clock = ? ORDER BY sequence DESC LIMIT 1", (clock,)
+            ).fetchone()
+            for clock in (0, 1)
+        ]
+        stood = self._db.execute("SELECT total(seconds) FROM sample WHERE clock = 1").fetchone()[0]
+        believed, doubtful = (None if row is None else float(row[0]) for row in walls)
+        return believed, doubtful, float(stood)
+
+
+def _decision(body: bytes, clock: int) -> Decision:
+    decision = from_json(body, Decision)
+    return msgspec.structs.replace(decision, clock=CLOCKS[clock]) if clock else decision

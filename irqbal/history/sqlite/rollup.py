@@ -1,12 +1,14 @@
-"""Roll-ups: sums over 5 minutes and an hour, written as soon as a bucket is complete.
+"""Roll-ups: sums over 5 minutes and an hour, to which each believed sample is added once.
 
-They are always summed from what is in the file. Buckets that were complete when the process was
-killed are rolled up at the next start.
+They are added to, never summed anew: samples and finer roll-ups may be deleted long before a coarse
+one is complete. `progress.rolled` is the last sample that is in them. Later ones are added as soon
+as a sample falls into another bucket, and at the start.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Sequence
 
 from irqbal.history.sqlite import blobs
 
@@ -14,6 +16,9 @@ STEPS = (300, 3600)
 """Seconds of each roll-up, finest first."""
 EPSILON = 1e-6
 """Seconds by which the end of an interval may be off, because it is a sum of floats."""
+
+_Row = tuple[float, float, bytes]
+"""(end, seconds, blob) of a sample."""
 
 
 def bucket(wall: float, step: int) -> int:
@@ -23,69 +28,140 @@ def bucket(wall: float, step: int) -> int:
     return int((wall - EPSILON) // step * step)
 
 
+def rolled(db: sqlite3.Connection) -> int:
+    """The sequence of the last sample that is in the roll-ups; 0: none is."""
+    return int(db.execute("SELECT rolled FROM progress").fetchone()[0])
+
+
 class Roller:
-    """Rolls a 5-minute bucket up once a sample falls into another one."""
+    """Adds samples to the roll-ups. All of it happens within the caller's transactions."""
 
-    def __init__(self) -> None:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
         self._filling: int | None = None
-        """Start of the bucket of the last sample; None: there is no sample."""
+        """Start of the 5-minute bucket of the last believed sample; None: there is none."""
 
-    def sample_added(self, db: sqlite3.Connection, wall: float) -> None:
-        """Called after each sample, within its transaction."""
+    def sample_added(self, sequence: int, wall: float) -> frozenset[int]:
+        """Called after each believed sample. Returns the numbers of the series that counted in what
+        was added to the roll-ups.
+        """
         current = bucket(wall, STEPS[0])
         before, self._filling = self._filling, current
-        if before is not None and before != current:
-            roll_up(db, before)
+        return self._add_before(sequence) if before not in (None, current) else frozenset()
 
-    def catch_up(self, db: sqlite3.Connection) -> None:
-        """Roll up every complete bucket that has no roll-up yet; called at the start."""
-        last = db.execute("SELECT wall FROM sample ORDER BY sequence DESC LIMIT 1").fetchone()
+    def catch_up(self) -> frozenset[int]:
+        """Add what a former process left, or what is believed from now on; not the bucket that is
+        still filling.
+        """
+        last = self._db.execute(
+            "SELECT wall FROM sample WHERE clock = 0 ORDER BY sequence DESC LIMIT 1"
+        ).fetchone()
         if last is None:
-            return
+            return frozenset()
         self._filling = bucket(last[0], STEPS[0])
-        newest = db.execute("SELECT max(start) FROM rollup WHERE step = ?", (STEPS[0],)).fetchone()
-        since = -1 if newest[0] is None else newest[0] + STEPS[0]
-        walls = db.execute("SELECT wall FROM sample WHERE wall > ?", (since,)).fetchall()
-        for start in sorted({bucket(wall, STEPS[0]) for (wall,) in walls} - {self._filling}):
-            roll_up(db, start)
+        # The last of the samples that are elsewhere: what follows it is in the filling bucket.
+        found = self._db.execute(
+            "SELECT max(sequence) FROM sample WHERE clock = 0 AND sequence > ? AND (wall <= ? OR "
+            "wall > ?)",
+            (
+                rolled(self._db),
+                self._filling + EPSILON,
+                self._filling + STEPS[0] + EPSILON,
+            ),
+        ).fetchone()[0]
+        return frozenset() if found is None else self._add_before(found + 1)
+
+    def withdraw(self, rows: Iterable[_Row]) -> None:
+        """Take samples out again, whose time turned out to be wrong."""
+        self._change(rows, -1)
+
+    def _add_before(self, sequence: int) -> frozenset[int]:
+        """Add the samples before this one that are not in yet."""
+        rows = self._db.execute(
+            "SELECT wall, seconds, counts FROM sample WHERE clock = 0 AND sequence > ? AND "
+            "sequence < ?",
+            (rolled(self._db), sequence),
+        ).fetchall()
+        counted = self._change(rows, 1)
+        self._db.execute("UPDATE progress SET rolled = ?", (sequence - 1,))
+        return counted
+
+    def _change(self, rows: Iterable[_Row], sign: int) -> frozenset[int]:
+        """Add (1) these samples or take them out (-1). Returns the numbers of their series."""
+        buckets: dict[int, list[_Row]] = {}
+        for row in rows:
+            buckets.setdefault(bucket(row[0], STEPS[0]), []).append(row)
+        hours: dict[int, list[tuple[float, list[int]]]] = {}
+        for start, found in buckets.items():
+            seconds = sum(row[1] for row in found)
+            counts = _sum([blobs.unpack(blob) for _, _, blob in found])
+            self.store(STEPS[0], start, seconds, counts, sign)
+            hours.setdefault(start // STEPS[1] * STEPS[1], []).append((seconds, counts))
+        counted: set[int] = set()
+        for start, parts in hours.items():
+            counts = _sum([part for _, part in parts])
+            self.store(STEPS[1], start, sum(seconds for seconds, _ in parts), counts, sign)
+            counted |= {number for number, count in enumerate(counts) if count}
+        return frozenset(counted)
+
+    def store(
+        self, step: int, start: int, seconds: float, counts: list[int], sign: int = 1
+    ) -> None:
+        """Add to a roll-up, which may be new, or subtract from it."""
+        before = self._db.execute(
+            "SELECT seconds, counts FROM rollup WHERE step = ? AND start = ?", (step, start)
+        ).fetchone()
+        if before is not None:
+            old = blobs.unpack(before[1])
+            changed = counts if sign > 0 else [-count for count in counts]
+            seconds = before[0] + sign * seconds
+            counts = [max(0, count) for count in _sum([old, changed])]
+        elif sign < 0:
+            return
+        if seconds <= EPSILON:
+            self._db.execute("DELETE FROM rollup WHERE step = ? AND start = ?", (step, start))
+            return
+        self._db.execute(
+            "INSERT OR REPLACE INTO rollup(step, start, seconds, counts) VALUES (?, ?, ?, ?)",
+            (step, start, seconds, blobs.pack_dense(counts)),
+        )
 
 
-def roll_up(db: sqlite3.Connection, start: int) -> None:
-    """Sum a 5-minute bucket from its samples, and then its hour from the 5-minute sums.
-
-    A clock that was set back fills a bucket twice: both times count, in counts and in seconds.
-    """
-    fine, coarse = STEPS
-    rows = db.execute(
-        "SELECT seconds, counts FROM sample WHERE wall > ? AND wall <= ?",
-        (start + EPSILON, start + fine + EPSILON),
-    ).fetchall()
-    _store(db, fine, start, rows)
-    hour = start // coarse * coarse
-    rows = db.execute(
-        "SELECT seconds, counts FROM rollup WHERE step = ? AND start >= ? AND start < ?",
-        (fine, hour, hour + coarse),
-    ).fetchall()
-    _store(db, coarse, hour, rows)
-
-
-def _store(db: sqlite3.Connection, step: int, start: int, rows: list[tuple[float, bytes]]) -> None:
-    """Store the sum of these (seconds, blob); nothing if there are none."""
-    if not rows:
-        return
-    db.execute(
-        "INSERT OR REPLACE INTO rollup(step, start, seconds, counts) VALUES (?, ?, ?, ?)",
-        (step, start, sum(seconds for seconds, _ in rows), _sum_blobs([blob for _, blob in rows])),
-    )
-
-
-def _sum_blobs(packed: list[bytes]) -> bytes:
-    """The sums of several blobs; shorter ones lack the newer series."""
-    vectors = [blobs.unpack(blob) for blob in packed]
+def _sum(vectors: Sequence[Sequence[int]]) -> list[int]:
+    """The sum of vectors; shorter ones lack the newer series."""
     length = max(len(vector) for vector in vectors)
     padded = [
         vector if len(vector) == length else [*vector, *[0] * (length - len(vector))]
         for vector in vectors
     ]
-    # zip and sum run in C: one column over all samples of the bucket at a time.
-    return blobs.pack_dense([sum(column) for column in zip(*padded, strict=True)])
+    # zip and sum run in C: one column over all samples at a time.
+    return [sum(column) for column in zip(*padded, strict=True)]
+
+
+def rebuild_missing(db: sqlite3.Connection) -> None:
+    """Make the roll-ups anew that are not there, as far as there is something to make them from:
+    five minutes from samples, an hour from these. Called within a transaction.
+    """
+    fine, coarse = STEPS
+    there = {start for (start,) in db.execute("SELECT start FROM rollup WHERE step = ?", (fine,))}
+    roller = Roller(db)
+    rows: dict[int, list[_Row]] = {}
+    for row in db.execute(
+        "SELECT wall, seconds, counts FROM sample WHERE clock = 0 AND sequence <= (SELECT rolled "
+        "FROM progress)"
+    ):
+        if (start := bucket(row[0], fine)) not in there:
+            rows.setdefault(start, []).append(row)
+    for start, found in rows.items():
+        counts = _sum([blobs.unpack(blob) for _, _, blob in found])
+        roller.store(fine, start, sum(row[1] for row in found), counts)
+    there = {start for (start,) in db.execute("SELECT start FROM rollup WHERE step = ?", (coarse,))}
+    hours: dict[int, list[tuple[float, bytes]]] = {}
+    for start, seconds, blob in db.execute(
+        "SELECT start, seconds, counts FROM rollup WHERE step = ?", (fine,)
+    ):
+        if start // coarse * coarse not in there:
+            hours.setdefault(start // coarse * coarse, []).append((seconds, blob))
+    for start, parts in hours.items():
+        counts = _sum([blobs.unpack(blob) for _, blob in parts])
+        roller.store(coarse, start, sum(seconds for seconds, _ in parts), counts)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-VERSION = 1
+import msgspec
+
+from irqbal.history.samples import Clock, Decision
+from irqbal.wire import from_json, to_json
+
+VERSION = 2
 """The schema's version, in PRAGMA user_version."""
 APPLICATION = 0x69727162
 """PRAGMA application_id of irqbal's history files: `irqb` in ASCII."""
@@ -14,12 +22,12 @@ APPLICATION = 0x69727162
 _TABLES = """
 CREATE TABLE series(
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, cpu INTEGER NOT NULL,
-    UNIQUE(kind, name, cpu)
+    seen REAL NOT NULL, UNIQUE(kind, name, cpu)
 );
 CREATE TABLE boot(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE sample(
     sequence INTEGER PRIMARY KEY, boot INTEGER NOT NULL, wall REAL NOT NULL, seconds REAL NOT NULL,
-    counts BLOB NOT NULL, shipped INTEGER NOT NULL
+    counts BLOB NOT NULL, shipped INTEGER NOT NULL, clock INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX sample_wall ON sample(wall);
 CREATE INDEX sample_waiting ON sample(sequence) WHERE shipped = 0;
@@ -28,7 +36,7 @@ CREATE INDEX state_identity ON state(identity, sequence);
 CREATE INDEX state_sequence ON state(sequence);
 CREATE TABLE decision(
     sequence INTEGER PRIMARY KEY, wall REAL NOT NULL, identity TEXT NOT NULL, body BLOB NOT NULL,
-    shipped INTEGER NOT NULL
+    shipped INTEGER NOT NULL, clock INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX decision_wall ON decision(wall);
 CREATE INDEX decision_identity ON decision(identity, wall);
@@ -37,12 +45,57 @@ CREATE TABLE rollup(
     step INTEGER NOT NULL, start INTEGER NOT NULL, seconds REAL NOT NULL, counts BLOB NOT NULL,
     PRIMARY KEY(step, start)
 );
+CREATE TABLE progress(rolled INTEGER NOT NULL, settled REAL NOT NULL);
+INSERT INTO progress VALUES (0, 0);
+"""
+"""`seen`: when the series last counted, to a day (seconds since the epoch). `clock`: CLOCKS.
+`rolled`: the believed samples up to this sequence are in the roll-ups. `settled`: nothing is
+deleted before this time.
 """
 
-MIGRATIONS: dict[int, str] = {}
-"""Version -> the statements that lead to the next one. Every version before VERSION has an
+CLOCKS: tuple[Clock, ...] = ("", "doubtful", "wrong")
+"""`clock` of a record, by the number that stands in the column."""
+
+
+def _to_2(db: sqlite3.Connection) -> None:
+    """Marks of records, what was done, and incremental roll-ups: version 1 rolled a bucket of five
+    minutes up once it was complete.
+    """
+    for table in ("sample", "decision"):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN clock INTEGER NOT NULL DEFAULT 0")
+    db.execute(f"ALTER TABLE series ADD COLUMN seen REAL NOT NULL DEFAULT {time.time():.0f}")
+    db.execute("CREATE TABLE progress(rolled INTEGER NOT NULL, settled REAL NOT NULL)")
+    db.execute(
+        "INSERT INTO progress SELECT coalesce((SELECT max(sequence) FROM sample WHERE wall <= "
+        "(SELECT max(start) + 300.000001 FROM rollup WHERE step = 300)), 0), 0"
+    )
+    for sequence, body in db.execute("SELECT sequence, body FROM decision").fetchall():
+        decision = from_json(body, Decision)
+        if decision.kind in ("move", "steering", "default"):
+            done = decision.result in ("written", "unchanged")
+            decision = msgspec.structs.replace(decision, done=done)
+            db.execute(
+                "UPDATE decision SET body = ? WHERE sequence = ?", (to_json(decision), sequence)
+            )
+
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _to_2}
+"""Version -> what leads to the next one, within a transaction. Every version before VERSION has an
 entry.
 """
+
+
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done within, or roll all of it back if an exception is raised."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
 
 
 class NewerError(sqlite3.OperationalError):
@@ -56,7 +109,7 @@ def connect(path: Path, read_only: bool) -> sqlite3.Connection:
     or not a history.
     """
     if read_only:
-        name = f"file:{_quoted(path)}?{_read_only(path)}"
+        name = f"file:{quoted(path)}?{_read_only(path)}"
         db = sqlite3.connect(
             name, uri=True, isolation_level=None, timeout=10, check_same_thread=False
         )
@@ -64,14 +117,36 @@ def connect(path: Path, read_only: bool) -> sqlite3.Connection:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         db = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
     try:
-        _prepare(db, read_only)
+        version = _prepare(db, read_only)
+        if read_only and version < VERSION:
+            return _migrated_copy(db, version)
     except BaseException:
         db.close()
         raise
     return db
 
 
-def _prepare(db: sqlite3.Connection, read_only: bool) -> None:
+def _migrated_copy(db: sqlite3.Connection, version: int) -> sqlite3.Connection:
+    """A copy of an older history in the present schema, which vanishes when it is closed
+    (sqlite.org/inmemorydb.html, temporary databases). Closes `db`.
+    """
+    copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    with contextlib.closing(db):
+        db.backup(copy)
+    _migrate(copy, version)
+    return copy
+
+
+def _migrate(db: sqlite3.Connection, version: int) -> None:
+    while version < VERSION:
+        with transaction(db):
+            MIGRATIONS[version](db)
+            version += 1
+            db.execute(f"PRAGMA user_version = {version}")
+
+
+def _prepare(db: sqlite3.Connection, read_only: bool) -> int:
+    """Returns the version of the schema."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version == 0 and not read_only:
         if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -97,18 +172,15 @@ def _prepare(db: sqlite3.Connection, read_only: bool) -> None:
     if result != "ok":
         raise sqlite3.DatabaseError(str(result))
     if read_only:
-        return
-    while version < VERSION:
-        db.executescript(
-            f"BEGIN; {MIGRATIONS[version]}; PRAGMA user_version = {version + 1}; COMMIT;"
-        )
-        version += 1
+        return version
+    _migrate(db, version)
     db.execute("PRAGMA journal_mode = WAL")
     # With WAL, commits survive a kill. A power failure may lose the last ones, never the file.
     db.execute("PRAGMA synchronous = NORMAL")
     # 512 KiB of pages: what was written is hardly ever read again.
     db.execute("PRAGMA cache_size = -512")
     db.execute("PRAGMA wal_autocheckpoint = 64")
+    return VERSION
 
 
 def _read_only(path: Path) -> str:
@@ -120,6 +192,6 @@ def _read_only(path: Path) -> str:
     return "immutable=1" if alone and not os.access(path.parent, os.W_OK) else "mode=ro"
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
     """The path for use in an SQLite URI (sqlite.org/uri.html)."""
     return str(path.resolve()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

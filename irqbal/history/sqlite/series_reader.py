@@ -15,7 +15,7 @@ import msgspec
 
 from irqbal.history.samples import Point, Series
 from irqbal.history.sqlite import blobs
-from irqbal.history.sqlite.rollup import EPSILON, STEPS, bucket
+from irqbal.history.sqlite.rollup import EPSILON, STEPS, rolled
 from irqbal.history.store import Query
 
 Row = tuple[float, float, bytes]
@@ -26,12 +26,11 @@ class _Source(msgspec.Struct, frozen=True):
     """What decides which roll-up to read.
 
     `allowed` is the length (seconds) of the coarsest roll-up that the query's step allows; 0 for
-    none. `filling` is the start of the 5-minute bucket that new samples still fall into, so that
-    its sums are incomplete; None if there are no samples.
+    none. `rolled` is the sequence of the last sample that is in the roll-ups.
     """
 
     allowed: int
-    filling: int | None
+    rolled: int
 
 
 class SeriesReader:
@@ -74,23 +73,22 @@ class SeriesReader:
         """Everything in the window: from the coarsest roll-up that the step allows, from a coarser
         one where nothing finer is kept any more, and from samples where nothing is rolled up yet.
         """
-        last = self._db.execute("SELECT wall FROM sample ORDER BY sequence DESC LIMIT 1").fetchone()
         source = _Source(
             allowed=max((step for step in STEPS if query.step >= step), default=0),
-            filling=None if last is None else bucket(last[0], STEPS[0]),
+            rolled=rolled(self._db),
         )
         return self._read(sorted(STEPS, reverse=True), query.start, query.end, source)
 
     def _read(self, steps: Sequence[int], begin: float, end: float, source: _Source) -> list[Row]:
-        """The window from the first of these roll-ups as far as it can be used; the rest, and the
-        bucket that is still filling, from the finer ones, and last from samples.
+        """The window from the first of these roll-ups as far as it can be used, with the samples
+        that are in no roll-up yet; the rest from the finer ones, and last from samples.
         """
         if end <= begin:
             return []
         if not steps:
             return self._db.execute(
-                "SELECT wall, seconds, counts FROM sample WHERE wall > ? AND wall <= ? ORDER BY "
-                "wall",
+                "SELECT wall, seconds, counts FROM sample WHERE wall > ? AND wall <= ? AND clock < "
+                "2 ORDER BY wall",
                 (begin + EPSILON, end + EPSILON),
             ).fetchall()
         step, *finer = steps
@@ -102,7 +100,6 @@ class SeriesReader:
         if last <= first:
             return self._read(finer, begin, end, source)
         rows = self._read(finer, begin, first, source)
-        hole = None if source.filling is None else source.filling // step * step
         rows += [
             (start + step, seconds, blob)
             for start, seconds, blob in self._db.execute(
@@ -110,10 +107,12 @@ class SeriesReader:
                 "< ? ORDER BY start",
                 (step, first, last),
             )
-            if start != hole
         ]
-        if hole is not None and first <= hole < last:
-            rows += self._read(finer, hole, hole + step, source)
+        rows += self._db.execute(
+            "SELECT wall, seconds, counts FROM sample WHERE wall > ? AND wall <= ? AND (clock = 1 "
+            "OR clock = 0 AND sequence > ?) ORDER BY wall",
+            (first + EPSILON, last + EPSILON, source.rolled),
+        ).fetchall()
         return rows + self._read(finer, last, end, source)
 
     def _finer_since(self, step: int) -> float:
@@ -121,7 +120,9 @@ class SeriesReader:
 
         A bucket of which finer records were partly deleted counts as not kept.
         """
-        oldest = self._db.execute("SELECT min(wall - seconds) FROM sample").fetchone()[0]
+        oldest = self._db.execute(
+            "SELECT min(wall - seconds) FROM sample WHERE clock < 2"
+        ).fetchone()[0]
         rolled = self._db.execute(
             "SELECT min(start) FROM rollup WHERE step < ?", (step,)
         ).fetchone()[0]
@@ -136,7 +137,7 @@ class SeriesReader:
             return start
         if step == STEPS[0]:
             finer = self._db.execute(
-                "SELECT total(seconds) FROM sample WHERE wall > ? AND wall <= ?",
+                "SELECT total(seconds) FROM sample WHERE wall > ? AND wall <= ? AND clock = 0",
                 (start + EPSILON, start + step + EPSILON),
             ).fetchone()[0]
         else:

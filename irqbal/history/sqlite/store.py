@@ -7,6 +7,7 @@ this one do the work; the classes here join them over one connection.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from irqbal.history.sqlite.record_reader import RecordReader
 from irqbal.history.sqlite.record_writer import RecordWriter
 from irqbal.history.sqlite.series_reader import SeriesReader
 from irqbal.history.store import Query
+
+log = logging.getLogger(__name__)
 
 
 class SqliteHistory:
@@ -97,6 +100,12 @@ class WritableSqliteHistory(SqliteHistory):
             db.close()
             raise
         self._outbox = SqliteOutbox(db, self._records)
+        if not outbox and (left := self._outbox.give_up()):
+            log.warning(
+                "%d samples and decisions waited for MongoDB, which the configuration no longer "
+                "names: they are not shipped, and kept as long as others",
+                left,
+            )
 
     def next_sequence(self) -> int:
         """The sequence number for the next sample or decision."""
@@ -115,6 +124,22 @@ class WritableSqliteHistory(SqliteHistory):
         samples.
         """
         return self._writer.prune(now, self._keep)
+
+    def newest_times(self) -> tuple[float | None, float | None, float]:
+        """(the newest believed time, the newest one in doubt, for how many seconds samples in doubt
+        stand), None without such samples.
+        """
+        return self._records.newest_times()
+
+    def believe_doubtful(self, now: float) -> None:
+        """Believe the time of the records that are in doubt, at `now` (seconds since the epoch),
+        and no longer that of those which it contradicts.
+        """
+        self._writer.believe_doubtful(now)
+
+    def reject_doubtful(self) -> int:
+        """Mark the records in doubt as of a wrong time. Returns how many samples these are."""
+        return self._writer.reject_doubtful()
 
     def is_intact(self) -> bool:
         """Whether the file is still there and begins as an SQLite database does."""

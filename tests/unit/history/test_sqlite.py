@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archives import extract
 from irqbal.config.schema import Retention
 from irqbal.errors import HistoryError
 from irqbal.history.recorder import NewSample
@@ -25,6 +27,7 @@ from irqbal.history.sqlite.store import SqliteHistory, WritableSqliteHistory
 from irqbal.history.store import Query
 from irqbal.history.writer import WAITING_DECISIONS, HistoryWriter
 from irqbal.wire import Duration
+from places import TESTS
 
 T0 = 1_800_000_000.0
 """A full hour."""
@@ -126,7 +129,7 @@ def test_series_sum_by_cpu_and_by_irq_from_the_right_roll_up(tmp_path: Path) -> 
     store.close()
 
 
-def test_roll_ups_are_written_as_samples_arrive_and_made_up_for_after_a_kill(
+def test_roll_ups_are_written_as_samples_arrive_and_made_up_for_at_a_start(
     tmp_path: Path,
 ) -> None:
     store = filled(tmp_path / FILE, hours=1)
@@ -135,7 +138,8 @@ def test_roll_ups_are_written_as_samples_arrive_and_made_up_for_after_a_kill(
     assert full == 11, "the last bucket is still open"
     store.close()
     with db:
-        db.execute("DELETE FROM rollup WHERE start > ?", (T0 + 900,))
+        db.execute("DELETE FROM rollup")
+        db.execute("UPDATE progress SET rolled = 0")
     db.close()
     store = WritableSqliteHistory(tmp_path / FILE)
     points = store.series(Query(T0, T0 + 3600, 300))
@@ -302,3 +306,143 @@ def test_an_outbox_that_cannot_be_counted_is_an_error_with_a_sentence(tmp_path: 
         other.execute("DROP TABLE decision")
     with pytest.raises(HistoryError, match="the history cannot be read"):
         writer.backlog()
+
+
+@pytest.mark.parametrize("raw", [1, 60, 120, 300, 301, 900])
+def test_a_retention_shorter_than_a_roll_up_never_makes_it_wrong(tmp_path: Path, raw: int) -> None:
+    keep = Retention(Duration(raw), Duration(max(raw, 600)), Duration(100 * 3600))
+    store = WritableSqliteHistory(tmp_path / FILE, keep=keep)
+    for minute in range(1, 4 * 60 + 1):
+        store.add_sample(sample(store.next_sequence(), T0 + minute * 60, a0=10))
+        store.prune(T0 + minute * 60)
+        if minute % 50 == 0:
+            store.close()
+            store = WritableSqliteHistory(tmp_path / FILE, keep=keep)
+    for step in (60, 300, 3600):
+        points = store.series(Query(T0, T0 + 4 * 3600, step))
+        assert sum(point.counts["0"] for point in points) == 2400, step
+        assert sum(point.seconds for point in points) == pytest.approx(4 * 3600)
+    store.close()
+
+
+def test_series_that_nothing_fills_any_more_are_forgotten(tmp_path: Path) -> None:
+    """A NIC that is set up again and again has new identities each time."""
+    day, keep = 86400, Retention(Duration(3600), Duration(7200), Duration(2 * 86400))
+    store = WritableSqliteHistory(tmp_path / FILE, keep=keep)
+    for number in range(200):
+        wall = T0 + number * day / 4
+        values = {Series("irq", f"irq {number}", 0): 7, Series("irq", A, 0): 1}
+        store.add_sample(Sample(store.next_sequence(), "boot", wall, 60.0, values))
+        store.prune(wall)
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as db:
+        names = {name for (name,) in db.execute("SELECT name FROM series")}
+        assert len(names) < 30 and {A, "irq 199"} <= names
+        assert db.execute("SELECT max(id) FROM series").fetchone()[0] < 30, "numbers are used again"
+    end = T0 + 200 * day / 4
+    points = store.series(Query(end - 2 * day, end, 3600, by="irq"))
+    assert sum(point.counts.get(A, 0) for point in points) == 7
+    for number in range(193, 200):
+        assert sum(point.counts.get(f"irq {number}", 0) for point in points) == 7, number
+    store.close()
+    store = WritableSqliteHistory(tmp_path / FILE, keep=keep)
+    store.add_sample(sample(store.next_sequence(), end, a0=5, b1=9))
+    (point,) = store.series(Query(end - 60, end, 60, by="irq"))
+    assert point.counts == {A: 5, B: 9}
+    store.close()
+
+
+def test_an_outbox_without_mongodb_is_kept_like_the_rest(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = WritableSqliteHistory(tmp_path / FILE, keep=Retention(raw=Duration(60)), outbox=True)
+    for minute in range(1, 11):
+        store.add_sample(sample(store.next_sequence(), T0 + minute * 60, a0=10))
+    store.close()
+    store = WritableSqliteHistory(tmp_path / FILE, keep=Retention(raw=Duration(60)))
+    assert store.backlog() == 0
+    assert "10 samples and decisions waited for MongoDB" in caplog.text
+    assert store.prune(T0 + 1e6) == 5, "the rest is not rolled up yet"
+    store.close()
+
+
+class WholeHistory:
+    """A history that is not damaged, and what is in it."""
+
+    def __init__(self, path: Path, samples: dict[int, Sample]) -> None:
+        self.path, self.samples = path, samples
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> WholeHistory:
+    """A history of 400 samples and decisions that wait for MongoDB, and its samples."""
+    path = tmp_path_factory.mktemp("whole") / FILE
+    store = WritableSqliteHistory(path, outbox=True)
+    whole: dict[int, Sample] = {}
+    dice = random.Random(1)
+    for minute in range(1, 401):
+        values = {Series("irq", f"irq {n}", n % 4): dice.randrange(1, 1 << 30) for n in range(200)}
+        made = Sample(store.next_sequence(), "boot", T0 + minute * 60, 60.0, values)
+        whole[made.sequence] = made
+        store.add_sample(made)
+        store.add_decisions([Decision(store.next_sequence(), "boot", T0 + minute * 60, 1, "drift")])
+    store.close()
+    return WholeHistory(path, whole)
+
+
+@given(st.dictionaries(st.integers(0, 10_000), st.booleans(), min_size=1, max_size=3))
+@settings(max_examples=15, deadline=None)
+def test_what_can_be_read_of_a_damaged_file_is_kept(
+    tmp_path_factory: pytest.TempPathFactory,
+    many: WholeHistory,
+    damage: dict[int, bool],
+) -> None:
+    """Whatever pages are damaged: what is there afterwards is what was there before."""
+    source, whole = many.path, many.samples
+    path = tmp_path_factory.mktemp("damaged") / FILE
+    shutil.copy(source, path)
+    pages = path.stat().st_size // 16384
+    bad = {1 + page % (pages - 1): zeros for page, zeros in damage.items()}
+    with path.open("r+b") as file:
+        for page, zeros in bad.items():
+            file.seek(page * 16384)
+            file.write(bytes(16384) if zeros else random.randbytes(16384))
+    store = WritableSqliteHistory(path, outbox=True)
+    assert store.check() == "ok"
+    found = {item.sequence: item for item in store.samples(0, 1e12)}
+    names = {series.name for item in found.values() for series in item.values}
+    if not any("lost" in name for name in names):
+        for sequence, item in found.items():
+            assert msgspec.structs.replace(item, boot="boot") == whole[sequence]
+    # A page holds some twenty samples; those that no inner page leads to are found, too.
+    assert len(found) >= 400 - 40 * len(bad)
+    waiting = [item for item in store.pending(1 << 30, 10_000) if isinstance(item, Sample)]
+    assert {item.sequence for item in waiting} == set(found), "what waited for MongoDB still does"
+    made = Sample(store.next_sequence(), "boot", T0 + 500 * 60, 60.0, {Series("irq", "new", 0): 3})
+    store.add_sample(made)
+    assert list(store.samples(T0 + 500 * 60, 1e12)) == [made]
+    store.close()
+
+
+def test_an_older_schema_is_read_without_being_changed(tmp_path: Path) -> None:
+    """A copy of a history may lie on a medium that cannot be written."""
+    extract(TESTS / "kept/schema-1.tar.gz", tmp_path)
+    path = tmp_path / "state" / FILE
+    before = path.read_bytes()
+    store = SqliteHistory(path)
+    samples = list(store.samples(0, 1e12))
+    decisions = store.decisions(0, 1e12, limit=10_000)
+    points = store.series(Query(samples[0].wall - 100, samples[-1].wall, 300))
+    store.close()
+    assert path.read_bytes() == before
+    moves = [item for item in decisions if item.kind in ("move", "steering", "default")]
+    assert samples and {item.done for item in moves} == {True}
+    writable = WritableSqliteHistory(path)
+    assert list(writable.samples(0, 1e12)) == samples
+    assert writable.decisions(0, 1e12, limit=10_000) == decisions
+    again = writable.series(Query(samples[0].wall - 100, samples[-1].wall, 300))
+    counted = sum(
+        count for item in samples for series, count in item.values.items() if series.kind == "irq"
+    )
+    for found in (points, again):
+        assert sum(sum(point.counts.values()) for point in found) == counted
+    writable.close()

@@ -34,7 +34,7 @@ class DaemonAround:
     """What the live view uses of a daemon, around a balancer."""
 
     def __init__(self, rig: Rig) -> None:
-        self.balancer, self.history = rig.balancer, None
+        self.balancer, self.history, self.no_history = rig.balancer, None, ""
         self.config = parse("", "(defaults)")
         self.thread = HistoryInline()
         self.kernel = ReloadAhead(self.reload)
