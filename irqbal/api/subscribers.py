@@ -1,15 +1,18 @@
 """The listeners to one host's server-sent events.
 
 An event is encoded once for all of them. Each has a bounded queue; a listener whose queue is full
-is dropped, so that publishing never waits.
+is dropped, so that publishing never waits. If all places are taken, the client with the most loses
+its oldest one to another client.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from irqbal.api import responses
 from irqbal.api.backend import ApiError, Subscription
+from irqbal.api.sharing import Requester, requester
 from irqbal.wire import to_json
 
 
@@ -18,23 +21,38 @@ class Subscribers:
 
     MOST = 64
     """Listeners at a time: each holds a connection and a queue in memory."""
+    RESERVED = 16
+    """Further places of root and of holders of tokens."""
     QUEUE = 32
     """Events that may wait for one listener, before it is dropped."""
 
     def __init__(self) -> None:
-        self._queues: set[_EventQueue] = set()
+        self._queues: dict[_EventQueue, Requester] = {}
+        """In the order in which they came."""
 
     def subscribe(self) -> Subscription:
         """A queue of the events from now on. Raises ApiError if there are too many listeners."""
-        if len(self._queues) >= self.MOST:
+        who = requester.get()
+        same = [queue for queue, one in self._queues.items() if one.reserved == who.reserved]
+        most = self.RESERVED if who.reserved else self.MOST
+        if len(same) >= most and not self._make_room(who, same):
             raise ApiError(
                 503,
                 "too-many-listeners",
-                f"{self.MOST} listeners are connected; close one, or poll /status",
+                f"{most} listeners are connected; close one, or poll /status",
             )
         queue = _EventQueue(self)
-        self._queues.add(queue)
+        self._queues[queue] = who
         return queue
+
+    def _make_room(self, who: Requester, queues: list[_EventQueue]) -> bool:
+        """Close the oldest of the client that has the most of these, unless `who` has as many."""
+        counts = Counter(self._queues[queue].key for queue in queues)
+        key, most = counts.most_common(1)[0]
+        if most <= counts[who.key] + 1:
+            return False
+        next(queue for queue in queues if self._queues[queue].key == key).close()
+        return True
 
     def publish(self, cycle: responses.Cycle) -> None:
         """Queue an event of this cycle for every listener."""
@@ -50,7 +68,7 @@ class Subscribers:
 
     def remove(self, queue: _EventQueue) -> None:
         """Queue no more events for this listener."""
-        self._queues.discard(queue)
+        self._queues.pop(queue, None)
 
     def close(self) -> None:
         """Close all subscriptions."""

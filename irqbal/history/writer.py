@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,8 @@ import msgspec
 
 from irqbal.config.schema import Retention
 from irqbal.errors import HistoryError
-from irqbal.history.clock import STEP, ClockEvent, ClockJudge, ClockReading, read_clock
+from irqbal.history.clock import ClockReading, read_clock
+from irqbal.history.clock_marks import ClockMarks
 from irqbal.history.recorder import NewSample
 from irqbal.history.samples import Clock, Decision, IrqState, Sample
 from irqbal.history.sqlite.database import FILE, replace_damaged
@@ -76,8 +76,7 @@ class HistoryWriter:
         self._path, self._keep, self._outbox = folder / FILE, keep, outbox
         self._claim = claim
         self._store: WritableSqliteHistory | None = None
-        self._judge: ClockJudge | None = None
-        """Judges the time of each record; None before the file was open."""
+        self._marks = ClockMarks()
         self.is_stopped = False
         """Whether another process records from now on."""
         self._samples: deque[_Timed] = deque()
@@ -87,8 +86,6 @@ class HistoryWriter:
         """Size of `_samples`, in counts."""
         self._trouble = ""
         """The error that keeps records waiting; empty: none."""
-        self._sampled = 0.0
-        """When the last sample was recorded, in seconds of CLOCK_BOOTTIME; 0: none was."""
         self._prune_at = 0.0
         """When records are deleted next, in seconds of CLOCK_BOOTTIME."""
         self.dropped = 0
@@ -108,16 +105,13 @@ class HistoryWriter:
             return
         now = now or read_clock()
         try:
-            self._judge_time(now)
+            if self._store is None:
+                self._store = self._open()
+            self._marks.judge(now, self._store, self._flush)
         except (sqlite3.Error, HistoryError) as error:
             self._failed(error)
-        clock: Clock = "doubtful" if self._judge is not None and self._judge.in_doubt else ""
+        clock = self._marks.present(now, sample)
         if sample is not None:
-            longest = now.since_boot - self._sampled + STEP
-            if self._sampled and sample.seconds > longest:
-                # The monotonic clock jumped, which only a pretended one does.
-                clock = "wrong"
-            self._sampled = now.since_boot
             self._samples.append(_Timed(boot, sample, clock))
             self._values += _size(sample)
         if clock:
@@ -183,33 +177,6 @@ class HistoryWriter:
         self.close()
         self.is_stopped = True
         return True
-
-    def _judge_time(self, now: ClockReading) -> None:
-        """Judge this time, and what was recorded while another one was in doubt. Raises
-        HistoryError, sqlite3.Error.
-        """
-        if self._store is None:
-            self._store = self._open()
-        store = self._store
-        if self._judge is None:
-            self._judge = ClockJudge(now, *store.newest_times())
-        event = self._judge.judge(now)
-        if event in (ClockEvent.WRONG, ClockEvent.OTHER_DOUBT):
-            self._flush()
-            log.warning(
-                "the clock was wrong: %d samples are marked so, and kept", store.reject_doubtful()
-            )
-        if event in (ClockEvent.DOUBT, ClockEvent.OTHER_DOUBT):
-            log.warning(
-                "the clock says %s, which does not follow from what the history knows: records are "
-                "marked as doubtful, and nothing is deleted, until it has stood for 10 minutes (in "
-                "step with its source), an hour (if that is unknown) or a day",
-                time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now.wall)),
-            )
-        if event is ClockEvent.BELIEVED:
-            self._flush()
-            store.believe_doubtful(now.wall)
-            log.info("the clock has stood: what was recorded by it is believed")
 
     def close(self) -> None:
         """Try to store what waits, and close the file."""

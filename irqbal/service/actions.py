@@ -11,6 +11,7 @@ import msgspec
 
 from irqbal.api import responses
 from irqbal.api.backend import ApiError, Caller, ControlHost, OverrideResult
+from irqbal.api.sharing import FairTurns
 from irqbal.errors import HostError, IrqbalError
 from irqbal.model.plan import Record
 from irqbal.model.view import Override, Snapshot
@@ -26,6 +27,13 @@ log = logging.getLogger(__name__)
 
 RETRY = 1.0
 """Seconds between two attempts to resume when a pause ends: long enough for a busy cycle."""
+MOST_PLANS = 4
+"""Plans with other policies that may wait for their turn: each starts processes."""
+
+
+def _too_many_plans() -> ApiError:
+    text = "other plans are being made; try again"
+    return ApiError(503, "busy", text, headers={"Retry-After": "2"})
 
 
 class LocalHost(LiveView):
@@ -36,7 +44,7 @@ class LocalHost(LiveView):
         self._decisions = DecisionLog(daemon.history, boot_id)
         self._overrides = OverrideRequests(daemon, self._decisions)
         self._resume: asyncio.Task[None] | None = None
-        self._planning = asyncio.Lock()
+        self._planning = FairTurns(1, MOST_PLANS, _too_many_plans)
         self._last: CycleResult | None = None
 
     def publish(self, result: CycleResult) -> None:
@@ -71,22 +79,19 @@ class LocalHost(LiveView):
 
     async def dry_run(self, text: str | None) -> tuple[Record, Snapshot]:
         """Make a plan now and write nothing. With `text` (YAML with a `policies:` section), those
-        policies make it, in a process that ends with the answer; only one such plan is made at a
-        time. Raises ApiError, IrqbalError.
+        policies make it, in a process that ends with the answer; clients have turns. Raises
+        ApiError, IrqbalError.
         """
         daemon = self._daemon
         balancer = daemon.balancer
         if text is None:
             return await daemon.kernel.ask(balancer.preview)
-        if self._planning.locked():
-            text = "another plan is being made; try again"
-            raise ApiError(503, "busy", text, headers={"Retry-After": "2"})
         async with self._planning:
             # Much text takes long to parse.
-            config = await daemon.thread.run(policies_of, text)
+            config = await asyncio.to_thread(policies_of, text)
             snapshot = await daemon.kernel.ask(lambda: balancer.current_snapshot(sweep=True))
             snapshot = msgspec.structs.replace(snapshot, settling=True)
-            plan = await daemon.thread.run(
+            plan = await asyncio.to_thread(
                 plan_with, config, snapshot, balancer.ledger, balancer.settings
             )
         return balancer.unwritten(plan, snapshot), snapshot

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from irqbal.api.sharing import FairTurns
 from irqbal.errors import HostBusyError
 from irqbal.service.kernel_requests import PATIENCE
 
@@ -30,7 +31,7 @@ class KernelThread:
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, "kernel")
         self._busy_since: float | None = None
-        self._waiting = 0
+        self._turns = FairTurns(1, MOST_WAITING, _crowded)
 
     def busy_seconds(self) -> float:
         """Seconds for which the present work has been running; 0 if there is none."""
@@ -49,22 +50,26 @@ class KernelThread:
         )
 
     async def ask(self, work: Callable[[], T]) -> T:
-        """Run work for a caller that waits, and return its result. Raises HostBusyError if too many
-        callers wait, or if the work cannot begin within PATIENCE; then it is not done later.
+        """Run work for a client that waits, and return its result; clients have turns. Raises
+        HostBusyError if too many wait, or if the work cannot begin within PATIENCE; then it is not
+        done later.
         """
-        if self._waiting >= MOST_WAITING:
-            raise HostBusyError("too many requests at once; nothing was changed, try again")
-        call = _Withdrawable(work)
-        self._waiting += 1
+        end = time.monotonic() + PATIENCE
         try:
+            async with asyncio.timeout(PATIENCE):
+                await self._turns.__aenter__()
+        except TimeoutError:
+            raise busy() from None
+        try:
+            call = _Withdrawable(work)
             answer = asyncio.ensure_future(self.run(call.run))
-            done, _ = await asyncio.wait({answer}, timeout=PATIENCE)
+            done, _ = await asyncio.wait({answer}, timeout=max(0.0, end - time.monotonic()))
             if not done and call.withdraw():
                 raise busy()
             found: T = await answer  # type: ignore[assignment]
             return found
         finally:
-            self._waiting -= 1
+            await self._turns.__aexit__()
 
     def shutdown(self) -> None:
         """End the thread once its present work is done."""
@@ -76,6 +81,10 @@ class KernelThread:
             return work(*arguments)
         finally:
             self._busy_since = None
+
+
+def _crowded() -> HostBusyError:
+    return HostBusyError("too many requests at once; nothing was changed, try again")
 
 
 def busy() -> HostBusyError:

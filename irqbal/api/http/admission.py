@@ -2,86 +2,150 @@
 
 from __future__ import annotations
 
-import asyncio
+import ipaddress
 import os
+import resource
 from collections.abc import Hashable
+from typing import Protocol
 
-from irqbal.api.backend import ApiError
+import msgspec
+
+from irqbal.api.backend import ApiError, Caller
 from irqbal.api.http.peer import Peer
+from irqbal.api.sharing import FairTurns, Requester
 
 MOST_CONNECTIONS = 1024
 """Connections at a time: each takes a file descriptor and buffers."""
-MOST_OF_ONE = 512
-"""Connections of one address, or of one user of the Unix socket: half of all."""
+SHARE_OF_DESCRIPTORS = 4
+"""Connections may take one in so many of the descriptors that this process may open."""
 MOST_HEAVY = 2
 """Requests that read much history, at a time: each may hold tens of MB."""
 MOST_WAITING = 32
 """Such requests that may wait for their turn; further ones are refused."""
+_IPV6_NETWORK = 64
+"""Bits of an IPv6 address that name its network: a host may have all addresses of one."""
 
 
-class HeavyRequests:
-    """A context manager around a heavy request: lets a few run, some wait, and refuses the rest."""
+def heavy_requests() -> FairTurns:
+    """Turns of requests that read much."""
+    return FairTurns(MOST_HEAVY, MOST_WAITING, _busy)
 
-    def __init__(self, at_once: int = MOST_HEAVY, waiting: int = MOST_WAITING) -> None:
-        self._turns = asyncio.Semaphore(at_once)
-        self._places = at_once + waiting
 
-    async def __aenter__(self) -> None:
-        """Raises ApiError if too many wait."""
-        if self._places <= 0:
-            raise ApiError(
-                503,
-                "busy",
-                "too many requests for the history at once; try again",
-                headers={"Retry-After": "2"},
-            )
-        self._places -= 1
-        try:
-            await self._turns.acquire()
-        except BaseException:
-            self._places += 1
-            raise
+def _busy() -> ApiError:
+    text = "too many requests for the history at once; try again"
+    return ApiError(503, "busy", text, headers={"Retry-After": "2"})
 
-    async def __aexit__(self, *_: object) -> None:
-        self._places += 1
-        self._turns.release()
+
+def client_of(peer: Peer, caller: Caller | None = None) -> Requester:
+    """Who is at the other end of a connection, or of a request that was admitted."""
+    if caller is not None and caller.who.startswith("token "):
+        return Requester(caller.who, reserved=True)
+    if peer.uid is not None:
+        return Requester(peer.uid, reserved=peer.uid in (0, os.geteuid()))
+    return Requester(_network(peer), reserved=False)
+
+
+def _network(peer: Peer) -> Hashable:
+    if peer.loopback:
+        return "loopback"
+    try:
+        address = ipaddress.ip_address(peer.host.partition("%")[0])
+    except ValueError:
+        return peer.host
+    mapped = getattr(address, "ipv4_mapped", None)
+    if mapped is not None or address.version == 4:
+        return str(mapped or address)
+    return str(ipaddress.ip_network((address, _IPV6_NETWORK), strict=False))
+
+
+class Closable(Protocol):
+    """A connection, which can be closed."""
+
+    def close(self) -> None: ...
+
+
+class _Connection(msgspec.Struct):
+    """An open connection. `asked`: it brought a request that was admitted; `busy`: one is being
+    answered.
+    """
+
+    stream: Closable
+    client: Requester
+    asked: bool = False
+    busy: bool = False
 
 
 class ConnectionLimit:
-    """Counts connections, in all and by address or user. Root and irqbal's own user are not
-    limited: they must always reach the Unix socket.
+    """Shares connections. If all are taken, the client with the most loses one to another client:
+    one that never asked anything first, then one that waits for nothing, the oldest first. A client
+    that takes all alone loses one of its own that way, or gets no further one. Those of root and of
+    holders of tokens do not count.
     """
 
-    def __init__(self) -> None:
-        self._by_client: dict[Hashable, int] = {}
-        self._total = 0
+    def __init__(self, most: int | None = None) -> None:
+        """`most`: connections at a time; None: as many as this process can afford."""
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most = most or max(16, min(MOST_CONNECTIONS, soft // SHARE_OF_DESCRIPTORS))
+        self._clients: dict[Hashable, dict[int, _Connection]] = {}
+        self._all: dict[int, _Connection] = {}
+        self._counted = 0
 
-    def enter(self, peer: Peer) -> bool:
-        """Count a new connection; False if there is no room for it."""
-        if _unlimited(peer):
-            return True
-        client = _client(peer)
-        count = self._by_client.get(client, 0)
-        if self._total >= MOST_CONNECTIONS or count >= MOST_OF_ONE:
-            return False
-        self._total += 1
-        self._by_client[client] = count + 1
+    def enter(self, stream: Closable, peer: Peer) -> bool:
+        """Count a new connection; False if there is no room for it. May close another one."""
+        found = _Connection(stream, client_of(peer))
+        if not found.client.reserved:
+            if self._counted >= self._most and not self._make_room(found.client.key):
+                return False
+            self._add(found)
+        self._all[id(stream)] = found
         return True
 
-    def leave(self, peer: Peer) -> None:
-        """Count a closed connection that had entered."""
-        if _unlimited(peer):
+    def leave(self, stream: Closable) -> None:
+        """Count a closed connection; safe more than once."""
+        found = self._all.pop(id(stream), None)
+        if found is not None and not found.client.reserved:
+            self._remove(found)
+
+    def admitted(self, stream: Closable, who: Requester) -> None:
+        """A request of this client came through the connection, and is being answered."""
+        found = self._all.get(id(stream))
+        if found is None:
             return
-        client = _client(peer)
-        self._total -= 1
-        self._by_client[client] -= 1
-        if not self._by_client[client]:
-            del self._by_client[client]
+        found.asked = found.busy = True
+        if who.reserved and not found.client.reserved:
+            self._remove(found)
+            found.client = who
 
+    def answered(self, stream: Closable) -> None:
+        """The request was answered."""
+        found = self._all.get(id(stream))
+        if found is not None:
+            found.busy = False
 
-def _unlimited(peer: Peer) -> bool:
-    return peer.uid in (0, os.geteuid())
+    def _add(self, found: _Connection) -> None:
+        self._clients.setdefault(found.client.key, {})[id(found.stream)] = found
+        self._counted += 1
 
+    def _remove(self, found: _Connection) -> None:
+        own = self._clients[found.client.key]
+        if own.pop(id(found.stream), None) is not None:
+            self._counted -= 1
+        if not own:
+            del self._clients[found.client.key]
 
-def _client(peer: Peer) -> Hashable:
-    return peer.host if peer.uid is None else peer.uid
+    def _make_room(self, key: Hashable) -> bool:
+        """Close a connection for a new one of this client; False if none may be closed."""
+        largest = max(self._clients.values(), key=len)
+        own = self._clients.get(key, {})
+        fair = len(largest) > len(own) + 1
+        victims = largest if fair else own
+        victim = next((one for one in victims.values() if not one.asked), None)
+        victim = victim or next((one for one in victims.values() if not one.busy), None)
+        if victim is None and fair:
+            victim = next(iter(victims.values()))
+        if victim is None:
+            return False
+        stream = victim.stream
+        self.leave(stream)
+        stream.close()
+        return True

@@ -12,7 +12,7 @@ import ssl
 
 from irqbal.api.answer_cache import AnswerCache
 from irqbal.api.backend import Backend
-from irqbal.api.http.admission import HeavyRequests
+from irqbal.api.http.admission import heavy_requests
 from irqbal.api.http.auth import AccessControl, AnonymousAccess
 from irqbal.api.http.request_gate import RequestGate
 from irqbal.api.http.request_handler import ApiServices
@@ -171,7 +171,7 @@ def _services(
     )
     access = AccessControl(anonymous, tokens, failures)
     gate = RequestGate(SiteCheck(options.hosts), access, Router())
-    return ApiServices(backend, gate, AnswerCache(), HeavyRequests())
+    return ApiServices(backend, gate, AnswerCache(), heavy_requests())
 
 
 def _scope(anonymous: Anonymous) -> Scope | None:

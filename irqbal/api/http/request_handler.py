@@ -19,11 +19,12 @@ from irqbal.api.backend import ApiError, Backend, Subscription
 from irqbal.api.context import Raw, RequestContext, Stream
 from irqbal.api.dashboard.pages import DashboardFile
 from irqbal.api.http import limits
-from irqbal.api.http.admission import HeavyRequests
+from irqbal.api.http.admission import ConnectionLimit, client_of
 from irqbal.api.http.decoding import decode_body, decode_query
 from irqbal.api.http.peer import Peer
 from irqbal.api.http.request_gate import Admission, RequestGate
 from irqbal.api.routes.table import HANDLERS
+from irqbal.api.sharing import FairTurns, requester
 from irqbal.errors import (
     HistoryError,
     HostBusyError,
@@ -56,7 +57,7 @@ class ApiServices(msgspec.Struct, frozen=True):
     backend: Backend
     gate: RequestGate
     cache: AnswerCache
-    heavy: HeavyRequests
+    heavy: FairTurns
 
 
 @stream_request_body
@@ -65,9 +66,9 @@ class ApiRequestHandler(RequestHandler):
     chunk of the body, and the method's function at its end.
     """
 
-    def initialize(self, services: ApiServices) -> None:
+    def initialize(self, services: ApiServices, connections: ConnectionLimit) -> None:
         """Tornado's constructor: once a request."""
-        self._services = services
+        self._services, self._connections = services, connections
         self._body = bytearray()
         self._admitted: Admission | DashboardFile | ApiError | None = None
         self._events: Subscription | None = None
@@ -83,6 +84,10 @@ class ApiRequestHandler(RequestHandler):
         """
         try:
             self._admitted = self._services.gate.admit(self.request, self._peer())
+            caller = self._admitted.caller if isinstance(self._admitted, Admission) else None
+            who = client_of(self._peer(), caller)
+            requester.set(who)
+            self._connections.admitted(self._connection().stream, who)
         except ApiError as error:
             self._admitted = error
             if error.status in UNREAD_BODY or "Expect" in self.request.headers:
@@ -106,6 +111,10 @@ class ApiRequestHandler(RequestHandler):
             return
         if admitted.route.body is not None or admitted.route.form:
             self._body += chunk
+
+    def on_finish(self) -> None:
+        """The answer was written."""
+        self._connections.answered(self._connection().stream)
 
     async def _run(self) -> None:
         admitted = self._admitted

@@ -16,8 +16,8 @@ from irqbal.api.http.request_handler import ApiRequestHandler, ApiServices
 
 
 class Server(HTTPServer):
-    """Serves the API on any number of sockets, all with TLS or all without. Connections beyond the
-    limit are closed at once.
+    """Serves the API on any number of sockets, all with TLS or all without. Connections that find
+    no room are closed at once.
     """
 
     def initialize(  # type: ignore[override]
@@ -25,10 +25,10 @@ class Server(HTTPServer):
     ) -> None:
         """Tornado's constructor."""
         application = Application(
-            [(r".*", ApiRequestHandler, {"services": services})],
+            [(r".*", ApiRequestHandler, {"services": services, "connections": connections})],
             log_function=lambda handler: None,
             default_handler_class=ApiRequestHandler,
-            default_handler_args={"services": services},
+            default_handler_args={"services": services, "connections": connections},
         )
         self._connection_limit = connections
         super().initialize(
@@ -48,7 +48,7 @@ class Server(HTTPServer):
         except OSError:
             stream.close()
             return
-        if not self._connection_limit.enter(peer):
+        if not self._connection_limit.enter(stream, peer):
             stream.close()
             return
         stream.irqbal_peer = peer  # type: ignore[attr-defined]
@@ -56,5 +56,5 @@ class Server(HTTPServer):
 
     def on_close(self, server_conn: object) -> None:
         """A connection was closed."""
-        self._connection_limit.leave(server_conn.stream.irqbal_peer)  # type: ignore[attr-defined]
+        self._connection_limit.leave(server_conn.stream)  # type: ignore[attr-defined]
         super().on_close(server_conn)

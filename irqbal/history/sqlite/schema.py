@@ -148,8 +148,11 @@ def _migrate(db: sqlite3.Connection, version: int) -> None:
 def _prepare(db: sqlite3.Connection, read_only: bool) -> int:
     """Returns the version of the schema."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if version == 0 and not read_only:
-        if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if version == 0:
+        empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if read_only and empty:
+            raise sqlite3.OperationalError("nothing is recorded in it yet")
+        if not empty:
             raise sqlite3.DatabaseError("it holds something else than a history of irqbal")
         # These must precede the first table. Samples are a few kB: in pages of the default size a
         # third of the space would stay empty.

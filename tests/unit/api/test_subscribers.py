@@ -8,6 +8,7 @@ import pytest
 
 from irqbal.api import responses, views
 from irqbal.api.backend import ApiError
+from irqbal.api.sharing import Requester, requester
 from irqbal.api.subscribers import Subscribers
 from irqbal.model.plan import Plan, Record
 from irqbal.model.view import Snapshot
@@ -36,6 +37,7 @@ def test_a_listener_gets_the_events_in_order_and_a_full_queue_is_dropped() -> No
 def test_a_closed_subscription_ends_at_once_and_makes_room() -> None:
     async def run() -> None:
         subscribers = Subscribers()
+        requester.set(Requester("loopback", False))
         listeners = [subscribers.subscribe() for _ in range(Subscribers.MOST)]
         with pytest.raises(ApiError, match="listeners are connected"):
             subscribers.subscribe()
