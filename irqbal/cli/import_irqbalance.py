@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from irqbal.imported.formats import read_file, read_files
 from irqbal.imported.script import TIMEOUT, run
 from irqbal.imported.verdicts import ScriptVerdict, parse_verdict
 from irqbal.imported.yaml_writer import to_yaml
+from irqbal.kernel.files import confine, open_file
 from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Snapshot
 from irqbal.planner.ledger import Ledger
@@ -61,6 +63,8 @@ def command(common: Common, file: Path | None, timeout: float) -> int:
     without root, and its answers become rules of pin_irqs. Options without an equivalent become
     comments. Exit status 1 if a line was not understood, or if the script failed for any IRQ.
     """
+    confine(common.root)
+    named_by_root = file is None
     if file is not None:
         text = _text(file)
         if "irqbalance" not in text.lower() and not any(f"{key}=" in text for key in ARGUMENTS):
@@ -80,6 +84,10 @@ def command(common: Common, file: Path | None, timeout: float) -> int:
         settings.remarks.append(
             f"IRQs are named by number, because the host cannot be read: {error}"
         )
+    if named_by_root and settings.scripts and common.root.resolve() != Path("/"):
+        # What a root's own configuration names is of that root.
+        named = Path(settings.scripts[-1])
+        settings.scripts.append(str(common.root / named.relative_to(named.anchor)))
     answers, good = _ask_scripts(settings, snapshot, common.root, timeout)
     click.echo(to_yaml(str(source), settings, answers, snapshot), nl=False)
     return 0 if good and settings.understood else 1
@@ -109,13 +117,13 @@ def _default_file(root: Path, optional: bool) -> Path | None:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise HostError(
-                f"{path} is larger than 1 MiB: this cannot be irqbalance's configuration"
-            )
-        return path.read_bytes().decode(errors="replace")
+        with os.fdopen(open_file(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise HostError(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise HostError(f"{path} is larger than 1 MiB: this cannot be irqbalance's configuration")
+    return data.decode(errors="replace")
 
 
 def _ask_scripts(

@@ -9,20 +9,20 @@ line of JSON. Scripts have the arguments that irqbalance gives them: the device'
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import resource
-import shutil
 import signal
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from irqbal.errors import HostError
+from irqbal.kernel.files import confining_root, names, open_file, read_bytes
 from irqbal.plugins import bounds, namespaces
 from irqbal.plugins.confinement import drop_root
 from irqbal.wire import from_json
@@ -41,10 +41,12 @@ _TOO_LONG = "it took longer than"
 
 class ScriptJob(msgspec.Struct, frozen=True, kw_only=True):
     """What the process has to do: run the first of these scripts that has an opinion, for each IRQ
-    (number -> device path). `folder`: the scripts are those of a folder.
+    (number -> device path). `folder`: the scripts are those of a folder. `descriptors` are those
+    through which scripts are run that not every user can read.
     """
 
     scripts: tuple[str, ...]
+    descriptors: tuple[int, ...]
     folder: bool
     irqs: Mapping[int, str]
     timeout: float
@@ -65,9 +67,9 @@ def run(script: Path, irqs: Mapping[int, str], timeout: float = TIMEOUT) -> Iter
     Raises HostError if there is nothing to run, or if the process that runs it fails.
     """
     try:
-        folder = script.is_dir()
+        folder = stat.S_ISDIR(_status(script).st_mode)
         files = (
-            sorted(path for path in script.iterdir() if _is_executable(path))
+            [script / name for name in names(script) if _is_executable(script / name)]
             if folder
             else [script]
         )
@@ -75,10 +77,14 @@ def run(script: Path, irqs: Mapping[int, str], timeout: float = TIMEOUT) -> Iter
         raise HostError(f"the policy script {script} cannot be read: {error.strerror}") from error
     if not folder and not _is_executable(script):
         raise HostError(f"the policy script {script} is not an executable file")
-    with tempfile.TemporaryDirectory(prefix="irqbal-script-") as copies:
-        Path(copies).chmod(0o755)
+    with contextlib.ExitStack() as stack:
+        opened = [_descriptor(path, stack) for path in files]
         job = ScriptJob(
-            scripts=tuple(str(_public_path(path, Path(copies))) for path in files),
+            scripts=tuple(
+                f"/proc/self/fd/{fd}" if fd is not None else str(path.resolve())
+                for path, fd in zip(files, opened, strict=True)
+            ),
+            descriptors=tuple(fd for fd in opened if fd is not None),
             folder=folder,
             irqs=irqs,
             timeout=timeout,
@@ -88,6 +94,7 @@ def run(script: Path, irqs: Mapping[int, str], timeout: float = TIMEOUT) -> Iter
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+            pass_fds=job.descriptors,
         ) as child:
             assert child.stdin is not None and child.stdout is not None
             child.stdin.write(msgspec.json.encode(job))
@@ -98,21 +105,49 @@ def run(script: Path, irqs: Mapping[int, str], timeout: float = TIMEOUT) -> Iter
             raise HostError(f"the process that runs {script} ended with status {child.returncode}")
 
 
+def _status(path: Path) -> os.stat_result:
+    """Raises OSError."""
+    fd = open_file(path, os.O_PATH)
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
+
+
 def _is_executable(path: Path) -> bool:
-    return path.is_file() and bool(path.stat().st_mode & 0o111)
+    try:
+        mode = _status(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISREG(mode) and bool(mode & 0o111)
 
 
-def _public_path(path: Path, copies: Path) -> Path:
-    """The script itself if every user can run it there, else a copy in the folder `copies`."""
+def _is_public(real: Path) -> bool:
+    """Whether every user can read and run this file where it is."""
+    try:
+        return real.stat().st_mode & 0o005 == 0o005 and all(
+            parent.stat().st_mode & stat.S_IXOTH for parent in real.parents
+        )
+    except OSError:
+        return False
+
+
+def _descriptor(path: Path, stack: contextlib.ExitStack) -> int | None:
+    """None if every user can run the script where it is. Else a descriptor of a copy in memory,
+    which only the child gets and nobody can change: the script may hold a password. Raises
+    HostError.
+    """
     real = path.resolve()
-    if real.stat().st_mode & 0o005 == 0o005 and all(
-        parent.stat().st_mode & stat.S_IXOTH for parent in real.parents
-    ):
-        return real
-    copy = copies / path.name
-    shutil.copyfile(real, copy)
-    copy.chmod(0o755)
-    return copy
+    if not confining_root(str(path)) and _is_public(real):
+        return None
+    data = read_bytes(path)
+    fd = os.memfd_create("script", os.MFD_ALLOW_SEALING)
+    stack.callback(os.close, fd)
+    with os.fdopen(os.dup(fd), "wb") as file:
+        file.write(data)
+    seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+    return fd
 
 
 def _run_for(job: ScriptJob, irq: int) -> ScriptAnswer:
@@ -131,6 +166,7 @@ def _run_for(job: ScriptJob, irq: int) -> ScriptAnswer:
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,
                     cwd="/",
+                    pass_fds=job.descriptors,
                 )
             except OSError as error:
                 return ScriptAnswer(irq, trouble=f"it cannot be run: {error.strerror}")

@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.kernel.files import read_text
+from irqbal.kernel.files import open_file, read_text
 from irqbal.kernel.write_loop import WritableSetting
 from irqbal.model.readings import DEFAULT
 
@@ -102,7 +102,7 @@ def _write(path: Path, text: str, plain: bool) -> None:
     file is cut to length afterwards, so that no reader finds it empty.
     """
     data = f"{text}\n".encode()
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    fd = open_file(path, os.O_WRONLY)
     try:
         os.write(fd, data)
         if plain:

@@ -20,7 +20,7 @@ import msgspec
 
 from irqbal.errors import HostError
 from irqbal.kernel.archive import Entry, write_archive
-from irqbal.kernel.files import names, read_bytes
+from irqbal.kernel.files import confine, names, read_bytes
 from irqbal.kernel.host import READERS
 from irqbal.kernel.irqs import check_readable
 from irqbal.kernel.isolation import MOUNTS, partitions
@@ -88,6 +88,7 @@ class _Collector:
     def __init__(self, root: Path) -> None:
         self.entries: dict[str, Entry] = {}
         self.root = Path(os.path.realpath(root))
+        confine(self.root)
         self._unreadable: set[str] = set()
         self._scrubber = Scrubber()
 

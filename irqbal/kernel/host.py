@@ -25,7 +25,7 @@ from irqbal.kernel import (
     topology,
 )
 from irqbal.kernel.affinity import KernelSettings
-from irqbal.kernel.files import OpenFiles, bytes_or, text_or
+from irqbal.kernel.files import OpenFiles, bytes_or, confine, text_or
 from irqbal.kernel.interrupts import Known
 from irqbal.kernel.irqs import IrqReader, check_readable
 from irqbal.kernel.mask_files import MaskFiles
@@ -68,6 +68,7 @@ class KernelHost:
         """`save` stores originals before a write; without it only dry runs are possible. `clock`
         gives the time of readings (seconds). Raises HostError if the root holds no host.
         """
+        confine(root)
         check_readable(root)
         self.root, self.save = root, save
         self._clock = clock

@@ -84,7 +84,7 @@ ROOMS = {
     "simulated": {"identify", "kernel", "model"},
     "tracking": {"identify", "load", "model", "planner"},
     "plugins": {"model", "planner", "process"},
-    "imported": {"model", "plugins"},
+    "imported": {"kernel", "model", "plugins"},
     "state": {"load", "model", "planner"},
     "history": {"config", "findings", "load", "model", "render"},
     "api": {"config", "history", "model", "state"},

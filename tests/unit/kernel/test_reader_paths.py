@@ -48,7 +48,7 @@ def _files_opened(root: Path) -> set[str]:
         opened = [path for path in _opened if path.startswith(f"{root}/")]
     finally:
         _opened = None
-    return {os.path.relpath(path, root) for path in opened}
+    return {os.path.relpath(path, root) for path in opened} - {"."}
 
 
 def _pattern(pattern: str) -> re.Pattern[str]:
