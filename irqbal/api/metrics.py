@@ -24,6 +24,7 @@ from irqbal.api.backend import View
 from irqbal.api.counters import BUCKETS, CycleCounters
 from irqbal.api.examples import STATUS, VIEW
 from irqbal.api.responses import Status
+from irqbal.model.plain_text import plain
 from irqbal.version import __version__
 
 
@@ -112,7 +113,7 @@ def _counters(
     """A counter with labels; `counts` are the labels' values, and the count of each."""
     family = CounterMetricFamily(name, text, labels=labels)
     for values, count in counts:
-        family.add_metric(values, count)
+        family.add_metric([plain(value) for value in values], count)
     return family
 
 
@@ -145,7 +146,7 @@ def _states(status: Status) -> Iterator[Metric]:
         "irqbal_policy_set_aside", "1 for a policy that failed and is skipped.", labels=["policy"]
     )
     for failure in status.aside:
-        aside.add_metric([failure.policy], 1)
+        aside.add_metric([plain(failure.policy)], 1)
     yield aside
     history = status.history
     yield _gauge(
@@ -201,7 +202,7 @@ def _measured(view: View) -> Iterator[Metric]:
     for irq in snapshot.irqs:
         total = view.totals.get(irq.number)
         if total is not None:
-            totals.add_metric([str(irq.number), irq.action, irq.device or ""], total)
+            totals.add_metric([str(irq.number), plain(irq.action), plain(irq.device or "")], total)
     yield totals
 
 

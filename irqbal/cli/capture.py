@@ -8,6 +8,7 @@ import click
 
 from irqbal.cli.common import Common, command_options
 from irqbal.kernel.capture import capture
+from irqbal.render.console import echo
 
 
 @click.command("capture")
@@ -18,4 +19,4 @@ def command(common: Common, out: Path) -> None:
     UUIDs, and the names of programs and containers are left out.
     """
     summary = capture(common.root, out)
-    click.echo(f"{out}: {summary}")
+    echo(f"{out}: {summary}")

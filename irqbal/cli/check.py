@@ -20,6 +20,7 @@ from irqbal.plugins.supervisor import (
     Section,
     supervised,
 )
+from irqbal.render.console import echo
 
 
 @click.command("check")
@@ -65,7 +66,7 @@ def command(common: Common) -> int:
             policies.close()
     if problems:
         raise ConfigError(problems)
-    click.echo(
+    echo(
         f"{common.name}: valid; {len(config.policies)} policies, {len(config.observers)} observers"
     )
     return 0

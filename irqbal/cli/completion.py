@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
+from irqbal.render.console import echo
+
 PROGRAM, VARIABLE = "irqbal", "_IRQBAL_COMPLETE"
 
 
@@ -22,4 +24,4 @@ def command(ctx: click.Context, shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None
     # The base class's `source`: the one for bash starts bash to check its version.
-    click.echo(ShellComplete.source(found(ctx.find_root().command, {}, PROGRAM, VARIABLE)))
+    echo(ShellComplete.source(found(ctx.find_root().command, {}, PROGRAM, VARIABLE)))

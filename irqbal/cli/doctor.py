@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import click
 import msgspec
 
 from irqbal.config.reader import format_problem
@@ -15,6 +14,7 @@ from irqbal.plugins.discovery import InstalledPlugin
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import NOT_READY, PATIENCE, Section, supervised
 from irqbal.problems import LocatedProblem, Node
+from irqbal.render.console import echo
 
 _CALLED: dict[Section, frozenset[str]] = {
     "policies": frozenset({"irqbal_limit", "irqbal_place", "irqbal_identify"}),
@@ -144,10 +144,8 @@ def _by_index(problems: Sequence[LocatedProblem], file: str) -> dict[int, str]:
 def report(problems: Sequence[PluginProblem]) -> int:
     """Print the report. Returns 1 if a policy that the configuration names is broken, else 0."""
     for problem in problems:
-        click.echo(f"{problem.name} ({problem.origin}): {problem.state}")
+        echo(f"{problem.name} ({problem.origin}): {problem.state}")
     broken = sum(not problem.good for problem in problems)
     if broken:
-        click.echo(
-            f"{broken} of what is enabled cannot be used; the daemon goes on without it", err=True
-        )
+        echo(f"{broken} of what is enabled cannot be used; the daemon goes on without it", err=True)
     return 1 if broken else 0

@@ -19,7 +19,7 @@ from irqbal.cli.history_options import open_history, window_options
 from irqbal.client.cli.options import choice_option
 from irqbal.history.samples import Decision, Sample
 from irqbal.history.store import HistoryStore
-from irqbal.render.console import to_the_second
+from irqbal.render.console import cell_text, to_the_second
 from irqbal.wire import builtins, to_json
 
 MAX_DECISIONS = 10_000_000
@@ -67,7 +67,7 @@ def _write(lines: Iterable[tuple[float, str]], out: Path, start: float, end: flo
 
 def _csv_line(row: list[str]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow(row)
+    csv.writer(out, lineterminator="").writerow([cell_text(cell) for cell in row])
     return out.getvalue()
 
 

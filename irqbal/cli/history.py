@@ -15,7 +15,7 @@ from irqbal.client.cli.values import LENGTH
 from irqbal.errors import HistoryError
 from irqbal.history.samples import Decision, IrqState, Point
 from irqbal.history.store import Query
-from irqbal.render.console import to_the_second
+from irqbal.render.console import echo, echo_json, to_the_second
 from irqbal.wire import Duration, to_json
 
 
@@ -57,7 +57,7 @@ def history(
     finally:
         store.close()
     if form == "json":
-        click.echo(to_json(points).decode())
+        echo_json(to_json(points))
     elif form == "csv":
         write_csv(_table(points))
     else:
@@ -115,12 +115,12 @@ def _table(points: list[Point]) -> Iterator[list[str]]:
 
 def _print_points(points: list[Point]) -> None:
     if not points:
-        click.echo("No interrupts were recorded in that time.")
+        echo("No interrupts were recorded in that time.")
     for point in points:
         total = sum(point.counts.values())
         cpus = ", ".join(f"CPU {cpu}: {point.counts[cpu]}" for cpu in _cpus([point]))
         rate = total / point.seconds if point.seconds else 0.0
-        click.echo(f"{to_the_second(point.start)}  {total:>12}  {rate:>10.1f}/s  {cpus}")
+        echo(f"{to_the_second(point.start)}  {total:>12}  {rate:>10.1f}/s  {cpus}")
 
 
 @click.command("decisions")
@@ -152,12 +152,12 @@ def decisions(
     finally:
         store.close()
     if as_json:
-        click.echo(to_json(found).decode())
+        echo_json(to_json(found))
         return
     for item in reversed(found):
-        click.echo(decision_line(item))
+        echo(decision_line(item))
     if not found:
-        click.echo("No decisions in that time.")
+        echo("No decisions in that time.")
 
 
 def decision_line(item: Decision) -> str:

@@ -18,6 +18,7 @@ from irqbal.kernel.files import confine, open_file
 from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Snapshot
 from irqbal.planner.ledger import Ledger
+from irqbal.render.console import echo
 from irqbal.tracking.tracker import HostTracker
 
 FILES = (
@@ -89,7 +90,7 @@ def command(common: Common, file: Path | None, timeout: float) -> int:
         named = Path(settings.scripts[-1])
         settings.scripts.append(str(common.root / named.relative_to(named.anchor)))
     answers, good = _ask_scripts(settings, snapshot, common.root, timeout)
-    click.echo(to_yaml(str(source), settings, answers, snapshot), nl=False)
+    echo(to_yaml(str(source), settings, answers, snapshot), nl=False)
     return 0 if good and settings.understood else 1
 
 

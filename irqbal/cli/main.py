@@ -15,6 +15,7 @@ import click
 
 from irqbal.cli.common import CommandGroup, common_options
 from irqbal.errors import ConfigError, IrqbalError, LockError
+from irqbal.render.console import echo
 from irqbal.version import __version__
 
 EXIT_STATUS = (
@@ -73,13 +74,13 @@ def main() -> None:
         sys.exit(2)
     except ConfigError as error:
         for problem in error.problems:
-            click.echo(problem, err=True)
+            echo(problem, err=True)
         sys.exit(2)
     except LockError as error:
-        click.echo(f"irqbal: {error}", err=True)
+        echo(f"irqbal: {error}", err=True)
         sys.exit(4)
     except IrqbalError as error:
-        click.echo(f"irqbal: {error}", err=True)
+        echo(f"irqbal: {error}", err=True)
         sys.exit(3)
     except BrokenPipeError:
         sys.stderr.close()
@@ -87,7 +88,7 @@ def main() -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.filename is not None:
             raise
-        click.echo(f"irqbal: the output cannot be written: {error.strerror}", err=True)
+        echo(f"irqbal: the output cannot be written: {error.strerror}", err=True)
         # Discard buffered output, so that Python's flush at exit does not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from irqbal.cli.common import Common, balancer_of, command_options, one_cycle, seconds_option
-from irqbal.render.console import console
+from irqbal.render.console import console, echo_json
 from irqbal.render.plan import print_plan
 from irqbal.wire import to_json
 
@@ -19,6 +19,6 @@ def command(common: Common, seconds: float, as_json: bool) -> None:
     balancer = balancer_of(common, dry_run=True)
     result = one_cycle(balancer, seconds, "plan")
     if as_json:
-        click.echo(to_json(result.record).decode())
+        echo_json(to_json(result.record))
     else:
         print_plan(console(), result.record, result.planned_on)

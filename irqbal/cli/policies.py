@@ -13,6 +13,7 @@ from irqbal.plugins import discovery
 from irqbal.plugins.protocol import PolicyEntry
 from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor
 from irqbal.problems import Node
+from irqbal.render.console import echo
 
 
 @click.command("policies")
@@ -45,16 +46,16 @@ def command(common: Common, doctor: bool) -> int:
         policies.close()
     for index, item in enumerate(installed.values()):
         state = "enabled" if item.name in enabled else "not enabled"
-        click.echo(f"{item.name} ({', '.join(item.distributions)}): {state}")
+        echo(f"{item.name} ({', '.join(item.distributions)}): {state}")
         if item.clash:
-            click.echo(f"  cannot be used: {item.clash}")
+            echo(f"  cannot be used: {item.clash}")
         elif index in policies.aside and policies.aside[index].code != "options":
-            click.echo(f"  cannot be used: {policies.aside[index].reason}")
+            echo(f"  cannot be used: {policies.aside[index].reason}")
         elif index in described.schemas:
-            click.echo(f"  {described.about[index]}")
+            echo(f"  {described.about[index]}")
             _print_options(json.loads(described.schemas[index]))
         elif f"policies[{index}" in problems:
-            click.echo(f"  needs options: {problems[f'policies[{index}'].text}")
+            echo(f"  needs options: {problems[f'policies[{index}'].text}")
     return 0
 
 
@@ -64,7 +65,7 @@ def _print_options(schema: dict[str, Any]) -> None:
         default = (
             json.dumps(field["default"], ensure_ascii=False) if "default" in field else "required"
         )
-        click.echo(f"    {name}: {field.get('description', '')} (default {default})")
+        echo(f"    {name}: {field.get('description', '')} (default {default})")
         inner = field.get("items", {}).get("$ref", "").rpartition("/")[2]
         for key, part in definitions.get(inner, {}).get("properties", {}).items():
-            click.echo(f"      {key}: {part.get('description', '')}")
+            echo(f"      {key}: {part.get('description', '')}")

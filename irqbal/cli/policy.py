@@ -12,6 +12,7 @@ import click
 from irqbal.cli.common import common_options
 from irqbal.errors import IrqbalError
 from irqbal.plugins import discovery
+from irqbal.render.console import echo
 
 FILES = {
     "pyproject.toml": "pyproject.toml.txt",
@@ -54,9 +55,7 @@ def new(name: str) -> None:
     folder = Path(name)
     for path, text in project(policy).items():
         _write(folder / path, text, first=path == next(iter(FILES)))
-    click.echo(
-        f"{folder}: a policy named {policy}; next: cd {folder}; pip install -e '.[test]'; pytest"
-    )
+    echo(f"{folder}: a policy named {policy}; next: cd {folder}; pip install -e '.[test]'; pytest")
 
 
 def project(policy: str) -> dict[str, str]:

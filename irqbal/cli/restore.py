@@ -11,6 +11,7 @@ from irqbal.cli.common import Common, command_options
 from irqbal.client.http import Client, local_socket
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Outcome
+from irqbal.render.console import echo
 from irqbal.service.assembly import folders
 from irqbal.service.restore import forget_restored, restore_originals
 from irqbal.state.lock import Lock, lock_holder
@@ -29,7 +30,7 @@ def command(common: Common) -> int:
     if lock_holder(places.run) is not None:
         answer = Client(local_socket(places.run)).ask("restore", responses.RestoreAnswer)
         outcomes: Sequence[Outcome | responses.OutcomeView] = answer.outcomes
-        click.echo(
+        echo(
             "The running daemon put them back. It is paused until it is resumed or restarted.",
             err=True,
         )
@@ -51,7 +52,7 @@ def _report(outcomes: Sequence[Outcome | responses.OutcomeView]) -> int:
             outcome.identity if outcome.irq is None else f"IRQ {outcome.irq} ({outcome.identity})"
         )
         detail = outcome.found if outcome.result in ("written", "unchanged") else outcome.detail
-        click.echo(f"{about}: {outcome.result}: {detail}")
+        echo(f"{about}: {outcome.result}: {detail}")
     if not outcomes:
-        click.echo("Nothing to restore: irqbal has changed nothing since boot.")
+        echo("Nothing to restore: irqbal has changed nothing since boot.")
     return int(any(outcome.result in ("refused", "transient", "differs") for outcome in outcomes))

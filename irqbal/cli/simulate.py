@@ -15,7 +15,7 @@ from irqbal.cli.replayed import HistoryWindow
 from irqbal.cli.runner import attempt
 from irqbal.client.cli.values import SECONDS
 from irqbal.config.schema import Config
-from irqbal.render.console import console, to_the_second
+from irqbal.render.console import console, echo, echo_json, to_the_second
 from irqbal.service.assembly import folders
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.replay_host import ReplayHost
@@ -180,7 +180,7 @@ def command(
         beat, title = float(trials[0].config.interval), str(spec)
         if tree is not None:
             write_tree(SimulatedHost(spec, beat=beat), tree)
-            click.echo(f"{tree}: {spec}")
+            echo(f"{tree}: {spec}")
             return
         results = [
             attempt(
@@ -192,9 +192,9 @@ def command(
             for trial in trials
         ]
     if as_json:
-        click.echo(to_json(results).decode())
+        echo_json(to_json(results))
         for note in notes:
-            click.echo(note, err=True)
+            echo(note, err=True)
     else:
         _print(results, title, notes)
 

@@ -9,6 +9,7 @@ import click
 
 from irqbal.cli.common import Common, command_options
 from irqbal.client.cli.values import LENGTH
+from irqbal.render.console import echo
 from irqbal.service.assembly import folders
 from irqbal.state import tokens
 from irqbal.wire import Duration, Moment
@@ -46,9 +47,9 @@ def command(common: Common, scope: str, expires: Duration | None, action: str, n
         raise click.UsageError(f"`irqbal token {action}` needs a NAME")
     if action == "revoke":
         tokens.revoke(folder, name)
-        click.echo(f"The token {name} is revoked.", err=True)
+        echo(f"The token {name} is revoked.", err=True)
         return
-    click.echo(tokens.add(folder, name, scope, _until(expires)))
+    echo(tokens.add(folder, name, scope, _until(expires)))
 
 
 def _until(length: Duration | None) -> float | None:
@@ -66,6 +67,6 @@ def _list(folder: Path) -> None:
     for token in found:
         end = "never expires" if token.expires is None else f"expires {Moment(token.expires)}"
         end = "has expired" if token.expires is not None and token.expires <= now else end
-        click.echo(f"{token.name}: {token.scope}, created {Moment(token.created)}, {end}")
+        echo(f"{token.name}: {token.scope}, created {Moment(token.created)}, {end}")
     if not found:
-        click.echo("There are no tokens. The daemon creates one for root at its first start.")
+        echo("There are no tokens. The daemon creates one for root at its first start.")

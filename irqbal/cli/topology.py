@@ -7,7 +7,7 @@ import click
 from irqbal.cli.common import Common, command_options
 from irqbal.kernel.host import KernelHost
 from irqbal.planner.ledger import Ledger
-from irqbal.render.console import console
+from irqbal.render.console import console, echo_json
 from irqbal.render.topology import print_topology
 from irqbal.tracking.tracker import HostTracker
 from irqbal.wire import builtins, to_json
@@ -28,6 +28,6 @@ def command(common: Common, as_json: bool) -> None:
         shown = builtins(snapshot)
         for irq, one in zip(snapshot.irqs, shown["irqs"], strict=True):
             one["queue"] = builtins(irq.queue)
-        click.echo(to_json(shown).decode())
+        echo_json(to_json(shown))
     else:
         print_topology(console(), snapshot)

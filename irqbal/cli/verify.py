@@ -8,7 +8,7 @@ from irqbal.cli.common import Common, balancer_of, command_options, one_cycle, s
 from irqbal.findings.verify import Context, verify
 from irqbal.kernel import other_writers
 from irqbal.problems import Node
-from irqbal.render.console import console
+from irqbal.render.console import console, echo_json
 from irqbal.render.finding_texts import describe
 from irqbal.render.findings import print_findings
 from irqbal.wire import to_json
@@ -35,7 +35,7 @@ def command(common: Common, seconds: float, as_json: bool) -> int:
     )
     findings = verify(result.planned_on, context)
     if as_json:
-        click.echo(to_json([describe(finding) for finding in findings]).decode())
+        echo_json(to_json([describe(finding) for finding in findings]))
     else:
         print_findings(console(), findings)
     return int(any(finding.severity == "warning" for finding in findings))

@@ -90,7 +90,7 @@ class _Collector:
         self.root = Path(os.path.realpath(root))
         confine(self.root)
         self._unreadable: set[str] = set()
-        self._scrubber = Scrubber()
+        self._scrubber = Scrubber(names(self.root / "sys/class/net"))
 
     def collect(self, pattern: str) -> None:
         """Add every file or folder that matches a reader's pattern, with the links on its way. A
@@ -115,7 +115,7 @@ class _Collector:
         except FileNotFoundError:
             return
         except (HostError, OSError):
-            self._unreadable.add(self._scrubber.text(path))
+            self._unreadable.add(self._scrubber.path(path))
             return
         redact = REDACTED.get(path)
         self.add_data(path, data if redact is None else redact(data), stat.S_IMODE(mode) & 0o755)
@@ -123,7 +123,7 @@ class _Collector:
     def add_data(self, path: str, data: bytes, mode: int) -> None:
         """Add a file with this content."""
         self._add_folder(str(PurePosixPath(path).parent))
-        self.entries[self._scrubber.text(path)] = Entry(mode, self._scrubber.data(data))
+        self.entries[self._scrubber.path(path)] = Entry(mode, self._scrubber.data(data))
 
     def summary(self) -> CaptureSummary:
         """What was collected."""
@@ -143,7 +143,7 @@ class _Collector:
             if (rest or folder) and place.is_symlink():
                 real = Path(os.path.realpath(place))
                 if not real.is_relative_to(self.root):
-                    self._unreadable.add(self._scrubber.text(path))
+                    self._unreadable.add(self._scrubber.path(path))
                     continue
                 links, path = (path,), str(real.relative_to(self.root))
             elif (rest or folder) and not place.is_dir():
@@ -160,7 +160,7 @@ class _Collector:
         return [name for name in names(self.root / base) if fnmatchcase(name, part)]
 
     def _add_folder(self, path: str) -> None:
-        path = self._scrubber.text(path)
+        path = self._scrubber.path(path)
         for folder in (path, *map(str, PurePosixPath(path).parents)):
             if folder != "." and folder not in self.entries:
                 self.entries[folder] = Entry(0o755)
@@ -171,8 +171,8 @@ class _Collector:
         self._add_folder(target)
         parent = str(PurePosixPath(path).parent)
         self._add_folder(parent)
-        relative = os.path.relpath(self._scrubber.text(target), self._scrubber.text(parent))
-        self.entries[self._scrubber.text(path)] = Entry(0o777, target=relative)
+        relative = os.path.relpath(self._scrubber.path(target), self._scrubber.path(parent))
+        self.entries[self._scrubber.path(path)] = Entry(0o777, target=relative)
 
 
 class _Match(msgspec.Struct, frozen=True):

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from typing import Literal
 
+import click
 from rich.console import Console
 
+from irqbal.model.plain_text import HARMLESS, plain
 from irqbal.wire import Moment
+
+__all__ = [
+    "PIPED_WIDTH",
+    "cell_text",
+    "console",
+    "echo",
+    "echo_json",
+    "plain",
+    "to_the_second",
+]
 
 PIPED_WIDTH = 10_000
 """Columns of the output when it is piped: no line is wrapped or cut there."""
@@ -37,18 +50,28 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-_BIDI = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-"""Unicode's direction controls: a name that holds one could make a line read as another."""
-_HARMLESS = dict.fromkeys((*range(32), *range(127, 160), *_BIDI), "�") | {
-    ord("\n"): " ",
-    ord("\t"): " ",
-}
-"""Control characters -> what is printed instead; for `str.translate`."""
+_ESCAPES = {code: f"\\u{code:04x}" for code in HARMLESS if code not in (9, 10, 13)}
+"""Characters that control a terminal -> their escapes in JSON, but for line breaks."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""With these a spreadsheet's formulas begin (owasp.org, CSV injection)."""
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 
 
-def plain(text: str) -> str:
-    """Text from a device, a daemon or another user, without characters that control a terminal."""
-    return text.translate(_HARMLESS)
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print lines of text without characters that control a terminal."""
+    click.echo("\n".join(plain(line) for line in text.split("\n")), err=err, nl=nl)
+
+
+def echo_json(data: bytes | str) -> None:
+    """Print JSON, in which such characters are escapes."""
+    text = data if isinstance(data, str) else data.decode()
+    click.echo(text.translate(_ESCAPES))
+
+
+def cell_text(text: str) -> str:
+    """A cell of a CSV file: without control characters, and no formula to a spreadsheet."""
+    text = plain(text)
+    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
 def to_the_second(moment: float) -> str:

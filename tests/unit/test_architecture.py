@@ -303,6 +303,15 @@ def test_only_affinity_writes_to_the_kernel() -> None:
     assert writing == {}
 
 
+@pytest.mark.parametrize("module", [name for name in SOURCES if name != "irqbal.render.console"])
+def test_only_the_console_prints(module: str) -> None:
+    """Its functions print no character that controls a terminal."""
+    for node in ast.walk(ast.parse(SOURCES[module].read_text())):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            assert name not in ("click.echo", "click.secho"), ast.unparse(node)
+
+
 @pytest.mark.parametrize("module", [module for module in SOURCES if module != "irqbal.wire"])
 def test_only_wire_has_msgspec_decode_a_type(module: str) -> None:
     """Its functions are the ones that several threads may call."""

@@ -15,6 +15,8 @@ from click.shell_completion import (
     split_arg_string,
 )
 
+from irqbal.render.console import echo
+
 PROGRAM = "irqbal-client"
 VARIABLE = "_IRQBAL_CLIENT_COMPLETE"
 
@@ -83,4 +85,4 @@ def completion(ctx: click.Context, shell: str) -> None:
     register()
     found = get_completion_class(shell)
     assert found is not None
-    click.echo(found(ctx.find_root().command, {}, PROGRAM, VARIABLE).source())
+    echo(found(ctx.find_root().command, {}, PROGRAM, VARIABLE).source())

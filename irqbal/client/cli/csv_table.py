@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import UnionType
 from typing import Any, get_args
 
-import click
 import msgspec
 
+from irqbal.render.console import cell_text, echo
 from irqbal.wire import builtins, to_json
 
 
@@ -19,8 +19,8 @@ def write_csv(rows: Iterable[Sequence[str]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for row in rows:
-        writer.writerow(row)
-        click.echo(text.getvalue(), nl=False)
+        writer.writerow([cell_text(cell) for cell in row])
+        echo(text.getvalue(), nl=False)
         text.seek(0)
         text.truncate()
 

@@ -17,6 +17,7 @@ from irqbal.client.cli.params import IRQ, IRQ_OR_DEVICE, POLICY
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.client.cli.values import LENGTH, WHEN
 from irqbal.client.http import Client, RequestRefused
+from irqbal.render.console import echo_json
 from irqbal.render.sparkline import sparkline
 from irqbal.render.tables import Column, print_rows
 from irqbal.wire import Duration, Moment, When, to_json
@@ -220,7 +221,7 @@ def _export(session: Session, kind: type[msgspec.Struct], items: Iterable[msgspe
         )
         return
     for item in items:
-        click.echo(to_json(item))
+        echo_json(to_json(item))
 
 
 def _all_decisions(

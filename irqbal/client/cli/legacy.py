@@ -15,7 +15,7 @@ from irqbal.client.cli.params import IRQ
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.client.cli.values import CPUS, MASK, WHEN
 from irqbal.cpuset import CpuSet
-from irqbal.render.console import plain
+from irqbal.render.console import echo, plain
 from irqbal.render.tables import Column, print_rows
 from irqbal.wire import When
 
@@ -39,9 +39,9 @@ def list_devices(session: Session) -> None:
     """List devices, by their names in the last column of /proc/interrupts."""
 
     def show(out: Console, item: responses.LegacyDevices) -> None:
-        click.echo(f"There are {len(item.devices)} devices on '{session.client.target}'")
+        echo(f"There are {len(item.devices)} devices on '{session.client.target}'")
         for name in item.devices:
-            click.echo(f"    - {plain(name)}")
+            echo(f"    - {plain(name)}")
 
     def rows(item: responses.LegacyDevices) -> Iterator[Sequence[str]]:
         yield ["device"]
@@ -56,7 +56,7 @@ def cpu_count(session: Session) -> None:
     """Print how many CPUs are online."""
 
     def show(out: Console, item: responses.LegacyCpus) -> None:
-        click.echo(f"Number of CPUs on {session.host} is: {item.cpu_count}")
+        echo(f"Number of CPUs on {session.host} is: {item.cpu_count}")
 
     session.show(
         _fetch(session, "legacy_cpu_count"),

@@ -19,7 +19,7 @@ from irqbal.client.access import TokenError
 from irqbal.client.cli import completion, control, fleet, history, legacy, plan, state, watch
 from irqbal.client.cli.session import ClientGroup, Command, Session, with_session
 from irqbal.client.http import DaemonUnreachable, RequestRefused
-from irqbal.render.console import plain
+from irqbal.render.console import echo, plain
 
 SOCKET = "unix:/run/irqbal/irqbal.sock"
 EPILOG = """\b
@@ -220,9 +220,7 @@ def _run() -> int:
 
 def _fail(text: str, status: int) -> int:
     with contextlib.suppress(OSError):
-        click.echo(
-            "irqbal-client: " + "\n  ".join(plain(line) for line in text.split("\n")), err=True
-        )
+        echo("irqbal-client: " + "\n  ".join(plain(line) for line in text.split("\n")), err=True)
     return status
 
 

@@ -19,7 +19,7 @@ from irqbal.client import access
 from irqbal.client.cli.csv_table import table_of, write_csv
 from irqbal.client.http import TIMEOUT, Client, Target
 from irqbal.errors import IrqbalError
-from irqbal.render.console import console
+from irqbal.render.console import console, echo, echo_json
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -114,7 +114,7 @@ class Session(msgspec.Struct, frozen=True):
         """
         if self.form == "json":
             self.client.read(data, msgspec.Raw)
-            click.echo(data.rstrip(b"\n"))
+            echo_json(data.rstrip(b"\n"))
             return None
         answer = self.client.read(data, kind)
         if self.form == "csv":
@@ -138,7 +138,7 @@ class Session(msgspec.Struct, frozen=True):
 
     def say(self, text: str) -> None:
         """Print a sentence on standard error."""
-        click.echo(text, err=True)
+        echo(text, err=True)
 
 
 def session_of(ctx: click.Context, timeout: float = TIMEOUT) -> Session:
@@ -149,9 +149,7 @@ def session_of(ctx: click.Context, timeout: float = TIMEOUT) -> Session:
     target = target_of(ctx, str(root.params["host"] or ""), root.params["port"] or "")
     token = access.token(ctx.meta.get(_KEY + "token_file"))
     if token and not target.tls and not target.loopback and not ctx.resilient_parsing:
-        click.echo(
-            f"irqbal-client: your token is sent to {target} unencrypted; use --tls", err=True
-        )
+        echo(f"irqbal-client: your token is sent to {target} unencrypted; use --tls", err=True)
     client = Client(
         target,
         token,

@@ -11,6 +11,7 @@ from irqbal.client.cli import decision_tables, tables
 from irqbal.client.cli.csv_table import cell, write_csv
 from irqbal.client.cli.params import DEVICE, IRQ, POLICY
 from irqbal.client.cli.session import Command, Session, with_session
+from irqbal.render.console import echo, echo_json
 from irqbal.wire import to_json
 
 
@@ -106,7 +107,7 @@ def metrics(session: Session) -> None:
     """
     text = session.client.text("metrics")
     if session.form == "table":
-        click.echo(text, nl=False)
+        echo(text, nl=False)
         return
     from prometheus_client.parser import text_string_to_metric_families
 
@@ -114,7 +115,7 @@ def metrics(session: Session) -> None:
         sample for family in text_string_to_metric_families(text) for sample in family.samples
     ]
     if session.form == "json":
-        click.echo(
+        echo_json(
             to_json(
                 [{"name": one.name, "labels": one.labels, "value": one.value} for one in samples]
             )

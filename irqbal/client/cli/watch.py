@@ -15,7 +15,7 @@ from irqbal.client.cli.plan import PLAN_HEADER, move_rows
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.client.http import DaemonUnreachable, RequestRefused, Unreadable
 from irqbal.client.retry import TEMPORARY, pause_after
-from irqbal.render.console import plain
+from irqbal.render.console import echo, echo_json, plain
 
 
 @click.command("watch", cls=Command)
@@ -71,7 +71,7 @@ def watch(session: Session, as_json: bool, cycles: int | None) -> None:
 
 
 def _json(session: Session, data: bytes) -> None:
-    click.echo(data)
+    echo_json(data)
 
 
 def _csv() -> Callable[[Session, bytes], None]:
@@ -87,7 +87,7 @@ def _csv() -> Callable[[Session, bytes], None]:
             begun = True
         for row in move_rows(cycle.moves):
             writer.writerow([str(cycle.at), str(cycle.cycle), *row])
-        click.echo(text.getvalue(), nl=False)
+        echo(text.getvalue(), nl=False)
 
     return show
 
@@ -95,7 +95,7 @@ def _csv() -> Callable[[Session, bytes], None]:
 def _table(session: Session, data: bytes) -> None:
     cycle = session.client.read(data, responses.Cycle)
     dry = ", dry run" if cycle.dry_run else ""
-    click.echo(
+    echo(
         f"{tables.when(cycle.at)}  {cycle.cycle} {plain(cycle.cause)}{dry}: {len(cycle.moves)} "
         f"moves, {cycle.right} right, "
         f"{len(cycle.refused)} refused, busiest {cycle.busiest * 100:.1f} %"
@@ -109,4 +109,4 @@ def _table(session: Session, data: bytes) -> None:
     lines += [f"policy {failure.policy} failed: {failure.reason}" for failure in cycle.failures]
     lines += [f"problem: {cycle.problem}"] if cycle.problem else []
     for line in lines:
-        click.echo(f"    {plain(line)}")
+        echo(f"    {plain(line)}")

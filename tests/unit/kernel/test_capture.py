@@ -220,7 +220,7 @@ def test_link_that_leads_out_of_the_root_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "outside/operstate").write_text("secret\n")
     (tmp_path / "root/sys/class/net/evil").symlink_to(tmp_path / "outside")
     tree, summary = _taken(tmp_path / "root", tmp_path / "a")
-    assert summary.unreadable == ("sys/class/net/evil",)
+    assert summary.unreadable == ("sys/class/net/net1",)
     assert "secret" not in _everything(tree)
 
 

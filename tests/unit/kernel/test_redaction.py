@@ -53,3 +53,47 @@ def test_all_spellings_of_one_address_become_one_number() -> None:
 )
 def test_what_is_no_address_stays(text: str) -> None:
     assert Scrubber().text(text) == text
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "10.1.2.3",
+        "fe80::1ff:fe23:4567:890a",
+        "2001:db8:0:0:0:0:2:1",
+        "2001:db8::7",
+        "0x500143802426a1b2",
+        "500143802426a1b2",
+        "80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:ab:cd:ef",
+    ],
+)
+def test_addresses_of_ports_and_hosts_are_no_longer_there(secret: str) -> None:
+    for text in (f"a driver's {secret} queue", f"qla-{secret}-3", f"{secret}", f"({secret})"):
+        found = Scrubber().text(text)
+        assert secret not in found and secret.removeprefix("0x") not in found, text
+
+
+def test_names_that_people_gave_become_numbers_wherever_they_stand() -> None:
+    own = [
+        "lo",
+        "eth0",
+        "enp3s0f0np0",
+        "eth0.100",
+        "wlan0",
+        "ens18",
+        "eno1",
+        "bond0",
+        "veth7",
+        "ib0",
+    ]
+    scrubber = Scrubber([*own, "customer7", "lan-acme", "x", "timer", "br-3f2a9c", "uplink"])
+    for name in own:
+        assert scrubber.text(f"{name}-TxRx-0 {name}") == f"{name}-TxRx-0 {name}"
+        assert scrubber.path(f"sys/class/net/{name}/queues") == f"sys/class/net/{name}/queues"
+    text = scrubber.text("customer7-TxRx-0 lan-acme-rx-3 (uplink) uplink2 br-3f2a9c timer x")
+    for name in ("customer7", "lan-acme", "br-3f2a9c"):
+        assert name not in text
+    assert text.endswith(" timer x") and "uplink2" in text and "(uplink)" not in text
+    (first, second) = (scrubber.path(f"sys/class/net/{name}/x") for name in ("customer7", "x"))
+    assert first.startswith("sys/class/net/net") and second.startswith("sys/class/net/net")
+    assert first != second and "customer7" not in scrubber.path("a/net/eth0/upper_customer7")
