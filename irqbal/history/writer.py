@@ -271,10 +271,19 @@ class HistoryWriter:
         if self._store is None:
             return
         try:
+            deleted = not self._path.exists()
+            if deleted:
+                self._store.save_copy()
+                log.error(
+                    "the history %s was deleted while irqbal wrote to it: it was written again, "
+                    "with all that was in it",
+                    self._path,
+                )
             with contextlib.suppress(sqlite3.Error):
                 self._store.close()
             self._store = None
-            replace_damaged(self._path, error).close()
+            if not deleted:
+                replace_damaged(self._path, error).close()
             self._store = self._open()
             self._flush()
             self._trouble = ""

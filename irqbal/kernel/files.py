@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import resource
 import struct
 import sys
 from collections.abc import Iterator
@@ -160,13 +161,22 @@ def names(path: Path | str) -> list[str]:
         os.close(fd)
 
 
+def _read_whole(fd: int, size: int) -> bytes:
+    data = os.pread(fd, size, 0)
+    while len(data) == size:
+        size *= 4
+        data = os.pread(fd, size, 0)
+    return data
+
+
 class OpenFiles:
-    """Files that are read again and again stay open; each `pread` from 0 makes the kernel generate
-    the content again.
+    """Files that are read again and again stay open, as many as this process can afford; each
+    `pread` from 0 makes the kernel generate the content again.
     """
 
     def __init__(self) -> None:
         self._open: dict[str, int] = {}
+        self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
 
     def read(self, path: str, size: int = 4096) -> bytes:
         """The file's bytes. Raises GoneError if it vanished or was replaced under the descriptor
@@ -174,13 +184,16 @@ class OpenFiles:
         """
         fd = self._open.get(path)
         try:
-            if fd is None:
-                fd = self._open[path] = open_file(path, os.O_RDONLY)
-            data = os.pread(fd, size, 0)
-            while len(data) == size:
-                size *= 4
-                data = os.pread(fd, size, 0)
-            return data
+            if fd is not None:
+                return _read_whole(fd, size)
+            fd = open_file(path, os.O_RDONLY)
+            if len(self._open) < self._most:
+                self._open[path] = fd
+                return _read_whole(fd, size)
+            try:
+                return _read_whole(fd, size)
+            finally:
+                os.close(fd)
         except OSError as error:
             self.drop(path)
             kind = GoneError if error.errno in _GONE else HostError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -73,6 +74,7 @@ class KernelHost:
         self.root, self.save = root, save
         self._clock = clock
         self._irqs = IrqReader(root)
+        _raise_file_limit()
         self._kept = OpenFiles()
         self._masks = MaskFiles(root, self._irqs, self._kept)
         self._threads = ThreadTimes(root, self._kept)
@@ -80,7 +82,6 @@ class KernelHost:
         self._writer = PlanWriter(KernelSettings(root, self._irqs.inode))
         self._cpus: dict[int, Cpu] = {}
         self._cells: Known = {}
-        _raise_file_limit()
 
     @property
     def boot_id(self) -> str:
@@ -224,4 +225,6 @@ def _raise_file_limit() -> None:
     """Allow as many open files as the hard limit does: two for each active IRQ stay open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        # A hard limit above fs.nr_open is refused (getrlimit(2)): what there is has to do.
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -393,6 +393,11 @@ class Balancer:
         over, busiest = imbalance(snapshot)
         return Record(self._cycles, time.time(), 0.0, "dry run", True, plan, (), over, busiest)
 
+    def store_again(self) -> None:
+        """Write the files of overrides and costs, which are gone. Raises StateFileError."""
+        self._learned.store_costs(self.tracker)
+        self.overrides.store_again()
+
     def close(self) -> None:
         """Store what was learned, and end the policies' processes."""
         self._learned.store_costs(self.tracker)

@@ -42,6 +42,7 @@ from irqbal.service.sinks import (
     ObserversSink,
     ShipperSink,
 )
+from irqbal.service.state_watch import StateWatch
 from irqbal.state.folders import RUN_DIR, Folders
 from irqbal.state.lock import Lock
 from irqbal.state.originals import OriginalsFile
@@ -212,7 +213,11 @@ async def _serve(
         observers = ObserversSink(Observers(bound, thread.executor))
         stack.callback(observers.close)
         sampler = CostSampler(daemon, mode.root, mode.is_live and not balancer.dry_run)
-        for task in (daemon.feed_watchdog(), _beat(host, daemon, listeners), sampler.run()):
+        for task in (
+            daemon.feed_watchdog(),
+            _beat(host, daemon, listeners, StateWatch(daemon, folders)),
+            sampler.run(),
+        ):
             stack.callback(asyncio.create_task(task).cancel)
         stack.callback(systemd.notify, "STOPPING=1", "STATUS=stopping")
         await asyncio.sleep(max(0.0, started.second_look - time.monotonic()))
@@ -235,10 +240,12 @@ def cycle_sinks(host: LocalHost, daemon: Daemon, observers: ObserversSink) -> tu
     return (*sinks, observers, EventsSink(host.subscribers))
 
 
-async def _beat(host: LocalHost, daemon: Daemon, listeners: Listeners) -> None:
+async def _beat(host: LocalHost, daemon: Daemon, listeners: Listeners, state: StateWatch) -> None:
     """Periodic work besides the cycles."""
     while True:
         await host.look_after()
+        if daemon.mode.holds_lock(daemon.config):
+            await state.look()
         if daemon.history is not None and daemon.history.writer.is_stopped:
             await listeners.leave_socket()
         await asyncio.sleep(HEARTBEAT)

@@ -41,6 +41,10 @@ class OverrideStore:
         """
         self._replace(tuple(item for item in self.current if item.identity != identity))
 
+    def store_again(self) -> None:
+        """Write the file, which is gone. Raises StateFileError."""
+        self._save(self.current)
+
     def take_expired(self) -> tuple[Override, ...]:
         """The overrides that expired since the last call."""
         expired, self._expired = self._expired, ()

