@@ -9,6 +9,7 @@ import random
 import sqlite3
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 from irqbal.history.samples import Kind, Sample, Series
@@ -37,6 +38,13 @@ def host(irqs: int, cpus: int, seed: int = 1) -> tuple[list[Series], list[int]]:
                 )
             )
             levels.append(int(source.lognormvariate(6, 2)))
+    # Between one and ten microseconds an interrupt.
+    loads = [
+        (cell, int(level * source.uniform(1, 10)))
+        for cell, level in zip(cells, levels, strict=True)
+    ]
+    cells += [Series("load", cell.name, cell.cpu) for cell, _ in loads]
+    levels += [level for _, level in loads]
     rows: list[tuple[Kind, str, int]] = [
         ("row", "LOC", 2500),
         ("row", "RES", 200),
@@ -54,14 +62,20 @@ def host(irqs: int, cpus: int, seed: int = 1) -> tuple[list[Series], list[int]]:
     return cells, levels
 
 
-def measure(irqs: int, cpus: int, rows: bool = True) -> tuple[float, float, float, float, int]:
+KINDS: dict[str, frozenset[str]] = {
+    "": frozenset({"irq", "load", "row", "softirq", "softnet", "time"}),
+    ", without loads": frozenset({"irq", "row", "softirq", "softnet", "time"}),
+    ", IRQs alone": frozenset({"irq"}),
+}
+"""What is recorded -> the kinds of series."""
+
+
+def measure(irqs: int, cpus: int, kinds: frozenset[str]) -> tuple[float, float, float, float, int]:
     """(MB a day, ms of CPU a sample, s for a day of all CPUs, s for a day of one IRQ, values a
     sample).
     """
-    cells, levels = host(irqs, cpus)
-    if not rows:
-        count = sum(cell.kind == "irq" for cell in cells)
-        cells, levels = cells[:count], levels[:count]
+    known = [each for each in zip(*host(irqs, cpus), strict=True) if each[0].kind in kinds]
+    cells, levels = [cell for cell, _ in known], [level for _, level in known]
     source = random.Random(2)
     noise = [source.uniform(0.9, 1.1) for _ in range(9973)]
     with tempfile.TemporaryDirectory() as folder:
@@ -104,14 +118,8 @@ def main() -> None:
         "a day of one IRQ |"
     )
     print("| --- | --- | --- | --- | --- | --- |")
-    for irqs, cpus, rows in (
-        (300, 64, True),
-        (2000, 256, True),
-        (300, 64, False),
-        (2000, 256, False),
-    ):
-        size, each, all_cpus, one_irq, count = measure(irqs, cpus, rows)
-        what = "" if rows else ", IRQs alone"
+    for (what, kinds), (irqs, cpus) in product(KINDS.items(), ((300, 64), (2000, 256))):
+        size, each, all_cpus, one_irq, count = measure(irqs, cpus, kinds)
         print(
             f"| {irqs} × {cpus}{what} | {count} | {size:.1f} | {each:.2f} | {all_cpus:.3f} | "
             f"{one_irq:.3f} |",
