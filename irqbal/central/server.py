@@ -13,7 +13,7 @@ from irqbal.central.fleet import Fleet
 from irqbal.central.stores import FleetStore
 from irqbal.config.schema import ApiOptions
 from irqbal.errors import HistoryError, IrqbalError
-from irqbal.process import systemd
+from irqbal.process import log_limits, systemd
 from irqbal.state.folders import Folders
 from irqbal.state.tokens import Token, Tokens, digest
 
@@ -79,6 +79,7 @@ class CentralServer:
         """Serve until SIGTERM or SIGINT; returns the exit status. Raises ConfigError if the
         certificate cannot be used, IrqbalError if an address cannot be listened on.
         """
+        log_limits.install()
         asyncio.run(self.serve())
         return 0
 

@@ -16,9 +16,9 @@ from irqbal.config.schema import Config
 from irqbal.errors import HistoryError, IrqbalError
 from irqbal.plugins.observers import Observers
 from irqbal.plugins.supervisor import SupervisorStopped
-from irqbal.process import systemd
+from irqbal.process import log_limits, systemd
 from irqbal.process.malloc import limit_arenas
-from irqbal.service import assembly, ip_filter_check, log_limits
+from irqbal.service import assembly, ip_filter_check
 from irqbal.service.actions import LocalHost
 from irqbal.service.cost_sampler import CostSampler
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer, Stored

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from irqbal.service.log_limits import LINES, SECONDS, LineLimit, install
+from irqbal.process.log_limits import LINES, SECONDS, LineLimit, install
 
 
 def test_a_minute_has_so_many_lines_and_the_next_one_counts_the_rest(
