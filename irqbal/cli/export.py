@@ -75,7 +75,7 @@ def _samples(
     store: HistoryStore, start: float, end: float, form: str
 ) -> Iterator[tuple[float, str]]:
     if form == "csv":
-        yield start, "time,seconds,kind,name,cpu,count"
+        yield start, "time,seconds,kind,name,cpu,count,clock"
     for sample in store.samples(start, end):
         if form == "jsonl":
             yield sample.wall, to_json(_nested(sample)).decode()
@@ -84,7 +84,12 @@ def _samples(
         for series, value in sample.values.items():
             yield (
                 sample.wall,
-                _csv_line([*head, series.kind, series.name, str(series.cpu), str(value)]),
+                _csv_line(
+                    [
+                        *(*head, series.kind, series.name, str(series.cpu), str(value)),
+                        sample.clock,
+                    ]
+                ),
             )
 
 
@@ -97,6 +102,8 @@ def _nested(sample: Sample) -> dict[str, Any]:
         "seconds": sample.seconds,
         "states": [builtins(state) for state in sample.states],
     }
+    if sample.clock:
+        found["clock"] = sample.clock
     for series, value in sample.values.items():
         found.setdefault(series.kind, {}).setdefault(series.name, {})[str(series.cpu)] = value
     return found

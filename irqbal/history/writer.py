@@ -68,17 +68,23 @@ class HistoryWriter:
     """Owns the history file of one daemon. All methods belong to the history thread."""
 
     def __init__(
-        self, folder: Path, keep: Retention, *, outbox: bool, claim: RecordingRight | None = None
+        self,
+        folder: Path,
+        keep: Retention,
+        *,
+        outbox: bool | None,
+        claim: RecordingRight | None = None,
     ) -> None:
-        """`outbox`: records wait in the file to be shipped. `claim` is held while the file is open;
-        None: nobody else writes it. The file is opened at the first `record`.
+        """`outbox`: records wait in the file to be shipped; None: these do not, and others that
+        wait there go on waiting. `claim` is held while the file is open; None: nobody else writes
+        it. The file is opened at the first `record`.
         """
         self._path, self._keep, self._outbox = folder / FILE, keep, outbox
         self._claim = claim
         self._store: WritableSqliteHistory | None = None
         self._marks = ClockMarks()
         self.is_stopped = False
-        """Whether another process records from now on."""
+        """Whether another process records now."""
         self._samples: deque[_Timed] = deque()
         self._decisions: deque[Decision] = deque()
         self._most_decisions = WAITING_DECISIONS
@@ -101,7 +107,7 @@ class HistoryWriter:
         """Store what one cycle recorded, after what waits already. `boot` is the boot id, `now` the
         clocks when it was recorded (None: as they are now).
         """
-        if self.is_stopped or self._gave_way():
+        if self._gave_way():
             return
         now = now or read_clock()
         try:
@@ -167,16 +173,27 @@ class HistoryWriter:
         return len(self._samples) + len(self._decisions)
 
     def _gave_way(self) -> bool:
-        """Whether another process records from now on; then the file is closed."""
-        if self._claim is None or not self._claim.is_lost():
+        """Whether another process records now; then the file is closed until that one has ended."""
+        claim = self._claim
+        if claim is None:
             return False
-        log.warning(
-            "another irqbal balances this host from now on, and records it: this dry run records "
-            "no more"
-        )
-        self.close()
-        self.is_stopped = True
-        return True
+        lost = claim.is_lost()
+        if lost and not self.is_stopped:
+            log.warning(
+                "another irqbal balances this host now, and records it: this dry run records no "
+                "more until that one ends"
+            )
+            self.close()
+            self._marks = ClockMarks()
+            self.is_stopped = True
+        elif self.is_stopped and not lost:
+            try:
+                claim.hold()
+            except HistoryError:
+                return True
+            log.info("no other irqbal balances this host any more: this dry run records again")
+            self.is_stopped = False
+        return self.is_stopped
 
     def close(self) -> None:
         """Try to store what waits, and close the file."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.config.schema import Config
 from irqbal.errors import ConfigError, HostError
 from irqbal.history.recorder import Recorder
@@ -80,16 +81,27 @@ class HistoryService:
     """Records one daemon's history, and ships it to MongoDB if the configuration says so."""
 
     def __init__(
-        self, config: Config, folders: Folders, thread: HistoryThread, claim: HistoryClaim
+        self,
+        config: Config,
+        folders: Folders,
+        thread: HistoryThread,
+        claim: HistoryClaim,
+        *,
+        ships: bool,
     ) -> None:
-        """Raises ConfigError, HistoryError."""
-        options = config.history.mongodb
+        """`ships`: this daemon is the one of its host, which MongoDB knows by its name. Raises
+        ConfigError, HistoryError.
+        """
+        options = config.history.mongodb if ships else None
         self.writer = HistoryWriter(
-            folders.state, config.history.keep, outbox=options is not None, claim=claim
+            folders.state,
+            config.history.keep,
+            outbox=options is not None if ships else None,
+            claim=claim,
         )
         self.queue = WriteQueue(self.writer, thread.executor)
         self.sampler = HistorySampler(float(config.history.every), options is not None)
-        self.shipper = None if options is None else _shipper(config, self.writer, thread)
+        self.shipper = None if options is None else _shipper(options, self.writer, thread)
         self._shipping: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -106,7 +118,7 @@ class HistoryService:
         await self.queue.close()
 
 
-def _shipper(config: Config, writer: HistoryWriter, thread: HistoryThread) -> Shipper:
+def _shipper(options: MongodbOptions, writer: HistoryWriter, thread: HistoryThread) -> Shipper:
     """The shipper. MongoDB's driver takes much memory, so it is imported only here. Raises
     ConfigError.
     """
@@ -116,7 +128,5 @@ def _shipper(config: Config, writer: HistoryWriter, thread: HistoryThread) -> Sh
         raise ConfigError(
             [f"history.mongodb needs pymongo ({error}): pip install 'irqbal[mongodb]'"]
         ) from error
-    options = config.history.mongodb
-    assert options is not None
     shipper.check(options)
     return shipper.Shipper(options, platform.node(), writer, thread.run)

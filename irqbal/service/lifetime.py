@@ -179,7 +179,9 @@ async def _serve(
         balancer = started.balancer
         history = None
         if not recording.problem:
-            history = HistoryService(config, folders, thread, recording.claim)
+            history = HistoryService(
+                config, folders, thread, recording.claim, ships=mode.is_the_hosts(config)
+            )
         daemon = Daemon(
             config,
             mode,

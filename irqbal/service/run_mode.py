@@ -69,6 +69,12 @@ class RunMode(msgspec.Struct, frozen=True, kw_only=True):
         """Whether this daemon holds the host's lock: two processes must not write masks."""
         return self.poll or not self.is_dry_run(config)
 
+    def is_the_hosts(self, config: Config) -> bool:
+        """Whether this daemon is the one of its host, rather than somebody's dry run: it may ship
+        under the host's name.
+        """
+        return self.holds_lock(config) or (self.is_live and self.owns_run_dir)
+
     def is_guest(self, config: Config) -> bool:
         """Whether this is a dry run of another root whose state folder is this host's own."""
         own = self.is_live or self.made_up or config.state_dir

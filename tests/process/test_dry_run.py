@@ -106,6 +106,7 @@ def test_a_daemon_that_balances_takes_the_history_over(tree: tuple[Path, Path]) 
                 wait_for(lambda: "ready: " in late_log.read_text(), late_log)
                 assert "no history is recorded: another irqbal balances" in late_log.read_text()
                 assert served.ask("GET", "/readyz", where="unix").status == 200, "its own socket"
+        wait_for(lambda: "this dry run records again" in dry_log.read_text(), dry_log)
     store = SqliteHistory(state / FILE)
     assert store.check() == "ok"
     numbers = [item.sequence for item in store.samples(0, 1e12)]

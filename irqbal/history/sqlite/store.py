@@ -85,11 +85,14 @@ class SqliteHistory:
 class WritableSqliteHistory(SqliteHistory):
     """A history file opened for recording; belongs to one thread of one process.
 
-    With `outbox`, new records wait to be shipped, and are not deleted before that. The methods of
-    this class raise sqlite3.Error, and then nothing is stored.
+    With `outbox`, new records wait to be shipped, and are not deleted before that; without, those
+    that wait no longer do; None: they go on waiting for another process. The methods of this class
+    raise sqlite3.Error, and then nothing is stored.
     """
 
-    def __init__(self, path: Path, keep: Retention | None = None, *, outbox: bool = False) -> None:
+    def __init__(
+        self, path: Path, keep: Retention | None = None, *, outbox: bool | None = False
+    ) -> None:
         """Creates the file if it is missing. Moves it aside and creates a new one if it is damaged.
         Raises HistoryError with a sentence.
         """
@@ -102,7 +105,7 @@ class WritableSqliteHistory(SqliteHistory):
             db.close()
             raise
         self._outbox = SqliteOutbox(db, self._records)
-        if not outbox and (left := self._outbox.give_up()):
+        if outbox is False and (left := self._outbox.give_up()):
             log.warning(
                 "%d samples and decisions waited for MongoDB, which the configuration no longer "
                 "names: they are not shipped, and kept as long as others",

@@ -365,6 +365,18 @@ def test_an_outbox_without_mongodb_is_kept_like_the_rest(
     store.close()
 
 
+def test_a_dry_run_leaves_what_waits_for_mongodb_alone(tmp_path: Path) -> None:
+    """Its own configuration may name none."""
+    store = WritableSqliteHistory(tmp_path / FILE, outbox=True)
+    for minute in range(1, 4):
+        store.add_sample(sample(store.next_sequence(), T0 + minute * 60, a0=10))
+    store.close()
+    store = WritableSqliteHistory(tmp_path / FILE, outbox=None)
+    store.add_sample(sample(store.next_sequence(), T0 + 240, a0=10))
+    assert store.backlog() == 3
+    store.close()
+
+
 class WholeHistory:
     """A history that is not damaged, and what is in it."""
 
