@@ -60,13 +60,15 @@ class Caller(msgspec.Struct, frozen=True):
 
 class View(msgspec.Struct, frozen=True):
     """The last cycle: the host's snapshot, the cycle's record, and each IRQ's interrupts since it
-    was set up, by IRQ number. `version` changes with every cycle and every write.
+    was set up, by IRQ number. `version` changes with every cycle and every write. `wall` is the
+    moment of the snapshot in seconds since the epoch.
     """
 
     version: int
     snapshot: Snapshot
     record: Record
     totals: Mapping[int, int]
+    wall: float = 0.0
 
 
 class OverrideResult(msgspec.Struct, frozen=True):

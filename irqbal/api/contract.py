@@ -14,7 +14,7 @@ from irqbal.api import requests, responses
 from irqbal.api.responses import ErrorBody, Problem
 from irqbal.api.route import PREFIX, Route
 
-API_VERSION = "1.3"
+API_VERSION = "1.4"
 """Major and minor: a minor version adds; a major one may remove, and has other paths."""
 
 ROUTES: tuple[Route, ...] = (

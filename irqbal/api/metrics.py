@@ -186,13 +186,16 @@ def _measured(view: View) -> Iterator[Metric]:
     )
     load = GaugeMetricFamily(
         "irqbal_cpu_interrupt_load_ratio",
-        "Share of a CPU's time in hard (irq) and soft (softirq) interrupts.",
+        "Share of a CPU's time in hard (irq) and soft (softirq) interrupts, and in threaded NAPI "
+        "(threads).",
         labels=["cpu", "context"],
     )
     for cpu in snapshot.cpus:
         if cpu.online:
             load.add_metric([str(cpu.number), "irq"], cpu.irq_time)
             load.add_metric([str(cpu.number), "softirq"], cpu.softirq_time)
+            if cpu.threads > 0:
+                load.add_metric([str(cpu.number), "threads"], cpu.threads)
     yield load
     totals = CounterMetricFamily(
         "irqbal_irq_interrupts",

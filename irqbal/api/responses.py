@@ -141,7 +141,9 @@ class PlanAnswer(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """The last cycle in numbers; fields as in `Cycle`."""
+    """The last cycle in numbers; fields as in `Cycle`. `imbalance` and `busiest` are of the moment
+    `measured`, as the loads of CPUs and IRQs are that other routes show.
+    """
 
     cycle: int
     at: Moment
@@ -154,6 +156,7 @@ class Summary(msgspec.Struct, frozen=True):
     failures: int
     imbalance: float
     busiest: float
+    measured: Moment | None = None
     problem: str = ""
 
 
@@ -211,7 +214,8 @@ class Status(msgspec.Struct, frozen=True):
 
 class CpuView(msgspec.Struct, frozen=True):
     """One CPU. `capacity` is the kernel's cpu_capacity (1024: the fastest); `isolated` names what
-    isolates it (empty: nothing). `load` is the sum of `irq_time` and `softirq_time`; `rate` counts
+    isolates it (empty: nothing). `load` is the sum of `irq_time`, `softirq_time` and the
+    time of threaded NAPI; `rate` counts
     the interrupts delivered here a second, `irqs` the active IRQs that deliver here.
     """
 

@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from irqbal.api import responses
 from irqbal.api.backend import View
 from irqbal.history.samples import Decision
-from irqbal.model.plan import Outcome, Record, SteeringMove
+from irqbal.model.plan import Outcome, Record, SteeringMove, imbalance
 from irqbal.model.readings import DEFAULT
 from irqbal.model.view import Device, Interface, Irq, Override, Snapshot
 from irqbal.wire import Duration, Moment
@@ -104,9 +104,12 @@ def _default(record: Record, outcomes: Mapping[str, Outcome]) -> responses.Defau
     )
 
 
-def summary(record: Record) -> responses.Summary:
-    """A cycle in numbers."""
-    plan = record.plan
+def summary(view: View) -> responses.Summary:
+    """The last cycle in numbers; the loads are those of the snapshot that is shown, so that no part
+    of it contradicts them.
+    """
+    record, plan = view.record, view.record.plan
+    over, busiest = imbalance(view.snapshot)
     return responses.Summary(
         cycle=record.cycle,
         at=Moment(record.wall),
@@ -117,8 +120,9 @@ def summary(record: Record) -> responses.Summary:
         refused=len(plan.refused),
         drifted=len(plan.drifted),
         failures=len(plan.failures),
-        imbalance=record.imbalance,
-        busiest=record.busiest,
+        imbalance=over,
+        busiest=busiest,
+        measured=Moment(view.wall),
         problem=record.problem,
     )
 

@@ -87,7 +87,7 @@ class StoredHost:
     async def view(self) -> View:
         """The last cycle."""
         last = self._last = await self._server.last(self)
-        return View(int(last.wall * 1000), last.snapshot, last.record, last.totals)
+        return View(int(last.wall * 1000), last.snapshot, last.record, last.totals, last.wall)
 
     def overrides(self) -> tuple[Override, ...]:
         """Those of the last cycle, after `view` was called; none before."""

@@ -19,6 +19,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.load.attribution import Attribution, Places
 from irqbal.load.cost_model import JIFFY, CostModel
+from irqbal.load.cpu_load import CpuLoad
 from irqbal.load.irq_rates import IntervalCounts, IrqRates
 from irqbal.load.measured_costs import SAME, MeasuredIrq, costs_of
 from irqbal.load.replan_trigger import ReplanTrigger
@@ -89,7 +90,7 @@ class LoadEstimator:
         self._rates = IrqRates()
         self._attribution = Attribution()
         self._trigger = ReplanTrigger()
-        self._threads = ThreadLoad()
+        self._threads, self._cpus = ThreadLoad(), CpuLoad()
         self._keys: Mapping[int, tuple[str, str]] = {}
         self._stored_factors: dict[str, tuple[float, float]] = {}
         self._visible = 0.0
@@ -106,6 +107,10 @@ class LoadEstimator:
     def rate(self, number: int) -> float:
         """Interrupts a second, smoothed."""
         return self._rates.rate(number)
+
+    def cpu_load(self, cpu: int) -> tuple[float, float]:
+        """(irq, softirq) seconds a second of this CPU, smoothed as the rates are."""
+        return self._cpus.of(cpu)
 
     def thread_load(self, cpu: int) -> float:
         """Time of threaded NAPI on this CPU in seconds a second, smoothed."""
@@ -263,6 +268,7 @@ class LoadEstimator:
             for cpu, time in after.cpu_times.items()
             if (then := old.get(cpu)) is not None
         }
+        self._cpus.update(self.cpu_times)
         total = self._trigger.update(self.cpu_times, seconds)
         self._visible = min(MOST_TIME, TIME_MEMORY * self._visible + total * seconds)
 
@@ -315,6 +321,8 @@ class LoadEstimator:
 
     def moved(self, cpus: Iterable[int]) -> None:
         """Record that IRQs moved to or from these CPUs."""
+        cpus = list(cpus)
+        self._cpus.forget(cpus)
         self._trigger.moved(cpus)
 
     def plan_started(self) -> None:

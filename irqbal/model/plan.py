@@ -282,25 +282,30 @@ def imbalance(snapshot: Snapshot) -> tuple[float, float]:
     """(the busiest CPU's load over its lower bound, the busiest CPU's load in seconds a second).
 
     No placement can bring the busiest CPU below the bound. It is the mean load of the usable CPUs,
-    or the largest load that cannot be divided (one IRQ, or one CPU's threaded NAPI), whichever is
-    larger. The ratio is 0 without any load.
+    the largest load that cannot be divided (one IRQ), or what stays on one of them whatever is
+    moved (IRQs that cannot be, threaded NAPI, softirqs of the CPU's own), whichever is largest. The
+    ratio is 0 without any load.
     """
-    loads = [0.0] * (1 + max((cpu.number for cpu in snapshot.cpus), default=0))
-    hottest = total = 0.0
+    size = 1 + max((cpu.number for cpu in snapshot.cpus), default=0)
+    loads, fixed = [0.0] * size, [0.0] * size
+    hottest = 0.0
     for irq in snapshot.irqs:
         if irq.load <= 0 or not irq.effective:
             continue
-        total += irq.load
-        hottest = max(hottest, irq.load)
+        if irq.movable:
+            hottest = max(hottest, irq.load)
         for cpu in irq.effective:
-            if cpu < len(loads):
+            if cpu < size:
                 loads[cpu] += irq.load / len(irq.effective)
+                if not irq.movable:
+                    fixed[cpu] += irq.load / len(irq.effective)
     for busy in snapshot.cpus:
-        if busy.threads > 0:
-            total += busy.threads
-            loads[busy.number] += busy.threads
-            hottest = max(hottest, busy.threads)
-    usable = max(1, len(snapshot.online - snapshot.isolated))
-    bound = max(total / usable, hottest)
-    busiest = max(loads, default=0.0)
+        rest = max(busy.threads, busy.load - loads[busy.number])
+        loads[busy.number] += rest
+        fixed[busy.number] += rest
+    usable = snapshot.online - snapshot.isolated
+    # What can be moved from isolated CPUs would be on the others.
+    total = sum(load if cpu in usable else load - fixed[cpu] for cpu, load in enumerate(loads))
+    bound = max(total / max(1, len(usable)), hottest, *fixed)
+    busiest = max(loads)
     return (busiest / bound if bound > 0 else 0.0, busiest)

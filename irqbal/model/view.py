@@ -22,10 +22,11 @@ class Cpu(msgspec.Struct, frozen=True):
     `core` is the lowest CPU of its physical core, `l3` the lowest CPU that shares its last-level
     cache. `siblings` are the SMT siblings of its core, this CPU included. `capacity` is the
     kernel's cpu_capacity (1024: the fastest). `isolated` names the source that isolates the CPU, or
-    is empty. `irq_time` and `softirq_time` are seconds a second in the last interval. `squeezed` is
-    how often a second, over the last minutes, its softirqs ran out of budget or dropped a packet.
-    `threads` is the time of threaded NAPI on this CPU in seconds a second, smoothed: the scheduler
-    places that load, not an IRQ's affinity.
+    is empty. `irq_time` and `softirq_time` are seconds a second, smoothed as the loads of IRQs are,
+    and together never less than what the IRQs delivered there take. `squeezed` is how often a
+    second, over the last minutes, its softirqs ran out of budget or dropped a packet. `threads` is
+    the time of threaded NAPI on this CPU in seconds a second, smoothed: the scheduler places that
+    load, not an IRQ's affinity.
     """
 
     number: int
@@ -44,8 +45,8 @@ class Cpu(msgspec.Struct, frozen=True):
 
     @property
     def load(self) -> float:
-        """Seconds a second in hard interrupt and softirq context."""
-        return self.irq_time + self.softirq_time
+        """Seconds a second in hard interrupt and softirq context, and in threaded NAPI."""
+        return self.irq_time + self.softirq_time + self.threads
 
 
 class Placed(msgspec.Struct, frozen=True):

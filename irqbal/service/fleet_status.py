@@ -24,13 +24,16 @@ def host_view(
         return responses.HostView(status.host, None, status.version, status.state)
     counts, record = Counter(item.code for item in verify_snapshot(view.snapshot)), view.record
     drifted, failures = recently.counts(time.time())
+    over, busiest = (
+        (0.0, 0.0) if status.last is None else (status.last.imbalance, status.last.busiest)
+    )
     return responses.HostView(
         status.host,
         Moment(record.wall),
         status.version,
         status.state,
-        record.imbalance,
-        record.busiest,
+        over,
+        busiest,
         drifted,
         len({item.irq for item in record.plan.refused}),
         failures,

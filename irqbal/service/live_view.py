@@ -102,6 +102,8 @@ class LiveView(HistoryReads):
         self._described: _Described | None = None
         self._exporter: Exporter | None = None
         self._outbox = 0
+        self._summarised: tuple[int, responses.Summary] | None = None
+        """The last summary, with the version of its view."""
 
     # Calls of the daemon
 
@@ -132,7 +134,8 @@ class LiveView(HistoryReads):
 
     async def hosts(self) -> list[responses.HostView]:
         """A list of this host alone."""
-        return [fleet_status.host_view(self.status(), await self.view(), self._recent)]
+        view = await self.view()
+        return [fleet_status.host_view(self.status(), view, self._recent)]
 
     async def findings(self, code: str) -> list[responses.FindingView]:
         """This host's findings; with a code, only those with this code."""
@@ -211,8 +214,14 @@ class LiveView(HistoryReads):
             starting=starting,
             aside=tuple(aside.values()),
             history=self._history_state(daemon.history),
-            last=None if view is None else views.summary(view.record),
+            last=None if view is None else self._summary(view),
         )
+
+    def _summary(self, view: View) -> responses.Summary:
+        """The last cycle in numbers, made once a view."""
+        if self._summarised is None or self._summarised[0] != view.version:
+            self._summarised = (view.version, views.summary(view))
+        return self._summarised[1]
 
     def _history_state(self, history: HistoryService | None) -> responses.HistoryState:
         problem = self.why_no_history()
@@ -295,11 +304,12 @@ class _Shown:
     def publish(self, result: CycleResult) -> None:
         """Show the result of a cycle."""
         self._cycles += 1
-        snapshot = result.after
+        snapshot, wall = result.after, result.record.wall
         if not result.fresh and self.view is not None:
             # `_refresh` may have made a newer snapshot than the reused plan's.
-            snapshot = max(self.view.snapshot, snapshot, key=lambda item: item.now)
-        self._show(View(self._cycles * 2, snapshot, result.record, result.totals), result.fresh)
+            snapshot, wall = self.view.snapshot, self.view.wall
+        version = self._cycles * 2
+        self._show(View(version, snapshot, result.record, result.totals, wall), result.fresh)
 
     def _show(self, view: View, fresh: bool) -> None:
         self.view, self._fresh = view, fresh
@@ -321,10 +331,12 @@ class _Shown:
         try:
             while self.view is not None and not self._fresh:
                 cycles = self._cycles
+                wall = time.time()
                 snapshot = await daemon.kernel.run(daemon.balancer.current_snapshot)
                 # If another cycle was run meanwhile, the snapshot is out of date.
                 if cycles == self._cycles:
                     view = self.view
-                    self._show(View(cycles * 2 + 1, snapshot, view.record, view.totals), True)
+                    version = cycles * 2 + 1
+                    self._show(View(version, snapshot, view.record, view.totals, wall), True)
         finally:
             self._refreshing = None

@@ -5,6 +5,8 @@ A new field of the readings reaches policies from here, as a field of the snapsh
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
 
 from irqbal.cpuset import CpuSet
@@ -58,6 +60,8 @@ class SnapshotBuilder:
     ) -> Snapshot:
         """The snapshot of these readings. `ledger` gives each IRQ's last placement."""
         census, topology, pulse = readings.census, readings.topology, readings.pulse
+        irqs = tuple(self._irq(facts, pulse, ledger) for facts in census.irqs)
+        parts = _load_by_cpu(irqs)
         return Snapshot(
             now=pulse.time,
             cycle=state.cycle,
@@ -66,8 +70,8 @@ class SnapshotBuilder:
             hotplug=state.hotplug,
             time_visible=self._estimator.time_visible,
             default_affinity=census.default_affinity,
-            cpus=tuple(self._cpu(cpu, pulse) for cpu in topology.cpus),
-            irqs=tuple(self._irq(facts, pulse, ledger) for facts in census.irqs),
+            cpus=tuple(self._cpu(cpu, pulse, parts) for cpu in topology.cpus),
+            irqs=irqs,
             devices=self._catalog.devices,
             interfaces=topology.interfaces,
             threads=topology.threads,
@@ -77,9 +81,13 @@ class SnapshotBuilder:
             boot_affinity=topology.boot_affinity,
         )
 
-    def _cpu(self, cpu: Cpu, pulse: Pulse) -> Cpu:
+    def _cpu(self, cpu: Cpu, pulse: Pulse, parts: Mapping[int, float]) -> Cpu:
+        """`parts`: what IRQs take, by CPU. Where no time is visible, or an IRQ has just come, it is
+        more than what the CPU's own time says.
+        """
         number = cpu.number
-        irq, softirq = self._estimator.cpu_times.get(number, (0.0, 0.0))
+        irq, softirq = self._estimator.cpu_load(number) if number in pulse.online else (0.0, 0.0)
+        softirq += max(0.0, parts.get(number, 0.0) - irq - softirq)
         return msgspec.structs.replace(
             cpu,
             online=number in pulse.online,
@@ -131,3 +139,16 @@ class SnapshotBuilder:
             noise,
             placed,
         )
+
+
+def _load_by_cpu(irqs: Iterable[Irq]) -> dict[int, float]:
+    """Seconds a second that IRQs take on each CPU. Of an IRQ that is delivered to several, nothing
+    tells the shares: each gets the same.
+    """
+    loads: dict[int, float] = {}
+    for irq in irqs:
+        if irq.load > 0 and irq.effective:
+            share = irq.load / len(irq.effective)
+            for cpu in irq.effective:
+                loads[cpu] = loads.get(cpu, 0.0) + share
+    return loads

@@ -22,6 +22,7 @@ from pymongo.errors import OperationFailure
 from pymongo.write_concern import WriteConcern
 
 from builders import changed, cpus, host, nic, nvme
+from irqbal.api.backend import View
 from irqbal.api.examples import STATUS
 from irqbal.api.views import summary
 from irqbal.central.server import CentralServer
@@ -102,7 +103,7 @@ class MadeUpHost(msgspec.Struct, frozen=True):
             aside=aside,
             policies=("pin_nic_queues",),
             started=Moment(now - DAY),
-            last=summary(record),
+            last=summary(View(1, snapshot, record, {}, now)),
         )
         return HostStatus(
             now,

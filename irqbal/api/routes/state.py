@@ -18,7 +18,8 @@ handlers = RouteHandlers()
 
 @handlers.handles("status")
 async def status(call: RequestContext) -> object:
-    """The daemon's state."""
+    """The daemon's state, with the loads that other routes show now."""
+    await call.host.view()
     return call.host.status()
 
 
