@@ -57,6 +57,7 @@ JSON over HTTP/1.1, on the addresses of `api.listen` and on the Unix socket
 given as a time ago: `start=2h`. This is version {version}. A minor version adds fields and removes
 none, so ignore fields that you do not know. Every path below `/api/v1` about one host also exists
 below `/api/v1/hosts/{{host}}`. `HEAD` works wherever `GET` does.
+Answers over 1 kB are compressed for clients that accept gzip.
 
 ```sh
 curl --unix-socket /run/irqbal/irqbal.sock http://localhost/api/v1/irqs?device=eth0

@@ -14,6 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 import msgspec
 
+from irqbal.config.reader import DEFAULT_CONFIG as DEFAULT_CONFIG
 from irqbal.config.reader import load as load_config
 from irqbal.config.schema import Config
 from irqbal.kernel.host import KernelHost
@@ -28,9 +29,6 @@ from irqbal.state.originals import OriginalsFile
 F = TypeVar("F", bound=Callable[..., Any])
 P = ParamSpec("P")
 R = TypeVar("R")
-
-DEFAULT_CONFIG = Path("/etc/irqbal.yaml")
-"""Used if it exists and no other file is named."""
 
 
 class CommandGroup(click.Group):

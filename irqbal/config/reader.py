@@ -29,6 +29,9 @@ MAX_NODES = 100_000
 _LISTS = ("policies", "observers")
 """The keys whose options are typed by plugins, not by the schema."""
 
+DEFAULT_CONFIG = Path("/etc/irqbal.yaml")
+"""Used if it exists and no other file is named."""
+
 
 def load(path: Path) -> Config:
     """Read and check a configuration file. Raises ConfigError with every problem."""

@@ -265,4 +265,11 @@ def _finish(daemon: Daemon) -> None:
             log.info("on_exit: restore: %d originals put back", len(outcomes))
         except IrqbalError as error:
             log.error("on_exit: restore: %s; run `irqbal restore` to try again", error)
+    elif balancer.originals is None:
+        log.info("ending: this was a dry run, nothing was written")
+    elif daemon.mode.made_up is None:
+        log.info(
+            "ending: the masks stay as they are; `%s` puts the original ones back",
+            daemon.mode.restore_command,
+        )
     balancer.close()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from irqbal.config.reader import DEFAULT_CONFIG
 from irqbal.config.schema import Config
 from irqbal.service.assembly import folders, is_live
 from irqbal.state.folders import Folders
@@ -50,6 +51,16 @@ class RunMode(msgspec.Struct, frozen=True, kw_only=True):
     def is_live(self) -> bool:
         """Whether this daemon balances the machine on which it runs."""
         return self.made_up is None and is_live(self.root)
+
+    @property
+    def restore_command(self) -> str:
+        """The command that puts the originals back once this daemon has ended."""
+        words = ["irqbal restore"]
+        if self.path not in (None, DEFAULT_CONFIG):
+            words += ["-c", str(self.path)]
+        if not self.is_live:
+            words += ["--root", str(self.root)]
+        return " ".join(words)
 
     @property
     def simulated(self) -> str:

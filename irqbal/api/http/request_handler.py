@@ -20,6 +20,7 @@ from irqbal.api.context import Raw, RequestContext, Stream
 from irqbal.api.dashboard.pages import DashboardFile
 from irqbal.api.http import limits
 from irqbal.api.http.admission import ConnectionLimit, client_of
+from irqbal.api.http.compression import LEAST_COMPRESSED, accepts_gzip, compressed
 from irqbal.api.http.decoding import decode_body, decode_query
 from irqbal.api.http.peer import Peer
 from irqbal.api.http.request_gate import Admission, RequestGate
@@ -192,8 +193,14 @@ class ApiRequestHandler(RequestHandler):
         raw = answer if isinstance(answer, Raw) else Raw(to_json(answer))
         self.set_status(status)
         self.set_header("Content-Type", raw.media)
-        self.set_header("Content-Length", str(len(raw.body)))
-        return self.finish() if self.request.method == "HEAD" else self.finish(raw.body)
+        body = raw.body
+        if len(body) >= LEAST_COMPRESSED:
+            self.set_header("Vary", "Accept-Encoding")
+            if accepts_gzip(self.request.headers.get("Accept-Encoding", "")):
+                self.set_header("Content-Encoding", "gzip")
+                body = compressed(body, kept=isinstance(self._admitted, DashboardFile))
+        self.set_header("Content-Length", str(len(body)))
+        return self.finish() if self.request.method == "HEAD" else self.finish(body)
 
     def _send_error(self, error: ApiError) -> asyncio.Future[None] | None:
         if self._finished:
