@@ -121,6 +121,9 @@ class ReadHost(Protocol):
     def overrides(self) -> tuple[Override, ...]:
         """The overrides in force."""
 
+    async def findings(self) -> responses.FindingsAnswer:
+        """The verdict on the host, and what to do. Raises ApiError before the first cycle."""
+
     async def explain(self, irq: Irq, now: bool) -> Explained:
         """The limits, claims and refusals of one IRQ, in the order in which they applied, in the
         plan that placed it; `now`: in a new plan.
@@ -195,7 +198,7 @@ class Backend(Protocol):
         if the name is missing and there are several.
         """
 
-    async def findings(self, code: str) -> list[responses.FindingView]:
+    async def fleet_findings(self, code: str) -> list[responses.FindingView]:
         """The findings of every host; with a code, of this kind alone."""
 
     async def health(self, ready: bool) -> responses.Health:

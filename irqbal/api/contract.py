@@ -14,7 +14,7 @@ from irqbal.api import requests, responses
 from irqbal.api.responses import ErrorBody, Problem
 from irqbal.api.route import PREFIX, Route
 
-API_VERSION = "1.4"
+API_VERSION = "1.5"
 """Major and minor: a minor version adds; a major one may remove, and has other paths."""
 
 ROUTES: tuple[Route, ...] = (
@@ -82,6 +82,12 @@ ROUTES: tuple[Route, ...] = (
         query=requests.Window,
         errors=(422,),
         heavy=True,
+    ),
+    Route(
+        name="findings",
+        path=f"{PREFIX}/findings",
+        summary="Whether the host is well, and what to do",
+        answer=responses.FindingsAnswer,
     ),
     Route(
         name="policies",
@@ -191,7 +197,7 @@ ROUTES: tuple[Route, ...] = (
         hostless=True,
     ),
     Route(
-        name="findings",
+        name="fleet_findings",
         path=f"{PREFIX}/fleet/findings",
         summary="What is wrong on all hosts, and what to do",
         answer=tuple[responses.FindingView, ...],

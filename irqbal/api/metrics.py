@@ -8,6 +8,7 @@ that an unscraped daemon saves.
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
@@ -23,7 +24,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from irqbal.api.backend import View
 from irqbal.api.counters import BUCKETS, CycleCounters
 from irqbal.api.examples import STATUS, VIEW
-from irqbal.api.responses import Status
+from irqbal.api.responses import FindingsAnswer, Status
 from irqbal.model.plain_text import plain
 from irqbal.version import __version__
 
@@ -36,6 +37,7 @@ class MetricsSource(msgspec.Struct, frozen=True):
     status: Status
     view: View | None
     auth_failures: int
+    findings: FindingsAnswer | None = None
 
 
 class Exporter(Collector):
@@ -61,6 +63,7 @@ class Exporter(Collector):
         yield from _states(source.status)
         if source.view is not None:
             yield from _measured(source.view)
+        yield _findings(source.findings)
 
     def _counted(self, auth_failures: int) -> Iterator[Metric]:
         counters = self._counters
@@ -95,9 +98,10 @@ class Exporter(Collector):
 
 def _same(one: MetricsSource, other: MetricsSource) -> bool:
     """Views are compared by identity: comparing two snapshots would take longer than encoding."""
-    return one.view is other.view and (one.status, one.auth_failures) == (
+    return one.view is other.view and (one.status, one.auth_failures, one.findings) == (
         other.status,
         other.auth_failures,
+        other.findings,
     )
 
 
@@ -120,6 +124,20 @@ def _counters(
 def _gauge(name: str, text: str, value: float) -> Metric:
     family = GaugeMetricFamily(name, text)
     family.add_metric([], value)
+    return family
+
+
+def _findings(answer: FindingsAnswer | None) -> Metric:
+    """The findings by code: what `irqbal-client HOST PORT findings` lists."""
+    family = GaugeMetricFamily(
+        "irqbal_findings",
+        "What a person should know or do, by code and severity (warning, notice).",
+        labels=["code", "severity"],
+    )
+    if answer is not None:
+        counts = Counter((item.code, item.severity) for item in answer.findings)
+        for labels, count in sorted(counts.items()):
+            family.add_metric([*labels], count)
     return family
 
 

@@ -486,6 +486,34 @@ class HostView(msgspec.Struct, frozen=True):
     isolated: int | None = None
 
 
+class FindingItem(msgspec.Struct, frozen=True):
+    """Something about a host that a person should know, and what to do. `severity` is `warning` or
+    `notice`, `kind` and `subject` say what it is about (`irq` 24, `interface` eth0, `policy`,
+    `cpu`, `host` …), `irq` is the number of the IRQ that this is or serves.
+    """
+
+    code: str
+    severity: str
+    kind: str
+    subject: str
+    irq: int | None
+    text: str
+    advice: str
+
+
+class FindingsAnswer(msgspec.Struct, frozen=True):
+    """A host in a word and in a sentence, and what to do, the worst first. `verdict` is `well`,
+    `look` (something could be better) or `act` (the host does not do what it should). `count` is
+    the number of all findings, of which the answer has the first 200.
+    """
+
+    verdict: str
+    sentence: str
+    at: Moment
+    count: int
+    findings: tuple[FindingItem, ...]
+
+
 class FindingView(msgspec.Struct, frozen=True):
     """Something that is wrong on a host, as of when the host was last heard of, and what to do."""
 

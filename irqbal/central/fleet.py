@@ -119,7 +119,7 @@ class Fleet:
             )
         return StoredHost(self, known_host, time.time())
 
-    async def findings(self, code: str) -> list[responses.FindingView]:
+    async def fleet_findings(self, code: str) -> list[responses.FindingView]:
         """The findings of every listed host; only those of one code if `code` is not empty."""
         found = await self.read(lambda store: store.findings(time.time() - self._since, code))
         return [

@@ -20,6 +20,15 @@ FindingCode = Literal[
     "beside-disk",
     "queue-count",
     "unknown-queues",
+    "saturated",
+    "policy-failed",
+    "no-plan",
+    "dry-run",
+    "paused",
+    "override-ends",
+    "drift",
+    "outbox",
+    "no-history",
 ]
 Severity = Literal["warning", "notice"]
 """`warning`: the host does not do what its configuration or its topology calls for. `notice`: the
@@ -36,6 +45,15 @@ SEVERITIES: dict[FindingCode, Severity] = {
     "beside-disk": "notice",
     "queue-count": "notice",
     "unknown-queues": "warning",
+    "saturated": "warning",
+    "policy-failed": "warning",
+    "no-plan": "warning",
+    "dry-run": "notice",
+    "paused": "notice",
+    "override-ends": "notice",
+    "drift": "notice",
+    "outbox": "warning",
+    "no-history": "notice",
 }
 
 
@@ -43,11 +61,12 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What a finding is about.
 
     `name` is unique among subjects of one kind: an IRQ's number, `eth0/tx-3`, `eth0`, the first CPU
-    of a core, a thread's pid, a program's description. `irq` is the number of the IRQ that the
+    of a core, a CPU, a thread's pid, a program's description, a policy; for the host itself what
+    of it. `irq` is the number of the IRQ that the
     subject is or serves; None if there is none, or more than one.
     """
 
-    kind: Literal["irq", "queue", "interface", "core", "thread", "program"]
+    kind: Literal["irq", "queue", "interface", "core", "cpu", "thread", "program", "policy", "host"]
     name: str
     irq: int | None = None
 

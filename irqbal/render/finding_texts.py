@@ -7,9 +7,12 @@ daemon imports this module, so it imports neither rich nor anything else of this
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
 
 from irqbal.findings.finding import SEVERITIES, DescribedFinding, Finding, FindingCode
+from irqbal.findings.host_state import Verdict
 from irqbal.model.unmovable import MANAGED
 from irqbal.model.unmovable import advice as unmovable_advice
 
@@ -17,7 +20,8 @@ from irqbal.model.unmovable import advice as unmovable_advice
 class FindingText(msgspec.Struct, frozen=True, kw_only=True):
     """The words of one code. `sentence` and `advice` are templates over the finding's `args`; the
     `unmovable_sentence` replaces the sentence where the IRQ cannot be moved, and `enabled_advice`
-    the advice where the policy that would help is enabled. `meaning` stands in the documents.
+    the advice where the policy that would help is enabled; `ways` are advices by what the finding's
+    `help` names. `meaning` stands in the documents.
     """
 
     meaning: str
@@ -25,6 +29,7 @@ class FindingText(msgspec.Struct, frozen=True, kw_only=True):
     advice: str
     unmovable_sentence: str = ""
     enabled_advice: str = ""
+    ways: Mapping[str, str] = {}
 
 
 _APPLY = "run `irqbal apply`, or start the daemon"
@@ -84,6 +89,62 @@ TEXTS: dict[FindingCode, FindingText] = {
         advice="see docs/queues.md: a policy can tell (irqbal_identify); send a capture "
         "(`irqbal capture`), so that the names of {driver} can be added",
     ),
+    "saturated": FindingText(
+        meaning="a CPU spends 80 % of its time or more on interrupts",
+        sentence="CPU {cpu} spends {load} % of its time on interrupts, most of it on IRQ {irqs}",
+        advice="",
+        ways={
+            "queues": "{interface} has {queues} queues and more CPUs on its node: `ethtool -l "
+            "{interface}` shows how many it can have, `ethtool -L` sets them",
+            "rps": "{interface} has one queue: the option `rps` of pin_nic_queues, with the CPUs "
+            "that it may use, spreads its packets",
+            "flows": "each CPU of its node has a queue already: spread its flows (`ethtool -X "
+            "{interface}`), or let other nodes serve some of its queues",
+            "device": "one device takes most of it: give it more queues, or less to do",
+            "spread": "enable spread_by_rate, which moves some of its IRQs to other CPUs",
+        },
+    ),
+    "policy-failed": FindingText(
+        meaning="a policy failed, and is skipped",
+        sentence="the policy {policy} failed: {reason}",
+        advice="the other policies work on without it; it is tried again by itself, and by "
+        "`systemctl reload irqbal`",
+    ),
+    "no-plan": FindingText(
+        meaning="there is no plan, and nothing is moved",
+        sentence="there is no plan: {problem}",
+        advice="the log says more: `journalctl -u irqbal -p warning`",
+    ),
+    "dry-run": FindingText(
+        meaning="this is a dry run, which does not make what is planned",
+        sentence="{moves} and {settings} would be made; this is a dry run",
+        advice="see them with `irqbal plan`; without --dry-run and `dry_run: true` they are made",
+    ),
+    "paused": FindingText(
+        meaning="balancing is paused",
+        sentence="balancing is paused: nothing is moved",
+        advice="`irqbal-client HOST PORT resume` goes on",
+    ),
+    "override-ends": FindingText(
+        meaning="an override ends within an hour; the policies then place its IRQ",
+        sentence="the override of IRQ {irq} ({name}) ends in {minutes}",
+        advice="set it again if it is to stay",
+    ),
+    "drift": FindingText(
+        meaning="another program changed masks in the last 24 hours",
+        sentence="another program changed {masks} in the last 24 hours",
+        advice="`irqbal decisions` says which and when; leave this work to one of the two programs",
+    ),
+    "outbox": FindingText(
+        meaning="more and more records wait for MongoDB",
+        sentence="{records} wait for MongoDB, and they become more",
+        advice="the log says why they are not shipped; nothing is lost meanwhile",
+    ),
+    "no-history": FindingText(
+        meaning="nothing is recorded",
+        sentence="no history is recorded: {problem}",
+        advice="`irqbal history` and `irqbal decisions` show nothing new until that is changed",
+    ),
     "queue-count": FindingText(
         meaning="a NIC does not have one queue for each usable core of its NUMA node (with "
         "`smt: use`, for each CPU)",
@@ -101,6 +162,8 @@ def describe(finding: Finding) -> DescribedFinding:
     sentence, advice = text.sentence, text.advice
     if text.enabled_advice and finding.args.get("enabled"):
         advice = text.enabled_advice
+    if text.ways:
+        advice = text.ways[finding.args["help"]]
     if text.unmovable_sentence and finding.args["unmovable"]:
         sentence = text.unmovable_sentence
         advice = unmovable_advice(finding.args["unmovable"], finding.args["isolated"])
@@ -113,11 +176,29 @@ def describe(finding: Finding) -> DescribedFinding:
     )
 
 
+def verdict_sentence(verdict: Verdict, findings: Sequence[Finding]) -> str:
+    """The verdict on a host in one sentence."""
+    urgent = sum(finding.severity == "warning" for finding in findings)
+    others = len(findings) - urgent
+    if verdict == "well":
+        return "This host is well: there is nothing to do."
+    if verdict == "look":
+        return f"This host works; {others} {_things(others)} worth a look."
+    rest = f", {others} more {_things(others)} worth a look" if others else ""
+    return f"{urgent} {_things(urgent)} to be mended on this host{rest}."
+
+
+def _things(count: int) -> str:
+    return "thing is" if count == 1 else "things are"
+
+
 def table_of_codes() -> str:
     """All codes as a table in Markdown."""
     rows = ["| code | severity | meaning | what to do |", "| --- | --- | --- | --- |"]
     for code, text in TEXTS.items():
         advice = text.advice
+        if text.ways:
+            advice = "; or: ".join(text.ways.values())
         if text.unmovable_sentence:
             advice += f"; where the IRQ is managed: {unmovable_advice(MANAGED)}"
         words = {name: name.upper() for name in _PLACEHOLDERS}
@@ -127,5 +208,5 @@ def table_of_codes() -> str:
     return "\n".join(rows) + "\n"
 
 
-_PLACEHOLDERS = ("irq", "isolated", "others", "pid", "interface", "cpus", "driver")
+_PLACEHOLDERS = ("irq", "isolated", "others", "pid", "interface", "cpus", "driver", "queues")
 """Values that an advice may name; the documents show them in capitals."""

@@ -20,9 +20,11 @@ from irqbal.api import responses, views
 from irqbal.api.backend import ApiError, InstalledPolicy, Subscription, View
 from irqbal.api.contract import API_VERSION
 from irqbal.api.counters import CycleCounters
+from irqbal.api.finding_views import ending, findings_answer
 from irqbal.api.subscribers import Subscribers
 from irqbal.config.schema import Config
 from irqbal.errors import HistoryError
+from irqbal.findings.host_state import HostState
 from irqbal.history.host_status import HostStatus, RecentEvents
 from irqbal.model.plan import Explained
 from irqbal.model.view import Irq, Override
@@ -38,6 +40,7 @@ from irqbal.service.history_service import HistoryService
 from irqbal.service.history_thread import HistoryThread
 from irqbal.service.kernel_requests import KernelRequest
 from irqbal.service.kernel_thread import STUCK, KernelThread
+from irqbal.service.outbox_watch import OutboxWatch
 from irqbal.service.run_mode import RunMode
 from irqbal.version import __version__
 from irqbal.wire import Moment
@@ -102,6 +105,9 @@ class LiveView(HistoryReads):
         self._described: _Described | None = None
         self._exporter: Exporter | None = None
         self._outbox = 0
+        self._outbox_watch = OutboxWatch()
+        self._found: responses.FindingsAnswer | None = None
+        """The findings for /metrics."""
         self._summarised: tuple[int, responses.Summary] | None = None
         """The last summary, with the version of its view."""
 
@@ -119,6 +125,7 @@ class LiveView(HistoryReads):
         if history is not None and history.shipper is not None:
             try:
                 self._outbox = await self._daemon.thread.run(history.writer.backlog)
+                self._outbox_watch.note(self._outbox, time.monotonic())
             except HistoryError as error:
                 log.warning("what waits for MongoDB cannot be counted: %s", error)
 
@@ -137,7 +144,7 @@ class LiveView(HistoryReads):
         view = await self.view()
         return [fleet_status.host_view(self.status(), view, self._recent)]
 
-    async def findings(self, code: str) -> list[responses.FindingView]:
+    async def fleet_findings(self, code: str) -> list[responses.FindingView]:
         """This host's findings; with a code, only those with this code."""
         return fleet_status.finding_views(self.name, await self.view(), code)
 
@@ -173,13 +180,16 @@ class LiveView(HistoryReads):
 
     async def metrics(self) -> bytes:
         """All metrics in Prometheus' text format."""
-        await self.view()
+        if await self.view() is not None:
+            self._found = await self.findings()
         if self._exporter is None:
             from irqbal.api.metrics import Exporter, MetricsSource
 
             self._exporter = Exporter(
                 self.counters,
-                lambda: MetricsSource(self.status(), self._shown.view, self.auth_failures()),
+                lambda: MetricsSource(
+                    self.status(), self._shown.view, self.auth_failures(), self._found
+                ),
             )
         return self._exporter.text()
 
@@ -250,6 +260,29 @@ class LiveView(HistoryReads):
     def overrides(self) -> tuple[Override, ...]:
         """The overrides in force."""
         return self._daemon.balancer.overrides.current
+
+    async def findings(self) -> responses.FindingsAnswer:
+        """The verdict on this host, and what to do."""
+        view = await self.view()
+        if view is None:
+            raise ApiError(503, "starting", "the first cycle has not been run yet")
+        daemon, plan = self._daemon, view.record.plan
+        balancer = daemon.balancer
+        state = HostState(
+            dry_run=balancer.dry_run,
+            moves=len(plan.moves) if balancer.dry_run else 0,
+            settings=len(plan.steering) if balancer.dry_run else 0,
+            paused=balancer.paused,
+            problem=view.record.problem,
+            failed={item.policy: item.reason for item in balancer.policies.aside.values()},
+            ending=ending(self.overrides(), view.snapshot),
+            drifted=self._recent.counts(time.time())[0],
+            outbox=self._outbox,
+            outbox_grows=self._outbox_watch.grows,
+            no_history=self.why_no_history(),
+        )
+        enabled = frozenset(balancer.policies.names().values())
+        return findings_answer(view, state, enabled)
 
     async def explain(self, irq: Irq, now: bool) -> Explained:
         """Why this IRQ is where it is."""

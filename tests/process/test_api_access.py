@@ -43,6 +43,7 @@ TABLE = {
     "restore": "admin",
     "hosts": READ,
     "findings": READ,
+    "fleet_findings": READ,
     "openapi": "public",
     "healthz": "public",
     "readyz": "public",

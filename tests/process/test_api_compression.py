@@ -17,7 +17,9 @@ def served() -> Iterator[Served]:
         yield found
 
 
-@pytest.mark.parametrize("path", ["/", "/dashboard/main.js", "/api/v1/irqs", "/api/v1/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/", "/dashboard/main.js", "/api/v1/irqs", "/api/v1/openapi.json"]
+)
 def test_who_accepts_gzip_gets_a_part_of_it(served: Served, path: str) -> None:
     plain = served.ask("GET", path)
     packed = served.ask("GET", path, headers={"Accept-Encoding": "gzip, br"})

@@ -107,8 +107,8 @@ def test_a_daemon_that_balances_takes_the_history_over(tree: tuple[Path, Path]) 
                 assert "no history is recorded: another irqbal balances" in late_log.read_text()
                 assert served.ask("GET", "/readyz", where="unix").status == 200, "its own socket"
         said = log.read_text()
-        command = f"irqbal restore -c {config} --root {root}"
-        assert f"ending: the masks stay as they are; `{command}` puts the original" in said
+        restore = f"irqbal restore -c {config} --root {root}"
+        assert f"ending: the masks stay as they are; `{restore}` puts the original" in said
         wait_for(lambda: "this dry run records again" in dry_log.read_text(), dry_log)
     assert "ending: this was a dry run, nothing was written" in dry_log.read_text()
     store = SqliteHistory(state / FILE)

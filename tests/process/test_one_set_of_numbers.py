@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ LOAD = "irqbal_cpu_interrupt_load_ratio"
 SPECS = ("1x4,nic=4x1,traffic=bursts,seed=5", "2x8x2,nodes=2,nic=16x2,traffic=hopping,seed=5")
 
 
-def _moment(served: Served) -> tuple[dict, list, list, str] | None:
+def _moment(served: Served) -> tuple[Any, Any, Any, str] | None:
     """Status, CPUs, IRQs and metrics, all of one moment; None if another one came meanwhile."""
     status = served.get("/api/v1/status")
     cpus, irqs = served.get("/api/v1/cpus"), served.get("/api/v1/irqs")

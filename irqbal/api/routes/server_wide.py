@@ -18,14 +18,14 @@ async def hosts(call: RequestContext) -> object:
     return tuple(await call.backend.hosts())
 
 
-@handlers.handles("findings")
-async def findings(call: RequestContext) -> object:
+@handlers.handles("fleet_findings")
+async def fleet_findings(call: RequestContext) -> object:
     """The findings of all hosts that match the query."""
     query = call.query
     assert isinstance(query, FindingQuery)
     matching = [
         item
-        for item in await call.backend.findings(query.code or "")
+        for item in await call.backend.fleet_findings(query.code or "")
         if query.host is None or query.host in item.host
     ]
     return tuple(matching[: query.limit])

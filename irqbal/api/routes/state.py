@@ -23,6 +23,13 @@ async def status(call: RequestContext) -> object:
     return call.host.status()
 
 
+@handlers.handles("findings")
+async def findings(call: RequestContext) -> object:
+    """Whether the host is well, and what to do."""
+    await call.view()
+    return await call.host.findings()
+
+
 @handlers.handles("cpus")
 async def cpus(call: RequestContext) -> object:
     """Every CPU."""

@@ -34,5 +34,7 @@ def hosts(session: Session) -> None:
 @with_session
 def fleet(session: Session, code: str | None, named: str | None, limit: int) -> None:
     """List what is wrong or could be faster, on all hosts of the server."""
-    data = session.client.fetch("findings", query={"code": code, "host": named, "limit": limit})
+    data = session.client.fetch(
+        "fleet_findings", query={"code": code, "host": named, "limit": limit}
+    )
     session.show_list(data, responses.FindingView, tables.findings)

@@ -167,6 +167,7 @@ for command in (
     control.cycle,
     control.restore,
     history.export,
+    state.findings,
     fleet.hosts,
     fleet.fleet,
     state.metrics,

@@ -11,15 +11,27 @@ from irqbal.client.cli import decision_tables, tables
 from irqbal.client.cli.csv_table import cell, write_csv
 from irqbal.client.cli.params import DEVICE, IRQ, POLICY
 from irqbal.client.cli.session import Command, Session, with_session
-from irqbal.render.console import echo, echo_json
+from irqbal.render.console import console, echo, echo_json
 from irqbal.wire import to_json
 
 
 @click.command("status", cls=Command)
 @with_session
 def status(session: Session) -> None:
-    """Show the daemon's state in a few lines."""
+    """Show the daemon's state in a few lines, and what to do."""
     session.show_one(session.client.fetch("status"), responses.Status, tables.status)
+    if session.form == "table":
+        answer = session.client.ask("findings", responses.FindingsAnswer)
+        tables.to_do(console(), answer, 5)
+
+
+@click.command("findings", cls=Command)
+@with_session
+def findings(session: Session) -> None:
+    """Say whether the host is well, and list what to do, the worst first."""
+    session.show_one(
+        session.client.fetch("findings"), responses.FindingsAnswer, tables.host_findings
+    )
 
 
 @click.command("irqs", cls=Command)

@@ -228,6 +228,23 @@ def hosts(out: Console, items: Sequence[responses.HostView]) -> None:
     )
 
 
+def host_findings(out: Console, answer: responses.FindingsAnswer) -> None:
+    """The verdict on a host, and all that is to do."""
+    to_do(out, answer, answer.count)
+
+
+def to_do(out: Console, answer: responses.FindingsAnswer, most: int) -> None:
+    """The verdict on a host, and what to do, the worst first."""
+    say(out, answer.sentence, "bold")
+    for item in answer.findings[:most]:
+        say(out, f"  {'!' if item.severity == 'warning' else '-'} {item.text} [{item.code}]")
+        if item.advice:
+            say(out, f"      {item.advice}")
+    left = answer.count - min(most, len(answer.findings))
+    if left > 0:
+        say(out, f"  and {left} more: irqbal-client HOST PORT findings")
+
+
 def findings(out: Console, items: Sequence[responses.FindingView]) -> None:
     """Findings, host by host."""
     if not items:

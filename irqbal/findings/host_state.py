@@ -1,0 +1,160 @@
+"""What a person should know or do about a host besides its topology: what irqbal's own state says,
+and CPUs near saturation. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import msgspec
+
+from irqbal.findings.finding import Finding, Subject
+from irqbal.model.view import Cpu, Irq, Snapshot
+
+NEAR_SATURATION = 0.8
+"""Seconds a second in interrupt context from which on a CPU is near saturation: softirqs then run
+out of budget, and what runs there hardly gets on."""
+SOON = 3600.0
+"""Seconds before its end in which an override is worth a word."""
+
+Verdict = Literal["well", "look", "act"]
+"""well: nothing to do; look: something could be better, or was meant to be different; act: the host
+does not do what it should."""
+
+
+class EndingOverride(msgspec.Struct, frozen=True):
+    """An override that ends: the IRQ's number and name, and the seconds left."""
+
+    irq: int | None
+    name: str
+    seconds: float
+
+
+class HostState(msgspec.Struct, frozen=True, kw_only=True):
+    """What irqbal knows of itself on a host.
+
+    `moves` and `settings` are those that a dry run does not make. `failed` is policy -> reason.
+    `drifted` counts masks that others changed in the last 24 hours. `outbox` are records that wait
+    for MongoDB, `outbox_grows` whether they become more. `no_history` says why nothing is recorded,
+    `problem` why there is no plan.
+    """
+
+    dry_run: bool = False
+    moves: int = 0
+    settings: int = 0
+    paused: bool = False
+    problem: str = ""
+    failed: Mapping[str, str] = {}
+    ending: tuple[EndingOverride, ...] = ()
+    drifted: int = 0
+    outbox: int = 0
+    outbox_grows: bool = False
+    no_history: str = ""
+
+
+def look_at(snapshot: Snapshot, state: HostState) -> list[Finding]:
+    """The findings, in no order."""
+    return [*_saturated(snapshot), *_state(state)]
+
+
+def verdict_of(findings: list[Finding]) -> Verdict:
+    """The host in a word. That a NIC could have more or fewer queues is no reason to look."""
+    severities = {finding.severity for finding in findings if finding.code != "queue-count"}
+    return "act" if "warning" in severities else "look" if severities else "well"
+
+
+def _saturated(snapshot: Snapshot) -> Iterator[Finding]:
+    """CPUs near saturation, each with the IRQ that takes most of it, and what would help."""
+    by_cpu: dict[int, list[Irq]] = {}
+    for irq in snapshot.irqs:
+        if irq.load > 0 and len(irq.effective) == 1:
+            by_cpu.setdefault(irq.effective.first, []).append(irq)
+    for cpu in snapshot.cpus:
+        if cpu.online and cpu.load >= NEAR_SATURATION:
+            irqs = sorted(by_cpu.get(cpu.number, ()), key=lambda irq: -irq.load)
+            yield Finding(
+                "saturated",
+                Subject(kind="cpu", name=str(cpu.number), irq=irqs[0].number if irqs else None),
+                {
+                    "cpu": str(cpu.number),
+                    "load": f"{cpu.load * 100:.0f}",
+                    "irqs": ", ".join(f"{irq.number} ({irq.action})" for irq in irqs[:3]) or "none",
+                    **_help(snapshot, cpu, irqs),
+                },
+            )
+
+
+def _help(snapshot: Snapshot, cpu: Cpu, irqs: list[Irq]) -> dict[str, str]:
+    """What would take load off this CPU: `help` names the way, the other texts what it needs."""
+    if not irqs or irqs[0].load < cpu.load / 2:
+        return {"help": "spread", "interface": "", "queues": ""}
+    irq = irqs[0]
+    interface = irq.queues[0].name if irq.queues and irq.queues[0].kind != "io" else ""
+    if not interface:
+        return {"help": "device", "interface": "", "queues": ""}
+    numbers = {
+        queue.index
+        for other in snapshot.irqs
+        for queue in other.queues
+        if queue.name == interface and queue.active
+    }
+    local = snapshot.local_cpus(irq) - snapshot.isolated
+    way = "queues" if len(numbers) < len(local) else "flows"
+    if way == "queues" and _rps_is_off(snapshot, interface) and len(numbers) == 1:
+        way = "rps"
+    return {"help": way, "interface": interface, "queues": str(len(numbers))}
+
+
+def _rps_is_off(snapshot: Snapshot, name: str) -> bool:
+    interface = snapshot.interface_by_name.get(name)
+    return interface is not None and not any(queue.rps for queue in interface.rx)
+
+
+def _state(state: HostState) -> Iterator[Finding]:
+    if state.problem and not state.paused:
+        yield Finding("no-plan", Subject(kind="host", name="plan"), {"problem": state.problem})
+    for policy, reason in state.failed.items():
+        yield Finding(
+            "policy-failed",
+            Subject(kind="policy", name=policy),
+            {"policy": policy, "reason": reason},
+        )
+    if state.dry_run and (state.moves or state.settings):
+        yield Finding(
+            "dry-run",
+            Subject(kind="host", name="dry run"),
+            {"moves": _count(state.moves, "move"), "settings": _count(state.settings, "setting")},
+        )
+    if state.paused:
+        yield Finding("paused", Subject(kind="host", name="pause"), {})
+    for item in state.ending:
+        if item.seconds <= SOON:
+            number = "" if item.irq is None else str(item.irq)
+            yield Finding(
+                "override-ends",
+                Subject(kind="irq", name=item.name, irq=item.irq),
+                {
+                    "irq": number or item.name,
+                    "name": item.name,
+                    "minutes": _count(max(1, round(item.seconds / 60)), "minute"),
+                },
+            )
+    if state.drifted:
+        yield Finding(
+            "drift", Subject(kind="host", name="drift"), {"masks": _count(state.drifted, "mask")}
+        )
+    if state.outbox_grows:
+        yield Finding(
+            "outbox",
+            Subject(kind="host", name="outbox"),
+            {"records": _count(state.outbox, "record")},
+        )
+    if state.no_history:
+        yield Finding(
+            "no-history", Subject(kind="host", name="history"), {"problem": state.no_history}
+        )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

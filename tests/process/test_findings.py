@@ -1,0 +1,58 @@
+"""Whether a host is well, from a daemon that runs: API, client and metrics say the same."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from machine import IRQBAL, wait_for
+from served import Served, serve
+
+CLIENT = str(Path(IRQBAL).with_name("irqbal-client"))
+
+
+def _codes(served: Served) -> set[str]:
+    return {item["code"] for item in served.get("/api/v1/findings")["findings"]}
+
+
+def _client(served: Served, *words: str) -> str:
+    done = subprocess.run(
+        [CLIENT, f"unix:{served.socket}", "-", *words], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_a_dry_run_says_what_it_would_do() -> None:
+    with serve(words=("--dry-run",), rest="interval: 500ms\nhistory: off\n") as served:
+        wait_for(lambda: "dry-run" in _codes(served), served.log)
+        found = served.get("/api/v1/findings")
+        assert found["verdict"] in ("look", "act") and found["count"] == len(found["findings"])
+        assert {"dry-run", "no-history"} <= _codes(served)
+        text = next(item["text"] for item in found["findings"] if item["code"] == "dry-run")
+        assert re.fullmatch(r"\d+ moves? and \d+ settings? would be made; this is a dry run", text)
+        for words in (("status",), ("findings",)):
+            said = _client(served, *words)
+            assert "would be made" in said and found["sentence"] in said
+        metrics = served.ask("GET", "/metrics", where="unix").body.decode()
+        assert 'irqbal_findings{code="dry-run",severity="notice"} 1.0' in metrics
+
+
+def test_a_pause_and_an_override_that_ends_are_told_until_they_are_over() -> None:
+    with serve(rest="interval: 500ms\nhistory: {every: 500ms}\n") as served:
+        irq = next(item["number"] for item in served.get("/api/v1/irqs") if item["movable"])
+        body = {"cpus": "1", "expires_in": "20m", "reason": "a measurement"}
+        assert served.ask("PUT", f"/api/v1/irqs/{irq}/override", body, where="unix").status == 200
+        assert served.ask("POST", "/api/v1/pause", where="unix").status == 200
+        assert {"paused", "override-ends"} <= _codes(served)
+        found = next(
+            item
+            for item in served.get("/api/v1/findings")["findings"]
+            if item["code"] == "override-ends"
+        )
+        assert found["irq"] == irq and "20 minutes" in found["text"]
+        assert served.ask("POST", "/api/v1/resume", where="unix").status == 200
+        assert served.ask("DELETE", f"/api/v1/irqs/{irq}/override", where="unix").status == 200
+        time.sleep(0.1)
+        assert not {"paused", "override-ends"} & _codes(served)
