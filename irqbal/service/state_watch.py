@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 
 from irqbal.errors import IrqbalError
+from irqbal.process.private_folder import make_folder
 from irqbal.service.daemon import Daemon
 from irqbal.state.folders import Folders
 from irqbal.state.tokens import ensure_admin
@@ -20,6 +21,8 @@ class StateWatch:
     def __init__(self, daemon: Daemon, folders: Folders) -> None:
         self._daemon, self._folders = daemon, folders
         self._said = False
+        self._known: tuple[int, int] | None = None
+        """Device and inode of the folder: whatever stores first may make another one."""
 
     async def look(self) -> None:
         """Make the folder anew if it is gone, and write what belongs there."""
@@ -50,19 +53,19 @@ class StateWatch:
         """None if the folder is there; why it cannot be made, or an empty text."""
         state = self._folders.state
         try:
-            # Below the unit the folder is a mount: it stays, deleted, and nothing can be put there.
-            if state.stat().st_nlink:
+            make_folder(state)
+            found = state.stat()
+            if not found.st_nlink:
+                # Below the unit it is a mount: it stays, deleted, and nothing can be put there.
+                return "it is a mount of a folder that was deleted"
+            key = found.st_dev, found.st_ino
+            if self._known in (None, key):
+                self._known = key
                 return None
-            return "it is a mount of a folder that was deleted"
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            return str(error.strerror)
-        try:
-            state.mkdir(mode=0o700, parents=True)
             ensure_admin(state)
         except (OSError, IrqbalError) as error:
             return str(error)
+        self._known = key
         return ""
 
     def _store_again(self) -> None:

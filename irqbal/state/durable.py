@@ -13,6 +13,8 @@ import secrets
 import time
 from pathlib import Path
 
+from irqbal.process.private_folder import make_folder
+
 _PART = ".part"
 _LEFTOVER_AGE = 60.0
 """Seconds: no write of a small file takes so long."""
@@ -24,7 +26,7 @@ def append(path: Path, data: bytes) -> None:
     If the file does not end with a newline, one is written first: a torn last line does not
     swallow the new data. On failure the file is truncated to its former size. Raises OSError.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         size = os.fstat(fd).st_size
@@ -48,7 +50,7 @@ def replace(path: Path, data: bytes) -> None:
     file is unchanged, and the new one is removed, so that it takes no room on a full disk. Raises
     OSError.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     _remove_leftovers(path)
     part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{_PART}")
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

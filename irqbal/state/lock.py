@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 from irqbal.errors import LockError
+from irqbal.process.private_folder import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,8 @@ class Lock:
         """Raises LockError if the file cannot be opened or another irqbal holds the lock."""
         path = folder / LOCK
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            # The socket lies beside it, and is for every user.
+            make_folder(folder, 0o755)
             self._fd = _opened(path)
         except OSError as error:
             raise LockError(
@@ -72,7 +74,7 @@ class HistoryLock:
         if self._fd is not None:
             return ""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             fd = _opened(self._path)
         except OSError as error:
             return f"{self._path} cannot be opened: {error.strerror}"

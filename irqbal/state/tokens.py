@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from irqbal.errors import IrqbalError
+from irqbal.process.private_folder import make_folder
 from irqbal.state import durable
 from irqbal.state.json_list import load_list
 from irqbal.wire import to_json
@@ -112,7 +113,7 @@ def _alone(folder: Path) -> Iterator[None]:
     """Nobody else changes the tokens meanwhile. Raises TokensNotWrittenError."""
     path = folder / LOCK
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise TokensNotWrittenError(f"{path} cannot be opened: {error.strerror}") from error

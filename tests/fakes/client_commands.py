@@ -8,6 +8,7 @@ from irqbal.api.contract import PREFIX
 
 READING = {
     "status": ("last cycle", f"{PREFIX}/status", "host"),
+    "findings": ("his host", f"{PREFIX}/findings", "code"),
     "irqs": ("RATE/S", f"{PREFIX}/irqs", "number"),
     "cpus": ("SOFTIRQ %", f"{PREFIX}/cpus", "number"),
     "devices": ("INTERFACES", f"{PREFIX}/devices", "address"),

@@ -210,6 +210,7 @@ def serve(
     folder = Path(tempfile.mkdtemp(prefix="irqbal-api-"))
     # Other users' processes must reach the socket.
     folder.chmod(0o755)
+    (folder / "state").mkdir(mode=0o755)
     port = free_port()
     listen = ", ".join(
         [f'"127.0.0.1:{port}"', *([more_listen.replace("PORT", str(port))] if more_listen else [])]

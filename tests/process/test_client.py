@@ -80,7 +80,12 @@ def test_a_command_that_reads_has_three_forms(daemon: served.Served, words: str)
     assert text in table.out
     assert not table.err
     assert shape(as_json.json) == shape(daemon.get(path))
-    assert as_csv.csv or words in ("override list", "explain 25", "fleet --code remote-queue")
+    assert as_csv.csv or words in (
+        "override list",
+        "findings",
+        "explain 25",
+        "fleet --code remote-queue",
+    )
     assert as_csv.out.splitlines()[0].split(",")[0] == column
 
 

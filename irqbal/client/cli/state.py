@@ -8,7 +8,7 @@ import click
 
 from irqbal.api.contract import responses
 from irqbal.client.cli import decision_tables, tables
-from irqbal.client.cli.csv_table import cell, write_csv
+from irqbal.client.cli.csv_table import cell, table_of, write_csv
 from irqbal.client.cli.params import DEVICE, IRQ, POLICY
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.render.console import console, echo, echo_json
@@ -29,8 +29,11 @@ def status(session: Session) -> None:
 @with_session
 def findings(session: Session) -> None:
     """Say whether the host is well, and list what to do, the worst first."""
-    session.show_one(
-        session.client.fetch("findings"), responses.FindingsAnswer, tables.host_findings
+    session.show(
+        session.client.fetch("findings"),
+        responses.FindingsAnswer,
+        tables.host_findings,
+        lambda answer: table_of(responses.FindingItem, answer.findings),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from irqbal.history.samples import Clock, Decision
+from irqbal.process.private_folder import make_folder
 from irqbal.wire import from_json, to_json
 
 VERSION = 2
@@ -114,7 +115,7 @@ def connect(path: Path, read_only: bool) -> sqlite3.Connection:
             name, uri=True, isolation_level=None, timeout=10, check_same_thread=False
         )
     else:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         db = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
     try:
         version = _prepare(db, read_only)

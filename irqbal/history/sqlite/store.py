@@ -23,6 +23,7 @@ from irqbal.history.sqlite.record_reader import RecordReader
 from irqbal.history.sqlite.record_writer import RecordWriter
 from irqbal.history.sqlite.series_reader import SeriesReader
 from irqbal.history.store import Query
+from irqbal.process.private_folder import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ class WritableSqliteHistory(SqliteHistory):
         """Write the file again, which was deleted: the kernel keeps it as long as it is open.
         Raises sqlite3.Error, OSError.
         """
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         with contextlib.closing(sqlite3.connect(self.path)) as copy:
             self._db.backup(copy)
