@@ -54,7 +54,7 @@ class HistoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     SWITCH: ClassVar[str] = "record"
 
     record: Annotated[
-        bool, Meta(description="whether there is one; `history: off` is short for false")
+        bool, Meta(description="whether there is one; history: off is short for false")
     ] = True
     every: Annotated[Duration, Meta(description="time between two samples; 100 ms to 1 h")] = (
         Duration(60)

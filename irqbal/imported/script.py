@@ -24,7 +24,7 @@ import msgspec
 from irqbal.errors import HostError
 from irqbal.kernel.files import confining_root, names, open_file, read_bytes
 from irqbal.plugins import bounds, namespaces
-from irqbal.plugins.confinement import drop_root
+from irqbal.plugins.confinement import drop_root, lower_limit
 from irqbal.wire import from_json
 
 TIMEOUT = 5.0
@@ -199,7 +199,7 @@ def main() -> None:
         (resource.RLIMIT_NOFILE, MAX_FILES),
     ]
     for which, value in limits:
-        resource.setrlimit(which, (value, value))
+        lower_limit(which, value)
     late = 0
     for irq in job.irqs:
         if late < MAX_TIMEOUTS:

@@ -68,6 +68,13 @@ _NICE = 5
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def lower_limit(which: int, value: int) -> None:
+    """Set a limit to this value, or leave it at what is less already."""
+    hard = resource.getrlimit(which)[1]
+    most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (most, most))
+
+
 def confine(kind: str, packages: Iterable[str] = ()) -> None:
     """Confine this process, a host of this kind. Observers keep the network, since they may call
     webhooks. `packages` are the top-level packages that will be imported afterwards, also from
@@ -97,7 +104,7 @@ def confine(kind: str, packages: Iterable[str] = ()) -> None:
         (resource.RLIMIT_MSGQUEUE, 0),
     ]
     for which, value in limits:
-        resource.setrlimit(which, (value, value))
+        lower_limit(which, value)
     files.restrict(network)
     system_calls.restrict(network)
 

@@ -24,6 +24,7 @@ from irqbal.planner.drift import find_changes
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import bounds
 from irqbal.plugins.binding import BoundPolicy, bind, describe_error
+from irqbal.plugins.confinement import lower_limit
 from irqbal.plugins.discovery import InstalledPlugin
 from irqbal.plugins.policy_host import own
 from irqbal.plugins.protocol import PolicyEntry
@@ -258,9 +259,9 @@ def main() -> None:
     """Do the job of the second argument and report through the descriptor of the first. The process
     ends at once, whatever threads the policy left.
     """
-    resource.setrlimit(resource.RLIMIT_AS, (bounds.HOST_MEMORY, bounds.HOST_MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    lower_limit(resource.RLIMIT_AS, bounds.HOST_MEMORY)
+    lower_limit(resource.RLIMIT_CORE, 0)
+    lower_limit(resource.RLIMIT_FSIZE, 1 << 20)
     reporter = ProbeReporter(int(sys.argv[1]))
     job = wire.from_json(sys.argv[2], ProbeJob)
     # Before the import: a policy may bind a clock's name then.

@@ -81,7 +81,7 @@ def test_forty_backups_under_writes_and_thirty_kills(tmp_path: Path, command: st
     while len(made) < BACKUPS or not done.is_set():
         known = len(acknowledged)
         copy = copies / f"{len(made)}.sqlite"
-        words = command.replace("/root/copy/history.sqlite", str(copy))
+        words = re.sub(r"/root/copy/\w+\.sqlite", str(copy), command)
         # A restarting writer may hold the file for a moment, as it does for any other program.
         subprocess.run(
             ["sqlite3", "-cmd", ".timeout 20000", str(source), words],

@@ -62,6 +62,7 @@ def test_a_daemon_with_few_descriptors_uses_what_there_is(tmp_path: Path) -> Non
     words = ("--root", str(root), "-c", str(config))
     with machine.daemon(*words, log=log, command=command) as process:
         served = Served(process.pid, port, tmp_path / "state", log)
+        wait_for(served.socket.exists, log)
         first = served.get("/api/v1/status")["last"]["cycle"]
         socks = [served.connection() for _ in range(200)]
         for sock in socks:

@@ -174,9 +174,10 @@ def allowed_calls() -> set[str]:
     return found | expand("@default")
 
 
-REFUSED_AND_DONE_WITHOUT = {"chown", "fchown", "fchownat"}
+REFUSED_AND_DONE_WITHOUT = {"chown", "fchown", "fchownat", "adjtimex", "clock_adjtime"}
 """What the daemon tries, and goes on without: the socket's group (who may do what is decided by the
-caller's credentials), and SQLite's wish to give its files the database's owner.
+caller's credentials), SQLite's wish to give its files the database's owner, and the question
+whether the clock is synchronised.
 """
 
 
