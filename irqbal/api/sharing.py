@@ -35,7 +35,7 @@ _Queues = dict[Hashable, deque[asyncio.Future[None]]]
 
 class FairTurns:
     """A context manager around work of which few run at a time. Clients get turns one after the
-    other; those with reserved places have one more, and the next turn.
+    other; those with reserved places have one of their own besides.
     """
 
     def __init__(self, at_once: int, waiting: int, refusal: Callable[[], Exception]) -> None:
@@ -43,7 +43,8 @@ class FairTurns:
         `refusal` makes the error for one who may not.
         """
         self._at_once, self._most, self._refusal = at_once, waiting, refusal
-        self._running = 0
+        self._running = {True: 0, False: 0}
+        """How many run, by whether they have reserved places."""
         self._reserved: _Queues = {}
         self._others: _Queues = {}
 
@@ -52,8 +53,8 @@ class FairTurns:
         refused for another client.
         """
         who = requester.get()
-        if self._running < self._at_once + who.reserved:
-            self._running += 1
+        if self._has_room(who.reserved):
+            self._running[who.reserved] += 1
             return
         queue = self._place(self._reserved if who.reserved else self._others, who.key)
         turn = asyncio.get_running_loop().create_future()
@@ -63,16 +64,27 @@ class FairTurns:
         except BaseException:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 # It was given the turn in this very moment.
-                self._release()
+                self._release(who.reserved)
             elif turn in queue:
                 queue.remove(turn)
             raise
 
     async def __aexit__(self, *_: object) -> None:
-        self._release()
+        self._release(requester.get().reserved)
+
+    def _has_room(self, reserved: bool) -> bool:
+        """Whether another one may run now. While others wait, those with reserved places have one
+        of their own and half of the rest.
+        """
+        mine, most = self._running[reserved], self._at_once
+        if reserved:
+            most = 1 + (self._at_once // 2 if self._others else self._at_once)
+        return mine < most and sum(self._running.values()) <= self._at_once
 
     def _place(self, queues: _Queues, key: Hashable) -> deque[asyncio.Future[None]]:
         """This client's queue, which has room for one more. Raises the refusal."""
+        for gone in [key for key, queue in queues.items() if not _tidied(queue)]:
+            del queues[gone]
         if sum(map(len, queues.values())) >= self._most:
             largest = max(queues.values(), key=len)
             if len(largest) <= len(queues.get(key, ())) + 1:
@@ -80,13 +92,13 @@ class FairTurns:
             largest.pop().set_exception(self._refusal())
         return queues.setdefault(key, deque())
 
-    def _release(self) -> None:
-        self._running -= 1
-        given = self._running <= self._at_once and self._give_turn(self._reserved)
-        if not given and self._running < self._at_once:
-            self._give_turn(self._others)
+    def _release(self, reserved: bool) -> None:
+        self._running[reserved] -= 1
+        for mine, queues in ((True, self._reserved), (False, self._others)):
+            while self._has_room(mine) and self._give_turn(queues, mine):
+                pass
 
-    def _give_turn(self, queues: _Queues) -> bool:
+    def _give_turn(self, queues: _Queues, reserved: bool) -> bool:
         """Give the turn to the next one who waits, if there is one."""
         for key in list(queues):
             queue = queues.pop(key)
@@ -96,7 +108,7 @@ class FairTurns:
                     if queue:
                         # The next turn is another client's.
                         queues[key] = queue
-                    self._running += 1
+                    self._running[reserved] += 1
                     turn.set_result(None)
                     return True
         return False
@@ -106,3 +118,12 @@ class FairTurns:
         """How many wait."""
         queues = (*self._reserved.values(), *self._others.values())
         return sum(map(len, queues))
+
+
+def _tidied(queue: deque[asyncio.Future[None]]) -> bool:
+    """Take out those who gave up; returns whether anybody is left."""
+    left = [turn for turn in queue if not turn.done()]
+    if len(left) < len(queue):
+        queue.clear()
+        queue.extend(left)
+    return bool(queue)

@@ -110,7 +110,9 @@ def common_of(
     if path is None and DEFAULT_CONFIG.exists():
         path = DEFAULT_CONFIG
     common = Common(
-        root or before.get("root") or Path("/"), path, debug or bool(before.get("debug"))
+        (root or before.get("root") or Path("/")).absolute(),
+        path,
+        debug or bool(before.get("debug")),
     )
     setup_logging(common.debug)
     if not common.debug and ctx.command.name != "daemon":

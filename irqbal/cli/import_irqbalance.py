@@ -14,7 +14,7 @@ from irqbal.imported.formats import read_file, read_files
 from irqbal.imported.script import TIMEOUT, run
 from irqbal.imported.verdicts import ScriptVerdict, parse_verdict
 from irqbal.imported.yaml_writer import to_yaml
-from irqbal.kernel.files import confine, open_file
+from irqbal.kernel.files import confine, names, open_file
 from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Snapshot
 from irqbal.planner.ledger import Ledger
@@ -100,7 +100,9 @@ def _unit_files(root: Path) -> list[Path]:
     """
     drop_ins: dict[str, Path] = {}
     for folder in reversed(DROP_INS):
-        drop_ins |= {path.name: path for path in (root / folder).glob("*.conf")}
+        drop_ins |= {
+            name: root / folder / name for name in names(root / folder) if name.endswith(".conf")
+        }
     unit = root / UNIT
     return [*([unit] if unit.is_file() else []), *(drop_ins[name] for name in sorted(drop_ins))]
 

@@ -106,6 +106,10 @@ class _Timeline(msgspec.Struct):
             return -STEP <= gap <= now.since_boot - self.begun + LONGEST_GAP
         return abs(gap - (now.since_boot - self.since_boot)) <= STEP
 
+    def is_before(self, now: ClockReading) -> bool:
+        """Whether an earlier process read this time, and the host may have been off since."""
+        return self.since_boot is None and now.wall >= self.wall - STEP
+
     def follow(self, now: ClockReading) -> None:
         self.wall, self.since_boot = now.wall, now.since_boot
 
@@ -138,12 +142,12 @@ class ClockJudge:
         """What the next reading says."""
         passed, self._last = now.since_boot - self._last, now.since_boot
         doubtful = self._doubtful
-        if doubtful is not None and doubtful.leads_to(now):
-            doubtful.follow(now)
-            return self._stand(passed, now)
         if self._fits(now):
             self._believe(now)
             return ClockEvent.NOTHING if doubtful is None else ClockEvent.WRONG
+        if doubtful is not None and (doubtful.leads_to(now) or doubtful.is_before(now)):
+            doubtful.follow(now)
+            return self._stand(passed, now)
         self._doubtful = _Timeline(now.wall, now.since_boot)
         self._stood = self._stood_known = self._stood_synchronised = 0.0
         return ClockEvent.DOUBT if doubtful is None else ClockEvent.OTHER_DOUBT

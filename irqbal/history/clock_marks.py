@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 
 from irqbal.history.clock import STEP, ClockEvent, ClockJudge, ClockReading
 from irqbal.history.recorder import NewSample
@@ -15,25 +14,52 @@ log = logging.getLogger(__name__)
 
 
 class ClockMarks:
-    """Belongs to the writer of one history."""
+    """Belongs to the writer of one history. Records are judged in their order, when they are
+    stored, each by the clocks of its own moment.
+    """
 
     def __init__(self) -> None:
         self._judge: ClockJudge | None = None
-        """None before the file was open."""
+        """None before the first record."""
+        self._due: tuple[ClockEvent, ClockReading] | None = None
+        """What a reading changed, and is not in the file yet."""
         self._sampled = 0.0
         """When the last sample was recorded, in seconds of CLOCK_BOOTTIME; 0: none was."""
 
-    def judge(
-        self, now: ClockReading, store: WritableSqliteHistory, flush: Callable[[], None]
-    ) -> None:
-        """Judge this time, and what was recorded while another one was in doubt; `flush` stores
-        what waits. Raises sqlite3.Error, HistoryError.
+    def mark(
+        self, now: ClockReading, sample: NewSample | None, store: WritableSqliteHistory
+    ) -> Clock:
+        """The mark of what was recorded when the clocks said `now`; what was stored before gets its
+        new marks, if there are any. Raises sqlite3.Error: then it is done the next time.
         """
+        self._carry_out(store)
         if self._judge is None:
             self._judge = ClockJudge(now, *store.newest_times())
         event = self._judge.judge(now)
+        if event is not ClockEvent.NOTHING:
+            self._due = (event, now)
+            self._carry_out(store)
+        mark: Clock = "doubtful" if self._judge.in_doubt else ""
+        passed = max(0.0, now.since_boot - self._sampled)
+        if sample is not None and self._sampled and sample.seconds > passed + STEP:
+            # The monotonic clock jumps only if it is a pretended one.
+            mark = "wrong"
+        return mark
+
+    def stored(self, now: ClockReading) -> None:
+        """A sample of this moment was stored."""
+        self._sampled = now.since_boot
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nothing may be deleted: the present time is in doubt, or not judged yet."""
+        return self._judge is None or self._judge.in_doubt or self._due is not None
+
+    def _carry_out(self, store: WritableSqliteHistory) -> None:
+        if self._due is None:
+            return
+        event, now = self._due
         if event in (ClockEvent.WRONG, ClockEvent.OTHER_DOUBT):
-            flush()
             log.warning(
                 "the clock was wrong: %d samples are marked so, and kept", store.reject_doubtful()
             )
@@ -45,16 +71,6 @@ class ClockMarks:
                 time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now.wall)),
             )
         if event is ClockEvent.BELIEVED:
-            flush()
             store.believe_doubtful(now.wall)
             log.info("the clock has stood: what was recorded by it is believed")
-
-    def present(self, now: ClockReading, sample: NewSample | None) -> Clock:
-        """The mark of what is recorded now, with this sample."""
-        mark: Clock = "doubtful" if self._judge is not None and self._judge.in_doubt else ""
-        if sample is not None:
-            if self._sampled and sample.seconds > now.since_boot - self._sampled + STEP:
-                # The monotonic clock jumped, which only a pretended one does.
-                mark = "wrong"
-            self._sampled = now.since_boot
-        return mark
+        self._due = None

@@ -31,7 +31,7 @@ def open_store(url: str, state: Path, option: str = "--store") -> HistoryStore:
     path = Path(url.removeprefix("sqlite://")) if url else state / FILE
     if not path.exists():
         raise HistoryError(
-            f"there is no history at {url or path}: the daemon writes it, except in a dry run; "
+            f"there is no history at {url or path}: the daemon writes it; "
             f"name another with {option}"
         )
     if not path.is_file():

@@ -1,7 +1,8 @@
 """Stores samples and decisions in the SQLite file, whatever the disk does.
 
 Nothing here raises or grows without bound. Records that cannot be stored now, for example on a full
-disk, wait in memory; when that is full, the oldest are dropped and counted.
+disk, wait in memory; when that is full, the oldest are dropped and counted. Long, since what
+waits, what fails and what is replaced is one state.
 """
 
 from __future__ import annotations
@@ -56,12 +57,13 @@ class RecordingRight(Protocol):
         """Give it up; safe more than once."""
 
 
-class _Timed(msgspec.Struct, frozen=True):
-    """A sample that waits, with its boot id and what was judged of its time."""
+class _Waiting(msgspec.Struct):
+    """What a cycle recorded and is not stored yet; `boot` is the boot id, `now` the clocks then."""
 
     boot: str
-    sample: NewSample
-    clock: Clock
+    sample: NewSample | None
+    decisions: list[Decision]
+    now: ClockReading
 
 
 class HistoryWriter:
@@ -85,11 +87,12 @@ class HistoryWriter:
         self._marks = ClockMarks()
         self.is_stopped = False
         """Whether another process records now."""
-        self._samples: deque[_Timed] = deque()
-        self._decisions: deque[Decision] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._most_decisions = WAITING_DECISIONS
-        self._values = 0
-        """Size of `_samples`, in counts."""
+        self._values = self._decisions = 0
+        """Size of the samples that wait, in counts; how many decisions wait."""
+        self._worse = ""
+        """Why no new file could be made the last time."""
         self._trouble = ""
         """The error that keeps records waiting; empty: none."""
         self._prune_at = 0.0
@@ -110,23 +113,14 @@ class HistoryWriter:
         if self._gave_way():
             return
         now = now or read_clock()
-        try:
-            if self._store is None:
-                self._store = self._open()
-            self._marks.judge(now, self._store, self._flush)
-        except (sqlite3.Error, HistoryError) as error:
-            self._failed(error)
-        clock = self._marks.present(now, sample)
-        if sample is not None:
-            self._samples.append(_Timed(boot, sample, clock))
-            self._values += _size(sample)
-        if clock:
-            decisions = [msgspec.structs.replace(item, clock=clock) for item in decisions]
-        self._decisions.extend(decisions)
+        if sample is not None or decisions:
+            self._waiting.append(_Waiting(boot, sample, list(decisions), now))
+            self._values += 0 if sample is None else _size(sample)
+            self._decisions += len(decisions)
         self._most_decisions = max(self._most_decisions, CYCLES_OF_DECISIONS * len(decisions))
         try:
             self._flush()
-            if not clock:
+            if not self._marks.in_doubt:
                 self._prune(now)
         except (sqlite3.Error, HistoryError) as error:
             self._failed(error)
@@ -170,7 +164,7 @@ class HistoryWriter:
 
     def waiting(self) -> int:
         """The number of samples and decisions that wait in memory."""
-        return len(self._samples) + len(self._decisions)
+        return sum(item.sample is not None for item in self._waiting) + self._decisions
 
     def _gave_way(self) -> bool:
         """Whether another process records now; then the file is closed until that one has ended."""
@@ -180,8 +174,8 @@ class HistoryWriter:
         lost = claim.is_lost()
         if lost and not self.is_stopped:
             log.warning(
-                "another irqbal balances this host now, and records it: this dry run records no "
-                "more until that one ends"
+                "another irqbal balances this host now: this dry run records no more until "
+                "that one ends"
             )
             self.close()
             self._marks = ClockMarks()
@@ -220,29 +214,34 @@ class HistoryWriter:
         store = self._store
         if self.waiting() and not store.is_intact():
             raise sqlite3.DatabaseError("another process deleted or overwrote the file")
-        while self._samples:
-            timed = self._samples[0]
-            new = timed.sample
-            store.add_sample(
-                Sample(
-                    *(store.next_sequence(), timed.boot, new.wall, new.seconds, new.values),
-                    new.states,
-                    timed.clock,
+        while self._waiting:
+            item = self._waiting[0]
+            mark = self._marks.mark(item.now, item.sample, store)
+            if item.sample is not None:
+                self._store_sample(store, item, item.sample, mark)
+            while item.decisions:
+                batch = item.decisions[:DECISIONS_AT_ONCE]
+                first = store.next_sequence()
+                store.add_decisions(
+                    [
+                        msgspec.structs.replace(one, sequence=first + at, clock=mark)
+                        for at, one in enumerate(batch)
+                    ]
                 )
-            )
-            self._samples.popleft()
-            self._values -= _size(new)
-        while self._decisions:
-            batch = list(self._decisions)[:DECISIONS_AT_ONCE]
-            first = store.next_sequence()
-            store.add_decisions(
-                [
-                    msgspec.structs.replace(item, sequence=first + at)
-                    for at, item in enumerate(batch)
-                ]
-            )
-            for _ in batch:
-                self._decisions.popleft()
+                del item.decisions[: len(batch)]
+                self._decisions -= len(batch)
+            self._waiting.popleft()
+
+    def _store_sample(
+        self, store: WritableSqliteHistory, item: _Waiting, new: NewSample, mark: Clock
+    ) -> None:
+        sequence = store.next_sequence()
+        store.add_sample(
+            Sample(sequence, item.boot, new.wall, new.seconds, new.values, new.states, mark)
+        )
+        self._marks.stored(item.now)
+        self._values -= _size(new)
+        item.sample = None
 
     def _open(self) -> WritableSqliteHistory:
         if self._claim is not None:
@@ -256,12 +255,17 @@ class HistoryWriter:
 
     def _drop_excess(self) -> None:
         before = self.dropped
-        while self._samples and self._values > WAITING_VALUES:
-            self._values -= _size(self._samples.popleft().sample)
-            self.dropped += 1
-        while len(self._decisions) > self._most_decisions:
-            self._decisions.popleft()
-            self.dropped += 1
+        for item in self._waiting:
+            if item.sample is not None and self._values > WAITING_VALUES:
+                self._values -= _size(item.sample)
+                item.sample = None
+                self.dropped += 1
+            excess = min(len(item.decisions), self._decisions - self._most_decisions)
+            if excess > 0:
+                del item.decisions[:excess]
+                self._decisions -= excess
+                self.dropped += excess
+        self._waiting = deque(item for item in self._waiting if item.sample or item.decisions)
         if self.dropped > before:
             log.error(
                 "the history cannot be written and memory for it is full: %d samples or decisions "
@@ -280,8 +284,17 @@ class HistoryWriter:
                 error,
                 self.waiting(),
             )
-        if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
+        if isinstance(error, sqlite3.IntegrityError):
+            # What is in memory is not what is in the file: read it again.
+            self._close_store()
+        elif isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
             self._replace_file(error)
+
+    def _close_store(self) -> None:
+        if self._store is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._store.close()
+            self._store = None
 
     def _replace_file(self, error: sqlite3.DatabaseError) -> None:
         """Move the damaged file aside and go on with a new one."""
@@ -290,23 +303,23 @@ class HistoryWriter:
         try:
             deleted = not self._path.exists()
             if deleted:
+                # Until that has succeeded, what was deleted is only in the open file.
                 self._store.save_copy()
                 log.error(
                     "the history %s was deleted while irqbal wrote to it: it was written again, "
                     "with all that was in it",
                     self._path,
                 )
-            with contextlib.suppress(sqlite3.Error):
-                self._store.close()
-            self._store = None
+            self._close_store()
             if not deleted:
                 replace_damaged(self._path, error).close()
             self._store = self._open()
             self._flush()
             self._trouble = ""
         except (sqlite3.Error, OSError, HistoryError) as worse:
-            log.error("a new history cannot be created either: %s", worse)
-            self._store = None
+            if str(worse) != self._worse:
+                self._worse = str(worse)
+                log.error("a new history cannot be created either: %s", worse)
 
 
 def _size(sample: NewSample) -> int:

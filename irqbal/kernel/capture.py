@@ -36,6 +36,8 @@ _CONTEXT = (
 """Files that irqbal does not read, and that explain what it read: the kernel's version, the kinds
 of devices, threaded NAPI, bonds and bridges.
 """
+_RELEASE = "proc/sys/kernel/osrelease"
+"""The kernel's version may have four numbers, as an IPv4 address has."""
 _NOT_COPIED = re.compile(r"proc/\d+/.*|sys/fs/cgroup/.*", re.ASCII | re.DOTALL)
 """Files of processes and of cgroups, whichever reader names them."""
 _PARTITION = (
@@ -123,7 +125,9 @@ class _Collector:
     def add_data(self, path: str, data: bytes, mode: int) -> None:
         """Add a file with this content."""
         self._add_folder(str(PurePosixPath(path).parent))
-        self.entries[self._scrubber.path(path)] = Entry(mode, self._scrubber.data(data))
+        self.entries[self._scrubber.path(path)] = Entry(
+            mode, data if path == _RELEASE else self._scrubber.data(data)
+        )
 
     def summary(self) -> CaptureSummary:
         """What was collected."""

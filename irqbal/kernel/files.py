@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import resource
+import stat
 import struct
 import sys
 from collections.abc import Iterator
@@ -30,7 +31,8 @@ def confine(root: Path) -> None:
     """
     real = root.resolve()
     if real != Path("/"):
-        for prefix in (f"{real}/", f"{root}/"):
+        # Readers build their paths from an absolute root: that of `.` would stand at no beginning.
+        for prefix in (f"{real}/", f"{root.absolute()}/"):
             _confined.setdefault(len(prefix), set()).add(prefix)
 
 
@@ -59,15 +61,26 @@ def open_file(path: Path | str, flags: int) -> int:
 
 
 def _open_below(root: int, path: str, flags: int) -> int:
+    # A FIFO would keep whoever opens it waiting.
+    flags |= 0 if flags & os.O_PATH else os.O_NONBLOCK
     how = struct.pack("QQQ", flags, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
     while True:
         fd = _libc.syscall(_OPENAT2, root, os.fsencode(path or "."), how, len(how))
         if fd >= 0:
-            return int(fd)
+            return _checked(int(fd), path)
         number = ctypes.get_errno()
         # EAGAIN: a folder was renamed meanwhile (openat2(2)).
         if number not in (errno.EINTR, errno.EAGAIN):
             raise OSError(number, os.strerror(number), path)
+
+
+def _checked(fd: int, path: str) -> int:
+    """The descriptor of a file or folder; of anything else a tree has none that is of use."""
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return fd
+    os.close(fd)
+    raise OSError(errno.EINVAL, "it is neither a file nor a folder", path)
 
 
 _GONE = (errno.ENOENT, errno.EIO, errno.ENODEV, errno.ESRCH, errno.ENXIO)

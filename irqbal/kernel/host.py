@@ -69,6 +69,7 @@ class KernelHost:
         """`save` stores originals before a write; without it only dry runs are possible. `clock`
         gives the time of readings (seconds). Raises HostError if the root holds no host.
         """
+        root = root.absolute()
         confine(root)
         check_readable(root)
         self.root, self.save = root, save

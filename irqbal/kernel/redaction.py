@@ -42,20 +42,20 @@ _STAT_LINES = re.compile(rb"cpu|intr |softirq ")
 _SECRET = re.compile(
     r"(?P<uuid>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
     # Ethernet has six bytes, InfiniBand twenty.
-    r"|(?P<mac>(?<![0-9a-fA-F:])[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5,19}(?![0-9a-fA-F:]))"
-    r"|(?P<dashed>(?<![0-9a-fA-F-])[0-9a-fA-F]{2}(?:-[0-9a-fA-F]{2}){5}(?![0-9a-fA-F-]))"
+    r"|(?P<mac>(?<![0-9a-fA-F:])[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5,19}(?![0-9a-fA-F]|:[0-9a-fA-F]))"
+    r"|(?P<dashed>(?<![0-9a-fA-F])(?<![0-9a-fA-F]-)[0-9a-fA-F]{2}(?:-[0-9a-fA-F]{2}){5}(?![0-9a-fA-F]|-[0-9a-fA-F]))"
     r"|(?P<dotted>(?<![0-9a-fA-F.])[0-9a-fA-F]{4}(?:\.[0-9a-fA-F]{4}){2}(?![0-9a-fA-F.]))"
     # systemd's name for an interface that has no better one than its MAC address
     # (systemd.net-naming-scheme(7)): Ethernet, wireless, wireless WAN, InfiniBand, serial line.
     r"|(?<=enx)(?P<name>[0-9a-f]{12})(?![0-9a-f])"
     r"|(?<=(?:wlx|wwx|ibx|slx))(?P<other>[0-9a-f]{12})(?![0-9a-f])"
     # Without any mark: a count of interrupts has no letters.
-    r"|(?<![0-9A-Za-z_])(?=[0-9]*[a-fA-F])(?=[a-fA-F]*[0-9])(?P<bare>[0-9a-fA-F]{12})(?![0-9A-Za-z_])"
+    r"|(?<![0-9A-Za-z])(?=[0-9]*[a-fA-F])(?=[a-fA-F]*[0-9])(?P<bare>[0-9a-fA-F]{12})(?![0-9A-Za-z])"
     # A WWN or GUID of a port.
-    r"|(?<![0-9A-Za-z_])(?:0x)?(?=[0-9]*[a-fA-F])(?P<wwn>[0-9a-fA-F]{16})(?![0-9A-Za-z_])"
-    r"|(?<![0-9A-Za-z_.])(?P<ip4>(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?![0-9A-Za-z_.])"
+    r"|(?<![0-9A-Za-z])(?:0x)?(?=[0-9]*[a-fA-F])(?P<wwn>[0-9a-fA-F]{16}(?:[0-9a-fA-F]{16})?)(?![0-9A-Za-z])"
+    r"|(?<![0-9A-Za-z.])(?P<ip4>(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?![0-9A-Za-z]|\.[0-9])"
     # What has two colons; whether it is an IPv6 address is looked at.
-    r"|(?<![0-9A-Za-z_:.])(?P<ip6>(?=[0-9a-fA-F]*:[0-9a-fA-F]*:)[0-9a-fA-F:]{3,39})(?![0-9A-Za-z_:.])",
+    r"|(?<![0-9A-Za-z:.])(?P<ip6>(?=[0-9a-fA-F]*:[0-9a-fA-F]*:)[0-9a-fA-F:]{3,39})(?![0-9A-Za-z:]|\.[0-9])",
     re.ASCII,
 )
 _OWN_NAMES = re.compile(
@@ -64,12 +64,15 @@ _OWN_NAMES = re.compile(
     r"tunl|ip6tnl|ip_vti|ip6_vti|ip6gre|macvlan|macvtap|ipvlan|vlan|vxlan|geneve|nlmon|can|vcan|"
     r"ppp|sl|hsr|wpan|rename|eth_d|virbr|docker|cni)[0-9]+"
     # systemd's, of the place of the hardware (systemd.net-naming-scheme(7)).
-    r"|(?:en|ib|sl|wl|ww)(?:[bcdfopPrsuv][0-9]+|n[0-9a-z]{1,6}|i[0-9]+|x[0-9a-f]{12})+)"
+    r"|(?:en|ib|sl|wl|ww)(?:[bcdfopPrsuv][0-9]+|n[a-z]{0,2}[0-9][0-9a-z]{0,5}|i[0-9]+|x[0-9a-f]{12})+)"
     r"(?:\.[0-9]{1,4})?",
     re.ASCII,
 )
 """Names of interfaces that say nothing of their owner."""
-_WORDS = frozenset({"irq", "cpu", "timer", "node", "net", "rx", "tx", "input", "output", "queue"})
+_WORDS = frozenset(
+    {"irq", "cpu", "timer", "node", "net", "rx", "tx", "input", "output", "queue"}
+    | {"edge", "level", "pci", "msi", "msix", "apic", "fasteoi", "acpi"}
+)
 """Words that an interface's name might be, and that stand in other places too."""
 
 
@@ -94,8 +97,14 @@ class Scrubber:
 
     def path(self, path: str) -> str:
         """A path without them."""
-        parts = [self._interfaces.get(part, part) for part in path.split("/")]
-        return self.text("/".join(parts))
+        parts = path.split("/")
+        for at, part in enumerate(parts):
+            head, mark, name = part.partition("_")
+            if at and parts[at - 1] == "net":
+                parts[at] = self._interfaces.get(part, part)
+            elif head in ("upper", "lower") and mark:
+                parts[at] = f"{head}_{self._interfaces.get(name, name)}"
+        return _SECRET.sub(self._number, "/".join(parts))
 
     def text(self, text: str) -> str:
         """The text without them."""

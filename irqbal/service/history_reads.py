@@ -68,7 +68,7 @@ class HistoryReads:
     def why_no_history(self) -> str:
         """Why nothing is recorded now; empty if it is."""
         if self._history is not None and self._history.writer.is_stopped:
-            return "another irqbal balances this host now, and records it"
+            return "another irqbal balances this host now"
         return self._no_history
 
     async def _read(self, work: Callable[[SqliteHistory], T]) -> T:

@@ -70,9 +70,10 @@ def run(config: Config, mode: RunMode) -> int:
     if not mode.is_dry_run(config) and mode.made_up is None:
         assembly.refuse_irqbalance(mode.root, mode.force)
     with contextlib.ExitStack() as stack:
-        if mode.holds_lock(config):
-            stack.callback(Lock(folders.run).release)
-        recording = _recording(config, mode, folders)
+        lock = Lock(folders.run) if mode.holds_lock(config) else None
+        if lock is not None:
+            stack.callback(lock.release)
+        recording = _recording(config, mode, folders, lock)
         stack.callback(recording.claim.release)
         if recording.problem:
             log.warning("no history is recorded: %s", recording.problem)
@@ -91,9 +92,10 @@ class HistoryChoice(msgspec.Struct, frozen=True):
     claim: HistoryClaim
     problem: str
     owns_socket: bool
+    lock: Lock | None
 
 
-def _recording(config: Config, mode: RunMode, folders: Folders) -> HistoryChoice:
+def _recording(config: Config, mode: RunMode, folders: Folders, lock: Lock | None) -> HistoryChoice:
     """Claim the history for a dry run; a daemon that balances waits for it instead."""
     balances = mode.holds_lock(config)
     claim = HistoryClaim(folders, gives_way=not balances)
@@ -102,7 +104,7 @@ def _recording(config: Config, mode: RunMode, folders: Folders) -> HistoryChoice
     owns_socket = balances or (not problem and folders.run != RUN_DIR)
     if not config.history.record:
         problem = "the configuration says `history: off`"
-    return HistoryChoice(claim, problem, owns_socket)
+    return HistoryChoice(claim, problem, owns_socket, lock)
 
 
 def _why_not(claim: HistoryClaim, is_guest: bool) -> str:
@@ -113,7 +115,7 @@ def _why_not(claim: HistoryClaim, is_guest: bool) -> str:
             "another folder"
         )
     if claim.is_lost():
-        return "another irqbal balances this host, and records it"
+        return "another irqbal balances this host; start the dry run again once that one has ended"
     try:
         claim.hold()
     except HistoryError as error:
@@ -217,7 +219,7 @@ async def _serve(
         sampler = CostSampler(daemon, mode.root, mode.is_live and not balancer.dry_run)
         for task in (
             daemon.feed_watchdog(),
-            _beat(host, daemon, listeners, StateWatch(daemon, folders)),
+            _beat(host, daemon, listeners, StateWatch(daemon, folders, recording.lock)),
             sampler.run(),
         ):
             stack.callback(asyncio.create_task(task).cancel)

@@ -10,6 +10,7 @@ from irqbal.errors import IrqbalError
 from irqbal.process.private_folder import make_folder
 from irqbal.service.daemon import Daemon
 from irqbal.state.folders import Folders
+from irqbal.state.lock import Lock
 from irqbal.state.tokens import ensure_admin
 
 log = logging.getLogger(__name__)
@@ -18,8 +19,9 @@ log = logging.getLogger(__name__)
 class StateWatch:
     """Looks now and then. Its methods belong to the loop."""
 
-    def __init__(self, daemon: Daemon, folders: Folders) -> None:
-        self._daemon, self._folders = daemon, folders
+    def __init__(self, daemon: Daemon, folders: Folders, lock: Lock | None) -> None:
+        """`lock`: of the host, which may lie below the state folder."""
+        self._daemon, self._folders, self._lock = daemon, folders, lock
         self._said = False
         self._known: tuple[int, int] | None = None
         """Device and inode of the folder: whatever stores first may make another one."""
@@ -62,6 +64,8 @@ class StateWatch:
             if self._known in (None, key):
                 self._known = key
                 return None
+            if self._lock is not None:
+                self._lock.renew()
             ensure_admin(state)
         except (OSError, IrqbalError) as error:
             return str(error)

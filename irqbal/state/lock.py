@@ -33,7 +33,7 @@ class Lock:
 
     def __init__(self, folder: Path) -> None:
         """Raises LockError if the file cannot be opened or another irqbal holds the lock."""
-        path = folder / LOCK
+        path = self._path = folder / LOCK
         try:
             # The socket lies beside it, and is for every user.
             make_folder(folder, 0o755)
@@ -55,6 +55,15 @@ class Lock:
         os.ftruncate(self._fd, 0)
         os.write(self._fd, f"{os.getpid()}\n".encode())
 
+    def renew(self) -> None:
+        """Make the file anew, and lock it, if it was deleted: others would lock a new one. Raises
+        LockError.
+        """
+        if not _is_there(self._path, self._fd):
+            other = Lock(self._path.parent)
+            os.close(self._fd)
+            self._fd = other._fd
+
     def release(self) -> None:
         """Release the lock."""
         with contextlib.suppress(OSError):
@@ -72,7 +81,10 @@ class HistoryLock:
     def take(self) -> str:
         """Take the lock, or go on holding it. Returns why not, or an empty text."""
         if self._fd is not None:
-            return ""
+            if _is_there(self._path, self._fd):
+                return ""
+            # The file was deleted: others would lock a new one.
+            self.release()
         try:
             make_folder(self._path.parent)
             fd = _opened(self._path)
@@ -92,6 +104,14 @@ class HistoryLock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+def _is_there(path: Path, fd: int) -> bool:
+    """Whether this open file is still the one with this name."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    except OSError:
+        return False
 
 
 def _opened(path: Path) -> int:

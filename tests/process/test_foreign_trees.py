@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import tarfile
 import threading
 import time
@@ -108,6 +109,33 @@ def test_no_command_shows_what_links_lead_to(foreign: ForeignTree) -> None:
         done = irqbal(*words, "--root", str(foreign.root), check=None)
         assert "secret of root" not in done.stdout + done.stderr, words
         assert "Traceback" not in done.stderr
+
+
+def test_a_root_that_is_named_relatively_is_not_left_either(foreign: ForeignTree) -> None:
+    for irq in _movable(foreign.root):
+        for name in ("smp_affinity_list", "smp_affinity"):
+            if (foreign.root / f"proc/irq/{irq}/{name}").exists():
+                foreign.lead_out(f"proc/irq/{irq}/{name}")
+    config = foreign.secret.with_name("irqbal.yaml")
+    config.write_text(f'state_dir: {foreign.secret.parent / "state"}\nbanned_cpus: "0-3"\n')
+    for root in (".", "./", "../tree"):
+        done = subprocess.run(
+            [machine.IRQBAL, "apply", "--root", root, "-c", str(config)],
+            cwd=foreign.root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "secret of root" not in done.stdout + done.stderr, root
+        assert foreign.secret.read_text() == SECRET, root
+
+
+def test_a_fifo_in_a_tree_keeps_nobody_waiting(foreign: ForeignTree) -> None:
+    for path in ("proc/stat", "proc/irq/31/smp_affinity_list"):
+        (foreign.root / path).unlink()
+        os.mkfifo(foreign.root / path)
+    for words in (("topology",), ("capture", str(foreign.root.with_name("out.tar.gz")))):
+        irqbal(*words, "--root", str(foreign.root), timeout=60, check=None)
 
 
 def test_a_folder_that_leads_out_is_empty(foreign: ForeignTree) -> None:

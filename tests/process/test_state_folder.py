@@ -72,7 +72,7 @@ subprocess.run(["mount", "--bind", str(other), str(state)], check=True)
 other.rmdir()
 from irqbal.state.folders import Folders
 from irqbal.service.state_watch import StateWatch
-print(StateWatch(None, Folders(state, folder))._make_anew())
+print(StateWatch(None, Folders(state, folder), None)._make_anew())
 """
 
 

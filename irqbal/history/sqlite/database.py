@@ -30,7 +30,7 @@ def open_database(path: Path, read_only: bool) -> sqlite3.Connection:
     """
     try:
         return schema.connect(path, read_only)
-    except sqlite3.OperationalError as error:
+    except (sqlite3.OperationalError, OSError) as error:
         raise HistoryError(f"the history {path} cannot be opened: {error}") from error
     except sqlite3.DatabaseError as error:
         if read_only:
@@ -52,8 +52,9 @@ def replace_damaged(path: Path, error: Exception) -> sqlite3.Connection:
     db = schema.connect(path, read_only=False)
     try:
         found = salvage(aside, db)
-    except sqlite3.Error as worse:
-        log.error("nothing of it could be taken over: %s", worse)
+    except Exception as worse:
+        # Whatever garbage does to the reading of it, the new history goes on.
+        log.exception("nothing of it could be taken over: %s", worse)
     else:
         log.warning(
             "%d samples, %d decisions and %d roll-ups of it could be read, and were taken over",

@@ -118,6 +118,16 @@ class SeriesDictionary:
             self._by_object.clear()
             raise
 
+    @contextlib.contextmanager
+    def read_again_on_error(self) -> Iterator[None]:
+        """Read the file again if an exception is raised, as what was forgotten within is not."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._load()
+            raise
+
     def _load(self) -> None:
         rows = self._db.execute("SELECT id, kind, name, cpu, seen FROM series").fetchall()
         self._numbers = {Series(kind, name, cpu): number for number, kind, name, cpu, _ in rows}

@@ -132,7 +132,7 @@ class RecordWriter:
         """
         if now < self._db.execute("SELECT settled FROM progress").fetchone()[0]:
             return 0
-        with transaction(self._db):
+        with self._dictionary.read_again_on_error(), transaction(self._db):
             raw = (now - keep.raw) // STEPS[0] * STEPS[0] + EPSILON
             deleted = self._db.execute(
                 "DELETE FROM sample WHERE wall <= ? AND shipped = 1 AND clock = 0 AND sequence <= "
@@ -164,8 +164,10 @@ class RecordWriter:
                 "(SELECT 1 FROM state AS later WHERE later.identity = state.identity AND "
                 "later.sequence > state.sequence)"
             )
-            oldest = self._db.execute("SELECT min(wall - seconds) FROM sample").fetchone()[0]
-            gone = min([now - keep.hour - STEPS[1], *([] if oldest is None else [oldest])])
-            self._dictionary.forget(gone)
+            oldest = self._db.execute(
+                "SELECT min(wall - seconds) FROM sample UNION ALL SELECT min(start) FROM rollup"
+            ).fetchall()
+            kept_since = [time for (time,) in oldest if time is not None]
+            self._dictionary.forget(min([now - keep.hour - STEPS[1], *kept_since]))
         self._db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
         return deleted

@@ -20,7 +20,7 @@ import msgspec
 from irqbal.history.samples import Decision, IrqState, Kind
 from irqbal.history.sqlite import blobs
 from irqbal.history.sqlite.pages import PageReader
-from irqbal.history.sqlite.rollup import rebuild_missing
+from irqbal.history.sqlite.rollup import STEPS, rebuild_missing
 from irqbal.history.sqlite.schema import quoted, transaction
 from irqbal.wire import from_json
 
@@ -32,6 +32,9 @@ MOST_MISSING = 5000
 """Numbers without a readable row after which a table counts as ended: dozens of pages. What lies
 behind a larger hole is found in the pages.
 """
+MOST_TIME = 1e11
+"""Seconds since the epoch, and numbers of records, that are no garbage: three thousand years."""
+
 _Types = tuple[type | tuple[type, ...], ...]
 _NUMBER = (int, float)
 
@@ -224,6 +227,14 @@ class _RowReader:
 def _is_sound(table: _Table, row: tuple[Any, ...]) -> bool:
     """Whether a row is what irqbal writes."""
     if not all(isinstance(value, kind) for value, kind in zip(row, table.types, strict=True)):
+        return False
+    if table.name in ("sample", "decision"):
+        wall = row[table.columns.index("wall")]
+        if not 0 <= wall < MOST_TIME or not 0 <= row[0] < MOST_TIME:
+            return False
+    if "seconds" in table.columns and not 0 <= row[table.columns.index("seconds")] < MOST_TIME:
+        return False
+    if table.name == "rollup" and (row[0] not in STEPS or not 0 <= row[1] < MOST_TIME):
         return False
     try:
         if table.content == "counts":

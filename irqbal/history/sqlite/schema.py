@@ -140,10 +140,16 @@ def _migrated_copy(db: sqlite3.Connection, version: int) -> sqlite3.Connection:
 
 def _migrate(db: sqlite3.Connection, version: int) -> None:
     while version < VERSION:
-        with transaction(db):
-            MIGRATIONS[version](db)
-            version += 1
-            db.execute(f"PRAGMA user_version = {version}")
+        try:
+            with transaction(db):
+                MIGRATIONS[version](db)
+                version += 1
+                db.execute(f"PRAGMA user_version = {version}")
+        except (sqlite3.OperationalError, ValueError) as error:
+            if isinstance(error, ValueError) or "no such" in str(error):
+                # What every history of that version has is not there, or is garbage.
+                raise sqlite3.DatabaseError(str(error)) from error
+            raise
 
 
 def _prepare(db: sqlite3.Connection, read_only: bool) -> int:
@@ -167,6 +173,8 @@ def _prepare(db: sqlite3.Connection, read_only: bool) -> int:
         version = VERSION
     if int(db.execute("PRAGMA application_id").fetchone()[0]) != APPLICATION:
         raise sqlite3.DatabaseError("it is not a history of irqbal")
+    if version < 1:
+        raise sqlite3.DatabaseError(f"its schema has the version {version}")
     if version > VERSION:
         raise NewerError(
             f"it was written by a newer irqbal (schema {version}, this one knows {VERSION}); "

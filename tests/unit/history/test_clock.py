@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irqbal.config.schema import Retention
+from irqbal.errors import HistoryError
 from irqbal.history import clock
 from irqbal.history.clock import ClockEvent, ClockJudge, ClockReading, read_clock
 from irqbal.history.recorder import NewSample
@@ -224,6 +225,58 @@ def test_whatever_the_clock_does_every_sample_of_two_days_is_there_and_counted_o
     counted = sum(one.clock != "wrong" for one in samples)
     for step in (60, 300, 3600):
         assert host.counts(T0 - 4 * YEAR, T0 + 4 * YEAR, step) == 60 * counted, step
+
+
+@pytest.mark.parametrize(
+    ("synchronised", "session"), [(True, 9 * MINUTE), (None, 50 * MINUTE), (False, 10 * HOUR)]
+)
+def test_a_host_that_is_off_every_night_is_not_called_wrong(
+    tmp_path: Path, synchronised: bool | None, session: float
+) -> None:
+    """Each start is further ahead than was expected, and contradicts none before it."""
+    host = WronglyClocked(tmp_path, synchronised=synchronised)
+    for _ in range(6):
+        host.start()
+        host.run(session)
+        host.stop(DAY - session)
+    assert host.clocks()["wrong"] == 0
+    assert host.counts(T0 - HOUR, T0 + 8 * DAY, 60) == 60 * host.recorded
+
+
+def test_what_waited_for_the_file_is_judged_by_its_own_time(tmp_path: Path) -> None:
+    """Another process held the history when the clock was wrong."""
+
+    class HeldByAnother:
+        """It lets go after some tries."""
+
+        tries = 0
+
+        def hold(self) -> None:
+            """Raises HistoryError the first times."""
+            HeldByAnother.tries += 1
+            if HeldByAnother.tries <= 4:
+                raise HistoryError("another process records")
+
+        def is_lost(self) -> bool:
+            """Not for good."""
+            return False
+
+        def release(self) -> None:
+            """Nothing to do."""
+
+    host = WronglyClocked(tmp_path)
+    host.start()
+    host.run(5 * MINUTE)
+    host.stop(5 * MINUTE)
+    host.start()
+    assert host._writer is not None
+    host._writer._claim = HeldByAnother()
+    host.off = 20 * YEAR
+    host.run(4 * MINUTE)
+    host.off = 0.0
+    host.run(4 * MINUTE)
+    host.stop()
+    assert host.clocks() == {"": 9, "wrong": 4}
 
 
 def test_the_clocks_of_this_machine_are_read() -> None:

@@ -86,3 +86,22 @@ def test_names_that_people_gave_become_numbers_wherever_they_stand() -> None:
     (first, second) = (scrubber.path(f"sys/class/net/{name}/x") for name in ("customer7", "x"))
     assert first.startswith("sys/class/net/net") and second.startswith("sys/class/net/net")
     assert first != second and "customer7" not in scrubber.path("a/net/eth0/upper_customer7")
+
+
+@pytest.mark.parametrize("name", ["sys", "irq", "net", "bus", "pci", "edge", "class"])
+def test_a_name_that_is_also_a_folders_breaks_no_path(name: str) -> None:
+    scrubber = Scrubber(["eth0", name, "uplink"])
+    for path in ("sys/class/net/eth0/queues", "proc/irq/24/smp_affinity", "sys/bus/pci/devices/x"):
+        assert scrubber.path(path) == path
+    assert name not in scrubber.path(f"sys/class/net/{name}").split("/")[3:]
+    assert scrubber.text(" 24: 7 0 IR-PCI-MSI 34078720-edge x").endswith("34078720-edge x")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["aa:bb:cc:dd:ee:ff:", "rx-00-11-22-33-44-5a", "10.1.2.3_rx", "nfs_10.1.2.3", "fe80::1_x"],
+)
+def test_addresses_beside_marks_are_found(secret: str) -> None:
+    found = Scrubber().text(f"a {secret} b")
+    for part in ("bb:cc", "11-22", "10.1.2.3", "fe80"):
+        assert part not in found
