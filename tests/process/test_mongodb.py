@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from pymongo import MongoClient
 
@@ -32,7 +33,7 @@ from irqbal.history.mongodb.documents import (
 )
 from irqbal.history.mongodb.shipper import Shipper, check
 from irqbal.history.mongodb.store import MongodbHistory
-from irqbal.history.samples import Decision, IrqState, Sample, Series
+from irqbal.history.samples import Clock, Decision, IrqState, Sample, Series
 from irqbal.history.sqlite.store import SqliteHistory, WritableSqliteHistory
 from irqbal.history.store import Query
 from irqbal.wire import Duration
@@ -53,10 +54,19 @@ def test_a_sample_comes_back_from_its_document_as_it_was() -> None:
     numbering = CellNumbering("h", [IrqState("old/0/x", 26, "x")])
     numbering.appear(given.states)
     layout = numbering.layout
+    given.values.update(
+        {
+            Series("load", NIC, 2): 1234,
+            Series("load", "never seen", 0): 7,
+            Series("load", "x", 1): 8,
+        }
+    )
+    given = msgspec.structs.replace(given, clock="doubtful")
     document = sample_document("h", given, layout)
+    assert document["clock"] == "doubtful" and document["loads"] == {"24": {"2": 1234}}
     assert document["irqs"]["24"] == {"2": given.values[Series("irq", NIC, 2)]}
     assert document["irqs"]["26"] == {"0": 4}
-    assert {other["irq"] for other in document["others"]} == {"old/0/x", "never seen"}
+    assert {other["irq"] for other in document["others"]} == {"old/0/x", "never seen", "x"}
     assert sample_of(document, layout.names) == given
 
 
@@ -234,8 +244,13 @@ def test_what_is_read_back_equals_what_sqlite_holds(
 async def _drain(
     options: MongodbOptions, history: WritableSqliteHistory, pool: ThreadPoolExecutor
 ) -> None:
-    async with shipping(options, history, thread=pool) as shipper:
-        await until(lambda: shipper.status.connected and shipper.status.backlog == 0)
+    loop = asyncio.get_running_loop()
+
+    async def nothing_waits() -> bool:
+        return await loop.run_in_executor(pool, history.backlog) == 0
+
+    async with shipping(options, history, thread=pool):
+        await until(nothing_waits)
 
 
 def test_people_can_query_the_counts_of_an_irq_and_a_cpu(options: MongodbOptions) -> None:
@@ -273,6 +288,46 @@ def test_shipping_again_doubles_nothing(options: MongodbOptions) -> None:
     with MongoClient[Any](options.url) as client:
         assert client[options.database].samples.count_documents({}) == 6
         assert client[options.database].decisions.count_documents({}) == 1
+
+
+@pytest.mark.parametrize("believed", [True, False])
+def test_what_was_shipped_in_doubt_is_shipped_again_with_its_verdict(
+    options: MongodbOptions, tmp_path: Path, believed: bool
+) -> None:
+    path, now = tmp_path / "history.sqlite", 1700000000.0
+    with ThreadPoolExecutor(1) as pool:
+        history = pool.submit(WritableSqliteHistory, path, outbox=True).result()
+
+        def record() -> None:
+            for number in range(3):
+                mark: Clock = "doubtful" if number else ""
+                given = sample(history.next_sequence(), now + 60 * number, states())
+                history.add_sample(msgspec.structs.replace(given, clock=mark))
+                told = decision(history.next_sequence(), now + 60 * number)
+                history.add_decisions([msgspec.structs.replace(told, clock=mark)])
+
+        def settle() -> None:
+            if believed:
+                history.believe_doubtful(now + 180)
+            else:
+                history.reject_doubtful()
+
+        verdict = "" if believed else "wrong"
+        for step, mark in ((record, "doubtful"), (settle, verdict)):
+            pool.submit(step).result()
+            asyncio.run(_drain(options, history, pool))
+            store, local = MongodbHistory(options), SqliteHistory(path)
+            shipped = list(store.samples(now - 1, now + 999))
+            assert [one.clock for one in shipped] == ["", mark, mark]
+            assert shipped == list(local.samples(now - 1, now + 999))
+            decisions = store.decisions(now - 1, now + 999)
+            assert decisions == local.decisions(now - 1, now + 999)
+            assert sorted(one.clock for one in decisions) == sorted(["", mark, mark])
+            everything = Query(now - 60, now + 300, 60.0)
+            assert store.series(everything) == local.series(everything)
+            store.close()
+            local.close()
+        pool.submit(history.close).result()
 
 
 def test_a_local_history_that_was_begun_anew_loses_nothing(options: MongodbOptions) -> None:

@@ -131,4 +131,5 @@ class RecordReader:
 
 def _decision(body: bytes, clock: int) -> Decision:
     decision = from_json(body, Decision)
-    return msgspec.structs.replace(decision, clock=CLOCKS[clock]) if clock else decision
+    # The body has the mark of when it was recorded.
+    return msgspec.structs.replace(decision, clock=CLOCKS[clock])
