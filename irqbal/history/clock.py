@@ -9,8 +9,6 @@ instead, the records that were made meanwhile have a wrong time.
 from __future__ import annotations
 
 import ctypes
-import errno
-import os
 import time
 from enum import Enum
 from pathlib import Path
@@ -59,7 +57,7 @@ def read_clock() -> ClockReading:
     return ClockReading(time.time(), uptime, _is_synchronised())
 
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None)
 
 
 def _is_synchronised() -> bool | None:
@@ -72,7 +70,6 @@ def _is_synchronised() -> bool | None:
     state = _libc.adjtimex(buffer)
     if state < 0:
         # systemd's ProtectClock= refuses the call, although it only reads.
-        assert ctypes.get_errno() in (errno.EPERM, errno.ENOSYS), os.strerror(ctypes.get_errno())
         return None
     status = int.from_bytes(buffer.raw[_STATUS_AT : _STATUS_AT + 4], "little")
     return state != _TIME_ERROR and not status & _STA_UNSYNC
@@ -129,8 +126,7 @@ class ClockJudge:
         begun = start.since_boot
         self._believed = None if newest is None else _Timeline(newest, None, begun)
         self._doubtful = None if doubtful is None else _Timeline(doubtful, None, begun)
-        self._stood = self._stood_known = self._stood_synchronised = 0.0
-        self._stood = stood
+        self._stood, self._stood_known, self._stood_synchronised = stood, 0.0, 0.0
         self._last = begun
 
     @property

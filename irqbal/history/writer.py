@@ -126,12 +126,12 @@ class HistoryWriter:
             self._failed(error)
             self._drop_excess()
         else:
-            if self._trouble:
+            if self._trouble and self._store is not None:
                 log.warning(
                     "the history is written again; %d samples or decisions were lost meanwhile",
                     self.dropped,
                 )
-                self._trouble = ""
+                self._trouble = self._worse = ""
 
     @property
     def store(self) -> WritableSqliteHistory | None:
@@ -304,7 +304,7 @@ class HistoryWriter:
             deleted = not self._path.exists()
             if deleted:
                 # Until that has succeeded, what was deleted is only in the open file.
-                self._store.save_copy()
+                self._store.write_again()
                 log.error(
                     "the history %s was deleted while irqbal wrote to it: it was written again, "
                     "with all that was in it",
@@ -315,7 +315,7 @@ class HistoryWriter:
                 replace_damaged(self._path, error).close()
             self._store = self._open()
             self._flush()
-            self._trouble = ""
+            self._trouble = self._worse = ""
         except (sqlite3.Error, OSError, HistoryError) as worse:
             if str(worse) != self._worse:
                 self._worse = str(worse)

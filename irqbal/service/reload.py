@@ -88,6 +88,8 @@ class Reload:
         before, daemon.config = daemon.config, config
         if config.state_dir != before.state_dir:
             log.warning("reload: the new state_dir takes effect only after a restart")
+        if config.history.record != before.history.record:
+            log.warning("reload: history.record takes effect only after a restart")
         fixed = mode.is_dry_run(Config()) or daemon.balancer.originals is None
         dry_run = True if fixed else config.dry_run
         if config.dry_run != dry_run and not mode.is_dry_run(Config()):

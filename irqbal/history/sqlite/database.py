@@ -35,7 +35,11 @@ def open_database(path: Path, read_only: bool) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if read_only:
             raise HistoryError(f"the history {path} is damaged: {error}") from error
-        return replace_damaged(path, error)
+        try:
+            return replace_damaged(path, error)
+        except OSError as worse:
+            text = f"the history {path} is damaged ({error}), and cannot be moved aside: {worse}"
+            raise HistoryError(text) from worse
 
 
 def replace_damaged(path: Path, error: Exception) -> sqlite3.Connection:

@@ -33,6 +33,8 @@ class SeriesDictionary:
         """Numbers that no series has, as a heap."""
         self._end = 0
         """The number after the highest one."""
+        self._version = 0
+        """Changes with the writes of other processes."""
         self._by_object: dict[int, tuple[Series, int]] = {}
         """id() of a `Series` object -> the object and its number: a cache for `dense`."""
         self._boots: dict[str, int] = dict(db.execute("SELECT name, id FROM boot").fetchall())
@@ -60,9 +62,7 @@ class SeriesDictionary:
 
     def values(self, numbers: Sequence[int]) -> dict[Series, int]:
         """The reverse of `dense`, without zeros."""
-        if len(numbers) > self._end:
-            # Another process, which records, has added series.
-            self._load()
+        self._follow()
         return {
             series: numbers[number]
             for series, number in self._numbers.items()
@@ -71,9 +71,7 @@ class SeriesDictionary:
 
     def numbers(self) -> Mapping[Series, int]:
         """The number of every series that the file has now."""
-        count, last = self._db.execute("SELECT count(*), max(rowid) FROM series").fetchone()
-        if count != len(self._numbers) or (last is not None and last + 1 != self._end):
-            self._load()
+        self._follow()
         return self._numbers
 
     def note(self, counted: Collection[int], wall: float) -> None:
@@ -128,7 +126,18 @@ class SeriesDictionary:
                 self._load()
             raise
 
+    def _follow(self) -> None:
+        """Read the table again if another process wrote the file: that may have added series, or
+        given a number to another one (sqlite.org/pragma.html, data_version).
+        """
+        if self._data_version() != self._version:
+            self._load()
+
+    def _data_version(self) -> int:
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
     def _load(self) -> None:
+        self._version = self._data_version()
         rows = self._db.execute("SELECT id, kind, name, cpu, seen FROM series").fetchall()
         self._numbers = {Series(kind, name, cpu): number for number, kind, name, cpu, _ in rows}
         self._seen = {row[0]: row[4] for row in rows}

@@ -147,14 +147,21 @@ class WritableSqliteHistory(SqliteHistory):
         """Mark the records in doubt as of a wrong time. Returns how many samples these are."""
         return self._writer.reject_doubtful()
 
-    def save_copy(self) -> None:
-        """Write the file again, which was deleted: the kernel keeps it as long as it is open.
-        Raises sqlite3.Error, OSError.
+    def write_again(self) -> None:
+        """Write the file again, which was deleted: the kernel keeps it as long as it is open. It
+        has its name once it is whole. Raises sqlite3.Error, OSError; then there is no file.
         """
         make_folder(self.path.parent)
-        os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        with contextlib.closing(sqlite3.connect(self.path)) as copy:
-            self._db.backup(copy)
+        part = self.path.with_name(f"{self.path.name}.part")
+        try:
+            part.unlink(missing_ok=True)
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            with contextlib.closing(sqlite3.connect(part)) as copy:
+                self._db.backup(copy)
+            os.link(part, self.path)
+        finally:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                Path(f"{part}{suffix}").unlink(missing_ok=True)
 
     def is_intact(self) -> bool:
         """Whether the file is still there and begins as an SQLite database does."""

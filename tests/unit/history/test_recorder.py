@@ -95,6 +95,32 @@ def test_a_cpu_that_was_offline_between_two_samples_gives_neither_a_spike_nor_a_
     assert back is not None and back.values == {ON_0: 100, ON_1: 7}
 
 
+def test_the_load_of_an_irq_is_the_time_that_its_interrupts_took() -> None:
+    recorder = Recorder()
+    seconds = {24: 4e-6, 25: 0.0, 26: 1e-9}
+    disk, slow = Irq(25, B.identity, B.action), Irq(26, "0000:00:05.0/1/x", "x")
+    here = host(A, disk, slow)
+    before = {number: {0: 0, 1: 0} for number in seconds}
+    recorder.take(counts(0.0, before), here, WALL, seconds.__getitem__)
+    later = counts(60.0, {24: {0: 1_000_000, 1: 7}, 25: {1: 50}, 26: {0: 100}})
+    found = recorder.take(later, here, WALL, seconds.__getitem__)
+    assert found is not None
+    # 4 microseconds each; unknown for the disk, and too little to say for the last one.
+    assert {series: value for series, value in found.values.items() if series.kind == "load"} == {
+        Series("load", A.identity, 0): 4_000_000,
+        Series("load", A.identity, 1): 28,
+    }
+    # What it takes changes; what was counted before stays as it was.
+    seconds[24] = 5e-6
+    found = recorder.take(
+        counts(120.0, {24: {0: 1_000_002, 1: 7}}), here, WALL, seconds.__getitem__
+    )
+    assert found is not None and found.values == {
+        ON_0: 2,
+        Series("load", A.identity, 0): 10,
+    }
+
+
 def test_rows_softirqs_softnet_and_times_are_recorded_by_cpu() -> None:
     recorder = Recorder()
     tables = {

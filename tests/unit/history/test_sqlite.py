@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import random
+import resource
 import shutil
+import signal
 import sqlite3
 from pathlib import Path
 
@@ -348,6 +350,63 @@ def test_series_that_nothing_fills_any_more_are_forgotten(tmp_path: Path) -> Non
     store.add_sample(sample(store.next_sequence(), end, a0=5, b1=9))
     (point,) = store.series(Query(end - 60, end, 60, by="irq"))
     assert point.counts == {A: 5, B: 9}
+    store.close()
+
+
+def test_a_reader_that_stays_open_follows_a_number_that_another_irq_gets(tmp_path: Path) -> None:
+    day = 86400
+    keep = Retention(Duration(3600), Duration(7200), Duration(2 * day))
+    writer = WritableSqliteHistory(tmp_path / FILE, keep=keep)
+    writer.add_sample(Sample(1, "boot", T0, 60.0, {Series("irq", "gone", 0): 7}))
+    reader = SqliteHistory(tmp_path / FILE)
+    (point,) = reader.series(Query(T0 - 60, T0, 60, by="irq"))
+    assert point.counts == {"gone": 7}
+    for number in range(1, 30):
+        wall = T0 + number * day / 4
+        writer.add_sample(
+            Sample(writer.next_sequence(), "boot", wall, 60.0, {Series("irq", A, 0): 1})
+        )
+        writer.prune(wall)
+    end = T0 + 30 * day / 4
+    writer.add_sample(
+        Sample(writer.next_sequence(), "boot", end, 60.0, {Series("irq", "heir", 0): 5})
+    )
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as db:
+        assert {name for (name,) in db.execute("SELECT name FROM series")} == {A, "heir"}
+        assert db.execute("SELECT max(id) FROM series").fetchone()[0] < 2, "the number of another"
+    (last,) = reader.samples(end - 1, end + 1)
+    assert last.values == {Series("irq", "heir", 0): 5}
+    (point,) = reader.series(Query(end - 60, end, 60, by="irq"))
+    assert point.counts == {"heir": 5}
+    reader.close()
+    writer.close()
+
+
+def test_a_deleted_file_that_cannot_be_written_again_whole_has_no_part_of_it(
+    tmp_path: Path,
+) -> None:
+    store = WritableSqliteHistory(tmp_path / FILE)
+    values = {Series("irq", f"irq {number}", 0): number for number in range(20_000)}
+    for minute in range(1, 4):
+        store.add_sample(Sample(store.next_sequence(), "boot", T0 + minute, 1.0, values))
+    for path in tmp_path.iterdir():
+        path.unlink()
+    # No more room than this, as on a full disk.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises((sqlite3.Error, OSError)):
+            store.write_again()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []
+    store.write_again()
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    copy = SqliteHistory(tmp_path / FILE)
+    assert copy.check() == "ok" and len(list(copy.samples(0, 1e12))) == 3
+    copy.close()
     store.close()
 
 
