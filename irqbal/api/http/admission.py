@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import resource
+from collections import Counter
 from collections.abc import Hashable
 from typing import Protocol
 
@@ -18,6 +19,8 @@ MOST_CONNECTIONS = 1024
 """Connections at a time: each takes a file descriptor and buffers."""
 SHARE_OF_DESCRIPTORS = 4
 """Connections may take one in so many of the descriptors that this process may open."""
+SHARE_OF_TOKEN = 4
+"""A token may have one in so many connections besides those that are shared."""
 MOST_HEAVY = 2
 """Requests that read much history, at a time: each may hold tens of MB."""
 MOST_WAITING = 32
@@ -78,8 +81,8 @@ class _Connection(msgspec.Struct):
 class ConnectionLimit:
     """Shares connections. If all are taken, the client with the most loses one to another client:
     one that never asked anything first, then one that waits for nothing, the oldest first. A client
-    that takes all alone loses one of its own that way, or gets no further one. Those of root and of
-    holders of tokens do not count.
+    that takes all alone loses one of its own that way, or gets no further one. Those of root do not
+    count, nor do those of the holder of a token, up to a share of his own.
     """
 
     def __init__(self, most: int | None = None) -> None:
@@ -89,6 +92,8 @@ class ConnectionLimit:
         self._clients: dict[Hashable, dict[int, _Connection]] = {}
         self._all: dict[int, _Connection] = {}
         self._counted = 0
+        self._reserved: Counter[Hashable] = Counter()
+        """Connections that do not count, by the holder of the token."""
 
     def enter(self, stream: Closable, peer: Peer) -> bool:
         """Count a new connection; False if there is no room for it. May close another one."""
@@ -97,13 +102,19 @@ class ConnectionLimit:
             if self._counted >= self._most and not self._make_room(found.client.key):
                 return False
             self._add(found)
+        else:
+            self._reserved[found.client.key] += 1
         self._all[id(stream)] = found
         return True
 
     def leave(self, stream: Closable) -> None:
         """Count a closed connection; safe more than once."""
         found = self._all.pop(id(stream), None)
-        if found is not None and not found.client.reserved:
+        if found is None:
+            return
+        if found.client.reserved:
+            self._reserved[found.client.key] -= 1
+        else:
             self._remove(found)
 
     def admitted(self, stream: Closable, who: Requester) -> None:
@@ -112,8 +123,10 @@ class ConnectionLimit:
         if found is None:
             return
         found.asked = found.busy = True
-        if who.reserved and not found.client.reserved:
+        own = self._reserved[who.key] < max(self._most // SHARE_OF_TOKEN, 1)
+        if who.reserved and not found.client.reserved and own:
             self._remove(found)
+            self._reserved[who.key] += 1
             found.client = who
 
     def answered(self, stream: Closable) -> None:

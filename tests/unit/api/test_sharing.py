@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irqbal.api.backend import ApiError, Caller
-from irqbal.api.http.admission import ConnectionLimit, client_of
+from irqbal.api.http.admission import SHARE_OF_TOKEN, ConnectionLimit, client_of
 from irqbal.api.http.peer import Peer
 from irqbal.api.sharing import FairTurns, Requester, requester
 from irqbal.api.subscribers import Subscribers
@@ -92,6 +92,21 @@ def test_a_connection_that_brought_a_token_is_no_longer_its_addresss() -> None:
     for stream in (holder, *crowd, *crowd):
         limit.leave(stream)
     assert all(limit.enter(FakeStream(), _user(7)) for _ in range(2))
+
+
+def test_the_holder_of_a_token_has_a_share_besides_and_then_counts_like_others() -> None:
+    limit = ConnectionLimit(8)
+    loopback, holder = Peer("127.0.0.1:7", True), Requester("token ci", True)
+    for _ in range(2):
+        # Those that left make room for others of his.
+        streams = [FakeStream() for _ in range(40)]
+        for stream in streams:
+            assert limit.enter(stream, loopback)
+            limit.admitted(stream, holder)
+            limit.answered(stream)
+        assert sum(not one.closed for one in streams) == 8 + 8 // SHARE_OF_TOKEN
+        for stream in streams:
+            limit.leave(stream)
 
 
 @settings(max_examples=200, deadline=None)
