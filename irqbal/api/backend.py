@@ -115,6 +115,9 @@ class ReadHost(Protocol):
     def status(self) -> responses.Status:
         """The state of the daemon on this host."""
 
+    async def refresh(self) -> None:
+        """Bring what `status` shows up to date, as far as that takes no more than a moment."""
+
     async def view(self) -> View | None:
         """The last cycle, with a snapshot that is at most one cycle old; None before the first."""
 

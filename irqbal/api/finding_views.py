@@ -48,6 +48,19 @@ def findings_answer(
     )
 
 
+def state_of(view: View, status: responses.Status) -> HostState:
+    """What a host's last cycle and its daemon's status say of it."""
+    plan = view.record.plan
+    return HostState(
+        dry_run=status.dry_run,
+        moves=len(plan.moves) if status.dry_run else 0,
+        settings=len(plan.steering) if status.dry_run else 0,
+        paused=status.paused,
+        problem=view.record.problem,
+        failed={item.policy: item.reason for item in status.aside},
+    )
+
+
 def ending(overrides: tuple[Override, ...], snapshot: Snapshot) -> tuple[EndingOverride, ...]:
     """The overrides that end by themselves, with the time left."""
     now = time.time()

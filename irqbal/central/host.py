@@ -10,9 +10,8 @@ import msgspec
 from irqbal.api import responses
 from irqbal.api.backend import InstalledPolicy, Subscription, View
 from irqbal.api.contract import API_VERSION
-from irqbal.api.finding_views import findings_answer
+from irqbal.api.finding_views import findings_answer, state_of
 from irqbal.central.stores import FleetStore
-from irqbal.findings.host_state import HostState
 from irqbal.history.host_status import KnownHost, LastCycle
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
@@ -86,6 +85,9 @@ class StoredHost:
             None,
         )
 
+    async def refresh(self) -> None:
+        """Nothing: the status is what was shipped last."""
+
     async def view(self) -> View:
         """The last cycle."""
         last = self._last = await self._server.last(self)
@@ -99,16 +101,7 @@ class StoredHost:
         """What is known of it from the last cycle and its daemon's last status."""
         view = await self.view()
         status = self._shipped_status()
-        plan = view.record.plan
-        state = HostState(
-            dry_run=status.dry_run,
-            moves=len(plan.moves) if status.dry_run else 0,
-            settings=len(plan.steering) if status.dry_run else 0,
-            paused=status.paused,
-            problem=view.record.problem,
-            failed={item.policy: item.reason for item in status.aside},
-        )
-        return findings_answer(view, state, frozenset(status.policies) or None)
+        return findings_answer(view, state_of(view, status), frozenset(status.policies) or None)
 
     async def explain(self, irq: Irq, now: bool) -> Explained:
         """The steps of the last plan that concern this IRQ. Only the host's daemon knows the chain

@@ -181,7 +181,8 @@ def verdict_sentence(verdict: Verdict, findings: Sequence[Finding]) -> str:
     urgent = sum(finding.severity == "warning" for finding in findings)
     others = len(findings) - urgent
     if verdict == "well":
-        return "This host is well: there is nothing to do."
+        rest = f"; {others} {_things(others)} worth a thought" if others else ", with nothing to do"
+        return f"This host is well{rest}."
     if verdict == "look":
         return f"This host works; {others} {_things(others)} worth a look."
     rest = f", {others} more {_things(others)} worth a look" if others else ""

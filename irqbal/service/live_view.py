@@ -8,6 +8,7 @@ thread.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import platform
 import time
@@ -20,11 +21,10 @@ from irqbal.api import responses, views
 from irqbal.api.backend import ApiError, InstalledPolicy, Subscription, View
 from irqbal.api.contract import API_VERSION
 from irqbal.api.counters import CycleCounters
-from irqbal.api.finding_views import ending, findings_answer
+from irqbal.api.finding_views import ending, findings_answer, state_of
 from irqbal.api.subscribers import Subscribers
 from irqbal.config.schema import Config
-from irqbal.errors import HistoryError
-from irqbal.findings.host_state import HostState
+from irqbal.errors import HistoryError, HostError
 from irqbal.history.host_status import HostStatus, RecentEvents
 from irqbal.model.plan import Explained
 from irqbal.model.view import Irq, Override
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from irqbal.api.metrics import Exporter
 
 log = logging.getLogger(__name__)
+
+REFRESH_PATIENCE = 1.0
+"""Seconds that the status waits for the present figures."""
 
 
 class RunningDaemon(Protocol):
@@ -250,6 +253,14 @@ class LiveView(HistoryReads):
             return "dry run"
         return "not balancing" if view.record.problem else "balancing"
 
+    async def refresh(self) -> None:
+        """Wait a moment for the present figures, as `view` does. Whoever asks whether the daemon
+        works must not wait for a kernel thread that hangs.
+        """
+        with contextlib.suppress(TimeoutError, HostError):
+            async with asyncio.timeout(REFRESH_PATIENCE):
+                await self.view()
+
     async def view(self) -> View | None:
         """The host now; None before the first cycle. A cycle that reuses the last plan makes no
         snapshot, so the first reader after it starts one. That may take long: a client that reads
@@ -266,22 +277,15 @@ class LiveView(HistoryReads):
         view = await self.view()
         if view is None:
             raise ApiError(503, "starting", "the first cycle has not been run yet")
-        daemon, plan = self._daemon, view.record.plan
-        balancer = daemon.balancer
-        state = HostState(
-            dry_run=balancer.dry_run,
-            moves=len(plan.moves) if balancer.dry_run else 0,
-            settings=len(plan.steering) if balancer.dry_run else 0,
-            paused=balancer.paused,
-            problem=view.record.problem,
-            failed={item.policy: item.reason for item in balancer.policies.aside.values()},
+        state = msgspec.structs.replace(
+            state_of(view, self.status()),
             ending=ending(self.overrides(), view.snapshot),
             drifted=self._recent.counts(time.time())[0],
             outbox=self._outbox,
             outbox_grows=self._outbox_watch.grows,
             no_history=self.why_no_history(),
         )
-        enabled = frozenset(balancer.policies.names().values())
+        enabled = frozenset(self._daemon.balancer.policies.names().values())
         return findings_answer(view, state, enabled)
 
     async def explain(self, irq: Irq, now: bool) -> Explained:

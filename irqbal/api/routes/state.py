@@ -19,7 +19,7 @@ handlers = RouteHandlers()
 @handlers.handles("status")
 async def status(call: RequestContext) -> object:
     """The daemon's state, with the loads that other routes show now."""
-    await call.host.view()
+    await call.host.refresh()
     return call.host.status()
 
 

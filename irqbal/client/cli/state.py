@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 import click
@@ -11,8 +12,12 @@ from irqbal.client.cli import decision_tables, tables
 from irqbal.client.cli.csv_table import cell, table_of, write_csv
 from irqbal.client.cli.params import DEVICE, IRQ, POLICY
 from irqbal.client.cli.session import Command, Session, with_session
+from irqbal.client.http import RequestRefused
 from irqbal.render.console import console, echo, echo_json
 from irqbal.wire import to_json
+
+SHORT_LIST = 5
+"""Findings that `status` shows."""
 
 
 @click.command("status", cls=Command)
@@ -21,8 +26,10 @@ def status(session: Session) -> None:
     """Show the daemon's state in a few lines, and what to do."""
     session.show_one(session.client.fetch("status"), responses.Status, tables.status)
     if session.form == "table":
-        answer = session.client.ask("findings", responses.FindingsAnswer)
-        tables.to_do(console(), answer, 5)
+        # A daemon that has just started has none yet, an older one knows no such route.
+        with contextlib.suppress(RequestRefused):
+            answer = session.client.ask("findings", responses.FindingsAnswer)
+            tables.to_do(console(), answer, SHORT_LIST)
 
 
 @click.command("findings", cls=Command)
