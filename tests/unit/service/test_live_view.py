@@ -6,10 +6,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
+import msgspec
+import pytest
+
 from cycle_rig import INTERVAL, Rig
 from irqbal.config.reader import parse
+from irqbal.errors import HostError
 from irqbal.service.assembly import bind
-from irqbal.service.live_view import LiveView, RunningDaemon
+from irqbal.service.live_view import REFRESH_PATIENCE, LiveView, RunningDaemon
+from irqbal.service.run_mode import RunMode
 
 
 class ReloadAhead:
@@ -35,7 +40,7 @@ class DaemonAround:
 
     def __init__(self, rig: Rig) -> None:
         self.balancer, self.history, self.no_history = rig.balancer, None, ""
-        self.config = parse("", "(defaults)")
+        self.config, self.mode = parse("", "(defaults)"), RunMode()
         self.thread = HistoryInline()
         self.kernel = ReloadAhead(self.reload)
 
@@ -56,3 +61,39 @@ def test_policies_are_described_by_those_that_a_reload_brought(rig: Rig) -> None
         assert before.pid is None, "nothing was started again"
     finally:
         rig.balancer.policies.close()
+
+
+class HangingKernel:
+    """A kernel thread that hangs in a read."""
+
+    async def run(self, work: Callable[[], Any]) -> Any:
+        await asyncio.Event().wait()
+
+
+class StoppedKernel:
+    """A kernel thread whose host cannot be read."""
+
+    async def run(self, work: Callable[[], Any]) -> Any:
+        raise HostError("/proc/interrupts cannot be read")
+
+
+@pytest.mark.parametrize("kernel", [HangingKernel(), StoppedKernel()])
+def test_the_status_waits_a_moment_for_the_figures_and_fails_for_none(
+    rig: Rig, kernel: object
+) -> None:
+    async def ask() -> None:
+        daemon = DaemonAround(rig)
+        daemon.kernel = cast(Any, kernel)
+        view = LiveView(cast(RunningDaemon, daemon))
+        view.publish(rig.cycle())
+        # Two cycles that read no affinity: whoever asks now waits for a new snapshot.
+        for _ in range(2):
+            view.publish(msgspec.structs.replace(rig.rested(), fresh=False))
+        with pytest.raises((TimeoutError, HostError)):
+            async with asyncio.timeout(0.2):
+                await view.view()
+        async with asyncio.timeout(10 * REFRESH_PATIENCE):
+            await view.refresh()
+        assert view.status().host
+
+    asyncio.run(ask())
