@@ -14,6 +14,8 @@ missing() {
 	done
 	# A library: Playwright's driver is linked with it.
 	ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 || printf 'libatomic1 '
+	# A library that pretends another time to a process.
+	ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || printf 'faketime '
 	# The kernel's numbers of system calls, for whichever processor this is.
 	ls /usr/include/asm-generic/unistd.h >/dev/null 2>&1 || printf 'linux-libc-dev '
 }

@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 import msgspec
 
-from irqbal.config.reader import DEFAULT_CONFIG as DEFAULT_CONFIG
+from irqbal.config.reader import DEFAULT_CONFIG
 from irqbal.config.reader import load as load_config
 from irqbal.config.schema import Config
 from irqbal.kernel.host import KernelHost

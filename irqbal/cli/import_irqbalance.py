@@ -85,11 +85,8 @@ def command(common: Common, file: Path | None, timeout: float) -> int:
         settings.remarks.append(
             f"IRQs are named by number, because the host cannot be read: {error}"
         )
-    if named_by_root and settings.scripts and common.root.resolve() != Path("/"):
-        # What a root's own configuration names is of that root.
-        named = Path(settings.scripts[-1])
-        settings.scripts.append(str(common.root / named.relative_to(named.anchor)))
-    answers, good = _ask_scripts(settings, snapshot, common.root, timeout)
+    # What a root's own configuration names is of that root; a file that the user names may be not.
+    answers, good = _ask_scripts(settings, snapshot, common.root, timeout, below=named_by_root)
     echo(to_yaml(str(source), settings, answers, snapshot), nl=False)
     return 0 if good and settings.understood else 1
 
@@ -130,13 +127,22 @@ def _text(path: Path) -> str:
 
 
 def _ask_scripts(
-    settings: IrqbalanceSettings, snapshot: Snapshot | None, root: Path, timeout: float
+    settings: IrqbalanceSettings,
+    snapshot: Snapshot | None,
+    root: Path,
+    timeout: float,
+    *,
+    below: bool,
 ) -> tuple[dict[int, ScriptVerdict], bool]:
-    """The policy script's answers by IRQ number, and whether it worked for all IRQs."""
+    """The policy script's answers by IRQ number, and whether it worked for all IRQs. `below`: the
+    script is looked for below the root.
+    """
     answers: dict[int, ScriptVerdict] = {}
     if not settings.scripts:
         return answers, True
     script = Path(settings.scripts[-1])
+    if below:
+        script = root / script.relative_to(script.anchor)
     if snapshot is None:
         settings.remarks.append(
             f"--policyscript={script}: not run: the host cannot be read, so its IRQs are unknown"

@@ -10,10 +10,11 @@ import click
 from rich.table import Table
 
 from irqbal.cli import replayed
-from irqbal.cli.common import DEFAULT_CONFIG, Common, common_of
+from irqbal.cli.common import Common, common_of
 from irqbal.cli.replayed import HistoryWindow
 from irqbal.cli.runner import attempt
 from irqbal.client.cli.values import SECONDS
+from irqbal.config.reader import DEFAULT_CONFIG
 from irqbal.config.schema import Config
 from irqbal.render.console import console, echo, echo_json, to_the_second
 from irqbal.service.assembly import folders
