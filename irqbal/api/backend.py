@@ -124,8 +124,8 @@ class ReadHost(Protocol):
     def overrides(self) -> tuple[Override, ...]:
         """The overrides in force."""
 
-    async def findings(self) -> responses.FindingsAnswer:
-        """The verdict on the host, and what to do. Raises ApiError before the first cycle."""
+    def findings(self, view: View) -> responses.FindingsAnswer:
+        """The verdict on the host as this view has it, and what to do."""
 
     async def explain(self, irq: Irq, now: bool) -> Explained:
         """The limits, claims and refusals of one IRQ, in the order in which they applied, in the

@@ -14,7 +14,7 @@ from irqbal.api import requests, responses
 from irqbal.api.responses import ErrorBody, Problem
 from irqbal.api.route import PREFIX, Route
 
-API_VERSION = "1.5"
+API_VERSION = "1.6"
 """Major and minor: a minor version adds; a major one may remove, and has other paths."""
 
 ROUTES: tuple[Route, ...] = (
@@ -23,6 +23,12 @@ ROUTES: tuple[Route, ...] = (
         path=f"{PREFIX}/status",
         summary="The daemon's state",
         answer=responses.Status,
+    ),
+    Route(
+        name="now",
+        path=f"{PREFIX}/now",
+        summary="Status, CPUs, IRQs and findings, all of one moment",
+        answer=responses.NowAnswer,
     ),
     Route(
         name="cpus",

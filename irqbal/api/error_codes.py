@@ -31,6 +31,7 @@ CODES = {
         "too many requests at once, or the daemon was busy for 5 s: nothing was done, and nothing "
         "will be done later; `Retry-After` says when to try again",
     ),
+    "by": (422, "only load, softirqs, squeezes and drops of CPUs have lines by kind"),
     "central": (409, "a central server cannot do that: send it to the daemon on the host itself"),
     "config": (422, "the policies were refused as a whole; `problems` lists why"),
     "error": (
@@ -87,6 +88,7 @@ CODES = {
         409,
         "the server knows several hosts, or none: name one below /api/v1/hosts",
     ),
+    "what": (422, "softirqs, squeezes and drops are counted by CPU, not by IRQ or device"),
     "window": (422, "the end must come after the start"),
 }
 """(usual status, meaning) by code. A write that the kernel refused has the kernel's reason as its

@@ -5,10 +5,18 @@ and about its daemon, with a verdict.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from irqbal.api import responses
 from irqbal.api.backend import View
-from irqbal.findings.host_state import EndingOverride, HostState, look_at, verdict_of
+from irqbal.findings.finding import DescribedFinding, worst_first
+from irqbal.findings.host_state import (
+    VERDICTS,
+    EndingOverride,
+    HostState,
+    look_at,
+    verdict_of,
+)
 from irqbal.findings.verify import Context, verify
 from irqbal.model.view import Override, Snapshot
 from irqbal.render.finding_texts import describe, verdict_sentence
@@ -25,26 +33,52 @@ def findings_answer(
     are not known.
     """
     context = Context(writers=view.snapshot.writers, enabled=enabled)
-    found = [*verify(view.snapshot, context), *look_at(view.snapshot, state)]
-    found.sort(key=lambda finding: finding.severity != "warning")
+    found = worst_first([*verify(view.snapshot, context), *look_at(view.snapshot, state)])
     verdict = verdict_of(found)
-    items = []
-    for finding in found[:MOST_SHOWN]:
-        words = describe(finding)
-        subject = finding.subject
-        items.append(
-            responses.FindingItem(
-                finding.code,
-                finding.severity,
-                subject.kind,
-                subject.name,
-                subject.irq,
-                words.text,
-                words.advice,
-            )
-        )
+    urgent = sum(finding.severity == "warning" for finding in found)
     return responses.FindingsAnswer(
-        verdict, verdict_sentence(verdict, found), Moment(view.wall), len(found), tuple(items)
+        verdict,
+        verdict_sentence(verdict, urgent, len(found) - urgent),
+        Moment(view.wall),
+        len(found),
+        tuple(map(_item, map(describe, found[:MOST_SHOWN]))),
+    )
+
+
+def stored_answer(
+    verdict: str, findings: Sequence[DescribedFinding], wall: float
+) -> responses.FindingsAnswer:
+    """Findings that a daemon shipped at `wall` (seconds since the epoch)."""
+    urgent = sum(finding.severity == "warning" for finding in findings)
+    word = next(item for item in VERDICTS if item == verdict)
+    return responses.FindingsAnswer(
+        verdict,
+        verdict_sentence(word, urgent, len(findings) - urgent),
+        Moment(wall),
+        len(findings),
+        tuple(map(_item, findings)),
+    )
+
+
+def _item(words: DescribedFinding) -> responses.FindingItem:
+    return responses.FindingItem(
+        words.code,
+        words.severity,
+        words.kind,
+        words.subject,
+        words.irq,
+        words.text,
+        words.advice,
+    )
+
+
+def described_items(answer: responses.FindingsAnswer) -> tuple[DescribedFinding, ...]:
+    """An answer's findings, as they are stored."""
+    return tuple(
+        DescribedFinding(
+            item.code, item.text, item.advice, item.irq, item.severity, item.kind, item.subject
+        )
+        for item in answer.findings
     )
 
 

@@ -25,6 +25,7 @@ from irqbal.api.backend import View
 from irqbal.api.counters import BUCKETS, CycleCounters
 from irqbal.api.examples import STATUS, VIEW
 from irqbal.api.responses import FindingsAnswer, Status
+from irqbal.findings.host_state import VERDICTS
 from irqbal.model.plain_text import plain
 from irqbal.version import __version__
 
@@ -62,8 +63,8 @@ class Exporter(Collector):
         yield from self._counted(source.auth_failures)
         yield from _states(source.status)
         if source.view is not None:
-            yield from _measured(source.view)
-        yield _findings(source.findings)
+            yield from _measured(source.view, source.status)
+        yield from _findings(source.findings)
 
     def _counted(self, auth_failures: int) -> Iterator[Metric]:
         counters = self._counters
@@ -127,8 +128,17 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     return family
 
 
-def _findings(answer: FindingsAnswer | None) -> Metric:
-    """The findings by code: what `irqbal-client HOST PORT findings` lists."""
+def _findings(answer: FindingsAnswer | None) -> Iterator[Metric]:
+    """The verdict, and the findings by code: what `irqbal-client HOST PORT findings` lists."""
+    verdict = GaugeMetricFamily(
+        "irqbal_verdict",
+        "1 for the verdict on the host: well, look (something could be better), or act.",
+        labels=["verdict"],
+    )
+    if answer is not None:
+        for word in VERDICTS:
+            verdict.add_metric([word], int(word == answer.verdict))
+    yield verdict
     family = GaugeMetricFamily(
         "irqbal_findings",
         "What a person should know or do, by code and severity (warning, notice).",
@@ -138,7 +148,7 @@ def _findings(answer: FindingsAnswer | None) -> Metric:
         counts = Counter((item.code, item.severity) for item in answer.findings)
         for labels, count in sorted(counts.items()):
             family.add_metric([*labels], count)
-    return family
+    yield family
 
 
 def _states(status: Status) -> Iterator[Metric]:
@@ -190,12 +200,12 @@ def _states(status: Status) -> Iterator[Metric]:
         )
 
 
-def _measured(view: View) -> Iterator[Metric]:
+def _measured(view: View, status: Status) -> Iterator[Metric]:
     record, snapshot = view.record, view.snapshot
     yield _gauge(
         "irqbal_imbalance_ratio",
         "Busiest CPU's interrupt load divided by a lower bound of it; 1 is the optimum.",
-        record.imbalance,
+        0.0 if status.last is None else status.last.imbalance,
     )
     yield _gauge(
         "irqbal_refused_irqs",

@@ -8,7 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from irqbal.cpuset import CpuSet
+from irqbal.findings.finding import FindingCode
 from irqbal.history.samples import DecisionKind
+from irqbal.history.store import What
 from irqbal.wire import Duration, When
 
 DECISION_KINDS: tuple[str, ...] = get_args(DecisionKind)
@@ -53,7 +55,23 @@ class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Duration | None,
         Meta(description="length of a step; a 300th of the time span, unless given"),
     ] = None
-    by: Annotated[Literal["cpu", "irq"], Meta(description="count by CPU or by IRQ")] = "cpu"
+    by: Annotated[
+        Literal["cpu", "irq", "device", "kind"],
+        Meta(
+            description="one line for each CPU, IRQ or device, or by kind (hard interrupts and "
+            "softirqs, or NET_RX, TIMER …)"
+        ),
+    ] = "cpu"
+    what: Annotated[
+        What,
+        Meta(
+            description="what is counted: `interrupts`, `load` (microseconds of CPU time), "
+            "`softirqs`, `squeezes` (softirqs out of budget) or `drops` (packets)"
+        ),
+    ] = "interrupts"
+    cpu: Annotated[
+        Annotated[int, Meta(ge=0, le=1 << 20)] | None, Meta(description="of this CPU alone")
+    ] = None
 
 
 class DecisionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,15 +93,8 @@ class DecisionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=10_000, description="return at most this many")] = 1000
 
 
-FindingCode = Literal[
-    "remote-queue",
-    "isolated",
-    "isolated-thread",
-    "shared-core",
-    "beside-disk",
-    "queue-count",
-    "unknown-queues",
-]
+FINDING_CODES: tuple[str, ...] = get_args(FindingCode)
+"""The values of the parameter `code` of a fleet's findings."""
 
 
 class FindingQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from irqbal.cpuset import CpuSet
+from irqbal.findings.forecast import Forecast as Forecast
 from irqbal.model.plan import Failure as Failure
 from irqbal.model.plan import Kept, Step
 from irqbal.wire import Duration, Moment
@@ -134,10 +135,14 @@ class Cycle(msgspec.Struct, frozen=True):
 
 
 class PlanAnswer(msgspec.Struct, frozen=True):
-    """A plan, and the IRQs that it leaves where they are because they are right."""
+    """A plan, the IRQs that it leaves where they are because they are right, and what it would do
+    to the CPUs (null: there is no plan). `outlook` says that in a sentence.
+    """
 
     cycle: Cycle
     kept: tuple[Kept, ...] = ()
+    forecast: Forecast | None = None
+    outlook: str = ""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -309,7 +314,8 @@ class IrqView(msgspec.Struct, frozen=True):
     `queues` are all of them, and `evidence` says how irqbal knows: netlink, rank (among the
     device's vectors), name, only vector, policy, or empty. `policy` and `reason` are those of its
     placement, `placed_ago` its age. `local`: its interrupts are handled on its device's NUMA node.
-    `total` counts its interrupts since it was set up.
+    `total` counts its interrupts since it was set up. `planned` are the CPUs to which the last plan
+    would move it, and did not (null: it need not be moved, or was).
     """
 
     number: int
@@ -336,6 +342,7 @@ class IrqView(msgspec.Struct, frozen=True):
     placed_ago: Duration | None
     override: bool
     total: int | None
+    planned: CpuSet | None = None
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -371,7 +378,7 @@ class DecisionView(msgspec.Struct, frozen=True, rename=BEFORE_AFTER):
     """A decision of irqbal, a policy or a person, with its reason. `who` is the author of an
     override or an action. `done`: whether the kernel took it (false in a dry run, and if it
     refused), null where there was nothing to do. `clock`: empty, or `doubtful` or `wrong` if its
-    time is not believed.
+    time is not believed. `cause` is what its cycle was run for (`start`, `tick`, `reload` …).
     """
 
     at: Moment
@@ -389,11 +396,12 @@ class DecisionView(msgspec.Struct, frozen=True, rename=BEFORE_AFTER):
     who: str
     done: bool | None
     clock: str
+    cause: str = ""
 
 
 class PointView(msgspec.Struct, frozen=True):
-    """One step: its start, the seconds of it that samples cover, and the interrupts in it by CPU or
-    by IRQ.
+    """One step: its start, the seconds of it that samples cover, and the counts in it by line (a
+    CPU, an IRQ's identity, a device or a kind); for `what=load` microseconds.
     """
 
     at: Moment
@@ -402,16 +410,17 @@ class PointView(msgspec.Struct, frozen=True):
 
 
 class SeriesAnswer(msgspec.Struct, frozen=True):
-    """Interrupts by step. Steps without samples are left out. `names` are the IRQs' names by
-    identity.
+    """Counts by step. Steps without samples are left out. `names` are the IRQs' names by identity,
+    and the devices' by address.
     """
 
     start: Moment
     end: Moment
     step: Duration
-    by: Annotated[str, Meta(description="cpu or irq")]
+    by: Annotated[str, Meta(description="cpu, irq, device or kind")]
     names: dict[str, str]
     points: tuple[PointView, ...]
+    what: str = "interrupts"
 
 
 class OverrideAnswer(msgspec.Struct, frozen=True):
@@ -466,7 +475,8 @@ class HostView(msgspec.Struct, frozen=True):
     """A host that this server knows. `seen` is when it was last heard of; a value that is not known
     is null. `drifted` and `failures` count the last 24 hours; `failed` are the policies that are
     skipped. `remote` counts NIC queues whose interrupts are handled off the NIC's NUMA node,
-    `isolated` the IRQs that fire on isolated CPUs.
+    `isolated` the IRQs that fire on isolated CPUs. `verdict` is `well`, `look` or `act` (empty: not
+    known), `findings` counts what to do or to look at.
     """
 
     host: str
@@ -484,6 +494,8 @@ class HostView(msgspec.Struct, frozen=True):
     irqs: int | None = None
     remote: int | None = None
     isolated: int | None = None
+    verdict: str = ""
+    findings: int | None = None
 
 
 class FindingItem(msgspec.Struct, frozen=True):
@@ -514,8 +526,21 @@ class FindingsAnswer(msgspec.Struct, frozen=True):
     findings: tuple[FindingItem, ...]
 
 
+class NowAnswer(msgspec.Struct, frozen=True):
+    """A host at one moment, `status.last.measured`: the loads of the CPUs, those of the IRQs and
+    the numbers of the status are of one estimate.
+    """
+
+    status: Status
+    cpus: tuple[CpuView, ...]
+    irqs: tuple[IrqView, ...]
+    findings: FindingsAnswer
+
+
 class FindingView(msgspec.Struct, frozen=True):
-    """Something that is wrong on a host, as of when the host was last heard of, and what to do."""
+    """Something that is wrong on a host, as of when the host was last heard of, and what to do.
+    `severity`, `kind` and `subject` as in `FindingItem`; empty if the host did not ship them.
+    """
 
     host: str
     seen: Moment
@@ -523,6 +548,9 @@ class FindingView(msgspec.Struct, frozen=True):
     irq: int | None
     text: str
     advice: str
+    severity: str = ""
+    kind: str = ""
+    subject: str = ""
 
 
 class LegacyDevices(msgspec.Struct, frozen=True):

@@ -9,10 +9,12 @@ from msgspec.structs import asdict
 
 from irqbal.api import responses
 from irqbal.api.backend import View
+from irqbal.findings.forecast import forecast
 from irqbal.history.samples import Decision
-from irqbal.model.plan import Outcome, Record, SteeringMove, imbalance
+from irqbal.model.plan import Outcome, Plan, Record, SteeringMove, imbalance
 from irqbal.model.readings import DEFAULT
 from irqbal.model.view import Device, Interface, Irq, Override, Snapshot
+from irqbal.render.forecast import outlook_sentence
 from irqbal.wire import Duration, Moment
 
 
@@ -45,6 +47,23 @@ def cycle(record: Record, snapshot: Snapshot) -> responses.Cycle:
         problem=record.problem,
         starting=plan.starting,
     )
+
+
+def plan(record: Record, snapshot: Snapshot) -> responses.PlanAnswer:
+    """A plan with its forecast."""
+    if record.problem:
+        return responses.PlanAnswer(cycle(record, snapshot), record.plan.kept)
+    expected = forecast(snapshot, _undone(record))
+    return responses.PlanAnswer(
+        cycle(record, snapshot), record.plan.kept, expected, outlook_sentence(expected)
+    )
+
+
+def _undone(record: Record) -> Plan:
+    """The plan without what was written: the snapshot that is shown has that already."""
+    written = {item.identity for item in record.outcomes if item.result == "written"}
+    moves = tuple(move for move in record.plan.moves if move.identity not in written)
+    return msgspec.structs.replace(record.plan, moves=moves)
 
 
 def _moves(
@@ -146,6 +165,7 @@ class IrqViews:
         plan = view.record.plan
         self._claims = {item.irq: _Claim(item.policy, item.reason) for item in plan.kept}
         self._claims.update({move.irq: _Claim(move.policy, move.reason) for move in plan.moves})
+        self._planned = {move.irq: move.after for move in _undone(view.record).moves}
 
     def irq(self, irq: Irq) -> responses.IrqView:
         """One IRQ. Unless the plan claims it, its policy is that of its last placement."""
@@ -182,6 +202,7 @@ class IrqViews:
             placed_ago=None if placed is None else Duration(placed.age),
             override=irq.identity in self._overrides,
             total=self._view.totals.get(irq.number),
+            planned=self._planned.get(irq.number),
         )
 
 
@@ -283,4 +304,5 @@ def decision(item: Decision) -> responses.DecisionView:
         who=item.who,
         done=item.done,
         clock=item.clock,
+        cause=item.cause,
     )

@@ -130,6 +130,9 @@ class Fleet:
                 item.irq,
                 item.text,
                 item.advice,
+                item.severity,
+                item.kind,
+                item.subject,
             )
             for entry in found
             for item in entry.findings
@@ -250,4 +253,6 @@ def host_view(facts: HostFacts, now: float) -> responses.HostView:
         facts.irqs,
         counts.get("remote-queue", 0) if known else None,
         counts.get("isolated", 0) if known else None,
+        facts.verdict,
+        sum(counts.values()) if known else None,
     )

@@ -10,8 +10,9 @@ import msgspec
 from irqbal.api import responses
 from irqbal.api.backend import InstalledPolicy, Subscription, View
 from irqbal.api.contract import API_VERSION
-from irqbal.api.finding_views import findings_answer, state_of
+from irqbal.api.finding_views import findings_answer, state_of, stored_answer
 from irqbal.central.stores import FleetStore
+from irqbal.findings.host_state import VERDICTS
 from irqbal.history.host_status import KnownHost, LastCycle
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
@@ -48,6 +49,7 @@ class StoredHost:
     def __init__(self, server: Read, known: KnownHost, now: float) -> None:
         self.name, self.facts = known.facts.host, known.facts
         self._server, self._status, self._now = server, known.status, now
+        self._findings = known.findings
         self._last: LastCycle | None = None
         """The last cycle; None until `view` was called."""
 
@@ -97,9 +99,10 @@ class StoredHost:
         """Those of the last cycle, after `view` was called; none before."""
         return () if self._last is None else self._last.overrides
 
-    async def findings(self) -> responses.FindingsAnswer:
+    def findings(self, view: View) -> responses.FindingsAnswer:
         """What is known of it from the last cycle and its daemon's last status."""
-        view = await self.view()
+        if self.facts.verdict in VERDICTS:
+            return stored_answer(self.facts.verdict, self._findings, self.facts.wall)
         status = self._shipped_status()
         return findings_answer(view, state_of(view, status), frozenset(status.policies) or None)
 

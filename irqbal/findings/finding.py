@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -35,26 +36,28 @@ Severity = Literal["warning", "notice"]
 host works as configured and could be faster.
 """
 SEVERITIES: dict[FindingCode, Severity] = {
-    "mask": "warning",
-    "steering": "warning",
+    "no-plan": "warning",
+    "saturated": "warning",
+    "policy-failed": "warning",
     "writer": "warning",
-    "remote-queue": "warning",
     "isolated": "warning",
     "isolated-thread": "warning",
+    "unknown-queues": "warning",
+    "remote-queue": "warning",
+    "mask": "warning",
+    "steering": "warning",
+    "outbox": "warning",
+    "paused": "notice",
+    "dry-run": "notice",
+    "override-ends": "notice",
+    "drift": "notice",
+    "no-history": "notice",
     "shared-core": "notice",
     "beside-disk": "notice",
     "queue-count": "notice",
-    "unknown-queues": "warning",
-    "saturated": "warning",
-    "policy-failed": "warning",
-    "no-plan": "warning",
-    "dry-run": "notice",
-    "paused": "notice",
-    "override-ends": "notice",
-    "drift": "notice",
-    "outbox": "warning",
-    "no-history": "notice",
 }
+"""The worst first, which is the order in which findings are listed."""
+_RANKS = {code: rank for rank, code in enumerate(SEVERITIES)}
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +91,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 class DescribedFinding(msgspec.Struct, frozen=True):
     """A finding in words, as it is shown, stored and shipped. Readers accept codes that they do not
-    know: a newer irqbal may have stored it.
+    know: a newer irqbal may have stored it. `kind` and `subject` are those of its Subject.
     """
 
     code: str
@@ -96,3 +99,10 @@ class DescribedFinding(msgspec.Struct, frozen=True):
     advice: str
     irq: int | None = None
     severity: str = ""
+    kind: str = ""
+    subject: str = ""
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Warnings before notices, by code; those of one code stay in their order."""
+    return sorted(findings, key=lambda finding: _RANKS[finding.code])

@@ -5,7 +5,7 @@ and CPUs near saturation. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -19,6 +19,7 @@ SOON = 3600.0
 """Seconds before its end in which an override is worth a word."""
 
 Verdict = Literal["well", "look", "act"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """well: nothing to do; look: something could be better, or was meant to be different; act: the host
 does not do what it should."""
 
@@ -65,12 +66,12 @@ def verdict_of(findings: list[Finding]) -> Verdict:
 
 
 def _saturated(snapshot: Snapshot) -> Iterator[Finding]:
-    """CPUs near saturation, each with the IRQ that takes most of it, and what would help."""
+    """CPUs near saturation, the busiest first, each with its heaviest IRQs and what would help."""
     by_cpu: dict[int, list[Irq]] = {}
     for irq in snapshot.irqs:
         if irq.load > 0 and len(irq.effective) == 1:
             by_cpu.setdefault(irq.effective.first, []).append(irq)
-    for cpu in snapshot.cpus:
+    for cpu in sorted(snapshot.cpus, key=lambda cpu: -cpu.load):
         if cpu.online and cpu.load >= NEAR_SATURATION:
             irqs = sorted(by_cpu.get(cpu.number, ()), key=lambda irq: -irq.load)
             yield Finding(

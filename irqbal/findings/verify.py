@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from irqbal.findings.finding import Finding, FindingCode, Subject
+from irqbal.findings.finding import Finding, FindingCode, Subject, worst_first
 from irqbal.model.plan import Plan
 from irqbal.model.queues import queues_text
 from irqbal.model.view import Irq, Snapshot
@@ -41,7 +41,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify(snapshot: Snapshot, context: Context) -> list[Finding]:
-    """All findings, warnings first. Of several findings with one cause there is only the cause: an
+    """All findings, the worst first. Of several findings with one cause there is only the cause: an
     IRQ that the plan would move is not told off for where it is, nor is one that a policy or a
     person keeps there.
     """
@@ -65,7 +65,7 @@ def verify(snapshot: Snapshot, context: Context) -> list[Finding]:
         *_queues_beside_disks(settled, context),
         *_queue_counts(snapshot, context),
     ]
-    return sorted(found, key=lambda finding: finding.severity != "warning")
+    return worst_first(found)
 
 
 def verify_snapshot(snapshot: Snapshot) -> list[Finding]:

@@ -45,7 +45,7 @@ class DecisionMaker:
 
     def of(self, record: Record, snapshot: Snapshot) -> list[Decision]:
         """The decisions of this cycle; `snapshot` is the one that it was planned on."""
-        new = partial(Decision, 0, self._boot, record.wall, record.cycle)
+        new = partial(Decision, 0, self._boot, record.wall, record.cycle, cause=record.cause)
         return [
             *self._moves(new, record, snapshot),
             *self._settings(new, record),

@@ -1,8 +1,8 @@
 """How a host is now, as documents that its daemon ships beside the samples. Pure: no driver.
 
-    fleet  {_id: host, host, time, wall, version, state, imbalance, busiest, refused, drifted,
-            failures, overrides, cpus, irqs, counts: {code: n}, failed: [policy],
-            findings: [{code, text, advice, irq}], status: the API's own answer}
+    fleet  {_id: host, host, time, wall, version, state, verdict, imbalance, busiest,
+            refused, drifted, failures, overrides, cpus, irqs, counts: {code: n},
+            failed: [policy], findings: [DescribedFinding], status: the API's own answer}
     views  {_id: host, host, time, wall, form, body}: the last cycle's snapshot and record, as
             deflated msgpack; `form` is VIEW_FORM
 
@@ -21,11 +21,9 @@ from typing import Any
 import msgspec
 
 from irqbal.findings.finding import DescribedFinding
-from irqbal.findings.verify import verify_snapshot
 from irqbal.history.mongodb.documents import Document, date
 from irqbal.model.plan import Record, imbalance
 from irqbal.model.view import Override, Snapshot
-from irqbal.render.finding_texts import describe
 from irqbal.wire import from_builtins, from_msgpack, to_msgpack
 
 DAY = 86400.0
@@ -53,7 +51,8 @@ DEFLATE_LEVEL = 1
 class HostStatus(msgspec.Struct, frozen=True):
     """How a host is at `wall` (seconds since the epoch). `status` is the API's answer as JSON.
     `totals` are interrupts by IRQ number. `drifted` and `failures` count the last 24 hours, or
-    since the daemon's start.
+    since the daemon's start. `verdict` and `findings` are the whole answer of the API, the worst
+    first.
     """
 
     wall: float
@@ -64,11 +63,14 @@ class HostStatus(msgspec.Struct, frozen=True):
     overrides: tuple[Override, ...] = ()
     drifted: int = 0
     failures: int = 0
+    verdict: str = ""
+    findings: tuple[DescribedFinding, ...] = ()
 
 
 class HostFacts(msgspec.Struct, frozen=True):
     """A host in a line, as of `wall` (seconds since the epoch); None: not known. `counts` are
-    findings by code, `failed` the policies that were set aside.
+    findings by code, `failed` the policies that were set aside. `verdict` is well, look or act;
+    empty if the host does not ship one.
     """
 
     host: str
@@ -85,13 +87,17 @@ class HostFacts(msgspec.Struct, frozen=True):
     irqs: int | None = None
     counts: dict[str, int] | None = None
     failed: tuple[str, ...] = ()
+    verdict: str = ""
 
 
 class KnownHost(msgspec.Struct, frozen=True):
-    """A host and the API's status answer of its daemon; empty if it does not ship one."""
+    """A host, the API's status answer of its daemon and its findings; empty if it does not ship
+    them.
+    """
 
     facts: HostFacts
     status: dict[str, Any] = {}
+    findings: tuple[DescribedFinding, ...] = ()
 
 
 class HostFindings(msgspec.Struct, frozen=True):
@@ -134,13 +140,13 @@ class RecentEvents:
 def status_documents(host: str, status: HostStatus) -> dict[str, Document]:
     """The documents of a host's status, by collection."""
     answer: Document = msgspec.json.decode(status.status)
-    findings = verify_snapshot(status.snapshot)
     over, busiest = imbalance(status.snapshot)
     head: Document = {"_id": host, "host": host, "time": date(status.wall), "wall": status.wall}
     last = answer.get("last") or {}
     summary = {
         "version": answer.get("version", ""),
         "state": answer.get("state", ""),
+        "verdict": status.verdict,
         "imbalance": over,
         "busiest": busiest,
         "refused": last.get("refused", 0),
@@ -149,11 +155,9 @@ def status_documents(host: str, status: HostStatus) -> dict[str, Document]:
         "overrides": len(status.overrides),
         "cpus": len(status.snapshot.online),
         "irqs": len(status.snapshot.irqs),
-        "counts": dict(Counter(finding.code for finding in findings)),
+        "counts": dict(Counter(finding.code for finding in status.findings)),
         "failed": [failure.get("policy", "") for failure in answer.get("aside", ())],
-        "findings": [
-            msgspec.structs.asdict(describe(finding)) for finding in findings[:MAX_FINDINGS]
-        ],
+        "findings": [msgspec.structs.asdict(item) for item in status.findings[:MAX_FINDINGS]],
         "status": answer,
     }
     cycle = LastCycle(status.wall, status.snapshot, status.record, status.totals, status.overrides)

@@ -85,7 +85,8 @@ class Decision(msgspec.Struct, frozen=True):
     `sequence` is unique among samples and decisions of a store. `wall` is seconds since the epoch.
     `before` and `after` are CPU lists, or settings as text. `who` is the user, for overrides and
     actions. `done`: whether the kernel took what was decided (False in a dry run, and if it
-    refused); None where there was nothing to do, as with drift.
+    refused); None where there was nothing to do, as with drift. `cause` is what the cycle was run
+    for (`start`, `tick`, `reload`, `hotplug` …).
     """
 
     sequence: int
@@ -105,6 +106,7 @@ class Decision(msgspec.Struct, frozen=True):
     who: str = ""
     done: bool | None = None
     clock: Clock = ""
+    cause: str = ""
 
 
 class Point(msgspec.Struct, frozen=True):

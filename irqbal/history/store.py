@@ -5,20 +5,34 @@ records that wait to be shipped.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Literal, Protocol
 
 import msgspec
 
-from irqbal.history.samples import Decision, IrqState, Point, Sample
+from irqbal.history.samples import Decision, IrqState, Point, Sample, Series
 
-By = Literal["cpu", "irq"]
-"""What makes up one line of a series: the counts of a CPU, or of an IRQ."""
+By = Literal["cpu", "irq", "kind"]
+"""What makes up one line of a series: a CPU, an IRQ, or a kind (`NET_RX`, `hard interrupts` …)."""
+What = Literal["interrupts", "load", "softirqs", "squeezes", "drops"]
+"""What a series counts. interrupts; load: microseconds of CPU time in interrupts; softirqs;
+squeezes: softirqs that ran out of budget; drops: packets that a CPU's backlog had no room for (both
+of /proc/net/softnet_stat).
+"""
+_SOFTNET: dict[What, str] = {"squeezes": "time_squeeze", "drops": "dropped"}
+_KINDS: dict[str, str] = {
+    "irq": "hard interrupts",
+    "softirq": "softirqs",
+    "time_squeeze": "squeezes",
+    "dropped": "drops",
+}
+"""A count's name -> that of its line by kind, where they differ."""
 
 
-class Query(msgspec.Struct, frozen=True):
+class Query(msgspec.Struct, frozen=True, dict=True):
     """A series to read: of the IRQs with these identities (None: of all), from `start` to `end`
-    (seconds since the epoch), in steps of `step` seconds. An empty `host` means the store's own, or
-    only, host.
+    (seconds since the epoch), in steps of `step` seconds. `cpu`: of this CPU alone. An empty `host`
+    means the store's own, or only, host.
     """
 
     start: float
@@ -27,6 +41,41 @@ class Query(msgspec.Struct, frozen=True):
     identities: tuple[str, ...] | None = None
     by: By = "cpu"
     host: str = ""
+    what: What = "interrupts"
+    cpu: int | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether this counts interrupts of all CPUs, by CPU or IRQ."""
+        return self.what == "interrupts" and self.cpu is None and self.by != "kind"
+
+    def line_of(self, series: Series) -> str | None:
+        """The line to which a series' counts are added; None if they are in none. The load of all
+        IRQs by CPU or kind is the kernel's own figure; that of single IRQs follows from the costs
+        learnt.
+        """
+        if self.cpu is not None and series.cpu != self.cpu:
+            return None
+        if not self._counts(series):
+            return None
+        if self.by == "irq":
+            return series.name
+        return str(series.cpu) if self.by == "cpu" else _KINDS.get(series.name, series.name)
+
+    def _counts(self, series: Series) -> bool:
+        of_irqs = self.identities is not None or self.by == "irq"
+        if self.what in _SOFTNET:
+            return series.kind == "softnet" and series.name == _SOFTNET[self.what]
+        if self.what == "softirqs":
+            return series.kind == "softirq"
+        if self.what == "load" and not of_irqs:
+            return series.kind == "time"
+        kind = "load" if self.what == "load" else "irq"
+        return series.kind == kind and (self.identities is None or series.name in self._wanted)
+
+    @cached_property
+    def _wanted(self) -> frozenset[str]:
+        return frozenset(self.identities or ())
 
 
 class HistoryStore(Protocol):

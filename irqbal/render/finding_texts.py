@@ -7,7 +7,7 @@ daemon imports this module, so it imports neither rich nor anything else of this
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -173,13 +173,13 @@ def describe(finding: Finding) -> DescribedFinding:
         advice.format_map(finding.args),
         finding.subject.irq,
         finding.severity,
+        finding.subject.kind,
+        finding.subject.name,
     )
 
 
-def verdict_sentence(verdict: Verdict, findings: Sequence[Finding]) -> str:
-    """The verdict on a host in one sentence."""
-    urgent = sum(finding.severity == "warning" for finding in findings)
-    others = len(findings) - urgent
+def verdict_sentence(verdict: Verdict, urgent: int, others: int) -> str:
+    """The verdict on a host with so many warnings and other findings, in one sentence."""
     if verdict == "well":
         rest = f"; {others} {_things(others)} worth a thought" if others else ", with nothing to do"
         return f"This host is well{rest}."

@@ -9,20 +9,20 @@ from collections import Counter
 
 from irqbal.api import responses
 from irqbal.api.backend import View
-from irqbal.findings.verify import verify_snapshot
+from irqbal.api.finding_views import described_items
 from irqbal.history.host_status import HostStatus, RecentEvents
 from irqbal.model.view import Override
-from irqbal.render.finding_texts import describe
 from irqbal.wire import Moment, to_json
 
 
 def host_view(
-    status: responses.Status, view: View | None, recently: RecentEvents
+    status: responses.Status,
+    view: View,
+    found: responses.FindingsAnswer,
+    recently: RecentEvents,
 ) -> responses.HostView:
     """The host's line in the list of hosts."""
-    if view is None:
-        return responses.HostView(status.host, None, status.version, status.state)
-    counts, record = Counter(item.code for item in verify_snapshot(view.snapshot)), view.record
+    counts, record = Counter(item.code for item in found.findings), view.record
     drifted, failures = recently.counts(time.time())
     over, busiest = (
         (0.0, 0.0) if status.last is None else (status.last.imbalance, status.last.busiest)
@@ -43,24 +43,38 @@ def host_view(
         status.irqs,
         counts["remote-queue"],
         counts["isolated"],
+        found.verdict,
+        found.count,
     )
 
 
-def finding_views(host: str, view: View | None, code: str) -> list[responses.FindingView]:
+def finding_views(
+    host: str, found: responses.FindingsAnswer, code: str
+) -> list[responses.FindingView]:
     """The host's findings; with a code, only those with this code."""
-    if view is None:
-        return []
-    seen = Moment(view.record.wall)
-    findings = verify_snapshot(view.snapshot)
-    described = [describe(item) for item in findings if code in ("", item.code)]
     return [
-        responses.FindingView(host, seen, item.code, item.irq, item.text, item.advice)
-        for item in described
+        responses.FindingView(
+            host,
+            found.at,
+            item.code,
+            item.irq,
+            item.text,
+            item.advice,
+            item.severity,
+            item.kind,
+            item.subject,
+        )
+        for item in found.findings
+        if code in ("", item.code)
     ]
 
 
 def host_status(
-    status: responses.Status, view: View, overrides: tuple[Override, ...], recently: RecentEvents
+    status: responses.Status,
+    view: View,
+    found: responses.FindingsAnswer,
+    overrides: tuple[Override, ...],
+    recently: RecentEvents,
 ) -> HostStatus:
     """This host's current state as MongoDB stores it."""
     drifted, failures = recently.counts(view.record.wall)
@@ -73,4 +87,6 @@ def host_status(
         overrides,
         drifted,
         failures,
+        found.verdict,
+        described_items(found),
     )

@@ -108,7 +108,7 @@ class LiveView(HistoryReads):
         self._described: _Described | None = None
         self._exporter: Exporter | None = None
         self._outbox = 0
-        self._outbox_watch = OutboxWatch()
+        self._outbox_watch = OutboxWatch(float(daemon.config.history.every))
         self._found: responses.FindingsAnswer | None = None
         """The findings for /metrics."""
         self._summarised: tuple[int, responses.Summary] | None = None
@@ -144,19 +144,26 @@ class LiveView(HistoryReads):
 
     async def hosts(self) -> list[responses.HostView]:
         """A list of this host alone."""
-        view = await self.view()
-        return [fleet_status.host_view(self.status(), view, self._recent)]
+        view, status = await self.view(), self.status()
+        if view is None:
+            return [responses.HostView(status.host, None, status.version, status.state)]
+        return [fleet_status.host_view(status, view, self.findings(view), self._recent)]
 
     async def fleet_findings(self, code: str) -> list[responses.FindingView]:
         """This host's findings; with a code, only those with this code."""
-        return fleet_status.finding_views(self.name, await self.view(), code)
+        view = await self.view()
+        return (
+            [] if view is None else fleet_status.finding_views(self.name, self.findings(view), code)
+        )
 
     def host_status(self) -> HostStatus | None:
         """This host's current state for MongoDB; None before the first cycle."""
         view = self._shown.view
         if view is None:
             return None
-        return fleet_status.host_status(self.status(), view, self.overrides(), self._recent)
+        return fleet_status.host_status(
+            self.status(), view, self.findings(view), self.overrides(), self._recent
+        )
 
     def check_name(self, name: str | None) -> None:
         """Raises ApiError unless the name is this host's or None."""
@@ -183,8 +190,9 @@ class LiveView(HistoryReads):
 
     async def metrics(self) -> bytes:
         """All metrics in Prometheus' text format."""
-        if await self.view() is not None:
-            self._found = await self.findings()
+        view = await self.view()
+        if view is not None:
+            self._found = self.findings(view)
         if self._exporter is None:
             from irqbal.api.metrics import Exporter, MetricsSource
 
@@ -272,11 +280,8 @@ class LiveView(HistoryReads):
         """The overrides in force."""
         return self._daemon.balancer.overrides.current
 
-    async def findings(self) -> responses.FindingsAnswer:
+    def findings(self, view: View) -> responses.FindingsAnswer:
         """The verdict on this host, and what to do."""
-        view = await self.view()
-        if view is None:
-            raise ApiError(503, "starting", "the first cycle has not been run yet")
         state = msgspec.structs.replace(
             state_of(view, self.status()),
             ending=ending(self.overrides(), view.snapshot),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-FEW = 100
-"""Records that wait without a word: a few minutes of a busy host."""
-WINDOW = 900.0
-"""Seconds between the two counts that are compared."""
+FEW = 20
+"""Records that wait without a word: a database that is restarted leaves some."""
+SAMPLES = 15
+"""Times between two samples of the history that lie between the two counts which are compared."""
 
 
 class OutboxWatch:
     """Compares the number of waiting records with that of a while ago."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: float) -> None:
+        """`every`: seconds between two samples."""
+        self._window = every * SAMPLES
         self._then: tuple[float, int] | None = None
         """(time, count) of the window's beginning."""
         self.grows = False
@@ -24,5 +26,5 @@ class OutboxWatch:
         began, before = self._then
         if waiting <= FEW or waiting < before:
             self.grows, self._then = False, (now, waiting)
-        elif now - began >= WINDOW:
+        elif now - began >= self._window:
             self.grows, self._then = waiting > before, (now, waiting)

@@ -24,6 +24,7 @@ from pymongo.write_concern import WriteConcern
 from builders import changed, cpus, host, nic, nvme
 from irqbal.api.backend import View
 from irqbal.api.examples import STATUS
+from irqbal.api.finding_views import described_items, findings_answer, state_of
 from irqbal.api.views import summary
 from irqbal.central.server import CentralServer
 from irqbal.central.stores import open_fleet
@@ -105,6 +106,8 @@ class MadeUpHost(msgspec.Struct, frozen=True):
             started=Moment(now - DAY),
             last=summary(View(1, snapshot, record, {}, now)),
         )
+        view = View(1, snapshot, record, {}, now)
+        found = findings_answer(view, state_of(view, status), frozenset(status.policies))
         return HostStatus(
             now,
             to_json(status),
@@ -114,6 +117,8 @@ class MadeUpHost(msgspec.Struct, frozen=True):
             (),
             self.drifted,
             len(aside),
+            found.verdict,
+            described_items(found),
         )
 
     def states(self) -> tuple[IrqState, ...]:

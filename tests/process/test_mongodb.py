@@ -234,6 +234,9 @@ def test_what_is_read_back_equals_what_sqlite_holds(
             Query(1700000000.0, 1700000300.0, 20.0, by="irq"),
             Query(1700000010.0, 1700000200.0, 60.0, identities=(NIC,)),
             Query(1700000010.0, 1700000200.0, 60.0, identities=("nobody",)),
+            Query(1700000000.0, 1700000300.0, 20.0, by="kind", what="softirqs"),
+            Query(1700000000.0, 1700000300.0, 20.0, by="irq", what="load"),
+            Query(1700000000.0, 1700000300.0, 20.0, what="load", cpu=0),
         ):
             assert store.series(query) == local.series(query)
         store.close()

@@ -148,9 +148,9 @@ def test_the_client_knows_the_wire_and_nothing_of_the_daemon(module: str) -> Non
     "module",
     [module for module in SOURCES if part(module) in {"api", "history", "central", "service"}],
 )
-def test_the_daemon_takes_findings_texts_from_render_and_nothing_else(module: str) -> None:
+def test_the_daemon_takes_sentences_from_render_and_nothing_else(module: str) -> None:
     found = {name for name in imports(SOURCES[module]) if name.startswith("irqbal.render")}
-    assert found <= {"irqbal.render.finding_texts"}
+    assert found <= {"irqbal.render.finding_texts", "irqbal.render.forecast"}
 
 
 OUTSIDE = {

@@ -130,7 +130,7 @@ async def dry_run(call: RequestContext) -> object:
             raise ApiError(422, "body", "give either `policies` or `yaml`, not both")
         text = body.yaml if body.policies is None else _as_yaml(body.policies)
     record, snapshot = await control.dry_run(text)
-    return responses.PlanAnswer(views.cycle(record, snapshot), record.plan.kept)
+    return views.plan(record, snapshot)
 
 
 def _as_yaml(policies: list[requests.PolicyItem]) -> str:

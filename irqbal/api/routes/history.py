@@ -1,9 +1,12 @@
-"""Routes about the past: interrupts of one IRQ, a device or all IRQs over time, and decisions."""
+"""Routes about the past: interrupts and loads of one IRQ, a device or all CPUs over time, and
+decisions.
+"""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 
 from irqbal.api import responses, views
 from irqbal.api.backend import ApiError
@@ -11,9 +14,10 @@ from irqbal.api.context import RequestContext
 from irqbal.api.handlers import RouteHandlers
 from irqbal.api.lookup import device_has_name, find_irq
 from irqbal.api.requests import DecisionQuery, Window
-from irqbal.history.samples import Decision, IrqState
+from irqbal.history.samples import Decision, IrqState, Point
 from irqbal.history.store import Query
 from irqbal.model.queues import parse_queues
+from irqbal.model.view import Snapshot
 from irqbal.wire import Duration, Moment, When
 
 DAY = 86400.0
@@ -28,6 +32,8 @@ SHORTEST_DEFAULT_STEP = 60.0
 """Shortest step that a query without a step gets, in seconds: samples are about as far apart."""
 PAGE = 2000
 """Decisions that are read at a time: filtering them blocks the loop."""
+OF_CPUS = ("softirqs", "squeezes", "drops")
+"""What is counted by CPU alone."""
 MOST_READ = 100_000
 """Decisions that are read for one request."""
 
@@ -47,17 +53,45 @@ def window(start: When | None, end: When | None) -> tuple[float, float]:
 
 
 async def _series(call: RequestContext, states: list[IrqState] | None) -> responses.SeriesAnswer:
-    """Interrupts of these IRQs by step; None: of all. Raises ApiError."""
+    """Counts of these IRQs by step; None: of all. Raises ApiError."""
     query = call.query
     assert isinstance(query, Window)
     start, end = window(query.start, query.end)
+    of_irqs = states is not None or query.by in ("irq", "device")
+    if query.what in OF_CPUS and of_irqs:
+        raise ApiError(
+            422,
+            "what",
+            f"{query.what} are counted by CPU and kind, not by IRQ: ask /api/v1/cpus/history, by "
+            "cpu or kind",
+        )
+    if query.by == "kind" and (query.what == "interrupts" or of_irqs):
+        raise ApiError(
+            422, "by", "only load, softirqs, squeezes and drops of CPUs have kinds: choose them"
+        )
     identities = None if states is None else tuple(dict.fromkeys(item.identity for item in states))
     if states is None:
-        states = await call.host.states() if query.by == "irq" else []
+        states = await call.host.states() if of_irqs else []
     names = {state.identity: state.action for state in states}
-    lines = len(names) if query.by == "irq" else await _cpu_count(call)
+    lines = len(names) if of_irqs and query.by != "cpu" else await _cpu_count(call)
     step = _step(query, end - start, lines)
-    points = await call.host.series(Query(start, end, step, identities, query.by, call.host.name))
+    points = await call.host.series(
+        Query(
+            start,
+            end,
+            step,
+            identities,
+            "irq" if query.by == "device" else query.by,
+            call.host.name,
+            query.what,
+            query.cpu,
+        )
+    )
+    if query.by == "device":
+        view = await call.host.view()
+        devices = {state.identity: state.device or state.action for state in states}
+        points = [_by_device(point, devices) for point in points]
+        names = {} if view is None else device_names(view.snapshot)
     return responses.SeriesAnswer(
         Moment(start),
         Moment(end),
@@ -68,7 +102,25 @@ async def _series(call: RequestContext, states: list[IrqState] | None) -> respon
             responses.PointView(Moment(point.start), point.seconds, point.counts)
             for point in points
         ),
+        query.what,
     )
+
+
+def _by_device(point: Point, devices: Mapping[str, str]) -> Point:
+    """The same counts, summed by device."""
+    counts: dict[str, int] = {}
+    for identity, count in point.counts.items():
+        name = devices.get(identity, identity)
+        counts[name] = counts.get(name, 0) + count
+    return Point(point.start, point.seconds, counts)
+
+
+def device_names(snapshot: Snapshot) -> dict[str, str]:
+    """The interfaces and disks of each device, by its address; its driver if it has none."""
+    return {
+        device.address: ", ".join((*device.interfaces, *device.disks)) or device.driver
+        for device in snapshot.devices
+    }
 
 
 async def _cpu_count(call: RequestContext) -> int:

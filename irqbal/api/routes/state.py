@@ -6,7 +6,7 @@ import msgspec
 
 from irqbal.api import responses, views
 from irqbal.api.backend import InstalledPolicy, View
-from irqbal.api.context import RequestContext
+from irqbal.api.context import Raw, RequestContext
 from irqbal.api.handlers import RouteHandlers
 from irqbal.api.lookup import device_has_name
 from irqbal.api.requests import ExplainQuery, IrqQuery
@@ -26,14 +26,31 @@ async def status(call: RequestContext) -> object:
 @handlers.handles("findings")
 async def findings(call: RequestContext) -> object:
     """Whether the host is well, and what to do."""
-    await call.view()
-    return await call.host.findings()
+    return call.host.findings(await call.view())
+
+
+@handlers.handles("now")
+async def now(call: RequestContext) -> object:
+    """The status, the CPUs, the IRQs and the findings, all of one moment."""
+    view = await call.view()
+    # Nothing waits from here on, so that no other view can come between.
+    status, found = call.host.status(), call.host.findings(view)
+    parts = {
+        "status": to_json(status),
+        "cpus": _cpus(call, view).body,
+        "irqs": _irqs(call, view, IrqQuery()).body,
+        "findings": to_json(found),
+    }
+    return Raw(to_json({name: msgspec.Raw(body) for name, body in parts.items()}))
 
 
 @handlers.handles("cpus")
 async def cpus(call: RequestContext) -> object:
     """Every CPU."""
-    view = await call.view()
+    return _cpus(call, await call.view())
+
+
+def _cpus(call: RequestContext, view: View) -> Raw:
     return call.cached(view, "cpus", lambda: to_json(views.cpus(view.snapshot)))
 
 
@@ -52,9 +69,11 @@ async def devices(call: RequestContext) -> object:
 @handlers.handles("irqs")
 async def irqs(call: RequestContext) -> object:
     """IRQs that match the query."""
-    view, query = await call.view(), call.query
-    assert isinstance(query, IrqQuery)
+    assert isinstance(call.query, IrqQuery)
+    return _irqs(call, await call.view(), call.query)
 
+
+def _irqs(call: RequestContext, view: View, query: IrqQuery) -> Raw:
     def encode() -> bytes:
         shown = views.IrqViews(view, overrides_by_identity(call))
         matching = (shown.irq(irq) for irq in view.snapshot.irqs if _matches(irq, query, view))
@@ -145,6 +164,6 @@ async def plan(call: RequestContext) -> object:
 
     def encode() -> bytes:
         record = view.record
-        return to_json(responses.PlanAnswer(views.cycle(record, view.snapshot), record.plan.kept))
+        return to_json(views.plan(record, view.snapshot))
 
     return call.cached(view, "plan", encode)

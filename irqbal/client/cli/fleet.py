@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import click
 
 from irqbal.api.contract import requests, responses
@@ -26,7 +24,7 @@ def hosts(session: Session) -> None:
 @click.command("fleet", cls=Command)
 @click.option(
     "--code",
-    type=click.Choice(get_args(requests.FindingCode)),
+    type=click.Choice(requests.FINDING_CODES),
     help="Only findings with this code.",
 )
 @click.option("--named", metavar="TEXT", help="Only hosts whose name contains this text.")

@@ -78,9 +78,11 @@ class MongodbFleet(MongodbHistory):
     def host(self, host: str) -> KnownHost | None:
         """One host; None if it is unknown. Raises HistoryError."""
         with self._errors_named():
-            one = self._database["fleet"].find_one({"_id": host}, FACTS | {"status": 1})
+            one = self._database["fleet"].find_one(
+                {"_id": host}, FACTS | {"status": 1, "findings": 1}
+            )
             if one is not None:
-                return KnownHost(facts_of(one), one.get("status", {}))
+                return KnownHost(facts_of(one), one.get("status", {}), tuple(findings_of(one)))
             old = self._database["hosts"].find_one({"_id": host}, {"time": 1})
         return None if old is None else KnownHost(HostFacts(host, old["time"].timestamp()))
 

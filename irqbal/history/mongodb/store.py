@@ -82,6 +82,8 @@ class MongodbHistory:
         if query.step <= 0:
             return []
         host = self._named(query.host)
+        if not query.plain:
+            return self._summed(host, query)
         identities = None if query.identities is None else set(query.identities)
         sums = identities is None and query.by == "cpu"
         projection = SUMS if sums else self._projection(host, query.identities)
@@ -99,6 +101,25 @@ class MongodbHistory:
                     if identities is None or name in identities:
                         _count(counts, name, cells, query.by == "cpu")
             steps[start] = (covered + document["seconds"], counts)
+        if not any(counts for _, counts in steps.values()):
+            return []
+        return [Point(start, seconds, counts) for start, (seconds, counts) in sorted(steps.items())]
+
+    def _summed(self, host: str, query: Query) -> list[Point]:
+        """Counts by step, from whole samples."""
+        steps: dict[float, tuple[float, dict[str, int]]] = {}
+        for document in self._find(host, query.start, query.end, None):
+            wall = document["wall"]
+            if not query.start + 1e-6 < wall <= query.end or document.get("clock") == "wrong":
+                continue
+            sample = sample_of(document, self._names(host, document["layout"]))
+            start = query.start + (wall - query.start - 1e-6) // query.step * query.step
+            covered, counts = steps.get(start, (0.0, {}))
+            for series, value in sample.values.items():
+                key = query.line_of(series)
+                if key is not None and value:
+                    counts[key] = counts.get(key, 0) + value
+            steps[start] = (covered + sample.seconds, counts)
         if not any(counts for _, counts in steps.values()):
             return []
         return [Point(start, seconds, counts) for start, (seconds, counts) in sorted(steps.items())]

@@ -59,12 +59,11 @@ class SeriesReader:
         ]
 
     def _lines(self, query: Query) -> dict[str, list[int]]:
-        """Key of each line (a CPU or an identity) -> the numbers of the series that it sums."""
-        identities = None if query.identities is None else set(query.identities)
+        """Key of each line (a CPU, an identity or a kind) -> the numbers of its series."""
         lines: dict[str, list[int]] = {}
         for series, number in self._numbers.items():
-            if series.kind == "irq" and (identities is None or series.name in identities):
-                key = str(series.cpu) if query.by == "cpu" else series.name
+            key = query.line_of(series)
+            if key is not None:
                 lines.setdefault(key, []).append(number)
         ordered = sorted(lines, key=lambda key: (0, int(key)) if query.by == "cpu" else (1, key))
         return {key: sorted(lines[key]) for key in ordered}

@@ -10,7 +10,7 @@ from irqbal.findings.finding import Finding, Subject
 from irqbal.findings.host_state import EndingOverride, HostState, look_at, verdict_of
 from irqbal.model.view import Snapshot
 from irqbal.render.finding_texts import describe, verdict_sentence
-from irqbal.service.outbox_watch import FEW, WINDOW, OutboxWatch
+from irqbal.service.outbox_watch import FEW, SAMPLES, OutboxWatch
 
 STATES: dict[str, HostState] = {
     "no-plan": HostState(problem="the planner's process cannot be started"),
@@ -41,7 +41,7 @@ def test_a_dry_run_counts_what_it_does_not_make() -> None:
 
 def test_a_host_without_findings_is_well() -> None:
     assert look_at(b.host(b.cpus(4), b.nic("eth0", 4)), HostState()) == []
-    assert verdict_of([]) == "well" and "well" in verdict_sentence("well", [])
+    assert verdict_of([]) == "well" and "well" in verdict_sentence("well", 0, 0)
     late = HostState(ending=(EndingOverride(24, "eth0-TxRx-0", 7200.0),))
     assert look_at(Snapshot(), late) == []
     count = Finding("queue-count", Subject(kind="interface", name="eth0"), {})
@@ -74,9 +74,9 @@ def test_a_cpu_near_saturation_comes_with_what_would_help(queues: int, cpus: int
 
 
 def test_an_outbox_that_grows_is_told_after_a_while() -> None:
-    watch = OutboxWatch()
+    watch = OutboxWatch(60.0)
     for minute in range(30):
         watch.note(FEW + 10 * minute, minute * 60.0)
-        assert watch.grows == (minute * 60.0 >= WINDOW), minute
+        assert watch.grows == (minute * 60.0 >= 60.0 * SAMPLES), minute
     watch.note(50, 31 * 60.0)
     assert not watch.grows
