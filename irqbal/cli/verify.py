@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import click
 
+from irqbal.api.contract import responses
 from irqbal.cli.common import Common, balancer_of, command_options, one_cycle, seconds_option
+from irqbal.client.http import Client, local_socket
+from irqbal.errors import IrqbalError
+from irqbal.findings.finding import DescribedFinding, worst_first
+from irqbal.findings.host_state import HostState, look_at
 from irqbal.findings.verify import Context, verify
 from irqbal.kernel import other_writers
 from irqbal.problems import Node
-from irqbal.render.console import console, echo_json
+from irqbal.render.console import console, echo, echo_json
 from irqbal.render.finding_texts import describe
 from irqbal.render.findings import print_findings
+from irqbal.service.assembly import folders
+from irqbal.state.lock import lock_holder
 from irqbal.wire import to_json
 
 
@@ -19,26 +26,64 @@ from irqbal.wire import to_json
 @seconds_option(1.0)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(common: Common, seconds: float, as_json: bool) -> int:
-    """Check the host, and list what is wrong or could be faster, each with advice.
+    """Say whether the host is well, and list what to do or could be faster, the worst first.
 
-    Nothing is written. Exit status 1 if there is a warning; what could only be faster is a notice.
+    Nothing is written. A running daemon is asked for what it knows: failed policies, overrides that
+    end, drift, its history. Exit status 1 if there is a warning; what could only be faster is a
+    notice.
     """
     balancer = balancer_of(common, dry_run=True)
     result = one_cycle(balancer, seconds, "verify")
+    record, snapshot = result.record, result.planned_on
     others = other_writers.running(common.root) + other_writers.configured(common.root)
     policies = {policy.name: policy.options for policy in common.config().policies}
     context = Context(
-        plan=result.record.plan,
+        plan=record.plan,
         writers=others,
         enabled=frozenset(policies),
         siblings=_option(policies.get("pin_nic_queues"), "smt") == "use",
     )
-    findings = verify(result.planned_on, context)
+    state = HostState(
+        problem=record.problem,
+        failed={failure.policy: failure.reason for failure in record.plan.failures},
+    )
+    own = worst_first([*verify(snapshot, context), *look_at(snapshot, state)])
+    findings = _with_daemons(common, [describe(finding) for finding in own])
     if as_json:
-        echo_json(to_json([describe(finding) for finding in findings]))
+        echo_json(to_json(findings))
     else:
         print_findings(console(), findings)
     return int(any(finding.severity == "warning" for finding in findings))
+
+
+OF_DAEMON = frozenset(
+    {
+        *("no-plan", "policy-failed", "paused", "dry-run", "override-ends", "drift", "outbox"),
+        "no-history",
+    }
+)
+"""Codes of what only a running daemon knows."""
+
+
+def _with_daemons(common: Common, own: list[DescribedFinding]) -> list[DescribedFinding]:
+    """The findings, with those of the daemon that runs here, the worst first."""
+    run = folders(common.config(), common.root).run
+    if lock_holder(run) is None:
+        return own
+    try:
+        answer = Client(local_socket(run)).ask("findings", responses.FindingsAnswer)
+    except IrqbalError as error:
+        echo(f"irqbal: the running daemon could not be asked: {error}", err=True)
+        return own
+    known = {(item.code, item.subject) for item in own}
+    added = [
+        DescribedFinding(
+            item.code, item.text, item.advice, item.irq, item.severity, item.kind, item.subject
+        )
+        for item in answer.findings
+        if item.code in OF_DAEMON and (item.code, item.subject) not in known
+    ]
+    return sorted([*added, *own], key=lambda item: item.severity != "warning")
 
 
 def _option(options: Node | None, key: str) -> object:

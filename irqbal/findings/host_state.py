@@ -4,8 +4,8 @@ and CPUs near saturation. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Literal, get_args
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal, Protocol, get_args
 
 import msgspec
 
@@ -59,7 +59,19 @@ def look_at(snapshot: Snapshot, state: HostState) -> list[Finding]:
     return [*_saturated(snapshot), *_state(state)]
 
 
-def verdict_of(findings: list[Finding]) -> Verdict:
+class JudgedFinding(Protocol):
+    """What a verdict depends on: a finding, or its description."""
+
+    @property
+    def code(self) -> str:
+        """Its code."""
+
+    @property
+    def severity(self) -> str:
+        """How much it matters."""
+
+
+def verdict_of(findings: Iterable[JudgedFinding]) -> Verdict:
     """The host in a word. That a NIC could have more or fewer queues is no reason to look."""
     severities = {finding.severity for finding in findings if finding.code != "queue-count"}
     return "act" if "warning" in severities else "look" if severities else "well"

@@ -7,23 +7,24 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from irqbal.findings.finding import Finding
+from irqbal.findings.finding import DescribedFinding
+from irqbal.findings.host_state import verdict_of
 from irqbal.render.console import plain
-from irqbal.render.finding_texts import describe
+from irqbal.render.finding_texts import verdict_sentence
 
 _STYLES = {"warning": "bold red", "notice": "yellow"}
 """How a code is printed, by severity."""
 
 
-def print_findings(out: Console, findings: Sequence[Finding]) -> None:
-    """Code, sentence and advice of each; then how many there are."""
-    for finding in findings:
-        described = describe(finding)
-        line = Text(plain(described.code), _STYLES[finding.severity])
-        line.append(plain(f": {described.text}; {described.advice}"), "not bold default")
-        out.print(line)
+def print_findings(out: Console, findings: Sequence[DescribedFinding]) -> None:
+    """The verdict in a sentence; code, sentence and advice of each; then how many there are."""
     warnings = sum(finding.severity == "warning" for finding in findings)
     notices = len(findings) - warnings
+    out.print(verdict_sentence(verdict_of(findings), warnings, notices), style="bold")
+    for finding in findings:
+        line = Text(plain(finding.code), _STYLES.get(finding.severity, ""))
+        line.append(plain(f": {finding.text}; {finding.advice}"), "not bold default")
+        out.print(line)
     parts = [
         f"{count} {word}{'' if count == 1 else 's'}"
         for count, word in ((warnings, "warning"), (notices, "notice"))
