@@ -73,7 +73,8 @@ class View(msgspec.Struct, frozen=True):
 
 class OverrideResult(msgspec.Struct, frozen=True):
     """An override that was set or cleared, the result of the write, and the IRQ's mask after it
-    (None if there is no such IRQ now).
+    (None if there is no such IRQ now). `before` is its mask before, `policy` the one that placed
+    it, and `moves` are those of other IRQs in the same cycle.
     """
 
     override: Override
@@ -81,6 +82,9 @@ class OverrideResult(msgspec.Struct, frozen=True):
     detail: str
     affinity: CpuSet | None
     warnings: tuple[str, ...] = ()
+    before: CpuSet | None = None
+    policy: str = ""
+    moves: tuple[responses.MoveView, ...] = ()
 
 
 class InstalledPolicy(msgspec.Struct, frozen=True):

@@ -424,24 +424,32 @@ class SeriesAnswer(msgspec.Struct, frozen=True):
 
 
 class OverrideAnswer(msgspec.Struct, frozen=True):
-    """An override that was set, and the result of the write. `affinity` is the IRQ's mask now."""
+    """An override that was set, and the result of the write. `before` is the IRQ's mask before,
+    `affinity` its mask now; `moves` are the moves of other IRQs in the same cycle.
+    """
 
     override: OverrideView
     result: str
     detail: str
     affinity: CpuSet
     warnings: tuple[str, ...] = ()
+    before: CpuSet | None = None
+    moves: tuple[MoveView, ...] = ()
 
 
 class ClearedAnswer(msgspec.Struct, frozen=True):
-    """An override that was cleared, and the result of the policies' move. `affinity` is the IRQ's
-    mask now (null: there is no such IRQ).
+    """An override that was cleared, and the result of the policies' move. `before` is the IRQ's
+    mask before, `affinity` its mask now (null: there is no such IRQ), `policy` the one that moved
+    it (empty: none did); `moves` are the moves of other IRQs in the same cycle.
     """
 
     override: OverrideView
     result: str
     detail: str
     affinity: CpuSet | None
+    before: CpuSet | None = None
+    policy: str = ""
+    moves: tuple[MoveView, ...] = ()
 
 
 class OutcomeView(msgspec.Struct, frozen=True):

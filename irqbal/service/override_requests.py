@@ -6,6 +6,7 @@ import logging
 
 import msgspec
 
+from irqbal.api import views
 from irqbal.api.backend import ApiError, Caller, OverrideResult
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Record
@@ -70,7 +71,7 @@ class OverrideRequests:
             for item in result.record.plan.refused
             if item.irq == number and item.policy == "override" and item.code == "warning"
         )
-        return OverrideResult(override, mask.result, mask.detail, mask.affinity, warnings)
+        return _answer(override, mask, result, warnings)
 
     async def clear(self, identity: str, caller: Caller) -> OverrideResult:
         """Remove an override; the policies place the IRQ at once. Raises ApiError without one."""
@@ -95,7 +96,7 @@ class OverrideRequests:
             result,
         )
         log.info("override of %s removed by %s: %s", identity, caller, mask.result)
-        return OverrideResult(removed, mask.result, detail, mask.affinity)
+        return _answer(removed, msgspec.structs.replace(mask, detail=detail), result)
 
     def expired(self, result: CycleResult) -> None:
         """Log and record the overrides that expired in this cycle."""
@@ -111,6 +112,26 @@ class OverrideRequests:
                 ),
                 result,
             )
+
+
+def _answer(
+    override: Override, mask: _Mask, result: CycleResult, warnings: tuple[str, ...] = ()
+) -> OverrideResult:
+    """The answer to the person, with what else the cycle moved."""
+    identity = override.identity
+    before = next((irq for irq in result.planned_on.irqs if irq.identity == identity), None)
+    moves = views.cycle(result.record, result.planned_on).moves
+    own = next((move for move in moves if move.identity == identity), None)
+    return OverrideResult(
+        override,
+        mask.result,
+        mask.detail,
+        mask.affinity,
+        warnings,
+        None if before is None else before.affinity,
+        "" if own is None else own.policy,
+        tuple(move for move in moves if move is not own),
+    )
 
 
 def _mask(result: CycleResult, identity: str, wanted: CpuSet | None = None) -> _Mask:

@@ -24,18 +24,26 @@ HEADINGS = {
     "irq": "IRQs",
     "irq/34": "IRQ 34",
     "nics": "NICs",
+    "nics/eth0": "NIC eth0",
     "history": "History",
-    "whatif": "What if",
     "decisions": "Decisions",
+    "overrides": "Overrides",
+    "policies": "Policies",
+    "plan": "Plan",
+    "whatif": "What if",
 }
 SHOWS = {
     "now": ".cpumap button",
     "irq": "tbody tr",
     "irq/34": ".chain li",
     "nics": "tbody tr",
+    "nics/eth0": "tbody tr",
     "history": ".u-wrap canvas",
+    "decisions": ".cycles summary",
+    "overrides": "main h1",
+    "policies": "main section h2",
+    "plan": ".verdict",
     "whatif": "textarea",
-    "decisions": "tbody tr",
 }
 
 
@@ -78,14 +86,30 @@ def test_every_view_shows_data(shown: WatchedPage) -> None:
         expect(shown.page.locator("h1")).to_contain_text(HEADINGS[view])
         expect(shown.page.locator(SHOWS[view]).first).to_be_visible()
         assert shown.page.locator(".box.bad").count() == 0, view
-    shown.open("nothing-of-that-name")
-    expect(shown.page.locator("h1")).to_contain_text("Now")
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("nothing-of-that-name", "no page “nothing-of-that-name”"),
+        ("nics/eth99", "no network interface “eth99”"),
+        ("policies/nobody", "no policy “nobody”"),
+        ("irq/no-such-irq", "no-such-irq"),
+        ("history?device=nobody", "no device 'nobody'"),
+        ("%E0%A4%A", "no page “%E0%A4%A”"),
+    ],
+)
+def test_a_name_that_nothing_has_is_said(shown: WatchedPage, place: str, words: str) -> None:
+    shown.open(place)
+    expect(shown.page.locator("main").get_by_text(words).first).to_be_visible()
+    assert shown.axe_findings() == []
+    shown.problems[:] = [text for text in shown.problems if "404" not in text]
 
 
 def test_now_shows_how_good_the_placement_is_and_updates(shown: WatchedPage) -> None:
     page = shown.page
     shown.open("now")
-    expect(page.locator(".verdict")).to_contain_text("busiest CPU spends")
+    expect(page.locator(".headline")).to_contain_text("The busiest CPU, ")
     assert (
         page.locator(".cpumap .package").count() == 2
         and page.locator(".cpumap button").count() == 32
@@ -119,7 +143,7 @@ def test_the_matrix_by_mouse_and_keyboard(shown: WatchedPage) -> None:
     page.keyboard.press("-")
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_contain_text(f"IRQ {number}")
-    shown.open("nics")
+    shown.open("nics/eth0")
     box = page.locator(".matrix").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 200, box["y"] + 40)
@@ -137,7 +161,9 @@ def test_an_override_reaches_the_kernel_and_is_cleared(
     expect(page.get_by_label("CPUs", exact=True)).to_have_value("5-6")
     page.get_by_label("Reason").fill("<b>a test</b> & more")
     page.get_by_role("button", name="Set the override").click()
-    expect(page.locator(".answer")).to_contain_text("The kernel accepted it. Its mask is now 5-6.")
+    expect(page.locator(".answer")).to_contain_text(
+        "The kernel accepted it. Its mask is now 5-6, before it was"
+    )
     assert override_of(host, irq) == "5-6" and get(host, f"/irqs/{irq}")["affinity"] == "5-6"
     expect(page.locator(".present")).to_contain_text("“<b>a test</b> & more”")
     expect(page.locator(".facts")).to_contain_text("override")
@@ -238,7 +264,7 @@ def test_history_zooms_and_downloads_and_decisions_are_found(shown: WatchedPage)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download CSV").click()
     header, *rows = waiting.value.path().read_text().splitlines()
-    assert header.startswith("at,") and "eth0 (interrupts/s)" in header and rows
+    assert header.startswith("at,") and "eth0 (share of a CPU)" in header and rows
     assert any(float(cell or 0) > 0 for cell in rows[0].split(",")[1:])
     box = page.locator(".u-over").bounding_box()
     assert box is not None
@@ -253,7 +279,7 @@ def test_history_zooms_and_downloads_and_decisions_are_found(shown: WatchedPage)
     expect(page.locator(".u-legend")).to_contain_text("CPU ")
     shown.open("decisions?kind=move")
     page.get_by_label("Search").fill("eth1")
-    expect(page.locator("p [role=status]")).to_have_text("8 found.")
+    expect(page.locator("p [role=status]")).to_have_text("8 found, of 1 cycle.")
     assert "search=eth1" in page.url
     page.get_by_label("Search").fill("there is no such word")
     expect(page.get_by_text("No decision matches.")).to_be_visible()
@@ -287,7 +313,7 @@ def test_a_daemon_that_is_killed_and_comes_back(chromium: Browser, tmp_path: Pat
         with machine.daemon(*words, log=tmp_path / "log2"):
             expect(page.locator("#live")).to_have_text("balancing")
             expect(page.locator("#banner")).to_be_empty()
-            expect(page.locator("tbody tr").first).to_be_visible()
+            expect(page.locator(".cycles summary").first).to_be_visible()
         assert [text for text in shown.problems if "Failed to load resource" not in text] == []
 
 
@@ -347,20 +373,19 @@ def test_isolated_and_offline_cpus_remote_queues_and_hostile_names(
             page.route(f"**/api/v1/{path}", handle)
 
         evil = "<img src=x onerror=alert(1)>"
-        changed(
-            "cpus",
-            lambda cpus: [
+
+        def cpus(given: Any) -> Any:
+            return [
                 {
                     **cpu,
                     "isolated": "isolcpus" if cpu["number"] == 3 else "",
                     "online": cpu["number"] != 4,
                 }
-                for cpu in cpus
-            ],
-        )
-        changed(
-            "irqs",
-            lambda irqs: [
+                for cpu in given
+            ]
+
+        def irqs(given: Any) -> Any:
+            return [
                 {
                     **irq,
                     "name": evil if irq["number"] == 25 else irq["name"],
@@ -369,13 +394,15 @@ def test_isolated_and_offline_cpus_remote_queues_and_hostile_names(
                     else irq["effective"],
                     "local": False,
                 }
-                for irq in irqs
-            ],
-        )
+                for irq in given
+            ]
+
+        changed("irqs", irqs)
+        changed("now", lambda now: {**now, "cpus": cpus(now["cpus"]), "irqs": irqs(now["irqs"])})
         shown.open("now")
         assert "isolated" in (page.locator("[data-cpu='3']").get_attribute("aria-label") or "")
         assert "offline" in (page.locator("[data-cpu='4']").get_attribute("aria-label") or "")
-        shown.open("nics")
+        shown.open("nics/eth0")
         expect(page.locator(".remarks")).to_contain_text("Remote: queue 0-7.")
         expect(page.locator(".remarks")).to_contain_text("CPU 12 serves them all")
         shown.open("irq")
@@ -389,7 +416,17 @@ def test_the_fleet_view_appears_for_several_hosts(chromium: Browser, host: Dashb
         page, mine = shown.page, get(host, "/hosts")[0]
         name, listed = (
             mine["host"],
-            [mine, {**mine, "host": "gone", "seen": None, "imbalance": None, "state": "silent"}],
+            [
+                mine,
+                {
+                    **mine,
+                    "host": "gone",
+                    "seen": None,
+                    "imbalance": None,
+                    "state": "silent",
+                    "verdict": "",
+                },
+            ],
         )
         page.route("**/api/v1/hosts", lambda route: route.fulfill(json=listed))
         shown.open("fleet")
@@ -397,7 +434,7 @@ def test_the_fleet_view_appears_for_several_hosts(chromium: Browser, host: Dashb
         expect(page.locator("tbody tr").first).to_contain_text("balancing")
         expect(page.get_by_label("Host", exact=True)).to_have_value("")
         page.locator("tbody a").first.click()
-        expect(page.locator(".verdict")).to_contain_text("busiest CPU")
+        expect(page.locator(".headline")).to_contain_text("The busiest CPU")
         expect(page.get_by_label("Host", exact=True)).to_have_value(name)
         assert f"host={name}" in page.url
 

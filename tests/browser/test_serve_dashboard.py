@@ -45,7 +45,7 @@ def test_the_dashboard_shows_the_fleet_and_goes_into_a_host(base: str, tmp_path:
         # The status may well be the last of all answers.
         page.route("**/hosts/db1/status", late)
         page.get_by_role("region", name="Hosts").get_by_role("link", name="db1").click()
-        expect(page.locator(".verdict")).to_contain_text("busiest CPU")
+        expect(page.locator(".headline")).to_contain_text("The busiest CPU")
         assert page.locator(".cpumap button").count() == 8 and "host=db1" in page.url
         expect(page.locator("#pause")).to_be_hidden()
         page.get_by_role("link", name="History").click()

@@ -32,7 +32,10 @@ ARGUMENTS = (
     "--disable-sync",
 )
 AXE = TOP / "tests/browser/axe.min.js"
-VIEWS = ("now", "irq", "irq/34", "nics", "history", "whatif", "decisions")
+VIEWS = (
+    *("now", "irq", "irq/34", "nics", "nics/eth0", "history", "decisions"),
+    *("overrides", "policies", "plan", "whatif"),
+)
 
 
 class DashboardSite(msgspec.Struct):

@@ -143,7 +143,10 @@ class MadeUpHost(msgspec.Struct, frozen=True):
             Series("irq", irq.identity, irq.effective.first): dice.randrange(1000, 90_000)
             for irq in busy
         }
-        return found | {
+        loads = {
+            Series("load", series.name, series.cpu): count * 4 for series, count in found.items()
+        }
+        return (found | loads) | {
             Series("time", "softirq", cpu): dice.randrange(1, 900_000) for cpu in range(self.cpus)
         }
 

@@ -1,8 +1,10 @@
-// Charts of rates over time on uPlot: stacked areas, marks for decisions, zoom by dragging.
+// Charts over time on uPlot: stacked areas, marks for the decisions of a cycle, zoom by dragging.
 
-import { h } from "./dom.js";
+import { byCycle } from "./decided.js";
+import { h, hideTip, showTip } from "./dom.js";
 import { clock, rate } from "./format.js";
 import { palette } from "./matrix.js";
+import { MARK_KINDS, kindOf } from "./marks.js";
 
 const LIGHT = ["#1d4f91", "#e07b39", "#3a8f5c", "#b0335a", "#7b5ea7", "#c9a227", "#2b9eb3", "#8c5a3c", "#6b8e23", "#d1679d", "#4a6fa5", "#888f99"];
 const DARK = ["#6ea8fe", "#f0a35e", "#6fcf97", "#f27a9b", "#b79ced", "#e6c85c", "#63d2e6", "#c99a78", "#a8cf5a", "#f0a0cb", "#8fb3e6", "#a3abb5"];
@@ -10,8 +12,12 @@ const DARK = ["#6ea8fe", "#f0a35e", "#6fcf97", "#f27a9b", "#b79ced", "#e6c85c", 
 const isDark = () => getComputedStyle(document.documentElement).colorScheme === "dark"
   || (getComputedStyle(document.documentElement).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
 
-/** A series of the API as rates: {times (s), lines: name -> interrupts a second}. Times without samples become a gap. */
+/**
+ * A series of the API as rates: {times (s), lines: name -> values}: interrupts and the like a second, of a load the share of a CPU.
+ * Times without samples become a gap.
+ */
 export function ratesOf(answer, sum) {
+  const unit = answer.what === "load" ? 1e6 : 1;
   const times = [];
   const lines = new Map();
   let previous = null;
@@ -29,7 +35,7 @@ export function ratesOf(answer, sum) {
       const key = sum ? sum(name) : name;
       if (!lines.has(key)) lines.set(key, []);
       const values = lines.get(key);
-      values[index] = (values[index] ?? 0) + counted / (point.seconds || 1);
+      values[index] = (values[index] ?? 0) + counted / unit / (point.seconds || 1);
     }
   }
   for (const values of lines.values()) for (let index = 0; index < times.length; index++) if (values[index] === undefined) values[index] = 0;
@@ -49,10 +55,11 @@ export function largest(lines, most, others = "all others") {
 }
 
 /**
- * A stacked chart in `root`. `series`: [{name, values}], the largest first (drawn at the bottom); `marks`: [{at}], times in seconds;
- * `zoomed(start, end)`: called with times in seconds after dragging. Returns {close}.
+ * A stacked chart in `root`. `series`: [{name, values}], the largest first (drawn at the bottom); `format`: a value as text;
+ * `marks`: those of cycleMarks(); `marked(mark)`: called after a click on one; `zoomed(start, end)`: called with times in seconds
+ * after dragging. Returns {close}.
  */
-export function stacked(root, { label, times, series, marks = [], zoomed = null, height = 300, from = null, until = null }) {
+export function stacked(root, { label, times, series, marks = [], marked = null, zoomed = null, height = 300, from = null, until = null, format = rate }) {
   const figure = h("figure", { class: "chart", role: "group", "aria-label": label });
   root.replaceChildren(figure);
   const { uPlot } = globalThis;
@@ -72,12 +79,12 @@ export function stacked(root, { label, times, series, marks = [], zoomed = null,
       width: Math.max(260, figure.clientWidth), height,
       cursor: { drag: { x: Boolean(zoomed), y: false, setScale: false } },
       scales: { x: { time: true, range: from === null ? undefined : () => [from, until] }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.05 : 1] } },
-      axes: [{ ...axis, values: (_, splits, __, ___, step) => splits.map((at) => tick(at, step)) }, { ...axis, size: 62, values: (_, splits) => splits.map(rate) }],
+      axes: [{ ...axis, values: (_, splits, __, ___, step) => splits.map((at) => tick(at, step)) }, { ...axis, size: 62, values: (_, splits) => splits.map(format) }],
       series: [
         { label: "at", value: (_, at) => (at === null ? "–" : clock(at * 1000)) },
         ...order.map((index) => ({
           label: series[index].name, stroke: paints[index % paints.length], fill: paints[index % paints.length], width: 1, points: { show: times.length < 3 },
-          value: (_, raw, __, at) => (at === null || raw === null ? "–" : rate(series[index].values[at])),
+          value: (_, raw, __, at) => (at === null || raw === null ? "–" : format(series[index].values[at])),
         })),
       ],
       hooks: {
@@ -88,6 +95,7 @@ export function stacked(root, { label, times, series, marks = [], zoomed = null,
         }],
       },
     }, [times, ...order.map((index) => sums[index])], figure);
+    markTips(plot, marks, marked);
   };
   build();
   const watch = new ResizeObserver(() => plot.setSize({ width: Math.max(260, figure.clientWidth), height }));
@@ -109,20 +117,54 @@ function drawMarks(chart, marks, colours) {
   const { ctx: context, bbox } = chart;
   const ratio = devicePixelRatio || 1;
   context.save();
-  context.fillStyle = colours.accent;
-  let last = -Infinity;
-  for (const { at } of marks) {
-    const x = Math.round(chart.valToPos(at, "x", true));
-    if (x < bbox.left || x > bbox.left + bbox.width || Math.abs(x - last) < 2) continue;
-    last = x;
-    context.globalAlpha = 0.55;
+  for (const mark of marks) {
+    const x = Math.round(chart.valToPos(mark.at, "x", true));
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    context.fillStyle = mark.kind === "bad" ? colours.bad : mark.kind === "person" ? colours.second : colours.accent;
+    context.globalAlpha = 0.45;
     context.fillRect(x, bbox.top, ratio, bbox.height);
     context.globalAlpha = 1;
-    context.beginPath();
-    context.moveTo(x - 5 * ratio, bbox.top - 1);
-    context.lineTo(x + 5 * ratio, bbox.top - 1);
-    context.lineTo(x, bbox.top + 7 * ratio);
-    context.fill();
+    MARK_KINDS[mark.kind].draw(context, x, bbox.top, ratio);
   }
   context.restore();
+}
+
+/** One mark for each cycle that decided something, of these decisions: {at (s), kind, title, key, lines}. */
+export function cycleMarks(decisions) {
+  return byCycle(decisions).map((group) => ({ at: Date.parse(group.at) / 1000, kind: kindOf(group), title: group.title, key: group.key,
+    lines: group.rows.slice(0, 6).map((row) => `${row.irq ?? ""} ${row.name || row.identity || row.policy} ${row.from || row.to ? `${row.from || "–"} → ${row.to || "–"}` : row.reason}`.trim()) }))
+    .sort((a, b) => a.at - b.at);
+}
+
+/** The nearest mark within 6 px of the pointer is told in the tooltip; a click opens it. */
+function markTips(plot, marks, marked) {
+  if (!marks.length) return;
+  const nearest = (event) => {
+    const left = event.clientX - plot.over.getBoundingClientRect().left;
+    let best = null;
+    let far = 6;
+    for (const mark of marks) {
+      const away = Math.abs(plot.valToPos(mark.at, "x") - left);
+      if (away < far) [best, far] = [mark, away];
+    }
+    return best;
+  };
+  plot.over.addEventListener("mousemove", (event) => {
+    const mark = nearest(event);
+    plot.over.style.cursor = mark && marked ? "pointer" : "";
+    if (mark) showTip(event.clientX, event.clientY, [mark.title, ...mark.lines]);
+    else hideTip();
+  });
+  plot.over.addEventListener("mouseleave", hideTip);
+  if (!marked) return;
+  let down = 0;
+  plot.over.addEventListener("mousedown", (event) => { down = event.clientX; });
+  plot.over.addEventListener("click", (event) => {
+    const mark = nearest(event);
+    // A drag zooms.
+    if (mark && Math.abs(event.clientX - down) < 4) {
+      hideTip();
+      marked(mark);
+    }
+  });
 }

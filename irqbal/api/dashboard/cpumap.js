@@ -96,7 +96,8 @@ export class CpuMap {
     const cpu = this.cpus.get(Number(node.dataset.cpu));
     const box = node.getBoundingClientRect();
     const lines = [`CPU ${cpu.number}`, placeText(cpu)];
-    if (cpu.online) {
+    if (cpu.forecast) lines.push(cpu.forecast);
+    else if (cpu.online) {
       lines.push(`load ${load(cpu.load)}: hard interrupts ${load(cpu.irq_time)}, softirqs ${load(cpu.softirq_time)}`);
       lines.push(`${plural(cpu.irqs, "busy IRQ")}, ${rate(cpu.rate)}`);
     } else lines.push("offline");

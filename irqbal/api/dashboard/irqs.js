@@ -13,6 +13,14 @@ export const remote = (irq) => !irq.local && irq.movable && irq.rate >= BUSY;
 
 export const placedBy = (irq) => (irq.override ? "override" : irq.policy || (irq.unmovable ? "the kernel" : ""));
 
+/** Who placed an IRQ, in words; what a dry run or a refused write did not do is not told as done. */
+export function placement(irq, dryRun) {
+  const by = placedBy(irq);
+  if (irq.planned !== null && irq.planned !== undefined) return `would be put on ${irq.planned} by ${by}`;
+  if (!by) return "no policy";
+  return dryRun && !irq.override && irq.policy ? `would be kept here by ${by}` : by;
+}
+
 /** The text that the filter searches. */
 function words(irq, names) {
   return `${irq.number} ${irq.name} ${irq.queues.map(({ name, index }) => `${name} ${name}-${index}`).join(" ")} ${irq.device ?? ""} ${
@@ -29,9 +37,10 @@ export function filtered(irqs, names, text, hideIdle) {
   });
 }
 
-export function irqTable(link, names, extra = {}) {
+/** `dryRun()`: whether what the plan says is not carried out. */
+export function irqTable(link, names, dryRun, extra = {}) {
   return new Table({
-    caption: "IRQs", key: (irq) => irq.number, page: 50,
+    caption: "IRQs", key: (irq) => irq.number, page: 50, by: "-load",
     columns: [
       { name: "IRQ", text: (irq) => `${irq.number} ${irq.name}`, sort: (irq) => irq.number, href: (irq) => link(`irq/${irq.number}`) },
       { name: "Device", text: (irq) => names().get(irq.device) ?? irq.device ?? "–", sort: (irq) => names().get(irq.device) ?? "" },
@@ -41,7 +50,7 @@ export function irqTable(link, names, extra = {}) {
       { name: "Affinity", text: (irq) => irq.affinity, title: (irq) => irq.affinity, css: () => "cpus" },
       { name: "Delivered to", text: (irq) => irq.effective + (irq.local ? "" : " (remote)"), sort: (irq) => members(irq.effective)[0] ?? -1,
         css: (irq) => (remote(irq) ? "cpus warn" : "cpus"), title: (irq) => (irq.local ? "" : "not on the device's node") },
-      { name: "Placed by", text: (irq) => placedBy(irq) || "no policy", sort: placedBy },
+      { name: "Placed by", text: (irq) => placement(irq, dryRun()), sort: placedBy },
     ],
     ...extra,
   });
@@ -53,6 +62,7 @@ export class IrqModel {
     this.list = [];
     this.cpus = [];
     this.go = activate;
+    this.dryRun = false;
   }
 
   get rows() { return this.list.length; }
@@ -106,7 +116,7 @@ export class IrqModel {
     const irq = this.list[row];
     const lines = [`${irq.number} ${irq.name}`, `${rate(irq.rate)}, load ${load(irq.load)}`,
       `delivered to CPU ${irq.effective || "none"}${irq.local ? "" : `, not on its device's node ${irq.node}`}`,
-      `affinity ${irq.affinity}; placed by ${placedBy(irq) || "no policy"}`];
+      `affinity ${irq.affinity}; ${irq.planned || this.dryRun ? placement(irq, this.dryRun) : `placed by ${placedBy(irq) || "no policy"}`}`];
     const cpu = this.cpus[column];
     if (cpu && !holds(irq.effective, cpu.number)) {
       lines.push(`CPU ${cpu.number}: ${holds(irq.affinity, cpu.number) ? "allowed, not used" : "not allowed"}`);

@@ -87,7 +87,12 @@ export class Live {
   }
 
   async refresh(signal) {
-    this.status = await this.api.get("/status", {}, signal);
+    this.take(await this.api.get("/status", {}, signal));
+  }
+
+  /** Show this status, which came with another answer. */
+  take(status) {
+    this.status = status;
     this.changed();
     for (const listener of [...this.statusListeners]) listener();
   }
@@ -129,11 +134,8 @@ export class Live {
     if (record) {
       this.cycles.unshift(record);
       this.cycles.length = Math.min(this.cycles.length, KEPT);
-      const old = this.status;
-      if (old) {
-        old.last = { ...record, moves: record.moves.length, refused: record.refused.length, drifted: record.drifted.length,
-          failures: record.failures.length };
-      }
+      // Loads of a plan may be older than those that are shown beside them, so only the cycle is taken from it.
+      if (this.status?.last) Object.assign(this.status.last, { cycle: record.cycle, at: record.at });
     }
     this.changed();
     for (const listener of [...this.listeners]) listener(record);

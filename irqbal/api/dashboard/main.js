@@ -4,23 +4,28 @@ import { Api, errorBox } from "./api.js";
 import { announce, fill, h, writeText, select, toast } from "./dom.js";
 import { clock, seconds, span } from "./format.js";
 import { Live } from "./live.js";
+import { UrlState, href, parts, recall } from "./location.js";
 import * as decisions from "./view_decisions.js";
 import * as fleet from "./view_fleet.js";
 import * as history from "./view_history.js";
 import * as irq from "./view_irq.js";
 import * as nics from "./view_nics.js";
 import * as now from "./view_now.js";
+import * as overrides from "./view_overrides.js";
+import * as plan from "./view_plan.js";
+import * as policies from "./view_policies.js";
 import * as whatif from "./view_whatif.js";
 
-const VIEWS = { now, irq, nics, history, whatif, decisions, fleet };
-const TITLES = { now: "Now", irq: "IRQs", nics: "NICs", history: "History", whatif: "What if", decisions: "Decisions", fleet: "Fleet" };
+const VIEWS = { now, irq, nics, history, decisions, overrides, policies, plan, whatif, fleet };
+const TITLES = { now: "Now", irq: "IRQs", nics: "NICs", history: "History", decisions: "Decisions", overrides: "Overrides", policies: "Policies",
+  plan: "Plan", whatif: "What if", fleet: "Fleet" };
 const STATES = {
-  starting: "starting", balancing: "balancing", paused: "paused", "dry run": "dry run: nothing is written",
+  starting: "starting", balancing: "balancing", paused: "paused", "dry run": "dry run: nothing is changed",
   "not balancing": "not balancing", unknown: "state unknown", silent: "silent: no data lately",
 };
 
 const at = (id) => document.getElementById(id);
-const api = new Api();
+const api = new Api(() => { drawToken(); drawState(); });
 const live = new Live(api, () => drawState());
 /** Whether the server knows several hosts. */
 let many = false;
@@ -29,18 +34,25 @@ let choice = null;
 let listed = null;
 let shown = null;
 
+/** The view that the URL names; "" without a name is Now, or on a server of many hosts the fleet. */
 function route() {
-  const [path, words = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const [view, ...rest] = path.split("/");
-  const query = new URLSearchParams(words);
-  return { view: Object.hasOwn(VIEWS, view) ? view : "now", argument: rest.map(decodeURIComponent).join("/"), query };
+  const { view, argument, query } = parts();
+  return { view: view || (many && !query.get("host") ? "fleet" : "now"), argument, query };
 }
 
 /** The link to a view, such as `#/irq/24`, for the selected host. */
 export function link(path, query = {}) {
-  const words = new URLSearchParams({ ...query, ...(api.host ? { host: api.host } : {}) });
-  return `#/${path}${words.size ? `?${words}` : ""}`;
+  return href(path, { ...query, host: api.host });
 }
+
+/** The page for a name that no view has. */
+const missing = {
+  mount(root, { argument }) {
+    fill(root, h("h1", {}, "There is no such page"),
+      h("p", { class: "box", role: "status" }, `irqbal's dashboard has no page “${argument}”. These are its pages:`),
+      h("ul", {}, Object.keys(VIEWS).filter((name) => name !== "fleet" || many).map((name) => h("li", {}, h("a", { href: link(name) }, TITLES[name])))));
+  },
+};
 
 /** Connect to the selected host's events. There are none for all hosts together: the fleet view polls. */
 function listen() {
@@ -50,8 +62,9 @@ function listen() {
 
 async function show(focus = true) {
   const { view, argument, query } = route();
+  const known = Object.hasOwn(VIEWS, view);
   const host = query.get("host");
-  if (many && !host && view !== "fleet") {
+  if (many && !host && known && view !== "fleet") {
     globalThis.history.replaceState(null, "", "#/fleet");
     show(focus);
     return;
@@ -67,14 +80,15 @@ async function show(focus = true) {
   drawNav(view);
   const root = h("div", { class: `view ${view}` });
   fill(at("main"), root);
-  const context = { api, live, link, argument, query, listed, signal: control.signal, every: (work, gap) => every(work, gap, control.signal, root) };
+  const context = { api, live, link, argument: known ? argument : view, url: new UrlState(view, argument, query), listed, signal: control.signal,
+    every: (work, gap) => every(work, gap, control.signal, root) };
   listed = null;
   try {
-    await VIEWS[view].mount(root, context);
+    await (known ? VIEWS[view] : missing).mount(root, context);
   } catch (error) {
     if (control.signal.aborted) return;
     const passing = error.status === 503 || error.status === 0;
-    fill(root, h("h1", {}, TITLES[view]), passing ? h("p", { class: "box", role: "status" }, error.message) : errorBox(error));
+    fill(root, h("h1", {}, TITLES[view] ?? view), passing ? h("p", { class: "box", role: "status" }, error.message) : errorBox(error));
     // Retry with the next cycle, or soon if the daemon is starting.
     const again = () => { if (shown === control) show(false); };
     live.onCycle(again, control.signal);
@@ -82,7 +96,7 @@ async function show(focus = true) {
   }
   if (control.signal.aborted) return;
   const heading = root.querySelector("h1");
-  document.title = `${heading?.textContent ?? TITLES[view]} – irqbal${live.status ? ` on ${live.status.host}` : ""}`;
+  document.title = `${heading?.textContent ?? TITLES[view] ?? view} – irqbal${live.status ? ` on ${live.status.host}` : ""}`;
   if (focus && heading) {
     heading.tabIndex = -1;
     heading.focus({ preventScroll: true });
@@ -92,7 +106,7 @@ async function show(focus = true) {
   performance.mark("irqbal:ready");
 }
 
-/** Run `work` now and after each cycle: one at a time, at most every `gap` ms, and not while the page is hidden. */
+/** Run `work` now and after each cycle: one at a time, at most every `gap()` ms, and not while the page is hidden. */
 async function every(work, gap, signal, root) {
   let busy = false;
   let last = 0;
@@ -100,7 +114,7 @@ async function every(work, gap, signal, root) {
   const trouble = h("div", { class: "trouble" });
   const run = async (first = false) => {
     if (busy || signal.aborted) return;
-    const wait = gap - (performance.now() - last);
+    const wait = (typeof gap === "function" ? gap() : gap) - (performance.now() - last);
     if (!first && (document.hidden || wait > 30)) {
       clearTimeout(late);
       if (!document.hidden) late = setTimeout(run, wait);
@@ -128,8 +142,8 @@ async function every(work, gap, signal, root) {
 }
 
 function drawNav(view) {
-  const names = Object.keys(VIEWS).filter((name) => name !== "fleet" || many);
-  fill(at("nav"), names.map((name) => h("a", { href: link(name), "aria-current": name === view && "page" }, TITLES[name])));
+  const names = Object.keys(VIEWS).filter((name) => (name !== "fleet" || many) && name !== "plan");
+  fill(at("nav"), names.map((name) => h("a", { href: name === "fleet" ? href(name) : link(name, recall(name)), "aria-current": name === view && "page" }, TITLES[name])));
 }
 
 function drawState() {
@@ -150,10 +164,10 @@ function drawState() {
     banner(box, `paused ${until}`, `Paused${until}: irqbal measures and plans, and writes nothing.`,
       h("button", { type: "button", on: { click: resume } }, "Resume"));
   } else if (status?.aside?.length) {
-    const names = status.aside.map((item) => item.policy).join(", ");
-    const { again, reason } = status.aside[0];
-    const until = again ? `until it is tried again at ${clock(again)}` : "until the next reload";
-    banner(box, `aside ${names} ${again}`, `A policy failed and is skipped ${until}: ${names} (${reason}).`);
+    banner(box, `aside ${JSON.stringify(status.aside)}`, status.aside.map(failed).join(" "), h("a", { href: link("policies") }, "Policies"));
+  } else if (api.token && api.stale) {
+    banner(box, "stale", "The server no longer accepts your token: it expired or was revoked. You read without it; changes need another one.",
+      h("button", { type: "button", on: { click: enterToken } }, "Enter another"), h("button", { type: "button", on: { click: forget } }, "Forget it"));
   } else banner(box, "");
   const button = at("pause");
   // A central server cannot change anything on a host.
@@ -163,6 +177,12 @@ function drawState() {
     writeText(at("about"), `irqbal ${status.version}, API ${status.api} · a cycle every ${status.interval} · policies: ${status.policies.join(", ")}${status.simulated ? ` · a simulated host: ${status.simulated}` : ""}`);
     if (!many) writeText(at("host"), status.host);
   }
+}
+
+/** A policy that failed, in a sentence. */
+function failed({ policy, again, reason }) {
+  const until = again ? `until it is tried again at ${clock(again)}` : "until the next reload";
+  return `The policy ${policy} failed and is skipped ${until}: ${reason}.`;
 }
 
 function banner(box, key, text = "", ...more) {
@@ -218,10 +238,42 @@ function askPause() {
 }
 
 async function enterToken() {
-  if (await api.ask(api.token ? "enter another token, or cancel to go on without" : "a token lets you set overrides, plan and pause", api.token)) {
+  if (await api.ask(api.token ? "enter another token, or cancel to keep the present one" : "a token lets you set overrides, plan and pause", api.token)) {
     listen();
     show(false);
   }
+}
+
+/** Forget the token, in all tabs, and read on without it where the server allows that. */
+function forget() {
+  api.token = "";
+  toast("The token is forgotten in all tabs.");
+  listen();
+  show(false);
+}
+
+/** The token's button: it asks for one, or opens a small menu. */
+function askToken() {
+  if (!api.token) {
+    enterToken();
+    return;
+  }
+  const dialog = h("dialog", { "aria-labelledby": "kept-title" }, h("form", { method: "dialog" },
+    h("h2", { id: "kept-title" }, "Your token"),
+    h("p", {}, api.stale ? "The server no longer accepts it: you read without it." : "This browser's tabs use it for every request."),
+    h("div", { class: "buttons" }, h("button", { value: "forget" }, "Forget the token"), h("button", { value: "another" }, "Enter another"), h("button", { value: "" }, "Close"))));
+  dialog.addEventListener("close", () => {
+    const chosen = dialog.returnValue;
+    dialog.remove();
+    if (chosen === "forget") forget();
+    if (chosen === "another") enterToken();
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+function drawToken() {
+  writeText(at("token"), api.token ? (api.stale ? "Token: not accepted" : "Token: set") : "Token");
 }
 
 const THEMES = { auto: "Theme: auto", light: "Theme: light", dark: "Theme: dark" };
@@ -263,14 +315,14 @@ async function findHosts() {
   choice.addEventListener("change", () => {
     if (!names.has(choice.value)) return;
     const { view } = route();
-    location.hash = `#/${view === "fleet" ? "now" : view}?host=${encodeURIComponent(choice.value)}`;
+    location.hash = href(view === "fleet" ? "now" : view, { host: choice.value });
   });
   fill(at("host"), choice, known);
   drawNav(route().view);
 }
 
 at("pause").addEventListener("click", askPause);
-at("token").addEventListener("click", enterToken);
+at("token").addEventListener("click", askToken);
 at("theme").addEventListener("click", () => drawTheme(true));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("irqbal-theme")));
 addEventListener("hashchange", () => show());
@@ -292,6 +344,7 @@ function drawAge() {
 }
 
 drawTheme();
+drawToken();
 api.host = route().query.get("host");
 if (api.host) {
   live.start();

@@ -258,13 +258,13 @@ function shortened(context, text, width) {
 }
 
 /** A holder that shows the map or its table, and the button that switches between them. */
-export function twoWays(label, map, table, name) {
-  const holder = h("div", {}, map);
-  let first = true;
+export function twoWays(label, map, table, name, { first = true, turned = () => {} } = {}) {
+  const holder = h("div", {}, first ? map : table());
   const turn = (event) => {
     first = !first;
     fill(holder, first ? map : table());
     event.target.setAttribute("aria-pressed", String(!first));
+    turned(first);
   };
-  return [holder, h("button", { type: "button", "aria-pressed": "false", "aria-label": `${label} as a table`, on: { click: turn } }, name)];
+  return [holder, h("button", { type: "button", "aria-pressed": String(!first), "aria-label": `${label} as a table`, on: { click: turn } }, name)];
 }

@@ -2,13 +2,19 @@
 
 import { h, writeText } from "./dom.js";
 
+/** A column's name in the URL, such as `busiest-cpu`. */
+const slug = (name) => name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+
 /**
  * columns: {name, text(row), sort(row)?, href(row)?, css(row)?, num?, title(row)?}. A click on a heading sorts.
- * Shows `page` rows, and a button that shows more.
+ * Shows `page` rows, and a button that shows more. `by`: the column that sorts at first, as in the URL: `load`, or `-load` for the
+ * largest first. `oneLine`: a narrow window shows a row as one line, otherwise as a card. With `url` (a UrlState) the order stands in the URL as `sort`, and the number of rows as `rows`.
  */
 export class Table {
-  constructor({ caption, columns, key, page = 100, order = null, empty = "No rows." }) {
-    Object.assign(this, { columns, key, page, empty, shown: page, order, rows: [] });
+  constructor({ caption, columns, key, page = 100, by = "", url = null, empty = "No rows.", oneLine = false }) {
+    Object.assign(this, { columns, key, page, empty, url, by, rows: [] });
+    this.order = this.parsed(url?.get("sort", by) ?? by) ?? this.parsed(by);
+    this.shown = Math.max(page, Math.min(100_000, url?.number("rows", page) ?? page));
     this.lines = new Map();
     this.body = h("tbody");
     this.heads = columns.map((column, index) => {
@@ -17,10 +23,14 @@ export class Table {
     });
     // Explicit roles: narrow windows show rows as cards, and browsers drop the table's roles with `display: block`.
     this.body.setAttribute("role", "rowgroup");
-    const table = h("table", { role: "table", class: "cards" }, h("caption", { class: "unseen" }, caption),
+    const table = h("table", { role: "table", class: oneLine ? "oneline" : "cards" }, h("caption", { class: "unseen" }, caption),
       h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, this.heads)), this.body);
     this.note = h("p", { class: "soft" });
-    this.more = h("button", { type: "button", hidden: true, on: { click: () => { this.shown += 5 * page; this.draw(); } } });
+    this.more = h("button", { type: "button", hidden: true, on: { click: () => {
+      this.shown += 5 * page;
+      this.url?.set({ rows: this.shown });
+      this.draw();
+    } } });
     this.root = h("div", { class: "table" },
       h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, table), this.note, this.more);
   }
@@ -28,7 +38,14 @@ export class Table {
   turn(index) {
     const down = this.order?.index === index ? !this.order.down : Boolean(this.columns[index].num);
     this.order = { index, down };
+    this.url?.set({ sort: `${down ? "-" : ""}${slug(this.columns[index].name)}` }, { defaults: { sort: this.by } });
     this.draw();
+  }
+
+  /** {index, down} of an order as the URL has it; null if no column has that name. */
+  parsed(text) {
+    const index = this.columns.findIndex((column) => column.sort && slug(column.name) === text.replace(/^-/, ""));
+    return index < 0 ? null : { index, down: text.startsWith("-") };
   }
 
   set(rows) {

@@ -1,42 +1,46 @@
-// Decisions: a searchable list of what was decided, by whom, and why.
+// Decisions: what was decided, by whom, and why, by cycle.
 
-import { KINDS, decisionTable, fromCycle } from "./decided.js";
+import { CycleList, KINDS, fromCycle } from "./decided.js";
 import { csv, download, field, fill, h, measured, select } from "./dom.js";
 
 const SINCE = [["1h", "an hour"], ["6h", "6 hours"], ["24h", "a day"], ["7d", "a week"], ["30d", "30 days"], ["365d", "a year"]];
+const DEFAULTS = { start: "24h" };
+const MOST = 2000;
 
 export async function mount(root, context) {
-  const { api, live, link, signal } = context;
-  const get = (name, or = "") => context.query.get(name) ?? or;
-  const filter = { search: get("search"), kind: get("kind"), policy: get("policy"), irq: get("irq"), start: get("start", "24h") };
+  const { api, live, link, signal, url } = context;
+  const filter = { search: url.get("search"), kind: url.get("kind"), policy: url.get("policy"), irq: url.get("irq"), start: url.get("start", DEFAULTS.start), end: url.get("end") };
   let rows = [];
-  const table = decisionTable("Decisions, newest first", link, { page: 100, empty: "No decision matches. Choose a longer time, or remove a filter." });
+  const list = new CycleList("Decisions by cycle, the newest first", link, { empty: "No decision matches. Choose a longer time, or remove a filter." });
   const shown = h("span", { class: "soft", role: "status" });
   const policies = new Set([...(live.status?.policies ?? []), ...(filter.policy ? [filter.policy] : []), "override"]);
   let timer = 0;
+  const changed = () => {
+    url.set(filter, { defaults: DEFAULTS });
+    return fetchAll();
+  };
   const typed = (name, placeholder) => {
     const input = h("input", { type: "search", value: filter[name], placeholder, on: { input: () => {
       filter[name] = input.value.trim();
       clearTimeout(timer);
-      timer = setTimeout(fetchAll, 300);
+      timer = setTimeout(changed, 300);
     } } });
     return input;
   };
-  const choose = (name, options) => select(options, filter[name], (value) => { filter[name] = value; fetchAll(); });
+  const choose = (name, options) => select(options, filter[name], (value) => { filter[name] = value; changed(); });
+  const known = SINCE.some(([value]) => value === filter.start) ? SINCE : [...SINCE, [filter.start, `since ${filter.start}`]];
   const trouble = h("div");
   fill(root, h("h1", {}, "Decisions"),
     h("div", { class: "controls" },
       field("Search", typed("search", "device, CPU, person, reason")), field("Kind", choose("kind", [["", "all kinds"], ...Object.entries(KINDS)])),
       field("Policy", choose("policy", [["", "all policies"], ...[...policies].map((name) => [name, name])])),
-      field("IRQ", typed("irq", "number or name")), field("The last", choose("start", SINCE)),
+      field("IRQ", typed("irq", "number or name")), field("The last", choose("start", known)),
       h("button", { type: "button", on: { click: save } }, "Download CSV")),
-    h("p", {}, shown), trouble, h("section", { "aria-label": "Decisions" }, table.root));
+    h("p", {}, shown), trouble, h("section", { "aria-label": "Decisions" }, list.root));
 
   async function fetchAll() {
-    const words = new URLSearchParams(Object.entries(filter).filter(([name, value]) => value && !(name === "start" && value === "24h")));
-    globalThis.history.replaceState(null, "", link("decisions", Object.fromEntries(words)));
     try {
-      rows = await api.get("/decisions", { ...filter, limit: 2000 }, signal);
+      rows = await api.get("/decisions", { ...filter, limit: MOST }, signal);
       fill(trouble);
     } catch (error) {
       if (signal.aborted) return;
@@ -47,12 +51,13 @@ export async function mount(root, context) {
   }
 
   function draw() {
-    shown.textContent = rows.length === 2000 ? "The newest 2,000 are shown." : `${rows.length.toLocaleString("en")} found.`;
-    measured("decisions", () => table.set(rows));
+    measured("decisions", () => list.set(rows));
+    const cycles = `${list.groups.length.toLocaleString("en")} ${list.groups.length === 1 ? "cycle" : "cycles"}`;
+    shown.textContent = rows.length === MOST ? `The newest ${MOST.toLocaleString("en")} are shown, of ${cycles}.` : `${rows.length.toLocaleString("en")} found, of ${cycles}.`;
   }
 
   function save() {
-    const names = ["at", "cycle", "kind", "irq", "name", "identity", "from", "to", "policy", "who", "reason", "result", "code"];
+    const names = ["at", "cycle", "cause", "kind", "irq", "name", "identity", "from", "to", "policy", "who", "reason", "result", "done", "code"];
     download("irqbal-decisions.csv", csv([names, ...rows.map((row) => names.map((name) => row[name]))]));
   }
 
@@ -60,7 +65,7 @@ export async function mount(root, context) {
   // The history stores decisions in batches, shortly after the cycle.
   let late = 0;
   live.onCycle((record) => {
-    if (record && !fromCycle(record).length && !record.drifted.length) return;
+    if (filter.end || (record && !fromCycle(record).length && !record.drifted.length)) return;
     clearTimeout(late);
     late = setTimeout(() => { if (!document.hidden) fetchAll(); }, 1500);
   }, signal);

@@ -1,29 +1,54 @@
-// History: interrupts over time, stacked by device or by CPU, with marks for decisions.
+// History: what happened when: each CPU over time as a heat map, the same stacked, and the decisions by cycle.
 
 import { errorBox } from "./api.js";
-import { largest, ratesOf, stacked } from "./chart.js";
-import { decisionTable } from "./decided.js";
-import { csv, download, field, fill, h, select } from "./dom.js";
-import { clock, plural, span } from "./format.js";
+import { cycleMarks, largest, ratesOf, stacked } from "./chart.js";
+import { CycleList } from "./decided.js";
+import { csv, download, field, fill, h, select, unique } from "./dom.js";
+import { clock, load as loadText, plural, rate, span } from "./format.js";
+import { heatmap } from "./heatmap.js";
 import { deviceNames } from "./irqs.js";
+import { markLegend } from "./marks.js";
+import { findingList } from "./todo.js";
 
 const RANGES = [["60", "a minute"], ["300", "5 minutes"], ["900", "15 minutes"], ["3600", "an hour"], ["21600", "6 hours"], ["86400", "a day"], ["604800", "a week"],
   ["2592000", "30 days"], ["31536000", "a year"]];
+const WHAT = { load: "load", interrupts: "interrupts a second", softirqs: "softirqs a second, by kind", squeezes: "squeezes (softirqs out of budget)", drops: "packets dropped by CPUs" };
+const BY = { device: "by device", irq: "by IRQ", cpu: "by CPU", kind: "by kind" };
 const LINES = 11;
+const MOST = 2000;
+const DEFAULTS = { for: 900, what: "load" };
+
+/** What a chart may be stacked by; the first is the default. */
+function ways({ what, irq, device, cpu }) {
+  if (irq) return ["cpu"];
+  if (what === "softirqs") return ["kind", "cpu"];
+  if (what === "squeezes" || what === "drops") return ["cpu"];
+  if (device) return ["irq", "cpu"];
+  const all = cpu === null ? ["device", "irq", "cpu"] : ["device", "irq"];
+  return what === "load" ? [...all, "kind"] : all;
+}
 
 export async function mount(root, context) {
-  const { api, link, signal } = context;
-  const query = context.query;
-  const state = { by: query.get("by") === "cpu" ? "cpu" : "device", length: Number(query.get("for")) || 900, start: Number(query.get("start")) || null,
-    end: Number(query.get("end")) || null, data: null };
+  const { api, live, link, signal, url } = context;
+  const state = { what: Object.hasOwn(WHAT, url.get("what")) ? url.get("what") : DEFAULTS.what, by: url.get("by"), length: url.number("for", DEFAULTS.for),
+    start: url.number("start"), end: url.number("end"), irq: url.get("irq"), device: url.get("device"), cpu: url.number("cpu"), data: null };
   const about = h("p", { class: "soft", role: "status" });
+  const heat = h("div", { class: "holder" });
   const chart = h("div", { class: "holder" });
+  const heatTitle = h("h2", {});
+  const chartTitle = h("h2", {});
   const trouble = h("div");
-  const table = decisionTable("Decisions in this time", link, { page: 20, empty: "Nothing was decided in this time." });
+  const found = h("div");
+  const charts = h("div", {}, h("section", { "aria-label": "Heat map" }, heatTitle, heat), h("section", { "aria-label": "Chart" }, chartTitle, chart, markLegend()));
+  const list = new CycleList("Decisions in this time, by cycle", link, { page: 20, empty: "Nothing was decided in this time." });
   const title = h("h2", {}, "Decisions in this time");
-  const length = select(RANGES, String(state.length), (value) => { Object.assign(state, { length: Number(value), start: null, end: null }); load(); });
-  const by = select([["device", "by device"], ["cpu", "by CPU"]], state.by, (value) => { state.by = value; load(); });
-  const turn = (text, work, name) => h("button", { type: "button", title: name, "aria-label": name, on: { click: () => { work(); load(); } } }, text);
+  const length = select(RANGES, String(state.length), (value) => change({ length: Number(value), start: null, end: null }));
+  const what = select(Object.entries(WHAT), state.what, (value) => change({ what: value, by: "" }));
+  const byHolder = h("div", {});
+  const names = h("datalist", { id: unique("subjects") });
+  const only = h("input", { type: "search", list: names.id, autocomplete: "off", spellcheck: "false", placeholder: "all: or eth0, IRQ 24, CPU 3", value: subjectText(),
+    on: { change: () => choose(only.value) } });
+  const turn = (text, work, name) => h("button", { type: "button", title: name, "aria-label": name, on: { click: () => change(work()) } }, text);
   const bounds = () => {
     const end = state.end ?? Date.now() / 1000;
     return [state.start ?? end - state.length, end];
@@ -31,22 +56,57 @@ export async function mount(root, context) {
   const shift = (from, to) => {
     const [start, end] = bounds();
     const wide = end - start;
-    Object.assign(state, { start: start + from * wide, end: Math.min(end + to * wide, Date.now() / 1000) });
+    return { start: start + from * wide, end: Math.min(end + to * wide, Date.now() / 1000) };
   };
-  const nowButton = turn("Now", () => Object.assign(state, { start: null, end: null }), "Back to now, with live updates");
-  fill(root, h("h1", {}, "History"),
-    h("div", { class: "controls" }, field("The last", length), field("Stacked", by),
+  const nowButton = turn("Now", () => ({ start: null, end: null }), "Back to now, with live updates");
+  fill(root, h("h1", {}, "History"), found,
+    h("div", { class: "controls" }, field("The last", length), field("Show", what), byHolder, field("Only", only), names,
       h("div", { class: "tools" },
         turn("◀", () => shift(-0.5, -0.5), "Earlier"), turn("▶", () => shift(0.5, 0.5), "Later"),
         turn("+", () => shift(0.25, -0.25), "Zoom in"), turn("−", () => shift(-0.5, 0.5), "Zoom out"), nowButton),
       h("button", { type: "button", on: { click: save } }, "Download CSV")),
-    about, trouble, chart,
-    h("p", { class: "soft" }, "Drag over the chart to zoom in. Triangles mark decisions, which are listed below."),
-    h("section", { "aria-label": "Decisions in this time" }, title, table.root));
+    about, trouble,
+    charts,
+    h("section", { "aria-label": "Decisions in this time" }, title, list.root));
 
-  let shown = null;
+  let shown = [];
   let running = 0;
-  signal.addEventListener("abort", () => shown?.close());
+  /** The numbers of the online CPUs. */
+  let cpus = [];
+  const close = () => { for (const one of shown) one.close(); shown = []; };
+  signal.addEventListener("abort", close);
+
+  function subjectText() {
+    return state.irq ? `IRQ ${state.irq}` : state.device || (state.cpu === null ? "" : `CPU ${state.cpu}`);
+  }
+
+  /** The IRQ, CPU or device that a person typed. */
+  function choose(text) {
+    const [, irq] = /^irq\s+(\S+)/i.exec(text.trim()) ?? [];
+    const [, cpu] = /^cpu\s*(\d+)$/i.exec(text.trim()) ?? [];
+    const device = irq || cpu ? "" : text.trim();
+    const all = state.what === "load" || state.what === "interrupts" ? state.what : "load";
+    change({ irq: irq ?? "", cpu: cpu === undefined ? null : Number(cpu), device, by: "", what: irq || device ? all : state.what });
+  }
+
+  /** Change what is shown; Back undoes it. */
+  function change(values) {
+    Object.assign(state, values);
+    url.set({ what: state.what, by: state.by, for: state.length, start: state.start && Math.round(state.start), end: state.end && Math.round(state.end),
+      irq: state.irq, device: state.device, cpu: state.cpu }, { push: true, defaults: DEFAULTS });
+    controls();
+    load();
+  }
+
+  function controls() {
+    what.value = state.what;
+    if (RANGES.some(([value]) => value === String(state.length))) length.value = String(state.length);
+    only.value = subjectText();
+    const allowed = ways(state);
+    if (!allowed.includes(state.by)) state.by = allowed[0];
+    const by = select(allowed.map((name) => [name, BY[name]]), state.by, (value) => change({ by: value }));
+    fill(byHolder, field("Stacked", by));
+  }
 
   async function load() {
     const mine = ++running;
@@ -54,78 +114,94 @@ export async function mount(root, context) {
     nowButton.setAttribute("aria-pressed", String(state.end === null));
     try {
       const words = { start: new Date(start * 1000).toISOString(), end: new Date(end * 1000).toISOString() };
-      const [series, decided] = await Promise.all([state.by === "cpu" ? byCpu(api, words, end - start, signal) : byDevice(api, words, end - start, signal),
-        api.get("/decisions", { ...words, limit: 1000 }, signal)]);
+      const step = stepOf(end - start);
+      const path = state.irq ? `/irqs/${encodeURIComponent(state.irq)}/history` : state.device ? `/devices/${encodeURIComponent(state.device)}/history` : "/cpus/history";
+      const query = { ...words, step: `${step}s`, what: state.what, cpu: state.cpu };
+      const [grid, stack, decided] = await Promise.all([api.get(path, { ...query, by: "cpu" }, signal),
+        state.by === "cpu" ? null : api.get(path, { ...query, by: state.by }, signal),
+        api.get("/decisions", { ...words, irq: state.irq, limit: MOST }, signal)]);
       if (mine !== running || signal.aborted) return;
-      state.data = series;
-      draw(series, decided, start, end);
+      charts.hidden = false;
+      draw(grid, stack ?? grid, decided, start, end, step);
       fill(trouble);
     } catch (error) {
-      if (mine === running && !signal.aborted) fill(trouble, errorBox(error));
+      if (mine !== running || signal.aborted) return;
+      fill(trouble, errorBox(error));
+      charts.hidden = true;
+      list.set([]);
     }
   }
 
-  function draw({ times, lines }, decided, start, end) {
-    const series = largest(lines, LINES);
-    about.textContent = `Interrupts a second, ${clock(start * 1000)} to ${clock(end * 1000)}, ${plural(times.length, "point")}`;
-    title.textContent = `Decisions in this time (${decided.length === 1000 ? "the newest 1,000" : decided.length})`;
-    table.set(decided);
-    shown?.close();
-    shown = null;
-    if (!times.length) {
-      fill(chart, h("p", { class: "box" }, `The history has no sample of these ${span(end - start)}. It stores one every `, h("code", {}, "history: every"),
-        " (irqbal.yaml), and none while the daemon is down."));
+  function draw(grid, stack, decided, start, end, step) {
+    const share = state.what === "load";
+    const format = share ? loadText : rate;
+    const cells = ratesOf(grid, (name) => name);
+    const { times, lines } = ratesOf(stack, (name) => lineName(name, stack));
+    state.data = { times, lines };
+    const subject = subjectText();
+    about.textContent = `${clock(start * 1000)} to ${clock(end * 1000)}, ${plural(times.length, "point")}, one each ${span(step)}`;
+    heatTitle.textContent = `${share ? "Load" : WHAT[state.what].replace(/,.*/, "")} of each CPU${subject && state.cpu === null ? ` by ${subject}` : ""}`;
+    chartTitle.textContent = `${share ? "Load" : WHAT[state.what].replace(/,.*/, "")} ${BY[state.by]}${subject ? `, of ${subject} alone` : ""}`;
+    title.textContent = `Decisions in this time (${decided.length === MOST ? `the newest ${MOST.toLocaleString("en")}` : decided.length})`;
+    list.set(decided);
+    close();
+    const empty = h("p", { class: "box" }, emptyText(end - start));
+    if (!cells.times.length && !times.length) {
+      fill(heat, empty);
+      fill(chart);
       return;
     }
-    shown = stacked(chart, { label: `Interrupts a second, stacked by ${state.by}`, times, series, from: start, until: end,
-      marks: decided.map((item) => ({ at: Date.parse(item.at) / 1000 })).reverse(),
-      zoomed: (from, to) => { Object.assign(state, { start: from, end: to }); load(); } });
+    const zoomed = (from, to) => change({ start: from, end: to });
+    // A CPU without counts was idle, where there are samples at all.
+    const idle = cells.times.map((_, index) => ([...cells.lines.values()].every((values) => values[index] === null) ? null : 0));
+    const known = state.cpu === null ? cpus : [];
+    const all = new Map([...known.map((number) => [String(number), idle]), ...cells.lines]);
+    const rows = [...all].sort((a, b) => Number(a[0]) - Number(b[0])).map(([cpu, values]) => ({ name: `CPU ${cpu}`, cpu: Number(cpu), values }));
+    shown.push(heatmap(heat, { label: heatTitle.textContent, times: cells.times, step, rows, from: start, until: end, share, zoomed,
+      activate: (row) => change({ cpu: state.cpu === row.cpu ? null : row.cpu, irq: "", device: "", by: "" }) }));
+    if (!lines.size) {
+      fill(chart, empty);
+      return;
+    }
+    shown.push(stacked(chart, { label: `${chartTitle.textContent}, stacked`, times, series: largest(lines, LINES), from: start, until: end, format,
+      marks: cycleMarks(decided), marked: (mark) => list.reveal(mark.key), zoomed }));
+  }
+
+  function lineName(name, answer) {
+    if (answer.by === "cpu") return `CPU ${name}`;
+    return answer.names[name] || name.split("/").at(-1) || name;
+  }
+
+  function emptyText(length) {
+    if (state.what === "load" && state.by !== "kind") {
+      return `No load was recorded in these ${span(length)}${subjectText() ? ` for ${subjectText()}` : ""}: the history stores a sample every so often (history: every in irqbal.yaml), none while the daemon is down, and the load of single IRQs only once their cost is known. Choose “interrupts a second” to see what was counted.`;
+    }
+    return `The history has no ${state.what} in these ${span(length)}${subjectText() ? ` for ${subjectText()}` : ""}. It stores a sample every so often (history: every in irqbal.yaml), and none while the daemon is down.`;
   }
 
   function save() {
     if (!state.data) return;
     const { times, lines } = state.data;
-    const names = [...lines.keys()];
-    const rows = times.map((at, index) => [new Date(at * 1000).toISOString(), ...names.map((name) => {
+    const keys = [...lines.keys()];
+    const rows = times.map((at, index) => [new Date(at * 1000).toISOString(), ...keys.map((name) => {
       const value = lines.get(name)[index];
-      return value === null ? "" : Math.round(value * 1000) / 1000;
+      return value === null ? "" : Math.round(value * 1e6) / 1e6;
     })]);
+    const unit = state.what === "load" ? "share of a CPU" : `${state.what}/s`;
     const [start] = bounds();
-    download(`irqbal-${state.by}-${new Date(start * 1000).toISOString().slice(0, 19).replaceAll(":", "")}.csv`, csv([["at", ...names.map((name) => `${name} (interrupts/s)`)], ...rows]));
+    download(`irqbal-${state.what}-${state.by}-${new Date(start * 1000).toISOString().slice(0, 19).replaceAll(":", "")}.csv`, csv([["at", ...keys.map((name) => `${name} (${unit})`)], ...rows]));
   }
 
+  controls();
+  cpus = (await api.get("/cpus", {}, signal)).filter(({ online }) => online).map(({ number }) => number);
   await load();
-  await context.every(async () => { if (state.end === null && state.length <= 3600) await load(); }, 5000);
+  Promise.all([api.get("/findings", {}, signal), api.get("/devices", {}, signal), api.get("/irqs", {}, signal)]).then(([findings, devices, irqs]) => {
+    const mine = findings.findings.filter(({ code }) => code === "outbox" || code === "no-history");
+    fill(found, mine.length > 0 && h("section", { class: "box", "aria-label": "What to do" }, findingList(mine, link)));
+    const nics = [...deviceNames(devices).values()].flatMap((text) => text.split(", "));
+    fill(names, [...nics, ...irqs.map((irq) => `IRQ ${irq.number}`), ...cpus.map((number) => `CPU ${number}`)].map((value) => h("option", { value })));
+  }).catch(() => {});
+  await context.every(async () => { if (state.end === null && state.length <= 3600 && live.status) await load(); }, 5000);
 }
 
-const step = (length) => `${Math.max(1, Math.ceil(length / 300))}s`;
-
-async function byCpu(api, words, length, signal) {
-  return ratesOf(await api.get("/cpus/history", { ...words, step: step(length), by: "cpu" }, signal), (cpu) => `CPU ${cpu}`);
-}
-
-/** One request for each of the busiest devices; the remainder of the total is one more line. */
-async function byDevice(api, words, length, signal) {
-  const devices = await api.get("/devices", {}, signal);
-  const names = deviceNames(devices);
-  const busiest = [...devices].sort((a, b) => b.rate - a.rate).slice(0, LINES - 1);
-  const query = { ...words, step: step(length), by: "cpu" };
-  const [whole, ...parts] = await Promise.all([api.get("/cpus/history", query, signal),
-    ...busiest.map((device) => api.get(`/devices/${encodeURIComponent(device.address)}/history`, query, signal).catch((error) => {
-      if (error.status === 404) return { points: [] };
-      throw error;
-    }))]);
-  const total = ratesOf(whole, () => "total");
-  const lines = new Map();
-  const remainder = [...(total.lines.get("total") ?? [])];
-  parts.forEach((answer, index) => {
-    const found = ratesOf(answer, () => "sum");
-    const byTime = new Map(found.times.map((at, place) => [at, found.lines.get("sum")?.[place] ?? 0]));
-    const values = total.times.map((at, place) => (remainder[place] === null ? null : byTime.get(at) ?? 0));
-    values.forEach((value, place) => { if (value !== null) remainder[place] = Math.max(0, remainder[place] - value); });
-    const device = busiest[index];
-    lines.set(names.get(device.address) || device.address, values);
-  });
-  if (remainder.some((value) => value > 0.5)) lines.set("everything else", remainder);
-  return { times: total.times, lines };
-}
+const stepOf = (length) => Math.max(1, Math.ceil(length / 300));

@@ -1,227 +1,119 @@
-// NICs: an interface's queues against the CPUs: where interrupts arrive, which CPUs send (XPS), which help to receive (RPS).
+// NICs: all of them in a table, and a page for each: its queues against the CPUs, and what to do.
 
-import { fill, h, measured, writeText, select } from "./dom.js";
-import { BUSY, bin, holds, load, members, plural, ranges, rate, setText, size } from "./format.js";
+import { fill, h, measured, writeText } from "./dom.js";
+import { load, plural, rate } from "./format.js";
 import { Matrix } from "./matrix.js";
+import { QueueModel, drawRemarks, queueLegend, queueTable, queuesOf } from "./queues.js";
 import { Table } from "./table.js";
 
+/** IRQs from which on the page is fetched less often. */
+const MANY = 600;
+
 export async function mount(root, context) {
-  const { api, link, signal } = context;
-  let data = { devices: [], irqs: [], cpus: [] };
-  let name = context.argument;
+  await (context.argument ? one(root, context) : all(root, context));
+}
+
+const interfacesOf = (devices) => devices.flatMap((device) => device.interfaces.map((inner) => ({ ...inner, device })));
+
+/** Host, devices and findings, of one moment but for the devices' settings, which hardly change. */
+async function read(api, signal) {
+  const [devices, now] = await Promise.all([api.get("/devices", {}, signal), api.get("/now", {}, signal)]);
+  return { ...now, devices };
+}
+
+/** The findings about an interface, its queues or their IRQs. */
+function findingsOf(name, queues, { findings }) {
+  const irqs = new Set(queues.map(({ irq }) => irq?.number).filter((number) => number !== undefined));
+  return findings.findings.filter((item) => item.subject === name || item.subject.replace(/^[a-z]+:/, "").startsWith(`${name}/`) || irqs.has(item.irq));
+}
+
+async function all(root, context) {
+  const { api, link, signal, url } = context;
+  const empty = "This host has no network interface whose queues have IRQs of their own.";
+  const worst = (row) => row.queues.reduce((most, { irq }) => Math.max(most, irq?.load ?? 0), 0);
+  const table = new Table({
+    caption: "Network interfaces", url, by: "-load", page: 100, empty, key: (row) => row.name,
+    columns: [
+      { name: "Interface", text: (row) => row.name, sort: (row) => row.name, href: (row) => link(`nics/${row.name}`) },
+      { name: "Driver", text: (row) => row.device.driver || "–", sort: (row) => row.device.driver },
+      { name: "State", text: (row) => (row.up ? "up" : "down"), sort: (row) => String(row.up) },
+      { name: "Node", num: true, text: (row) => (row.device.node < 0 ? "–" : String(row.device.node)), sort: (row) => row.device.node },
+      { name: "Queues", num: true, text: (row) => String(new Set(row.queues.map(({ index }) => index)).size), sort: (row) => row.queues.length },
+      { name: "Rate", num: true, text: (row) => rate(row.device.rate), sort: (row) => row.device.rate },
+      { name: "Load", num: true, text: (row) => load(row.device.load), sort: (row) => row.device.load },
+      { name: "Hottest queue", num: true, text: (row) => load(worst(row)), sort: worst },
+      { name: "To do", text: (row) => (row.findings.length ? plural(row.findings.length, "thing", "things") : "nothing"), sort: (row) => row.findings.length,
+        css: (row) => (row.findings.some(({ severity }) => severity === "warning") ? "warn" : "") },
+    ],
+  });
+  fill(root, h("h1", {}, "NICs"), h("p", { class: "soft" }, "Choose an interface to see its queues, the CPUs that serve them, and what to do. The load is that of the whole card."),
+    h("section", { "aria-label": "Network interfaces" }, table.root));
+  let many = false;
+  await context.every(async () => {
+    const data = await read(api, signal);
+    many = data.irqs.length > MANY;
+    measured("nics", () => table.set(interfacesOf(data.devices).map((item) => {
+      const queues = queuesOf(item, data.irqs, data.cpus);
+      return { ...item, queues, findings: findingsOf(item.name, queues, data) };
+    })));
+  }, () => (many ? 4000 : 1500));
+}
+
+async function one(root, context) {
+  const { api, link, signal, url, argument: name } = context;
   const model = new QueueModel((queue) => { if (queue.irq) location.hash = link(`irq/${queue.irq.number}`); });
   const matrix = new Matrix({ label: "Queues against CPUs", model, rowHeight: 17, labelWidth: 110,
     help: "Arrow keys move, plus and minus zoom, Enter opens the queue’s IRQ. The table below shows the same as text." });
   signal.addEventListener("abort", () => matrix.close());
-  const choice = h("div", { class: "controls" });
-  const about = h("p");
+  const facts = h("dl", { class: "facts" });
   const remarks = h("div", { "aria-live": "polite" });
-  const table = queueTable(link);
-  const body = h("div", {}, h("div", { class: "controls" }, choice, matrix.tools), about, remarks, legend(), matrix.root,
-    h("section", { class: "below" }, h("h2", {}, "The same as a table"), table.root));
-  fill(root, h("h1", {}, "NICs"), body);
+  const table = queueTable(link, url);
+  const body = h("div", {}, remarks, facts, queueLegend(), h("div", { class: "controls" }, matrix.tools), matrix.root,
+    h("section", { class: "below" }, h("h2", {}, "The same as a table"), table.root),
+    h("p", {}, h("a", { href: link("history", { device: name }) }, "Its history"), " · ", h("a", { href: link("decisions", { search: name }) }, "Decisions about it")));
+  fill(root, h("p", {}, h("a", { href: link("nics") }, "All NICs")), h("h1", {}, `NIC ${name}`), body);
+  let many = false;
 
-  const interfaces = () => data.devices.flatMap((device) => device.interfaces.map((inner) => ({ ...inner, device })));
-
-  function draw() {
-    const all = interfaces();
-    if (!all.length) {
-      fill(body, h("p", { class: "box" }, "This host has no network card whose queues have IRQs of their own."));
+  function draw(data) {
+    const known = interfacesOf(data.devices);
+    const found = known.find((item) => item.name === name);
+    if (!found) {
+      const others = known.map((item) => h("li", {}, h("a", { href: link(`nics/${item.name}`) }, item.name)));
+      fill(body, h("p", { class: "box bad", role: "alert" }, `This host has no network interface “${name}” whose queues have IRQs of their own.`),
+        others.length > 0 && [h("p", {}, "These have:"), h("ul", {}, others)]);
       return;
     }
-    const names = all.map((item) => item.name);
-    if (!names.includes(name)) name = names[0];
-    if (choice.dataset.key !== names.join()) {
-      choice.dataset.key = names.join();
-      const list = select(all.map((item) => [item.name, `${item.name} (${item.device.driver}, node ${item.device.node})`]), name,
-        (picked) => { name = picked; globalThis.history.replaceState(null, "", link(`nics/${picked}`)); draw(); });
-      list.id = "nic";
-      fill(choice, h("label", { for: "nic" }, "Interface"), list);
-    }
-    const found = all.find((item) => item.name === name);
     const queues = queuesOf(found, data.irqs, data.cpus);
     const other = model.queues.length !== queues.length || model.name !== name || model.cpus.length !== data.cpus.length;
     model.set(name, queues, data.cpus, found.device.node);
     if (other) matrix.layout();
     else matrix.draw();
-    writeText(about, `${found.name}: ${found.up ? "up" : "down"}, ${plural(queues.length, "queue")}, ${rate(found.device.rate)}, load ${load(found.device.load)} of a CPU in all. `
-      + (found.device.node < 0 ? `The NUMA node of the card ${found.device.address} is unknown.`
-        : `The card ${found.device.address} is on NUMA node ${found.device.node}: CPUs ${found.device.local_cpus}.`));
-    drawRemarks(remarks, queues, found, data.cpus);
+    const { device } = found;
+    const used = new Set(queues.filter(({ irq }) => irq).map(({ index }) => index)).size;
+    const set = (key, words) => queues.filter((queue) => queue[key]).length ? `${queues.filter((queue) => queue[key]).length} of ${plural(queues.length, "queue")}` : words;
+    const rows = [
+      ["State", found.up ? "up" : "down"], ["Driver", device.driver || "–"], ["Card", device.address],
+      ["NUMA node", device.node < 0 ? "unknown" : `${device.node}: CPUs ${device.local_cpus}`],
+      ["Queues", `${plural(new Set(queues.map(({ index }) => index)).size, "queue")}, ${used} with an IRQ that is known`],
+      ["Rate", rate(device.rate)], ["Load of the card", `${load(device.load)} of a CPU`],
+      ["XPS", set("xps", "not set")], ["RPS", set("rps", "off")], ["RSS", rssText(found)],
+    ];
+    if (facts.children.length !== rows.length) fill(facts, rows.map(([label]) => h("div", {}, h("dt", {}, label), h("dd"))));
+    rows.forEach(([, value], index) => writeText(facts.children[index].lastChild, String(value)));
+    drawRemarks(remarks, queues, found, data.cpus, findingsOf(name, queues, data), link);
     table.set(queues);
   }
 
   await context.every(async () => {
-    const fresh = data.cpus.length && data.irqs.length > 600 ? name : "";
-    const [devices, irqs, cpus] = await Promise.all([
-      api.get("/devices", {}, signal), api.get("/irqs", fresh ? { device: fresh } : {}, signal), api.get("/cpus", {}, signal)]);
-    data = { devices, irqs: fresh ? [...data.irqs.filter((irq) => !irq.queues.some((queue) => queue.name === fresh)), ...irqs] : irqs, cpus };
-    measured("nics", draw);
-  }, 1500);
+    const data = await read(api, signal);
+    many = data.irqs.length > MANY;
+    measured("nics", () => draw(data));
+  }, () => (many ? 2500 : 1500));
   matrix.layout();
 }
 
-/** The rows: each queue with its settings, its IRQ, and what is wrong with it (`remote`, `shared`). */
-function queuesOf(found, irqs, cpus) {
-  const mine = irqs.flatMap((irq) => irq.queues.filter(({ name }) => name === found.name).map((queue) => ({ irq, queue })));
-  const place = new Map(cpus.map((cpu) => [cpu.number, cpu]));
-  const count = Math.max(found.rx.length, found.tx.length, ...mine.map(({ queue }) => queue.index + 1), 0);
-  const queues = [];
-  for (let index = 0; index < count; index++) {
-    const here = mine.filter(({ queue }) => queue.index === index);
-    for (const { irq, queue } of here.length ? here : [{ irq: null, queue: null }]) {
-      queues.push({ index, irq, kind: queue?.kind ?? "", active: queue?.active ?? true, xps: found.tx[index]?.xps ?? null,
-        rps: found.rx[index]?.rps ?? null, flows: found.rx[index]?.flows ?? null, shared: [], remote: false });
-    }
-  }
-  const byCore = new Map();
-  for (const queue of queues) {
-    if (!queue.irq || !queue.active) continue;
-    const cpu = place.get(members(queue.irq.effective)[0]);
-    if (!cpu || size(queue.irq.effective) !== 1) continue;
-    queue.cpu = cpu;
-    queue.remote = found.device.node >= 0 && cpu.node !== found.device.node;
-    const key = `${cpu.package}/${cpu.core}`;
-    byCore.set(key, [...(byCore.get(key) ?? []), queue]);
-  }
-  for (const sharing of byCore.values()) {
-    // The Rx and Tx interrupts of one queue may share a core.
-    if (new Set(sharing.map(({ index }) => index)).size < 2) continue;
-    // One interrupt may serve several queues: they cannot be parted.
-    for (const queue of sharing) queue.shared = sharing.filter((other) => other.irq !== queue.irq && other.index !== queue.index);
-  }
-  return queues;
-}
-
-function drawRemarks(root, queues, found, cpus) {
-  const remote = queues.filter((queue) => queue.remote);
-  const doubled = queues.filter((queue) => queue.shared.length);
-  const key = JSON.stringify([found.name, remote.map((queue) => [queue.index, queue.cpu.number]), doubled.map((queue) => [queue.index, queue.cpu.number]), queues.filter((queue) => !queue.irq).length]);
-  if (root.dataset.key === key) return;
-  root.dataset.key = key;
-  const lines = [];
-  const unknown = queues.filter((queue) => !queue.irq);
-  if (unknown.length && queues.length > 0 && found.device.irqs.length) {
-    lines.push(h("li", {}, h("b", {}, `Not recognised: queue ${setText(unknown.map(({ index }) => index))}.`),
-      " irqbal does not know which interrupts of the card serve them, and spreads those on the card’s node. A policy can tell (irqbal_identify)."));
-  }
-  if (remote.length) {
-    lines.push(h("li", {}, h("b", {}, `Remote: queue ${setText(remote.map(({ index }) => index))}.`),
-      ` Handled on node ${setText(remote.map(({ cpu }) => cpu.node))}, while the card is on node ${found.device.node}: each packet crosses between the nodes’ memories.`));
-  }
-  const cores = new Set(cpus.filter((cpu) => cpu.online && cpu.node === found.device.node).map((cpu) => `${cpu.package}/${cpu.core}`)).size;
-  const used = new Set(queues.filter((queue) => queue.irq && queue.active).map(({ index }) => index)).size;
-  const crowded = cores > 0 && used > cores;
-  if (crowded) {
-    lines.push(h("li", {}, h("b", {}, `${used} queues, and ${plural(cores, "core")} on the card’s node.`),
-      " Some must share a core. With as many queues as cores (", h("code", {}, `ethtool -L ${found.name} combined ${cores}`), ") each has its own."));
-  }
-  const pairs = crowded ? new Map() : new Map(doubled.map((queue) => [`${queue.cpu.package}/${queue.cpu.core}`, queue]));
-  for (const queue of [...pairs.values()].slice(0, 6)) {
-    const all = [queue, ...queue.shared];
-    const numbers = setText(all.map(({ cpu }) => cpu.number));
-    lines.push(h("li", {}, h("b", {}, `One core for queues ${all.map(({ index }) => index).sort((a, b) => a - b).join(" and ")}.`),
-      numbers.includes(",") || numbers.includes("-") ? ` CPUs ${numbers} are threads of one core, so these queues share its execution units.` : ` CPU ${numbers} serves them all.`));
-  }
-  if (pairs.size > 6) lines.push(h("li", {}, `And ${plural(pairs.size - 6, "more core")}, marked in the table.`));
-  if (!lines.length) {
-    fill(root, h("p", { class: "box good" }, `Good: every queue is handled on the card’s own node${cores ? ", each on a core of its own" : ""}.`));
-  } else fill(root, h("ul", { class: "box remarks" }, lines));
-}
-
-function legend() {
-  return h("p", { class: "legend" },
-    h("span", { class: "key s5" }, "interrupt"), " is delivered here (colour: load) ", h("span", { class: "key xps" }, "XPS"), " this CPU sends through the queue ",
-    h("span", { class: "key rps" }, "RPS"), " helps to receive ", h("span", { class: "key remote" }, "remote"), " not on the card’s node ",
-    h("span", { class: "key doubled" }, "shared core"), " two queues on one core");
-}
-
-class QueueModel {
-  constructor(activate) {
-    Object.assign(this, { queues: [], cpus: [], name: "", go: activate, place: new Map() });
-  }
-
-  get rows() { return this.queues.length; }
-  get columns() { return this.cpus.length; }
-  set(name, queues, cpus, node) {
-    Object.assign(this, { name, queues, cpus, node });
-    this.place = new Map(cpus.map((cpu, index) => [cpu.number, index]));
-  }
-
-  rowLabel(row) { const queue = this.queues[row]; return `${this.name} ${queue.kind} ${queue.index}`; }
-  columnLabel(column) { return String(this.cpus[column]?.number ?? ""); }
-  edge(column) { return column > 0 && this.cpus[column].node !== this.cpus[column - 1].node; }
-  weight(row) { return this.queues[row].irq?.load ?? 0; }
-  home(row) { return this.queues[row].cpu ? this.place.get(this.queues[row].cpu.number) : undefined; }
-  activate(row) { this.go(this.queues[row]); }
-
-  spans(text) {
-    return ranges(text ?? "").map(([first, last]) => [this.place.get(first), this.place.get(last)]).filter(([from, to]) => from !== undefined && to !== undefined);
-  }
-
-  paint(context, row, x, y, width, height, colours) {
-    const queue = this.queues[row];
-    const tall = height - 1;
-    context.fillStyle = colours.tint;
-    for (const [from, to] of this.spans(queue.xps)) context.fillRect(x(from), y, (to - from + 1) * width, tall);
-    context.fillStyle = colours.second;
-    for (const [from, to] of this.spans(queue.rps)) context.fillRect(x(from), y + tall - 4, (to - from + 1) * width, 4);
-    if (!queue.irq) return;
-    const wide = size(queue.irq.effective) > 1;
-    if (wide && !(queue.irq.rate >= BUSY)) return;
-    context.fillStyle = colours.steps[bin(queue.irq.load, queue.irq.rate >= BUSY)];
-    const broad = Math.max(width - 1, 4);
-    for (const [from, to] of this.spans(queue.irq.effective)) {
-      for (let at = from; at <= to; at++) {
-        const left = x(at) + (width - broad) / 2;
-        context.fillRect(left, y + 1, broad, tall - 2);
-        context.lineWidth = 2;
-        if (queue.remote || queue.shared.length) {
-          context.strokeStyle = queue.remote ? colours.bad : colours.accent;
-          context.strokeRect(left, y + 1, broad, tall - 2);
-        }
-      }
-    }
-  }
-
-  describe(row, column) {
-    const queue = this.queues[row];
-    const cpu = this.cpus[column];
-    const lines = [`${this.name} ${queue.kind} queue ${queue.index}`];
-    if (queue.irq) lines.push(`IRQ ${queue.irq.number} on CPU ${queue.irq.effective}: ${rate(queue.irq.rate)}, load ${load(queue.irq.load)}`);
-    if (cpu) {
-      const parts = [];
-      if (queue.xps && holds(queue.xps, cpu.number)) parts.push("sends through this queue (XPS)");
-      if (queue.rps && holds(queue.rps, cpu.number)) parts.push("helps to receive (RPS)");
-      lines.push(`CPU ${cpu.number}, node ${cpu.node}${parts.length ? `: ${parts.join(", ")}` : ""}`);
-    }
-    return [...lines, ...remarksOf(queue)];
-  }
-}
-
-function remarksOf(queue) {
-  const lines = [];
-  if (!queue.active) lines.push("not in use");
-  if (queue.remote) lines.push("remote: not on the card’s node");
-  if (queue.shared.length) lines.push(`shares its core with queue ${setText(queue.shared.map(({ index }) => index))}`);
-  return lines;
-}
-
-function queueTable(link) {
-  const none = (value, empty) => (value === null ? "none" : value || empty);
-  return new Table({
-    caption: "Queues of this interface", key: (queue) => `${queue.index} ${queue.irq?.number}`, page: 64, empty: "irqbal knows no queues of this interface.",
-    columns: [
-      { name: "Queue", text: (queue) => `${queue.kind} ${queue.index}`, sort: (queue) => queue.index, href: (queue) => (queue.irq ? link(`irq/${queue.irq.number}`) : undefined) },
-      { name: "IRQ", num: true, text: (queue) => String(queue.irq?.number ?? "–"), sort: (queue) => queue.irq?.number ?? -1 },
-      { name: "CPU", num: true, text: (queue) => queue.irq?.effective ?? "–", sort: (queue) => queue.cpu?.number ?? -1, css: () => "cpus" },
-      { name: "Node", num: true, text: (queue) => String(queue.cpu?.node ?? "–"), sort: (queue) => queue.cpu?.node ?? -1 },
-      { name: "Rate", num: true, text: (queue) => rate(queue.irq?.rate ?? 0), sort: (queue) => queue.irq?.rate ?? 0 },
-      { name: "Load", num: true, text: (queue) => load(queue.irq?.load ?? 0), sort: (queue) => queue.irq?.load ?? 0 },
-      { name: "XPS", text: (queue) => none(queue.xps, "not set"), title: (queue) => queue.xps ?? "the driver has no XPS", css: () => "cpus" },
-      { name: "RPS", text: (queue) => none(queue.rps, "off"), title: (queue) => queue.rps ?? "", css: () => "cpus" },
-      { name: "RFS", num: true, text: (queue) => (queue.flows === null ? "none" : queue.flows ? `${queue.flows} flows` : "off"), sort: (queue) => queue.flows ?? -1 },
-      { name: "Remarks", text: (queue) => remarksOf(queue).join("; "), css: (queue) => (queue.remote || queue.shared.length ? "warn" : "") },
-    ],
-  });
+/** How the card's hash spreads flows over its queues, as far as irqbal knows. */
+function rssText(found) {
+  const queues = found.rx.length;
+  return queues > 1 ? `spreads flows over ${queues} receive queues (ethtool -x ${found.name} shows how)` : "one receive queue: nothing to spread";
 }

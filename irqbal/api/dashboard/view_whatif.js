@@ -3,8 +3,12 @@
 import { errorBox } from "./api.js";
 import { CpuMap, legend } from "./cpumap.js";
 import { fill, h, writeText, toast } from "./dom.js";
-import { load, members, plural, size } from "./format.js";
+import { clock, load, plural } from "./format.js";
+import { forecastCpus } from "./outlook.js";
 import { Table } from "./table.js";
+
+/** The last result, which stays when the view is left. */
+let kept = null;
 
 export async function mount(root, context) {
   const { api, link, signal } = context;
@@ -45,6 +49,7 @@ export async function mount(root, context) {
   const today = await present();
   area.value = sessionStorage.getItem("irqbal.what-if") || today;
   count();
+  if (kept && kept.host === api.host) drawKept();
 
   async function plan() {
     button.disabled = true;
@@ -52,8 +57,8 @@ export async function mount(root, context) {
     try {
       const today = await api.send("POST", "/plan", { body: {}, signal });
       const other = await api.send("POST", "/plan", { body: { yaml: area.value }, signal });
-      const [irqs, cpus] = await Promise.all([api.get("/irqs", {}, signal), api.get("/cpus", {}, signal)]);
-      fill(result, compare(today, other, irqs, cpus, link));
+      kept = { today, other, cpus: await api.get("/cpus", {}, signal), yaml: area.value, host: api.host, at: Date.now() };
+      drawKept();
     } catch (error) {
       if (signal.aborted) return;
       fill(result, error.problems?.length ? problems(error) : errorBox(error));
@@ -61,6 +66,11 @@ export async function mount(root, context) {
       button.disabled = false;
       writeText(button, "Plan");
     }
+  }
+
+  function drawKept() {
+    const old = kept.yaml !== area.value ? " The text above has changed since." : "";
+    fill(result, h("p", { class: "soft", role: "status" }, `Planned at ${clock(kept.at)}.${old}`), compare(kept, link));
   }
 
   /** The problems of a refused configuration (`policies:3: …`), each with a button that selects its line. */
@@ -116,62 +126,48 @@ function asYaml(policies) {
   return `${lines.join("\n")}\n`;
 }
 
-/** Each CPU's load after the moves: an IRQ takes its load along, in equal parts to each CPU of its set. */
-function forecast(cycle, irqs, cpus) {
-  const moved = new Map(cycle.moves.map((move) => [move.irq, move.to]));
-  const found = new Map(cpus.map((cpu) => [cpu.number, { ...cpu, load: 0, rate: 0, irqs: 0, irq_time: 0, softirq_time: 0 }]));
-  let [hottest, total] = [0, 0];
-  for (const irq of irqs) {
-    if (!(irq.load > 0)) continue;
-    let target = irq.effective;
-    if (moved.has(irq.number)) target = moved.get(irq.number);
-    const wide = size(target) || 1;
-    hottest = Math.max(hottest, irq.load);
-    total += irq.load;
-    for (const number of members(target)) {
-      const cpu = found.get(number);
-      if (!cpu) continue;
-      cpu.load += irq.load / wide;
-      cpu.softirq_time += irq.load / wide;
-      cpu.rate += irq.rate / wide;
-      cpu.irqs += 1;
-    }
-  }
-  const all = [...found.values()];
-  const usable = all.filter((cpu) => cpu.online && !cpu.isolated).length || 1;
-  const busiest = Math.max(...all.map((cpu) => cpu.load), 0);
-  const bound = Math.max(total / usable, hottest);
-  const used = all.filter((cpu) => cpu.load > 0).length;
-  return { cpus: all, busiest, imbalance: bound > 0 ? busiest / bound : 0, used };
-}
-
-function compare(today, other, irqs, cpus, link) {
-  const plans = [["Today’s policies", today.cycle], ["With these", other.cycle]].map(([name, cycle]) => ({ name, cycle, ...forecast(cycle, irqs, cpus) }));
+/** Both plans beside each other. The numbers are those of the API: the same that `irqbal simulate` scores by. */
+function compare({ today, other, cpus }, link) {
+  const plans = [["Today’s policies", today], ["With these", other]].map(([name, plan]) => ({ name, ...plan }));
+  const ranged = ({ forecast }) => (forecast.busiest_most > forecast.busiest_likely + 0.01 ? `${load(forecast.busiest_likely)}, at worst ${load(forecast.busiest_most)}` : load(forecast.busiest_likely));
   const lines = [
     ["IRQs that would move", (plan) => plan.cycle.moves.length], ["right already", (plan) => plan.cycle.right], ["XPS, RPS and RFS settings", (plan) => plan.cycle.steering.length],
-    ["refused", (plan) => plan.cycle.refused.length], ["busiest CPU, expected", (plan) => load(plan.busiest)],
-    ["over the bound, expected", (plan) => `× ${plan.imbalance.toFixed(2)}`], ["CPUs with interrupt load, expected", (plan) => `${plan.used} of ${plan.cpus.length}`],
+    ["refused", (plan) => plan.cycle.refused.length], ["busiest CPU now", (plan) => (plan.forecast ? load(plan.forecast.busiest_now) : "–")],
+    ["busiest CPU, forecast", (plan) => (plan.forecast ? ranged(plan) : "–")],
+    ["over the bound, forecast", (plan) => (plan.forecast?.imbalance_likely ? `× ${plan.forecast.imbalance_likely.toFixed(2)}` : "–")],
+    ["CPUs with interrupt load, forecast", (plan) => (plan.forecast ? `${plan.forecast.cpus.filter((cpu) => cpu.likely > 0.0005).length} of ${cpus.length}` : "–")],
   ];
   const summary = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Both plans in numbers" }, h("table", {},
     h("caption", { class: "unseen" }, "Both plans in numbers"),
     h("thead", {}, h("tr", {}, h("td"), plans.map((plan) => h("th", { scope: "col", class: "num" }, plan.name)))),
     h("tbody", {}, lines.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), plans.map((plan) => h("td", { class: "num" }, String(value(plan)))))))));
-  const maps = h("div", { class: "pair" }, plans.map((plan) => {
-    const map = new CpuMap({ label: `${plan.name}: CPUs by expected load` });
-    map.set(plan.cpus);
+  const maps = h("div", { class: "pair" }, plans.filter((plan) => plan.forecast).map((plan) => {
+    const map = new CpuMap({ label: `${plan.name}: CPUs by the load that is forecast` });
+    map.set(forecastCpus(plan.forecast, cpus));
     return h("div", {}, h("h3", {}, plan.name), map.root);
   }));
-  const changes = changesTable(today.cycle, other.cycle, irqs, link);
+  const changes = changesTable(today.cycle, other.cycle, link);
   const remarks = [...other.cycle.failures.map((item) => `${item.policy} failed: ${item.reason}`), ...other.cycle.notes.map((note) => `${note.policy}: ${note.text}${note.advice ? ` – ${note.advice}` : ""}`),
     ...other.cycle.refused.slice(0, 20).map((item) => `${item.irq ?? ""} ${item.name} refused (${item.policy}): ${item.reason}${item.advice ? ` – ${item.advice}` : ""}`)];
-  return [h("section", {}, h("h2", {}, "The plan beside today’s"), summary,
-      h("p", { class: "soft" }, "Expected loads assume that each IRQ keeps its present load; the load of an IRQ with several CPUs is divided evenly.")),
+  return [h("section", {}, h("h2", {}, "The plan beside today’s"), h("p", { class: "outlook" }, other.outlook || (other.cycle.problem && `There is no plan: ${other.cycle.problem}.`)),
+      beside(today, other), summary,
+      h("p", { class: "soft" }, "A forecast takes each IRQ's present load along. The kernel delivers an IRQ to one CPU of its mask: where a mask has several, its likely choice is shown, and the worst.")),
     remarks.length > 0 && h("details", { class: "box", open: remarks.length <= 4 }, h("summary", {}, `Notes of the policies, and refusals (${remarks.length})`),
       h("ul", {}, remarks.slice(0, 40).map((line) => h("li", {}, line)), remarks.length > 40 && h("li", {}, `and ${remarks.length - 40} more`))),
     h("section", {}, h("div", { class: "controls" }, h("h2", {}, plural(other.cycle.moves.length, "move")),
       h("button", { type: "button", on: { click: () => copy(planText(other.cycle), "The plan is copied.") } }, "Copy the plan")),
     changes.root),
     h("section", {}, h("h2", {}, "Where the load would be"), legend(), maps)];
+}
+
+/** How these policies compare with today's, in words. */
+function beside(today, other) {
+  if (!today.forecast || !other.forecast) return "";
+  const [old, fresh] = [today.forecast.busiest_likely, other.forecast.busiest_likely];
+  const factor = (plan) => `× ${plan.forecast.imbalance_likely.toFixed(2)} of the bound`;
+  const figures = `${load(fresh)} (${factor(other)}) instead of ${load(old)} (${factor(today)})`;
+  if (Math.abs(fresh - old) < 0.01) return h("p", {}, "No clear difference from today’s policies at this moment.");
+  return fresh > old ? h("p", { class: "warn" }, `Worse than today’s policies: the busiest CPU would have ${figures}.`) : h("p", {}, `Better than today’s policies: the busiest CPU would have ${figures}.`);
 }
 
 function planText(cycle) {
@@ -181,7 +177,7 @@ function planText(cycle) {
   return `${lines.join("\n")}\n`;
 }
 
-function changesTable(today, other, irqs, link) {
+function changesTable(today, other, link) {
   const before = new Map(today.moves.map((move) => [move.irq, move.to]));
   const table = new Table({
     caption: "What would move with these policies", key: (move) => move.irq, page: 30, empty: "Nothing would move with these policies.",

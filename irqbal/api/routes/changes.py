@@ -53,6 +53,8 @@ async def put_override(
         result.detail,
         result.affinity,
         (*result.warnings, *ignored),
+        result.before,
+        result.moves,
     )
 
 
@@ -116,6 +118,9 @@ async def clear_override(call: RequestContext) -> object:
         result.result,
         result.detail,
         result.affinity,
+        result.before,
+        result.policy,
+        result.moves,
     )
 
 
