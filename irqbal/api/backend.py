@@ -195,7 +195,9 @@ class ControlHost(ReadHost, Protocol):
 
 
 class Backend(Protocol):
-    """The process that serves the API."""
+    """The process that serves the API. `central`: it may serve many hosts."""
+
+    central: bool
 
     async def hosts(self) -> list[responses.HostView]:
         """A line on every host."""

@@ -534,6 +534,25 @@ class FindingsAnswer(msgspec.Struct, frozen=True):
     findings: tuple[FindingItem, ...]
 
 
+class IrqLine(msgspec.Struct, frozen=True):
+    """An IRQ in short; fields as in `IrqView`."""
+
+    number: int
+    name: str
+    device: str | None
+    queues: tuple[QueueView, ...]
+    node: int
+    movable: bool
+    affinity: CpuSet
+    effective: CpuSet
+    rate: float
+    load: float
+    local: bool
+    policy: str
+    override: bool
+    planned: CpuSet | None
+
+
 class NowAnswer(msgspec.Struct, frozen=True):
     """A host at one moment, `status.last.measured`: the loads of the CPUs, those of the IRQs and
     the numbers of the status are of one estimate.
@@ -541,7 +560,7 @@ class NowAnswer(msgspec.Struct, frozen=True):
 
     status: Status
     cpus: tuple[CpuView, ...]
-    irqs: tuple[IrqView, ...]
+    irqs: tuple[IrqLine, ...]
     findings: FindingsAnswer
 
 

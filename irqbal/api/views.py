@@ -167,6 +167,13 @@ class IrqViews:
         self._claims.update({move.irq: _Claim(move.policy, move.reason) for move in plan.moves})
         self._planned = {move.irq: move.after for move in _undone(view.record).moves}
 
+    def line(self, irq: Irq) -> responses.IrqLine:
+        """One IRQ in short. Its rate has three digits: their tails are most of such an answer."""
+        whole = self.irq(irq)
+        fields = {name: getattr(whole, name) for name in responses.IrqLine.__struct_fields__}
+        fields["rate"] = float(f"{irq.rate:.3g}")
+        return responses.IrqLine(**fields)
+
     def irq(self, irq: Irq) -> responses.IrqView:
         """One IRQ. Unless the plan claims it, its policy is that of its last placement."""
         placed = irq.placed
@@ -194,12 +201,12 @@ class IrqViews:
             affinity=irq.affinity,
             effective=irq.effective,
             hint=irq.hint,
-            rate=irq.rate,
-            load=irq.load,
+            rate=_rate(irq.rate),
+            load=_load(irq.load),
             local=irq.effective <= self._view.snapshot.local_cpus(irq),
             policy=claim.policy,
             reason=claim.reason,
-            placed_ago=None if placed is None else Duration(placed.age),
+            placed_ago=None if placed is None else Duration(round(placed.age)),
             override=irq.identity in self._overrides,
             total=self._view.totals.get(irq.number),
             planned=self._planned.get(irq.number),
@@ -219,6 +226,16 @@ def override(item: Override, snapshot: Snapshot | None) -> responses.OverrideVie
         who=item.who,
         expires=None if item.expires is None else Moment(item.expires),
     )
+
+
+def _load(value: float) -> float:
+    """A load to the microsecond a second: what follows is noise, and half of a large answer."""
+    return round(value, 6)
+
+
+def _rate(value: float) -> float:
+    """A rate to a tenth of an interrupt a second; slow ones more exactly."""
+    return round(value, 1 if value >= 10 else 4)
 
 
 def cpus(snapshot: Snapshot) -> tuple[responses.CpuView, ...]:
@@ -244,10 +261,10 @@ def cpus(snapshot: Snapshot) -> tuple[responses.CpuView, ...]:
             capacity=cpu.capacity,
             online=cpu.online,
             isolated=cpu.isolated,
-            irq_time=cpu.irq_time,
-            softirq_time=cpu.softirq_time,
-            load=cpu.load,
-            rate=rates.get(cpu.number, 0.0),
+            irq_time=_load(cpu.irq_time),
+            softirq_time=_load(cpu.softirq_time),
+            load=_load(cpu.load),
+            rate=_rate(rates.get(cpu.number, 0.0)),
             irqs=counts.get(cpu.number, 0),
         )
         for cpu in snapshot.cpus
@@ -271,8 +288,8 @@ def device(item: Device, snapshot: Snapshot) -> responses.DeviceView:
         ),
         disks=item.disks,
         irqs=tuple(irq.number for irq in irqs),
-        rate=sum(irq.rate for irq in irqs),
-        load=sum(irq.load for irq in irqs),
+        rate=_rate(sum(irq.rate for irq in irqs)),
+        load=_load(sum(irq.load for irq in irqs)),
     )
 
 

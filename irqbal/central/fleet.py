@@ -80,6 +80,8 @@ class Fleet:
 
     # Backend
 
+    central = True
+
     async def facts(self) -> list[HostFacts]:
         """All hosts, at most a second old. Requests at the same time wait for one answer."""
         async with self._listing:

@@ -142,6 +142,8 @@ class LiveView(HistoryReads):
 
     # Backend
 
+    central = False
+
     async def hosts(self) -> list[responses.HostView]:
         """A list of this host alone."""
         view, status = await self.view(), self.status()

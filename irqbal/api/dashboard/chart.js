@@ -59,10 +59,11 @@ export function largest(lines, most, others = "all others") {
  * `marks`: those of cycleMarks(); `marked(mark)`: called after a click on one; `zoomed(start, end)`: called with times in seconds
  * after dragging. Returns {close}.
  */
-export function stacked(root, { label, times, series, marks = [], marked = null, zoomed = null, height = 300, from = null, until = null, format = rate }) {
+export async function stacked(root, { label, times, series, marks = [], marked = null, zoomed = null, height = 300, from = null, until = null, format = rate }) {
   const figure = h("figure", { class: "chart", role: "group", "aria-label": label });
   root.replaceChildren(figure);
-  const { uPlot } = globalThis;
+  const uPlot = await library();
+  if (!figure.isConnected) return { close: () => {} };
   let plot = null;
   const build = () => {
     plot?.destroy();
@@ -102,6 +103,20 @@ export function stacked(root, { label, times, series, marks = [], marked = null,
   watch.observe(figure);
   addEventListener("irqbal-theme", build);
   return { close: () => { watch.disconnect(); removeEventListener("irqbal-theme", build); plot.destroy(); } };
+}
+
+let loading = null;
+/** uPlot, which is fetched with the first chart. */
+function library() {
+  loading ??= new Promise((resolve, reject) => {
+    const failed = () => {
+      loading = null;
+      reject(new Error("The chart cannot be drawn: the daemon did not send uPlot. Reload the page to try again."));
+    };
+    document.head.append(h("link", { rel: "stylesheet", href: "/dashboard/uPlot.min.css" }),
+      h("script", { src: "/dashboard/uPlot.iife.min.js", on: { load: () => resolve(globalThis.uPlot), error: failed } }));
+  });
+  return loading;
 }
 
 function tick(at, step) {

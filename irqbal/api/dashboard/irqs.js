@@ -11,7 +11,7 @@ export function deviceNames(devices) {
 /** Whether a busy IRQ is handled off its device's node although it could be moved. */
 export const remote = (irq) => !irq.local && irq.movable && irq.rate >= BUSY;
 
-export const placedBy = (irq) => (irq.override ? "override" : irq.policy || (irq.unmovable ? "the kernel" : ""));
+export const placedBy = (irq) => (irq.override ? "override" : irq.policy || (irq.movable ? "" : "the kernel"));
 
 /** Who placed an IRQ, in words; what a dry run or a refused write did not do is not told as done. */
 export function placement(irq, dryRun) {

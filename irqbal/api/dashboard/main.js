@@ -5,18 +5,10 @@ import { announce, fill, h, writeText, select, toast } from "./dom.js";
 import { clock, seconds, span } from "./format.js";
 import { Live } from "./live.js";
 import { UrlState, href, parts, recall } from "./location.js";
-import * as decisions from "./view_decisions.js";
-import * as fleet from "./view_fleet.js";
-import * as history from "./view_history.js";
-import * as irq from "./view_irq.js";
-import * as nics from "./view_nics.js";
-import * as now from "./view_now.js";
-import * as overrides from "./view_overrides.js";
-import * as plan from "./view_plan.js";
-import * as policies from "./view_policies.js";
-import * as whatif from "./view_whatif.js";
 
-const VIEWS = { now, irq, nics, history, decisions, overrides, policies, plan, whatif, fleet };
+// A view is fetched when it is opened: on a slow line Now must not wait for the others.
+const VIEWS = Object.fromEntries(["now", "irq", "nics", "history", "decisions", "overrides", "policies", "plan", "whatif", "fleet"]
+  .map((name) => [name, () => import(`./view_${name}.js`)]));
 const TITLES = { now: "Now", irq: "IRQs", nics: "NICs", history: "History", decisions: "Decisions", overrides: "Overrides", policies: "Policies",
   plan: "Plan", whatif: "What if", fleet: "Fleet" };
 const STATES = {
@@ -84,7 +76,9 @@ async function show(focus = true) {
     every: (work, gap) => every(work, gap, control.signal, root) };
   listed = null;
   try {
-    await (known ? VIEWS[view] : missing).mount(root, context);
+    const { mount } = known ? await VIEWS[view]() : missing;
+    if (control.signal.aborted) return;
+    await mount(root, context);
   } catch (error) {
     if (control.signal.aborted) return;
     const passing = error.status === 503 || error.status === 0;
@@ -346,7 +340,10 @@ function drawAge() {
 drawTheme();
 drawToken();
 api.host = route().query.get("host");
-if (api.host) {
+if (document.documentElement.dataset.hosts === "one") {
+  listen();
+  show(false);
+} else if (api.host) {
   live.start();
   show(false);
   findHosts();

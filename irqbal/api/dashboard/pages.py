@@ -27,9 +27,15 @@ class DashboardFile(msgspec.Struct, frozen=True):
     policy: str
 
 
+ONE_HOST = b' data-hosts="one"'
+"""What index.html says of a daemon's own page, which need not ask which host to show."""
+
+
 @functools.cache
-def pages() -> dict[str, DashboardFile]:
-    """The files by URL path: index.html at `/`, the others at `/dashboard/NAME`."""
+def pages(central: bool) -> dict[str, DashboardFile]:
+    """The files by URL path: index.html at `/`, the others at `/dashboard/NAME`. `central`: of a
+    server that may have many hosts.
+    """
     by_path = {}
     for item in files(__package__).iterdir():
         suffix = "." + item.name.rpartition(".")[2]
@@ -38,10 +44,13 @@ def pages() -> dict[str, DashboardFile]:
             if media.startswith("text/") or "javascript" in media:
                 media += "; charset=utf-8"
             path = "/" if item.name == "index.html" else f"/dashboard/{item.name}"
-            by_path[path] = DashboardFile(item.read_bytes(), media, POLICY)
+            body = item.read_bytes()
+            if central and path == "/":
+                body = body.replace(ONE_HOST, b"")
+            by_path[path] = DashboardFile(body, media, POLICY)
     return by_path
 
 
-def page(path: str) -> DashboardFile | None:
+def page(path: str, central: bool) -> DashboardFile | None:
     """The file at this URL path, or None."""
-    return pages().get(path)
+    return pages(central).get(path)

@@ -122,7 +122,7 @@ export async function mount(root, context) {
         api.get("/decisions", { ...words, irq: state.irq, limit: MOST }, signal)]);
       if (mine !== running || signal.aborted) return;
       charts.hidden = false;
-      draw(grid, stack ?? grid, decided, start, end, step);
+      await draw(grid, stack ?? grid, decided, start, end, step);
       fill(trouble);
     } catch (error) {
       if (mine !== running || signal.aborted) return;
@@ -132,7 +132,7 @@ export async function mount(root, context) {
     }
   }
 
-  function draw(grid, stack, decided, start, end, step) {
+  async function draw(grid, stack, decided, start, end, step) {
     const share = state.what === "load";
     const format = share ? loadText : rate;
     const cells = ratesOf(grid, (name) => name);
@@ -163,8 +163,12 @@ export async function mount(root, context) {
       fill(chart, empty);
       return;
     }
-    shown.push(stacked(chart, { label: `${chartTitle.textContent}, stacked`, times, series: largest(lines, LINES), from: start, until: end, format,
-      marks: cycleMarks(decided), marked: (mark) => list.reveal(mark.key), zoomed }));
+    const mine = running;
+    const drawn = await stacked(chart, { label: `${chartTitle.textContent}, stacked`, times, series: largest(lines, LINES), from: start, until: end, format,
+      marks: cycleMarks(decided), marked: (mark) => list.reveal(mark.key), zoomed });
+    // Another range may have been asked for while the library was fetched.
+    if (mine === running && !signal.aborted) shown.push(drawn);
+    else drawn.close();
   }
 
   function lineName(name, answer) {

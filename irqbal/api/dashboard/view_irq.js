@@ -124,7 +124,7 @@ async function one(root, context) {
     const about = await api.get("/decisions", { irq: number, start: "24h", limit: 100 }, signal);
     decisions.set(about);
     shownChart?.close();
-    shownChart = stacked(chart, { label: `${answer.what === "load" ? "Load" : "Interrupts"} of IRQ ${number} by CPU`, times, series: largest(lines, 11, "other CPUs"),
+    shownChart = await stacked(chart, { label: `${answer.what === "load" ? "Load" : "Interrupts"} of IRQ ${number} by CPU`, times, series: largest(lines, 11, "other CPUs"),
       height: 220, format: answer.what === "load" ? load : rate, marks: cycleMarks(about) });
   }
   signal.addEventListener("abort", () => shownChart?.close());

@@ -2,7 +2,7 @@
 
 import { CpuMap, legend, placeText } from "./cpumap.js";
 import { decisionTable, fromCycle } from "./decided.js";
-import { fill, h, measured, writeText } from "./dom.js";
+import { fill, h, measured, toast, writeText } from "./dom.js";
 import { BUSY, clock, holds, load, plural, rate, span } from "./format.js";
 import { IrqModel, deviceNames, filtered, irqTable } from "./irqs.js";
 import { Matrix, twoWays } from "./matrix.js";
@@ -128,16 +128,22 @@ export async function mount(root, context) {
   }
 
   async function update() {
-    state.now = await api.get("/now", {}, signal);
+    const early = globalThis.earlyNow;
+    globalThis.earlyNow = null;
+    state.now = await early ?? await api.get("/now", {}, signal);
     draw();
     await drawDry().catch((error) => { if (error.status !== 503) throw error; });
   }
 
-  [state.names] = await Promise.all([
-    api.get("/devices", {}, signal).then(deviceNames), context.every(update, () => (state.irqs.length > MANY ? 2500 : 400)),
-    fetchMoved().catch((error) => { if (error.status !== 503) throw error; }),
-  ]);
+  // What the page is about comes first: on a slow line the rest would take its time.
+  await context.every(update, () => (state.irqs.length > MANY ? 2500 : 400));
   drawIrqs(true);
+  const passing = (error) => { if (!signal.aborted && error.status !== 503) toast(error.message); };
+  api.get("/devices", {}, signal).then((devices) => {
+    state.names = deviceNames(devices);
+    drawIrqs();
+  }).catch(passing);
+  fetchMoved().catch(passing);
   const ages = setInterval(() => placed.age(), 1000);
   signal.addEventListener("abort", () => clearInterval(ages));
   live.onCycle((record) => {

@@ -7,8 +7,11 @@ import gzip
 
 LEAST_COMPRESSED = 1000
 """Bytes of an answer below which it goes in one packet anyway."""
-_QUICK, _SMALL = 1, 9
-"""zlib levels: of answers that are made anew each time, and of files, which are compressed once."""
+_QUICK, _SMALL = 4, 9
+"""zlib levels: of answers that are made anew each time, and of files, which are compressed once.
+/api/v1/now of 512 CPUs (690 kB) becomes 88 kB in 6 ms at level 1, 79 kB in 8 ms at level 4, and
+73 kB in 18 ms at level 6.
+"""
 
 
 def accepts_gzip(header: str) -> bool:

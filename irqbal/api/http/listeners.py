@@ -170,7 +170,7 @@ def _services(
         irq_manager_writes=options.irq_manager_writes == "loopback",
     )
     access = AccessControl(anonymous, tokens, failures)
-    gate = RequestGate(SiteCheck(options.hosts), access, Router())
+    gate = RequestGate(SiteCheck(options.hosts), access, Router(), backend.central)
     return ApiServices(backend, gate, AnswerCache(), heavy_requests())
 
 

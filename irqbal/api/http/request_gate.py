@@ -31,10 +31,15 @@ class Admission(msgspec.Struct, frozen=True):
 
 
 class RequestGate:
-    """Admits requests to routes and to the dashboard's files."""
+    """Admits requests to routes and to the dashboard's files. `central`: the page is that of a
+    server of many hosts.
+    """
 
-    def __init__(self, sites: SiteCheck, access: AccessControl, router: Router) -> None:
+    def __init__(
+        self, sites: SiteCheck, access: AccessControl, router: Router, central: bool
+    ) -> None:
         self._sites, self._access, self._router = sites, access, router
+        self._central = central
 
     def admit(self, request: HTTPServerRequest, peer: Peer) -> Admission | DashboardFile:
         """The route or the file to answer with. Raises ApiError."""
@@ -50,7 +55,7 @@ class RequestGate:
         method = request.method or ""
         self._sites.check_host(headers, peer)
         self._sites.check_origin(headers, writes=method not in READING)
-        file = page(request.path) if method in ("GET", "HEAD") else None
+        file = page(request.path, self._central) if method in ("GET", "HEAD") else None
         if file is not None:
             # Needs no token: the files hold no data.
             return file
@@ -64,7 +69,7 @@ class RequestGate:
     def find_route(self, method: str, path: str) -> RouteMatch:
         """Raises ApiError: 404 for an unknown path, 405 for an unknown method."""
         by_method = self._router.find(path)
-        if not by_method and page(path) is None:
+        if not by_method and page(path, self._central) is None:
             raise ApiError(
                 404,
                 "not-found",

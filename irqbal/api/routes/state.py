@@ -38,7 +38,7 @@ async def now(call: RequestContext) -> object:
     parts = {
         "status": to_json(status),
         "cpus": _cpus(call, view).body,
-        "irqs": _irqs(call, view, IrqQuery()).body,
+        "irqs": call.cached(view, "irq lines", lambda: _lines(call, view)).body,
         "findings": to_json(found),
     }
     return Raw(to_json({name: msgspec.Raw(body) for name, body in parts.items()}))
@@ -80,6 +80,11 @@ def _irqs(call: RequestContext, view: View, query: IrqQuery) -> Raw:
         return to_json([item for item in matching if query.policy in (None, item.policy)])
 
     return call.cached(view, f"irqs {query}", encode)
+
+
+def _lines(call: RequestContext, view: View) -> bytes:
+    shown = views.IrqViews(view, overrides_by_identity(call))
+    return to_json([shown.line(irq) for irq in view.snapshot.irqs])
 
 
 def _matches(irq: Irq, query: IrqQuery, view: View) -> bool:
