@@ -27,7 +27,7 @@ def token(file: Path | None) -> str:
     TokenError.
     """
     if file is None:
-        return _checked(os.environ.get(VARIABLE, ""), f"the variable {VARIABLE}")
+        return checked(os.environ.get(VARIABLE, ""), f"the variable {VARIABLE}")
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -35,10 +35,11 @@ def token(file: Path | None) -> str:
         raise TokenError(f"the token file {file} cannot be read: {reason}") from error
     if not text.strip():
         raise TokenError(f"the token file {file} is empty")
-    return _checked(text, f"the token file {file}")
+    return checked(text, f"the token file {file}")
 
 
-def _checked(text: str, where: str) -> str:
+def checked(text: str, where: str) -> str:
+    """The token in this text; empty if there is none. `where` it stands. Raises TokenError."""
     found = text.strip()
     if not found.isascii() or any(char.isspace() or not char.isprintable() for char in found):
         raise TokenError(f"{where} does not hold a token: a token is one word of ASCII")
@@ -53,7 +54,7 @@ def local_token(target: Target) -> str:
     """
     try:
         if _is_trusted(target):
-            return _checked(ADMIN_TOKEN.read_text(encoding="ascii"), str(ADMIN_TOKEN))
+            return checked(ADMIN_TOKEN.read_text(encoding="ascii"), str(ADMIN_TOKEN))
     except (OSError, UnicodeDecodeError, TokenError):
         pass
     return ""
