@@ -19,7 +19,7 @@ from textual import events
 import machine
 import served
 from irqbal.api.contract import responses
-from irqbal.client.http import Client, Target
+from irqbal.client.http import Client, DaemonUnreachable, Target
 from irqbal.cpuset import CpuSet
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from irqbal.client.top.app import Top
+    from irqbal.client.top.options import TopOptions
 
 NARROW, WIDE = (80, 24), (200, 60)
 CHARACTERS = {
@@ -79,8 +80,12 @@ class DrawnScreen:
 
     async def leave(self, key: str) -> None:
         """Press a key that closes the dialog."""
+        await self.leave_to(1, key)
+
+    async def leave_to(self, screens: int, key: str) -> None:
+        """Press a key after which so many screens are left."""
         await self.press(key)
-        await self.until(lambda: len(self.app.screen_stack) == 1)
+        await self.until(lambda: len(self.app.screen_stack) == screens)
 
     async def _processed(self) -> None:
         """Wait until the key went its whole way: from the app to what has the focus, and up again
@@ -131,13 +136,15 @@ class DrawnScreen:
 
 
 @contextlib.asynccontextmanager
-async def opened(client: Client, size: tuple[int, int]) -> AsyncIterator[DrawnScreen]:
+async def opened(
+    client: Client, size: tuple[int, int], options: TopOptions | None, wait: bool
+) -> AsyncIterator[DrawnScreen]:
     from irqbal.client.top.app import Top
 
-    app = Top(client)
+    app = Top(client, options)
     async with app.run_test(size=size) as pilot:
         seen = DrawnScreen(app, pilot)
-        await seen.until(lambda: app.table.shown)
+        await seen.until(lambda: app.table.shown or not wait)
         yield seen
 
 
@@ -145,13 +152,19 @@ def screen(
     where: served.Served | Client,
     size: tuple[int, int],
     act: Callable[[DrawnScreen], Coroutine[Any, Any, None]],
+    options: TopOptions | None = None,
+    wait: bool = True,
 ) -> None:
-    """Open the screen, over the socket where this user may do everything, and act."""
+    """Open the screen, over the socket where this user may do everything, wait for a reading, and
+    act.
+    """
 
     async def run() -> None:
         async with opened(
             Client(Target(path=str(where.socket))) if isinstance(where, served.Served) else where,
             size,
+            options,
+            wait,
         ) as seen:
             await act(seen)
 
@@ -378,12 +391,238 @@ def test_p_means_resume_as_soon_as_the_daemon_said_that_it_is_paused(daemon: ser
     screen(daemon, NARROW, act)
 
 
-def test_who_may_only_read_is_told(daemon: served.Served) -> None:
+def test_who_may_only_read_is_asked_for_a_token(daemon: served.Served) -> None:
+    number = daemon.irq(index=4)["number"]
+
     async def act(seen: DrawnScreen) -> None:
         await seen.press("p", "y")
-        await seen.has("this needs a token with the scope admin")
+        await seen.has("A token for the daemon at 127.0.0.1", "a token with the scope admin")
+        # Whoever has none goes on reading.
+        await seen.leave("escape")
+        await seen.has("this needs a token with the scope admin", "p pause")
+        assert not daemon.get("/api/v1/status")["paused"]
+        await seen.press("p", "y")
+        await seen.has("enter sends it")
+        await seen.press("enter")
+        await seen.has("no token was typed")
+        await seen.write("wrong")
+        await seen.press("enter")
+        await seen.has("this token is not valid", "enter sends it")
+        assert "wrong" not in seen.text()
+        await seen.press("ctrl+u")
+        await seen.write(daemon.token("override", "override"))
+        await seen.press("enter")
+        await seen.has("token override has the scope override")
+        await seen.press("ctrl+u")
+        await seen.write(daemon.admin)
+        await seen.press("enter")
+        await seen.has("paused: the daemon writes nothing", "p resume")
+        # It is not asked for again.
+        await seen.press("p")
+        await seen.has("resumed", "balancing")
 
     screen(Client(Target("127.0.0.1", daemon.port)), WIDE, act)
+
+    async def override(seen: DrawnScreen) -> None:
+        # The form of the override stays below, with what was typed.
+        await seen.choose(number)
+        await seen.open("o")
+        await seen.press("ctrl+u")
+        await seen.write("5")
+        await seen.press("enter")
+        await seen.has("a token with the scope override")
+        await seen.leave_to(2, "escape")
+        await seen.has("Override the policies", "a token with the scope override")
+        await seen.press("enter")
+        await seen.has("enter sends it")
+        await seen.write(daemon.admin)
+        await seen.press("enter")
+        await seen.has(f"IRQ {number} is on CPUs 5 by your override")
+        await seen.until(
+            lambda: (current := seen.app.table.current) is not None and current.override
+        )
+        await seen.press("c")
+        await seen.has("y clears it")
+        await seen.press("y")
+        await seen.has("the override is removed")
+
+    screen(Client(Target("127.0.0.1", daemon.port)), WIDE, override)
+
+
+def test_a_stale_token_is_dropped_and_a_change_asks(daemon: served.Served) -> None:
+    async def act(seen: DrawnScreen) -> None:
+        await seen.has("your token is not valid any more: reading goes on without one", "balancing")
+        await seen.press("p", "y")
+        await seen.has("a token with the scope admin")
+        await seen.write(daemon.admin)
+        await seen.press("enter")
+        await seen.has("p resume")
+        await seen.press("p")
+        await seen.has("balancing")
+
+    screen(Client(Target("127.0.0.1", daemon.port), "stale"), WIDE, act)
+
+
+def test_where_reading_needs_a_token_it_is_asked_for() -> None:
+    with served.serve(api="anonymous: none", rest="interval: 300ms\nhistory: off\n") as closed:
+
+        async def act(seen: DrawnScreen) -> None:
+            await seen.has("A token for the daemon", "with the scope read")
+            await seen.leave("escape")
+            await seen.has("NO TOKEN for ", "T asks for one")
+            await seen.open("T")
+            await seen.write(closed.admin)
+            await seen.press("enter")
+            await seen.has("ice-eth1-TxRx-3", "balancing", "LOAD %▼")
+            # A daemon without a history says so.
+            await seen.press("d")
+            await seen.has("history")
+
+        screen(Client(Target("127.0.0.1", closed.port)), WIDE, act, wait=False)
+
+
+def test_the_verdict_and_the_way_to_what_it_is_about(daemon: served.Served) -> None:
+    number = daemon.irq(index=3)["number"]
+    path = f"/api/v1/irqs/{number}/override"
+    body = {"cpus": "6", "expires_in": "10m", "reason": "trying"}
+    assert daemon.ask("PUT", path, body, where="unix").status == 200
+
+    async def act(seen: DrawnScreen) -> None:
+        answer = daemon.get("/api/v1/findings")
+        assert answer["verdict"] in ("look", "act")
+        await seen.until(lambda: seen.line(2).split()[0] in ("LOOK", "ACT"))
+        # The filter hides the IRQ that the finding is about.
+        await seen.press("slash")
+        await seen.write("nvme")
+        await seen.press("enter")
+        assert number not in seen.numbers()
+        await seen.open("f")
+        await seen.has(f"IRQ {number}", "[override-ends]", "enter goes to the item's IRQ")
+        await seen.press("k", "end")
+        await seen.leave("enter")
+        current = seen.app.table.current
+        assert current is not None and current.number == number
+        await seen.has("28 IRQs by LOAD %")
+        await seen.open("f")
+        await seen.leave("f")
+
+    try:
+        screen(daemon, NARROW, act)
+    finally:
+        assert daemon.ask("DELETE", path, where="unix").status == 200
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "200x60"])
+def test_nics_with_their_queues(daemon: served.Served, size: tuple[int, int]) -> None:
+    number = next(
+        irq["number"] for irq in daemon.get("/api/v1/irqs") if irq["name"] == "ice-eth1-TxRx-0"
+    )
+    path = f"/api/v1/irqs/{number}/override"
+    assert daemon.ask("PUT", path, {"cpus": "0"}, where="unix").status == 200
+
+    async def act(seen: DrawnScreen) -> None:
+        await seen.press("n")
+        await seen.has("eth0  node 0  ", "8 rx and 8 tx queues, 8 IRQs", "rxtx-7", "XPS")
+        await seen.has("2 interfaces, 16 queues", "i IRQs")
+        assert "POLICY" not in seen.text()
+        if size == WIDE:
+            await seen.has("! remote: its NIC is on node 1; override", "3,11", "CPU 15 ")
+        # The cursor follows its queue, the keys act on its IRQ, and Enter goes there.
+        await seen.press("end", "up")
+        for _ in range(7):
+            await seen.press("up")
+        await seen.has(f"rxtx-0  {number}")
+        await seen.press("o")
+        await seen.has(f"Override the policies for IRQ {number}")
+        await seen.leave("escape")
+        await seen.press("enter")
+        await seen.has("POLICY")
+        current = seen.app.table.current
+        assert current is not None and current.number == number
+        for key in ("i", "escape"):
+            await seen.press("n")
+            await seen.has("REMARKS")
+            await seen.press(key)
+            await seen.has("POLICY")
+
+    try:
+        screen(daemon, size, act)
+    finally:
+        assert daemon.ask("DELETE", path, where="unix").status == 200
+
+
+def test_decisions_by_cycle_and_new_ones_come(daemon: served.Served) -> None:
+    number = daemon.irq(index=5)["number"]
+    path = f"/api/v1/irqs/{number}/override"
+
+    async def act(seen: DrawnScreen) -> None:
+        await seen.press("d")
+        await seen.has("cycle ", "CHANGE", "newest", "i IRQs")
+        body = {"cpus": "7", "reason": "seen by top"}
+        assert daemon.ask("PUT", path, body, where="unix").status == 200
+        await seen.has("seen by top", "1 override")
+        await seen.press("home", "down", "enter")
+        await seen.has("POLICY")
+        # What is typed for the table shows the table.
+        await seen.press("d", "s")
+        await seen.has("POLICY", "by CPUS")
+
+    try:
+        screen(daemon, WIDE, act)
+    finally:
+        assert daemon.ask("DELETE", path, where="unix").status == 200
+
+
+def test_the_headline_is_the_largest_bar(daemon: served.Served) -> None:
+    async def act(seen: DrawnScreen) -> None:
+        moments: set[float] = set()
+        while len(moments) < 5:
+            await seen.until(lambda: seen.app.last_reading is not None)
+            reading = seen.app.last_reading
+            assert reading is not None and reading.status.last is not None
+            if reading.status.last.measured in moments:
+                await asyncio.sleep(0.05)
+                continue
+            moments.add(reading.status.last.measured or 0.0)
+            largest = max(cpu.load for cpu in reading.cpus)
+            assert reading.status.last.busiest == pytest.approx(largest, abs=0.001)
+            parts = dict.fromkeys((cpu.number for cpu in reading.cpus), 0.0)
+            for irq in reading.irqs:
+                if len(irq.effective) == 1:
+                    parts[irq.effective.first] += irq.load
+            assert all(parts[cpu.number] <= cpu.load + 1e-6 for cpu in reading.cpus)
+        # … and the screen shows these very figures.
+        text = seen.text()
+        head = float(text.partition("busiest CPU ")[2].split()[0])
+        bar = float(seen.line(3).partition(" %")[0].split()[-1])
+        assert head == pytest.approx(bar, abs=0.1001)
+
+    screen(daemon, NARROW, act)
+
+
+def test_in_ascii(daemon: served.Served) -> None:
+    from irqbal.client.top.options import TopOptions
+
+    async def act(seen: DrawnScreen) -> None:
+        await seen.has("LOAD %v", "v node 0", "###", "`")
+        for key in ("n", "d", "f"):
+            assert seen.text().isascii()
+            await seen.press(key)
+        await seen.has("-----+")
+        assert seen.text().isascii()
+
+    screen(daemon, WIDE, act, options=TopOptions(ascii_only=True))
+
+
+def test_so_many_readings_and_so_far_apart(daemon: served.Served) -> None:
+    from irqbal.client.top.options import TopOptions
+
+    async def act(seen: DrawnScreen) -> None:
+        begun = time.monotonic()
+        await seen.until(lambda: not seen.app.is_running)
+        assert time.monotonic() - begun > 0.5
+
+    screen(daemon, NARROW, act, options=TopOptions(delay=0.6, count=2))
 
 
 def test_quit(daemon: served.Served) -> None:
@@ -436,7 +675,7 @@ class MadeUpDaemon:
     commands to a terminal.
     """
 
-    target, on = Target("made", 1), ""
+    target, on, clock_skew = Target("made", 1), "", 0.0
 
     def __init__(self, daemon: served.Served) -> None:
         client = Client(Target(path=str(daemon.socket)))
@@ -471,6 +710,8 @@ class MadeUpDaemon:
         )
 
     def ask(self, name: str, kind: object, *_: object, **__: object) -> object:
+        if name == "findings":
+            raise DaemonUnreachable("it has no such route")
         return {"status": self._status, "irqs": self._irqs, "cpus": self._cpus}[name]
 
 

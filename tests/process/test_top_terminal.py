@@ -10,7 +10,7 @@ import pty
 import select
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,10 @@ def test_the_help_has_every_key() -> None:
     from textual.binding import Binding
 
     from irqbal.client.top.app import Top
+    from irqbal.client.top.cursor_pane import CursorPane
     from irqbal.client.top.dialogs import HELP
-    from irqbal.client.top.table import IrqTable
 
-    bindings: list[Any] = [*Top.BINDINGS, *IrqTable.BINDINGS]
+    bindings: list[Any] = [*Top.BINDINGS, *CursorPane.BINDINGS]
     keys = {
         key
         for binding in bindings
@@ -89,6 +89,12 @@ class TerminalSession:
             time.sleep(0.05)
         return text
 
+    def has_no(self, word: str) -> None:
+        end = time.monotonic() + machine.WAIT
+        while word in (text := self.text()):
+            assert time.monotonic() < end, text
+            time.sleep(0.05)
+
     def ended(self) -> bool:
         return (
             subprocess.run(
@@ -123,6 +129,9 @@ def test_in_tmux(daemon: served.Served, tmp_path: Path, way: str) -> None:
         session.press("y")
         if way == "tcp":
             session.has("this needs a token with the scope admin")
+            session.press("Escape")
+            # With a key that follows at once it would be another one, Alt and that key.
+            session.has_no("enter sends it")
         else:
             session.has("paused: the daemon writes nothing")
             assert daemon.get("/api/v1/status")["paused"]
@@ -150,7 +159,66 @@ def test_on_a_terminal(daemon: served.Served) -> None:
     assert code == 0 and "ice-eth1" in out and "Traceback" not in out
 
 
-def on_terminal(*words: str, keys: bytes = b"", after: str = "") -> tuple[int, str]:
+def test_on_a_terminal_that_cannot_draw(daemon: served.Served) -> None:
+    for term, named in (("dumb", "TERM=dumb"), ("", "TERM is not set")):
+        code, out = on_terminal("127.0.0.1", str(daemon.port), "top", env={"TERM": term})
+        assert code == 2 and named in out and "`top -b` prints text" in out
+        assert "\x1b" not in out
+
+
+def test_so_many_readings(daemon: served.Served) -> None:
+    code, out = on_terminal("127.0.0.1", str(daemon.port), "top", "-n", "2", "-d", "0.2")
+    assert code == 0 and "balancing" in out
+
+
+@pytest.mark.parametrize(
+    "env",
+    [{"LC_ALL": "C"}, {"LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "ascii"}],
+    ids=["locale", "stream"],
+)
+def test_where_nothing_but_ascii_is_shown(daemon: served.Served, env: dict[str, str]) -> None:
+    words = ("127.0.0.1", str(daemon.port), "top")
+    code, out = on_terminal(*words, env=env, keys=b"tfqq", after="###")
+    assert code == 0 and out.isascii()
+    assert "LOAD %v" in out
+
+
+def test_ctrl_z_and_fg(daemon: served.Served, tmp_path: Path) -> None:
+    session = TerminalSession(tmp_path, 80, 24, "bash", "--norc", "-i")
+    try:
+        session.press(f"PS1='ready> '; {CLIENT} 127.0.0.1 {daemon.port} top", "Enter")
+        session.has("balancing", "q quit")
+        session.press("C-z")
+        text = session.has("Stopped", "ready>")
+        assert "q quit" not in text
+        # The shell has its terminal back, with its echo.
+        session.press("echo $((6 * 7))", "Enter")
+        session.has("echo $((6 * 7))", "\n42\n")
+        session.press("fg", "Enter")
+        text = session.has("balancing", "? help", "q quit", "LOAD %▼")
+        assert len(text.rstrip("\n").split("\n")) == 24 and "ready>" not in text
+        session.press("n")
+        session.has("REMARKS", "rxtx-7")
+        session.press("q")
+        session.has("ready>")
+    finally:
+        session.close()
+
+
+def test_ctrl_z_where_no_shell_could_wake_it(daemon: served.Served, tmp_path: Path) -> None:
+    session = TerminalSession(tmp_path, 80, 24, CLIENT, "127.0.0.1", str(daemon.port), "top")
+    try:
+        session.has("balancing", "q quit")
+        session.press("C-z")
+        session.press("?")
+        session.has("up down j k", "isolated.")
+    finally:
+        session.close()
+
+
+def on_terminal(
+    *words: str, keys: bytes = b"", after: str = "", env: Mapping[str, str] | None = None
+) -> tuple[int, str]:
     """The command on a terminal of its own; `keys` are pressed once `after` is seen."""
     ours, theirs = pty.openpty()
     out = b""
@@ -160,7 +228,7 @@ def on_terminal(*words: str, keys: bytes = b"", after: str = "") -> tuple[int, s
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env={**os.environ, "TERM": "xterm-256color"},
+            env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **(env or {})},
         )
         os.close(theirs)
         end = time.monotonic() + machine.WAIT

@@ -19,6 +19,8 @@ from irqbal.client.access import TokenError
 from irqbal.client.cli import completion, control, fleet, history, legacy, plan, state, watch
 from irqbal.client.cli.session import ClientGroup, Command, Session, with_session
 from irqbal.client.http import DaemonUnreachable, RequestRefused
+from irqbal.client.top import batch as top_batch
+from irqbal.client.top.options import TopOptions
 from irqbal.render.console import echo, plain
 
 SOCKET = "unix:/run/irqbal/irqbal.sock"
@@ -137,16 +139,43 @@ def cli(**_: object) -> None:
 
 
 @click.command("top", cls=Command)
+@click.option(
+    "-d",
+    "--delay",
+    type=click.FloatRange(min=0.1, max=86400),
+    metavar="SECONDS",
+    help="Seconds between two readings. Default: the daemon's interval, 10 at most.",
+)
+@click.option(
+    "-b",
+    "--batch",
+    is_flag=True,
+    help="Print each reading as text, or with -o json as an object a line. Needs no terminal.",
+)
+@click.option(
+    "-n",
+    "--count",
+    type=click.IntRange(1),
+    help="End after this many readings. Default: run until it is ended.",
+)
 @with_session
-def top(session: Session) -> int:
-    """Show CPUs and IRQs on the whole terminal, updated live."""
+def top(session: Session, delay: float | None, batch: bool, count: int | None) -> int:
+    """Show CPUs and IRQs on the whole terminal, updated live.
+
+    The head has the host's verdict; `?` lists all keys.
+    """
+    options = TopOptions(delay=delay, count=count)
+    if session.form == "csv" or (session.form == "json" and not batch):
+        raise click.UsageError("top draws a screen; `top -b` prints text, `top -b -o json` JSON")
+    if batch:
+        return top_batch.run(session, options)
     try:
         import irqbal.client.top.main as screen
     except ImportError:
         raise click.ClickException(
-            "irqbal-client top needs Textual: pip install 'irqbal[top]'"
+            "irqbal-client top needs Textual: pip install 'irqbal[top]'; `top -b` does without"
         ) from None
-    return int(screen.run(session.client) or 0)
+    return int(screen.run(session.client, options) or 0)
 
 
 for command in (

@@ -11,7 +11,9 @@ from irqbal.api.contract import requests, responses
 from irqbal.client.cli.control import NOT_DONE
 from irqbal.client.http import Client
 from irqbal.client.top import dialogs
+from irqbal.client.top.connection import TopConnection, needs_token
 from irqbal.client.top.feed import error_sentence, in_background
+from irqbal.client.top.token_form import TokenForm
 from irqbal.errors import IrqbalError
 
 T = TypeVar("T")
@@ -29,6 +31,9 @@ class ActionScreen(Protocol):
     def open_dialog(self, dialog: ModalScreen[None]) -> None:
         """Show a dialog, unless one is open."""
 
+    def ask_token(self, form: TokenForm) -> None:
+        """Show the form for a token, above a dialog that is open."""
+
     def status_changed(self, status: responses.Status | None) -> None:
         """Something was changed, so read the daemon's state again. `status`: its status after the
         change, where the answer holds it.
@@ -38,32 +43,90 @@ class ActionScreen(Protocol):
 class DaemonActions:
     """Sends requests, and shows the answers on the screen."""
 
-    def __init__(self, client: Client, screen: ActionScreen) -> None:
-        self._client, self._screen = client, screen
+    def __init__(self, connection: TopConnection, screen: ActionScreen) -> None:
+        self._connection, self._screen = connection, screen
 
     def _request(
         self,
-        request: Callable[[], T],
+        request: Callable[[Client], T],
         done: Callable[[T], None],
         failed: Callable[[str], None] | None = None,
     ) -> None:
-        """Run a request in the background, then `done` or `failed` in the screen's thread."""
+        """Run a request in the background, then `done` or `failed` in the screen's thread. Where
+        it needs a token, ask for one, and repeat it.
+        """
+
+        def fail(text: str) -> None:
+            if failed is not None:
+                failed(text)
+            else:
+                self._screen.say(text, bad=True)
 
         def show(result: T | IrqbalError) -> None:
             if not isinstance(result, IrqbalError):
                 done(result)
-            elif failed is not None:
-                failed(error_sentence(result))
+            elif needs_token(result):
+                self._ask_token(result, request, done, fail)
             else:
-                self._screen.say(error_sentence(result), bad=True)
+                fail(error_sentence(result))
 
-        in_background(request, lambda result: self._screen.run_here(lambda: show(result)))
+        client = self._connection.client
+        in_background(
+            lambda: request(client), lambda result: self._screen.run_here(lambda: show(result))
+        )
+
+    def ask_token(
+        self, error: IrqbalError | None, done: Callable[[], None], cancelled: Callable[[], None]
+    ) -> None:
+        """Ask for a token for reading. `error`: the refusal; None: the user wants to give one."""
+
+        def read(client: Client) -> responses.Status:
+            return client.ask("status", responses.Status)
+
+        def fail(text: str) -> None:
+            if text:
+                self._screen.say(text, bad=True)
+            cancelled()
+
+        self._ask_token(error, read, lambda status: done(), fail)
+
+    def _ask_token(
+        self,
+        error: IrqbalError | None,
+        request: Callable[[Client], T],
+        done: Callable[[T], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        """Ask for a token until the request is not refused for it. Then keep the token."""
+        why = "" if error is None else str(error)
+
+        def show(form: TokenForm, client: Client, result: T | IrqbalError) -> None:
+            if isinstance(result, IrqbalError) and needs_token(result) and form.is_current:
+                form.problem(str(result))
+                return
+            if form.is_current:
+                form.dismiss()
+            if isinstance(result, IrqbalError):
+                failed(error_sentence(result))
+                return
+            self._connection.keep(client)
+            done(result)
+
+        def send(form: TokenForm, token: str) -> None:
+            client = self._connection.with_token(token)
+            in_background(
+                lambda: request(client),
+                lambda result: self._screen.run_here(lambda: show(form, client, result)),
+            )
+
+        target = self._connection.client.target
+        self._screen.ask_token(TokenForm(why, target, send, lambda: failed(why)))
 
     def explain(self, irq: responses.IrqView, width: int) -> None:
         """Open the explanation of an IRQ. `width`: columns of the screen."""
         path = {"irq": str(irq.number)}
         self._request(
-            lambda: self._client.ask("explain", responses.Explanation, path),
+            lambda client: client.ask("explain", responses.Explanation, path),
             lambda item: self._screen.open_dialog(dialogs.explanation(item, width)),
         )
 
@@ -103,7 +166,7 @@ class DaemonActions:
 
         path = {"irq": str(number)}
         self._request(
-            lambda: self._client.ask("set_override", responses.OverrideAnswer, path, body=body),
+            lambda client: client.ask("set_override", responses.OverrideAnswer, path, body=body),
             done,
             failed,
         )
@@ -125,7 +188,7 @@ class DaemonActions:
         def clear() -> None:
             path = {"irq": str(irq.number)}
             self._request(
-                lambda: self._client.ask("clear_override", responses.ClearedAnswer, path), done
+                lambda client: client.ask("clear_override", responses.ClearedAnswer, path), done
             )
 
         title = f"Clear the override of IRQ {irq.number} ({irq.name})?"
@@ -145,10 +208,10 @@ class DaemonActions:
 
         def pause() -> None:
             body = requests.PauseBody()
-            self._request(lambda: self._client.ask("pause", responses.Status, body=body), done)
+            self._request(lambda client: client.ask("pause", responses.Status, body=body), done)
 
         if status.paused:
-            self._request(lambda: self._client.ask("resume", responses.Status), done)
+            self._request(lambda client: client.ask("resume", responses.Status), done)
             return
         text = (
             "It will measure and plan, but write nothing until it is resumed. Masks stay as they "

@@ -78,7 +78,7 @@ def _folded(
     size = width // beside
     cells = [_group(*groups[index], size, beside == 1) for index in shown]
     if left:
-        cells.append(Text(f"… {left} more, less busy", "dim"))
+        cells.append(Text(f"and {left} more, less busy", "dim"))
     lines = []
     for start in range(0, len(cells), beside):
         line = Text(no_wrap=True)

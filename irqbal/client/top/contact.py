@@ -7,28 +7,34 @@ from __future__ import annotations
 import msgspec
 
 from irqbal.api.contract import responses
-from irqbal.client.top.feed import Reading, error_sentence
+from irqbal.client.top.connection import needs_token
+from irqbal.client.top.feed import error_sentence, pause_between
+from irqbal.client.top.reading import Reading
 from irqbal.errors import IrqbalError
 
 SILENT_INTERVALS = 3
-"""Intervals of the daemon (each counted as 10 s at most) without a reading before it is reported as
-silent.
-"""
+"""Pauses between readings without one before the daemon is reported as silent."""
 SILENT_SECONDS = 5.0
 """… but not before so many seconds."""
 
 
 class DaemonContact:
     """The last reading, and the failure since then if there is one. `target` is the daemon's
-    address as its errors name it.
+    address as its errors name it, `delay` the seconds between two readings (None: the daemon's
+    interval).
     """
 
-    def __init__(self, target: str) -> None:
-        self._target = target
+    def __init__(self, target: str, delay: float | None = None) -> None:
+        self._target, self._delay = target, delay
         self._last: Reading | None = None
         self._read_at = 0.0
         self._failure: IrqbalError | None = None
         self._failed_since = 0.0
+
+    @property
+    def last(self) -> Reading | None:
+        """The last reading."""
+        return self._last
 
     @property
     def status(self) -> responses.Status | None:
@@ -39,6 +45,16 @@ class DaemonContact:
     def cpus(self) -> tuple[responses.CpuView, ...]:
         """The CPUs of the last reading."""
         return () if self._last is None else self._last.cpus
+
+    def age(self, now: float) -> float:
+        """Seconds since what is shown was measured, if that is long ago; else 0."""
+        if self._last is None or not self._last.age:
+            return 0.0
+        return self._last.age + now - self._read_at
+
+    def resumed(self, now: float) -> None:
+        """This process was stopped until now, so nothing could be read."""
+        self._read_at = now
 
     def received(self, reading: Reading, now: float) -> bool:
         """Store a reading. True if the daemon answers again after a failure."""
@@ -58,15 +74,18 @@ class DaemonContact:
             self._last = msgspec.structs.replace(self._last, status=status)
 
     def silence(self, now: float) -> str:
-        """For how long the daemon is silent, and why; empty if it is not."""
+        """For how long the daemon tells nothing, and why; empty if it does."""
         if self._failure is not None:
+            since = f"for {now - self._failed_since:.0f} s"
+            if needs_token(self._failure):
+                return f"NO TOKEN {since}, T asks for one: {error_sentence(self._failure)}"
             # The address stands on the screen already, and would push the reason off the line.
             reason = error_sentence(self._failure).removeprefix(
                 f"the daemon at {self._target} does not answer: "
             )
-            return f"for {now - self._failed_since:.0f} s: {reason}"
+            return f"DAEMON SILENT {since}: {reason}"
         if self._last is not None:
-            interval = min(float(self._last.status.interval), 10.0)
+            interval = pause_between(self._last, self._delay)
             if now - self._read_at > max(SILENT_SECONDS, SILENT_INTERVALS * interval):
-                return f"no answer for {now - self._read_at:.0f} s"
+                return f"DAEMON SILENT: no answer for {now - self._read_at:.0f} s"
         return ""

@@ -28,35 +28,37 @@ enter           explain why this IRQ is where it is; also a double click
 /               find rows that contain every word (number, name, queue,
                 device, policy); cpu:3 finds what CPU 3 handles. Enter
                 keeps the filter, escape shows all rows again
-s S             sort by the next column, by the previous one
-r               reverse the order; a click on a head sorts, too
-t               tree of nodes, L3 caches and cores; tab moves there,
-                enter folds
-o               override: put this IRQ on CPUs of your choice
-c               clear its override, after a question. The policies then
-                place it again
-p               pause the daemon, after a question: it writes nothing
-                until p resumes it
+s S r           sort by the next column, by the previous one, reverse
+f               what to do on this host; enter goes to the item's IRQ
+n d i           NICs with their queues; decisions, cycle by cycle; i or
+                escape: the IRQs again. Enter goes to the row's IRQ
+t               tree of nodes, L3 caches and cores; tab moves there
+o c             override: put this IRQ on CPUs of your choice; clear the
+                override: the policies then place it again
+p               pause the daemon, which then writes nothing, and resume it
+T               give a token; it is kept in memory only
 ? F1            this help; escape or q closes it
-q ctrl+c        quit
+q ctrl+c        quit; ctrl+z suspends, and `fg` comes back
 
 LOAD: share of one CPU that handling takes, with softirqs. CPUS: the
 affinity; ON: the effective affinity, yellow off the device's node.
 Dim: cannot be moved. ! after a CPU: isolated."""
 
 
-class _Dialog(ModalScreen[None]):
+class TopDialog(ModalScreen[None]):
+    """What all dialogs share: a border, and Escape."""
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "close", priority=True),
         Binding("ctrl+c", "app.quit", "quit", priority=True),
     ]
     DEFAULT_CSS = """
-    _Dialog { align: center middle; }
-    _Dialog > * { border: round $primary; background: $surface; padding: 0 1; }
+    TopDialog { align: center middle; }
+    TopDialog > * { border: round $primary; background: $surface; padding: 0 1; }
     """
 
 
-class PageDialog(_Dialog):
+class PageDialog(TopDialog):
     """Text to read, with a scrollbar where it does not fit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -113,7 +115,7 @@ def explanation(item: responses.Explanation, width: int) -> PageDialog:
     )
 
 
-class Question(_Dialog):
+class Question(TopDialog):
     """A question before an action; `y` or enter runs it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("y,enter", "yes"), Binding("n,q", "dismiss")]
@@ -144,7 +146,7 @@ class Question(_Dialog):
         self._act()
 
 
-class OverrideForm(_Dialog):
+class OverrideForm(TopDialog):
     """The form of an override: CPUs, length, reason. It stays open until the daemon accepts it, so
     that mistakes can be corrected.
     """
@@ -197,7 +199,7 @@ class OverrideForm(_Dialog):
             self.problem(str(error))
             return
         self._sent = True
-        self.query_one("#problem", Static).update(Text("asking the daemon …"))
+        self.query_one("#problem", Static).update(Text("asking the daemon"))
         self._send(self, body)
 
     def problem(self, text: str) -> None:

@@ -7,11 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import msgspec
-
-from irqbal.api.contract import responses
-from irqbal.client.http import Client, RequestRefused
 from irqbal.client.retry import pause_after
+from irqbal.client.top.reading import Reading, StateReader
 from irqbal.errors import IrqbalError
 
 T = TypeVar("T")
@@ -22,16 +19,9 @@ override IRQs between its cycles, so a long interval is not waited for.
 """
 
 
-class Reading(msgspec.Struct, frozen=True):
-    """The daemon's state at one time."""
-
-    status: responses.Status
-    irqs: tuple[responses.IrqView, ...]
-    cpus: tuple[responses.CpuView, ...]
-
-
 class ReadingFeed:
-    """Reads the daemon's state at its interval until stopped. `publish` receives each reading, or
+    """Reads the daemon's state every `delay` seconds, or for None at its interval, until stopped.
+    `publish` receives each reading, or
     the error; it is called in the feed's thread. The next reading waits until `shown` was called,
     and for as long again as that took: a screen that draws slowly must not fall behind, and must
     have time for keys.
@@ -39,8 +29,13 @@ class ReadingFeed:
     That is a daemon thread, so quitting does not wait for an answer that may never come.
     """
 
-    def __init__(self, client: Client, publish: Callable[[Reading | IrqbalError], None]) -> None:
-        self._client, self._publish = client, publish
+    def __init__(
+        self,
+        reader: StateReader,
+        publish: Callable[[Reading | IrqbalError], None],
+        delay: float | None = None,
+    ) -> None:
+        self._reader, self._publish, self._delay = reader, publish, delay
         self._wake, self._shown = threading.Event(), threading.Event()
         self._changes = 0
         self._stopped = False
@@ -54,6 +49,7 @@ class ReadingFeed:
         the change, so it is dropped.
         """
         self._changes += 1
+        self._reader.expire()
         self._wake.set()
 
     def stop(self) -> None:
@@ -72,7 +68,7 @@ class ReadingFeed:
             self._wake.clear()
             changes = self._changes
             try:
-                result: Reading | IrqbalError = self._read()
+                result: Reading | IrqbalError = self._reader.read()
             except IrqbalError as error:
                 result = error
             if self._stopped:
@@ -81,7 +77,7 @@ class ReadingFeed:
                 failures = 0
                 if changes != self._changes:
                     continue
-                pause = min(max(float(result.status.interval), SHORTEST), LONGEST)
+                pause = pause_between(result, self._delay)
             else:
                 pause = pause_after(failures)
                 failures += 1
@@ -92,12 +88,14 @@ class ReadingFeed:
                 self._shown.wait()
                 self._wake.wait(max(pause, time.monotonic() - begun))
 
-    def _read(self) -> Reading:
-        return Reading(
-            self._client.ask("status", responses.Status),
-            self._client.ask("irqs", tuple[responses.IrqView, ...]),
-            self._client.ask("cpus", tuple[responses.CpuView, ...]),
-        )
+
+def pause_between(reading: Reading, delay: float | None) -> float:
+    """Seconds from one reading to the next: `delay`, or for None the daemon's interval, within
+    bounds.
+    """
+    if delay is not None:
+        return delay
+    return min(max(float(reading.status.interval), SHORTEST), LONGEST)
 
 
 def in_background(request: Callable[[], T], done: Callable[[T | IrqbalError], None]) -> None:
@@ -114,8 +112,5 @@ def in_background(request: Callable[[], T], done: Callable[[T | IrqbalError], No
 
 
 def error_sentence(error: IrqbalError) -> str:
-    """The error on one line; after a refused token, how to pass another."""
-    text = "; ".join(str(error).split("\n"))
-    if isinstance(error, RequestRefused) and error.status in (401, 403):
-        text += " (pass a token with --token-file FILE or IRQBAL_TOKEN)"
-    return text
+    """The error on one line."""
+    return "; ".join(str(error).split("\n"))

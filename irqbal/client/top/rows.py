@@ -1,4 +1,4 @@
-"""The table of IRQs as text: its columns, its filter and order, and how columns fit. Pure."""
+"""The table of IRQs as text: its columns, its filter and order. Pure."""
 
 from __future__ import annotations
 
@@ -6,36 +6,22 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-import msgspec
-from rich.cells import cell_len, set_cell_size
-
 from irqbal.api.contract import responses
+from irqbal.client.top.fitting import FittedColumn, fit, size_of
 from irqbal.cpuset import CpuSet
-from irqbal.render.console import plain
 from irqbal.render.explanation import queues_text
 
 Irq = responses.IrqView
 
 
-class TopColumn(msgspec.Struct, frozen=True):
-    """A column of the table. `text` makes a cell, `by` the value to sort by.
-
-    Widths are in characters. `least`: the width down to which it may be cut (0: it is never cut);
-    with `ends` the middle of a cell is cut out. `most`: its largest width. Where there is no room
-    the columns with the highest `drop` are left out first (0: never). `down`: sorted with the
-    largest value first.
+class TopColumn(FittedColumn, frozen=True, kw_only=True):
+    """A column of the table. `text` makes a cell, `by` the value to sort by. `down`: sorted with
+    the largest value first.
     """
 
-    key: str
-    head: str
     text: Callable[[Irq], str]
     by: Callable[[Irq], Any]
-    right: bool = False
-    least: int = 0
-    most: int = 99
-    drop: int = 0
     down: bool = False
-    ends: bool = False
 
 
 def _queue_order(irq: Irq) -> tuple[Any, ...]:
@@ -69,65 +55,78 @@ def _cpus_column(
     key: str, head: str, cpus: Callable[[Irq], CpuSet], *, least: int, most: int
 ) -> TopColumn:
     return TopColumn(
-        key,
-        head,
-        lambda irq: cpus_text(cpus(irq)) or "-",
-        lambda irq: tuple(cpus(irq)),
+        key=key,
+        head=head,
+        text=lambda irq: cpus_text(cpus(irq)) or "-",
+        by=lambda irq: tuple(cpus(irq)),
         least=least,
         most=most,
     )
 
 
 COLUMNS = (
-    TopColumn("irq", "IRQ", lambda irq: str(irq.number), lambda irq: irq.number, right=True),
     TopColumn(
-        "name", "NAME", lambda irq: irq.name, lambda irq: irq.name, least=12, most=40, ends=True
+        key="irq",
+        head="IRQ",
+        text=lambda irq: str(irq.number),
+        by=lambda irq: irq.number,
+        right=True,
     ),
     TopColumn(
-        "queue",
-        "QUEUE",
-        lambda irq: queues_text(irq.queues) or "-",
-        _queue_order,
+        key="name",
+        head="NAME",
+        text=lambda irq: irq.name,
+        by=lambda irq: irq.name,
+        least=12,
+        most=40,
+        ends=True,
+    ),
+    TopColumn(
+        key="queue",
+        head="QUEUE",
+        text=lambda irq: queues_text(irq.queues) or "-",
+        by=_queue_order,
         least=9,
         most=30,
         ends=True,
     ),
     TopColumn(
-        "rate",
-        "RATE/S",
-        lambda irq: rate_text(irq.rate),
-        lambda irq: irq.rate,
+        key="rate",
+        head="RATE/S",
+        text=lambda irq: rate_text(irq.rate),
+        by=lambda irq: irq.rate,
         right=True,
         down=True,
     ),
     TopColumn(
-        "load",
-        "LOAD %",
-        lambda irq: f"{irq.load * 100:.2f}",
-        lambda irq: irq.load,
+        key="load",
+        head="LOAD %",
+        text=lambda irq: f"{irq.load * 100:.2f}",
+        by=lambda irq: irq.load,
         right=True,
         down=True,
     ),
     _cpus_column("cpus", "CPUS", lambda irq: irq.affinity, least=6, most=24),
     _cpus_column("on", "ON", lambda irq: irq.effective, least=3, most=12),
     TopColumn(
-        "device",
-        "DEVICE",
-        lambda irq: irq.device or "-",
-        lambda irq: irq.device or "~",
+        key="device",
+        head="DEVICE",
+        text=lambda irq: irq.device or "-",
+        by=lambda irq: irq.device or "~",
         least=12,
         most=16,
         drop=1,
     ),
-    TopColumn("policy", "POLICY", policy_of, policy_of, least=9, most=24),
+    TopColumn(key="policy", head="POLICY", text=policy_of, by=policy_of, least=9, most=24),
     TopColumn(
-        "reason",
-        "REASON",
-        lambda irq: irq.reason or irq.unmovable,
-        lambda irq: irq.reason,
+        key="reason",
+        head="REASON",
+        text=lambda irq: irq.reason or irq.unmovable,
+        by=lambda irq: irq.reason,
         least=16,
         most=120,
         drop=2,
+        free=True,
     ),
 )
 BY_KEY = {column.key: column for column in COLUMNS}
@@ -170,59 +169,11 @@ def is_descending(key: str, reverse: bool) -> bool:
     return BY_KEY[key].down != reverse
 
 
-def cell(text: str, width: int, right: bool = False, ends: bool = False) -> str:
-    """Text of exactly `width` columns, with … where it is cut, safe for a terminal."""
-    text = plain(text)
-    size = cell_len(text)
-    if size > width > 4 and ends:
-        # Names of one device's queues differ in their last characters.
-        tail = text[-(width // 2) :]
-        while cell_len(tail) > width // 2:
-            tail = tail[1:]
-        return set_cell_size(text, width - 1 - cell_len(tail)) + "…" + tail
-    if size > width:
-        return set_cell_size(text, width - 1) + "…" if width else ""
-    return " " * (width - size) + text if right else text + " " * (width - size)
-
-
 def widths(rows: Sequence[Irq], width: int) -> list[tuple[TopColumn, int]]:
-    """The columns that fit into `width`, each with its own width; one space separates two."""
-    sizes: dict[str, int] = {}
-    for column in COLUMNS:
-        # One more for the arrow beside the head.
-        size = max(
-            len(column.head) + 1,
-            max((cell_len(plain(column.text(irq))) for irq in rows), default=0),
-        )
-        sizes[column.key] = min(size, column.most)
-    shown = list(COLUMNS)
-    while any(column.drop for column in shown) and _needed(shown, sizes) > width:
-        shown.remove(max(shown, key=lambda column: column.drop))
-    over = sum(sizes[column.key] for column in shown) + len(shown) - 1 - width
-    while over > 0:
-        # The reason is cut first, then the column with the most characters above its least.
-        widest = max(shown, key=lambda column: _spare(column, sizes))
-        if not widest.least or sizes[widest.key] <= widest.least:
-            break
-        sizes[widest.key] -= 1
-        over -= 1
-    return [(column, sizes[column.key]) for column in shown]
-
-
-def _spare(column: TopColumn, sizes: dict[str, int]) -> int:
-    return (
-        -1
-        if not column.least
-        else sizes[column.key]
-        - column.least
-        + (1000 if column.key == "reason" and sizes["reason"] > 16 else 0)
-    )
-
-
-def _needed(shown: Sequence[TopColumn], sizes: dict[str, int]) -> int:
-    """Characters that these columns need uncut; of the reason its least width is enough."""
-    return (
-        sum(column.least if column.key == "reason" else sizes[column.key] for column in shown)
-        + len(shown)
-        - 1
-    )
+    """The columns that fit into `width`, each with its own width."""
+    # One more for the arrow beside the head.
+    sizes = {
+        column.key: size_of(column, (column.text(irq) for irq in rows), spare=1)
+        for column in COLUMNS
+    }
+    return fit(COLUMNS, sizes, width)

@@ -1,50 +1,31 @@
-"""The table of IRQs. A line is rendered only when it is visible: a host may have thousands."""
+"""The table of IRQs."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Hashable
 
 from rich.segment import Segment
 from rich.style import Style
-from textual import events
-from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
-from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from irqbal.api.contract import responses
 from irqbal.client.top import rows
 from irqbal.client.top.bars import style_of
+from irqbal.client.top.cursor_pane import CursorPane
+from irqbal.client.top.fitting import cell
 
 Irq = responses.IrqView
 
 
-class IrqTable(ScrollView, can_focus=True):
-    """Sorted and filtered. The cursor stays on the first row until the user moves it; then it
-    follows its IRQ.
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)"),
-        Binding("down,j", "move(1)"),
-        Binding("pageup", "page(-1)"),
-        Binding("pagedown,space", "page(1)"),
-        Binding("home", "move(-1000000)"),
-        Binding("end", "move(1000000)"),
-        Binding("enter", "explain"),
-    ]
-
-    class Explain(Message):
-        """A request to explain the IRQ below the cursor."""
+class IrqTable(CursorPane):
+    """Sorted and filtered."""
 
     def __init__(self, id: str) -> None:
-        super().__init__(id=id)
+        super().__init__(id)
         self.key, self.reverse, self.words = "load", False, ""
         self.shown: list[Irq] = []
         self._irqs: tuple[Irq, ...] = ()
         self._widths: list[tuple[rows.TopColumn, int]] = []
-        self._row, self._number = 0, -1
 
     @property
     def current(self) -> Irq | None:
@@ -52,9 +33,28 @@ class IrqTable(ScrollView, can_focus=True):
         return self.shown[self._row] if self._row < len(self.shown) else None
 
     @property
+    def row_count(self) -> int:
+        return len(self.shown)
+
+    @property
     def count(self) -> int:
         """All IRQs, those included that the filter hides."""
         return len(self._irqs)
+
+    def find(self, number: int) -> Irq | None:
+        """The IRQ with this number, also where the filter hides it."""
+        return next((irq for irq in self._irqs if irq.number == number), None)
+
+    def select(self, number: int) -> bool:
+        """Put the cursor on this IRQ; False if no row shows it."""
+        for row, irq in enumerate(self.shown):
+            if irq.number == number:
+                self.go_to(row)
+                return True
+        return False
+
+    def key_of(self, row: int) -> Hashable:
+        return self.shown[row].number
 
     def fill(self, irqs: tuple[Irq, ...]) -> None:
         """Show these IRQs."""
@@ -64,18 +64,10 @@ class IrqTable(ScrollView, can_focus=True):
     def rearrange(self) -> None:
         """Filter and sort again. The cursor follows its IRQ."""
         self.shown = rows.ordered(rows.matching(self._irqs, self.words), self.key, self.reverse)
-        places = [index for index, irq in enumerate(self.shown) if irq.number == self._number]
-        self._row = places[0] if places else min(self._row, max(0, len(self.shown) - 1))
-        self._fit()
-        self.virtual_size = Size(self.size.width, len(self.shown) + 1)
-        self._reveal()
-        self.refresh()
+        super().rearrange()
 
-    def _fit(self) -> None:
-        self._widths = rows.widths(self.shown, max(1, self.scrollable_content_region.width))
-
-    def on_resize(self, event: events.Resize) -> None:
-        self.rearrange()
+    def refit(self, width: int) -> None:
+        self._widths = rows.widths(self.shown, width)
 
     def sort_by(self, key: str) -> None:
         """Sort by this column; if it is the present one, reverse the order."""
@@ -83,61 +75,19 @@ class IrqTable(ScrollView, can_focus=True):
         self.key = key
         self.rearrange()
 
-    def action_move(self, by: int) -> None:
-        """Move the cursor by this many rows."""
-        self._row = min(max(0, self._row + by), max(0, len(self.shown) - 1))
-        self._number = self.shown[self._row].number if self.shown else -1
-        self._reveal()
-        self.refresh()
+    def head_clicked(self, column: int) -> None:
+        found = column_at(self._widths, column)
+        if found is not None and found.key in rows.SORTABLE:
+            self.sort_by(found.key)
 
-    def action_page(self, by: int) -> None:
-        """Move the cursor by this many pages."""
-        self.action_move(by * max(1, self.size.height - 2))
+    def empty_text(self) -> str:
+        return "no IRQ matches" if self._irqs else ""
 
-    def action_explain(self) -> None:
-        """Request an explanation."""
-        self.post_message(self.Explain())
-
-    def _reveal(self) -> None:
-        # The head covers the first line, so one more above the cursor's must be visible.
-        self.scroll_to_region(Region(0, self._row, 1, 2), animate=False, force=True, x_axis=False)
-
-    def on_click(self, event: events.Click) -> None:
-        if event.y == 0:
-            start = 0
-            for column, width in self._widths:
-                if start <= event.x <= start + width and column.key in rows.SORTABLE:
-                    self.sort_by(column.key)
-                    return
-                start += width + 1
-            return
-        row = event.y - 1 + self.scroll_offset.y
-        if row < len(self.shown):
-            self.action_move(row - self._row)
-            if event.chain == 2:
-                self.action_explain()
-
-    def render_line(self, y: int) -> Strip:
-        """The head does not scroll; the rows scroll below it."""
-        width, base = self.size.width, self.rich_style
-        index = y - 1 + self.scroll_offset.y
-        if y == 0:
-            strip = self._head()
-        elif index < len(self.shown):
-            strip = self._line(self.shown[index], index == self._row)
-        else:
-            strip = Strip(
-                [Segment("no IRQ matches" if self._irqs and not self.shown and y == 1 else "")]
-            )
-        return strip.adjust_cell_length(width).apply_style(base)
-
-    def _head(self) -> Strip:
+    def head_line(self) -> Strip:
         arrow = "▼" if rows.is_descending(self.key, self.reverse) else "▲"
         parts = [
             Segment(
-                rows.cell(
-                    column.head + (arrow if column.key == self.key else ""), width, column.right
-                )
+                cell(column.head + (arrow if column.key == self.key else ""), width, column.right)
                 + " ",
                 Style(bold=True, underline=column.key == self.key),
             )
@@ -145,7 +95,8 @@ class IrqTable(ScrollView, can_focus=True):
         ]
         return Strip(parts)
 
-    def _line(self, irq: Irq, chosen: bool) -> Strip:
+    def row_line(self, row: int, chosen: bool) -> Strip:
+        irq = self.shown[row]
         whole = Style(dim=not irq.movable)
         if chosen:
             whole = Style(reverse=True, bold=self.has_focus)
@@ -159,6 +110,16 @@ class IrqTable(ScrollView, can_focus=True):
             elif not chosen and column.key == "on" and not irq.local and irq.rate > 0:
                 style = Style(color="yellow")
             parts.append(
-                Segment(rows.cell(column.text(irq), width, column.right, column.ends) + " ", style)
+                Segment(cell(column.text(irq), width, column.right, column.ends) + " ", style)
             )
         return Strip(parts)
+
+
+def column_at(widths: list[tuple[rows.TopColumn, int]], column: int) -> rows.TopColumn | None:
+    """The column that stands at this column of the screen."""
+    start = 0
+    for one, width in widths:
+        if start <= column <= start + width:
+            return one
+        start += width + 1
+    return None
