@@ -5,6 +5,7 @@ in.
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import json
 import os
 import signal
@@ -211,6 +212,17 @@ def test_somebody_else_answers(answer: bytes, said: str) -> None:
         done = call("127.0.0.1", str(port), "status")
     assert (done.status, done.out) == (3, "")
     assert said in done.err
+
+
+def test_the_servers_clock_is_compared_with_this_one() -> None:
+    """An hour behind, as its header says; what says nothing leaves the clocks equal."""
+    an_hour_ago = email.utils.formatdate(time.time() - 3600, usegmt=True).encode()
+    for header, skew in ((b"Date: " + an_hour_ago + b"\r\n", -3600.0), (b"", 0.0)):
+        answer = b"HTTP/1.1 200 OK\r\n" + header + b"Content-Length: 2\r\n\r\n[]"
+        with listener(answer) as (port, _heard):
+            client = Client(Target("127.0.0.1", port))
+            assert client.fetch("irqs") == b"[]"
+        assert client.clock_skew == pytest.approx(skew, abs=60)
 
 
 def test_nothing_comes_in_time() -> None:
