@@ -503,13 +503,33 @@ def test_the_verdict_and_the_way_to_what_it_is_about(daemon: served.Served) -> N
         current = seen.app.table.current
         assert current is not None and current.number == number
         await seen.has("28 IRQs by LOAD %")
+        # The list is of now.
         await seen.open("f")
+        await seen.has("[override-ends]")
+        assert daemon.ask("DELETE", path, where="unix").status == 200
+        await seen.until(lambda: "[override-ends]" not in seen.text())
         await seen.leave("f")
 
     try:
         screen(daemon, NARROW, act)
     finally:
-        assert daemon.ask("DELETE", path, where="unix").status == 200
+        daemon.ask("DELETE", path, where="unix")
+
+
+def test_a_dialog_that_closes_holds_no_reading_up(
+    daemon: served.Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Textual was to call after the dialog's next refresh is lost with it."""
+
+    async def act(seen: DrawnScreen) -> None:
+        seen.app.feed.stop()
+        await seen.open("question_mark")
+        shown: list[bool] = []
+        monkeypatch.setattr(seen.app.feed, "shown", lambda: shown.append(True))
+        await seen.leave("q")
+        assert shown
+
+    screen(daemon, NARROW, act)
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "200x60"])

@@ -21,10 +21,9 @@ override IRQs between its cycles, so a long interval is not waited for.
 
 class ReadingFeed:
     """Reads the daemon's state every `delay` seconds, or for None at its interval, until stopped.
-    `publish` receives each reading, or
-    the error; it is called in the feed's thread. The next reading waits until `shown` was called,
-    and for as long again as that took: a screen that draws slowly must not fall behind, and must
-    have time for keys.
+    `publish` receives each reading, or the error; it is called in the feed's thread. The next
+    reading waits until `shown` was called, and for as long again as that took: a screen that draws
+    slowly must not fall behind, and must have time for keys.
 
     That is a daemon thread, so quitting does not wait for an answer that may never come.
     """
