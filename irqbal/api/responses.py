@@ -534,7 +534,7 @@ class FindingsAnswer(msgspec.Struct, frozen=True):
     findings: tuple[FindingItem, ...]
 
 
-class IrqLine(msgspec.Struct, frozen=True):
+class BriefIrq(msgspec.Struct, frozen=True):
     """An IRQ in short; fields as in `IrqView`."""
 
     number: int
@@ -560,7 +560,7 @@ class NowAnswer(msgspec.Struct, frozen=True):
 
     status: Status
     cpus: tuple[CpuView, ...]
-    irqs: tuple[IrqLine, ...]
+    irqs: tuple[BriefIrq, ...]
     findings: FindingsAnswer
 
 

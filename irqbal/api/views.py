@@ -167,12 +167,12 @@ class IrqViews:
         self._claims.update({move.irq: _Claim(move.policy, move.reason) for move in plan.moves})
         self._planned = {move.irq: move.after for move in _undone(view.record).moves}
 
-    def line(self, irq: Irq) -> responses.IrqLine:
+    def line(self, irq: Irq) -> responses.BriefIrq:
         """One IRQ in short. Its rate has three digits: their tails are most of such an answer."""
         whole = self.irq(irq)
-        fields = {name: getattr(whole, name) for name in responses.IrqLine.__struct_fields__}
+        fields = {name: getattr(whole, name) for name in responses.BriefIrq.__struct_fields__}
         fields["rate"] = float(f"{irq.rate:.3g}")
-        return responses.IrqLine(**fields)
+        return responses.BriefIrq(**fields)
 
     def irq(self, irq: Irq) -> responses.IrqView:
         """One IRQ. Unless the plan claims it, its policy is that of its last placement."""

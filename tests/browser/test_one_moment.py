@@ -133,11 +133,11 @@ def watch(chromium: Browser, folder: Path, combinations: Sequence[tuple[int, str
             inside = folder / f"{cpus}-{traffic}"
             inside.mkdir()
             found = stack.enter_context(site(inside, spec, "interval: 1s\nhistory: {every: 10s}\n"))
-            shown = stack.enter_context(watched(chromium, found))
-            shown.page.add_init_script(KEEP)
+            page = stack.enter_context(watched(chromium, found))
+            page.page.add_init_script(KEEP)
             machine.wait_for(lambda found=found: found.cycles() >= 2)
-            shown.open("now?as=table&idle=show")
-            hosts.append(ShownHost(f"{cpus} CPUs, {traffic}", found, shown.page))
+            page.open("now?as=table&idle=show")
+            hosts.append(ShownHost(f"{cpus} CPUs, {traffic}", found, page.page))
         end = time.monotonic() + 900
         while any(len(shown.moments) < MOMENTS for shown in hosts):
             assert time.monotonic() < end, [(one.name, len(one.moments)) for one in hosts]

@@ -610,7 +610,7 @@ def test_the_headline_is_the_largest_bar(daemon: served.Served) -> None:
             for irq in reading.irqs:
                 if len(irq.effective) == 1:
                     parts[irq.effective.first] += irq.load
-            assert all(parts[cpu.number] <= cpu.load + 1e-6 for cpu in reading.cpus)
+            assert all(parts[cpu.number] <= cpu.load + 1e-5 for cpu in reading.cpus)
         # … and the screen shows these very figures.
         text = seen.text()
         head = float(text.partition("busiest CPU ")[2].split()[0])
