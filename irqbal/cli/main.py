@@ -13,47 +13,30 @@ import sys
 
 import click
 
+from irqbal.cli.command_table import SECTIONS
 from irqbal.cli.common import CommandGroup, common_options
 from irqbal.errors import ConfigError, IrqbalError, LockError
 from irqbal.render.console import echo
 from irqbal.version import __version__
 
-EXIT_STATUS = (
-    "Exit status: 0 done; 1 verify has findings, or the kernel refused a write; 2 wrong usage or "
-    "configuration; 3 the host cannot be read or written; 4 another balancer works on this host."
-)
+EPILOG = """\b
+Examples:
+  irqbal verify
+  irqbal plan
+  irqbal explain 24
+  irqbal simulate --host 2x16x2 --nodes 2 --nic 16x2 --traffic skewed
+  irqbal daemon --dry-run
 
+`irqbal COMMAND --help` has the options and examples of a command.
 
-COMMANDS = {
-    "daemon": "daemon",
-    "plan": "plan",
-    "apply": "apply",
-    "explain": "explain",
-    "restore": "restore",
-    "check": "check",
-    "policies": "policies",
-    "topology": "topology",
-    "verify": "verify",
-    "simulate": "simulate",
-    "capture": "capture",
-    "token": "token",
-    "history": "history:history",
-    "decisions": "history:decisions",
-    "export": "export",
-    "import-irqbalance": "import_irqbalance",
-    "policy": "policy",
-    "measure": "measure",
-    "poll": "poll",
-    "serve": "serve",
-    "completion": "completion",
-}
-"""Command -> its module below irqbal.cli, with `:NAME` unless its object is named `command`."""
+Exit status: 0 done; 1 verify has findings, or the kernel refused a write; 2 wrong usage or
+configuration; 3 the host cannot be read or written; 4 another balancer works on this host."""
 
 
 @click.group(
     cls=CommandGroup,
-    modules=COMMANDS,
-    epilog=EXIT_STATUS,
+    sections=SECTIONS,
+    epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="irqbal")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from irqbal.cli.common import common_options
+from irqbal.cli.common import BelowGroup, common_options
 from irqbal.errors import IrqbalError
 from irqbal.plugins import discovery
 from irqbal.render.console import echo
@@ -25,7 +25,7 @@ FILES = {
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*", re.ASCII)
 
 
-@click.group("policy")
+@click.group("policy", cls=BelowGroup)
 @common_options
 def command(**_: object) -> None:
     """Start a policy of your own."""

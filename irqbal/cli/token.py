@@ -7,17 +7,24 @@ from pathlib import Path
 
 import click
 
-from irqbal.cli.common import Common, command_options
+from irqbal.cli.common import BelowGroup, Common, command_options, common_options
 from irqbal.client.cli.values import LENGTH
 from irqbal.render.console import echo
 from irqbal.service.assembly import folders
 from irqbal.state import tokens
 from irqbal.wire import Duration, Moment
 
-ACTIONS = ("add", "list", "revoke")
+
+@click.group("token", cls=BelowGroup)
+@common_options
+def command(**_: object) -> None:
+    """Add, list and revoke the tokens of the API.
+
+    Only the hash of a token is stored. A running daemon applies a change to the next request.
+    """
 
 
-@click.command("token")
+@command.command("add")
 @command_options
 @click.option(
     "--scope",
@@ -31,25 +38,30 @@ ACTIONS = ("add", "list", "revoke")
     type=LENGTH,
     help="How long the token is valid, such as 90d. Default: without end.",
 )
-@click.argument("action", type=click.Choice(ACTIONS))
-@click.argument("name", required=False, default="")
-def command(common: Common, scope: str, expires: Duration | None, action: str, name: str) -> None:
-    """Manage tokens for the API.
+@click.argument("name")
+def add(common: Common, scope: str, expires: Duration | None, name: str) -> None:
+    """Print a new token named NAME. It is printed once; a lost one is revoked and added anew."""
+    echo(tokens.add(_folder(common), name, scope, _until(expires)))
 
-    `add NAME` prints a new token once; only its hash is stored. `list` shows all tokens, and
-    `revoke NAME` ends one. A running daemon applies the change to the next request.
-    """
-    folder = folders(common.config(), common.root).state
-    if action == "list":
-        _list(folder)
-        return
-    if not name:
-        raise click.UsageError(f"`irqbal token {action}` needs a NAME")
-    if action == "revoke":
-        tokens.revoke(folder, name)
-        echo(f"The token {name} is revoked.", err=True)
-        return
-    echo(tokens.add(folder, name, scope, _until(expires)))
+
+@command.command("list")
+@command_options
+def list_(common: Common) -> None:
+    """List all tokens: name, scope, when each was created, and when it ends."""
+    _list(_folder(common))
+
+
+@command.command("revoke")
+@command_options
+@click.argument("name")
+def revoke(common: Common, name: str) -> None:
+    """End the token named NAME: the next request with it is refused."""
+    tokens.revoke(_folder(common), name)
+    echo(f"The token {name} is revoked.", err=True)
+
+
+def _folder(common: Common) -> Path:
+    return folders(common.config(), common.root).state
 
 
 def _until(length: Duration | None) -> float | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
 from irqbal.manpages.roff import ManualPage, bold, italic
 
+_EXAMPLES = "Examples:"
 _STATUS = re.compile(r"(\d+) ([^;]+?)(?:[;.]|$)", re.S)
 
 
@@ -20,6 +22,19 @@ def options(command: click.Command, known: Sequence[click.Option] = ()) -> list[
         param for param in command.params if isinstance(param, click.Option) and not param.hidden
     ]
     return [option for option in found if (tuple(option.opts), option.help) not in everywhere]
+
+
+def sections(group: click.Group) -> Iterator[tuple[str, list[tuple[str, click.Command]]]]:
+    """The headings of a group's help, each with its commands and what is below them."""
+    ctx = click.Context(group, info_name="irqbal")
+    by_name = {name: group.get_command(ctx, name) for name in group.list_commands(ctx)}
+    for heading, named in getattr(group, "sections", {}).items():
+        found: list[tuple[str, click.Command]] = []
+        for name in named:
+            command = by_name[name]
+            if command is not None:
+                found += [(name, command), *commands(command, f"{name} ")]
+        yield heading, found
 
 
 def commands(command: click.Command, path: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -37,12 +52,20 @@ def commands(command: click.Command, path: str = "") -> Iterator[tuple[str, clic
 def describe(
     page: ManualPage, name: str, command: click.Command, known: Sequence[click.Option]
 ) -> None:
-    """Add a command: its name and arguments as a subheading, its help, and its own options."""
+    """Add a command: its name and arguments, and below them its help, its own options, and its
+    examples.
+    """
     words = [bold(name), *(italic(word) for word in arguments(command))]
-    page.subheading(" ".join(words))
-    explain(page, command.help or "")
+    first, _, rest = inspect.cleandoc(command.help or "").partition("\n\n")
+    page.item(" ".join(words), first)
+    page.begin_below()
+    if rest:
+        explain(page, rest)
     for option in options(command, known):
         describe_option(page, option)
+    if command.epilog:
+        explain(page, command.epilog)
+    page.end_below()
 
 
 def explain(page: ManualPage, text: str) -> None:
@@ -50,7 +73,10 @@ def explain(page: ManualPage, text: str) -> None:
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         first, _, rest = paragraph.partition("\n")
         if first == "\b":
-            page.example(rest.splitlines())
+            heading, _, lines = rest.partition("\n")
+            if heading == _EXAMPLES:
+                page.text(heading)
+            page.example(textwrap.dedent(lines if heading == _EXAMPLES else rest).splitlines())
         else:
             page.text(paragraph)
 
@@ -113,5 +139,5 @@ def statuses(text: str, more: Iterable[tuple[str, str]]) -> list[tuple[str, str]
 
 def examples(text: str) -> list[str]:
     """The lines below `Examples:` in a text."""
-    _, _, rest = inspect.cleandoc(text).partition("Examples:\n")
+    _, _, rest = inspect.cleandoc(text).partition(f"{_EXAMPLES}\n")
     return [line.strip() for line in rest.partition("\n\n")[0].splitlines()]

@@ -36,8 +36,10 @@ def _commands(page: ManualPage, cli: click.Group, common: str) -> None:
     page.item(f"{bold('-h')}, {bold('--help')}", texts.HELP)
     page.heading("COMMANDS")
     page.text(texts.TIMES)
-    for name, command in commands.commands(cli):
-        commands.describe(page, name, command, shared)
+    for heading, section in commands.sections(cli):
+        page.subheading(escaped(heading))
+        for name, command in section:
+            commands.describe(page, name, command, shared)
 
 
 def _irqbal() -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "console",
     "echo",
     "echo_json",
+    "error_console",
     "plain",
     "to_the_second",
 ]
@@ -32,7 +33,7 @@ def console() -> Console:
     """Standard output, as wide as the terminal; `PIPED_WIDTH` columns wide when piped."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPED_WIDTH
     # rich still prints bold and dim under NO_COLOR; irqbal then prints no escape sequence at all.
-    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    colours: Literal["auto"] | None = None if _no_colours() else "auto"
     return _Console(
         width=width,
         highlight=False,
@@ -42,6 +43,17 @@ def console() -> Console:
         emoji=False,
         color_system=colours,
     )
+
+
+def error_console() -> Console:
+    """Standard error, for what passes: progress, questions. Results go to `console()`."""
+    return Console(
+        stderr=True, highlight=False, markup=False, emoji=False, no_color=_no_colours() or None
+    )
+
+
+def _no_colours() -> bool:
+    return bool(os.environ.get("NO_COLOR"))
 
 
 class _Console(Console):

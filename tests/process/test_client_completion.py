@@ -81,7 +81,7 @@ def test_zsh_and_fish_have_scripts_too() -> None:
 
 def test_the_administrators_command_completes_too() -> None:
     lines = {
-        "irqbal po": "policies policy poll",
+        "irqbal po": "poll policies policy",
         "irqbal plan --j": "--json",
         "irqbal completion f": "fish",
         "irqbal nothin": "",

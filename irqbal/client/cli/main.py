@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -17,6 +18,8 @@ from click.shell_completion import CompletionItem
 
 from irqbal.client.access import TokenError
 from irqbal.client.cli import completion, control, fleet, history, legacy, plan, state, watch
+from irqbal.client.cli.command_help import describe, flat, write_sections
+from irqbal.client.cli.command_table import SECTIONS
 from irqbal.client.cli.session import ClientGroup, Command, Session, with_session
 from irqbal.client.http import DaemonUnreachable, RequestRefused
 from irqbal.client.top import batch as top_batch
@@ -79,6 +82,8 @@ class PortParameter(click.ParamType):  # type: ignore[type-arg]
 class RootGroup(ClientGroup):
     """All commands. Options may stand before HOST, between HOST and PORT, and after PORT."""
 
+    sections = SECTIONS
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, self._in_order(ctx, args))
 
@@ -97,18 +102,26 @@ class RootGroup(ClientGroup):
             word = rest.pop(0)
             if not _is_option(word):
                 words.append(word)
-                if (
-                    word == "completion"
-                    and len(words) == 1
-                    and rest[:1] != ["-"]
-                    and not (rest and rest[0].isdecimal())
-                ):
+                if len(words) == 1 and self._needs_no_host(ctx, word, rest):
                     return [*options, "", "", *words, *rest]
                 continue
             options.append(word)
             if word in valued and rest:
                 options.append(rest.pop(0))
         return [*options, *words, *rest]
+
+    def _needs_no_host(self, ctx: click.Context, word: str, rest: Sequence[str]) -> bool:
+        """Whether the first word is a command, not a HOST: `completion`, or one whose help is
+        wanted.
+        """
+        if word == "completion":
+            return rest[:1] != ["-"] and not (rest and rest[0].isdecimal())
+        helps = set(ctx.help_option_names) & set(rest)
+        return bool(helps) and self.get_command(ctx, word) is not None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands in their sections."""
+        write_sections(self, ctx, formatter, self.sections)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -178,7 +191,7 @@ def top(session: Session, delay: float | None, batch: bool, count: int | None) -
     return int(screen.run(session.client, options) or 0)
 
 
-for command in (
+_ALL: tuple[click.Command, ...] = (
     state.status,
     state.irqs,
     state.cpus,
@@ -205,8 +218,11 @@ for command in (
     legacy.device_detail,
     legacy.cpu_affinity,
     completion.completion,
-):
-    cli.add_command(command)
+)
+_BY_NAME = {str(command.name): command for command in _ALL}
+for _name, _info in flat(SECTIONS).items():
+    cli.add_command(_BY_NAME[_name])
+    describe(_BY_NAME[_name], _info)
 
 
 def main() -> None:

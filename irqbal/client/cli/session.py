@@ -16,6 +16,7 @@ from rich.console import Console
 
 from irqbal.api.contract import responses
 from irqbal.client import access
+from irqbal.client.cli.command_help import check_command
 from irqbal.client.cli.csv_table import table_of, write_csv
 from irqbal.client.http import TIMEOUT, Client, Target
 from irqbal.errors import IrqbalError
@@ -228,6 +229,12 @@ class ClientGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, cmd_name.replace("-", "_"))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        check_command(self, ctx, args)
+        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete with dashes where dashes were typed."""
