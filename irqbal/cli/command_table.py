@@ -52,6 +52,7 @@ SECTIONS: Sections = {
             examples=(
                 "irqbal explain 24",
                 "irqbal explain eth0-TxRx-3 --now",
+                "irqbal explain eth0/rx-3 --json",
             ),
             module="explain",
         ),
@@ -107,8 +108,8 @@ SECTIONS: Sections = {
         "export": CommandInfo(
             about="Write the stored history to a file: JSON or CSV.",
             examples=(
-                "irqbal export samples.jsonl",
-                "irqbal export --what decisions --start 7d decisions.jsonl",
+                "irqbal export samples.csv",
+                "irqbal export --what decisions --start 7d decisions.jsonl.gz",
                 "irqbal export --format csv -",
             ),
             module="export",
@@ -127,7 +128,7 @@ SECTIONS: Sections = {
         ),
         "policies": CommandInfo(
             about="List the installed policies and their options.",
-            examples=("irqbal policies", "irqbal policies --doctor"),
+            examples=("irqbal policies", "irqbal policies --doctor", "irqbal policies --json"),
             module="policies",
         ),
         "policy": CommandInfo(

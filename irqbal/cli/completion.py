@@ -1,27 +1,25 @@
-"""`irqbal completion`: a script for shell completion, made by click."""
+"""`irqbal completion`: a script for shell completion."""
 
 from __future__ import annotations
 
 import click
-from click.shell_completion import ShellComplete, get_completion_class
 
+from irqbal.client.cli.shell_script import SHELLS, script
 from irqbal.render.console import echo
 
 PROGRAM, VARIABLE = "irqbal", "_IRQBAL_COMPLETE"
 
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=SHELLS)
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print a script for shell completion of commands, options and file names.
+    """Print a script for shell completion: commands, options, files, and names of IRQs and
+    devices.
 
     \b
     bash:  irqbal completion bash > /etc/bash_completion.d/irqbal
     zsh:   irqbal completion zsh > "${fpath[1]}/_irqbal"
     fish:  irqbal completion fish > ~/.config/fish/completions/irqbal.fish
     """
-    found = get_completion_class(shell)
-    assert found is not None
-    # The base class's `source`: the one for bash starts bash to check its version.
-    echo(ShellComplete.source(found(ctx.find_root().command, {}, PROGRAM, VARIABLE)))
+    echo(script(ctx.find_root().command, PROGRAM, VARIABLE, shell))

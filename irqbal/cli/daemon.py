@@ -7,9 +7,7 @@ import logging
 import click
 
 from irqbal.cli.common import Common, command_options, is_root
-from irqbal.service.assembly import is_live
-from irqbal.service.lifetime import run
-from irqbal.service.run_mode import RunMode
+from irqbal.cli.params import SPEC
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +17,7 @@ log = logging.getLogger(__name__)
 @click.option("--dry-run", is_flag=True, help="Plan and report, but write no mask.")
 @click.option(
     "--simulate",
+    type=SPEC,
     metavar="SPEC",
     help="Run on a simulated host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.",
 )
@@ -28,6 +27,11 @@ def command(common: Common, dry_run: bool, force: bool, simulate: str | None) ->
 
     SIGHUP makes it read the configuration again. SIGTERM ends it within a second.
     """
+    # Imported here: Tab must not wait for the daemon.
+    from irqbal.service.assembly import is_live
+    from irqbal.service.lifetime import run
+    from irqbal.service.run_mode import RunMode
+
     if simulate is not None:
         from irqbal.simulated.spec import parse_spec
 

@@ -1,25 +1,30 @@
-"""`irqbal export`: the stored history as JSON lines or CSV."""
+"""`irqbal export`: the stored history as JSON or CSV."""
 
 from __future__ import annotations
 
-import csv
-import io
-import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from irqbal.cli.common import Common, command_options
-from irqbal.cli.history_options import open_history, window_options
+from irqbal.cli.history_options import ShownWindow, open_history, window_options
+from irqbal.client.cli.export_file import (
+    STANDARD_OUTPUT,
+    ExportWriter,
+    Form,
+    export_to,
+    form_of,
+    format_option,
+    out_type,
+)
 from irqbal.client.cli.options import choice_option
 from irqbal.history.samples import Decision, Sample
 from irqbal.history.store import HistoryStore
-from irqbal.render.console import cell_text, to_the_second
+from irqbal.render.console import echo, to_the_second
+from irqbal.render.progress import working
 from irqbal.wire import builtins, to_json
 
 MAX_DECISIONS = 10_000_000
@@ -29,68 +34,71 @@ MAX_DECISIONS = 10_000_000
 @click.command("export")
 @command_options
 @window_options
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["jsonl", "csv"]),
-    default="jsonl",
-    show_default=True,
-    help="JSON lines, or CSV with one line for each count.",
-)
+@format_option
 @choice_option("--what", ["samples", "decisions"], "samples", "What to export.")
-@click.argument("out", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True))
+@click.argument("out", type=out_type)
 def command(
-    common: Common, start: float, end: float | None, url: str, form: str, what: str, out: Path
+    common: Common,
+    start: float,
+    end: float | None,
+    url: str,
+    form: Form | None,
+    what: str,
+    out: Path,
 ) -> None:
-    """Write samples or decisions to the file OUT; `-` is standard output."""
+    """Write samples or decisions to the file OUT; `-` is standard output.
+
+    The end of the name says the format: .jsonl, .json or .csv, each also with .gz. CSV has one line
+    for each count. The file is written whole or not at all: if the export fails or is interrupted,
+    an older file of that name stays as it is.
+    """
+    chosen = form_of(out, form)
+    # One more second, so that a record of this moment is included.
+    window = ShownWindow(start, time.time() + 1 if end is None else end)
+    write = _samples if what == "samples" else _decisions
     store = open_history(common, url)
-    # One more second, so that a sample of this moment is included.
-    until = time.time() + 1 if end is None else end
-    lines_of = _samples if what == "samples" else _decisions
     try:
-        _write(lines_of(store, start, until, form), out, start, until)
+        with (
+            working(f"exporting {what}", max(1.0, window.end - window.start)) as progress,
+            export_to(out, chosen) as writer,
+        ):
+            write(store, window, writer, lambda wall: progress.done(wall - window.start))
+        empty = "" if writer.count else window.why_empty(store, what)
     finally:
         store.close()
+    if empty:
+        echo(empty, err=True)
+    elif out != STANDARD_OUTPUT:
+        echo(f"{out}: {writer.count} {_UNITS[chosen, what]}", err=True)
 
 
-def _write(lines: Iterable[tuple[float, str]], out: Path, start: float, end: float) -> None:
-    """Write lines; on a terminal with a progress bar over the time that they cover."""
-    with Progress(
-        console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True
-    ) as progress:
-        task = progress.add_task("exporting", total=max(1.0, end - start))
-        with click.open_file(str(out), "w", encoding="utf-8") as file:
-            for wall, line in lines:
-                file.write(line + "\n")
-                progress.update(task, completed=wall - start)
-
-
-def _csv_line(row: list[str]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow([cell_text(cell) for cell in row])
-    return out.getvalue()
+_UNITS = {
+    ("csv", "samples"): "counts, one a line",
+    ("csv", "decisions"): "decisions",
+    ("json", "samples"): "samples",
+    ("json", "decisions"): "decisions",
+    ("jsonl", "samples"): "samples",
+    ("jsonl", "decisions"): "decisions",
+}
+"""What the items of an export are."""
 
 
 def _samples(
-    store: HistoryStore, start: float, end: float, form: str
-) -> Iterator[tuple[float, str]]:
-    if form == "csv":
-        yield start, "time,seconds,kind,name,cpu,count,clock"
-    for sample in store.samples(start, end):
-        if form == "jsonl":
-            yield sample.wall, to_json(_nested(sample)).decode()
-            continue
-        head = [to_the_second(sample.wall), f"{sample.seconds:.3f}"]
-        for series, value in sample.values.items():
-            yield (
-                sample.wall,
-                _csv_line(
-                    [
-                        *(*head, series.kind, series.name, str(series.cpu), str(value)),
-                        sample.clock,
-                    ]
-                ),
-            )
+    store: HistoryStore,
+    window: ShownWindow,
+    writer: ExportWriter,
+    reached: Callable[[float], None],
+) -> None:
+    writer.header(["time", "seconds", "kind", "name", "cpu", "count", "clock"])
+    for sample in store.samples(window.start, window.end):
+        if writer.form == "csv":
+            head = [to_the_second(sample.wall), f"{sample.seconds:.3f}"]
+            for series, value in sample.values.items():
+                cells = [*head, series.kind, series.name, str(series.cpu), str(value)]
+                writer.row([*cells, sample.clock])
+        else:
+            writer.item(to_json(_nested(sample)))
+        reached(sample.wall)
 
 
 def _nested(sample: Sample) -> dict[str, Any]:
@@ -110,12 +118,17 @@ def _nested(sample: Sample) -> dict[str, Any]:
 
 
 def _decisions(
-    store: HistoryStore, start: float, end: float, form: str
-) -> Iterator[tuple[float, str]]:
-    found = store.decisions(start, end, "", MAX_DECISIONS)
+    store: HistoryStore,
+    window: ShownWindow,
+    writer: ExportWriter,
+    reached: Callable[[float], None],
+) -> None:
     fields = Decision.__struct_fields__
-    if form == "csv":
-        yield start, _csv_line(["time", *fields])
-    for item in reversed(found):
-        values = [to_the_second(item.wall), *(str(getattr(item, field)) for field in fields)]
-        yield item.wall, to_json(item).decode() if form == "jsonl" else _csv_line(values)
+    writer.header(["time", *fields])
+    for item in reversed(store.decisions(window.start, window.end, "", MAX_DECISIONS)):
+        if writer.form == "csv":
+            values = (str(getattr(item, field)) for field in fields)
+            writer.row([to_the_second(item.wall), *values])
+        else:
+            writer.item(to_json(item))
+        reached(item.wall)

@@ -8,60 +8,78 @@ from collections.abc import Iterable, Iterator
 import click
 
 from irqbal.cli.common import Common, command_options
-from irqbal.cli.history_options import open_history, window_options
+from irqbal.cli.history_options import ShownWindow, open_history, window_options
+from irqbal.cli.params import RECORDED
+from irqbal.client.cli.command_help import meant
 from irqbal.client.cli.csv_table import write_csv
-from irqbal.client.cli.options import limit_option
+from irqbal.client.cli.options import choice_option, limit_option
 from irqbal.client.cli.values import LENGTH
 from irqbal.errors import HistoryError
-from irqbal.history.samples import Decision, IrqState, Point
-from irqbal.history.store import Query
-from irqbal.render.console import echo, echo_json, to_the_second
-from irqbal.wire import Duration, to_json
+from irqbal.history.samples import Decision, IrqState
+from irqbal.history.store import By, Query
+from irqbal.render.console import console, echo, echo_json, to_the_second
+from irqbal.render.series import ShownPoint, ShownSeries, print_series
+from irqbal.wire import Duration, Moment, to_json
 
 
 @click.command("history")
 @command_options
 @window_options
 @click.option(
-    "--step", type=LENGTH, default="5m", show_default=True, help="The time that one line covers."
+    "--step",
+    type=LENGTH,
+    default="5m",
+    show_default=True,
+    help="The time that one point covers.",
 )
+@choice_option("--by", ["cpu", "irq"], "cpu", "One line for each CPU, or for each IRQ.")
 @click.option("--json", "form", flag_value="json", help="Print JSON: a list of points.")
 @click.option(
     "--csv",
     "form",
     flag_value="csv",
-    help="Print CSV: one line for each step, one column for each CPU.",
+    help="Print CSV: one line for each step, one column for each CPU (or IRQ).",
 )
-@click.argument("what", metavar="IRQ|DEVICE|all")
+@click.argument("what", metavar="IRQ|DEVICE|all", type=RECORDED)
 def history(
     common: Common,
     start: float,
     end: float | None,
     url: str,
     step: Duration,
+    by: By,
     form: str | None,
     what: str,
 ) -> None:
-    """Print interrupts by step and CPU.
+    """Show interrupts over time, with a sparkline on each line.
 
     The argument is an IRQ (a number or a name), a device (its address, interface or disk), or
     `all`.
     """
     store = open_history(common, url)
     try:
-        identities = (
-            None if what == "all" else tuple(state.identity for state in find(store.irqs(), what))
-        )
-        until = time.time() if end is None else end
-        points = store.series(Query(start, until, float(step), identities))
+        states = store.irqs()
+        wanted = None if what == "all" else tuple(state.identity for state in find(states, what))
+        window = ShownWindow(start, time.time() if end is None else end)
+        points = store.series(Query(window.start, window.end, float(step), wanted, by))
+        about = "" if what == "all" else what
+        empty = "" if points else window.why_empty(store, "interrupts", about)
     finally:
         store.close()
+    series = ShownSeries(
+        step=step,
+        by=by,
+        points=[ShownPoint(Moment(point.start), point.seconds, point.counts) for point in points],
+        names={state.identity: state.action for state in states},
+    )
     if form == "json":
         echo_json(to_json(points))
     elif form == "csv":
-        write_csv(_table(points))
-    else:
-        _print_points(points)
+        write_csv(_table(series))
+    elif points:
+        print_series(console(), series)
+    if empty:
+        echo(empty, err=True)
 
 
 def find(states: Iterable[IrqState], what: str) -> list[IrqState]:
@@ -89,38 +107,29 @@ def find(states: Iterable[IrqState], what: str) -> list[IrqState]:
             or what in state.action.split(",")
         ]
     if not found:
-        raise HistoryError(
-            f"the history has no IRQ or device {what}; `irqbal topology` lists the present ones"
-        )
+        guess = meant(what, _names(known)) or "; `irqbal topology` lists the present ones"
+        raise HistoryError(f"the history has no IRQ or device {what}{guess}")
     return found
 
 
-def _cpus(points: Iterable[Point]) -> list[str]:
-    return sorted(
-        {key for point in points for key in point.counts},
-        key=lambda key: (not key.lstrip("-").isdigit(), int(key)),
-    )
+def _names(states: Iterable[IrqState]) -> Iterator[str]:
+    """What IRQs and devices of the history may be called."""
+    for state in states:
+        yield from state.action.split(",")
+        yield state.device
+        yield state.queue
+        yield state.queue.partition("/")[0]
 
 
-def _table(points: list[Point]) -> Iterator[list[str]]:
-    cpus = _cpus(points)
-    yield ["time", "seconds", *(f"cpu{cpu}" for cpu in cpus)]
-    for point in points:
+def _table(series: ShownSeries) -> Iterator[list[str]]:
+    keys = series.lines()
+    yield ["time", "seconds", *(f"cpu{key}" if series.by == "cpu" else key for key in keys)]
+    for point in series.points:
         yield [
-            to_the_second(point.start),
+            to_the_second(point.at),
             f"{point.seconds:.1f}",
-            *(str(point.counts.get(cpu, 0)) for cpu in cpus),
+            *(str(point.counts.get(key, 0)) for key in keys),
         ]
-
-
-def _print_points(points: list[Point]) -> None:
-    if not points:
-        echo("No interrupts were recorded in that time.")
-    for point in points:
-        total = sum(point.counts.values())
-        cpus = ", ".join(f"CPU {cpu}: {point.counts[cpu]}" for cpu in _cpus([point]))
-        rate = total / point.seconds if point.seconds else 0.0
-        echo(f"{to_the_second(point.start)}  {total:>12}  {rate:>10.1f}/s  {cpus}")
 
 
 @click.command("decisions")
@@ -128,7 +137,7 @@ def _print_points(points: list[Point]) -> None:
 @window_options
 @limit_option(1_000_000, 1000, "The most decisions to print; the newest are printed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of decisions.")
-@click.argument("irq", required=False, default="")
+@click.argument("irq", required=False, default="", type=RECORDED)
 def decisions(
     common: Common, start: float, end: float | None, url: str, limit: int, as_json: bool, irq: str
 ) -> None:
@@ -140,6 +149,7 @@ def decisions(
     try:
         # One more second, so that a decision of this moment is included.
         until = time.time() + 1 if end is None else end
+        window = ShownWindow(start, until)
         if irq:
             found = [
                 item
@@ -149,15 +159,16 @@ def decisions(
             found = sorted(found, key=lambda item: (item.wall, item.sequence), reverse=True)[:limit]
         else:
             found = store.decisions(start, until, "", limit)
+        empty = "" if found else window.why_empty(store, "decisions", irq)
     finally:
         store.close()
     if as_json:
         echo_json(to_json(found))
-        return
-    for item in reversed(found):
-        echo(decision_line(item))
-    if not found:
-        echo("No decisions in that time.")
+    else:
+        for item in reversed(found):
+            echo(decision_line(item))
+    if empty:
+        echo(empty, err=True)
 
 
 def decision_line(item: Decision) -> str:

@@ -19,6 +19,8 @@ from irqbal.errors import ConfigError, IrqbalError, LockError
 from irqbal.render.console import echo
 from irqbal.version import __version__
 
+COMPLETING = "_IRQBAL_COMPLETE"
+"""The variable that the scripts of `irqbal completion` set."""
 EPILOG = """\b
 Examples:
   irqbal verify
@@ -47,6 +49,10 @@ def cli(**_: object) -> None:
 
 def main() -> None:
     """Entry point. Errors are printed as sentences, without a traceback."""
+    if COMPLETING in os.environ:
+        from irqbal.client.cli.shell_script import register
+
+        register()
     try:
         status = cli(standalone_mode=False)
         sys.stdout.flush()

@@ -8,14 +8,14 @@ import math
 import click
 
 from irqbal.cli.common import Common, command_options, is_root
-from irqbal.service.lifetime import run
-from irqbal.service.run_mode import RunMode
+from irqbal.cli.params import SPEC
 
 
 @click.command("poll")
 @command_options
 @click.option(
     "--simulate",
+    type=SPEC,
     metavar="SPEC",
     help="Observe a simulated host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.",
 )
@@ -27,6 +27,10 @@ def command(common: Common, simulate: str | None, seconds: float | None) -> int:
     dashboard work as the daemon's do, but refuse every request that would write. Samples are
     shipped to MongoDB if the configuration says so.
     """
+    # Imported here: Tab must not wait for the daemon.
+    from irqbal.service.lifetime import run
+    from irqbal.service.run_mode import RunMode
+
     if not common.debug:
         logging.getLogger().setLevel(logging.INFO)
     if seconds is not None and not math.isfinite(seconds):

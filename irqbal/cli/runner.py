@@ -9,6 +9,7 @@ from irqbal.cli.common import Common
 from irqbal.config.schema import Config
 from irqbal.model.host import Host
 from irqbal.plugins.supervisor import PATIENCE
+from irqbal.render.progress import Working
 from irqbal.service.assembly import bind, settings
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
 from irqbal.simulated.ground_truth import GroundTruth
@@ -25,8 +26,11 @@ class Stage(Host, Protocol):
         """The true loads in the time of the last `advance`."""
 
 
-def attempt(host: Stage, config: Config, common: Common, cycles: int) -> TrialResult:
+def attempt(
+    host: Stage, config: Config, common: Common, cycles: int, progress: Working
+) -> TrialResult:
     """Run this configuration for this many cycles, and score it."""
+    progress.tell(f"{common.name}: {cycles} cycles", cycles)
     trial = TrialRun(common.name)
     interval = float(config.interval)
     policies = bind(config, common.name, PATIENCE)
@@ -35,7 +39,8 @@ def attempt(host: Stage, config: Config, common: Common, cycles: int) -> TrialRe
             host, policies, settings(config, COOLDOWN_INTERVALS), interval, dry_run=False
         )
         balancer.first_look()
-        for _ in range(cycles):
+        for cycle in range(cycles):
+            progress.done(cycle)
             host.advance(interval)
             trial.passed(host.truth())
             started = time.perf_counter()

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from rich.table import Table
 
-from irqbal.cli import replayed
 from irqbal.cli.common import Common, common_of
-from irqbal.cli.replayed import HistoryWindow
-from irqbal.cli.runner import attempt
+from irqbal.cli.params import SPEC, TRAFFIC
 from irqbal.client.cli.values import SECONDS
 from irqbal.config.reader import DEFAULT_CONFIG
 from irqbal.config.schema import Config
 from irqbal.render.console import console, echo, echo_json, to_the_second
-from irqbal.service.assembly import folders
-from irqbal.simulated.host import SimulatedHost
-from irqbal.simulated.replay_host import ReplayHost
-from irqbal.simulated.score import QUIET, TrialResult
-from irqbal.simulated.spec import parse_spec
+from irqbal.render.progress import Working, working
 from irqbal.simulated.traffic import EVENTS, SHAPES
-from irqbal.simulated.tree import write_tree
 from irqbal.wire import to_json
+
+if TYPE_CHECKING:
+    # Imported where they are called: Tab must not wait for them.
+    from irqbal.cli.replayed import HistoryWindow
+    from irqbal.simulated.score import TrialResult
 
 SHAPE = "2x32x2"
 """The host unless another is named: sockets x cores x threads."""
@@ -32,7 +30,7 @@ CYCLES = 60
 """Cycles on a simulated host: ten minutes at the default interval."""
 DAY = 86400.0
 """Seconds of history that are replayed unless --start says otherwise."""
-TRAFFIC = ", ".join([*SHAPES, *EVENTS])
+ALL_TRAFFIC = ", ".join([*SHAPES, *EVENTS])
 
 
 @click.command("simulate")
@@ -76,6 +74,8 @@ TRAFFIC = ", ".join([*SHAPES, *EVENTS])
 @click.option(
     "--host",
     "shape",
+    type=SPEC,
+    metavar="SPEC",
     show_default=SHAPE,
     help="Sockets x cores x threads; or the whole host in one text, as `daemon --simulate` takes "
     "it.",
@@ -95,7 +95,12 @@ TRAFFIC = ", ".join([*SHAPES, *EVENTS])
     multiple=True,
     help="NVMe drives: queues x drives, as in 64x4. Their IRQs are managed. May be repeated.",
 )
-@click.option("--traffic", help=f"{TRAFFIC}; several joined by +, as in skewed+unplug.")
+@click.option(
+    "--traffic",
+    type=TRAFFIC,
+    metavar="TRAFFIC",
+    help=f"{ALL_TRAFFIC}; several joined by +, as in skewed+unplug.",
+)
 @click.option("--busy", help="Share of all CPUs' time that interrupts take, such as 30%.")
 @click.option(
     "--seed",
@@ -171,10 +176,18 @@ def command(
     trials = [_Trial(common.config(), common) for common in commons]
     notes: tuple[str, ...] = ()
     if recorded is not None:
+        from irqbal.cli.replayed import HistoryWindow
+
         until = time.time() if end is None else end
         window = HistoryWindow(until - DAY if start is None else start, until, recorder)
-        results, title, notes = _replay(recorded, window, trials, cycles)
+        with working("reading the history") as progress:
+            results, title, notes = _replay(recorded, window, trials, cycles, progress)
     else:
+        from irqbal.cli.runner import attempt
+        from irqbal.simulated.host import SimulatedHost
+        from irqbal.simulated.spec import parse_spec
+        from irqbal.simulated.tree import write_tree
+
         spec = parse_spec(
             ",".join([SHAPE if shape is None else shape, *_words(nics, drives, options)])
         )
@@ -183,15 +196,12 @@ def command(
             write_tree(SimulatedHost(spec, beat=beat), tree)
             echo(f"{tree}: {spec}")
             return
-        results = [
-            attempt(
-                SimulatedHost(spec, lambda originals: None, beat),
-                trial.config,
-                trial.common,
-                cycles or CYCLES,
-            )
-            for trial in trials
-        ]
+        results = []
+        with working("setting up the host") as progress:
+            for trial in trials:
+                host = SimulatedHost(spec, lambda originals: None, beat)
+                count = cycles or CYCLES
+                results.append(attempt(host, trial.config, trial.common, count, progress))
     if as_json:
         echo_json(to_json(results))
         for note in notes:
@@ -216,12 +226,20 @@ def _words(
 
 
 def _replay(
-    source: str, window: HistoryWindow, trials: list[_Trial], cycles: int | None
+    source: str,
+    window: HistoryWindow,
+    trials: list[_Trial],
+    cycles: int | None,
+    progress: Working,
 ) -> tuple[list[TrialResult], str, tuple[str, ...]]:
     """A window of this history, first as it was and then with each configuration; a title; notes
     about what had to be made up.
     """
+    from irqbal.cli import replayed
+    from irqbal.cli.runner import attempt
     from irqbal.history.open import open_store
+    from irqbal.service.assembly import folders
+    from irqbal.simulated.replay_host import ReplayHost
 
     first = trials[0]
     root, interval = first.common.root, float(first.config.interval)
@@ -234,7 +252,7 @@ def _replay(
     results = [replayed.recorded(replay, interval, counts[0])]
     for trial, count in zip(trials, counts, strict=True):
         host = ReplayHost(replay.host, replay.recording)
-        results.append(attempt(host, trial.config, trial.common, count))
+        results.append(attempt(host, trial.config, trial.common, count, progress))
     return results, str(replay), replay.notes
 
 
@@ -273,6 +291,8 @@ _ROWS = (
 
 def _texts(result: TrialResult) -> tuple[str, ...]:
     """The cells of one column."""
+    from irqbal.simulated.score import QUIET
+
     never = "never at rest" if result.cycles >= QUIET else "too few cycles"
     return (
         f"{result.start:.2f}",

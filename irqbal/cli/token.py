@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from irqbal.cli.common import BelowGroup, Common, command_options, common_options
+from irqbal.cli.params import TOKEN
 from irqbal.client.cli.values import LENGTH
 from irqbal.render.console import echo
 from irqbal.service.assembly import folders
@@ -53,7 +54,7 @@ def list_(common: Common) -> None:
 
 @command.command("revoke")
 @command_options
-@click.argument("name")
+@click.argument("name", type=TOKEN)
 def revoke(common: Common, name: str) -> None:
     """End the token named NAME: the next request with it is refused."""
     tokens.revoke(_folder(common), name)

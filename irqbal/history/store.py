@@ -97,6 +97,9 @@ class HistoryStore(Protocol):
     def samples(self, start: float, end: float, host: str = "") -> Iterator[Sample]:
         """Samples as they were recorded, oldest first."""
 
+    def span(self, host: str = "") -> tuple[float, float] | None:
+        """(first, last) time that samples cover; None if there is no sample."""
+
     def close(self) -> None:
         """Close files and connections."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,8 +25,21 @@ class Entry(msgspec.Struct, frozen=True):
 
 def write_archive(out: Path, entries: Mapping[str, Entry]) -> None:
     """Write the entries, by path in the archive. The same entries give the same bytes: there are no
-    times and no owners. Raises OSError.
+    times and no owners. An older file `out` stays until the new one is whole. Raises OSError.
     """
+    if out.exists() and not out.is_file():
+        # A device or a pipe is written where it is.
+        _write(out, entries)
+        return
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        _write(part, entries)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write(out: Path, entries: Mapping[str, Entry]) -> None:
     with (
         open(out, "wb") as raw,  # noqa: PTH123
         gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as zipped,

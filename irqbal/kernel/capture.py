@@ -49,6 +49,10 @@ _PARTITION = (
 """Files of a cgroup v2 partition (Documentation/admin-guide/cgroup-v2.rst)."""
 
 
+MOST_NAMED = 8
+"""Files that could not be read, as far as they are named."""
+
+
 class CaptureSummary(msgspec.Struct, frozen=True):
     """What an archive holds; `bytes` is the size of all files, uncompressed. `unreadable` are files
     that exist but could not be read, and links that lead out of the root.
@@ -59,11 +63,30 @@ class CaptureSummary(msgspec.Struct, frozen=True):
     bytes: int
     unreadable: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
-        text = f"{self.files} files and {self.links} links, {self.bytes / 1000:.0f} kB"
+    def sentences(self, out: Path) -> Iterator[str]:
+        """What the archive `out` holds, what it lacks, and what it is for."""
+        packed = f"{out.stat().st_size / 1000:.0f} kB" if out.is_file() else "written"
+        yield (
+            f"{out} ({packed}) holds {self.files} files and {self.links} links of the kernel, "
+            f"{self.bytes / 1000:.0f} kB unpacked."
+        )
         if self.unreadable:
-            text += f"; could not be read: {', '.join(self.unreadable)}"
-        return text
+            some = ", ".join(self.unreadable[:MOST_NAMED])
+            more = len(self.unreadable) - MOST_NAMED
+            count = len(self.unreadable)
+            yield (
+                f"{count} {'file' if count == 1 else 'files'} could not be read, and "
+                f"{'is' if count == 1 else 'are'} left out: {some}"
+                f"{f' and {more} more' if more > 0 else ''}."
+            )
+        yield (
+            "Addresses, UUIDs, WWNs, and the names of programs, containers and users are "
+            "left out or replaced."
+        )
+        yield (
+            "Look at it with `tar -tzf`, and attach it to your report. Unpacked into a folder, "
+            "`irqbal --root FOLDER topology`, plan, verify and explain work on it."
+        )
 
 
 def capture(root: Path, out: Path) -> CaptureSummary:

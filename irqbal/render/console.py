@@ -21,6 +21,7 @@ __all__ = [
     "echo",
     "echo_json",
     "error_console",
+    "json_text",
     "plain",
     "to_the_second",
 ]
@@ -76,8 +77,13 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
 
 def echo_json(data: bytes | str) -> None:
     """Print JSON, in which such characters are escapes."""
+    click.echo(json_text(data))
+
+
+def json_text(data: bytes | str) -> str:
+    """JSON in which such characters are escapes."""
     text = data if isinstance(data, str) else data.decode()
-    click.echo(text.translate(_ESCAPES))
+    return text.translate(_ESCAPES)
 
 
 def cell_text(text: str) -> str:

@@ -247,6 +247,8 @@ _READ: dict[str, Callable[[str], object]] = {
     "vectors": _number("vectors", 1, 4096, "200"),
     "kernel": _kernel,
 }
+KEYS = tuple(_READ)
+"""The keys that a specification may have."""
 
 
 def _check(spec: HostSpec) -> None:

@@ -91,10 +91,8 @@ def test_the_administrators_command_completes_too() -> None:
         [folder / "irqbal", "completion", "bash"], capture_output=True, text=True, check=True
     ).stdout
     script += (
-        'while IFS= read -r line; do read -ra COMP_WORDS <<< "$line"; [[ $line = *" " ]] && '
-        'COMP_WORDS+=(""); '
-        "COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )); COMPREPLY=(); _irqbal_completion irqbal; echo "
-        '"${COMPREPLY[*]}"; done\n'
+        "while IFS= read -r COMP_LINE; do COMP_POINT=${#COMP_LINE}; COMPREPLY=(); "
+        '_irqbal_completion irqbal; echo "${COMPREPLY[*]}"; done\n'
     )
     assert completed(script, lines, folder) == lines
     for shell in ("zsh", "fish"):

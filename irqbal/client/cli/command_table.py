@@ -117,7 +117,10 @@ SECTIONS: Sections = {
         ),
         "export": CommandInfo(
             about="Write history, decisions or IRQs to a file: JSON or CSV.",
-            examples=(f"{_AT} export -o csv > history.csv", f"{_AT} export --what decisions"),
+            examples=(
+                f"{_AT} export history.csv",
+                f"{_AT} export --what decisions decisions.jsonl.gz",
+            ),
         ),
     },
     "Many hosts": {

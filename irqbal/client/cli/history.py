@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
 import click
@@ -11,15 +12,23 @@ from rich.console import Console
 
 from irqbal.api.contract import requests, responses
 from irqbal.client.cli import decision_tables, tables
-from irqbal.client.cli.csv_table import cell, header, row, write_csv
+from irqbal.client.cli.csv_table import cell, header, row
+from irqbal.client.cli.export_file import (
+    STANDARD_OUTPUT,
+    ExportWriter,
+    Form,
+    export_to,
+    form_of,
+    format_option,
+    out_type,
+)
 from irqbal.client.cli.options import choice_option, limit_option
 from irqbal.client.cli.params import IRQ, IRQ_OR_DEVICE, POLICY
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.client.cli.values import LENGTH, WHEN
 from irqbal.client.http import Client, RequestRefused
-from irqbal.render.console import echo_json
-from irqbal.render.sparkline import sparkline
-from irqbal.render.tables import Column, print_rows
+from irqbal.render.progress import working
+from irqbal.render.series import ShownPoint, ShownSeries, print_series
 from irqbal.wire import Duration, Moment, When, to_json
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -131,57 +140,27 @@ def _irq_series(
         raise no_device if error.status == 409 else error from None
 
 
-def _keys(item: responses.SeriesAnswer) -> list[str]:
-    found = {key for point in item.points for key in point.counts}
-    return sorted(found, key=lambda key: (0, int(key), key) if key.isdecimal() else (1, 0, key))
+def _shown(item: responses.SeriesAnswer) -> ShownSeries:
+    points = [ShownPoint(point.at, point.seconds, point.counts) for point in item.points]
+    return ShownSeries(item.step, item.by, points, item.names)
 
 
 def _lines(out: Console, item: responses.SeriesAnswer) -> None:
     """A line for each CPU or IRQ: mean, maximum, total and sparkline."""
-    if not item.points:
-        tables.say(out, "No interrupts were recorded in that time.")
+    if item.points:
+        print_series(out, _shown(item))
         return
-    first, last = item.points[0].at, item.points[-1].at
     tables.say(
         out,
-        f"{tables.when(first)} to {tables.when(last + item.step)}, steps of {item.step}, "
-        "interrupts a second",
-        "bold",
+        f"There are no interrupts from {tables.when(item.start)} to {tables.when(item.end)}: "
+        "nothing fired, or nothing was recorded then (`history: every:` of the daemon's "
+        "configuration; `status` shows whether it records). --start 30d looks further back.",
     )
-    slots = round((last - first) / item.step) + 1
-    places = {round((point.at - first) / item.step): point for point in item.points}
-    steps = [places.get(slot) for slot in range(slots)]
-    seconds = sum(point.seconds for point in item.points)
-    rows, width = [], 30 if out.width < 100 else 60
-    for key in _keys(item):
-        rates = [
-            None if point is None or not point.seconds else point.counts.get(key, 0) / point.seconds
-            for point in steps
-        ]
-        total = sum(point.counts.get(key, 0) for point in item.points)
-        mean = total / seconds if seconds else 0.0
-        most = max((rate for rate in rates if rate is not None), default=0.0)
-        rows.append(
-            (_label(item, key), f"{mean:.1f}", f"{most:.1f}", str(total), sparkline(rates, width))
-        )
-    columns = (
-        Column("CPU" if item.by == "cpu" else "IRQ", wrap=True),
-        Column("MEAN/S", right=True),
-        Column("MAX/S", right=True),
-        Column("TOTAL", right=True, drop=1),
-        Column("OVER TIME", drop=2),
-    )
-    print_rows(out, columns, rows)
-
-
-def _label(item: responses.SeriesAnswer, key: str) -> str:
-    """A CPU's number (-1: unknown), or an IRQ's name."""
-    return key if item.by == "cpu" else item.names.get(key) or key
 
 
 def _points(item: responses.SeriesAnswer) -> Iterator[Sequence[str]]:
     """One row for each step. IRQs are named by their identity, which is unique."""
-    keys = _keys(item)
+    keys = _shown(item).lines()
     yield ["time", "seconds", *(f"cpu{key}" if item.by == "cpu" else key for key in keys)]
     for point in item.points:
         yield [
@@ -192,36 +171,62 @@ def _points(item: responses.SeriesAnswer) -> Iterator[Sequence[str]]:
 
 
 @click.command("export", cls=Command)
+@format_option
 @choice_option("--what", ["irqs", "decisions", "history"], "history", "What to export.")
 @_series_options("irq", "Count interrupts by CPU, or by IRQ.")
+@click.argument("out", type=out_type, default=STANDARD_OUTPUT, metavar="[OUT]")
 @with_session
-def export(session: Session, what: str, **query: Unpack[_SeriesQuery]) -> None:
-    """Export history, decisions or IRQs as JSON lines, or as CSV with `-o csv`.
+def export(
+    session: Session, out: Path, form: Form | None, what: str, **query: Unpack[_SeriesQuery]
+) -> None:
+    """Export history, decisions or IRQs to the file OUT, by default to standard output.
+
+    The end of the name says the format: .jsonl, .json or .csv, each also with .gz; `-o csv` is the
+    same as --format csv. The file is written whole or not at all: if the export fails or is
+    interrupted, an older file of that name stays as it is.
 
     The oldest come first. History in CSV has one line for each step and IRQ (or CPU).
     """
-    client = session.client
+    given: Form | None = "csv" if session.form == "csv" else None
+    chosen = form_of(out, form or given)
+    with working(f"exporting {what}"), export_to(out, chosen) as writer:
+        _write(session.client, writer, what, query)
+    if not writer.count:
+        session.say(
+            f"There are no {what} to export"
+            + ("" if what == "irqs" else " of that time; --start 30d looks further back")
+        )
+    elif out != STANDARD_OUTPUT:
+        session.say(f"{out}: {writer.count} {'lines' if chosen == 'csv' else 'objects'} of {what}")
+
+
+def _write(client: Client, writer: ExportWriter, what: str, query: _SeriesQuery) -> None:
     if what == "irqs":
-        _export(session, responses.IrqView, client.ask("irqs", tuple[responses.IrqView, ...]))
+        irqs = client.ask("irqs", tuple[responses.IrqView, ...])
+        _write_all(writer, responses.IrqView, irqs)
     elif what == "decisions":
         newest_first = list(_all_decisions(client, query["start"], query["end"]))
-        _export(session, responses.DecisionView, reversed(newest_first))
+        _write_all(writer, responses.DecisionView, reversed(newest_first))
     else:
         series = client.ask("cpus_history", responses.SeriesAnswer, query=query)
-        if session.form == "csv":
-            write_csv(_rows_by_count(series))
+        if writer.form == "csv":
+            names, *rows = _rows_by_count(series)
+            writer.header(names)
+            for cells in rows:
+                writer.row(cells)
         else:
-            _export(session, responses.PointView, series.points)
+            _write_all(writer, responses.PointView, series.points)
 
 
-def _export(session: Session, kind: type[msgspec.Struct], items: Iterable[msgspec.Struct]) -> None:
-    if session.form == "csv":
-        write_csv(
-            rows for part in ([header(kind)], (row(kind, item) for item in items)) for rows in part
-        )
-        return
+def _write_all(
+    writer: ExportWriter, kind: type[msgspec.Struct], items: Iterable[msgspec.Struct]
+) -> None:
+    writer.header(header(kind))
     for item in items:
-        echo_json(to_json(item))
+        if writer.form == "csv":
+            writer.row(row(kind, item))
+        else:
+            writer.item(to_json(item))
 
 
 def _all_decisions(

@@ -21,9 +21,11 @@ from irqbal.client.cli import completion, control, fleet, history, legacy, plan,
 from irqbal.client.cli.command_help import describe, flat, write_sections
 from irqbal.client.cli.command_table import SECTIONS
 from irqbal.client.cli.session import ClientGroup, Command, Session, with_session
+from irqbal.client.cli.shell_script import register
 from irqbal.client.http import DaemonUnreachable, RequestRefused
 from irqbal.client.top import batch as top_batch
 from irqbal.client.top.options import TopOptions
+from irqbal.errors import IrqbalError
 from irqbal.render.console import echo, plain
 
 SOCKET = "unix:/run/irqbal/irqbal.sock"
@@ -231,7 +233,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     if completion.VARIABLE in os.environ:
-        completion.register()
+        register()
     sys.exit(_run())
 
 
@@ -256,6 +258,8 @@ def _run() -> int:
         return _fail(f"{error}{hint}", 1)
     except DaemonUnreachable as error:
         return _fail(f"{error}\n{HINT}", 3)
+    except IrqbalError as error:
+        return _fail(str(error), 1)
     except (PipeClosed, BrokenPipeError):
         _discard_stdout()
         return 141

@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from irqbal.api.contract import responses
 from irqbal.client.cli.session import COMPLETION_TIMEOUT, session_of
+from irqbal.client.cli.shell_script import matching
 from irqbal.client.http import Client
 from irqbal.errors import IrqbalError
 
@@ -26,14 +27,9 @@ class CompletedName(click.ParamType):  # type: ignore[type-arg]
     ) -> list[CompletionItem]:
         try:
             session = session_of(ctx, COMPLETION_TIMEOUT)
-            known = list(self._names(session.client))
+            return matching(self._names(session.client), incomplete)
         except (IrqbalError, click.UsageError):
             return []
-        return [
-            CompletionItem(value, help=about)
-            for value, about in known
-            if value.startswith(incomplete)
-        ]
 
 
 def _irqs(client: Client) -> Iterable[tuple[str, str]]:

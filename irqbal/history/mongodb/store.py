@@ -154,6 +154,19 @@ class MongodbHistory:
             if start <= document["wall"] < end:
                 yield sample_of(document, self._names(host, document["layout"]))
 
+    def span(self, host: str = "") -> tuple[float, float] | None:
+        """(first, last) time that samples cover. Raises HistoryError."""
+        match = {"host": self._named(host)}
+        with self._errors_named():
+            ends = [
+                self._database["samples"].find_one(
+                    match, {"wall": 1, "seconds": 1}, sort=[("host", order), ("time", order)]
+                )
+                for order in (1, -1)
+            ]
+        first, last = ends
+        return None if not first or not last else (first["wall"] - first["seconds"], last["wall"])
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()

@@ -66,7 +66,7 @@ class SqliteHistory:
         """The newest `limit` samples of the window, oldest first."""
         return self._records.newest(start, end, limit)
 
-    def span(self) -> tuple[float, float] | None:
+    def span(self, host: str = "") -> tuple[float, float] | None:
         """(first, last) time that samples and roll-ups cover; None if there is no sample."""
         return self._records.span()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -14,6 +15,7 @@ import pytest
 from archives import extract
 from irqbal.cpuset import CpuSet
 from irqbal.errors import HostError
+from irqbal.kernel.archive import Entry, write_archive
 from irqbal.kernel.capture import CaptureSummary, capture
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.isolation import read_isolation
@@ -260,3 +262,17 @@ def test_archive_cannot_write_outside_of_its_folder(tmp_path: Path, name: str, t
         extract(tmp_path / "evil.tar.gz", tmp_path / "tree")
     assert not (tmp_path / "evil").exists()
     assert not (tmp_path / "tree").exists()
+
+
+def test_an_archive_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:
+    out = tmp_path / "host.tar.gz"
+    out.write_bytes(b"old")
+
+    class Broken(dict[str, Entry]):
+        def __getitem__(self, path: str) -> Entry:
+            raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(OSError, match="full"):
+        write_archive(out, Broken({"a": Entry(0o644, b"x")}))
+    assert out.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["host.tar.gz"]
