@@ -20,6 +20,7 @@ import msgspec
 
 from irqbal.addresses import is_loopback
 from irqbal.api.contract import ALL, ErrorBody, Problem, Route
+from irqbal.client.protocol import CheckedHttps, WrongProtocol, speaks_tls
 from irqbal.errors import IrqbalError
 from irqbal.wire import from_json, to_json
 
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 TIMEOUT = 30.0
 """Seconds to wait for an answer, by default: longer than any plan takes."""
+_FAILURES = (OSError, http.client.HTTPException, UnicodeError, WrongProtocol)
+"""What a request may fail with before there is an answer."""
 _ROUTES = {route.name: route for route in ALL}
 
 
@@ -36,6 +39,10 @@ class DaemonUnreachable(IrqbalError):
 
 class Unreadable(DaemonUnreachable):
     """There is an answer that the contract does not allow."""
+
+
+class OtherProtocol(Unreadable):
+    """The server speaks plain HTTP where TLS was asked for, or the reverse."""
 
 
 class RequestRefused(IrqbalError):
@@ -180,7 +187,7 @@ class Client:
             answer = self._send(connection, ClientRequest(_ROUTES["events"], {}, {}), self._token)
             if answer.status != 200:
                 raise self._refusal(answer.status, answer.read())
-        except (OSError, http.client.HTTPException, UnicodeError) as error:
+        except _FAILURES as error:
             connection.close()
             raise self._unreachable(error) from error
         return self._data_of(connection, answer)
@@ -209,7 +216,7 @@ class Client:
             answer = self._send(connection, request, token)
             self._compare_clocks(answer.getheader("Date", ""))
             return answer.status, answer.read()
-        except (OSError, http.client.HTTPException, UnicodeError) as error:
+        except _FAILURES as error:
             raise self._unreachable(error) from error
         finally:
             connection.close()
@@ -254,11 +261,26 @@ class Client:
             context = ssl.create_default_context(cafile=target.ca or None)
         except (OSError, ssl.SSLError) as error:
             raise DaemonUnreachable(f"the CA file {target.ca} cannot be used: {error}") from error
-        return http.client.HTTPSConnection(
-            target.host, target.port, timeout=timeout, context=context
-        )
+        return CheckedHttps(target.host, target.port, timeout, context)
 
     def _unreachable(self, error: Exception) -> DaemonUnreachable:
+        target = self.target
+        if isinstance(error, WrongProtocol):
+            return OtherProtocol(
+                f"the server at {target} speaks plain HTTP, and TLS was asked for: nothing was "
+                "sent; leave --tls and --ca out"
+            )
+        if (
+            not target.tls
+            and not target.path
+            and isinstance(error, ConnectionError | http.client.BadStatusLine)
+            and not isinstance(error, ConnectionRefusedError)
+            and speaks_tls(target.host, target.port)
+        ):
+            return OtherProtocol(
+                f"the server at {target} speaks TLS, and plain HTTP was sent: it was not answered; "
+                "add --tls (and --ca FILE for a CA of your own)"
+            )
         return DaemonUnreachable(
             f"the daemon at {self.target} does not answer: {self._reason(error)}"
         )
@@ -271,13 +293,11 @@ class Client:
                 "certificate with --ca"
             )
         if isinstance(error, ssl.SSLError):
-            return f"it does not speak TLS ({error.reason or error}); it may speak plain HTTP"
+            return f"the TLS handshake failed ({error.reason or error})"
         if isinstance(error, TimeoutError):
             return f"no answer within {self._timeout:g} s"
         if isinstance(error, ConnectionResetError | http.client.BadStatusLine):
-            return "it closed the connection without an answer" + (
-                "" if self.target.tls or self.target.path else "; it may need --tls"
-            )
+            return "it closed the connection without an answer"
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
     def _refusal(self, status: int, data: bytes) -> IrqbalError:

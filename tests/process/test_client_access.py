@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -79,7 +80,7 @@ def test_tls_with_an_authority_of_our_own(daemon: served.Served, keys: Path) -> 
         (["--tls"], "its certificate is not trusted"),
         (["--ca", "other.pem"], "its certificate is not trusted"),
         (["--ca", "ca.key"], "cannot be used"),
-        ([], "it may need --tls"),
+        ([], "speaks TLS, and plain HTTP was sent: it was not answered; add --tls"),
     ],
 )
 def test_a_server_that_cannot_be_checked_is_not_asked(
@@ -89,6 +90,60 @@ def test_a_server_that_cannot_be_checked_is_not_asked(
     done = call("localhost", str(daemon.port), *filled, "status")
     assert (done.status, done.out) == (3, "")
     assert said in done.err
+
+
+@pytest.fixture(scope="module")
+def plain_daemon() -> Iterator[served.Served]:
+    """Without TLS."""
+    with served.serve() as found:
+        yield found
+
+
+@pytest.mark.parametrize("words", ["status", "watch", "override list"])
+def test_tls_to_a_server_of_plain_http_fails_at_once(
+    plain_daemon: served.Served, words: str
+) -> None:
+    started = time.monotonic()
+    done = call("127.0.0.1", str(plain_daemon.port), "--tls", "--timeout", "600", *words.split())
+    # A second is seen; the timeout would be ten minutes.
+    assert time.monotonic() - started < 30
+    assert (done.status, done.out) == (3, "")
+    assert done.err == (
+        f"irqbal-client: the server at 127.0.0.1:{plain_daemon.port} speaks plain HTTP, and TLS "
+        "was asked for: nothing was sent; leave --tls and --ca out\n"
+    )
+
+
+def test_plain_http_to_a_server_of_tls_fails_at_once_for_a_stream_too(
+    daemon: served.Served,
+) -> None:
+    done = call("localhost", str(daemon.port), "--timeout", "600", "watch")
+    assert (done.status, done.out) == (3, "")
+    assert "speaks TLS, and plain HTTP was sent" in done.err
+    assert "Check that the daemon runs" not in done.err
+
+
+def test_a_server_that_is_slow_to_shake_hands_is_waited_for(keys: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(keys / "cert.pem", keys / "key.pem")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            first, _ = server.accept()
+            # The client asks meanwhile whether this is plain HTTP.
+            other, _ = server.accept()
+            other.recv(100)
+            other.close()
+            with context.wrap_socket(first, server_side=True) as tls:
+                tls.recv(65536)
+                tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        port = str(server.getsockname()[1])
+        done = call("localhost", port, "--ca", str(keys / "ca.pem"), "override", "list")
+        thread.join(5)
+    assert (done.status, done.err) == (0, "")
 
 
 # Tokens

@@ -22,7 +22,7 @@ from irqbal.client.cli.command_help import describe, flat, write_sections
 from irqbal.client.cli.command_table import SECTIONS
 from irqbal.client.cli.session import ClientGroup, Command, Session, with_session
 from irqbal.client.cli.shell_script import register
-from irqbal.client.http import DaemonUnreachable, RequestRefused
+from irqbal.client.http import DaemonUnreachable, RequestRefused, Unreadable
 from irqbal.client.top import batch as top_batch
 from irqbal.client.top.options import TopOptions
 from irqbal.errors import IrqbalError
@@ -256,6 +256,9 @@ def _run() -> int:
             else ""
         )
         return _fail(f"{error}{hint}", 1)
+    except Unreadable as error:
+        # Somebody answered: whether the daemon runs is not the question.
+        return _fail(str(error), 3)
     except DaemonUnreachable as error:
         return _fail(f"{error}\n{HINT}", 3)
     except IrqbalError as error:
