@@ -340,6 +340,58 @@ def test_export_turns_pages_without_loss_or_doubles(
     assert sorted(paged.splitlines()[-len(moments) :]) == sorted(whole.splitlines())
 
 
+# Nothing
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("irqs --device eht0", "The host has no device eht0; did you mean eth0"),
+        ("irqs --device nonsense", "`devices` lists those that it has"),
+        ("irqs --device eth0 --unmovable", "No IRQ of eth0 passes these filters"),
+        ("irqs --policy nobody", "No IRQ was placed by nobody"),
+        ("decisions --start 2000-01-01 --end 2000-01-02", "from 2000-01-01T00:00:00Z to 2000-01"),
+        ("decisions --search nothing-like-it", "that match from"),
+        ("history all --start 2000-01-01 --end 2000-01-02", "from 2000-01-01T00:00:00Z to 2000-0"),
+        ("override list", "`override set` makes one"),
+        ("export --start 2000-01-01 --end 2000-01-02 -", ""),
+    ],
+)
+def test_an_empty_answer_is_a_sentence_and_valid_json_and_csv(
+    daemon: served.Served, words: str, said: str
+) -> None:
+    done = unix(daemon, *words.split())
+    assert done.status == 0
+    if words.startswith("export"):
+        assert done.out == ""
+        assert "no history of that time; --start 30d looks further back" in done.err
+    else:
+        assert said in done.out and len(done.out.splitlines()) == 1
+    as_json = unix(daemon, *words.split(), "-o", "json")
+    assert as_json.out == "" if words.startswith("export") else as_json.json is not None
+    assert len(unix(daemon, *words.split(), "-o", "csv").out.splitlines()) == 1
+
+
+def test_an_export_goes_to_a_file_by_its_name(daemon: served.Served, tmp_path: Path) -> None:
+    for name in ("x.csv", "x.json", "x.jsonl"):
+        out = tmp_path / name
+        done = unix(daemon, "export", "--what", "irqs", str(out))
+        assert (done.status, done.out) == (0, "")
+        assert f"{out}: " in done.err
+    numbers = {irq["number"] for irq in daemon.get(f"{PREFIX}/irqs")}
+    assert {irq["number"] for irq in json.loads((tmp_path / "x.json").read_text())} == numbers
+    lines = (tmp_path / "x.jsonl").read_text().splitlines()
+    assert {json.loads(line)["number"] for line in lines} == numbers
+    assert len((tmp_path / "x.csv").read_text().splitlines()) == len(numbers) + 1
+    assert unix(daemon, "-o", "csv", "export", "--what", "irqs").out == (
+        (tmp_path / "x.csv").read_text()
+    )
+    refused = unix(daemon, "export", str(tmp_path / "x.txt"))
+    assert refused.status == 2 and "says no format" in refused.err
+    failed = unix(daemon, "export", str(tmp_path / "none/x.csv"))
+    assert failed.status == 1 and "cannot be written" in failed.err
+
+
 # Exit statuses
 
 
@@ -357,7 +409,12 @@ def test_export_turns_pages_without_loss_or_doubles(
         ("status --token-file /nonexistent", 2, "/nonexistent"),
         ("explain 4000", 1, "there is no IRQ 4000"),
         ("explain eth0", 1, "name one by its number\n  2"),
-        ("history nonsense", 1, "nonsense"),
+        ("history nonsense", 1, "`irqs` and `devices` list them"),
+        ("history eht0", 1, "has an IRQ or a device eht0; did you mean eth0"),
+        ("explain ice-eth0-TxRx0", 1, "did you mean ice-eth0-TxRx-0"),
+        ("override set ice-eth0-TxRx0 1", 1, "did you mean ice-eth0-TxRx-0"),
+        ("override clear ice-eth0-TxRx0", 1, "did you mean ice-eth0-TxRx-0"),
+        ("decisions --irq ice-eth0-TxRx0", 1, "did you mean ice-eth0-TxRx-0"),
         ("override set 25 99", 1, "not online"),
         ("status --on other", 1, "answers for"),
         ("list_devices --on other", 2, "leave --on out"),

@@ -105,7 +105,10 @@ def clear(session: Session, irq: str) -> int:
 def list_(session: Session) -> None:
     """List all overrides."""
     session.show_list(
-        session.client.fetch("overrides"), responses.OverrideView, decision_tables.overrides
+        session.client.fetch("overrides"),
+        responses.OverrideView,
+        decision_tables.overrides,
+        lambda: "There are no overrides: policies place all IRQs. `override set` makes one.",
     )
 
 

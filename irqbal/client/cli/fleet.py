@@ -6,6 +6,7 @@ import click
 
 from irqbal.api.contract import requests, responses
 from irqbal.client.cli import tables
+from irqbal.client.cli.none_found import no_findings, no_hosts
 from irqbal.client.cli.options import limit_option
 from irqbal.client.cli.session import Command, Session, with_session
 
@@ -18,7 +19,7 @@ def hosts(session: Session) -> None:
     DRIFT and FAILED count the last 24 hours. REMOTE counts queues that are handled off their NIC's
     node, ISOLATED the IRQs that fire on isolated CPUs.
     """
-    session.show_list(session.client.fetch("hosts"), responses.HostView, tables.hosts)
+    session.show_list(session.client.fetch("hosts"), responses.HostView, tables.hosts, no_hosts)
 
 
 @click.command("fleet", cls=Command)
@@ -35,4 +36,6 @@ def fleet(session: Session, code: str | None, named: str | None, limit: int) -> 
     data = session.client.fetch(
         "fleet_findings", query={"code": code, "host": named, "limit": limit}
     )
-    session.show_list(data, responses.FindingView, tables.findings)
+    session.show_list(
+        data, responses.FindingView, tables.findings, lambda: no_findings(code, named)
+    )

@@ -22,6 +22,7 @@ from irqbal.client.cli.export_file import (
     format_option,
     out_type,
 )
+from irqbal.client.cli.none_found import no_decisions, with_guess
 from irqbal.client.cli.options import choice_option, limit_option
 from irqbal.client.cli.params import IRQ, IRQ_OR_DEVICE, POLICY
 from irqbal.client.cli.session import Command, Session, with_session
@@ -98,8 +99,18 @@ def decisions(
         "end": end,
         "limit": limit,
     }
-    data = session.client.fetch("decisions", query=query)
-    session.show_list(data, responses.DecisionView, decision_tables.decisions)
+    try:
+        data = session.client.fetch("decisions", query=query)
+    except RequestRefused as error:
+        if error.status != 404 or irq is None:
+            raise
+        raise with_guess(session.client, irq, error) from None
+    session.show_list(
+        data,
+        responses.DecisionView,
+        decision_tables.decisions,
+        lambda: no_decisions(start, end, filtered=bool(irq or kind or policy or search)),
+    )
 
 
 @click.command("history", cls=Command)
@@ -137,7 +148,9 @@ def _irq_series(
         return client.fetch("irq_history", {"irq": what}, query)
     except RequestRefused as error:
         # 409: several IRQs have that name, so it is a device's, and the history has no data of it.
-        raise no_device if error.status == 409 else error from None
+        if error.status == 409:
+            raise no_device from None
+        raise with_guess(client, what, error) if error.status == 404 else error from None
 
 
 def _shown(item: responses.SeriesAnswer) -> ShownSeries:
@@ -193,8 +206,10 @@ def export(
         _write(session.client, writer, what, query)
     if not writer.count:
         session.say(
-            f"There are no {what} to export"
-            + ("" if what == "irqs" else " of that time; --start 30d looks further back")
+            "There are no IRQs to export"
+            if what == "irqs"
+            else f"There is nothing to export: no {what} of that time; --start 30d looks further "
+            "back"
         )
     elif out != STANDARD_OUTPUT:
         session.say(f"{out}: {writer.count} {'lines' if chosen == 'csv' else 'objects'} of {what}")

@@ -88,6 +88,13 @@ def device_detail(session: Session, device: str, start: When | None, end: When |
 
 def _details(out: Console, items: Sequence[responses.LegacyRow]) -> None:
     """CPUs without an interrupt are left out."""
+    if not items:
+        tables.say(
+            out,
+            "No interrupts of this device were recorded in that time: --start-datetime 30d looks "
+            "further back, and `status` shows whether the daemon records.",
+        )
+        return
     columns = (
         Column("irq_no", right=True),
         Column("cpu_interrupts", wrap=True),

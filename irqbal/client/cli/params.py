@@ -32,13 +32,15 @@ class CompletedName(click.ParamType):  # type: ignore[type-arg]
             return []
 
 
-def _irqs(client: Client) -> Iterable[tuple[str, str]]:
+def irq_names(client: Client) -> Iterable[tuple[str, str]]:
+    """Numbers and names of the host's IRQs, each with a word about it."""
     for irq in client.ask("irqs", tuple[responses.IrqView, ...]):
         yield str(irq.number), irq.name
         yield irq.name, f"IRQ {irq.number}"
 
 
-def _devices(client: Client) -> Iterable[tuple[str, str]]:
+def device_names(client: Client) -> Iterable[tuple[str, str]]:
+    """Interfaces, disks and addresses of the host's devices, each with its driver."""
     for device in client.ask("devices", tuple[responses.DeviceView, ...]):
         for name in (
             *(interface.name for interface in device.interfaces),
@@ -50,8 +52,8 @@ def _devices(client: Client) -> Iterable[tuple[str, str]]:
 
 def _irqs_and_devices(client: Client) -> Iterable[tuple[str, str]]:
     yield "all", "every IRQ"
-    yield from _devices(client)
-    yield from _irqs(client)
+    yield from device_names(client)
+    yield from irq_names(client)
 
 
 def _policies(client: Client) -> Iterable[tuple[str, str]]:
@@ -59,7 +61,7 @@ def _policies(client: Client) -> Iterable[tuple[str, str]]:
         yield policy.name, policy.about
 
 
-IRQ = CompletedName("irq", _irqs)
-DEVICE = CompletedName("device", _devices)
+IRQ = CompletedName("irq", irq_names)
+DEVICE = CompletedName("device", device_names)
 IRQ_OR_DEVICE = CompletedName("irq", _irqs_and_devices)
 POLICY = CompletedName("policy", _policies)

@@ -20,7 +20,7 @@ from irqbal.client.cli.command_help import check_command
 from irqbal.client.cli.csv_table import table_of, write_csv
 from irqbal.client.http import TIMEOUT, Client, Target
 from irqbal.errors import IrqbalError
-from irqbal.render.console import console, echo, echo_json
+from irqbal.render.console import console, echo, echo_json, plain
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -131,11 +131,24 @@ class Session(msgspec.Struct, frozen=True):
         self.show(data, kind, table, lambda item: table_of(kind, [item]))
 
     def show_list(
-        self, data: bytes, kind: type[Struct], table: Callable[[Console, Sequence[Struct]], None]
+        self,
+        data: bytes,
+        kind: type[Struct],
+        table: Callable[[Console, Sequence[Struct]], None],
+        none: Callable[[], str] | None = None,
     ) -> None:
-        """Print an answer that is a list of structs; in CSV a row with all fields for each."""
+        """Print an answer that is a list of structs; in CSV a row with all fields for each. In
+        place of a table without a row stands the sentence that `none` makes.
+        """
         kinds: type[tuple[Struct, ...]] = tuple[kind, ...]  # type: ignore[valid-type]
-        self.show(data, kinds, table, lambda items: table_of(kind, items))
+
+        def shown(out: Console, items: Sequence[Struct]) -> None:
+            if items or none is None:
+                table(out, items)
+            else:
+                out.print(plain(none()))
+
+        self.show(data, kinds, shown, lambda items: table_of(kind, items))
 
     def say(self, text: str) -> None:
         """Print a sentence on standard error."""

@@ -10,6 +10,7 @@ import click
 from irqbal.api.contract import responses
 from irqbal.client.cli import decision_tables, tables
 from irqbal.client.cli.csv_table import cell, table_of, write_csv
+from irqbal.client.cli.none_found import no_devices, no_irqs
 from irqbal.client.cli.params import DEVICE, IRQ, POLICY
 from irqbal.client.cli.session import Command, Session, with_session
 from irqbal.client.http import RequestRefused
@@ -73,7 +74,9 @@ def irqs(
     data = session.client.fetch(
         "irqs", query={"device": device, "policy": policy, "movable": movable, "cpu": cpu}
     )
-    session.show_list(data, responses.IrqView, tables.irqs)
+    session.show_list(
+        data, responses.IrqView, tables.irqs, lambda: no_irqs(session.client, device, policy)
+    )
 
 
 @click.command("cpus", cls=Command)
@@ -87,7 +90,9 @@ def cpus(session: Session) -> None:
 @with_session
 def devices(session: Session) -> None:
     """List PCI devices with their interfaces, disks and IRQs."""
-    session.show_list(session.client.fetch("devices"), responses.DeviceView, tables.devices)
+    session.show_list(
+        session.client.fetch("devices"), responses.DeviceView, tables.devices, no_devices
+    )
 
 
 @click.command("explain", cls=Command)
