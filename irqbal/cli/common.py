@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -185,11 +186,23 @@ def command_options(function: Callable[Concatenate[Common, P], R]) -> Callable[.
     return common_options(click.pass_context(call))
 
 
+class Seconds(click.FloatRange):
+    """A number of seconds; `nan` is none, which click's range lets pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(
+                f"{value} is not a number of seconds from {self.min} to {self.max}", param, ctx
+            )
+        return number
+
+
 def seconds_option(default: float) -> Callable[[F], F]:
     """`--seconds`, the time between the two readings of a single cycle."""
     return click.option(
         "--seconds",
-        type=click.FloatRange(0.05, 3600),
+        type=Seconds(0.05, 3600),
         default=default,
         show_default=True,
         help="Seconds between the two readings that rates are computed from.",

@@ -42,6 +42,7 @@ def command(
     start: float,
     end: float | None,
     url: str,
+    recorder: str,
     form: Form | None,
     what: str,
     out: Path,
@@ -56,7 +57,7 @@ def command(
     # One more second, so that a record of this moment is included.
     window = ShownWindow(start, time.time() + 1 if end is None else end)
     write = _samples if what == "samples" else _decisions
-    store = open_history(common, url)
+    store = open_history(common, url, recorder)
     try:
         with (
             working(f"exporting {what}", max(1.0, window.end - window.start)) as progress,

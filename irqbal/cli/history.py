@@ -46,6 +46,7 @@ def history(
     start: float,
     end: float | None,
     url: str,
+    recorder: str,
     step: Duration,
     by: By,
     form: str | None,
@@ -56,7 +57,7 @@ def history(
     The argument is an IRQ (a number or a name), a device (its address, interface or disk), or
     `all`.
     """
-    store = open_history(common, url)
+    store = open_history(common, url, recorder)
     try:
         states = store.irqs()
         wanted = None if what == "all" else tuple(state.identity for state in find(states, what))
@@ -139,13 +140,20 @@ def _table(series: ShownSeries) -> Iterator[list[str]]:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of decisions.")
 @click.argument("irq", required=False, default="", type=RECORDED)
 def decisions(
-    common: Common, start: float, end: float | None, url: str, limit: int, as_json: bool, irq: str
+    common: Common,
+    start: float,
+    end: float | None,
+    url: str,
+    recorder: str,
+    limit: int,
+    as_json: bool,
+    irq: str,
 ) -> None:
     """Print decisions: moves, refusals, drift, failures, overrides, each with its reason.
 
     With an IRQ (a number or a name) only those about it.
     """
-    store = open_history(common, url)
+    store = open_history(common, url, recorder)
     try:
         # One more second, so that a decision of this moment is included.
         until = time.time() + 1 if end is None else end

@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
 
 def window_options(function: Any) -> Any:
-    """`--start`, `--end` and `--store`."""
+    """`--start`, `--end`, `--store` and `--recorded-by`."""
     for option in (
+        click.option(
+            "--recorded-by",
+            "recorder",
+            default="",
+            metavar="HOST",
+            help="The host whose history to read, if a MongoDB holds several.",
+        ),
         click.option(
             "--store",
             "url",
@@ -33,12 +40,14 @@ def window_options(function: Any) -> Any:
     return function
 
 
-def open_history(common: Common, url: str) -> HistoryStore:
-    """The history at `url`; for an empty one this host's own. Raises ConfigError, HistoryError."""
+def open_history(common: Common, url: str, recorder: str) -> HistoryStore:
+    """The history at `url`; for an empty one this host's own. `recorder`: the host that recorded
+    it, in a MongoDB. Raises ConfigError, HistoryError.
+    """
     from irqbal.history.open import open_store
     from irqbal.service.assembly import folders
 
-    return open_store(url, folders(common.config(), common.root).state)
+    return open_store(url, folders(common.config(), common.root).state, host=recorder)
 
 
 class ShownWindow(msgspec.Struct, frozen=True):

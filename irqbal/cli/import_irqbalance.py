@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from irqbal.cli.common import Common, command_options
+from irqbal.cli.common import Common, Seconds, command_options
 from irqbal.errors import HostError
 from irqbal.imported.environment import ARGUMENTS, IrqbalanceSettings
 from irqbal.imported.formats import read_file, read_files
@@ -19,6 +19,7 @@ from irqbal.kernel.host import KernelHost
 from irqbal.model.view import Snapshot
 from irqbal.planner.ledger import Ledger
 from irqbal.render.console import echo
+from irqbal.render.progress import Working, working
 from irqbal.tracking.tracker import HostTracker
 
 FILES = (
@@ -51,7 +52,7 @@ MAX_BYTES = 1 << 20
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.1, 600),
+    type=Seconds(0.1, 600),
     default=TIMEOUT,
     show_default=True,
     help="Seconds that one run of a policy script may take.",
@@ -69,7 +70,11 @@ def command(common: Common, file: Path | None, timeout: float) -> int:
     if file is not None:
         text = _text(file)
         if "irqbalance" not in text.lower() and not any(f"{key}=" in text for key in ARGUMENTS):
-            raise HostError(f"{file} says nothing of irqbalance: it is another program's file")
+            raise HostError(
+                f"{file} says nothing of irqbalance: it is another program's "
+                "file, so nothing was converted; name irqbalance's own, such as "
+                "/etc/default/irqbalance"
+            )
         settings = read_file(text)
     else:
         units = _unit_files(common.root)
@@ -79,14 +84,18 @@ def command(common: Common, file: Path | None, timeout: float) -> int:
         )
     source = file or common.root / DROP_INS[0]
     snapshot: Snapshot | None = None
-    try:
-        snapshot = HostTracker(KernelHost(common.root), 10.0).look(Ledger())
-    except HostError as error:
-        settings.remarks.append(
-            f"IRQs are named by number, because the host cannot be read: {error}"
+    with working("reading the host") as progress:
+        try:
+            snapshot = HostTracker(KernelHost(common.root), 10.0).look(Ledger())
+        except HostError as error:
+            settings.remarks.append(
+                f"IRQs are named by number, because the host cannot be read: {error}"
+            )
+        # What a root's own configuration names is of that root; a file that the user names may be
+        # not.
+        answers, good = _ask_scripts(
+            settings, snapshot, common.root, timeout, below=named_by_root, progress=progress
         )
-    # What a root's own configuration names is of that root; a file that the user names may be not.
-    answers, good = _ask_scripts(settings, snapshot, common.root, timeout, below=named_by_root)
     echo(to_yaml(str(source), settings, answers, snapshot), nl=False)
     return 0 if good and settings.understood else 1
 
@@ -133,6 +142,7 @@ def _ask_scripts(
     timeout: float,
     *,
     below: bool,
+    progress: Working,
 ) -> tuple[dict[int, ScriptVerdict], bool]:
     """The policy script's answers by IRQ number, and whether it worked for all IRQs. `below`: the
     script is looked for below the root.
@@ -156,7 +166,9 @@ def _ask_scripts(
     nodes = frozenset(cpu.node for cpu in snapshot.cpus)
     good = True
     try:
-        for answer in run(script, irqs, timeout):
+        progress.tell(f"asking {script} about each IRQ", len(irqs))
+        for done, answer in enumerate(run(script, irqs, timeout)):
+            progress.done(done)
             if answer.trouble:
                 good = False
                 remarks.setdefault(answer.trouble, []).append(answer.irq)

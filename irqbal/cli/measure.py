@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from irqbal.cli.common import Common, command_options
+from irqbal.cli.common import Common, Seconds, command_options
 from irqbal.errors import HostError
 from irqbal.kernel.host import KernelHost
 from irqbal.kernel.tracefs import TracefsMeasurement
 from irqbal.model.readings import Measured
 from irqbal.render.console import console
+from irqbal.render.progress import working
 from irqbal.render.tables import Column, print_rows
 
 
@@ -17,7 +18,7 @@ from irqbal.render.tables import Column, print_rows
 @command_options
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.1, 60),
+    type=Seconds(0.1, 60),
     default=1.0,
     show_default=True,
     help="How long to measure.",
@@ -30,7 +31,8 @@ def command(common: Common, seconds: float) -> None:
     set up in tracefs is removed again.
     """
     tracing = TracefsMeasurement(common.root)
-    measured = tracing.measure(seconds)
+    with working(f"measuring for {seconds:g} s"):
+        measured = tracing.measure(seconds)
     if measured is None:
         raise HostError(f"nothing was measured: {tracing.reason}")
     _print(

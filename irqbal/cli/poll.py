@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
 
 import click
 
-from irqbal.cli.common import Common, command_options, is_root
+from irqbal.cli.common import Common, Seconds, command_options, is_root
 from irqbal.cli.params import SPEC
 
 
@@ -19,7 +18,7 @@ from irqbal.cli.params import SPEC
     metavar="SPEC",
     help="Observe a simulated host, such as 2x16x2,nodes=2,nic=16x2,traffic=skewed.",
 )
-@click.argument("seconds", required=False, type=click.FloatRange(0.1, 3600))
+@click.argument("seconds", required=False, type=Seconds(0.1, 3600))
 def command(common: Common, simulate: str | None, seconds: float | None) -> int:
     """Observe this host without ever writing to the kernel, and record a sample every SECONDS.
 
@@ -33,8 +32,6 @@ def command(common: Common, simulate: str | None, seconds: float | None) -> int:
 
     if not common.debug:
         logging.getLogger().setLevel(logging.INFO)
-    if seconds is not None and not math.isfinite(seconds):
-        raise click.UsageError("SECONDS must be a number from 0.1 to 3600")
     simulated = None
     if simulate is not None:
         from irqbal.simulated.spec import parse_spec

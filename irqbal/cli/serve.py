@@ -13,6 +13,7 @@ from irqbal.cli.common import Common, command_options
 from irqbal.client.cli.values import LENGTH
 from irqbal.config.schema import ApiOptions, TlsOptions
 from irqbal.errors import ConfigError
+from irqbal.render.progress import working
 from irqbal.service.assembly import folders
 from irqbal.wire import Duration
 
@@ -90,7 +91,8 @@ def command(
         config.api, host, port, TlsOptions(cert, key) if cert else config.api.tls, insecure
     )
     places = folders(config, common.root)
-    store = open_fleet(url or "", config.history.mongodb, places.state, name or platform.node())
+    with working("opening the history"):
+        store = open_fleet(url or "", config.history.mongodb, places.state, name or platform.node())
     return CentralServer(store, float(since), options, places, token_file).run()
 
 

@@ -11,9 +11,10 @@ from irqbal.history.sqlite.store import SqliteHistory
 from irqbal.history.store import HistoryStore
 
 
-def open_store(url: str, state: Path, option: str = "--store") -> HistoryStore:
+def open_store(url: str, state: Path, option: str = "--store", host: str = "") -> HistoryStore:
     """Open a history for reading; an empty URL means the file in the `state` folder. `option` is
-    the command-line option that holds the URL. Raises HistoryError with a sentence.
+    the command-line option that holds the URL; `host` is whose history a MongoDB is asked for.
+    Raises HistoryError with a sentence.
     """
     if is_mongodb_url(url):
         try:
@@ -22,7 +23,7 @@ def open_store(url: str, state: Path, option: str = "--store") -> HistoryStore:
             raise HistoryError(
                 f"MongoDB needs pymongo ({error}): pip install 'irqbal[mongodb]'"
             ) from error
-        return MongodbHistory(url)
+        return MongodbHistory(url, host)
     if "://" in url and not url.startswith("sqlite://"):
         raise HistoryError(
             f"{url} is not the URL of a history: {option} takes mongodb://…, sqlite:///PATH or a "

@@ -167,5 +167,5 @@ def check_readable(root: Path) -> None:
     if not names(root / "proc/irq") and not (root / "proc/interrupts").exists():
         raise HostError(
             f"{root} has neither proc/irq nor proc/interrupts: this is no Linux host, nor a tree "
-            "of one"
+            "of one; --root names a folder with proc/ and sys/, as an unpacked capture has"
         )

@@ -102,7 +102,7 @@ class TracefsMeasurement:
         if base is None:
             self.reason = (
                 f"there is no tracefs at {' or '.join(map(str, self._places))}: not "
-                "mounted, or no permission"
+                "mounted, or no permission; as root, `mount -t tracefs tracefs /sys/kernel/tracing`"
             )
             return None
         try:

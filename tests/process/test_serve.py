@@ -21,6 +21,7 @@ from irqbal.client.cli.main import cli
 from irqbal.client.http import RequestRefused
 from irqbal.history.mongodb.documents import date
 from irqbal.state import tokens
+from machine import irqbal
 from mongod import Mongod, plain
 
 WRITES = {
@@ -306,3 +307,18 @@ def test_the_client_reads_one_host_and_all_hosts(base: str) -> None:
     assert "8 CPUs" in client("--host", "db2", "status")
     with pytest.raises(RequestRefused, match="lists 3 hosts"):
         cli(["127.0.0.1", port, "status"], standalone_mode=False)
+
+
+def test_the_commands_of_one_host_must_say_whose_history_they_read(
+    base: str, mongo: Mongod
+) -> None:
+    store = ("--store", f"mongodb://127.0.0.1:{mongo.port}/fleet")
+    done = irqbal("history", "all", *store, check=3)
+    assert "holds 3 hosts: name one with --recorded-by (db1, db2, old)" in done.stderr
+    assert "MEAN/S" in irqbal("history", "all", *store, "--recorded-by", "db1").stdout
+    empty = irqbal(
+        *("history", "all", *store, "--recorded-by", "db1"),
+        *("--start", "2020-01-01", "--end", "2020-01-02"),
+    )
+    assert empty.stdout == ""
+    assert "the history has samples from 20" in empty.stderr

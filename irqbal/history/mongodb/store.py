@@ -24,6 +24,8 @@ from irqbal.history.store import Query
 
 MAX_PROJECTED = 100
 """Most IRQs whose counts a query selects one by one; for more it reads whole samples."""
+MOST_NAMED = 8
+"""Hosts that an error names."""
 MAX_LAYOUTS = 5000
 """Most layouts in memory: a fleet has a few for each host."""
 SUMS = {
@@ -180,8 +182,16 @@ class MongodbHistory:
         hosts = self.hosts()
         if len(hosts) == 1:
             return str(hosts[0])
-        many = f"{len(hosts)} hosts" if hosts else "no host yet"
-        raise HistoryError(f"the history at {self._url} holds {many}: name one")
+        if not hosts:
+            raise HistoryError(
+                f"the history at {self._url} holds no host yet: check `history: mongodb:` of the "
+                "hosts that are to ship to it"
+            )
+        some = ", ".join(hosts[:MOST_NAMED]) + (", …" if len(hosts) > MOST_NAMED else "")
+        raise HistoryError(
+            f"the history at {self._url} holds {len(hosts)} hosts: name one with --recorded-by "
+            f"({some})"
+        )
 
     def _bounds(self, host: str, start: float, end: float) -> dict[str, Any]:
         return {"host": host, "time": {"$gte": date(start - EDGE), "$lte": date(end + EDGE)}}
