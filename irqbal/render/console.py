@@ -23,6 +23,7 @@ __all__ = [
     "error_console",
     "json_text",
     "plain",
+    "shows_progress",
     "to_the_second",
 ]
 
@@ -48,9 +49,14 @@ def console() -> Console:
 
 def error_console() -> Console:
     """Standard error, for what passes: progress, questions. Results go to `console()`."""
-    return Console(
-        stderr=True, highlight=False, markup=False, emoji=False, no_color=_no_colours() or None
-    )
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def shows_progress() -> bool:
+    """Whether standard error is a terminal on which a line can be written over. NO_COLOR means no
+    escape sequence at all.
+    """
+    return sys.stderr.isatty() and not _no_colours() and os.environ.get("TERM") != "dumb"
 
 
 def _no_colours() -> bool:

@@ -5,12 +5,11 @@ at all where standard error is not a terminal. Never on standard output.
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from irqbal.render.console import error_console
+from irqbal.render.console import error_console, shows_progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -49,7 +48,7 @@ class Working:
 @contextlib.contextmanager
 def working(text: str, total: float | None = None) -> Iterator[Working]:
     """Show on standard error that this is being done, if that is a terminal."""
-    if not sys.stderr.isatty():
+    if not shows_progress():
         yield Working(None, None)
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -6,7 +6,7 @@ import os
 import pty
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -41,10 +41,12 @@ class Shown(msgspec.Struct, frozen=True):
         return "\n".join(lines).strip()
 
 
-def run_on_terminal(words: Sequence[str], columns: int = 80) -> Shown:
+def run_on_terminal(
+    words: Sequence[str], columns: int = 80, more: Mapping[str, str] | None = None
+) -> Shown:
     """Run a command whose standard error is a terminal, to its end."""
     ours, theirs = pty.openpty()
-    env = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
+    env = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm", **(more or {})}
     with subprocess.Popen(
         words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, text=True, env=env
     ) as process:

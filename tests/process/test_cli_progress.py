@@ -43,6 +43,12 @@ def test_progress_is_on_the_terminal_and_gone_at_the_end(name: str, tmp_path: Pa
     assert piped.stderr == ""
 
 
+@pytest.mark.parametrize("more", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_where_nothing_can_be_written_over_there_is_no_progress(more: dict[str, str]) -> None:
+    shown = run_on_terminal([IRQBAL, "policies", "--json"], more=more)
+    assert (shown.status, shown.terminal) == (0, "")
+
+
 def test_an_export_leaves_only_its_last_sentence(store: str, tmp_path: Path) -> None:
     out = tmp_path / "x.jsonl"
     shown = run_on_terminal([IRQBAL, "export", str(out), "--store", store, "--start", "100y"], 200)
