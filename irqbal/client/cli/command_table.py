@@ -52,7 +52,7 @@ SECTIONS: Sections = {
     "Watch": {
         "top": CommandInfo(
             about="Show CPUs and IRQs on the whole terminal, live.",
-            examples=(f"{_AT} top",),
+            examples=(f"{_AT} top", f"{_AT} top -b -n 1"),
         ),
         "watch": CommandInfo(
             about="Print each cycle of the daemon, and its moves.",
