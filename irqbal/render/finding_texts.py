@@ -196,7 +196,8 @@ def _things(count: int) -> str:
 def table_of_codes() -> str:
     """All codes as a table in Markdown."""
     rows = ["| code | severity | meaning | what to do |", "| --- | --- | --- | --- |"]
-    for code, text in TEXTS.items():
+    for code in SEVERITIES:
+        text = TEXTS[code]
         advice = text.advice
         if text.ways:
             advice = "; or: ".join(text.ways.values())

@@ -20,7 +20,9 @@ def print_findings(out: Console, findings: Sequence[DescribedFinding]) -> None:
     """The verdict in a sentence; code, sentence and advice of each; then how many there are."""
     warnings = sum(finding.severity == "warning" for finding in findings)
     notices = len(findings) - warnings
-    out.print(verdict_sentence(verdict_of(findings), warnings, notices), style="bold")
+    verdict = verdict_of(findings)
+    sentence = verdict_sentence(verdict, warnings, notices)
+    out.print(f"{verdict.upper()}: {sentence}", style="bold")
     for finding in findings:
         line = Text(plain(finding.code), _STYLES.get(finding.severity, ""))
         line.append(plain(f": {finding.text}; {finding.advice}"), "not bold default")

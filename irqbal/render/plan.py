@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.text import Text
 
 from irqbal.cpuset import CpuSet
+from irqbal.findings.forecast import forecast
 from irqbal.model.plan import Failure, Record
 from irqbal.model.readings import DEFAULT
 from irqbal.model.view import Snapshot
 from irqbal.render.console import plain
 from irqbal.render.explanation import irq_title
+from irqbal.render.forecast import outlook_sentence
 from irqbal.render.tables import Column, print_rows
 
 ROOMY = 160
@@ -91,7 +93,9 @@ class NoteLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is printed of a plan. `right` counts the IRQs that are where they should be."""
+    """All that is printed of a plan. `right` counts the IRQs that are where they should be,
+    `outlook` is its forecast in words.
+    """
 
     moves: Sequence[MoveLine]
     default: DefaultLine | None
@@ -102,6 +106,7 @@ class ShownPlan(msgspec.Struct, frozen=True, kw_only=True):
     right: int
     dry_run: bool
     problem: str = ""
+    outlook: str = ""
 
     @property
     def tried(self) -> bool:
@@ -183,6 +188,10 @@ def _shown_plan(record: Record, snapshot: Snapshot) -> ShownPlan:
         ],
         right=len(plan.kept),
         dry_run=record.dry_run,
+        problem=record.problem,
+        outlook=""
+        if record.problem or not record.dry_run
+        else outlook_sentence(forecast(snapshot, plan)),
     )
 
 
@@ -199,14 +208,22 @@ def print_shown_plan(out: Console, plan: ShownPlan) -> None:
         out.print(plain(f"{note.policy}: {note.text}{advice}"))
     if plan.problem:
         out.print(plain(f"problem: {plan.problem}"), style="red")
+    if plan.outlook and (plan.moves or plan.steering):
+        out.print(plain(plan.outlook))
+    moves, settings = _count(len(plan.moves), "move"), _count(len(plan.steering), "setting")
     out.print(
         Text.assemble(
-            (f"{len(plan.moves)} to move", "bold green" if plan.moves else "bold"),
-            f", {len(plan.steering)} settings, {plan.right} right already, ",
+            (f"{moves} and {settings}", "bold green" if plan.moves else "bold"),
+            " would be made, " if plan.untouched and plan.dry_run else ", ",
+            f"{plan.right} right already, ",
             (f"{len(plan.refused)} refused", "yellow" if plan.refused else ""),
             ". Nothing was written." if plan.untouched else ".",
         )
     )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _result_cells(plan: ShownPlan, result: ChangeResult) -> tuple[Text, ...]:

@@ -22,6 +22,7 @@ READ = "read"
 TABLE = {
     "status": READ,
     "cpus": READ,
+    "now": READ,
     "devices": READ,
     "irqs": READ,
     "irq": READ,

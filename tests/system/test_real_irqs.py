@@ -180,7 +180,7 @@ def test_a_managed_irq_is_reported_and_its_file_never_opened_for_writing(tmp_pat
 
 def test_a_dry_run_and_plan_write_nothing(tmp_path: Path, own_masks: dict[int, str]) -> None:
     config = _pin(tmp_path, f"{{irq: '*', cpus: '{_last_cpu()}'}}")
-    assert "to move" in irqbal("plan", "-c", config, "--seconds", "0.1").stdout
+    assert "would be made" in irqbal("plan", "-c", config, "--seconds", "0.1").stdout
     log = tmp_path / "log"
     with daemon("-c", config, "--dry-run", log=log):
         wait_for(lambda: "would move IRQ" in log.read_text(), log)

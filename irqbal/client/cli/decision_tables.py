@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from rich.console import Console
 
 from irqbal.api.contract import responses
@@ -40,7 +41,9 @@ def explanation(out: Console, item: responses.Explanation) -> None:
         Fact("rate", load_text(irq.rate, irq.load)),
         movable_fact(irq.movable, irq.unmovable),
     ]
-    if irq.policy:
+    if irq.planned is not None:
+        facts.append(Fact("placed", f"would be put on {irq.planned} by {irq.policy}: {irq.reason}"))
+    elif irq.policy:
         ago = "" if irq.placed_ago is None else f", {float(irq.placed_ago):.0f} s ago"
         facts.append(Fact("placed", f"by {irq.policy}{ago}: {irq.reason}"))
     if item.cycle is not None and item.time is not None:
@@ -68,8 +71,8 @@ def explanation(out: Console, item: responses.Explanation) -> None:
     )
 
 
-def cycle(out: Console, item: responses.Cycle) -> None:
-    """Moves, steering, refusals and notes of a cycle or a dry run."""
+def cycle(out: Console, item: responses.Cycle, outlook: str = "") -> None:
+    """Moves, steering, refusals and notes of a cycle or a dry run; `outlook` is its forecast."""
     kind = "dry run" if item.dry_run else "cycle"
     say(
         out,
@@ -77,7 +80,8 @@ def cycle(out: Console, item: responses.Cycle) -> None:
         "bold",
     )
     # The API's types have the fields of those that are printed, and more.
-    print_shown_plan(out, from_builtins(item, ShownPlan, attributes=True))
+    shown = from_builtins(item, ShownPlan, attributes=True)
+    print_shown_plan(out, msgspec.structs.replace(shown, outlook=outlook if item.dry_run else ""))
 
 
 def overrides(out: Console, items: Sequence[responses.OverrideView]) -> None:

@@ -41,7 +41,7 @@ def plan(session: Session, now: bool, file: Path | None) -> None:
     session.show(
         data,
         responses.PlanAnswer,
-        lambda out, item: decision_tables.cycle(out, item.cycle),
+        lambda out, item: decision_tables.cycle(out, item.cycle, item.outlook),
         plan_rows,
     )
 

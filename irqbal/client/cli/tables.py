@@ -53,6 +53,7 @@ def status(out: Console, item: responses.Status) -> None:
         *((("starting", ", ".join(item.starting)),) if item.starting else ()),
         *(("set aside", _aside(failure)) for failure in item.aside),
         ("last cycle", "none yet" if item.last is None else _summary(item.last)),
+        *((("load", _load(item.last)),) if item.last is not None else ()),
         (
             "history",
             f"{history.waiting} to write, {history.dropped} lost, {history.outbox} to ship"
@@ -69,9 +70,14 @@ def status(out: Console, item: responses.Status) -> None:
 def _summary(last: responses.Summary) -> str:
     return (
         f"{last.cycle} ({last.cause}) at {when(last.at)}: {last.moves} to move, {last.right} "
-        f"right, {last.refused} refused; "
-        f"busiest CPU {last.busiest * 100:.1f} %, imbalance {last.imbalance:.2f}"
+        f"right, {last.refused} refused"
     )
+
+
+def _load(last: responses.Summary) -> str:
+    measured = "" if last.measured is None else f"; measured at {when(last.measured)}"
+    over = f", {last.imbalance:.2f} times the least possible" if last.imbalance else ""
+    return f"busiest CPU {last.busiest * 100:.1f} %{over}{measured}"
 
 
 def irqs(out: Console, items: Sequence[responses.IrqView]) -> None:
@@ -98,12 +104,19 @@ def irqs(out: Console, items: Sequence[responses.IrqView]) -> None:
             f"{item.load * 100:.2f}",
             item.device or "-",
             "yes" if item.local else "no",
-            item.policy or ("-" if item.movable else "unmovable"),
+            _policy(item),
             item.reason or item.unmovable,
         )
         for item in items
     ]
     print_rows(out, columns, rows)
+
+
+def _policy(item: responses.IrqView) -> str:
+    """Who placed an IRQ; what was planned and not done is told as such."""
+    if item.planned is not None:
+        return f"{item.policy}, would put it on {item.planned}"
+    return item.policy or ("-" if item.movable else "unmovable")
 
 
 def cpus(out: Console, items: Sequence[responses.CpuView]) -> None:
@@ -235,7 +248,7 @@ def host_findings(out: Console, answer: responses.FindingsAnswer) -> None:
 
 def to_do(out: Console, answer: responses.FindingsAnswer, most: int) -> None:
     """The verdict on a host, and what to do, the worst first."""
-    say(out, answer.sentence, "bold")
+    say(out, f"{answer.verdict.upper()}: {answer.sentence}", "bold")
     for item in answer.findings[:most]:
         say(out, f"  {'!' if item.severity == 'warning' else '-'} {item.text} [{item.code}]")
         if item.advice:
