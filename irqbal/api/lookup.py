@@ -32,3 +32,11 @@ def find_irq(snapshot: Snapshot, text: str) -> Irq:
 def device_has_name(device: Device, name: str) -> bool:
     """Whether this is the device's address, its driver, or one of its interfaces or disks."""
     return name in (device.address, device.driver, *device.interfaces, *device.disks)
+
+
+def names_of_devices(snapshot: Snapshot) -> list[str]:
+    """Every name by which a device may be asked for: interfaces, disks and addresses."""
+    found: list[str] = []
+    for device in snapshot.devices:
+        found += [*device.interfaces, *device.disks, device.address]
+    return found

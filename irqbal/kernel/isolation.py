@@ -49,7 +49,7 @@ def read_isolation(root: Path) -> dict[str, CpuSet]:
     """Isolated CPUs by source; sources without any are left out."""
     cpu = root / "sys/devices/system/cpu"
     found = {
-        "isolated": cpus_or(cpu / "isolated", CpuSet()),
+        "the kernel": cpus_or(cpu / "isolated", CpuSet()),
         "nohz_full": cpus_or(cpu / "nohz_full", CpuSet()),
     }
     found |= parse_cmdline(text_or(root / "proc/cmdline"))

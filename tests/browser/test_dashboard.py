@@ -95,7 +95,7 @@ def test_every_view_shows_data(shown: WatchedPage) -> None:
         ("nics/eth99", "no network interface “eth99”"),
         ("policies/nobody", "no policy “nobody”"),
         ("irq/no-such-irq", "no-such-irq"),
-        ("history?device=nobody", "no device 'nobody'"),
+        ("history?device=eth7", "knows a device 'eth7'; did you mean eth1 or eth0?"),
         ("%E0%A4%A", "no page “%E0%A4%A”"),
     ],
 )

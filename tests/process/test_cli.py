@@ -62,7 +62,7 @@ def test_root_and_config_stand_before_or_after_the_command(tree: Tree, config: s
     first = irqbal("--root", root, "-c", config, "topology").stdout
     assert first == irqbal("topology", "--root", root, "-c", config).stdout
     assert (
-        "CPU 7 (isolated by isolated)" in first
+        "CPU 7 (isolated by the kernel)" in first
         and "eth0/rxtx-3" in first
         and "not movable" in first
     )

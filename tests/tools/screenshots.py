@@ -132,6 +132,7 @@ def top(host: DashboardSite) -> None:
                 await asyncio.sleep(0.1)
             await pilot.press("down")
             await asyncio.sleep(2.5)
+            await pilot.pause()
             save("top", app.export_screenshot(title="irqbal-client localhost 8080 top"))
 
     asyncio.run(run())
@@ -165,7 +166,12 @@ def command(folder: Path, name: str, width: int, *words: str) -> None:
         str(config),
         *(() if name == "topology" else ("--seconds", "2")),
     ]
-    script = ["script", "-qec", f"stty cols {width} rows 60; exec {' '.join(ran)}", "/dev/null"]
+    script = [
+        "script",
+        "-qec",
+        f"stty cols {width} rows 60; exec {' '.join(ran)} 2>/dev/null",
+        "/dev/null",
+    ]
     with subprocess.Popen(
         script,
         stdout=subprocess.PIPE,
@@ -208,13 +214,19 @@ def main() -> None:
             with ThreadPoolExecutor(1) as other:
                 other.submit(top, host).result()
             take(chromium, host, "now", "now", tallest=1350)
-            for view in ("nics", "whatif"):
-                take(chromium, host, view, view)
+            take(chromium, host, "nics/eth0", "nics")
+            take(chromium, host, "whatif", "whatif")
             take(chromium, host, "irq/34", "irq")
             take(chromium, host, "decisions?kind=move", "decisions", tallest=1000)
             take(chromium, host, "history?for=60", "history")
             take(chromium, host, "now", "now-dark", scheme="dark", tallest=1350)
             take(chromium, host, "now", "now-phone", width=390, tallest=1700)
+        (root / "dry").mkdir()
+        with site(
+            root / "dry", SPEC, "interval: 1s\ndry_run: true\nhistory: {every: 1s}\n"
+        ) as host:
+            time.sleep(8)
+            take(chromium, host, "plan", "dry-run", tallest=1000)
         with site(root / "large", LARGE, "interval: 2s\n") as host:
             time.sleep(6)
             take(chromium, host, "now", "now-512-cpus", tallest=1950)

@@ -28,11 +28,17 @@ export function targets(item) {
 /** A text whose commands stand between backticks. */
 const coded = (text) => text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
 
+/** A finding's text as a sentence; a name, such as eth0, stays as it is. */
+function sentence({ text, subject }) {
+  const [first] = text.split(" ");
+  return /^[a-z]+$/.test(first) && !text.startsWith(subject) ? text[0].toUpperCase() + text.slice(1) : text;
+}
+
 /** A list of findings, each with its advice and links. */
 export function findingList(items, link) {
   return h("ol", { class: "todo" }, items.map((item) => h("li", { class: item.severity, data: { code: item.code } },
     h("span", { class: "mark", "aria-hidden": "true" }, item.severity === "warning" ? "▲" : "◆"),
-    h("div", {}, h("p", { class: "what" }, h("span", { class: "unseen" }, item.severity === "warning" ? "To mend: " : "To look at: "), `${item.text}.`),
+    h("div", {}, h("p", { class: "what" }, h("span", { class: "unseen" }, item.severity === "warning" ? "To mend: " : "To look at: "), `${sentence(item)}.`),
       h("p", { class: "soft" }, item.advice && [coded(item.advice), ". "],
         targets(item).map(([text, path, query]) => [h("a", { href: link(path, query), class: "go" }, text), " "]))))));
 }

@@ -7,12 +7,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from irqbal.api import responses, views
 from irqbal.api.backend import ApiError
 from irqbal.api.context import RequestContext
 from irqbal.api.handlers import RouteHandlers
-from irqbal.api.lookup import device_has_name, find_irq
+from irqbal.api.lookup import device_has_name, find_irq, names_of_devices
 from irqbal.api.requests import DecisionQuery, Window
 from irqbal.history.samples import Decision, IrqState, Point
 from irqbal.history.store import Query
@@ -174,11 +175,14 @@ async def device_history(call: RequestContext) -> object:
             # The device exists and has no sample yet.
             return await _series(call, [])
     if not matching:
+        known = [] if view is None else names_of_devices(view.snapshot)
+        similar = get_close_matches(name, known)
+        meant = f"did you mean {' or '.join(similar)}?" if similar else "/api/v1/devices lists them"
         raise ApiError(
             404,
             "no-such-device",
-            f"the history knows no device {name[:100]!r}; GET /api/v1/devices lists the present "
-            "ones",
+            f"neither this host nor its history knows a device {name[:100]!r}; {meant}",
+            similar,
         )
     return await _series(call, matching)
 

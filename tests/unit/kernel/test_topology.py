@@ -87,7 +87,7 @@ def _isolated(folder: Path, spec: TreeSpec) -> dict[int, str]:
 
 
 def test_isolcpus_shows_in_isolated(tmp_path: Path) -> None:
-    assert _isolated(tmp_path, TreeSpec(isolated="2-3")) == {2: "isolated", 3: "isolated"}
+    assert _isolated(tmp_path, TreeSpec(isolated="2-3")) == {2: "the kernel", 3: "the kernel"}
 
 
 def test_nohz_full(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_hybrid_hierarchy_has_v2_below_unified(tmp_path: Path) -> None:
 
 def test_first_source_names_a_cpu(tmp_path: Path) -> None:
     spec = TreeSpec(isolated="1", nohz_full="1-2", cmdline="isolcpus=domain,1 nohz_full=1-2")
-    assert _isolated(tmp_path, spec) == {1: "isolated", 2: "nohz_full"}
+    assert _isolated(tmp_path, spec) == {1: "the kernel", 2: "nohz_full"}
 
 
 @pytest.mark.parametrize(
