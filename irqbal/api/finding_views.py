@@ -88,7 +88,7 @@ def state_of(view: View, status: responses.Status) -> HostState:
     return HostState(
         dry_run=status.dry_run,
         moves=len(plan.moves) if status.dry_run else 0,
-        settings=len(plan.steering) if status.dry_run else 0,
+        settings=len(plan.steering) + (plan.default is not None) if status.dry_run else 0,
         paused=status.paused,
         problem=view.record.problem,
         failed={item.policy: item.reason for item in status.aside},

@@ -15,7 +15,9 @@ from irqbal.model.view import Cpu, Irq, Snapshot
 NEAR_SATURATION = 0.8
 """Seconds a second in interrupt context from which on a CPU is near saturation: softirqs then run
 out of budget, and what runs there hardly gets on."""
-SOON = 3600.0
+PART = 0.1
+"""Share of a CPU's load from which on an IRQ is named as its cause."""
+SOON = 900.0
 """Seconds before its end in which an override is worth a word."""
 
 Verdict = Literal["well", "look", "act"]
@@ -92,20 +94,26 @@ def _saturated(snapshot: Snapshot) -> Iterator[Finding]:
                 {
                     "cpu": str(cpu.number),
                     "load": f"{cpu.load * 100:.0f}",
-                    "irqs": ", ".join(f"{irq.number} ({irq.action})" for irq in irqs[:3]) or "none",
+                    "irqs": _heaviest(cpu, irqs),
                     **_help(snapshot, cpu, irqs),
                 },
             )
 
 
+def _heaviest(cpu: Cpu, irqs: list[Irq]) -> str:
+    """The IRQs that take a good part of a CPU's load, at most three; none where all are small."""
+    found = [f"{irq.number} ({irq.action})" for irq in irqs[:3] if irq.load >= cpu.load * PART]
+    return ", ".join(found) or "none"
+
+
 def _help(snapshot: Snapshot, cpu: Cpu, irqs: list[Irq]) -> dict[str, str]:
     """What would take load off this CPU: `help` names the way, the other texts what it needs."""
     if not irqs or irqs[0].load < cpu.load / 2:
-        return {"help": "spread", "interface": "", "queues": ""}
+        return {"help": "spread", "interface": "", "queues": "", "cpus": ""}
     irq = irqs[0]
     interface = irq.queues[0].name if irq.queues and irq.queues[0].kind != "io" else ""
     if not interface:
-        return {"help": "device", "interface": "", "queues": ""}
+        return {"help": "device", "interface": "", "queues": "", "cpus": ""}
     numbers = {
         queue.index
         for other in snapshot.irqs
@@ -116,7 +124,12 @@ def _help(snapshot: Snapshot, cpu: Cpu, irqs: list[Irq]) -> dict[str, str]:
     way = "queues" if len(numbers) < len(local) else "flows"
     if way == "queues" and _rps_is_off(snapshot, interface) and len(numbers) == 1:
         way = "rps"
-    return {"help": way, "interface": interface, "queues": str(len(numbers))}
+    return {
+        "help": way,
+        "interface": interface,
+        "queues": str(len(numbers)),
+        "cpus": str(len(local)),
+    }
 
 
 def _rps_is_off(snapshot: Snapshot, name: str) -> bool:

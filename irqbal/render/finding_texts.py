@@ -94,8 +94,10 @@ TEXTS: dict[FindingCode, FindingText] = {
         sentence="CPU {cpu} spends {load} % of its time on interrupts, most of it on IRQ {irqs}",
         advice="",
         ways={
-            "queues": "{interface} has {queues} queues and more CPUs on its node: `ethtool -l "
-            "{interface}` shows how many it can have, `ethtool -L` sets them",
+            "queues": "raise the number of queues, so that its flows reach more CPUs: {interface} "
+            "has {queues}, its node {cpus} usable CPUs; `ethtool -l {interface}` shows the most it "
+            "can have, `ethtool -L {interface} combined N` sets it and interrupts its traffic for "
+            "a moment",
             "rps": "{interface} has one queue: the option `rps` of pin_nic_queues, with the CPUs "
             "that it may use, spreads its packets",
             "flows": "each CPU of its node has a queue already: spread its flows (`ethtool -X "
@@ -126,7 +128,7 @@ TEXTS: dict[FindingCode, FindingText] = {
         advice="`irqbal-client HOST PORT resume` goes on",
     ),
     "override-ends": FindingText(
-        meaning="an override ends within an hour; the policies then place its IRQ",
+        meaning="an override ends within 15 minutes; the policies then place its IRQ",
         sentence="the override of IRQ {irq} ({name}) ends in {minutes}",
         advice="set it again if it is to stay",
     ),
@@ -186,7 +188,8 @@ def verdict_sentence(verdict: Verdict, urgent: int, others: int) -> str:
     if verdict == "look":
         return f"This host works; {others} {_things(others)} worth a look."
     rest = f", {others} more {_things(others)} worth a look" if others else ""
-    return f"{urgent} {_things(urgent)} to be mended on this host{rest}."
+    need = "thing needs" if urgent == 1 else "things need"
+    return f"{urgent} {need} to be fixed on this host{rest}."
 
 
 def _things(count: int) -> str:

@@ -197,6 +197,8 @@ def _shown_plan(record: Record, snapshot: Snapshot) -> ShownPlan:
 
 def print_shown_plan(out: Console, plan: ShownPlan) -> None:
     """Moves, steering, refusals, failures and notes, and a line that counts them."""
+    if plan.dry_run and plan.untouched and plan.moves:
+        out.print("What would be changed; nothing is written:", style="bold")
     _print_moves(out, plan)
     _print_steering(out, plan)
     _print_refusals(out, plan.refused)
@@ -210,7 +212,8 @@ def print_shown_plan(out: Console, plan: ShownPlan) -> None:
         out.print(plain(f"problem: {plan.problem}"), style="red")
     if plan.outlook and (plan.moves or plan.steering):
         out.print(plain(plan.outlook))
-    moves, settings = _count(len(plan.moves), "move"), _count(len(plan.steering), "setting")
+    moves = _count(len(plan.moves), "move")
+    settings = _count(len(plan.steering) + (plan.default is not None), "setting")
     out.print(
         Text.assemble(
             (f"{moves} and {settings}", "bold green" if plan.moves else "bold"),

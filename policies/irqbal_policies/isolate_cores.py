@@ -56,7 +56,9 @@ def irqbal_limit(snapshot: Snapshot, options: IsolateCores) -> Iterator[Limit | 
     for source, cpus in sources.items():
         yield Limit(
             cpus,
-            f"isolated by {source}",
+            f"CPU {cpus} is isolated by {source}"
+            if len(cpus) == 1
+            else f"CPUs {cpus} are isolated by {source}",
             exempt=tuple(own),
             advice="isolate_cores: {except: {NAME: CPUS}} lets an IRQ onto isolated CPUs",
         )

@@ -34,7 +34,7 @@ READ = """() => {
   const tile = name => document.querySelector(`[data-tile="${name}"]`).textContent;
   return {
     headline: document.querySelector(".headline").textContent,
-    busiest: tile("Busiest CPU"), over: tile("Over the bound"), measured: tile("Measured"),
+    busiest: tile("Busiest CPU"), over: tile("Times the least possible"), measured: tile("Measured"),
     map: Object.fromEntries([...document.querySelectorAll(".cpumap button")].map(
       node => [node.dataset.cpu, node.getAttribute("aria-label")])),
     irqs: [...document.querySelectorAll("section[aria-labelledby=irqs-title] tbody tr")].map(

@@ -42,7 +42,7 @@ def test_a_dry_run_says_what_it_would_do() -> None:
 def test_a_pause_and_an_override_that_ends_are_told_until_they_are_over() -> None:
     with serve(rest="interval: 500ms\nhistory: {every: 500ms}\n") as served:
         irq = next(item["number"] for item in served.get("/api/v1/irqs") if item["movable"])
-        body = {"cpus": "1", "expires_in": "20m", "reason": "a measurement"}
+        body = {"cpus": "1", "expires_in": "12m", "reason": "a measurement"}
         assert served.ask("PUT", f"/api/v1/irqs/{irq}/override", body, where="unix").status == 200
         assert served.ask("POST", "/api/v1/pause", where="unix").status == 200
         assert {"paused", "override-ends"} <= _codes(served)
@@ -51,7 +51,7 @@ def test_a_pause_and_an_override_that_ends_are_told_until_they_are_over() -> Non
             for item in served.get("/api/v1/findings")["findings"]
             if item["code"] == "override-ends"
         )
-        assert found["irq"] == irq and "20 minutes" in found["text"]
+        assert found["irq"] == irq and "12 minutes" in found["text"]
         assert served.ask("POST", "/api/v1/resume", where="unix").status == 200
         assert served.ask("DELETE", f"/api/v1/irqs/{irq}/override", where="unix").status == 200
         time.sleep(0.1)

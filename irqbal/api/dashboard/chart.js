@@ -84,7 +84,7 @@ export async function stacked(root, { label, times, series, marks = [], marked =
       series: [
         { label: "at", value: (_, at) => (at === null ? "–" : clock(at * 1000)) },
         ...order.map((index) => ({
-          label: series[index].name, stroke: paints[index % paints.length], fill: paints[index % paints.length], width: 1, points: { show: times.length < 3 },
+          label: series[index].name, stroke: paints[index % paints.length], fill: paints[index % paints.length], width: 1, points: { show: times.length < 3 }, paths: uPlot.paths.stepped({ align: 1 }),
           value: (_, raw, __, at) => (at === null || raw === null ? "–" : format(series[index].values[at])),
         })),
       ],

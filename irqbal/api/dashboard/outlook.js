@@ -3,14 +3,17 @@
 import { h } from "./dom.js";
 import { load, plural } from "./format.js";
 
+/** Why an IRQ is moved; if a limit forbids where it is, that comes first. */
+export const why = (move) => (move.cause === "limit" && !move.reason.includes("isolated") ? `a limit forbids CPUs of ${move.from}; ${move.reason}` : move.reason);
+
 /** The numbers of a forecast, before and after. */
 export function forecastFacts(forecast) {
   const ranged = forecast.busiest_most > forecast.busiest_likely + 0.01;
   const rows = [
-    ["Busiest CPU now", load(forecast.busiest_now)],
-    ["With the plan", load(forecast.busiest_likely) + (ranged ? `, at worst ${load(forecast.busiest_most)}` : "")],
-    ["Over the bound now", forecast.imbalance_now ? `× ${forecast.imbalance_now.toFixed(2)}` : "–"],
-    ["With the plan, over the bound", forecast.imbalance_likely ? `× ${forecast.imbalance_likely.toFixed(2)}` : "–"],
+    ["Busiest CPU, now", load(forecast.busiest_now)],
+    ["Busiest CPU, with the plan", load(forecast.busiest_likely) + (ranged ? `, at worst ${load(forecast.busiest_most)}` : "")],
+    ["Times the least possible, now", forecast.imbalance_now ? `× ${forecast.imbalance_now.toFixed(2)}` : "–"],
+    ["Times the least possible, with the plan", forecast.imbalance_likely ? `× ${forecast.imbalance_likely.toFixed(2)}` : "–"],
   ];
   if (forecast.open_irqs) rows.push(["Left to the kernel", `the CPU of ${plural(forecast.open_irqs, "IRQ")}`]);
   return h("dl", { class: "tiles" }, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));

@@ -37,7 +37,7 @@ export async function mount(root, context) {
       { name: "Last seen", text: (row) => ago(row.seen), sort: (row) => row.seen ?? "", title: (row) => (row.seen ? clock(row.seen) : ""),
         css: (row) => (row.state === "silent" ? "warn" : "") },
       { name: "State", text: (row) => row.state || "unknown", sort: (row) => row.state, css: (row) => (troubled(row) ? "warn" : "") },
-      { name: "Over the bound", num: true, text: (row) => (row.imbalance === null ? "–" : `× ${row.imbalance.toFixed(2)}`), sort: (row) => row.imbalance ?? -1 },
+      { name: "Times the least possible", num: true, text: (row) => (row.imbalance === null ? "–" : `× ${row.imbalance.toFixed(2)}`), sort: (row) => row.imbalance ?? -1 },
       { name: "Busiest CPU", num: true, text: (row) => (row.busiest === null ? "–" : load(row.busiest)), sort: (row) => row.busiest ?? -1 },
       counted("Drifted", "drifted"), counted("Refused", "refused", false),
       { name: "Policy failures", text: (row) => failures(row), sort: (row) => (row.failures ?? 0) + row.failed.length, css: (row) => (row.failures || row.failed.length ? "warn" : "") },

@@ -37,7 +37,7 @@ async function all(root, context) {
 }
 
 const WORDS = {
-  "claim": "claimed it", "claim (open)": "claimed it; later policies may choose within", "narrow": "chose within that", "limit": "limited it", "evict": "moved it off forbidden CPUs", "pass over": "came after the claim; would have chosen",
+  "claim": "claimed it", "claim (open)": "claimed it; later policies may choose within", "narrow": "chose within that", "limit": "limited it", "evict": "moved it off forbidden CPUs", "pass over": "came later and was passed over; it would have allowed",
   "keep": "result: it stays", "move": "result: it is moved", "refuse": "refused", "override": "a person's override, which outranks all policies", "hold": "held back", "leave": "leaves it alone",
 };
 
@@ -68,7 +68,7 @@ async function one(root, context) {
   fill(root, h("p", {}, h("a", { href: link("irq") }, "All IRQs")), title, sub, found, facts,
     h("section", { "aria-labelledby": "why-title" }, h("h2", { id: "why-title" }, "Why it is there"), whyNot, why),
     h("section", { "aria-labelledby": "over-title" }, h("h2", { id: "over-title" }, "Override"), fill(place, form.root)),
-    h("section", { "aria-labelledby": "past-title" }, h("h2", { id: "past-title" }, "Its load by CPU, the last hour"), chart,
+    h("section", { "aria-labelledby": "past-title" }, h("h2", { id: "past-title" }, "Its load by CPU, at most an hour back"), chart,
       h("p", {}, h("a", { href: link("history", { irq: number }) }, "More of its history"))),
     h("section", { "aria-labelledby": "dec-title" }, h("h2", { id: "dec-title" }, "Decisions about it, the last day"), decisions.root));
 

@@ -172,7 +172,7 @@ function filters(state, changed) {
 function placementBox() {
   const sentence = h("p", { class: "headline" });
   const reason = h("p", { class: "soft" });
-  const names = ["Over the bound", "Busiest CPU", "Interrupts", "Busy IRQs", "Overrides", "Refused", "Measured", "Last cycle"];
+  const names = ["Times the least possible", "Busiest CPU", "Interrupts", "Active IRQs", "Overrides", "Refused", "Measured", "Last cycle"];
   const values = new Map(names.map((name) => [name, h("dd", { data: { tile: name } })]));
   const root = h("section", { class: "box", "aria-label": "How good the placement is" }, sentence, reason,
     h("dl", { class: "tiles" }, [...values].map(([name, value]) => h("div", {}, h("dt", {}, name), value))));

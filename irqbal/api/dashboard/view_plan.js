@@ -3,7 +3,7 @@
 import { CpuMap, legend } from "./cpumap.js";
 import { fill, h, measured, writeText } from "./dom.js";
 import { clock, plural } from "./format.js";
-import { forecastCpus, forecastFacts } from "./outlook.js";
+import { forecastCpus, forecastFacts, why } from "./outlook.js";
 import { Table } from "./table.js";
 
 export async function mount(root, context) {
@@ -65,7 +65,7 @@ export function movesTable(caption, link, extra = {}) {
       { name: "From", text: (move) => move.from, css: () => "cpus", title: (move) => move.from },
       { name: "To", text: (move) => move.to, css: () => "cpus", title: (move) => move.to },
       { name: "By", text: (move) => move.policy, sort: (move) => move.policy },
-      { name: "Why", text: (move) => move.reason, css: () => "why" },
+      { name: "Why", text: why, css: () => "why" },
       { name: "Result", text: (move) => (move.result === "dry run" ? "not done: dry run" : move.detail || move.result), sort: (move) => move.result },
     ],
     ...extra,

@@ -4,7 +4,7 @@ import { errorBox } from "./api.js";
 import { CpuMap, legend } from "./cpumap.js";
 import { fill, h, writeText, toast } from "./dom.js";
 import { clock, load, plural } from "./format.js";
-import { forecastCpus } from "./outlook.js";
+import { forecastCpus, why } from "./outlook.js";
 import { Table } from "./table.js";
 
 /** The last result, which stays when the view is left. */
@@ -134,7 +134,9 @@ function compare({ today, other, cpus }, link) {
     ["IRQs that would move", (plan) => plan.cycle.moves.length], ["right already", (plan) => plan.cycle.right], ["XPS, RPS and RFS settings", (plan) => plan.cycle.steering.length],
     ["refused", (plan) => plan.cycle.refused.length], ["busiest CPU now", (plan) => (plan.forecast ? load(plan.forecast.busiest_now) : "–")],
     ["busiest CPU, forecast", (plan) => (plan.forecast ? ranged(plan) : "–")],
-    ["over the bound, forecast", (plan) => (plan.forecast?.imbalance_likely ? `× ${plan.forecast.imbalance_likely.toFixed(2)}` : "–")],
+    ["times the least possible, forecast", (plan) => (plan.forecast?.imbalance_likely ? `× ${plan.forecast.imbalance_likely.toFixed(2)}` : "–")],
+    ["CPUs that get clearly heavier", (plan) => (plan.forecast ? changed(plan.forecast, 1) : "–")],
+    ["CPUs that get clearly lighter", (plan) => (plan.forecast ? changed(plan.forecast, -1) : "–")],
     ["CPUs with interrupt load, forecast", (plan) => (plan.forecast ? `${plan.forecast.cpus.filter((cpu) => cpu.likely > 0.0005).length} of ${cpus.length}` : "–")],
   ];
   const summary = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Both plans in numbers" }, h("table", {},
@@ -160,11 +162,14 @@ function compare({ today, other, cpus }, link) {
     h("section", {}, h("h2", {}, "Where the load would be"), legend(), maps)];
 }
 
+/** How many CPUs get heavier (1) or lighter (-1) by a hundredth of a CPU or more. */
+const changed = ({ cpus }, sign) => cpus.filter((cpu) => (cpu.likely - cpu.now) * sign >= 0.01).length;
+
 /** How these policies compare with today's, in words. */
 function beside(today, other) {
   if (!today.forecast || !other.forecast) return "";
   const [old, fresh] = [today.forecast.busiest_likely, other.forecast.busiest_likely];
-  const factor = (plan) => `× ${plan.forecast.imbalance_likely.toFixed(2)} of the bound`;
+  const factor = (plan) => `${plan.forecast.imbalance_likely.toFixed(2)} times the least possible`;
   const figures = `${load(fresh)} (${factor(other)}) instead of ${load(old)} (${factor(today)})`;
   if (Math.abs(fresh - old) < 0.01) return h("p", {}, "No clear difference from today’s policies at this moment.");
   return fresh > old ? h("p", { class: "warn" }, `Worse than today’s policies: the busiest CPU would have ${figures}.`) : h("p", {}, `Better than today’s policies: the busiest CPU would have ${figures}.`);
@@ -187,7 +192,7 @@ function changesTable(today, other, link) {
       { name: "Today’s policies", text: (move) => before.get(move.irq) ?? "stays", css: () => "cpus" },
       { name: "With these", text: (move) => move.to, css: () => "cpus", title: (move) => move.to },
       { name: "By", text: (move) => move.policy, sort: (move) => move.policy },
-      { name: "Why", text: (move) => move.reason, css: () => "why" },
+      { name: "Why", text: why, css: () => "why" },
     ],
   });
   table.set(other.moves);

@@ -63,7 +63,7 @@ def _verdict(answer: responses.FindingsAnswer, width: int) -> Text:
     if answer.count:
         hint = f"   f lists {answer.count}"
         if line.cell_len + len(hint) <= width:
-            line.append(hint, "dim")
+            line.append(hint, "bold")
     line.truncate(width, overflow="ellipsis")
     return line
 
@@ -117,7 +117,7 @@ def cycle_parts(status: responses.Status, age: float) -> list[tuple[str, str]]:
     return [
         *parts,
         (f"busiest CPU {last.busiest * 100:.1f} %", ""),
-        (f"imbalance {last.imbalance:.2f}", ""),
+        (f"{last.imbalance:.2f} times the least possible", ""),
         (f"cycle {last.cycle}: {last.moves} to move, {last.right} right", ""),
         (f"{last.refused} refused", "yellow" if last.refused else ""),
         (f"({last.cause})", ""),

@@ -17,7 +17,7 @@ STATES: dict[str, HostState] = {
     "policy-failed": HostState(failed={"night": "it took too long"}),
     "dry-run": HostState(dry_run=True, moves=4, settings=1),
     "paused": HostState(paused=True, problem="paused"),
-    "override-ends": HostState(ending=(EndingOverride(24, "eth0-TxRx-0", 1200.0),)),
+    "override-ends": HostState(ending=(EndingOverride(24, "eth0-TxRx-0", 600.0),)),
     "drift": HostState(drifted=3),
     "outbox": HostState(outbox=5000, outbox_grows=True),
     "no-history": HostState(no_history="the configuration says `history: off`"),

@@ -45,7 +45,7 @@ def test_irqs_are_kept_off_what_the_kernel_isolates() -> None:
     assert b.moves_of(made, HOST) == dict.fromkeys(
         ("enp3s0-TxRx-0", "enp3s0-TxRx-1", "i8042"), "0-5"
     )
-    assert {move.reason for move in made.moves} == {"isolated by isolcpus"}
+    assert {move.reason for move in made.moves} == {"CPUs 6-7 are isolated by isolcpus"}
 
 
 def test_new_irqs_start_off_isolated_cpus() -> None:
@@ -73,9 +73,9 @@ def test_each_source_of_isolation_is_named_in_its_limit() -> None:
         if isinstance(item, Limit)
     ]
     assert {item.reason: str(item.cpus) for item in limits} == {
-        "isolated by isolate_cores": "0",
-        "isolated by isolcpus": "6-7",
-        "isolated by nohz_full": "5",
+        "CPU 0 is isolated by isolate_cores": "0",
+        "CPUs 6-7 are isolated by isolcpus": "6-7",
+        "CPU 5 is isolated by nohz_full": "5",
     }
 
 
