@@ -93,6 +93,56 @@ def test_traffic_uses_the_queues(vm: Vm) -> None:
     assert int(vm.run(count).stdout) > before + 100
 
 
+CHOICE = """
+iperf3 -c 10.99.0.1 -p 5211 -u -R -b 2M -t 100 > /dev/null &
+flow=$!
+sums() {
+    awk '/virtio[0-9]+-input/ {
+        n = 0; for (i = 2; i <= 9; i++) n += $i; sub(":", "", $1); print $1, n
+    }' /proc/interrupts
+}
+# The queue by which the flow comes, once it does.
+for try in $(seq 60); do
+    sums > /tmp/before; sleep 0.5
+    irq=$(sums | paste -d ' ' /tmp/before - |
+        awk '$4 - $2 > 20 + most { most = $4 - $2; irq = $1 } END { print irq }')
+    [ -n "$irq" ] && break
+done
+cd "/proc/irq/${irq:?no traffic}"
+kept=$(cat smp_affinity_list)
+put() {
+    echo $1 > smp_affinity_list
+    # The move is carried out with the next interrupt.
+    for try in $(seq 50); do
+        sleep 0.3
+        case " $2 " in *" $(cat effective_affinity_list) "*) break;; esac
+    done
+    sleep 0.7
+    cat effective_affinity_list
+}
+put 2 2
+put 1-4 2
+put 5-6 "5 6"
+put 6 6
+put 4-7 6
+echo $kept > smp_affinity_list
+kill $flow
+"""
+
+
+def test_the_kernel_leaves_an_irq_where_its_new_mask_allows_it(vm: Vm) -> None:
+    """What a forecast takes for the likely choice of the kernel."""
+    server = vm.host_start(["iperf3", "-s", "-p", "5211"])
+    try:
+        time.sleep(0.5)
+        first, stays, chosen, moved, stays_again = vm.run(CHOICE).check().stdout.split()
+    finally:
+        server.kill()
+        server.wait()
+    assert (first, stays, moved, stays_again) == ("2", "2", "6", "6")
+    assert chosen in ("5", "6")
+
+
 COUNT = (
     "import json; from irqbal.kernel.queue_stats import Packets as P; p = P(); p.learn(['eth0']); "
     "print(json.dumps(list(p.read().items())))"
