@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import NamedTuple
 
 from irqbal.model.plan import Move, Outcome, Record
 from irqbal.model.queues import queues_text
@@ -21,6 +22,14 @@ MOST_LINES = 200
 """Lines that one cycle logs; the history has the rest."""
 _QUIET = frozenset({"cooldown", "budget"})
 """Refusals that are not logged: they are frequent and end by themselves."""
+
+
+class _Verbs(NamedTuple):
+    now: str
+    done: str
+
+
+_MOVED, _SET = _Verbs("move", "moved"), _Verbs("set", "set")
 
 
 class CycleLog:
@@ -54,6 +63,7 @@ class CycleLog:
                 f"{setting.policy}: {setting.reason}",
                 outcome,
                 record.dry_run,
+                _SET,
             )
         default = record.plan.default
         if default is not None:
@@ -63,6 +73,7 @@ class CycleLog:
                 f"{default.policy}: {default.reason}",
                 outcomes.get("default_smp_affinity"),
                 record.dry_run,
+                _SET,
             )
         self._news(record, snapshot)
         if self._lines > MOST_LINES:
@@ -91,17 +102,23 @@ class CycleLog:
         )
 
     def _result(
-        self, key: str, what: str, why: str, outcome: Outcome | None, dry_run: bool
+        self,
+        key: str,
+        what: str,
+        why: str,
+        outcome: Outcome | None,
+        dry_run: bool,
+        verbs: _Verbs = _MOVED,
     ) -> None:
         # Why it is to move differs from plan to plan, since loads do. What is not done is news
         # once.
         if dry_run:
-            self._once(key, logging.INFO, f"would move {what}", f"; {why}")
+            self._once(key, logging.INFO, f"would {verbs.now} {what}", f"; {why}")
         elif outcome is None or outcome.result == "written":
-            self._line(logging.INFO, f"moved {what}; {why}")
+            self._line(logging.INFO, f"{verbs.done} {what}; {why}")
         elif outcome.result != "unchanged":
             level = logging.INFO if outcome.result in ("transient", "gone") else logging.WARNING
-            self._once(key, level, f"not moved: {what}: {outcome.detail}", f"; {why}")
+            self._once(key, level, f"not {verbs.done}: {what}: {outcome.detail}", f"; {why}")
 
     def _news(self, record: Record, snapshot: Snapshot) -> None:
         for number in record.plan.drifted:

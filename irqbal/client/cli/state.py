@@ -25,12 +25,12 @@ SHORT_LIST = 5
 @with_session
 def status(session: Session) -> None:
     """Show the daemon's state in a few lines, and what to do."""
-    session.show_one(session.client.fetch("status"), responses.Status, tables.status)
     if session.form == "table":
         # A daemon that has just started has none yet, an older one knows no such route.
         with contextlib.suppress(RequestRefused):
             answer = session.client.ask("findings", responses.FindingsAnswer)
             tables.to_do(console(), answer, SHORT_LIST)
+    session.show_one(session.client.fetch("status"), responses.Status, tables.status)
 
 
 @click.command("findings", cls=Command)
