@@ -74,6 +74,10 @@ class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
+SHOWN: tuple[str, ...] = get_args(What)
+"""The values of the parameter `what` of the history's routes."""
+
+
 class DecisionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A filter of decisions."""
 

@@ -29,12 +29,15 @@ class ShownPoint(msgspec.Struct, frozen=True):
 
 
 class ShownSeries(msgspec.Struct, frozen=True):
-    """A series to print, by `cpu` or `irq`. `names`: of IRQs, by identity."""
+    """A series to print, by `cpu`, `irq`, `device` or `kind`. `names`: of IRQs by identity, of
+    devices by address. `what`: what is counted; counts of a `load` are microseconds.
+    """
 
     step: Duration
     by: str
     points: Sequence[ShownPoint]
     names: Mapping[str, str] = msgspec.field(default_factory=dict)
+    what: str = "interrupts"
 
     def lines(self) -> list[str]:
         """The lines in order: CPUs by number, IRQs by identity."""
@@ -45,9 +48,12 @@ class ShownSeries(msgspec.Struct, frozen=True):
 def print_series(out: Console, item: ShownSeries) -> None:
     """Print mean, maximum, total and a sparkline of each line. There must be a point."""
     first, last = item.points[0].at, item.points[-1].at
+    load = item.what == "load"
+    # A percent of a CPU is 10,000 microseconds a second.
+    unit = 1e4 if load else 1.0
     out.print(
         f"{to_the_second(first)} to {to_the_second(last + item.step)}, steps of "
-        f"{item.step}, interrupts a second",
+        f"{item.step}, {'load in percent of a CPU' if load else f'{item.what} a second'}",
         style="bold",
     )
     slots = round((last - first) / item.step) + 1
@@ -57,21 +63,29 @@ def print_series(out: Console, item: ShownSeries) -> None:
     rows, width = [], SHORT_LINE if out.width < WIDE else LONG_LINE
     for key in item.lines():
         rates = [
-            None if point is None or not point.seconds else point.counts.get(key, 0) / point.seconds
+            None
+            if point is None or not point.seconds
+            else point.counts.get(key, 0) / unit / point.seconds
             for point in steps
         ]
         total = sum(point.counts.get(key, 0) for point in item.points)
-        mean = total / seconds if seconds else 0.0
+        mean = total / unit / seconds if seconds else 0.0
         most = max((rate for rate in rates if rate is not None), default=0.0)
         # A CPU's number (-1: unknown), or an IRQ's name.
         label = key if item.by == "cpu" else item.names.get(key) or key
         rows.append(
-            (plain(label), f"{mean:.1f}", f"{most:.1f}", str(total), sparkline(rates, width))
+            (
+                plain(label),
+                f"{mean:.{2 if load else 1}f}",
+                f"{most:.{2 if load else 1}f}",
+                f"{total / 1e6:.1f} s" if load else str(total),
+                sparkline(rates, width),
+            )
         )
     columns = (
-        Column("CPU" if item.by == "cpu" else "IRQ", wrap=True),
-        Column("MEAN/S", right=True),
-        Column("MAX/S", right=True),
+        Column(item.by.upper(), wrap=True),
+        Column("MEAN %" if load else "MEAN/S", right=True),
+        Column("MAX %" if load else "MAX/S", right=True),
         Column("TOTAL", right=True, drop=1),
         Column("OVER TIME", drop=2),
     )

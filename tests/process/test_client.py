@@ -315,6 +315,32 @@ def test_export_is_json_lines_or_csv(daemon: served.Served) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "title", "head", "line"),
+    [
+        ("--show load --by device", "load in percent of a CPU", "DEVICE", "eth0 "),
+        ("--show load --by kind", "load in percent of a CPU", "KIND", "softirqs "),
+        ("--show load --by irq", "load in percent of a CPU", "IRQ", "ice-eth0-TxRx-"),
+        ("--show softirqs --by kind", "softirqs a second", "KIND", "NET_RX "),
+        ("--cpu 1", "interrupts a second", "CPU", "1 "),
+    ],
+)
+def test_history_shows_loads_and_softirqs(
+    daemon: served.Served, words: str, title: str, head: str, line: str
+) -> None:
+    done = unix(daemon, *f"history all --start 1h --step 1s {words}".split())
+    first, heads, *lines = done.out.splitlines()
+    assert title in first and heads.startswith(head) and lines
+    assert any(one.startswith(line) for one in lines), done.out
+    if words.startswith("--cpu"):
+        assert len(lines) == 1
+
+
+def test_what_only_cpus_have_is_refused_for_a_device(daemon: served.Served) -> None:
+    done = unix(daemon, *"history eth0 --show drops".split())
+    assert done.status == 1 and "drops are counted by CPU and kind, not by IRQ" in done.err
+
+
 def test_metrics_are_text_or_samples(daemon: served.Served) -> None:
     assert "# HELP irqbal_" in tcp(daemon, "metrics").out
     names = {row["name"] for row in tcp(daemon, "metrics", "-o", "csv").csv}

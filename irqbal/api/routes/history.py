@@ -63,8 +63,8 @@ async def _series(call: RequestContext, states: list[IrqState] | None) -> respon
         raise ApiError(
             422,
             "what",
-            f"{query.what} are counted by CPU and kind, not by IRQ: ask /api/v1/cpus/history, by "
-            "cpu or kind",
+            f"{query.what} are counted by CPU and kind, not by IRQ or device: ask for all of them "
+            "(/api/v1/cpus/history)",
         )
     if query.by == "kind" and (query.what == "interrupts" or of_irqs):
         raise ApiError(

@@ -113,7 +113,11 @@ SECTIONS: Sections = {
         ),
         "history": CommandInfo(
             about="Show interrupts over time, with a sparkline on each line.",
-            examples=(f"{_AT} history all --start 2h", f"{_AT} history eth0 --by irq"),
+            examples=(
+                f"{_AT} history all --start 2h --show load",
+                f"{_AT} history eth0 --by irq",
+                f"{_AT} history all --show softirqs --by kind",
+            ),
         ),
         "export": CommandInfo(
             about="Write history, decisions or IRQs to a file: JSON or CSV.",

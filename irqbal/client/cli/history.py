@@ -115,14 +115,33 @@ def decisions(
 
 @click.command("history", cls=Command)
 @click.argument("what", metavar="IRQ|DEVICE|all", type=IRQ_OR_DEVICE)
-@_series_options("cpu", "One line for each CPU, or for each IRQ.")
+@_START
+@_END
+@_STEP
+@choice_option(
+    "--by",
+    ["cpu", "irq", "device", "kind"],
+    "cpu",
+    "One line for each CPU, IRQ or device, or by kind (hard interrupts, NET_RX …).",
+)
+@choice_option(
+    "--show",
+    list(requests.SHOWN),
+    "interrupts",
+    "What is counted; loads are in percent of a CPU.",
+)
+@click.option("--cpu", type=click.IntRange(0, 1 << 20), help="Of this CPU alone.")
 @with_session
-def history(session: Session, what: str, **query: Unpack[_SeriesQuery]) -> None:
-    """Show interrupts over time, with a sparkline on each line.
+def history(
+    session: Session, what: str, show: str, cpu: int | None, **query: Unpack[_SeriesQuery]
+) -> None:
+    """Show interrupts, loads or softirqs over time, with a sparkline on each line.
 
     The argument is an IRQ (a number or a name), a device (its address, interface or disk), or all.
+    Softirqs, squeezes and drops are counted by CPU: they need `all`.
     """
-    session.show(_series(session.client, what, query), responses.SeriesAnswer, _lines, _points)
+    data = _series(session.client, what, {**query, "what": show, "cpu": cpu})
+    session.show(data, responses.SeriesAnswer, _lines, _points)
 
 
 def _series(client: Client, what: str, query: Mapping[str, object]) -> bytes:
@@ -155,7 +174,7 @@ def _irq_series(
 
 def _shown(item: responses.SeriesAnswer) -> ShownSeries:
     points = [ShownPoint(point.at, point.seconds, point.counts) for point in item.points]
-    return ShownSeries(item.step, item.by, points, item.names)
+    return ShownSeries(item.step, item.by, points, item.names, item.what)
 
 
 def _lines(out: Console, item: responses.SeriesAnswer) -> None:
@@ -165,7 +184,7 @@ def _lines(out: Console, item: responses.SeriesAnswer) -> None:
         return
     tables.say(
         out,
-        f"There are no interrupts from {tables.when(item.start)} to {tables.when(item.end)}: "
+        f"There are no {item.what} from {tables.when(item.start)} to {tables.when(item.end)}: "
         "nothing fired, or nothing was recorded then (`history: every:` of the daemon's "
         "configuration; `status` shows whether it records). --start 30d looks further back.",
     )
