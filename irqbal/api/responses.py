@@ -113,6 +113,7 @@ class Cycle(msgspec.Struct, frozen=True):
     busiest CPU's load divided by a lower bound of what a plan can reach, `busiest` that load.
     `right` counts the IRQs that needed no move, `drifted` are IRQs whose mask another program
     changed. `starting` are policies whose process was not ready: the plan was made without them.
+    `planned` is the cycle that made the plan; its `imbalance` and `busiest` are of that moment.
     """
 
     cycle: int
@@ -132,6 +133,7 @@ class Cycle(msgspec.Struct, frozen=True):
     failures: tuple[Failure, ...] = ()
     problem: str = ""
     starting: tuple[str, ...] = ()
+    planned: int = 0
 
 
 class PlanAnswer(msgspec.Struct, frozen=True):

@@ -46,6 +46,7 @@ def cycle(record: Record, snapshot: Snapshot) -> responses.Cycle:
         failures=plan.failures,
         problem=record.problem,
         starting=plan.starting,
+        planned=record.planned or record.cycle,
     )
 
 

@@ -249,7 +249,9 @@ class Record(msgspec.Struct, frozen=True):
     `wall` is the cycle's start in seconds since the epoch, `seconds` its duration. `busiest` is the
     busiest CPU's load in seconds a second, `imbalance` that load over its lower bound (see
     `imbalance`). `skipped_rows` are rows of `/proc/interrupts` that could not be parsed. `census`:
-    the cycle read everything. `problem` says why there is no plan, or is empty.
+    the cycle read everything. `problem` says why there is no plan, or is empty. `planned` is the
+    cycle that made the plan, and whose `busiest` and `imbalance` these are: an earlier one if its
+    plan was reused; 0 in a dry run for a question.
     """
 
     cycle: int
@@ -264,6 +266,7 @@ class Record(msgspec.Struct, frozen=True):
     skipped_rows: int = 0
     census: bool = False
     problem: str = ""
+    planned: int = 0
 
 
 def steering_identity(interface: str, setting: str, queue: int) -> str:

@@ -163,6 +163,7 @@ class Balancer:
             msgspec.structs.replace(
                 _NO_RECORD,
                 cycle=self._cycles,
+                planned=self._cycles,
                 wall=wall,
                 cause=_with_requests(cause, requests),
                 skipped_rows=sample.skipped_rows,

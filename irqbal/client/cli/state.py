@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 
 import click
@@ -26,10 +25,13 @@ SHORT_LIST = 5
 def status(session: Session) -> None:
     """Show the daemon's state in a few lines, and what to do."""
     if session.form == "table":
-        # A daemon that has just started has none yet, an older one knows no such route.
-        with contextlib.suppress(RequestRefused):
+        try:
             answer = session.client.ask("findings", responses.FindingsAnswer)
             tables.to_do(console(), answer, SHORT_LIST)
+        except RequestRefused as error:
+            # A daemon that has just started has none yet, an older one knows no such route.
+            if error.status not in (404, 503):
+                raise
     session.show_one(session.client.fetch("status"), responses.Status, tables.status)
 
 

@@ -95,10 +95,16 @@ def _csv() -> Callable[[Session, bytes], None]:
 def _table(session: Session, data: bytes) -> None:
     cycle = session.client.read(data, responses.Cycle)
     dry = ", dry run" if cycle.dry_run else ""
+    # Of a plan that is reused, the loads are those of its own time.
+    load = (
+        f"busiest {cycle.busiest * 100:.1f} %"
+        if cycle.planned in (0, cycle.cycle)
+        else f"plan of {cycle.planned}"
+    )
     echo(
         f"{tables.when(cycle.at)}  {cycle.cycle} {plain(cycle.cause)}{dry}: {len(cycle.moves)} "
         f"moves, {cycle.right} right, "
-        f"{len(cycle.refused)} refused, busiest {cycle.busiest * 100:.1f} %"
+        f"{len(cycle.refused)} refused, {load}"
     )
     lines = [
         f"IRQ {move.irq} ({move.name}): {move.before or '-'} -> {move.after} "
