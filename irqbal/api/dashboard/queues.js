@@ -3,16 +3,15 @@
 import { fill, h } from "./dom.js";
 import { BUSY, bin, holds, load, members, plural, ranges, rate, setText, size } from "./format.js";
 import { Table } from "./table.js";
-import { findingList } from "./todo.js";
 
 /**
- * What is worth knowing of an interface's queues: the findings about it, and what its table marks. `findings` are the host's own, so
- * that this page never says that all is well where another page has something to do.
+ * What is worth knowing of an interface's queues: what its table marks. `well`: the host has no finding about it, so that this page
+ * never says that all is well where another page has something to do.
  */
-export function drawRemarks(root, queues, found, cpus, findings, link) {
+export function drawRemarks(root, queues, found, cpus, well) {
   const remote = queues.filter((queue) => queue.remote);
   const doubled = queues.filter((queue) => queue.shared.length);
-  const key = JSON.stringify([found.name, findings, remote.map((queue) => [queue.index, queue.cpu.number]), doubled.map((queue) => [queue.index, queue.cpu.number]), queues.filter((queue) => !queue.irq).length]);
+  const key = JSON.stringify([found.name, well, remote.map((queue) => [queue.index, queue.cpu.number]), doubled.map((queue) => [queue.index, queue.cpu.number]), queues.filter((queue) => !queue.irq).length]);
   if (root.dataset.key === key) return;
   root.dataset.key = key;
   const lines = [];
@@ -40,9 +39,8 @@ export function drawRemarks(root, queues, found, cpus, findings, link) {
       numbers.includes(",") || numbers.includes("-") ? ` CPUs ${numbers} are threads of one core, so these queues share its execution units.` : ` CPU ${numbers} serves them all.`));
   }
   if (pairs.size > 6) lines.push(h("li", {}, `And ${plural(pairs.size - 6, "more core")}, marked in the table.`));
-  const good = !lines.length && !findings.length;
-  fill(root, findings.length > 0 && h("section", { class: "box", "aria-label": "What to do" }, findingList(findings, link)),
-    lines.length > 0 && h("ul", { class: "box remarks" }, lines),
+  const good = well && !lines.length;
+  fill(root, lines.length > 0 && h("ul", { class: "box remarks" }, lines),
     good && h("p", { class: "box good" }, `Every queue is handled on the card’s own node${cores ? ", each on a core of its own" : ""}.`));
 }
 

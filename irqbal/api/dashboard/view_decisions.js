@@ -2,10 +2,13 @@
 
 import { CycleList, KINDS, fromCycle } from "./decided.js";
 import { csv, download, field, fill, h, measured, select } from "./dom.js";
+import { FindingBox } from "./todo.js";
 
 const SINCE = [["1h", "an hour"], ["6h", "6 hours"], ["24h", "a day"], ["7d", "a week"], ["30d", "30 days"], ["365d", "a year"]];
 const DEFAULTS = { start: "24h" };
 const MOST = 2000;
+/** The findings that decisions of a kind are about. */
+const ABOUT = { drift: ["writer", "drift"], action: ["paused"], failure: ["no-plan"] };
 
 export async function mount(root, context) {
   const { api, live, link, signal, url } = context;
@@ -30,7 +33,8 @@ export async function mount(root, context) {
   const choose = (name, options) => select(options, filter[name], (value) => { filter[name] = value; changed(); });
   const known = SINCE.some(([value]) => value === filter.start) ? SINCE : [...SINCE, [filter.start, `since ${filter.start}`]];
   const trouble = h("div");
-  fill(root, h("h1", {}, "Decisions"),
+  const todo = new FindingBox(context);
+  fill(root, h("h1", {}, "Decisions"), todo.root,
     h("div", { class: "controls" },
       field("Search", typed("search", "device, CPU, person, reason")), field("Kind", choose("kind", [["", "all kinds"], ...Object.entries(KINDS)])),
       field("Policy", choose("policy", [["", "all policies"], ...[...policies].map((name) => [name, name])])),
@@ -40,7 +44,7 @@ export async function mount(root, context) {
 
   async function fetchAll() {
     try {
-      rows = await api.get("/decisions", { ...filter, limit: MOST }, signal);
+      [rows] = await Promise.all([api.get("/decisions", { ...filter, limit: MOST }, signal), todo.update(({ code }) => ABOUT[filter.kind]?.includes(code))]);
       fill(trouble);
     } catch (error) {
       if (signal.aborted) return;

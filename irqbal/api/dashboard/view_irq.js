@@ -7,7 +7,7 @@ import { fill, h, measured, writeText } from "./dom.js";
 import { load, plural, rate, seconds, span } from "./format.js";
 import { deviceNames, filtered, irqTable, placement } from "./irqs.js";
 import { overrideForm } from "./override_form.js";
-import { findingList } from "./todo.js";
+import { FindingBox } from "./todo.js";
 
 export async function mount(root, context) {
   await (context.argument ? one(root, context) : all(root, context));
@@ -54,7 +54,7 @@ async function one(root, context) {
   const facts = h("dl", { class: "facts" });
   const why = h("ol", { class: "chain" });
   const whyNot = h("p", {});
-  const found = h("div", {});
+  const todo = new FindingBox(context);
   const place = h("div", { class: "box override" });
   const chart = h("div", {}, h("p", { class: "soft" }, "Loading…"));
   const decisions = decisionTable("Decisions about this IRQ", link, { page: 10, empty: "No decision about it in the last day." });
@@ -65,7 +65,7 @@ async function one(root, context) {
     setTimeout(() => past().catch(() => {}), 3000);
     return Promise.all([update(), context.live.refresh(signal)]);
   });
-  fill(root, h("p", {}, h("a", { href: link("irq") }, "All IRQs")), title, sub, found, facts,
+  fill(root, h("p", {}, h("a", { href: link("irq") }, "All IRQs")), title, sub, todo.root, facts,
     h("section", { "aria-labelledby": "why-title" }, h("h2", { id: "why-title" }, "Why it is there"), whyNot, why),
     h("section", { "aria-labelledby": "over-title" }, h("h2", { id: "over-title" }, "Override"), fill(place, form.root)),
     h("section", { "aria-labelledby": "past-title" }, h("h2", { id: "past-title" }, "Its load by CPU, at most an hour back"), chart,
@@ -98,15 +98,9 @@ async function one(root, context) {
     form.draw(override, cpus);
   }
 
-  let listed = "";
   async function update() {
-    const [fresh, findings, cpus] = await Promise.all([api.get(`${path}/explain`, {}, signal), api.get("/findings", {}, signal), api.get("/cpus", {}, signal)]);
+    const [fresh, cpus] = await Promise.all([api.get(`${path}/explain`, {}, signal), api.get("/cpus", {}, signal), todo.update((item) => item.irq === number)]);
     explained = fresh;
-    const mine = findings.findings.filter((item) => item.irq === number);
-    if (JSON.stringify(mine) !== listed) {
-      listed = JSON.stringify(mine);
-      fill(found, mine.length > 0 && h("section", { class: "box", "aria-label": "What to do" }, findingList(mine, link)));
-    }
     measured("irq", () => draw(cpus));
   }
 

@@ -5,6 +5,7 @@ import { load, plural, rate } from "./format.js";
 import { Matrix } from "./matrix.js";
 import { QueueModel, drawRemarks, queueLegend, queueTable, queuesOf } from "./queues.js";
 import { Table } from "./table.js";
+import { FindingBox, threadNic } from "./todo.js";
 
 /** IRQs from which on the page is fetched less often. */
 const MANY = 600;
@@ -24,7 +25,7 @@ async function read(api, signal) {
 /** The findings about an interface, its queues or their IRQs. */
 function findingsOf(name, queues, { findings }) {
   const irqs = new Set(queues.map(({ irq }) => irq?.number).filter((number) => number !== undefined));
-  return findings.findings.filter((item) => item.subject === name || item.subject.replace(/^[a-z]+:/, "").startsWith(`${name}/`) || irqs.has(item.irq));
+  return findings.findings.filter((item) => item.subject === name || item.subject.replace(/^[a-z]+:/, "").startsWith(`${name}/`) || irqs.has(item.irq) || threadNic(item) === name);
 }
 
 async function all(root, context) {
@@ -66,9 +67,10 @@ async function one(root, context) {
     help: "Arrow keys move, plus and minus zoom, Enter opens the queue’s IRQ. The table below shows the same as text." });
   signal.addEventListener("abort", () => matrix.close());
   const facts = h("dl", { class: "facts" });
+  const todo = new FindingBox(context);
   const remarks = h("div", { "aria-live": "polite" });
   const table = queueTable(link, url);
-  const body = h("div", {}, remarks, facts, queueLegend(), h("div", { class: "controls" }, matrix.tools), matrix.root,
+  const body = h("div", {}, todo.root, remarks, facts, queueLegend(), h("div", { class: "controls" }, matrix.tools), matrix.root,
     h("section", { class: "below" }, h("h2", {}, "The same as a table"), table.root),
     h("p", {}, h("a", { href: link("history", { device: name }) }, "Its history"), " · ", h("a", { href: link("decisions", { search: name }) }, "Decisions about it")));
   fill(root, h("p", {}, h("a", { href: link("nics") }, "All NICs")), h("h1", {}, `NIC ${name}`), body);
@@ -100,7 +102,9 @@ async function one(root, context) {
     ];
     if (facts.children.length !== rows.length) fill(facts, rows.map(([label]) => h("div", {}, h("dt", {}, label), h("dd"))));
     rows.forEach(([, value], index) => writeText(facts.children[index].lastChild, String(value)));
-    drawRemarks(remarks, queues, found, data.cpus, findingsOf(name, queues, data), link);
+    const findings = findingsOf(name, queues, data);
+    todo.set(findings);
+    drawRemarks(remarks, queues, found, data.cpus, !findings.length);
     table.set(queues);
   }
 

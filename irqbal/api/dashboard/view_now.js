@@ -65,12 +65,14 @@ export async function mount(root, context) {
   function drawDetail() {
     const cpu = state.cpus.find(({ number }) => number === state.cpu);
     detail.hidden = !cpu;
+    map.picked = new Set(cpu ? [cpu.number] : []);
+    map.draw();
     if (!cpu) return;
     const mine = state.irqs.filter((irq) => irq.rate >= BUSY && holds(irq.effective, cpu.number)).sort((a, b) => b.load - a.load);
     const key = `${cpu.number} ${mine.map((irq) => irq.number).join()}`;
     if (detail.dataset.key !== key) {
       detail.dataset.key = key;
-      fill(detail, h("h3", {}, `CPU ${cpu.number}`), h("p", {}, placeText(cpu), cpu.online ? "" : "; offline", cpu.isolated && `; isolated: ${cpu.isolated}`),
+      fill(detail, h("h3", { tabindex: -1 }, `CPU ${cpu.number}`), h("p", {}, placeText(cpu), cpu.online ? "" : "; offline", cpu.isolated && `; isolated: ${cpu.isolated}`),
         h("p", { class: "sum" }),
         mine.length ? h("ul", {}, mine.map((irq) => h("li", {}, h("a", { href: link(`irq/${irq.number}`) }, `${irq.number} ${irq.name}`), " ", h("span"))))
           : h("p", { class: "soft" }, "No busy IRQ is delivered here."),
@@ -137,6 +139,14 @@ export async function mount(root, context) {
 
   // What the page is about comes first: on a slow line the rest would take its time.
   await context.every(update, () => (state.irqs.length > MANY ? 2500 : 400));
+  if (url.get("at") === "cpu") {
+    // Only the link that led here shows the CPU: who comes back later sees the page from its top.
+    url.set({ at: "" });
+    setTimeout(() => {
+      detail.scrollIntoView({ block: "center" });
+      detail.querySelector("h3")?.focus({ preventScroll: true });
+    });
+  }
   drawIrqs(true);
   const passing = (error) => { if (!signal.aborted && error.status !== 503) toast(error.message); };
   api.get("/devices", {}, signal).then((devices) => {

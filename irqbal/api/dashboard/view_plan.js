@@ -5,10 +5,12 @@ import { fill, h, measured, writeText } from "./dom.js";
 import { clock, plural } from "./format.js";
 import { forecastCpus, forecastFacts, why } from "./outlook.js";
 import { Table } from "./table.js";
+import { FindingBox } from "./todo.js";
 
 export async function mount(root, context) {
   const { api, link, signal, url } = context;
   const sentence = h("p", { class: "verdict" });
+  const todo = new FindingBox(context);
   const outlook = h("p", {});
   const facts = h("div", {});
   const map = new CpuMap({ label: "CPUs by the load that is forecast" });
@@ -21,11 +23,11 @@ export async function mount(root, context) {
     { name: "Why not", text: (item) => item.reason, css: () => "why" }, { name: "What to do", text: (item) => item.advice, css: () => "why" }] });
   const movesTitle = h("h2", {});
   const settingsTitle = h("h2", {});
-  fill(root, h("h1", {}, "Plan"), h("section", { class: "box" }, sentence, outlook, facts),
+  fill(root, h("h1", {}, "Plan"), h("section", { class: "box" }, sentence, outlook, facts), todo.root,
     h("section", { "aria-label": "Moves" }, movesTitle, moves.root), h("section", { "aria-label": "Settings" }, settingsTitle, settings.root), maps,
     h("section", { "aria-label": "Refused" }, h("h2", {}, "Refused"), refused.root));
   await context.every(async () => {
-    const [plan, cpus] = await Promise.all([api.get("/plan", {}, signal), api.get("/cpus", {}, signal)]);
+    const [plan, cpus] = await Promise.all([api.get("/plan", {}, signal), api.get("/cpus", {}, signal), todo.update(({ code }) => code === "no-plan" || code === "dry-run")]);
     measured("plan", () => draw(plan, cpus));
   }, 2000);
 

@@ -2,22 +2,33 @@
 
 import { fill, h } from "./dom.js";
 import { clock } from "./format.js";
+import { FindingBox } from "./todo.js";
 
 export async function mount(root, context) {
   const { api, live, link, signal, argument } = context;
   const list = h("div", {});
+  const todo = new FindingBox(context);
   const intro = h("p", { class: "soft" }, "In the order of the YAML: the first policy that claims an IRQ decides. A policy that fails is skipped; the others go on.");
-  fill(root, h("h1", {}, argument ? `Policy ${argument}` : "Policies"), argument && h("p", {}, h("a", { href: link("policies") }, "All policies")), intro, list);
+  fill(root, h("h1", {}, argument ? `Policy ${argument}` : "Policies"), argument && h("p", {}, h("a", { href: link("policies") }, "All policies")), intro, todo.root, list);
 
   async function draw() {
-    const [policies, status] = await Promise.all([api.get("/policies", {}, signal), api.get("/status", {}, signal)]);
+    const [status] = await Promise.all([api.get("/status", {}, signal), todo.update(({ code }) => code === "no-plan")]);
     live.take(status);
+    let policies;
+    try {
+      policies = await api.get("/policies", {}, signal);
+    } catch (error) {
+      // The planner's process describes them. Without it, what is to do about that is said all the same.
+      if (error.status !== 503) throw error;
+      if (!list.dataset.key) fill(list, h("p", { class: "box", role: "status" }, `The policies cannot be described now: ${error.message}`));
+      return;
+    }
     const chosen = argument ? policies.filter(({ name }) => name === argument) : policies;
     if (argument && !chosen.length) {
       fill(list, h("p", { class: "box bad", role: "alert" }, `There is no policy “${argument}” here, neither enabled nor installed. These are installed: ${policies.map(({ name }) => name).join(", ")}.`));
       return;
     }
-    const key = JSON.stringify([chosen, status.aside, status.starting]);
+    const key = JSON.stringify([chosen, status.aside, status.starting, status.state]);
     if (list.dataset.key === key) return;
     list.dataset.key = key;
     fill(list, chosen.map((policy) => one(policy, status)));
@@ -26,7 +37,7 @@ export async function mount(root, context) {
   function one(policy, status) {
     const aside = status.aside.find((item) => item.policy === policy.name);
     const starting = status.starting.includes(policy.name);
-    const state = !policy.enabled ? "not enabled" : aside || policy.problem ? "failed" : starting ? "starting" : "works";
+    const state = !policy.enabled ? "not enabled" : aside || policy.problem ? "failed" : starting ? "starting" : status.state === "not balancing" ? "enabled" : "works";
     const again = aside?.again ? `It is tried again at ${clock(aside.again)}, and` : "It is tried again";
     return h("section", { "aria-label": policy.name, data: { state } },
       h("h2", {}, argument ? policy.name : h("a", { href: link(`policies/${policy.name}`) }, policy.name), " ", h("span", { class: state === "failed" ? "warn" : "soft" }, `(${state})`)),

@@ -1,0 +1,454 @@
+"""Everything that a daemon finds on its host stands in the list on Now, and its link leads to where
+it is mended; verdict and list are the same wherever they are shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+import machine
+from chromium import WatchedPage, watched
+from irqbal.findings.finding import SEVERITIES
+from served import free_port
+from trees import make_tree
+from treespecs import Nic, TreeSpec
+from troubled import PINNED, TroubledHost, killed_planner, on_tree, troubled
+
+CLIENT = str(Path(machine.IRQBAL).with_name("irqbal-client"))
+SMALL = TreeSpec(cores=4, devices=(Nic("ice", "eth0", queues=4),))
+"""A host whose cards and CPUs need nothing."""
+OF_VERIFY = frozenset({"mask", "steering"})
+"""What `irqbal verify` alone finds: where masks are not those of the plan that it makes."""
+
+
+class Lead(msgspec.Struct, frozen=True):
+    """Where an item of the list leads: the link's text, the heading of the page, and words that
+    stand there, in sight. `part`: where on the page; `button`: what it offers. `{...}` are IRQs'
+    numbers by name.
+    """
+
+    code: str
+    subject: str
+    link: str
+    heading: str
+    words: tuple[str, ...]
+    part: str = "main"
+    button: str = ""
+
+
+TODO = "[aria-label='What to do']"
+QUEUE = "ice-eth0-TxRx-"
+LEADS = (
+    Lead("saturated", "1", f"IRQ {{{QUEUE}0}}", f"IRQ {{{QUEUE}0}}", ("ethtool -L", "CPU 1"), TODO),
+    Lead("saturated", "1", "CPU 1", "Now", ("CPU 1", f"{{{QUEUE}0}}"), ".detail"),
+    Lead(
+        "policy-failed",
+        "licensed",
+        "licensed",
+        "Policy licensed",
+        ("its licence has ended", "systemctl reload irqbal", "journalctl -u irqbal -g licensed"),
+    ),
+    Lead(
+        "policy-failed",
+        "newer",
+        "newer",
+        "Policy newer",
+        ("is written for irqbal's API 9", "upgrade irqbal", "systemctl reload irqbal"),
+    ),
+    Lead(
+        "writer",
+        "irqbalance",
+        "What others changed",
+        "Decisions",
+        ("irqbalance is running", "leave this work to one of the two"),
+        TODO,
+    ),
+    Lead(
+        "isolated",
+        f"{{{QUEUE}2}}",
+        f"IRQ {{{QUEUE}2}}",
+        f"IRQ {{{QUEUE}2}}",
+        ("fires on isolated CPU 3", "enable isolate_cores"),
+        TODO,
+    ),
+    Lead(
+        "isolated-thread",
+        "77",
+        f"IRQ {{{QUEUE}0}}",
+        f"IRQ {{{QUEUE}0}}",
+        ("taskset -pc 0-2,4-15 77",),
+        TODO,
+    ),
+    Lead("isolated-thread", "78", "eth0", "NIC eth0", ("taskset -pc 0-2,4-15 78",), TODO),
+    Lead(
+        "unknown-queues", "eth9", "eth9", "NIC eth9", ("2 active queues", "irqbal_identify"), TODO
+    ),
+    Lead(
+        "remote-queue",
+        f"{{{QUEUE}1}}",
+        f"IRQ {{{QUEUE}1}}",
+        f"IRQ {{{QUEUE}1}}",
+        ("off its NIC's node", "enable pin_nic_queues"),
+        TODO,
+    ),
+    Lead(
+        "paused",
+        "pause",
+        "Decisions",
+        "Decisions",
+        ("paused until resumed", "token admin"),
+        "[aria-label=Decisions]",
+        "Resume",
+    ),
+    Lead(
+        "override-ends",
+        "strange-a",
+        "Overrides",
+        "Overrides",
+        ("strange-a", "a measurement"),
+        "tbody tr",
+        "Clear the override of strange-a",
+    ),
+    Lead(
+        "override-ends",
+        "strange-a",
+        "IRQ {strange-a}",
+        "IRQ {strange-a}",
+        ("set it again if it is to stay",),
+        TODO,
+        "Set the override",
+    ),
+    Lead(
+        "drift",
+        "drift",
+        "What others changed",
+        "Decisions",
+        (PINNED, "another program changed the mask"),
+        "[aria-label=Decisions]",
+    ),
+    Lead("shared-core", "1", "CPU 1", "Now", ("CPU 1", "threads 1,9"), ".detail"),
+    Lead(
+        "beside-disk",
+        f"{{{QUEUE}4}}",
+        f"IRQ {{{QUEUE}4}}",
+        f"IRQ {{{QUEUE}4}}",
+        ("nvme0q1", "enable spread_by_rate"),
+        TODO,
+    ),
+    Lead("queue-count", "eth0", "eth0", "NIC eth0", ("ethtool -L eth0 combined 4",), TODO),
+)
+LEADS_WITHOUT_PLAN = (
+    Lead(
+        "no-plan",
+        "plan",
+        "The plan",
+        "Plan",
+        ("There is no plan: the policy host failed",),
+        ".verdict",
+    ),
+    Lead(
+        "no-plan",
+        "plan",
+        "Policies",
+        "Policies",
+        ("ended by signal 9", "journalctl -u irqbal -p warning"),
+        TODO,
+    ),
+    Lead(
+        "outbox",
+        "outbox",
+        "History",
+        "History",
+        ("wait for MongoDB", "the log says why they are not shipped"),
+        TODO,
+    ),
+)
+LEADS_OF_DRY_RUN = (
+    Lead(
+        "dry-run",
+        "dry run",
+        "The plan",
+        "Plan",
+        ("without --dry-run and dry_run: true they are made",),
+        TODO,
+    ),
+    Lead(
+        "no-history",
+        "history",
+        "History",
+        "History",
+        ("no history is recorded", "until that is changed"),
+        TODO,
+    ),
+)
+
+
+class TroubledHosts(msgspec.Struct, frozen=True):
+    """`sick` has most of what can be found; on `planless` the planner's process dies, and MongoDB
+    is away; `dry` only plans, and records nothing.
+    """
+
+    sick: TroubledHost
+    planless: TroubledHost
+    dry: TroubledHost
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TroubledHosts]:
+    with contextlib.ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("planless")
+        away = f"mongodb://127.0.0.1:{free_port()}"
+        planless = stack.enter_context(
+            on_tree(
+                folder,
+                make_tree(folder / "tree", SMALL),
+                f"interval: 1s\nhistory: {{every: 500ms, mongodb: {{url: '{away}'}}}}\n",
+            )
+        )
+        folder = tmp_path_factory.mktemp("dry")
+        rest = "interval: 1s\nhistory: off\n"
+        dry = stack.enter_context(
+            on_tree(folder, make_tree(folder / "tree", SMALL), rest, "--dry-run")
+        )
+        sick = stack.enter_context(troubled(tmp_path_factory.mktemp("sick")))
+        _make_sick(sick)
+        machine.wait_for(lambda: "outbox" in planless.codes(), planless.log)
+        stack.enter_context(killed_planner(planless))
+        planless.ask("POST", "/cycle")
+        machine.wait_for(lambda: planless.codes() == {"no-plan", "outbox"}, planless.log)
+        yield TroubledHosts(sick, planless, dry)
+
+
+def _make_sick(host: TroubledHost) -> None:
+    """What comes after the start: another program's write, an override, a pause."""
+    machine.wait_for(lambda: host.site.cycles() >= 3, host.log)
+    host.tree.say("proc/4242/comm", "irqbalance\n")
+    host.tree.place(PINNED, "6")
+    irq = host.tree.number("strange-a")
+    body = {"cpus": "1", "expires_in": "20m", "reason": "a measurement"}
+    host.ask("PUT", f"/irqs/{irq}/override", body)
+    machine.wait_for(lambda: {"drift", "writer"} <= host.codes(), host.log)
+    host.ask("POST", "/pause", {"for": None})
+    wanted = {lead.code for lead in LEADS}
+    machine.wait_for(lambda: host.codes() == wanted, host.log)
+
+
+@pytest.fixture(scope="module")
+def pages(chromium: Browser, hosts: TroubledHosts) -> Iterator[dict[str, WatchedPage]]:
+    """A page of each host, as root."""
+    with contextlib.ExitStack() as stack:
+        found = {
+            name: stack.enter_context(watched(chromium, host.site, token=host.site.token))
+            for name, host in _named(hosts).items()
+        }
+        yield found
+        for name, page in found.items():
+            unavailable = [text for text in page.problems if "503" not in text]
+            assert unavailable == [], name
+
+
+def _named(hosts: TroubledHosts) -> dict[str, TroubledHost]:
+    return {"sick": hosts.sick, "planless": hosts.planless, "dry": hosts.dry}
+
+
+ALL_LEADS = [
+    *(("sick", lead) for lead in LEADS),
+    *(("planless", lead) for lead in LEADS_WITHOUT_PLAN),
+    *(("dry", lead) for lead in LEADS_OF_DRY_RUN),
+]
+
+
+def test_every_kind_that_a_daemon_can_show_is_followed_here() -> None:
+    assert {lead.code for _, lead in ALL_LEADS} == SEVERITIES.keys() - OF_VERIFY
+
+
+@pytest.mark.parametrize(
+    ("name", "lead"),
+    ALL_LEADS,
+    ids=[f"{lead.code}-{lead.subject}-{lead.link}" for _, lead in ALL_LEADS],
+)
+def test_a_link_of_the_list_leads_to_where_the_finding_is_mended(
+    hosts: TroubledHosts, pages: dict[str, WatchedPage], name: str, lead: Lead
+) -> None:
+    host, shown = _named(hosts)[name], pages[name]
+    names = {line.action: line.number for line in host.tree.lines.values()}
+    lead = msgspec.convert(
+        msgspec.json.decode(_numbered(msgspec.json.encode(lead).decode(), names)), Lead
+    )
+    page = shown.page
+    shown.open("now")
+    _unfold(page)
+    link = _link(page, lead)
+    link.click()
+    _arrived(shown, lead)
+    shown.open("now")
+    _tab_to(page, lead)
+    page.keyboard.press("Enter")
+    _arrived(shown, lead)
+
+
+def _numbered(text: str, names: dict[str, int]) -> str:
+    """The text with the numbers of IRQs for `{NAME}`."""
+    return re.sub(r"\{([\w-]+)\}", lambda found: str(names[found[1]]), text)
+
+
+def _unfold(page: Page) -> None:
+    more = page.get_by_role("button", name=re.compile(r"^Show \d+ more"))
+    if more.is_visible():
+        more.click()
+
+
+def _item(page: Page, lead: Lead) -> Locator:
+    return page.locator(f".health li[data-code='{lead.code}'][data-subject^='{lead.subject}']")
+
+
+def _link(page: Page, lead: Lead) -> Locator:
+    return _item(page, lead).get_by_role("link", name=lead.link, exact=True)
+
+
+def _tab_to(page: Page, lead: Lead) -> None:
+    """With the Tab key alone, and Enter where the list is to be unfolded."""
+    link = _link(page, lead)
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        if page.evaluate("/^Show \\d+ more/.test(document.activeElement.textContent)"):
+            page.keyboard.press("Enter")
+            # The first thing that was hidden has the focus.
+        if link.count() and link.evaluate("node => node === document.activeElement"):
+            return
+    raise AssertionError(f"the Tab key never reached {lead}")
+
+
+def _arrived(shown: WatchedPage, lead: Lead) -> None:
+    """The page is about the finding's subject, and says there what to do."""
+    page = shown.page
+    expect(page.locator("main h1")).to_have_text(re.compile(rf"^{re.escape(lead.heading)}( ·.*)?$"))
+    shown.wait()
+    for words in lead.words:
+        part = page.locator(lead.part, has_text=words)
+        expect(part.first).to_be_in_viewport()
+    if lead.button:
+        expect(page.get_by_role("button", name=lead.button).first).to_be_enabled()
+
+
+def test_the_worst_comes_first(hosts: TroubledHosts, pages: dict[str, WatchedPage]) -> None:
+    for name, host in _named(hosts).items():
+        pages[name].open("now")
+        _unfold(pages[name].page)
+        shown = (
+            pages[name]
+            .page.locator(".health li")
+            .evaluate_all("items => items.map(item => [item.className, item.dataset.code])")
+        )
+        assert [code for _, code in shown] == [code for code, _ in _said(host)]
+        severities = [severity for severity, _ in shown]
+        assert severities == sorted(severities, key=["warning", "notice"].index), name
+        ranks = [list(SEVERITIES).index(code) for _, code in shown]
+        assert ranks == sorted(ranks), name
+
+
+def _said(host: TroubledHost) -> list[tuple[str, str]]:
+    """(code, subject) of what the API lists."""
+    found = host.ask("GET", "/findings")["findings"]
+    return [(item["code"], item["subject"]) for item in found]
+
+
+def test_who_is_about_to_follow_a_link_keeps_it_while_the_figures_change(
+    pages: dict[str, WatchedPage],
+) -> None:
+    page = pages["planless"].page
+    pages["planless"].open("now")
+    item = page.locator(".health li[data-code=outbox]")
+    item.get_by_role("link").focus()
+    before = item.locator(".what").inner_text()
+    expect(item.locator(".what")).not_to_have_text(before)
+    assert page.evaluate("document.activeElement.textContent") == "History"
+
+
+def test_page_client_metrics_and_verify_say_the_same(
+    hosts: TroubledHosts, pages: dict[str, WatchedPage]
+) -> None:
+    for name, host in _named(hosts).items():
+        answer = host.ask("GET", "/findings")
+        verdict, sentence = answer["verdict"], answer["sentence"]
+        pages[name].open("now")
+        expect(pages[name].page.locator(".health .verdict")).to_have_text(
+            re.compile(rf"\S? ?{verdict} {re.escape(sentence)}")
+        )
+        for words in ("status", "findings"):
+            assert sentence in _client(host, words), (name, words)
+        listed = re.findall(r"^  [!-] .*\[([\w-]+)\]$", _client(host, "findings"), re.M)
+        assert listed == [code for code, _ in _said(host)]
+        _compare_metrics(host, verdict)
+        _compare_verify(host, sentence)
+
+
+def _client(host: TroubledHost, *words: str) -> str:
+    port = host.site.base.rpartition(":")[2]
+    done = subprocess.run(
+        [CLIENT, "127.0.0.1", port, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"COLUMNS": "1000", "PATH": ""},
+    )
+    return done.stdout
+
+
+def _compare_metrics(host: TroubledHost, verdict: str) -> None:
+    with urllib.request.urlopen(f"{host.site.base}/metrics", timeout=machine.WAIT) as answer:
+        text = answer.read().decode()
+    verdicts = dict(re.findall(r'^irqbal_verdict{verdict="(\w+)"} (\S+)$', text, re.M))
+    assert {word for word, value in verdicts.items() if float(value)} == {verdict}
+    counted = re.findall(r'^irqbal_findings{code="([\w-]+)",severity="(\w+)"} (\S+)$', text, re.M)
+    codes = [code for code, _ in _said(host)]
+    assert {code: float(number) for code, _, number in counted if float(number)} == {
+        code: codes.count(code) for code in codes
+    }
+    assert all(SEVERITIES[code] == severity for code, severity, _ in counted)
+
+
+def _compare_verify(host: TroubledHost, sentence: str) -> None:
+    done = host.irqbal("verify")
+    found = re.findall(r"^([a-z-]+): ", done.stdout, re.M)
+    alone = [code for code in found if code in OF_VERIFY]
+    assert sorted(set(found) - OF_VERIFY) == sorted({code for code, _ in _said(host)}), done.stdout
+    assert done.returncode == int(any(SEVERITIES[code] == "warning" for code in found))
+    if not alone:
+        assert done.stdout.splitlines()[0] == sentence
+
+
+def test_no_other_page_says_that_all_is_well_where_the_list_has_something(
+    hosts: TroubledHosts, pages: dict[str, WatchedPage]
+) -> None:
+    page, listed = pages["sick"].page, _said(hosts.sick)
+    pages["sick"].open("nics")
+    for nic in ("eth0", "eth9"):
+        row = page.locator("tbody tr", has=page.get_by_role("link", name=nic, exact=True))
+        expect(row.locator("[data-name='To do']")).to_have_text(re.compile(r"^\d+ things?$"))
+    for nic in ("eth0", "eth9"):
+        pages["sick"].open(f"nics/{nic}")
+        expect(page.locator(TODO)).to_be_visible()
+        expect(page.locator(".box.good")).to_have_count(0)
+    pages["sick"].open("policies")
+    for policy in ("licensed", "newer"):
+        section = page.locator(f"section[aria-label={policy}]")
+        expect(section.locator("h2")).to_contain_text("(failed)")
+    for code, subject in listed:
+        if code in ("isolated", "remote-queue", "beside-disk"):
+            pages["sick"].open(f"irq/{subject}")
+            expect(page.locator(f"{TODO} li[data-code={code}]")).to_be_visible()
+    planless = pages["planless"]
+    planless.open("policies")
+    expect(planless.page.locator(f"{TODO} li[data-code=no-plan]")).to_be_visible()
+    planless.open("nics/eth0")
+    expect(planless.page.locator(".box.good")).to_be_visible()
