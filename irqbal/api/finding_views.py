@@ -27,12 +27,12 @@ MOST_SHOWN = 200
 
 
 def findings_answer(
-    view: View, state: HostState, enabled: frozenset[str] | None
+    view: View, state: HostState, enabled: frozenset[str] | None, siblings: bool = False
 ) -> responses.FindingsAnswer:
     """The host's findings, the worst first. `enabled` are the names of its policies, None if they
-    are not known.
+    are not known. `siblings`: queues may share a core (`smt: use`).
     """
-    context = Context(writers=view.snapshot.writers, enabled=enabled)
+    context = Context(writers=view.snapshot.writers, enabled=enabled, siblings=siblings)
     found = worst_first([*verify(view.snapshot, context), *look_at(view.snapshot, state)])
     verdict = verdict_of(found)
     urgent = sum(finding.severity == "warning" for finding in found)

@@ -7,12 +7,12 @@ import click
 from irqbal.api.contract import responses
 from irqbal.cli.common import Common, balancer_of, command_options, one_cycle, seconds_option
 from irqbal.client.http import Client, local_socket
+from irqbal.config.policy_options import queues_may_share_cores
 from irqbal.errors import IrqbalError
 from irqbal.findings.finding import DescribedFinding, worst_first
 from irqbal.findings.host_state import HostState, look_at
 from irqbal.findings.verify import Context, verify
 from irqbal.kernel import other_writers
-from irqbal.problems import Node
 from irqbal.render.console import console, echo, echo_json
 from irqbal.render.finding_texts import describe
 from irqbal.render.findings import print_findings
@@ -36,12 +36,12 @@ def command(common: Common, seconds: float, as_json: bool) -> int:
     result = one_cycle(balancer, seconds, "verify")
     record, snapshot = result.record, result.planned_on
     others = other_writers.running(common.root) + other_writers.configured(common.root)
-    policies = {policy.name: policy.options for policy in common.config().policies}
+    config = common.config()
     context = Context(
         plan=record.plan,
         writers=others,
-        enabled=frozenset(policies),
-        siblings=_option(policies.get("pin_nic_queues"), "smt") == "use",
+        enabled=frozenset(policy.name for policy in config.policies),
+        siblings=queues_may_share_cores(config),
     )
     state = HostState(
         problem=record.problem,
@@ -84,9 +84,3 @@ def _with_daemons(common: Common, own: list[DescribedFinding]) -> list[Described
         if item.code in OF_DAEMON and (item.code, item.subject) not in known
     ]
     return sorted([*added, *own], key=lambda item: item.severity != "warning")
-
-
-def _option(options: Node | None, key: str) -> object:
-    """The value of a policy's option as written; None if it has its default."""
-    value = None if options is None else options.value
-    return value[key].value if isinstance(value, dict) and key in value else None

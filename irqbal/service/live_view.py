@@ -23,6 +23,7 @@ from irqbal.api.contract import API_VERSION
 from irqbal.api.counters import CycleCounters
 from irqbal.api.finding_views import ending, findings_answer, state_of
 from irqbal.api.subscribers import Subscribers
+from irqbal.config.policy_options import queues_may_share_cores
 from irqbal.config.schema import Config
 from irqbal.errors import HistoryError, HostError
 from irqbal.history.host_status import HostStatus, RecentEvents
@@ -293,7 +294,7 @@ class LiveView(HistoryReads):
             no_history=self.why_no_history(),
         )
         enabled = frozenset(self._daemon.balancer.policies.names().values())
-        return findings_answer(view, state, enabled)
+        return findings_answer(view, state, enabled, queues_may_share_cores(self._daemon.config))
 
     async def explain(self, irq: Irq, now: bool) -> Explained:
         """Why this IRQ is where it is."""

@@ -7,8 +7,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from machine import IRQBAL, wait_for
+import pytest
+
+from machine import IRQBAL, irqbal, wait_for
 from served import Served, serve
+from trees import Nic, TreeSpec, make_tree
 
 CLIENT = str(Path(IRQBAL).with_name("irqbal-client"))
 
@@ -56,3 +59,19 @@ def test_a_pause_and_an_override_that_ends_are_told_until_they_are_over() -> Non
         assert served.ask("DELETE", f"/api/v1/irqs/{irq}/override", where="unix").status == 200
         time.sleep(0.1)
         assert not {"paused", "override-ends"} & _codes(served)
+
+
+@pytest.mark.parametrize(("smt", "unit"), [("avoid", "cores"), ("use", "")])
+def test_threads_that_queues_may_share_are_no_reason_for_fewer_queues(
+    tmp_path: Path, smt: str, unit: str
+) -> None:
+    nic = Nic("ice", "eth0", queues=4)
+    tree = make_tree(tmp_path / "tree", TreeSpec(cores=2, threads=2, devices=(nic,)))
+    rest = f"interval: 500ms\npolicies: [pin_nic_queues: {{smt: {smt}}}]\n"
+    with serve(rest=rest, root=tree.folder) as served:
+        config = served.state.parent / "irqbal.yaml"
+        wait_for(lambda: served.get("/api/v1/status")["last"]["cycle"] > 2, served.log)
+        listed = _codes(served)
+        done = irqbal("verify", "--root", str(tree.folder), "-c", str(config))
+        assert ("queue-count" in listed) == bool(unit) == (f"usable {unit} of" in done.stdout)
+        assert ("queue-count" in done.stdout) == ("queue-count" in listed)
