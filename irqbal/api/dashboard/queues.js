@@ -11,7 +11,7 @@ import { Table } from "./table.js";
 export function drawRemarks(root, queues, found, cpus, well) {
   const remote = queues.filter((queue) => queue.remote);
   const doubled = queues.filter((queue) => queue.shared.length);
-  const key = JSON.stringify([found.name, well, remote.map((queue) => [queue.index, queue.cpu.number]), doubled.map((queue) => [queue.index, queue.cpu.number]), queues.filter((queue) => !queue.irq).length]);
+  const key = JSON.stringify([found.name, well, queues.map(({ cpu }) => Boolean(cpu)), remote.map((queue) => [queue.index, queue.cpu.number]), doubled.map((queue) => [queue.index, queue.cpu.number]), queues.filter((queue) => !queue.irq).length]);
   if (root.dataset.key === key) return;
   root.dataset.key = key;
   const lines = [];
@@ -39,9 +39,14 @@ export function drawRemarks(root, queues, found, cpus, well) {
       numbers.includes(",") || numbers.includes("-") ? ` CPUs ${numbers} are threads of one core, so these queues share its execution units.` : ` CPU ${numbers} serves them all.`));
   }
   if (pairs.size > 6) lines.push(h("li", {}, `And ${plural(pairs.size - 6, "more core")}, marked in the table.`));
-  const good = well && !lines.length;
+  // Where interrupts arrive is known only of IRQs that are delivered to one CPU.
+  const placed = queues.every((queue) => !queue.active || queue.cpu);
+  const good = well && !lines.length && placed && queues.length > 0;
+  const alone = "each on a core of its own";
+  const praise = found.device.node < 0 ? `The queues are handled ${alone}; the card’s NUMA node is not known.`
+    : `Every queue is handled on the card’s own node${cores ? `, ${alone}` : ""}.`;
   fill(root, lines.length > 0 && h("ul", { class: "box remarks" }, lines),
-    good && h("p", { class: "box good" }, `Every queue is handled on the card’s own node${cores ? ", each on a core of its own" : ""}.`));
+    good && h("p", { class: "box good" }, praise));
 }
 
 /** The rows: each queue with its settings, its IRQ, and what is wrong with it (`remote`, `shared`). */
