@@ -390,7 +390,7 @@ def test_isolated_and_offline_cpus_remote_queues_and_hostile_names(
                     **irq,
                     "name": evil if irq["number"] == 25 else irq["name"],
                     "effective": "12"
-                    if irq["queue"] and irq["queue"]["name"] == "eth0"
+                    if any(queue["name"] == "eth0" for queue in irq["queues"])
                     else irq["effective"],
                     "local": False,
                 }
