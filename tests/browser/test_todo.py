@@ -237,13 +237,16 @@ def _make_sick(host: TroubledHost) -> None:
     host.tree.say("proc/4242/comm", "irqbalance\n")
     # It takes effect with the next interrupt; irqbal may be faster.
     host.tree.place(PINNED, "6", effective=8)
-    irq = host.tree.number("strange-a")
-    body = {"cpus": "1", "expires_in": "20m", "reason": "a measurement"}
-    host.ask("PUT", f"/irqs/{irq}/override", body)
+    _override(host, "20m")
     machine.wait_for(lambda: {"drift", "writer"} <= host.codes(), host.log)
     host.ask("POST", "/pause", {"for": None})
     wanted = {lead.code for lead in LEADS}
     machine.wait_for(lambda: host.codes() == wanted, host.log)
+
+
+def _override(host: TroubledHost, time: str) -> None:
+    body = {"cpus": "1", "expires_in": time, "reason": "a measurement"}
+    host.ask("PUT", f"/irqs/{host.tree.number('strange-a')}/override", body)
 
 
 @pytest.fixture(scope="module")
@@ -370,15 +373,16 @@ def _said(host: TroubledHost) -> list[tuple[str, str]]:
 
 
 def test_who_is_about_to_follow_a_link_keeps_it_while_the_figures_change(
-    pages: dict[str, WatchedPage],
+    hosts: TroubledHosts, pages: dict[str, WatchedPage]
 ) -> None:
-    page = pages["planless"].page
-    pages["planless"].open("now")
-    item = page.locator(".health li[data-code=outbox]")
-    item.get_by_role("link").focus()
-    before = item.locator(".what").inner_text()
-    expect(item.locator(".what")).not_to_have_text(before)
-    assert page.evaluate("document.activeElement.textContent") == "History"
+    page = pages["sick"].page
+    pages["sick"].open("now")
+    _unfold(page)
+    item = page.locator(".health li[data-code=override-ends]")
+    item.get_by_role("link", name="Overrides").focus()
+    _override(hosts.sick, "40m")
+    expect(item.locator(".what")).to_contain_text("ends in 40 minutes")
+    assert page.evaluate(FOCUSED, ".health li a") == ["Overrides", True]
 
 
 def test_page_client_metrics_and_verify_say_the_same(
