@@ -9,7 +9,7 @@ from irqbal.cli.common import Common, balancer_of, command_options, one_cycle, s
 from irqbal.client.http import Client, local_socket
 from irqbal.config.policy_options import queues_may_share_cores
 from irqbal.errors import IrqbalError
-from irqbal.findings.finding import DescribedFinding, worst_first
+from irqbal.findings.finding import SEVERITIES, DescribedFinding, worst_first
 from irqbal.findings.host_state import HostState, look_at
 from irqbal.findings.verify import Context, verify
 from irqbal.kernel import other_writers
@@ -83,4 +83,9 @@ def _with_daemons(common: Common, own: list[DescribedFinding]) -> list[Described
         for item in answer.findings
         if item.code in OF_DAEMON and (item.code, item.subject) not in known
     ]
-    return sorted([*added, *own], key=lambda item: item.severity != "warning")
+    ranks = {str(code): rank for rank, code in enumerate(SEVERITIES)}
+    # A daemon that is newer may know other codes.
+    return sorted(
+        [*added, *own],
+        key=lambda item: (item.severity != "warning", ranks.get(item.code, len(ranks))),
+    )
