@@ -26,13 +26,8 @@ MOST_SHOWN = 200
 """Findings in an answer, the worst first: a person reads no more."""
 
 
-def findings_answer(
-    view: View, state: HostState, enabled: frozenset[str] | None, siblings: bool = False
-) -> responses.FindingsAnswer:
-    """The host's findings, the worst first. `enabled` are the names of its policies, None if they
-    are not known. `siblings`: queues may share a core (`smt: use`).
-    """
-    context = Context(writers=view.snapshot.writers, enabled=enabled, siblings=siblings)
+def findings_answer(view: View, state: HostState, context: Context) -> responses.FindingsAnswer:
+    """The host's findings, the worst first."""
     found = worst_first([*verify(view.snapshot, context), *look_at(view.snapshot, state)])
     verdict = verdict_of(found)
     urgent = sum(finding.severity == "warning" for finding in found)

@@ -13,6 +13,7 @@ from irqbal.api.contract import API_VERSION
 from irqbal.api.finding_views import findings_answer, state_of, stored_answer
 from irqbal.central.stores import FleetStore
 from irqbal.findings.host_state import VERDICTS
+from irqbal.findings.verify import Context
 from irqbal.history.host_status import KnownHost, LastCycle
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
@@ -104,7 +105,8 @@ class StoredHost:
         if self.facts.verdict in VERDICTS:
             return stored_answer(self.facts.verdict, self._findings, self.facts.wall)
         status = self._shipped_status()
-        return findings_answer(view, state_of(view, status), frozenset(status.policies) or None)
+        context = Context(writers=view.snapshot.writers, enabled=frozenset(status.policies) or None)
+        return findings_answer(view, state_of(view, status), context)
 
     async def explain(self, irq: Irq, now: bool) -> Explained:
         """The steps of the last plan that concern this IRQ. Only the host's daemon knows the chain

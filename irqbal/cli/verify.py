@@ -68,11 +68,13 @@ OF_DAEMON = frozenset(
 def _with_daemons(common: Common, own: list[DescribedFinding]) -> list[DescribedFinding]:
     """The findings, with those of the daemon that runs here, the worst first."""
     run = folders(common.config(), common.root).run
-    if lock_holder(run) is None:
-        return own
+    holder = lock_holder(run)
     try:
         answer = Client(local_socket(run)).ask("findings", responses.FindingsAnswer)
     except IrqbalError as error:
+        if holder is None:
+            # No daemon runs. A dry run holds no lock, but has a socket.
+            return own
         echo(f"irqbal: the running daemon could not be asked: {error}", err=True)
         return own
     known = {(item.code, item.subject) for item in own}

@@ -121,14 +121,16 @@ def _help(snapshot: Snapshot, cpu: Cpu, irqs: list[Irq]) -> dict[str, str]:
         if queue.name == interface and queue.active
     }
     local = snapshot.local_cpus(irq) - snapshot.isolated
-    way = "queues" if len(numbers) < len(local) else "flows"
+    places = (snapshot.cpu_by_number[number] for number in local)
+    cores = {(place.package, place.core) for place in places}
+    way = "queues" if len(numbers) < len(cores) else "flows"
     if way == "queues" and _rps_is_off(snapshot, interface) and len(numbers) == 1:
         way = "rps"
     return {
         "help": way,
         "interface": interface,
         "queues": str(len(numbers)),
-        "cpus": str(len(local)),
+        "cpus": str(len(cores)),
     }
 
 

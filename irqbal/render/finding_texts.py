@@ -52,6 +52,13 @@ TEXTS: dict[FindingCode, FindingText] = {
         sentence="{program}",
         advice="leave this work to one of the two programs",
     ),
+    "possible-writer": FindingText(
+        meaning="another program that may write IRQ masks or steering runs, or will at the next "
+        "boot; no mask was changed by others in the last 24 hours",
+        sentence="{program}",
+        advice="if masks change, `irqbal decisions` says which and when; until then nothing needs "
+        "to be done",
+    ),
     "remote-queue": FindingText(
         meaning="a NIC queue's interrupts are handled on another NUMA node than the NIC's",
         sentence="{queue} (IRQ {irq}) is handled on CPU {effective}, off its NIC's node "
@@ -95,12 +102,12 @@ TEXTS: dict[FindingCode, FindingText] = {
         advice="",
         ways={
             "queues": "raise the number of queues, so that its flows reach more CPUs: {interface} "
-            "has {queues}, its node {cpus} usable CPUs; `ethtool -l {interface}` shows the most it "
-            "can have, `ethtool -L {interface} combined N` sets it and interrupts its traffic for "
-            "a moment",
+            "has {queues}, its node {cpus} usable cores; `ethtool -l {interface}` shows the most "
+            "it can have, `ethtool -L {interface} combined N` sets it and interrupts its traffic "
+            "for a moment",
             "rps": "{interface} has one queue: the option `rps` of pin_nic_queues, with the CPUs "
             "that it may use, spreads its packets",
-            "flows": "each CPU of its node has a queue already: spread its flows (`ethtool -X "
+            "flows": "each core of its node has a queue already: spread its flows (`ethtool -X "
             "{interface}`), or let other nodes serve some of its queues",
             "device": "one device takes most of it: give it more queues, or less to do",
             "spread": "enable spread_by_rate, which moves some of its IRQs to other CPUs",
@@ -125,7 +132,7 @@ TEXTS: dict[FindingCode, FindingText] = {
     "paused": FindingText(
         meaning="balancing is paused",
         sentence="balancing is paused: nothing is moved",
-        advice="`irqbal-client HOST PORT resume` goes on",
+        advice="the button Resume goes on, or `irqbal-client HOST PORT resume`",
     ),
     "override-ends": FindingText(
         meaning="an override ends within 15 minutes; the policies then place its IRQ",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -26,7 +27,9 @@ from irqbal.api.subscribers import Subscribers
 from irqbal.config.policy_options import queues_may_share_cores
 from irqbal.config.schema import Config
 from irqbal.errors import HistoryError, HostError
+from irqbal.findings.verify import Context
 from irqbal.history.host_status import HostStatus, RecentEvents
+from irqbal.kernel import other_writers
 from irqbal.model.plan import Explained
 from irqbal.model.view import Irq, Override
 from irqbal.plugins import discovery
@@ -51,6 +54,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WRITERS_EVERY = 60.0
+"""Seconds between two looks for other programs that write masks."""
 REFRESH_PATIENCE = 1.0
 """Seconds that the status waits for the present figures."""
 
@@ -85,6 +90,13 @@ class _Described(msgspec.Struct, frozen=True):
     about: dict[int, str]
 
 
+def _other_writers(mode: RunMode) -> tuple[str, ...]:
+    """Programs that write masks too: those that run, and those that will at the next boot."""
+    if mode.made_up is not None:
+        return ()
+    return other_writers.running(mode.root) + other_writers.configured(mode.root)
+
+
 def _describe(policies: PolicySupervisor) -> _Described:
     answer = policies.describe()
     return _Described(policies, answer.schemas, answer.about)
@@ -109,6 +121,8 @@ class LiveView(HistoryReads):
         self._described: _Described | None = None
         self._exporter: Exporter | None = None
         self._outbox = 0
+        self._writers: tuple[str, ...] = ()
+        self._looked_for_writers = -math.inf
         self._outbox_watch = OutboxWatch(float(daemon.config.history.every))
         self._found: responses.FindingsAnswer | None = None
         """The findings for /metrics."""
@@ -124,7 +138,13 @@ class LiveView(HistoryReads):
         self._explanations.forget()
 
     async def look_after(self) -> None:
-        """Periodic reads off the loop: the number of records that wait for MongoDB."""
+        """Periodic reads off the loop: other programs that write masks, and the number of records
+        that wait for MongoDB.
+        """
+        now = time.monotonic()
+        if now - self._looked_for_writers >= WRITERS_EVERY and not self._daemon.kernel.is_stuck:
+            self._looked_for_writers = now
+            self._writers = await self._daemon.kernel.run(_other_writers, self._daemon.mode)
         history = self._daemon.history
         if history is not None and history.shipper is not None:
             try:
@@ -294,7 +314,14 @@ class LiveView(HistoryReads):
             no_history=self.why_no_history(),
         )
         enabled = frozenset(self._daemon.balancer.policies.names().values())
-        return findings_answer(view, state, enabled, queues_may_share_cores(self._daemon.config))
+        writers = tuple(dict.fromkeys((*view.snapshot.writers, *self._writers)))
+        context = Context(
+            writers=writers,
+            drifted=state.drifted > 0,
+            enabled=enabled,
+            siblings=queues_may_share_cores(self._daemon.config),
+        )
+        return findings_answer(view, state, context)
 
     async def explain(self, irq: Irq, now: bool) -> Explained:
         """Why this IRQ is where it is."""

@@ -30,6 +30,7 @@ from irqbal.central.server import CentralServer
 from irqbal.central.stores import open_fleet
 from irqbal.config.mongodb_options import MongodbOptions
 from irqbal.config.schema import ApiOptions
+from irqbal.findings.verify import Context
 from irqbal.history.host_status import HostStatus, status_documents
 from irqbal.history.mongodb import documents
 from irqbal.history.mongodb.indexes import ensure_indexes
@@ -107,7 +108,9 @@ class MadeUpHost(msgspec.Struct, frozen=True):
             last=summary(View(1, snapshot, record, {}, now)),
         )
         view = View(1, snapshot, record, {}, now)
-        found = findings_answer(view, state_of(view, status), frozenset(status.policies))
+        found = findings_answer(
+            view, state_of(view, status), Context(enabled=frozenset(status.policies))
+        )
         return HostStatus(
             now,
             to_json(status),

@@ -337,7 +337,7 @@ def test_history_shows_loads_and_softirqs(
 
 
 def test_what_only_cpus_have_is_refused_for_a_device(daemon: served.Served) -> None:
-    done = unix(daemon, *"history eth0 --show drops".split())
+    done = unix(daemon, *["history", "eth0", "--show", "drops"])
     assert done.status == 1 and "drops are counted by CPU and kind, not by IRQ" in done.err
 
 

@@ -8,13 +8,25 @@ import { UrlState, href, parts, recall } from "./location.js";
 
 // A view is fetched when it is opened: on a slow line Now must not wait for the others.
 const VIEWS = Object.fromEntries(["now", "irq", "nics", "history", "decisions", "overrides", "policies", "plan", "whatif", "fleet"]
-  .map((name) => [name, () => import(`./view_${name}.js`)]));
+  .map((name) => [name, () => fetchView(name)]));
 const TITLES = { now: "Now", irq: "IRQs", nics: "NICs", history: "History", decisions: "Decisions", overrides: "Overrides", policies: "Policies",
   plan: "Plan", whatif: "What if", fleet: "Fleet" };
 const STATES = {
   starting: "starting", balancing: "balancing", paused: "paused", "dry run": "dry run: nothing is changed",
   "not balancing": "not balancing", unknown: "state unknown", silent: "silent: no data lately",
 };
+
+/** How often a view's module could not be fetched: a browser does not fetch the same address again after a failure. */
+const failed = new Map();
+async function fetchView(name) {
+  const again = failed.get(name) ?? 0;
+  try {
+    return await import(`./view_${name}.js${again ? `?again=${again}` : ""}`);
+  } catch (error) {
+    failed.set(name, again + 1);
+    throw error;
+  }
+}
 
 const at = (id) => document.getElementById(id);
 const api = new Api(() => { drawToken(); drawState(); });
@@ -81,8 +93,10 @@ async function show(focus = true) {
     await mount(root, context);
   } catch (error) {
     if (control.signal.aborted) return;
-    const passing = error.status === 503 || error.status === 0;
-    fill(root, h("h1", {}, TITLES[view] ?? view), passing ? h("p", { class: "box", role: "status" }, error.message) : errorBox(error));
+    // A module that cannot be fetched has no status: the daemon is away.
+    const away = error.status === 0 || /module/.test(error.message);
+    const passing = error.status === 503 || away;
+    fill(root, h("h1", {}, TITLES[view] ?? view), passing ? h("p", { class: "box", role: "status" }, away ? "The daemon does not answer. It may be restarting; this page retries." : error.message) : errorBox(error));
     // Retry with the next cycle, or soon if the daemon is starting.
     const again = () => { if (shown === control) show(false); };
     live.onCycle(again, control.signal);
@@ -158,7 +172,7 @@ function drawState() {
     banner(box, `paused ${until}`, `Paused${until}: irqbal measures and plans, and writes nothing.`,
       h("button", { type: "button", on: { click: resume } }, "Resume"));
   } else if (status?.aside?.length) {
-    banner(box, `aside ${JSON.stringify(status.aside)}`, status.aside.map(failed).join(" "), h("a", { href: link("policies") }, "Policies"));
+    banner(box, `aside ${JSON.stringify(status.aside)}`, status.aside.map(failedPolicy).join(" "), h("a", { href: link("policies") }, "Policies"));
   } else if (api.token && api.stale) {
     banner(box, "stale", "The server no longer accepts your token: it expired or was revoked. You read without it; changes need another one.",
       h("button", { type: "button", on: { click: enterToken } }, "Enter another"), h("button", { type: "button", on: { click: forget } }, "Forget it"));
@@ -174,7 +188,7 @@ function drawState() {
 }
 
 /** A policy that failed, in a sentence. */
-function failed({ policy, again, reason }) {
+function failedPolicy({ policy, again, reason }) {
   const until = again ? `until it is tried again at ${clock(again)}` : "until the next reload";
   return `The policy ${policy} failed and is skipped ${until}: ${reason}.`;
 }

@@ -17,7 +17,7 @@ export function targets(item) {
     case "queue": case "interface": return [[nic, `nics/${nic}`], ...irq];
     case "cpu": case "core": return [...irq, [`CPU ${item.subject}`, "now", { cpu: item.subject, at: "cpu" }]];
     case "thread": return irq.length ? irq : threadNic(item) ? [[threadNic(item), `nics/${threadNic(item)}`]] : [];
-    case "program": return [["What others changed", "decisions", { kind: "drift" }]];
+    case "program": return item.code === "possible-writer" ? [["Decisions", "decisions", { kind: "drift" }]] : [["What others changed", "decisions", { kind: "drift" }]];
     case "policy": return [[item.subject, `policies/${item.subject}`]];
     default: return {
       "dry-run": [["The plan", "plan"]], "drift": [["What others changed", "decisions", { kind: "drift" }]], "no-plan": [["The plan", "plan"], ["Policies", "policies"]],

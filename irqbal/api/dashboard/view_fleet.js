@@ -8,7 +8,7 @@ import { WORDS, targets } from "./todo.js";
 
 const EVERY = 10_000;
 const CODES = [["", "nothing more"], ["all", "everything to do"], ["saturated", "CPUs near saturation"], ["policy-failed", "failed policies"], ["no-plan", "hosts without a plan"],
-  ["writer", "other programs that write masks"], ["drift", "masks changed by others"], ["remote-queue", "NICs with remote queues"], ["unknown-queues", "queues not recognised"],
+  ["writer", "other programs that write masks"], ["possible-writer", "programs that may write masks"], ["drift", "masks changed by others"], ["remote-queue", "NICs with remote queues"], ["unknown-queues", "queues not recognised"],
   ["isolated", "interrupts on isolated CPUs"], ["isolated-thread", "threads on isolated CPUs"], ["outbox", "outboxes that grow"], ["no-history", "hosts without a history"],
   ["paused", "paused hosts"], ["dry-run", "dry runs"], ["override-ends", "overrides that end"], ["shared-core", "hot queues on one core"], ["beside-disk", "queues beside a hot disk"],
   ["queue-count", "numbers of queues"]];

@@ -114,6 +114,13 @@ def test_a_wireless_card_has_no_queues_to_recognise(tmp_path: Path) -> None:
     assert _codes(verify(look(tree), Context())) == []
 
 
+def test_a_program_that_may_write_is_worth_a_look_until_masks_change() -> None:
+    writers = ("tuned is running (pid 7)", "irqbalance is running (pid 8)")
+    assert {"possible-writer", "writer"} <= set(_codes(verify(_remote(), Context(writers=writers))))
+    drifted = _codes(verify(_remote(), Context(writers=writers, drifted=True)))
+    assert drifted.count("writer") == 2
+
+
 def test_warnings_come_first() -> None:
     snapshot = _remote()
     snapshot = msgspec.structs.replace(
@@ -122,7 +129,7 @@ def test_warnings_come_first() -> None:
             msgspec.structs.replace(one, tx=(TxQueue(),) * 3) for one in snapshot.interfaces
         ),
     )
-    found = verify(snapshot, Context(writers=("tuned is running",)))
+    found = verify(snapshot, Context(writers=("tuned is running",), drifted=True))
     order = [finding.severity for finding in found]
     assert order == sorted(order, key=lambda severity: severity != "warning")
     assert {"unknown-queues", "writer", "shared-core"} <= set(_codes(found))
