@@ -185,6 +185,14 @@ LEADS_OF_DRY_RUN = (
         TODO,
     ),
     Lead(
+        "possible-writer",
+        "tuned",
+        "Decisions",
+        "Decisions",
+        ("tuned is running", "if masks change, irqbal decisions says which and when"),
+        TODO,
+    ),
+    Lead(
         "no-history",
         "history",
         "History",
@@ -219,9 +227,9 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TroubledHosts]:
         )
         folder = tmp_path_factory.mktemp("dry")
         rest = "interval: 1s\nhistory: off\n"
-        dry = stack.enter_context(
-            on_tree(folder, make_tree(folder / "tree", SMALL), rest, "--dry-run")
-        )
+        tree = make_tree(folder / "tree", SMALL)
+        tree.say("proc/4243/comm", "tuned\n")
+        dry = stack.enter_context(on_tree(folder, tree, rest, "--dry-run"))
         sick = stack.enter_context(troubled(tmp_path_factory.mktemp("sick")))
         _make_sick(sick)
         machine.wait_for(lambda: "outbox" in planless.codes(), planless.log)
@@ -237,7 +245,7 @@ def _make_sick(host: TroubledHost) -> None:
     host.tree.say("proc/4242/comm", "irqbalance\n")
     # It takes effect with the next interrupt; irqbal may be faster.
     host.tree.place(PINNED, "6", effective=8)
-    _override(host, "20m")
+    _override(host, "12m")
     machine.wait_for(lambda: {"drift", "writer"} <= host.codes(), host.log)
     host.ask("POST", "/pause", {"for": None})
     wanted = {lead.code for lead in LEADS}
