@@ -22,11 +22,15 @@ class IrqbalError(Exception):
 
 
 class ConfigError(IrqbalError):
-    """The configuration is invalid; `problems` are lines `file:line: key: what is wrong`."""
+    """The configuration is invalid; `problems` are lines `file:line: key: what is wrong`.
+    `readable` is what could be read of it (a `Config`), so that its policies' options can be
+    checked too; None if nothing could.
+    """
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str], readable: object = None) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+        self.readable = readable
 
 
 class PluginError(IrqbalError):

@@ -87,6 +87,9 @@ def state_of(view: View, status: responses.Status) -> HostState:
         paused=status.paused,
         problem=view.record.problem,
         failed={item.policy: item.reason for item in status.aside},
+        spreading="spread_by_rate" in status.policies,
+        refused=plan.refused,
+        notes=plan.notes,
     )
 
 

@@ -8,7 +8,7 @@ import click
 
 from irqbal.cli.common import Common, command_options
 from irqbal.config import reader
-from irqbal.config.schema import ConfiguredPolicy
+from irqbal.config.schema import Config, ConfiguredPolicy
 from irqbal.errors import ConfigError
 from irqbal.plugins import discovery
 from irqbal.plugins.observer_supervisor import ObserverSupervisor
@@ -30,7 +30,14 @@ def command(common: Common) -> int:
 
     Every problem is printed as `file:line: key: what is wrong`. Exit status 2 if there is one.
     """
-    config = common.config()
+    wrong: ConfigError | None = None
+    try:
+        config = common.config()
+    except ConfigError as error:
+        if not isinstance(error.readable, Config):
+            raise
+        # Its policies' options are checked all the same, so that all problems are told at once.
+        config, wrong = error.readable, error
     problems: list[str] = []
     installed = discovery.find()
     sections: tuple[tuple[Section, tuple[ConfiguredPolicy, ...]], ...] = (
@@ -64,6 +71,8 @@ def command(common: Common) -> int:
     finally:
         for policies, _, _ in asked:
             policies.close()
+    if wrong is not None:
+        raise ConfigError(reader.all_problems(wrong, ConfigError(problems)))
     if problems:
         raise ConfigError(problems)
     echo(

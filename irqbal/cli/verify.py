@@ -46,6 +46,9 @@ def command(common: Common, seconds: float, as_json: bool) -> int:
     state = HostState(
         problem=record.problem,
         failed={failure.policy: failure.reason for failure in record.plan.failures},
+        spreading="spread_by_rate" in context.enabled if context.enabled is not None else False,
+        refused=record.plan.refused,
+        notes=record.plan.notes,
     )
     own = worst_first([*verify(snapshot, context), *look_at(snapshot, state)])
     findings = _with_daemons(common, [describe(finding) for finding in own])

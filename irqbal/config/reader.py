@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from irqbal.config.schema import (
 )
 from irqbal.errors import ConfigError
 from irqbal.problems import LocatedProblem, Node, decode
+from irqbal.wire import Duration
 
 MAX_BYTES = 1 << 20
 """Most bytes of a configuration file: some hundred times the longest one that is of use."""
@@ -67,10 +69,29 @@ def parse(text: str, name: str) -> Config:
             )
         )
     if problems or config is None:
-        raise ConfigError(
-            [format_problem(name, problem) for problem in sorted(problems, key=lambda p: p.line)]
-        )
+        found = [
+            format_problem(name, problem) for problem in sorted(problems, key=lambda p: p.line)
+        ]
+        raise ConfigError(found, _policies_alone(keys) if isinstance(keys, dict) else None)
     return config
+
+
+def _policies_alone(keys: dict[str, Node]) -> Config:
+    """The policies and observers that can be read, with defaults for all else."""
+    ignored: list[LocatedProblem] = []
+    policies = _entries(keys["policies"], "policies", ignored) if "policies" in keys else ()
+    observers = _entries(keys["observers"], "observers", ignored) if "observers" in keys else ()
+    return Config(policies=policies, observers=observers)
+
+
+def all_problems(first: ConfigError, second: ConfigError) -> list[str]:
+    """The problems of both, by line."""
+
+    def line(problem: str) -> int:
+        found = re.search(r":(\d+):", problem)
+        return int(found[1]) if found else 0
+
+    return sorted(dict.fromkeys((*first.problems, *second.problems)), key=line)
 
 
 def format_problem(name: str, problem: LocatedProblem) -> str:
@@ -88,18 +109,28 @@ def _config(keys: dict[str, Node], line: int, problems: list[LocatedProblem]) ->
     else:
         policies = tuple(ConfiguredPolicy(policy, Node(line, {})) for policy in DEFAULT_POLICIES)
     observers = _entries(keys["observers"], "observers", problems) if "observers" in keys else ()
+    interval = values
+    if values is None and "interval" in keys:
+        interval = decode(Node(line, {"interval": keys["interval"]}), ConfigKeys, "", [])
+    if interval is not None:
+        _check_interval(interval.interval, keys, line, problems)
     if values is None:
         return None
-    if not MIN_INTERVAL <= values.interval <= MAX_INTERVAL:
+    return Config(**msgspec.structs.asdict(values), policies=policies, observers=observers)
+
+
+def _check_interval(
+    interval: Duration, keys: dict[str, Node], line: int, problems: list[LocatedProblem]
+) -> None:
+    if not MIN_INTERVAL <= interval <= MAX_INTERVAL:
         where = keys["interval"].line if "interval" in keys else line
         problems.append(
             LocatedProblem(
                 where,
                 "interval",
-                f"{values.interval} is out of range: {INTERVAL_RANGE}",
+                f"{interval} is out of range: {INTERVAL_RANGE}",
             )
         )
-    return Config(**msgspec.structs.asdict(values), policies=policies, observers=observers)
 
 
 def _entries(node: Node, key: str, problems: list[LocatedProblem]) -> tuple[ConfiguredPolicy, ...]:

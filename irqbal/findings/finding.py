@@ -31,6 +31,8 @@ FindingCode = Literal[
     "drift",
     "outbox",
     "no-history",
+    "refused",
+    "policy-note",
 ]
 Severity = Literal["warning", "notice"]
 """`warning`: the host does not do what its configuration or its topology calls for. `notice`: the
@@ -54,6 +56,8 @@ SEVERITIES: dict[FindingCode, Severity] = {
     "drift": "notice",
     "possible-writer": "notice",
     "no-history": "notice",
+    "refused": "notice",
+    "policy-note": "notice",
     "shared-core": "notice",
     "beside-disk": "notice",
     "queue-count": "notice",
@@ -106,5 +110,16 @@ class DescribedFinding(msgspec.Struct, frozen=True):
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Warnings before notices, by code; those of one code stay in their order."""
-    return sorted(findings, key=lambda finding: _RANKS[finding.code])
+    """Warnings before notices, by code; those of one code stay in their order. What a policy
+    remarks of an IRQ that fires on an isolated CPU is left out where a finding says that already.
+    """
+    found = list(findings)
+    isolated = {finding.subject.irq for finding in found if finding.code == "isolated"}
+    return sorted(
+        (
+            finding
+            for finding in found
+            if finding.code != "policy-note" or finding.subject.irq not in isolated
+        ),
+        key=lambda finding: _RANKS[finding.code],
+    )

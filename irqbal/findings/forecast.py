@@ -8,12 +8,11 @@ the first one or spread. So a forecast has the likely choice, and the range arou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import Plan, imbalance
+from irqbal.model.unmovable import MANAGED
 from irqbal.model.view import Snapshot
 
 CLEARLY = 0.01
@@ -58,16 +57,20 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
 
 def forecast(snapshot: Snapshot, plan: Plan) -> Forecast:
     """The forecast of a plan that was made from this snapshot."""
-    targets = {move.irq: move.after & snapshot.online for move in plan.moves}
     now = {cpu.number: cpu.load for cpu in snapshot.cpus}
     certain = dict(now)
     likely_extra: dict[int, float] = dict.fromkeys(now, 0.0)
     open_extra: dict[int, float] = dict.fromkeys(now, 0.0)
-    vectors = _vectors(snapshot, targets)
+    vectors = _vectors(snapshot)
     open_irqs = 0
-    for irq in snapshot.irqs:
-        target = targets.get(irq.number)
-        if not target or irq.load <= 0:
+    # One after the other, as they are written: each has its vector until then.
+    for move in plan.moves:
+        irq = snapshot.irq_by_number.get(move.irq)
+        target = move.after & snapshot.online
+        if irq is None or not target:
+            continue
+        likely = _likely(target, irq.effective, vectors)
+        if irq.load <= 0:
             continue
         for cpu in irq.effective:
             # What others took of it meanwhile stays below what was measured.
@@ -76,7 +79,7 @@ def forecast(snapshot: Snapshot, plan: Plan) -> Forecast:
             certain[target.first] += irq.load
             continue
         open_irqs += 1
-        likely_extra[_likely(target, irq.effective, vectors)] += irq.load
+        likely_extra[likely] += irq.load
         for cpu in target:
             open_extra[cpu] += irq.load
     cpus = tuple(
@@ -103,20 +106,26 @@ def forecast(snapshot: Snapshot, plan: Plan) -> Forecast:
     )
 
 
-def _vectors(snapshot: Snapshot, targets: Mapping[int, CpuSet]) -> dict[int, int]:
-    """How many IRQs each CPU serves, those left out that the plan moves."""
+def _vectors(snapshot: Snapshot) -> dict[int, int]:
+    """How many vectors each CPU has in use. A managed IRQ reserves one on every CPU of its mask
+    (kernel/irq/matrix.c, `irq_matrix_reserve_managed`).
+    """
     counts = {cpu.number: 0 for cpu in snapshot.cpus}
     for irq in snapshot.irqs:
-        target = targets.get(irq.number)
-        where = irq.effective if target is None else target if len(target) == 1 else CpuSet()
-        if len(where) == 1:
-            counts[where.first] = counts.get(where.first, 0) + 1
+        where = irq.affinity if irq.unmovable == MANAGED else irq.effective
+        if irq.unmovable == MANAGED or len(where) == 1:
+            for cpu in where:
+                counts[cpu] = counts.get(cpu, 0) + 1
     return counts
 
 
 def _likely(target: CpuSet, effective: CpuSet, vectors: dict[int, int]) -> int:
-    """The CPU that the kernel likely chooses; it then has one vector more."""
+    """The CPU that the kernel likely chooses; the IRQ's vector moves there."""
     stays = effective & target
-    chosen = stays.first if stays else min(target, key=lambda cpu: (vectors[cpu], cpu))
-    vectors[chosen] += 1
+    if stays:
+        return stays.first
+    chosen = min(target, key=lambda cpu: (vectors.get(cpu, 0), cpu))
+    vectors[chosen] = vectors.get(chosen, 0) + 1
+    if len(effective) == 1:
+        vectors[effective.first] = vectors.get(effective.first, 1) - 1
     return chosen

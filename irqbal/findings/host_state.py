@@ -10,6 +10,7 @@ from typing import Literal, Protocol, get_args
 import msgspec
 
 from irqbal.findings.finding import Finding, Subject
+from irqbal.model.plan import Note, Refusal
 from irqbal.model.view import Cpu, Irq, Snapshot
 
 NEAR_SATURATION = 0.8
@@ -40,7 +41,8 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
     `moves` and `settings` are those that a dry run does not make. `failed` is policy -> reason.
     `drifted` counts masks that others changed in the last 24 hours. `outbox` are records that wait
     for MongoDB, `outbox_grows` whether they become more. `no_history` says why nothing is recorded,
-    `problem` why there is no plan.
+    `problem` why there is no plan. `refused` and `notes` (policy, note) are the plan's, `spreading`
+    is whether spread_by_rate is enabled.
     """
 
     dry_run: bool = False
@@ -51,6 +53,9 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
     failed: Mapping[str, str] = {}
     ending: tuple[EndingOverride, ...] = ()
     drifted: int = 0
+    spreading: bool = False
+    refused: tuple[Refusal, ...] = ()
+    notes: tuple[tuple[str, Note], ...] = ()
     outbox: int = 0
     outbox_grows: bool = False
     no_history: str = ""
@@ -58,7 +63,7 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
 
 def look_at(snapshot: Snapshot, state: HostState) -> list[Finding]:
     """The findings, in no order."""
-    return [*_saturated(snapshot), *_state(state)]
+    return [*_saturated(snapshot, state), *_unplaced(snapshot, state), *_state(state)]
 
 
 class JudgedFinding(Protocol):
@@ -79,7 +84,7 @@ def verdict_of(findings: Iterable[JudgedFinding]) -> Verdict:
     return "act" if "warning" in severities else "look" if severities else "well"
 
 
-def _saturated(snapshot: Snapshot) -> Iterator[Finding]:
+def _saturated(snapshot: Snapshot, state: HostState) -> Iterator[Finding]:
     """CPUs near saturation, the busiest first, each with its heaviest IRQs and what would help."""
     by_cpu: dict[int, list[Irq]] = {}
     for irq in snapshot.irqs:
@@ -93,9 +98,9 @@ def _saturated(snapshot: Snapshot) -> Iterator[Finding]:
                 Subject(kind="cpu", name=str(cpu.number), irq=irqs[0].number if irqs else None),
                 {
                     "cpu": str(cpu.number),
-                    "load": f"{cpu.load * 100:.0f}",
+                    "load": f"{min(1.0, cpu.load) * 100:.0f}",
                     "irqs": _heaviest(cpu, irqs),
-                    **_help(snapshot, cpu, irqs),
+                    **_help(snapshot, cpu, irqs, state),
                 },
             )
 
@@ -106,10 +111,11 @@ def _heaviest(cpu: Cpu, irqs: list[Irq]) -> str:
     return ", ".join(found) or "none"
 
 
-def _help(snapshot: Snapshot, cpu: Cpu, irqs: list[Irq]) -> dict[str, str]:
+def _help(snapshot: Snapshot, cpu: Cpu, irqs: list[Irq], state: HostState) -> dict[str, str]:
     """What would take load off this CPU: `help` names the way, the other texts what it needs."""
     if not irqs or irqs[0].load < cpu.load / 2:
-        return {"help": "spread", "interface": "", "queues": "", "cpus": ""}
+        way = "many" if state.spreading else "spread"
+        return {"help": way, "interface": "", "queues": "", "cpus": ""}
     irq = irqs[0]
     interface = irq.queues[0].name if irq.queues and irq.queues[0].kind != "io" else ""
     if not interface:
@@ -137,6 +143,37 @@ def _help(snapshot: Snapshot, cpu: Cpu, irqs: list[Irq]) -> dict[str, str]:
 def _rps_is_off(snapshot: Snapshot, name: str) -> bool:
     interface = snapshot.interface_by_name.get(name)
     return interface is not None and not any(queue.rps for queue in interface.rx)
+
+
+PASSING = frozenset({"budget", "cooldown", "warning"})
+"""Refusals that end by themselves, or only go with what was done."""
+
+
+def _unplaced(snapshot: Snapshot, state: HostState) -> Iterator[Finding]:
+    """What policies remark, and the IRQs that are not where a policy or a person wants them."""
+    told = set()
+    for policy, note in state.notes:
+        told.add(note.irq)
+        yield Finding(
+            "policy-note",
+            Subject(kind="policy", name=policy, irq=note.irq),
+            {"policy": policy, "text": note.text, "advice": note.advice or "see the policy"},
+        )
+    refused = [item for item in state.refused if item.code not in PASSING and item.irq not in told]
+    if refused:
+        numbers = {item.irq for item in refused}
+        first = refused[0]
+        irq = None if first.irq is None else snapshot.irq_by_number.get(first.irq)
+        yield Finding(
+            "refused",
+            Subject(kind="host", name="refused", irq=first.irq if len(numbers) == 1 else None),
+            {
+                "irqs": _count(len(numbers), "IRQ"),
+                "is": "is" if len(numbers) == 1 else "are",
+                "example": first.policy if irq is None else f"{irq.number} ({irq.action})",
+                "reason": first.reason,
+            },
+        )
 
 
 def _state(state: HostState) -> Iterator[Finding]:

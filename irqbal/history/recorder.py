@@ -83,8 +83,9 @@ class Recorder:
             return None
         seconds = counts.time - last
         self._irqs(counts, renewed, cpus, values, seconds)
-        self._loads(values, time_per_interrupt)
+        interrupts = list(values.items())
         self._others(counts, seconds, values)
+        self._loads(interrupts, values, time_per_interrupt)
         changed = () if snapshot is self._snapshot else self._changed(snapshot)
         self._snapshot = snapshot
         return NewSample(wall, seconds, values, changed)
@@ -153,14 +154,33 @@ class Recorder:
                 if delta:
                     values[series] = delta
 
-    def _loads(self, values: dict[Series, int], time_per_interrupt: Callable[[int], float]) -> None:
-        """Add to `values`, which holds the interrupts, the time that these took."""
+    def _loads(
+        self,
+        interrupts: list[tuple[Series, int]],
+        values: dict[Series, int],
+        time_per_interrupt: Callable[[int], float],
+    ) -> None:
+        """Add to `values` the time that these interrupts took: by the costs that were learnt, and
+        on no CPU more than the kernel measured there.
+        """
         microseconds = {
             identity: 1e6 * time_per_interrupt(number)
             for number, identity in self._identities.items()
         }
-        for (_, identity, cpu), count in list(values.items()):
-            if taken := round(count * microseconds[identity]):
+        expected: dict[int, float] = {}
+        for (_, identity, cpu), count in interrupts:
+            expected[cpu] = expected.get(cpu, 0.0) + count * microseconds[identity]
+        measured: dict[int, int] = {}
+        for (kind, _, cpu), taken in values.items():
+            if kind == "time":
+                measured[cpu] = measured.get(cpu, 0) + taken
+        shares = {
+            cpu: min(1.0, measured.get(cpu, 0) / total) if measured and total > 0 else 1.0
+            for cpu, total in expected.items()
+        }
+        for (_, identity, cpu), count in interrupts:
+            # Rounded down, so that the parts stay within the whole.
+            if taken := int(count * microseconds[identity] * shares[cpu] + 1e-6):
                 values[self._named("load", identity, cpu)] = taken
 
     def _others(self, counts: Counts, seconds: float, values: dict[Series, int]) -> None:

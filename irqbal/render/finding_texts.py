@@ -81,13 +81,13 @@ TEXTS: dict[FindingCode, FindingText] = {
     "shared-core": FindingText(
         meaning="two or more busy NIC queues share one physical core",
         sentence="hot queues share the core of CPU {core}: {queues}",
-        advice="enable spread_by_rate, which separates them where that pays" + _EXPLAIN,
+        advice="enable spread_by_rate, which separates them where that pays",
     ),
     "beside-disk": FindingText(
         meaning="a busy NIC queue shares its CPU with a busy disk queue",
         sentence="{queue} (IRQ {irq}) shares CPU {effective} with the hot {disk}",
         advice="enable spread_by_rate, which counts the disk's load and moves the queue where "
-        "that pays" + _EXPLAIN,
+        "that pays",
     ),
     "unknown-queues": FindingText(
         meaning="a NIC has active queues, and irqbal does not know which IRQs serve them",
@@ -98,7 +98,7 @@ TEXTS: dict[FindingCode, FindingText] = {
     ),
     "saturated": FindingText(
         meaning="a CPU spends 80 % of its time or more on interrupts",
-        sentence="CPU {cpu} spends {load} % of its time on interrupts, most of it on IRQ {irqs}",
+        sentence="CPU {cpu} spends {load} % of its time on interrupts; the heaviest: IRQ {irqs}",
         advice="",
         ways={
             "queues": "raise the number of queues, so that its flows reach more CPUs: {interface} "
@@ -110,6 +110,8 @@ TEXTS: dict[FindingCode, FindingText] = {
             "flows": "each core of its node has a queue already: spread its flows (`ethtool -X "
             "{interface}`), or let other nodes serve some of its queues",
             "device": "one device takes most of it: give it more queues, or less to do",
+            "many": "many IRQs share the load, and spread_by_rate has placed them: fewer "
+            "interrupts (`ethtool -C`), more CPUs, or less to do",
             "spread": "enable spread_by_rate, which moves some of its IRQs to other CPUs",
         },
     ),
@@ -127,11 +129,12 @@ TEXTS: dict[FindingCode, FindingText] = {
     "dry-run": FindingText(
         meaning="this is a dry run, which does not make what is planned",
         sentence="{moves} and {settings} would be made; this is a dry run",
-        advice="see them with `irqbal plan`; without --dry-run and `dry_run: true` they are made",
+        advice="see them with `irqbal plan`; they are made by a daemon that is started without "
+        "--dry-run and with `dry_run: false`",
     ),
     "paused": FindingText(
         meaning="balancing is paused",
-        sentence="balancing is paused: nothing is moved",
+        sentence="balancing is paused: nothing is moved but by overrides",
         advice="the button Resume goes on, or `irqbal-client HOST PORT resume`",
     ),
     "override-ends": FindingText(
@@ -153,6 +156,19 @@ TEXTS: dict[FindingCode, FindingText] = {
         meaning="nothing is recorded",
         sentence="no history is recorded: {problem}",
         advice="`irqbal history` and `irqbal decisions` show nothing new until that is changed",
+    ),
+    "refused": FindingText(
+        meaning="IRQs are not where a policy or a person wants them: the kernel, a limit or "
+        "another program is against it",
+        sentence="{irqs} {is} not where a policy or a person wants them, such as {example}: "
+        "{reason}",
+        advice="`irqbal plan` has each with its reason and what can be done",
+    ),
+    "policy-note": FindingText(
+        meaning="a policy remarks something: a rule that matches nothing, an IRQ that still fires "
+        "on isolated CPUs",
+        sentence="{policy}: {text}",
+        advice="{advice}",
     ),
     "queue-count": FindingText(
         meaning="a NIC does not have one queue for each usable core of its NUMA node (with "
@@ -220,5 +236,15 @@ def table_of_codes() -> str:
     return "\n".join(rows) + "\n"
 
 
-_PLACEHOLDERS = ("irq", "isolated", "others", "pid", "interface", "cpus", "driver", "queues")
+_PLACEHOLDERS = (
+    "advice",
+    "irq",
+    "isolated",
+    "others",
+    "pid",
+    "interface",
+    "cpus",
+    "driver",
+    "queues",
+)
 """Values that an advice may name; the documents show them in capitals."""

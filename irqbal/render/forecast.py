@@ -28,6 +28,8 @@ def outlook_sentence(forecast: Forecast) -> str:
             f"; the kernel chooses the CPU of {forecast.open_irqs} IRQ{'' if one else 's'}, and at "
             f"worst the busiest CPU would have {_load(forecast.busiest_most)}"
         )
+    if forecast.busiest_likely > 1.0 or forecast.busiest_most > 1.0:
+        text += "; a CPU that gets more than 100 % cannot keep up, and packets are dropped"
     return text + "."
 
 

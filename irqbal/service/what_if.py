@@ -8,7 +8,7 @@ import msgspec
 
 from irqbal.api.backend import ApiError
 from irqbal.api.requests import MOST_POLICIES
-from irqbal.config.reader import parse
+from irqbal.config.reader import all_problems, parse
 from irqbal.config.schema import Config
 from irqbal.errors import ConfigError, IrqbalError
 from irqbal.model.plan import Plan
@@ -22,14 +22,26 @@ STARTING_AT_ONCE = 2
 """Strangers' processes of a what-if plan that start at the same time: the host has other work."""
 
 
-def policies_of(text: str) -> Config:
-    """The configuration in this YAML text, which has a `policies:` section. Raises ApiError with
-    every problem.
+class WhatIfDraft(msgspec.Struct, frozen=True):
+    """A configuration to plan with, and what is wrong with its text besides its policies' options:
+    then these are only checked, so that all problems are told at once.
     """
+
+    config: Config
+    wrong: ConfigError | None = None
+
+
+def policies_of(text: str) -> WhatIfDraft:
+    """The configuration in this YAML text, which has a `policies:` section. Raises ApiError if
+    nothing of it can be read.
+    """
+    wrong = None
     try:
         config = parse(text, "policies")
     except ConfigError as error:
-        raise _refused(error) from error
+        if not isinstance(error.readable, Config):
+            raise _refused(error) from error
+        config, wrong = error.readable, error
     if len(config.policies) > MOST_POLICIES:
         raise ApiError(
             422,
@@ -37,17 +49,22 @@ def policies_of(text: str) -> Config:
             f"the text names {len(config.policies)} policies, the limit is {MOST_POLICIES}; "
             "nothing was planned",
         )
-    return config
+    return WhatIfDraft(config, wrong)
 
 
-def plan_with(config: Config, snapshot: Snapshot, ledger: Ledger, settings: Settings) -> Plan:
-    """The plan of these policies, made in temporary processes. Blocks. Raises ApiError,
-    IrqbalError.
+def plan_with(draft: WhatIfDraft, snapshot: Snapshot, ledger: Ledger, settings: Settings) -> Plan:
+    """The plan of these policies, made in temporary processes. Blocks. Raises ApiError with every
+    problem, IrqbalError.
     """
+    config, wrong = draft.config, draft.wrong
     try:
         policies = bound(spawn(config, "policies", STARTING_AT_ONCE), "policies", PATIENCE)
     except ConfigError as error:
-        raise _refused(error) from error
+        both = error if wrong is None else ConfigError(all_problems(wrong, error))
+        raise _refused(both) from error
+    if wrong is not None:
+        policies.close()
+        raise _refused(wrong)
     try:
         answer, failures = policies.plan(
             snapshot,

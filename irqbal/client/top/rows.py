@@ -31,6 +31,9 @@ def _queue_order(irq: Irq) -> tuple[Any, ...]:
 
 def policy_of(irq: Irq) -> str:
     """The policy that placed an IRQ; `override`, `unmovable`, or a dash."""
+    if irq.planned is not None:
+        # What a dry run or the kernel did not do is not told as done.
+        return f"{irq.policy} (planned)"
     return "override" if irq.override else irq.policy or ("-" if irq.movable else "unmovable")
 
 
