@@ -13,23 +13,27 @@ const isDark = () => getComputedStyle(document.documentElement).colorScheme === 
   || (getComputedStyle(document.documentElement).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
 
 /**
- * A series of the API as rates: {times (s), lines: name -> values}: interrupts and the like a second, of a load the share of a CPU.
- * Times without samples become a gap.
+ * A series of the API as rates: {times (s), lengths (s), usual (s), lines: name -> values}: interrupts and the like a second, of a load the share
+ * of a CPU; `lengths` is what the samples of each point cover, `usual` their median. Times without samples become a gap: null in all lines.
  */
 export function ratesOf(answer, sum) {
   const unit = answer.what === "load" ? 1e6 : 1;
   const times = [];
+  const lengths = [];
+  const gaps = [];
   const lines = new Map();
   let previous = null;
   const usual = answer.points.map((point) => point.seconds).sort((a, b) => a - b)[Math.floor(answer.points.length / 2)] ?? 0;
   for (const point of answer.points) {
     const at = Date.parse(point.at) / 1000;
     if (previous !== null && at - previous > 3 * Math.max(usual, 1)) {
+      gaps.push(times.length);
       times.push(previous + usual);
-      for (const values of lines.values()) values[times.length - 1] = null;
+      lengths.push(0);
     }
     previous = at;
     times.push(at);
+    lengths.push(point.seconds);
     const index = times.length - 1;
     for (const [name, counted] of Object.entries(point.counts)) {
       const key = sum ? sum(name) : name;
@@ -38,8 +42,11 @@ export function ratesOf(answer, sum) {
       values[index] = (values[index] ?? 0) + counted / unit / (point.seconds || 1);
     }
   }
-  for (const values of lines.values()) for (let index = 0; index < times.length; index++) if (values[index] === undefined) values[index] = 0;
-  return { times, lines };
+  for (const values of lines.values()) {
+    for (let index = 0; index < times.length; index++) values[index] ??= 0;
+    for (const index of gaps) values[index] = null;
+  }
+  return { times, lengths, usual, lines };
 }
 
 /** The `most` lines with the largest sums, and one line for the sum of the others. */
@@ -49,7 +56,7 @@ export function largest(lines, most, others = "all others") {
   const found = sorted.slice(0, most).map(([name, values]) => ({ name, values }));
   const remaining = sorted.slice(most);
   if (remaining.length) {
-    found.push({ name: `${others} (${remaining.length})`, values: remaining[0][1].map((_, index) => remaining.reduce((sum, [, values]) => sum + (values[index] ?? 0), 0)) });
+    found.push({ name: `${others} (${remaining.length})`, values: remaining[0][1].map((first, index) => (first === null ? null : remaining.reduce((sum, [, values]) => sum + values[index], 0))) });
   }
   return found;
 }

@@ -105,7 +105,9 @@ export class CycleList {
     }
     this.drawn = drawn;
     const nodes = [...drawn.values()].map(({ node }) => node);
+    const focused = document.activeElement;
     if (nodes.length !== this.list.children.length || nodes.some((node, index) => this.list.children[index] !== node)) this.list.replaceChildren(...nodes);
+    if (focused !== document.activeElement && this.list.contains(focused)) focused.focus({ preventScroll: true });
     this.list.hidden = !this.groups.length;
     this.note.textContent = this.groups.length ? "" : this.empty;
     this.more.hidden = this.groups.length <= this.shown;

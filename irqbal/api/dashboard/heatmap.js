@@ -9,10 +9,12 @@ const BOTTOM = 20;
 const TALLEST = 420;
 
 /**
- * `times`: seconds; `step`: their distance; `rows`: [{name, values}] (null: no sample); `from`, `until`: the range; `share`: whether
- * values are shares of a CPU, else rates, coloured against the largest; `zoomed(start, end)`, `activate(row)`: called after a drag, a click or Enter.
+ * `times`: seconds; `step`: their distance; `lengths`: what each covers, where samples are rarer than steps; `rows`: [{name, values}]
+ * (null: no sample); `from`, `until`: the range; `share`: whether values are shares of a CPU, else rates, coloured against the largest;
+ * `zoomed(start, end)`, `activate(row)`: called after a drag, a click or Enter; `kept`: what cursor() of the map before this one returned.
+ * Returns {close, cursor}.
  */
-export function heatmap(root, { label, times, step, rows, from, until, share, zoomed, activate }) {
+export function heatmap(root, { label, times, step, lengths, rows, from, until, share, zoomed, activate, kept = null }) {
   const canvas = h("canvas", { "aria-hidden": "true" });
   const box = h("div", { class: "heat", tabindex: 0, role: "application", "aria-roledescription": "map",
     "aria-label": `${label}. Arrow keys move, Enter opens the CPU. The table of the same values is in the CSV file.` }, canvas);
@@ -23,6 +25,9 @@ export function heatmap(root, { label, times, step, rows, from, until, share, zo
   const height = rows.length * tall + BOTTOM;
   let [cursor, drag, colours, width] = [[0, Math.max(0, times.length - 1)], null, null, 0];
   const x = (at) => GUTTER + (at - from) / (until - from) * (width - GUTTER);
+  // A sample counts what was before it.
+  const begin = (index) => Math.min(times[index], times[index] + step - lengths[index]);
+  const left = (index) => Math.max(GUTTER, x(begin(index)));
 
   const draw = () => {
     if (!box.isConnected) return;
@@ -40,8 +45,7 @@ export function heatmap(root, { label, times, step, rows, from, until, share, zo
     rows.forEach(({ values }, row) => values.forEach((value, index) => {
       if (value === null) return;
       context.fillStyle = colours.steps[bin(share ? value : value / largest, value > 0)];
-      const left = x(times[index]);
-      context.fillRect(left, row * tall, Math.max(1, x(times[index] + step) - left + 0.5), tall - (tall > 5 ? 1 : 0));
+      context.fillRect(left(index), row * tall, Math.max(1, x(times[index] + step) - left(index) + 0.5), tall - (tall > 5 ? 1 : 0));
     }));
     context.font = "11px system-ui, sans-serif";
     context.fillStyle = colours.text;
@@ -67,7 +71,7 @@ export function heatmap(root, { label, times, step, rows, from, until, share, zo
     if (document.activeElement === box && rows.length && times.length) {
       context.strokeStyle = colours.accent;
       context.lineWidth = 2;
-      context.strokeRect(x(times[cursor[1]]) - 1, cursor[0] * tall, Math.max(4, x(times[cursor[1]] + step) - x(times[cursor[1]])) + 2, Math.max(4, tall));
+      context.strokeRect(left(cursor[1]) - 1, cursor[0] * tall, Math.max(4, x(times[cursor[1]] + step) - left(cursor[1])) + 2, Math.max(4, tall));
     }
   };
 
@@ -80,7 +84,7 @@ export function heatmap(root, { label, times, step, rows, from, until, share, zo
     const at = box.getBoundingClientRect();
     const row = Math.floor((event.clientY - at.top) / tall);
     const when = timeAt(event.clientX - at.left);
-    const index = times.findLastIndex((time) => time <= when && when < time + step);
+    const index = times.findLastIndex((time, at) => begin(at) <= when && when < time + step);
     return row >= 0 && row < rows.length && index >= 0 ? [row, index] : null;
   };
   box.addEventListener("mousemove", (event) => {
@@ -104,12 +108,14 @@ export function heatmap(root, { label, times, step, rows, from, until, share, zo
       if (at) activate(rows[at[0]]);
     }
   });
+  const point = () => {
+    const at = box.getBoundingClientRect();
+    showTip(at.left + left(cursor[1]), at.top + (cursor[0] + 1) * tall, describe(...cursor));
+  };
   const speak = () => {
     if (!rows.length || !times.length) return;
-    const lines = describe(...cursor);
-    announce(lines.join(", "));
-    const at = box.getBoundingClientRect();
-    showTip(at.left + x(times[cursor[1]]), at.top + (cursor[0] + 1) * tall, lines);
+    announce(describe(...cursor).join(", "));
+    point();
   };
   box.addEventListener("keydown", (event) => {
     const way = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0], Home: [0, -times.length], End: [0, times.length], PageUp: [-16, 0], PageDown: [16, 0] }[event.key];
@@ -121,12 +127,30 @@ export function heatmap(root, { label, times, step, rows, from, until, share, zo
     } else return;
     event.preventDefault();
   });
-  box.addEventListener("focus", () => { draw(); speak(); });
+  let quiet = false;
+  box.addEventListener("focus", () => {
+    draw();
+    if (!quiet) speak();
+  });
   box.addEventListener("blur", () => { hideTip(); draw(); });
   const watch = new ResizeObserver(() => draw());
   watch.observe(box);
   const recolour = () => { colours = null; draw(); };
   addEventListener("irqbal-theme", recolour);
   draw();
-  return { close: () => { watch.disconnect(); removeEventListener("irqbal-theme", recolour); hideTip(); } };
+  if (kept && rows.length && times.length) {
+    const nearest = times.findLastIndex((time) => time <= kept.at + step / 2);
+    cursor = [Math.max(0, rows.findIndex(({ name }) => name === kept.name)), Math.max(0, nearest)];
+    if (kept.focused) {
+      // An update is not announced: the cursor is where it was.
+      quiet = true;
+      box.focus({ preventScroll: true });
+      quiet = false;
+      point();
+    }
+  }
+  return {
+    close: () => { watch.disconnect(); removeEventListener("irqbal-theme", recolour); hideTip(); },
+    cursor: () => (rows.length && times.length ? { name: rows[cursor[0]].name, at: times[cursor[1]], focused: document.activeElement === box } : null),
+  };
 }

@@ -33,6 +33,8 @@ const api = new Api(() => { drawToken(); drawState(); });
 const live = new Live(api, () => drawState());
 /** Whether the server knows several hosts. */
 let many = false;
+/** The host that was shown before the fleet: the navigation leads back to it. */
+let lastHost = null;
 let choice = null;
 /** The list of hosts, fetched at the start, for the first view that shows it. */
 let listed = null;
@@ -77,6 +79,7 @@ async function show(focus = true) {
     api.host = host;
     listen();
   }
+  lastHost = host ?? lastHost;
   if (choice && host) choice.value = host;
   shown?.abort();
   const control = new AbortController();
@@ -151,7 +154,7 @@ async function every(work, gap, signal, root) {
 
 function drawNav(view) {
   const names = Object.keys(VIEWS).filter((name) => (name !== "fleet" || many) && name !== "plan");
-  fill(at("nav"), names.map((name) => h("a", { href: name === "fleet" ? href(name) : link(name, recall(name)), "aria-current": name === view && "page" }, TITLES[name])));
+  fill(at("nav"), names.map((name) => h("a", { href: href(name, { ...recall(name), host: name === "fleet" ? null : api.host ?? lastHost }), "aria-current": name === view && "page" }, TITLES[name])));
 }
 
 function drawState() {

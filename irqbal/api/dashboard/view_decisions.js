@@ -16,17 +16,19 @@ export async function mount(root, context) {
   let rows = [];
   const list = new CycleList("Decisions by cycle, the newest first", link, { empty: "No decision matches. Choose a longer time, or remove a filter." });
   const shown = h("span", { class: "soft", role: "status" });
-  const policies = new Set([...(live.status?.policies ?? []), ...(filter.policy ? [filter.policy] : []), "override"]);
+  // A page that was opened here has no status yet.
+  const status = live.status ?? await api.get("/status", {}, signal).catch(() => null);
+  const policies = new Set([...(status?.policies ?? []), ...(filter.policy ? [filter.policy] : []), "override"]);
   let timer = 0;
-  const changed = () => {
+  const changed = (wait = 0) => {
     url.set(filter, { defaults: DEFAULTS });
-    return fetchAll();
+    clearTimeout(timer);
+    timer = setTimeout(fetchAll, wait);
   };
   const typed = (name, placeholder) => {
     const input = h("input", { type: "search", value: filter[name], placeholder, on: { input: () => {
       filter[name] = input.value.trim();
-      clearTimeout(timer);
-      timer = setTimeout(changed, 300);
+      changed(300);
     } } });
     return input;
   };

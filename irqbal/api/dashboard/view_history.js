@@ -16,6 +16,8 @@ const WHAT = { load: "load", interrupts: "interrupts a second", softirqs: "softi
 const BY = { device: "by device", irq: "by IRQ", cpu: "by CPU", kind: "by kind" };
 const LINES = 11;
 const MOST = 2000;
+/** The shortest range, in seconds: zooming stops here. */
+const NARROWEST = 4;
 const DEFAULTS = { for: 900, what: "load" };
 
 /** What a chart may be stacked by; the first is the default. */
@@ -56,7 +58,9 @@ export async function mount(root, context) {
   const shift = (from, to) => {
     const [start, end] = bounds();
     const wide = end - start;
-    return { start: start + from * wide, end: Math.min(end + to * wide, Date.now() / 1000) };
+    const last = Math.min(end + to * wide, Date.now() / 1000);
+    // Nothing is later than now: the range is moved as far as it can be, and stays as wide.
+    return { start: from === to ? last - wide : start + from * wide, end: last };
   };
   const nowButton = turn("Now", () => ({ start: null, end: null }), "Back to now, with live updates");
   fill(root, h("h1", {}, "History"), found,
@@ -70,6 +74,7 @@ export async function mount(root, context) {
     h("section", { "aria-label": "Decisions in this time" }, title, list.root));
 
   let shown = [];
+  let map = null;
   let running = 0;
   /** The numbers of the online CPUs. */
   let cpus = [];
@@ -89,11 +94,15 @@ export async function mount(root, context) {
     change({ irq: irq ?? "", cpu: cpu === undefined ? null : Number(cpu), device, by: "", what: irq || device ? all : state.what });
   }
 
-  /** Change what is shown; Back undoes it. */
+  /** Change what is shown; Back undoes it. Moments are whole seconds, as in the URL. */
   function change(values) {
     Object.assign(state, values);
-    url.set({ what: state.what, by: state.by, for: state.length, start: state.start && Math.round(state.start), end: state.end && Math.round(state.end),
-      irq: state.irq, device: state.device, cpu: state.cpu }, { push: true, defaults: DEFAULTS });
+    if (state.start !== null && state.end !== null) {
+      const missing = Math.max(0, NARROWEST - (state.end - state.start));
+      [state.start, state.end] = [Math.round(state.start - missing / 2), Math.round(state.end + missing / 2)];
+    }
+    url.set({ what: state.what, by: state.by, for: state.length, start: state.start, end: state.end, irq: state.irq, device: state.device, cpu: state.cpu },
+      { push: true, defaults: DEFAULTS });
     controls();
     load();
   }
@@ -139,11 +148,13 @@ export async function mount(root, context) {
     const { times, lines } = ratesOf(stack, (name) => lineName(name, stack));
     state.data = { times, lines };
     const subject = subjectText();
-    about.textContent = `${clock(start * 1000)} to ${clock(end * 1000)}, ${plural(times.length, "point")}, one each ${span(step)}`;
+    about.textContent = `${clock(start * 1000)} to ${clock(end * 1000)}, ${plural(cells.times.length, "point")}, one each ${span(Math.max(step, cells.usual))}`;
     heatTitle.textContent = `${share ? "Load" : WHAT[state.what].replace(/,.*/, "")} of each CPU${subject && state.cpu === null ? ` by ${subject}` : ""}`;
     chartTitle.textContent = `${share ? "Load" : WHAT[state.what].replace(/,.*/, "")} ${BY[state.by]}${subject ? `, of ${subject} alone` : ""}`;
     title.textContent = `Decisions in this time (${decided.length === MOST ? `the newest ${MOST.toLocaleString("en")}` : decided.length})`;
     list.set(decided);
+    const kept = map?.cursor();
+    map = null;
     close();
     const empty = h("p", { class: "box" }, emptyText(end - start));
     if (!cells.times.length && !times.length) {
@@ -157,8 +168,9 @@ export async function mount(root, context) {
     const known = state.cpu === null ? cpus : [];
     const all = new Map([...known.map((number) => [String(number), idle]), ...cells.lines]);
     const rows = [...all].sort((a, b) => Number(a[0]) - Number(b[0])).map(([cpu, values]) => ({ name: `CPU ${cpu}`, cpu: Number(cpu), values }));
-    shown.push(heatmap(heat, { label: heatTitle.textContent, times: cells.times, step, rows, from: start, until: end, share, zoomed,
-      activate: (row) => change({ cpu: state.cpu === row.cpu ? null : row.cpu, irq: "", device: "", by: "" }) }));
+    map = heatmap(heat, { label: heatTitle.textContent, times: cells.times, lengths: cells.lengths, step, rows, from: start, until: end, share, zoomed, kept,
+      activate: (row) => change({ cpu: state.cpu === row.cpu ? null : row.cpu, irq: "", device: "", by: "" }) });
+    shown.push(map);
     if (!lines.size) {
       fill(chart, empty);
       return;
@@ -205,7 +217,11 @@ export async function mount(root, context) {
     const nics = [...deviceNames(devices).values()].flatMap((text) => text.split(", "));
     fill(names, [...nics, ...irqs.map((irq) => `IRQ ${irq.number}`), ...cpus.map((number) => `CPU ${number}`)].map((value) => h("option", { value })));
   }).catch(() => {});
-  await context.every(async () => { if (state.end === null && state.length <= 3600 && live.status) await load(); }, 5000);
+  // An update would end a drag.
+  let held = false;
+  charts.addEventListener("pointerdown", () => { held = true; });
+  for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => { held = false; }, { signal });
+  await context.every(async () => { if (!held && state.end === null && state.length <= 3600 && live.status) await load(); }, 5000);
 }
 
 const stepOf = (length) => Math.max(1, Math.ceil(length / 300));
