@@ -87,26 +87,39 @@ def entries(
     for names that no installed package provides.
     """
     found = discovery.find() if installed is None else installed
-    problems = []
-    bound = []
+    if problems := unknown(items, name, key, found):
+        raise ConfigError(problems)
+    return known(items, found)
+
+
+def known(
+    items: tuple[ConfiguredPolicy, ...], installed: dict[str, discovery.InstalledPlugin]
+) -> list[PolicyEntry]:
+    """The policies of these items that are installed."""
+    found = []
     for index, item in enumerate(items):
-        if item.name in found:
-            plugin = found[item.name]
+        if plugin := installed.get(item.name):
             if plugin.rivals:
                 log.warning(
                     "%s: %s claims irqbal's own name in vain", item.name, ", ".join(plugin.rivals)
                 )
-            bound.append(PolicyEntry(plugin, index, item.options))
-            continue
-        known = ", ".join(found) or "none"
-        problems.append(
-            f"{name}:{item.options.line}: {key}[{index}].{item.name}: no installed package "
-            "provides this policy; "
-            f"installed are {known}"
-        )
-    if problems:
-        raise ConfigError(problems)
-    return bound
+            found.append(PolicyEntry(plugin, index, item.options))
+    return found
+
+
+def unknown(
+    items: tuple[ConfiguredPolicy, ...],
+    name: str,
+    key: str,
+    installed: dict[str, discovery.InstalledPlugin],
+) -> list[str]:
+    """A problem for each name in the YAML file `name` that no installed package provides."""
+    return [
+        f"{name}:{item.options.line}: {key}[{index}].{item.name}: no installed package "
+        f"provides this policy; installed are {', '.join(installed) or 'none'}"
+        for index, item in enumerate(items)
+        if item.name not in installed
+    ]
 
 
 def spawn(config: Config, name: str, starting_at_once: int | None = None) -> PolicySupervisor:

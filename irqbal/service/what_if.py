@@ -15,8 +15,9 @@ from irqbal.model.plan import Plan
 from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
-from irqbal.plugins.supervisor import PATIENCE, SupervisorStopped
-from irqbal.service.assembly import bound, spawn
+from irqbal.plugins import discovery
+from irqbal.plugins.supervisor import PATIENCE, PolicySupervisor, SupervisorStopped
+from irqbal.service.assembly import bound, known, unknown
 
 STARTING_AT_ONCE = 2
 """Strangers' processes of a what-if plan that start at the same time: the host has other work."""
@@ -56,13 +57,17 @@ def plan_with(draft: WhatIfDraft, snapshot: Snapshot, ledger: Ledger, settings: 
     """The plan of these policies, made in temporary processes. Blocks. Raises ApiError with every
     problem, IrqbalError.
     """
-    config, wrong = draft.config, draft.wrong
+    config = draft.config
+    installed = discovery.find()
+    # A wrong name must not hide what is wrong with the others' options.
+    unnamed = ConfigError(unknown(config.policies, "policies", "policies", installed))
+    wrong = ConfigError(all_problems(draft.wrong, unnamed)) if draft.wrong else unnamed
+    started = PolicySupervisor(known(config.policies, installed), STARTING_AT_ONCE)
     try:
-        policies = bound(spawn(config, "policies", STARTING_AT_ONCE), "policies", PATIENCE)
+        policies = bound(started, "policies", PATIENCE)
     except ConfigError as error:
-        both = error if wrong is None else ConfigError(all_problems(wrong, error))
-        raise _refused(both) from error
-    if wrong is not None:
+        raise _refused(ConfigError(all_problems(wrong, error))) from error
+    if wrong.problems:
         policies.close()
         raise _refused(wrong)
     try:

@@ -342,6 +342,19 @@ def test_no_window_width_scrolls_sideways(
             assert shown.page.evaluate("document.documentElement.scrollWidth") <= width, view
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_at_200_percent_nothing_scrolls_sideways_and_axe_finds_nothing_serious(
+    chromium: Browser, host: DashboardSite, scheme: Literal["light", "dark"]
+) -> None:
+    """A window of 1280 pixels, zoomed: the page has half as many."""
+    rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
+    with watched(chromium, host, 640, 450, scheme, scale=2) as shown:
+        for view in VIEWS:
+            shown.open(view)
+            assert shown.page.evaluate("document.documentElement.scrollWidth") <= 640, view
+            assert shown.axe_findings(rules) == [], view
+
+
 def test_the_theme_is_stored(shown: WatchedPage) -> None:
     page = shown.page
     shown.open("now")

@@ -101,7 +101,7 @@ class WatchedPage(msgspec.Struct):
 @contextlib.contextmanager
 def browser() -> Iterator[Browser]:
     """One Chromium with a profile of its own."""
-    expect.set_options(timeout=60_000)
+    expect.set_options(timeout=int(__import__("os").environ.get("ET", "60000")))
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         try:
@@ -118,9 +118,12 @@ def watched(
     height: int = 900,
     scheme: Literal["light", "dark"] = "light",
     token: str = "",
+    scale: float = 1,
 ) -> Iterator[WatchedPage]:
-    """A page in a context of its own."""
-    context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    """A page in a context of its own. `scale`: device pixels to one of the page's, as with zoom."""
+    context = chromium.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=scale
+    )
     page = context.new_page()
     mine = WatchedPage(page, site.base, [])
 

@@ -9,6 +9,10 @@ export const KINDS = {
   override: "override", action: "by a person",
 };
 
+/** The same as a choice of what to list. */
+export const CHOICES = { move: "moves", steering: "settings", default: "default masks", refusal: "refusals", drift: "drift", failure: "failures", override: "overrides",
+  action: "actions of people" };
+
 /** The decisions of a cycle that the history has not stored yet. */
 export function fromCycle(record) {
   const base = { at: record.at, cycle: record.cycle, who: "", code: "", result: "", from: "", to: "", irq: null, name: "", identity: "", policy: "", reason: "" };

@@ -3,7 +3,7 @@
 import { errorBox } from "./api.js";
 import { CpuMap, legend } from "./cpumap.js";
 import { field, fill, h, unique, writeText } from "./dom.js";
-import { clock, load, members, parseSet, plural, setText, size } from "./format.js";
+import { clock, load, members, parseSet, plural, seconds, setText, size } from "./format.js";
 import { clearedText, movedList, resultText } from "./overriding.js";
 
 const LENGTHS = ["10m", "30m", "2h", "8h", "1d", "7d"];
@@ -76,7 +76,9 @@ export function overrideForm(context, path, explained, changed) {
       return;
     }
     await act(async () => {
-      const body = { cpus: setText(map.picked), expires_in: length.value.replace(/\s+/g, "") || null, reason: reason.value };
+      // The API takes one number with one unit.
+      const wanted = length.value.trim();
+      const body = { cpus: setText(map.picked), expires_in: wanted ? `${seconds(wanted)}s` : null, reason: reason.value };
       const done = await api.send("PUT", `${path}/override`, { body });
       return box(done, `Override to ${done.override.cpus}. ${resultText(done)}`);
     });

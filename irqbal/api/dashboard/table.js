@@ -31,8 +31,8 @@ export class Table {
       this.url?.set({ rows: this.shown });
       this.draw();
     } } });
-    this.root = h("div", { class: "table" },
-      h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, table), this.note, this.more);
+    this.box = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, table);
+    this.root = h("div", { class: "table" }, this.box, this.note, this.more);
   }
 
   turn(index) {
@@ -87,6 +87,8 @@ export class Table {
     if (focused !== document.activeElement && this.body.contains(focused)) focused.focus({ preventScroll: true });
     writeText(this.note, this.rows.length ? "" : this.empty);
     this.note.hidden = this.rows.length > 0;
+    // A narrow window shows no headings, and a table must have something.
+    this.box.hidden = !this.rows.length;
     this.more.hidden = this.rows.length <= this.shown;
     writeText(this.more, `Show more (${rows.length} of ${this.rows.length.toLocaleString("en")} shown)`);
   }

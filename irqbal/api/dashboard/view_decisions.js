@@ -1,6 +1,6 @@
 // Decisions: what was decided, by whom, and why, by cycle.
 
-import { CycleList, KINDS, fromCycle } from "./decided.js";
+import { CHOICES, CycleList, fromCycle } from "./decided.js";
 import { csv, download, field, fill, h, measured, select } from "./dom.js";
 import { FindingBox } from "./todo.js";
 
@@ -38,7 +38,7 @@ export async function mount(root, context) {
   const todo = new FindingBox(context);
   fill(root, h("h1", {}, "Decisions"), todo.root,
     h("div", { class: "controls" },
-      field("Search", typed("search", "device, CPU, person, reason")), field("Kind", choose("kind", [["", "all kinds"], ...Object.entries(KINDS)])),
+      field("Search", typed("search", "device, CPU, person, reason")), field("Kind", choose("kind", [["", "all kinds"], ...Object.entries(CHOICES)])),
       field("Policy", choose("policy", [["", "all policies"], ...[...policies].map((name) => [name, name])])),
       field("IRQ", typed("irq", "number or name")), field("The last", choose("start", known)),
       h("button", { type: "button", on: { click: save } }, "Download CSV")),

@@ -41,6 +41,9 @@ const WORDS = {
   "keep": "result: it stays", "move": "result: it is moved", "refuse": "refused", "override": "a person's override, which outranks all policies", "hold": "held back", "leave": "leaves it alone",
 };
 
+/** The same in a dry run, for what it does not do. */
+const DRY_WORDS = { "evict": "would move it off forbidden CPUs", "keep": "result: it would stay", "move": "result: it would be moved" };
+
 const EVIDENCE = {
   "netlink": "the kernel says so (netdev netlink)", "rank": "by its rank among the device’s vectors of its kind", "name": "by the number in its name",
   "only vector": "the device has no other vector", "policy": "a policy says so (irqbal_identify)",
@@ -74,6 +77,7 @@ async function one(root, context) {
 
   function draw(cpus = null) {
     const { irq, steps, override } = explained;
+    const dryRun = Boolean(context.live.status?.dry_run);
     writeText(title, `IRQ ${irq.number} · ${irq.name}`);
     const served = irq.queues;
     const queue = served.length === 1 ? `${served[0].kind} queue ${served[0].index} of ${served[0].name}${served[0].active ? "" : " (not in use)"}`
@@ -82,17 +86,17 @@ async function one(root, context) {
     const rows = [
       ["Rate", rate(irq.rate)], ["Load", `${load(irq.load)} of a CPU`], ["Device’s NUMA node", irq.node < 0 ? "unknown" : irq.node],
       ["Affinity", irq.affinity], ["Effective affinity", `${irq.effective || "–"}${irq.local ? ", on the device’s node" : ", not on the device’s node"}`],
-      ["Placed by", placement(irq, Boolean(context.live.status?.dry_run)) + (irq.placed_ago ? `, ${span(seconds(irq.placed_ago))} ago` : "")],
+      ["Placed by", placement(irq, dryRun) + (irq.placed_ago ? `, ${span(seconds(irq.placed_ago))} ago` : "")],
       ["Generation", `${irq.generation}${irq.generation === 1 ? "" : " (set up again since irqbal started)"}`], ["Interrupts so far", irq.total === null ? "–" : irq.total.toLocaleString("en")],
     ];
     if (irq.evidence) rows.push(["How the queue is known", EVIDENCE[irq.evidence] ?? irq.evidence]);
     if (irq.hint) rows.push(["Driver’s hint", irq.hint]);
     table(facts, rows);
     writeText(whyNot, irq.unmovable ? `It cannot be moved: ${irq.unmovable}.` : steps.length ? "" : "No policy, limit or override applies to it: it is where the kernel, or another program before irqbal, put it.");
-    const key = JSON.stringify(steps);
+    const key = JSON.stringify([steps, dryRun]);
     if (why.dataset.key !== key) {
       why.dataset.key = key;
-      fill(why, steps.map((step) => h("li", {}, h("b", {}, step.policy || "the planner"), ` ${WORDS[step.what] ?? step.what}`,
+      fill(why, steps.map((step) => h("li", {}, h("b", {}, step.policy || "the planner"), ` ${(dryRun && DRY_WORDS[step.what]) || (WORDS[step.what] ?? step.what)}`,
         step.cpus !== null && h("span", {}, ": ", h("code", {}, step.cpus || "no CPU")), h("div", { class: "soft" }, step.reason))));
     }
     form.draw(override, cpus);
