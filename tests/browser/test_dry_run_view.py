@@ -59,10 +59,6 @@ def settings(plan: Any) -> int:
     return len(plan["cycle"]["steering"]) + (plan["cycle"]["default"] is not None)
 
 
-def percent(value: float) -> str:
-    return f"{value * 100:.1f} %" if value < 0.1 else f"{value * 100:.0f} %"
-
-
 def near(text: str, value: float) -> bool:
     """Whether a figure of the page is this one, up to what changes between two cycles."""
     found = re.search(r"[\d.]+", text)
@@ -114,8 +110,7 @@ def test_the_plan_has_reasons_and_the_forecast_of_the_api(
     shape = re.sub(r"[\d.]+", "#", plan["outlook"])
     outlook = page.locator("section.box > p").nth(1)
     assert re.sub(r"[\d.]+", "#", outlook.inner_text()) == shape
-    cells = page.locator(".cpumap button")
-    expect(cells).to_have_count(16)
+    expect(page.locator(".cpumap button")).to_have_count(16)
     hottest = max(plan["forecast"]["cpus"], key=lambda cpu: cpu["likely"])
     page.locator(f".cpumap [data-cpu='{hottest['number']}']").hover()
     expect(page.locator(".tip")).to_contain_text("likely load")

@@ -102,7 +102,10 @@ def only(text: str) -> Callable[[Page], None]:
 
 
 def pick(label: str, value: str) -> Callable[[Page], None]:
-    return lambda page: page.get_by_label(label, exact=True).select_option(value) and None
+    def choose(page: Page) -> None:
+        page.get_by_label(label, exact=True).select_option(value)
+
+    return choose
 
 
 def value(label: str, text: str) -> Callable[[Page], None]:
