@@ -163,8 +163,9 @@ class HistoryWriter:
             raise HistoryError(f"the history cannot be read: {error}") from error
 
     def waiting(self) -> int:
-        """The number of samples and decisions that wait in memory."""
-        return sum(item.sample is not None for item in self._waiting) + self._decisions
+        """The number of samples and decisions that wait in memory. Any thread may ask."""
+        # A copy: the history thread may add one meanwhile, which ends an iteration with an error.
+        return sum(item.sample is not None for item in tuple(self._waiting)) + self._decisions
 
     def _gave_way(self) -> bool:
         """Whether another process records now; then the file is closed until that one has ended."""

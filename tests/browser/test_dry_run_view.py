@@ -106,6 +106,11 @@ def test_the_plan_has_reasons_and_the_forecast_of_the_api(
         move = by_irq[int(cells[0].split()[0])]
         assert cells[1:4] == [move["from"], move["to"], move["policy"]] and cells[4]
         assert cells[5] == "not done: dry run"
+    page.get_by_role("region", name="Moves").get_by_role("button", name="By").click()
+    assert "sort=by" in page.url
+    page.reload()
+    shown.wait()
+    expect(page.locator("th[aria-sort=ascending]").first).to_have_text("By")
     # The sentence has figures, which change; its words do not.
     shape = re.sub(r"[\d.]+", "#", plan["outlook"])
     outlook = page.locator("section.box > p").nth(1)

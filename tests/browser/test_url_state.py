@@ -185,7 +185,6 @@ STATES = [
     ),
     ViewState("sort", "nics", turn("Hottest queue"), heading("Hottest queue", "descending")),
     ViewState("queues", "nics/eth0", turn("Queue", 2), heading("Queue", "descending")),
-    ViewState("plan", "plan", turn("By"), heading("By", "ascending")),
     ViewState(
         *("search and IRQ", "decisions", both(filled("Search", "eth1"), filled("IRQ", "34"))),
         both(

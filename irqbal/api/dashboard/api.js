@@ -15,6 +15,9 @@ export class Refused extends Error {
   }
 }
 
+/** The error while nobody answers. */
+export const away = () => new Refused(0, { code: "away", message: "The daemon does not answer. It may be restarting; this page retries." });
+
 export class Api {
   /** `changed()`: called when the token was entered, forgotten or found to be stale. */
   constructor(changed = () => {}) {
@@ -112,7 +115,7 @@ export class Api {
       return await fetch(this.url(path, query), { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new Refused(0, { code: "away", message: "The daemon does not answer. It may be restarting; this page retries." });
+      throw away();
     }
   }
 

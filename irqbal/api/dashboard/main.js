@@ -1,6 +1,6 @@
 // The frame around the views: navigation, the daemon's state, pause, theme, token and host.
 
-import { Api, errorBox } from "./api.js";
+import { Api, away, errorBox } from "./api.js";
 import { announce, fill, h, writeText, select, toast } from "./dom.js";
 import { clock, seconds, span } from "./format.js";
 import { Live } from "./live.js";
@@ -24,7 +24,7 @@ async function fetchView(name) {
     return await import(`./view_${name}.js${again ? `?again=${again}` : ""}`);
   } catch (error) {
     failed.set(name, again + 1);
-    throw error;
+    throw error instanceof TypeError ? away() : error;
   }
 }
 
@@ -96,10 +96,8 @@ async function show(focus = true) {
     await mount(root, context);
   } catch (error) {
     if (control.signal.aborted) return;
-    // A module that cannot be fetched has no status: the daemon is away.
-    const away = error.status === 0 || /module/.test(error.message);
-    const passing = error.status === 503 || away;
-    fill(root, h("h1", {}, TITLES[view] ?? view), passing ? h("p", { class: "box", role: "status" }, away ? "The daemon does not answer. It may be restarting; this page retries." : error.message) : errorBox(error));
+    const passing = error.status === 503 || error.status === 0;
+    fill(root, h("h1", {}, TITLES[view] ?? view), passing ? h("p", { class: "box", role: "status" }, error.message) : errorBox(error));
     // Retry with the next cycle, or soon if the daemon is starting.
     const again = () => { if (shown === control) show(false); };
     live.onCycle(again, control.signal);

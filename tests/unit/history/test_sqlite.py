@@ -10,6 +10,8 @@ import resource
 import shutil
 import signal
 import sqlite3
+import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -251,6 +253,30 @@ def test_a_cycle_of_a_very_large_host_loses_no_decision(tmp_path: Path) -> None:
     store = SqliteHistory(tmp_path / FILE)
     assert len(store.decisions(0, 1e12, limit=100_000)) == len(many)
     store.close()
+
+
+def test_what_waits_is_counted_while_more_is_recorded(tmp_path: Path) -> None:
+    """The API's thread asks; the disk is out of order, so that much waits."""
+    (tmp_path / "file").touch()
+    writer = HistoryWriter(tmp_path / "file", Retention(), outbox=False)
+    recorded = threading.Event()
+
+    def record() -> None:
+        for minute in range(1500):
+            writer.record("boot", NewSample(T0 + minute, 1.0, {Series("irq", A, 0): 1}, ()), [])
+        recorded.set()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=record)
+    thread.start()
+    try:
+        while not recorded.is_set():
+            assert writer.waiting() >= 0
+    finally:
+        sys.setswitchinterval(interval)
+        thread.join()
+    assert writer.waiting() > 1000
 
 
 def test_a_file_that_is_damaged_under_the_daemon_is_replaced(tmp_path: Path) -> None:
