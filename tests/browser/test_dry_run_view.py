@@ -82,9 +82,14 @@ def test_now_says_what_would_be_made(shown: WatchedPage, dry: DashboardSite) -> 
         zip(box.locator("dt").all_inner_texts(), box.locator("dd").all_inner_texts(), strict=True)
     )
     forecast = plan["forecast"]
-    assert near(tiles["Busiest CPU now"], 100 * forecast["busiest_now"]), (tiles, forecast)
-    assert near(tiles["With the plan"], 100 * forecast["busiest_likely"]), (tiles, forecast)
-    assert near(tiles["Over the bound now"].removeprefix("× "), forecast["imbalance_now"])
+    assert near(tiles["Busiest CPU, now"], 100 * forecast["busiest_now"]), (tiles, forecast)
+    assert near(tiles["Busiest CPU, with the plan"], 100 * forecast["busiest_likely"]), (
+        tiles,
+        forecast,
+    )
+    assert near(
+        tiles["Times the least possible, now"].removeprefix("× "), forecast["imbalance_now"]
+    )
     box.get_by_role("link", name="The list, with reasons").click()
     expect(page.locator("h1")).to_have_text("Plan")
 
@@ -161,7 +166,8 @@ def test_what_if_says_that_it_is_worse_and_keeps_the_result(shown: WatchedPage) 
     expect(worse).to_have_text(
         re.compile(
             r"Worse than today’s policies: the busiest CPU would have [\d.]+ % "
-            r"\(× [\d.]+ of the bound\) instead of [\d.]+ % \(× [\d.]+ of the bound\)\."
+            r"\([\d.]+ times the least possible\) instead of [\d.]+ % "
+            r"\([\d.]+ times the least possible\)\."
         )
     )
     words = worse.inner_text()

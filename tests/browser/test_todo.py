@@ -20,12 +20,16 @@ from chromium import WatchedPage, watched
 from irqbal.findings.finding import SEVERITIES as RANKED
 from served import free_port
 from trees import make_tree
-from treespecs import Nic, TreeSpec
+from treespecs import Disk, Nic, TreeSpec
 from troubled import PINNED, TroubledHost, killed_planner, on_tree, troubled
 
 CLIENT = str(Path(machine.IRQBAL).with_name("irqbal-client"))
 SMALL = TreeSpec(cores=4, devices=(Nic("ice", "eth0", queues=4),))
 """A host whose cards and CPUs need nothing."""
+WITH_DISK = TreeSpec(
+    cores=4, devices=(Nic("ice", "eth0", queues=4), Disk("nvme", "nvme0", queues=2))
+)
+"""The same with a disk, whose queues' IRQs nobody can move."""
 SEVERITIES = {str(code): str(severity) for code, severity in RANKED.items()}
 FOCUSED = """wanted => [document.activeElement.textContent,
   document.activeElement.matches(wanted)]"""
@@ -185,6 +189,22 @@ LEADS_OF_DRY_RUN = (
         TODO,
     ),
     Lead(
+        "policy-note",
+        "pin_irqs",
+        "pin_irqs",
+        "Policy pin_irqs",
+        ("rule 1 (irq: nobody) does nothing", "irqbal topology lists the names"),
+        TODO,
+    ),
+    Lead(
+        "refused",
+        "refused",
+        "The plan",
+        "Plan",
+        ("1 IRQ is not where a policy or a person wants them", "irqbal plan has each"),
+        TODO,
+    ),
+    Lead(
         "possible-writer",
         "tuned",
         "Decisions",
@@ -226,8 +246,11 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TroubledHosts]:
             )
         )
         folder = tmp_path_factory.mktemp("dry")
-        rest = "interval: 1s\nhistory: off\n"
-        tree = make_tree(folder / "tree", SMALL)
+        rest = (
+            "interval: 1s\nhistory: off\npolicies:\n  - pin_irqs: {rules: [{irq: nobody, "
+            "cpus: '0'}, {irq: nvme0q1, cpus: '1'}]}\n  - pin_nic_queues\n"
+        )
+        tree = make_tree(folder / "tree", WITH_DISK)
         tree.say("proc/4243/comm", "tuned\n")
         dry = stack.enter_context(on_tree(folder, tree, rest, "--dry-run"))
         sick = stack.enter_context(troubled(tmp_path_factory.mktemp("sick")))

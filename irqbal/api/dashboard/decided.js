@@ -46,15 +46,19 @@ const rank = (row) => (isBad(row) && RANKS[row.kind] > 2 ? 2.5 : RANKS[row.kind]
 /** Decisions grouped by the cycle that made them, in the order of the rows: [{at, title, rows, bad}]. */
 export function byCycle(rows) {
   const groups = new Map();
+  // What a person asked for is recorded a moment after the cycle that did it. Numbers of cycles return after a restart.
+  let [last, key] = [null, ""];
   for (const row of rows) {
-    const key = `${row.at} ${row.cycle}`;
+    const same = last && last.cycle === row.cycle && Math.abs(Date.parse(last.at) - Date.parse(row.at)) < 10_000;
+    if (!same) key = `${row.at} ${row.cycle}`;
+    last = row;
     if (!groups.has(key)) groups.set(key, []);
     groups.get(key).push(row);
   }
   return [...groups].map(([key, mine]) => {
     mine.sort((a, b) => rank(a) - rank(b) || (a.irq ?? -1) - (b.irq ?? -1)
       || String(a.identity).localeCompare(String(b.identity), "en", { numeric: true }));
-    return { key, at: mine[0].at, title: `${clock(mine[0].at)} ${mine[0].cause || "cycle"}: ${summary(mine)}`, rows: mine, bad: mine.some(isBad) };
+    return { key, at: mine[0].at, title: `${clock(mine[0].at)} ${mine.find(({ cause }) => cause)?.cause ?? "cycle"}: ${summary(mine)}`, rows: mine, bad: mine.some(isBad) };
   });
 }
 

@@ -12,7 +12,7 @@ const slug = (name) => name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
  */
 export class Table {
   constructor({ caption, columns, key, page = 100, by = "", url = null, empty = "No rows.", oneLine = false }) {
-    Object.assign(this, { columns, key, page, empty, url, by, rows: [] });
+    Object.assign(this, { oneLine, columns, key, page, empty, url, by, rows: [] });
     this.order = this.parsed(url?.get("sort", by) ?? by) ?? this.parsed(by);
     this.shown = Math.max(page, Math.min(100_000, url?.number("rows", page) ?? page));
     this.lines = new Map();
@@ -96,7 +96,10 @@ export class Table {
   line(key) {
     const cells = this.columns.map((column, index) => h(index === 0 ? "th" : "td", {
       scope: index === 0 && "row", role: index === 0 ? "rowheader" : "cell", class: column.num && "num", data: { name: column.name } }));
-    const made = { node: h("tr", { role: "row" }, cells), cells, inner: cells.map(() => null) };
+    const node = h("tr", { role: "row" }, cells);
+    // On a telephone a row is one line; a tap shows the rest of it.
+    if (this.oneLine) node.addEventListener("click", (event) => { if (!event.target.closest("a")) node.classList.toggle("open"); });
+    const made = { node, cells, inner: cells.map(() => null) };
     this.lines.set(key, made);
     return made;
   }

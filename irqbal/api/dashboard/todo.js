@@ -18,9 +18,9 @@ export function targets(item) {
     case "cpu": case "core": return [...irq, [`CPU ${item.subject}`, "now", { cpu: item.subject, at: "cpu" }]];
     case "thread": return irq.length ? irq : threadNic(item) ? [[threadNic(item), `nics/${threadNic(item)}`]] : [];
     case "program": return item.code === "possible-writer" ? [["Decisions", "decisions", { kind: "drift" }]] : [["What others changed", "decisions", { kind: "drift" }]];
-    case "policy": return [[item.subject, `policies/${item.subject}`]];
+    case "policy": return item.irq !== null ? [...irq, [item.subject, `policies/${item.subject}`]] : [[item.subject, `policies/${item.subject}`]];
     default: return {
-      "dry-run": [["The plan", "plan"]], "drift": [["What others changed", "decisions", { kind: "drift" }]], "no-plan": [["The plan", "plan"], ["Policies", "policies"]],
+      "dry-run": [["The plan", "plan"]], "refused": [["The plan", "plan"]], "drift": [["What others changed", "decisions", { kind: "drift" }]], "no-plan": [["The plan", "plan"], ["Policies", "policies"]],
       "outbox": [["History", "history"]], "no-history": [["History", "history"]], "paused": [["Decisions", "decisions", { kind: "action" }]],
     }[item.code] ?? [];
   }

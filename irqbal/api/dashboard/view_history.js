@@ -2,9 +2,10 @@
 
 import { errorBox } from "./api.js";
 import { cycleMarks, largest, ratesOf, stacked } from "./chart.js";
+import { legend } from "./cpumap.js";
 import { CycleList } from "./decided.js";
 import { csv, download, field, fill, h, select, unique } from "./dom.js";
-import { clock, load as loadText, plural, rate, span } from "./format.js";
+import { clock, load as loadText, plural, rate, setText, span } from "./format.js";
 import { heatmap } from "./heatmap.js";
 import { deviceNames } from "./irqs.js";
 import { markLegend } from "./marks.js";
@@ -13,6 +14,8 @@ import { findingList } from "./todo.js";
 const RANGES = [["60", "a minute"], ["300", "5 minutes"], ["900", "15 minutes"], ["3600", "an hour"], ["21600", "6 hours"], ["86400", "a day"], ["604800", "a week"],
   ["2592000", "30 days"], ["31536000", "a year"]];
 const WHAT = { load: "load", interrupts: "interrupts a second", softirqs: "softirqs a second, by kind", squeezes: "squeezes (softirqs out of budget)", drops: "packets dropped by CPUs" };
+/** What is shown, as the beginning of a heading. */
+const HEADINGS = { load: "Load", interrupts: "Interrupts a second", softirqs: "Softirqs a second", squeezes: "Softirqs out of budget, a second", drops: "Dropped packets, a second" };
 const BY = { device: "by device", irq: "by IRQ", cpu: "by CPU", kind: "by kind" };
 const LINES = 11;
 const MOST = 2000;
@@ -41,10 +44,11 @@ export async function mount(root, context) {
   const chartTitle = h("h2", {});
   const trouble = h("div");
   const found = h("div");
-  const charts = h("div", {}, h("section", { "aria-label": "Heat map" }, heatTitle, heat), h("section", { "aria-label": "Chart" }, chartTitle, chart, markLegend()));
+  const colours = legend();
+  const charts = h("div", {}, h("section", { "aria-label": "Heat map" }, heatTitle, colours, heat), h("section", { "aria-label": "Chart" }, chartTitle, chart, markLegend()));
   const list = new CycleList("Decisions in this time, by cycle", link, { page: 20, empty: "Nothing was decided in this time." });
   const title = h("h2", {}, "Decisions in this time");
-  const length = select(RANGES, String(state.length), (value) => change({ length: Number(value), start: null, end: null }));
+  const length = select(RANGES, String(state.length), (value) => { if (value !== "fixed") change({ length: Number(value), start: null, end: null }); });
   const what = select(Object.entries(WHAT), state.what, (value) => change({ what: value, by: "" }));
   const byHolder = h("div", {});
   const names = h("datalist", { id: unique("subjects") });
@@ -62,6 +66,7 @@ export async function mount(root, context) {
     // Nothing is later than now: the range is moved as far as it can be, and stays as wide.
     return { start: from === to ? last - wide : start + from * wide, end: last };
   };
+  const past = h("section", { "aria-label": "Decisions in this time" }, title, list.root);
   const nowButton = turn("Now", () => ({ start: null, end: null }), "Back to now, with live updates");
   fill(root, h("h1", {}, "History"), found,
     h("div", { class: "controls" }, field("The last", length), field("Show", what), byHolder, field("Only", only), names,
@@ -71,7 +76,7 @@ export async function mount(root, context) {
       h("button", { type: "button", on: { click: save } }, "Download CSV")),
     about, trouble,
     charts,
-    h("section", { "aria-label": "Decisions in this time" }, title, list.root));
+    past);
 
   let shown = [];
   let map = null;
@@ -109,7 +114,9 @@ export async function mount(root, context) {
 
   function controls() {
     what.value = state.what;
-    if (RANGES.some(([value]) => value === String(state.length))) length.value = String(state.length);
+    const fixed = state.start !== null || state.end !== null;
+    const chosen = fixed ? "fixed" : String(state.length);
+    fill(length, [...(fixed ? [["fixed", "a fixed range"]] : []), ...RANGES].map(([value, text]) => h("option", { value, props: { selected: value === chosen } }, text)));
     only.value = subjectText();
     const allowed = ways(state);
     if (!allowed.includes(state.by)) state.by = allowed[0];
@@ -119,6 +126,11 @@ export async function mount(root, context) {
 
   async function load() {
     const mine = ++running;
+    if (state.cpu !== null && cpus.length && !cpus.includes(state.cpu)) {
+      fill(trouble, errorBox(new Error(`This host has no CPU ${state.cpu} that is online; its CPUs are ${setText(cpus)}.`)));
+      charts.hidden = past.hidden = true;
+      return;
+    }
     const [start, end] = bounds();
     nowButton.setAttribute("aria-pressed", String(state.end === null));
     try {
@@ -128,29 +140,30 @@ export async function mount(root, context) {
       const query = { ...words, step: `${step}s`, what: state.what, cpu: state.cpu };
       const [grid, stack, decided] = await Promise.all([api.get(path, { ...query, by: "cpu" }, signal),
         state.by === "cpu" ? null : api.get(path, { ...query, by: state.by }, signal),
-        api.get("/decisions", { ...words, irq: state.irq, limit: MOST }, signal)]);
+        api.get("/decisions", { ...words, irq: state.irq, search: state.device, limit: MOST }, signal)]);
       if (mine !== running || signal.aborted) return;
-      charts.hidden = false;
+      charts.hidden = past.hidden = false;
       await draw(grid, stack ?? grid, decided, start, end, step);
       fill(trouble);
     } catch (error) {
       if (mine !== running || signal.aborted) return;
       fill(trouble, errorBox(error));
-      charts.hidden = true;
-      list.set([]);
+      charts.hidden = past.hidden = true;
     }
   }
 
   async function draw(grid, stack, decided, start, end, step) {
     const share = state.what === "load";
+    // Rates have no scale of their own: the darkest is the largest that is shown.
+    colours.hidden = !share;
     const format = share ? loadText : rate;
     const cells = ratesOf(grid, (name) => name);
     const { times, lines } = ratesOf(stack, (name) => lineName(name, stack));
     state.data = { times, lines };
     const subject = subjectText();
     about.textContent = `${clock(start * 1000)} to ${clock(end * 1000)}, ${plural(cells.times.length, "point")}, one each ${span(Math.max(step, cells.usual))}`;
-    heatTitle.textContent = `${share ? "Load" : WHAT[state.what].replace(/,.*/, "")} of each CPU${subject && state.cpu === null ? ` by ${subject}` : ""}`;
-    chartTitle.textContent = `${share ? "Load" : WHAT[state.what].replace(/,.*/, "")} ${BY[state.by]}${subject ? `, of ${subject} alone` : ""}`;
+    heatTitle.textContent = `${HEADINGS[state.what]} of each CPU${subject && state.cpu === null ? ` by ${subject}` : ""}`;
+    chartTitle.textContent = `${HEADINGS[state.what]} ${BY[state.by]}${subject ? `, of ${subject} alone` : ""}`;
     title.textContent = `Decisions in this time (${decided.length === MOST ? `the newest ${MOST.toLocaleString("en")}` : decided.length})`;
     list.set(decided);
     const kept = map?.cursor();

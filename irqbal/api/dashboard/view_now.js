@@ -43,7 +43,7 @@ export async function mount(root, context) {
   };
   const [ways, turn] = twoWays("IRQs against CPUs", matrix.root, asTable, "As a table",
     { first: url.get("as") !== "table", turned: (first) => url.set({ as: first ? "" : "table" }) });
-  const recent = decisionTable("Moves of the last hour", link, { page: SHOWN, empty: "No IRQ was moved in the last hour." });
+  const recent = decisionTable("Moves of the last hour", link, { page: SHOWN, oneLine: true, empty: "No IRQ was moved in the last hour, or no history is kept." });
   const recentTitle = h("h2", { id: "moved-title" }, "Recent moves, and why");
   fill(root,
     h("h1", {}, "Now"), health.root, dry, placed.root,
@@ -102,19 +102,22 @@ export async function mount(root, context) {
     writeText(recentTitle, status.dry_run ? "What would be moved, and why" : "Recent moves, and why");
     if (!status.dry_run) return;
     const { cycle, forecast, outlook } = await api.get("/plan", {}, signal);
+    recent.set(fromCycle(cycle).filter(({ kind }) => kind === "move"));
     const settings = cycle.steering.length + (cycle.default ? 1 : 0);
     const key = JSON.stringify([cycle.moves.length, settings, outlook]);
     if (dry.dataset.key === key) return;
     dry.dataset.key = key;
     const many = cycle.moves.length + settings > 0;
     fill(dry, h("p", { class: "verdict" }, many ? `${plural(cycle.moves.length, "move")} and ${plural(settings, "setting")} would be made.` : "Nothing would be changed."),
-      h("p", { class: "soft" }, "This is a dry run: irqbal plans and records, and writes nothing. Without --dry-run and `dry_run: true` it makes them."),
+      h("p", { class: "soft" }, "This is a dry run: irqbal plans and records, and writes nothing. A daemon that is started without --dry-run and with ", h("code", {}, "dry_run: false"), " makes them."),
       many && forecast && h("p", {}, outlook), many && forecast && forecastFacts(forecast),
       many && h("p", {}, h("a", { href: link("plan") }, "The list, with reasons")));
   }
 
   let moved = [];
   async function fetchMoved() {
+    // A dry run's table is its plan.
+    if (dryRun()) return;
     moved = (await api.get("/decisions", { start: "1h", limit: 40, kind: "move" }, signal)).slice(0, 200);
     recent.set(moved);
   }

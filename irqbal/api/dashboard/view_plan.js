@@ -27,7 +27,7 @@ export async function mount(root, context) {
     h("section", { "aria-label": "Moves" }, movesTitle, moves.root), h("section", { "aria-label": "Settings" }, settingsTitle, settings.root), maps,
     h("section", { "aria-label": "Refused" }, h("h2", {}, "Refused"), refused.root));
   await context.every(async () => {
-    const [plan, cpus] = await Promise.all([api.get("/plan", {}, signal), api.get("/cpus", {}, signal), todo.update(({ code }) => code === "no-plan" || code === "dry-run")]);
+    const [plan, cpus] = await Promise.all([api.get("/plan", {}, signal), api.get("/cpus", {}, signal), todo.update(({ code }) => ["no-plan", "dry-run", "refused"].includes(code))]);
     measured("plan", () => draw(plan, cpus));
   }, 2000);
 

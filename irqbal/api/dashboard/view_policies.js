@@ -12,7 +12,7 @@ export async function mount(root, context) {
   fill(root, h("h1", {}, argument ? `Policy ${argument}` : "Policies"), argument && h("p", {}, h("a", { href: link("policies") }, "All policies")), intro, todo.root, list);
 
   async function draw() {
-    const [status] = await Promise.all([api.get("/status", {}, signal), todo.update(({ code }) => code === "no-plan")]);
+    const [status] = await Promise.all([api.get("/status", {}, signal), todo.update(({ code, kind, subject }) => code === "no-plan" || (code === "policy-note" && kind === "policy" && (!argument || subject === argument)))]);
     live.take(status);
     let policies;
     try {
