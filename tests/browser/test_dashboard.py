@@ -266,6 +266,7 @@ def test_history_zooms_and_downloads_and_decisions_are_found(shown: WatchedPage)
     header, *rows = waiting.value.path().read_text().splitlines()
     assert header.startswith("at,") and "eth0 (share of a CPU)" in header and rows
     assert any(float(cell or 0) > 0 for cell in rows[0].split(",")[1:])
+    page.locator(".u-over").scroll_into_view_if_needed()
     box = page.locator(".u-over").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] - 120, box["y"] + 50)

@@ -55,7 +55,14 @@ class Lead(msgspec.Struct, frozen=True):
 TODO = "[aria-label='What to do']"
 QUEUE = "ice-eth0-TxRx-"
 LEADS = (
-    Lead("saturated", "1", f"IRQ {{{QUEUE}0}}", f"IRQ {{{QUEUE}0}}", ("ethtool -L", "CPU 1"), TODO),
+    Lead(
+        "saturated",
+        "1",
+        f"IRQ {{{QUEUE}0}}",
+        f"IRQ {{{QUEUE}0}}",
+        ("ethtool -X eth0", "CPU 1"),
+        TODO,
+    ),
     Lead("saturated", "1", "CPU 1", "Now", ("CPU 1", f"{{{QUEUE}0}}"), ".detail"),
     Lead(
         "policy-failed",

@@ -240,3 +240,14 @@ def test_an_editable_install_in_a_folder_of_roots_is_still_imported_without_root
         timeout=60,
     )
     assert done.stdout == "42\n", done.stderr
+
+
+def test_check_tells_all_mistakes_of_all_parts_at_once(tmp_path: Path) -> None:
+    config = tmp_path / "bad.yaml"
+    config.write_text(
+        "dry_rnu: true\ninterval: 0s\nhistory: {every: banana}\npolicies:\n  - isolate_coes\n"
+        "  - pin_nic_queues: {cpus: locl, xsp: true}\n  - spread_by_rate: {min_gain: 5}\n"
+    )
+    done = irqbal("check", "-c", str(config), check=2)
+    lines = [line.removeprefix(f"{config}:").split(":")[0] for line in done.stderr.splitlines()]
+    assert lines == ["1", "2", "3", "5", "6", "6", "7"], done.stderr

@@ -38,6 +38,9 @@ def test_a_dry_run_says_what_it_would_do() -> None:
         for words in (("status",), ("findings",)):
             said = _client(served, *words)
             assert "would be made" in said and found["sentence"] in said
+        plan = _client(served, "plan")
+        assert "What would be changed; nothing is written:" in plan and "would be made" in plan
+        assert re.search(r"the busiest CPU would", plan)
         metrics = served.ask("GET", "/metrics", where="unix").body.decode()
         assert 'irqbal_findings{code="dry-run",severity="notice"} 1.0' in metrics
 

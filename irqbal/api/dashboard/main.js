@@ -170,7 +170,7 @@ function drawState() {
       h("button", { type: "button", on: { click: enterToken } }, "Enter a token"));
   } else if (status?.paused) {
     const until = status.paused_until ? ` until ${clock(status.paused_until)}` : " until resumed";
-    banner(box, `paused ${until}`, `Paused${until}: irqbal measures and plans, and writes nothing.`,
+    banner(box, `paused ${until}`, `Paused${until}: irqbal measures and plans, and writes nothing but overrides.`,
       h("button", { type: "button", on: { click: resume } }, "Resume"));
   } else if (status?.aside?.length) {
     banner(box, `aside ${JSON.stringify(status.aside)}`, status.aside.map(failedPolicy).join(" "), h("a", { href: link("policies") }, "Policies"));
@@ -233,7 +233,7 @@ function askPause() {
   const dialog = h("dialog", { "aria-labelledby": "pause-title" },
     h("form", { method: "dialog" },
       h("h2", { id: "pause-title" }, "Pause irqbal"),
-      h("p", {}, "irqbal goes on measuring and planning, and writes nothing. Masks that it has written stay."),
+      h("p", {}, "irqbal goes on measuring and planning, and writes nothing but overrides that people set. Masks that it has written stay."),
       h("label", { for: "pause-length" }, "How long"), length,
       h("div", { class: "buttons" },
         h("button", { value: "yes", class: "main" }, "Pause"), h("button", { value: "" }, "Cancel"))));

@@ -27,8 +27,8 @@ export function drawRemarks(root, queues, found, cpus, well) {
   const cores = new Set(cpus.filter((cpu) => cpu.online && cpu.node === found.device.node).map((cpu) => `${cpu.package}/${cpu.core}`)).size;
   const used = new Set(queues.filter((queue) => queue.irq && queue.active).map(({ index }) => index)).size;
   const crowded = cores > 0 && used > cores;
-  // The finding says the same, and knows whether queues may share a core.
-  if (crowded && !findings.some(({ code }) => code === "queue-count")) {
+  // Where there is a finding it says the same, and knows whether queues may share a core.
+  if (crowded && well) {
     lines.push(h("li", {}, h("b", {}, `${used} queues, and ${plural(cores, "core")} on the card’s node.`),
       " Some must share a core. With as many queues as cores (", h("code", {}, `ethtool -L ${found.name} combined ${cores}`), ") each has its own."));
   }

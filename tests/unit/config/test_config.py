@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from irqbal.config.reader import MAX_BYTES, load, parse
+from irqbal.config.reader import MAX_BYTES, all_problems, load, parse
 from irqbal.config.schema import DEFAULT_POLICIES, Config
 from irqbal.cpuset import CpuSet
 from irqbal.errors import ConfigError
@@ -169,3 +169,20 @@ def test_problem_of_a_value_on_the_line_below_its_key() -> None:
 def test_config_is_frozen() -> None:
     with pytest.raises(AttributeError):
         Config().dry_run = True  # type: ignore[misc]
+
+
+def test_what_can_be_read_of_a_wrong_text_comes_with_its_problems() -> None:
+    text = (
+        "dry_rnu: yes\ninterval: 0s\nhistory: {every: banana}\n"
+        "policies: [pin_irqs, {a: {}, b: {}}]\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "x.yaml")
+    first = [problem.split(":")[1] for problem in caught.value.problems]
+    assert first == ["1", "2", "3", "4"], caught.value.problems
+    readable = caught.value.readable
+    assert isinstance(readable, Config)
+    assert [policy.name for policy in readable.policies] == ["pin_irqs"]
+    other = ConfigError(["x.yaml:2: other: wrong", "x.yaml:9: last: wrong"])
+    lines = [problem.split(":")[1] for problem in all_problems(caught.value, other)]
+    assert lines == ["1", "2", "2", "3", "4", "9"]

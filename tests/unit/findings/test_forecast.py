@@ -97,3 +97,12 @@ def test_better_worse_and_neither_are_said_in_words() -> None:
     assert "the kernel chooses the CPU of 1 IRQ, and at worst" in open_ and "50 %" in open_
     idle = made({}, {})
     assert "no change can be forecast" in outlook_sentence(forecast(idle, Plan()))
+
+
+def test_each_irq_keeps_its_vector_until_its_own_turn() -> None:
+    """The kernel moves one after the other: what has not been moved yet still counts."""
+    at = {NAMES[0]: "0", NAMES[1]: "1", NAMES[2]: "0", NAMES[3]: "3"}
+    snapshot = made(at, {NAMES[0]: 0.4})
+    # CPU 1 has one vector and CPU 2 none when the first is moved.
+    found = forecast(snapshot, moves(snapshot, {NAMES[0]: "1-2", NAMES[1]: "3"}))
+    assert [cpu.likely for cpu in found.cpus] == [0, 0, 0.4, 0]

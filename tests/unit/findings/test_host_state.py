@@ -8,6 +8,7 @@ import pytest
 import builders as b
 from irqbal.findings.finding import Finding, Subject
 from irqbal.findings.host_state import EndingOverride, HostState, look_at, verdict_of
+from irqbal.model.plan import Note, Refusal
 from irqbal.model.view import Snapshot
 from irqbal.render.finding_texts import describe, verdict_sentence
 from irqbal.service.outbox_watch import FEW, SAMPLES, OutboxWatch
@@ -20,6 +21,8 @@ STATES: dict[str, HostState] = {
     "override-ends": HostState(ending=(EndingOverride(24, "eth0-TxRx-0", 600.0),)),
     "drift": HostState(drifted=3),
     "outbox": HostState(outbox=5000, outbox_grows=True),
+    "refused": HostState(refused=(Refusal(24, "pin_irqs", "managed", "its driver has it"),)),
+    "policy-note": HostState(notes=(("pin_irqs", Note("rule 1 does nothing", advice="drop it")),)),
     "no-history": HostState(no_history="the configuration says `history: off`"),
 }
 
@@ -80,3 +83,26 @@ def test_an_outbox_that_grows_is_told_after_a_while() -> None:
         assert watch.grows == (minute * 60.0 >= 60.0 * SAMPLES), minute
     watch.note(50, 31 * 60.0)
     assert not watch.grows
+
+
+def test_a_refusal_that_ends_by_itself_or_is_remarked_upon_is_not_told_twice() -> None:
+    passing = Refusal(24, "spread_by_rate", "cooldown", "moved a moment ago")
+    remarked = Refusal(25, "isolate_cores", "managed", "its driver has it")
+    note = ("isolate_cores", Note("IRQ 25 fires on CPU 3", irq=25))
+    found = look_at(Snapshot(), HostState(refused=(passing, remarked), notes=(note,)))
+    assert [finding.code for finding in found] == ["policy-note"]
+
+
+def test_many_irqs_that_are_spread_already_get_another_advice() -> None:
+    names = [f"eth0-TxRx-{index}" for index in range(4)]
+    made = b.host(
+        b.cpus(4), b.nic("eth0", 4), at=dict.fromkeys(names, "0"), loads=dict.fromkeys(names, 0.22)
+    )
+    full = tuple(
+        msgspec.structs.replace(cpu, softirq_time=0.88 if cpu.number == 0 else 0.0)
+        for cpu in made.cpus
+    )
+    made = msgspec.structs.replace(made, cpus=full)
+    for spreading, way in ((False, "enable spread_by_rate"), (True, "spread_by_rate has placed")):
+        (finding,) = look_at(made, HostState(spreading=spreading))
+        assert way in describe(finding).advice
