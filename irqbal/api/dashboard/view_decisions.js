@@ -8,7 +8,7 @@ const SINCE = [["1h", "an hour"], ["6h", "6 hours"], ["24h", "a day"], ["7d", "a
 const DEFAULTS = { start: "24h" };
 const MOST = 2000;
 /** The findings that decisions of a kind are about. */
-const ABOUT = { drift: ["writer", "drift"], action: ["paused"], failure: ["no-plan"] };
+const ABOUT = { drift: ["writer", "possible-writer", "drift"], action: ["paused"], failure: ["no-plan"] };
 
 export async function mount(root, context) {
   const { api, live, link, signal, url } = context;
