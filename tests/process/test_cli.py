@@ -151,7 +151,7 @@ def test_check_tells_every_error_at_once_with_file_line_and_key(tmp_path: Path) 
     )
     done = irqbal("check", "-c", str(path), check=2)
     assert [line.split(": ")[0] for line in done.stderr.splitlines()] == [
-        f"{path}:{number}" for number in (1, 2, 3)
+        f"{path}:{number}" for number in (1, 2, 3, 5, 8)
     ]
     path.write_text(
         "\n".join(["interval: 5s", *path.read_text().splitlines()[3:]]) + "\n  - no_such: {}\n"
