@@ -199,10 +199,10 @@ def dec_hook(kind: type, value: Any) -> Any:
         if not 0 <= value < float("inf"):
             raise ValueError(f"{value} is not a duration: expected seconds, not below 0")
         return Duration(value)
-    if isinstance(value, kind):
-        # One model object is made from another.
-        return value
     if kind in (CpuSet, Duration, Percent, Moment, When) or issubclass(kind, Words):
+        if isinstance(value, kind):
+            # One model object is made from another.
+            return value
         if not isinstance(value, str):
             raise ValueError(f"expected text, got {type(value).__name__}")
         return kind.parse(value)
