@@ -5,11 +5,12 @@ and about its daemon, with a verdict.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from irqbal.api import responses
 from irqbal.api.backend import View
-from irqbal.findings.finding import DescribedFinding, worst_first
+from irqbal.findings.finding import DescribedFinding, severity_of, worst_first
 from irqbal.findings.host_state import (
     VERDICTS,
     EndingOverride,
@@ -37,21 +38,26 @@ def findings_answer(view: View, state: HostState, context: Context) -> responses
         Moment(view.wall),
         len(found),
         tuple(map(_item, map(describe, found[:MOST_SHOWN]))),
+        dict(Counter(finding.code for finding in found)),
     )
 
 
 def stored_answer(
-    verdict: str, findings: Sequence[DescribedFinding], wall: float
+    verdict: str, findings: Sequence[DescribedFinding], counts: Mapping[str, int], wall: float
 ) -> responses.FindingsAnswer:
-    """Findings that a daemon shipped at `wall` (seconds since the epoch)."""
-    urgent = sum(finding.severity == "warning" for finding in findings)
+    """The first findings that a daemon shipped at `wall` (seconds since the epoch), and the number
+    of all by code.
+    """
+    count = sum(counts.values())
+    urgent = sum(number for code, number in counts.items() if severity_of(code) == "warning")
     word = next(item for item in VERDICTS if item == verdict)
     return responses.FindingsAnswer(
         verdict,
-        verdict_sentence(word, urgent, len(findings) - urgent),
+        verdict_sentence(word, urgent, count - urgent),
         Moment(wall),
-        len(findings),
+        count,
         tuple(map(_item, findings)),
+        dict(counts),
     )
 
 

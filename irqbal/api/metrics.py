@@ -8,7 +8,6 @@ that an unscraped daemon saves.
 from __future__ import annotations
 
 import platform
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
@@ -25,6 +24,7 @@ from irqbal.api.backend import View
 from irqbal.api.counters import BUCKETS, CycleCounters
 from irqbal.api.examples import STATUS, VIEW
 from irqbal.api.responses import FindingsAnswer, Status
+from irqbal.findings.finding import severity_of
 from irqbal.findings.host_state import VERDICTS
 from irqbal.model.plain_text import plain
 from irqbal.version import __version__
@@ -145,9 +145,8 @@ def _findings(answer: FindingsAnswer | None) -> Iterator[Metric]:
         labels=["code", "severity"],
     )
     if answer is not None:
-        counts = Counter((item.code, item.severity) for item in answer.findings)
-        for labels, count in sorted(counts.items()):
-            family.add_metric([*labels], count)
+        for code, count in sorted(answer.counts.items()):
+            family.add_metric([code, severity_of(code)], count)
     yield family
 
 

@@ -526,7 +526,8 @@ class FindingItem(msgspec.Struct, frozen=True):
 class FindingsAnswer(msgspec.Struct, frozen=True):
     """A host in a word and in a sentence, and what to do, the worst first. `verdict` is `well`,
     `look` (something could be better) or `act` (the host does not do what it should). `count` is
-    the number of all findings, of which the answer has the first 200.
+    the number of all findings, of which the answer has the first 200; `counts` has the number
+    of each code.
     """
 
     verdict: str
@@ -534,6 +535,7 @@ class FindingsAnswer(msgspec.Struct, frozen=True):
     at: Moment
     count: int
     findings: tuple[FindingItem, ...]
+    counts: dict[str, int] = {}
 
 
 class BriefIrq(msgspec.Struct, frozen=True):

@@ -103,7 +103,9 @@ class StoredHost:
     def findings(self, view: View) -> responses.FindingsAnswer:
         """What is known of it from the last cycle and its daemon's last status."""
         if self.facts.verdict in VERDICTS:
-            return stored_answer(self.facts.verdict, self._findings, self.facts.wall)
+            return stored_answer(
+                self.facts.verdict, self._findings, self.facts.counts or {}, self.facts.wall
+            )
         status = self._shipped_status()
         context = Context(writers=view.snapshot.writers, enabled=frozenset(status.policies) or None)
         return findings_answer(view, state_of(view, status), context)

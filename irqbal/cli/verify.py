@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from irqbal.api.contract import responses
+from irqbal.api.finding_views import described_items
 from irqbal.cli.common import Common, balancer_of, command_options, one_cycle, seconds_option
 from irqbal.client.http import Client, local_socket
 from irqbal.config.policy_options import queues_may_share_cores
 from irqbal.errors import IrqbalError
-from irqbal.findings.finding import SEVERITIES, DescribedFinding, worst_first
+from irqbal.findings.finding import DescribedFinding, rank_of, worst_first
 from irqbal.findings.host_state import HostState, look_at
 from irqbal.findings.verify import Context, verify
 from irqbal.kernel import other_writers
@@ -60,10 +61,16 @@ def command(common: Common, seconds: float, as_json: bool) -> int:
 
 
 OF_DAEMON = frozenset(
-    {
-        *("no-plan", "policy-failed", "paused", "dry-run", "override-ends", "drift", "outbox"),
+    (
+        "no-plan",
+        "policy-failed",
+        "paused",
+        "dry-run",
+        "override-ends",
+        "drift",
+        "outbox",
         "no-history",
-    }
+    )
 )
 """Codes of what only a running daemon knows."""
 
@@ -82,15 +89,8 @@ def _with_daemons(common: Common, own: list[DescribedFinding]) -> list[Described
         return own
     known = {(item.code, item.subject) for item in own}
     added = [
-        DescribedFinding(
-            item.code, item.text, item.advice, item.irq, item.severity, item.kind, item.subject
-        )
-        for item in answer.findings
+        item
+        for item in described_items(answer)
         if item.code in OF_DAEMON and (item.code, item.subject) not in known
     ]
-    ranks = {str(code): rank for rank, code in enumerate(SEVERITIES)}
-    # A daemon that is newer may know other codes.
-    return sorted(
-        [*added, *own],
-        key=lambda item: (item.severity != "warning", ranks.get(item.code, len(ranks))),
-    )
+    return sorted([*added, *own], key=lambda item: rank_of(item.code))

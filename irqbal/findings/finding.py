@@ -63,7 +63,19 @@ SEVERITIES: dict[FindingCode, Severity] = {
     "queue-count": "notice",
 }
 """The worst first, which is the order in which findings are listed."""
-_RANKS = {code: rank for rank, code in enumerate(SEVERITIES)}
+_RANKS = {str(code): rank for rank, code in enumerate(SEVERITIES)}
+
+
+def rank_of(code: str) -> int:
+    """The place of a finding of this code in a list, the worst first; the last one of a code that
+    only a newer irqbal knows.
+    """
+    return _RANKS.get(code, len(_RANKS))
+
+
+def severity_of(code: str) -> Severity:
+    """How much a finding of this code matters; of one that only a newer irqbal knows, a notice."""
+    return next((severity for known, severity in SEVERITIES.items() if known == code), "notice")
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,5 +133,5 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
             for finding in found
             if finding.code != "policy-note" or finding.subject.irq not in isolated
         ),
-        key=lambda finding: _RANKS[finding.code],
+        key=lambda finding: rank_of(finding.code),
     )

@@ -22,9 +22,9 @@ SOON = 900.0
 """Seconds before its end in which an override is worth a word."""
 
 Verdict = Literal["well", "look", "act"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """well: nothing to do; look: something could be better, or was meant to be different; act: the host
 does not do what it should."""
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 class EndingOverride(msgspec.Struct, frozen=True):

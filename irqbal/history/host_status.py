@@ -14,7 +14,7 @@ of it follows from its samples.
 from __future__ import annotations
 
 import zlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,8 +51,8 @@ DEFLATE_LEVEL = 1
 class HostStatus(msgspec.Struct, frozen=True):
     """How a host is at `wall` (seconds since the epoch). `status` is the API's answer as JSON.
     `totals` are interrupts by IRQ number. `drifted` and `failures` count the last 24 hours, or
-    since the daemon's start. `verdict` and `findings` are the whole answer of the API, the worst
-    first.
+    since the daemon's start. `verdict`, `findings` (the worst first, of many only the first) and
+    `counts` (of all, by code) are those of the API's answer.
     """
 
     wall: float
@@ -65,6 +65,7 @@ class HostStatus(msgspec.Struct, frozen=True):
     failures: int = 0
     verdict: str = ""
     findings: tuple[DescribedFinding, ...] = ()
+    counts: dict[str, int] = {}
 
 
 class HostFacts(msgspec.Struct, frozen=True):
@@ -155,7 +156,7 @@ def status_documents(host: str, status: HostStatus) -> dict[str, Document]:
         "overrides": len(status.overrides),
         "cpus": len(status.snapshot.online),
         "irqs": len(status.snapshot.irqs),
-        "counts": dict(Counter(finding.code for finding in status.findings)),
+        "counts": status.counts,
         "failed": [failure.get("policy", "") for failure in answer.get("aside", ())],
         "findings": [msgspec.structs.asdict(item) for item in status.findings[:MAX_FINDINGS]],
         "status": answer,

@@ -5,7 +5,6 @@ besides the samples.
 from __future__ import annotations
 
 import time
-from collections import Counter
 
 from irqbal.api import responses
 from irqbal.api.backend import View
@@ -22,7 +21,7 @@ def host_view(
     recently: RecentEvents,
 ) -> responses.HostView:
     """The host's line in the list of hosts."""
-    counts, record = Counter(item.code for item in found.findings), view.record
+    counts, record = found.counts, view.record
     drifted, failures = recently.counts(time.time())
     over, busiest = (
         (0.0, 0.0) if status.last is None else (status.last.imbalance, status.last.busiest)
@@ -41,8 +40,8 @@ def host_view(
         status.overrides,
         status.cpus,
         status.irqs,
-        counts["remote-queue"],
-        counts["isolated"],
+        counts.get("remote-queue", 0),
+        counts.get("isolated", 0),
         found.verdict,
         found.count,
     )
@@ -89,4 +88,5 @@ def host_status(
         failures,
         found.verdict,
         described_items(found),
+        found.counts,
     )

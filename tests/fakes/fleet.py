@@ -122,6 +122,7 @@ class MadeUpHost(msgspec.Struct, frozen=True):
             len(aside),
             found.verdict,
             described_items(found),
+            found.counts,
         )
 
     def states(self) -> tuple[IrqState, ...]:
