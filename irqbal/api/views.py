@@ -168,7 +168,7 @@ class IrqViews:
         self._claims.update({move.irq: _Claim(move.policy, move.reason) for move in plan.moves})
         self._planned = {move.irq: move.after for move in _undone(view.record).moves}
 
-    def line(self, irq: Irq) -> responses.BriefIrq:
+    def brief(self, irq: Irq) -> responses.BriefIrq:
         """One IRQ in short. Its rate has three digits: their tails are most of such an answer."""
         whole = self.irq(irq)
         fields = {name: getattr(whole, name) for name in responses.BriefIrq.__struct_fields__}

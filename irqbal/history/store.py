@@ -45,7 +45,7 @@ class Query(msgspec.Struct, frozen=True, dict=True):
     cpu: int | None = None
 
     @property
-    def plain(self) -> bool:
+    def only_irq_counts(self) -> bool:
         """Whether this counts interrupts of all CPUs, by CPU or IRQ."""
         return self.what == "interrupts" and self.cpu is None and self.by != "kind"
 

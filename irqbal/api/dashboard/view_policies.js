@@ -48,7 +48,6 @@ export async function mount(root, context) {
       options(policy), policy.distributions.length > 0 && h("p", { class: "soft" }, `From ${policy.distributions.join(", ")}.`));
   }
 
-  await draw();
   await context.every(draw, 3000);
 }
 

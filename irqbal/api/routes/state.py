@@ -38,7 +38,7 @@ async def now(call: RequestContext) -> object:
     parts = {
         "status": to_json(status),
         "cpus": _cpus(call, view).body,
-        "irqs": call.cached(view, "irq lines", lambda: _lines(call, view)).body,
+        "irqs": call.cached(view, "brief irqs", lambda: _brief_irqs(call, view)).body,
         "findings": to_json(found),
     }
     return Raw(to_json({name: msgspec.Raw(body) for name, body in parts.items()}))
@@ -69,11 +69,10 @@ async def devices(call: RequestContext) -> object:
 @handlers.handles("irqs")
 async def irqs(call: RequestContext) -> object:
     """IRQs that match the query."""
-    assert isinstance(call.query, IrqQuery)
-    return _irqs(call, await call.view(), call.query)
+    query = call.query
+    assert isinstance(query, IrqQuery)
+    view = await call.view()
 
-
-def _irqs(call: RequestContext, view: View, query: IrqQuery) -> Raw:
     def encode() -> bytes:
         shown = views.IrqViews(view, overrides_by_identity(call))
         matching = (shown.irq(irq) for irq in view.snapshot.irqs if _matches(irq, query, view))
@@ -82,9 +81,9 @@ def _irqs(call: RequestContext, view: View, query: IrqQuery) -> Raw:
     return call.cached(view, f"irqs {query}", encode)
 
 
-def _lines(call: RequestContext, view: View) -> bytes:
+def _brief_irqs(call: RequestContext, view: View) -> bytes:
     shown = views.IrqViews(view, overrides_by_identity(call))
-    return to_json([shown.line(irq) for irq in view.snapshot.irqs])
+    return to_json([shown.brief(irq) for irq in view.snapshot.irqs])
 
 
 def _matches(irq: Irq, query: IrqQuery, view: View) -> bool:

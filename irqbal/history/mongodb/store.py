@@ -7,7 +7,7 @@ pymongo, and is imported only if a MongoDB URL is used.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pymongo import MongoClient
@@ -84,11 +84,7 @@ class MongodbHistory:
         if query.step <= 0:
             return []
         host = self._named(query.host)
-        if not query.plain:
-            return self._summed(host, query)
-        identities = None if query.identities is None else set(query.identities)
-        sums = identities is None and query.by == "cpu"
-        projection = SUMS if sums else self._projection(host, query.identities)
+        projection, count = self._counting(host, query)
         steps: dict[float, tuple[float, dict[str, int]]] = {}
         for document in self._find(host, query.start, query.end, projection):
             wall = document["wall"]
@@ -96,35 +92,39 @@ class MongodbHistory:
                 continue
             start = query.start + (wall - query.start - 1e-6) // query.step * query.step
             covered, counts = steps.get(start, (0.0, {}))
-            if sums and "cpus" in document:
-                _count(counts, "", document["cpus"], True)
-            else:
-                for name, cells in irqs_of(document, self._names(host, document["layout"])):
-                    if identities is None or name in identities:
-                        _count(counts, name, cells, query.by == "cpu")
+            count(document, counts)
             steps[start] = (covered + document["seconds"], counts)
         if not any(counts for _, counts in steps.values()):
             return []
         return [Point(start, seconds, counts) for start, (seconds, counts) in sorted(steps.items())]
 
-    def _summed(self, host: str, query: Query) -> list[Point]:
-        """Counts by step, from whole samples."""
-        steps: dict[float, tuple[float, dict[str, int]]] = {}
-        for document in self._find(host, query.start, query.end, None):
-            wall = document["wall"]
-            if not query.start + 1e-6 < wall <= query.end or document.get("clock") == "wrong":
-                continue
+    def _counting(
+        self, host: str, query: Query
+    ) -> tuple[dict[str, Any] | None, Callable[[Mapping[str, Any], dict[str, int]], None]]:
+        """The parts of a sample's document that a series needs (None: all), and what adds a
+        document to a step's counts.
+        """
+        identities = None if query.identities is None else set(query.identities)
+        sums = identities is None and query.by == "cpu"
+
+        def count_irqs(document: Mapping[str, Any], counts: dict[str, int]) -> None:
+            if sums and "cpus" in document:
+                _count(counts, "", document["cpus"], True)
+                return
+            for name, cells in irqs_of(document, self._names(host, document["layout"])):
+                if identities is None or name in identities:
+                    _count(counts, name, cells, query.by == "cpu")
+
+        def count_sample(document: Mapping[str, Any], counts: dict[str, int]) -> None:
             sample = sample_of(document, self._names(host, document["layout"]))
-            start = query.start + (wall - query.start - 1e-6) // query.step * query.step
-            covered, counts = steps.get(start, (0.0, {}))
             for series, value in sample.values.items():
                 key = query.line_of(series)
                 if key is not None and value:
                     counts[key] = counts.get(key, 0) + value
-            steps[start] = (covered + sample.seconds, counts)
-        if not any(counts for _, counts in steps.values()):
-            return []
-        return [Point(start, seconds, counts) for start, (seconds, counts) in sorted(steps.items())]
+
+        if not query.only_irq_counts:
+            return None, count_sample
+        return SUMS if sums else self._projection(host, query.identities), count_irqs
 
     def decisions(
         self, start: float, end: float, identity: str = "", limit: int = 1000, host: str = ""
