@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
-import urllib.request
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -70,14 +68,9 @@ def admin(chromium: Browser, host: DashboardSite) -> Iterator[WatchedPage]:
         assert found.problems == []
 
 
-def get(host: DashboardSite, path: str) -> Any:
-    with urllib.request.urlopen(f"{host.base}/api/v1{path}", timeout=60) as answer:
-        return json.load(answer)
-
-
 def override_of(host: DashboardSite, irq: int) -> str:
     """The CPUs of this IRQ's override; empty if it has none."""
-    return next((item["cpus"] for item in get(host, "/overrides") if item["irq"] == irq), "")
+    return next((item["cpus"] for item in host.get("/overrides") if item["irq"] == irq), "")
 
 
 def test_every_view_shows_data(shown: WatchedPage) -> None:
@@ -154,7 +147,7 @@ def test_an_override_reaches_the_kernel_and_is_cleared(
     admin: WatchedPage, host: DashboardSite
 ) -> None:
     page = admin.page
-    irq = get(host, "/irqs?device=eth0&movable=true")[-1]["number"]
+    irq = host.get("/irqs?device=eth0&movable=true")[-1]["number"]
     admin.open(f"irq/{irq}")
     for cpu in (5, 6):
         page.locator(f".picker [data-cpu='{cpu}']").click()
@@ -164,7 +157,7 @@ def test_an_override_reaches_the_kernel_and_is_cleared(
     expect(page.locator(".answer")).to_contain_text(
         "The kernel accepted it. Its mask is now 5-6, before it was"
     )
-    assert override_of(host, irq) == "5-6" and get(host, f"/irqs/{irq}")["affinity"] == "5-6"
+    assert override_of(host, irq) == "5-6" and host.get(f"/irqs/{irq}")["affinity"] == "5-6"
     expect(page.locator(".present")).to_contain_text("“<b>a test</b> & more”")
     expect(page.locator(".facts")).to_contain_text("override")
     admin.open("now")
@@ -177,7 +170,7 @@ def test_an_override_reaches_the_kernel_and_is_cleared(
 
 def test_what_cannot_be_overridden_says_why(admin: WatchedPage, host: DashboardSite) -> None:
     page = admin.page
-    irq = get(host, "/irqs?movable=false")[0]["number"]
+    irq = host.get("/irqs?movable=false")[0]["number"]
     admin.open(f"irq/{irq}")
     expect(
         page.get_by_text("It cannot be moved: its driver left its affinity to the kernel")
@@ -292,10 +285,10 @@ def test_pause_and_resume_are_seen(admin: WatchedPage, host: DashboardSite) -> N
     page.get_by_role("button", name="Pause…").click()
     page.get_by_role("dialog").get_by_role("button", name="Pause").click()
     expect(page.locator("#banner")).to_contain_text("Paused until")
-    assert get(host, "/status")["paused"] is True
+    assert host.get("/status")["paused"] is True
     page.locator("#banner").get_by_role("button", name="Resume").click()
     expect(page.locator("#banner")).to_be_empty()
-    assert get(host, "/status")["paused"] is False
+    assert host.get("/status")["paused"] is False
 
 
 def test_a_daemon_that_is_killed_and_comes_back(chromium: Browser, tmp_path: Path) -> None:
@@ -427,7 +420,7 @@ def test_isolated_and_offline_cpus_remote_queues_and_hostile_names(
 
 def test_the_fleet_view_appears_for_several_hosts(chromium: Browser, host: DashboardSite) -> None:
     with watched(chromium, host) as shown:
-        page, mine = shown.page, get(host, "/hosts")[0]
+        page, mine = shown.page, host.get("/hosts")[0]
         name, listed = (
             mine["host"],
             [
@@ -470,7 +463,7 @@ def test_512_cpus_and_2049_irqs(
         site(tmp_path, spec, "interval: 1s\nhistory: {every: 10s}\n") as host,
         watched(chromium, host) as shown,
     ):
-        machine.wait_for(lambda: get(host, "/status")["last"] is not None)
+        machine.wait_for(lambda: host.get("/status")["last"] is not None)
         machine.wait_for(lambda: host.cycles() >= 2)
         page = shown.page
         page.add_init_script(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +37,7 @@ def dry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardSite]:
     words = ("--simulate", SPEC, "-c", str(config), "--dry-run")
     with machine.daemon(*words, log=folder / "log"):
         machine.wait_for(lambda: host.cycles() >= 4)
-        machine.wait_for(lambda: bool(get(host, "/decisions")))
+        machine.wait_for(lambda: bool(host.get("/decisions")))
         yield host
 
 
@@ -48,11 +46,6 @@ def shown(chromium: Browser, dry: DashboardSite) -> Iterator[WatchedPage]:
     with watched(chromium, dry, token=dry.token) as found:
         yield found
         assert [text for text in found.problems if "422" not in text] == []
-
-
-def get(host: DashboardSite, path: str) -> Any:
-    with urllib.request.urlopen(f"{host.base}/api/v1{path}", timeout=60) as answer:
-        return json.load(answer)
 
 
 def settings(plan: Any) -> int:
@@ -68,7 +61,7 @@ def near(text: str, value: float) -> bool:
 def test_now_says_what_would_be_made(shown: WatchedPage, dry: DashboardSite) -> None:
     page = shown.page
     shown.open("now")
-    plan = get(dry, "/plan")
+    plan = dry.get("/plan")
     moves = len(plan["cycle"]["moves"])
     box = page.get_by_role("region", name="What would be changed")
     assert moves == 8
@@ -99,7 +92,7 @@ def test_the_plan_has_reasons_and_the_forecast_of_the_api(
 ) -> None:
     page = shown.page
     shown.open("plan")
-    plan = get(dry, "/plan")
+    plan = dry.get("/plan")
     expect(page.locator(".verdict")).to_have_text(
         f"8 moves and {settings(plan)} settings would be made; this is a dry run."
     )

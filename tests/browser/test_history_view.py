@@ -61,11 +61,6 @@ class PastHost(msgspec.Struct, frozen=True):
         return f"start={self.start}&end={self.end}"
 
 
-def get(host: DashboardSite, path: str) -> Any:
-    with urllib.request.urlopen(f"{host.base}/api/v1{path}", timeout=60) as answer:
-        return json.load(answer)
-
-
 def put_override(host: DashboardSite, irq: int) -> None:
     request = urllib.request.Request(
         f"{host.base}/api/v1/irqs/{irq}/override",
@@ -84,12 +79,12 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PastHost]:
     start = int(time.time()) - 2
     with machine.daemon("--simulate", SPEC, "-c", str(config), log=folder / "log") as process:
         machine.wait_for(lambda: host.cycles() >= 4)
-        put_override(host, get(host, "/irqs?device=eth0&movable=true")[0]["number"])
+        put_override(host, host.get("/irqs?device=eth0&movable=true")[0]["number"])
         cycles = host.cycles()
         machine.wait_for(lambda: host.cycles() >= cycles + 3)
         config.write_text(config.read_text() + PINNED)
         os.kill(process.pid, signal.SIGHUP)
-        machine.wait_for(lambda: bool(get(host, "/decisions?kind=refusal")))
+        machine.wait_for(lambda: bool(host.get("/decisions?kind=refusal")))
         cycles = host.cycles()
         machine.wait_for(lambda: host.cycles() >= cycles + 3)
         yield PastHost(host, start, int(time.time()) - 1)
@@ -121,7 +116,7 @@ def loads(past: PastHost, by: str = "cpu", more: str = "") -> list[dict[str, Any
     iso = [datetime.fromtimestamp(at).astimezone().isoformat() for at in (past.start, past.end)]
     start, end = (text.replace("+", "%2B") for text in iso)
     query = f"what=load&by={by}&start={start}&end={end}&step=1s{more}"
-    found: list[dict[str, Any]] = get(past.site, f"/cpus/history?{query}")["points"]
+    found: list[dict[str, Any]] = past.site.get(f"/cpus/history?{query}")["points"]
     return found
 
 
@@ -228,7 +223,7 @@ def test_the_csv_has_the_values_of_the_api(shown: WatchedPage, past: PastHost) -
 
 def marks(past: PastHost) -> dict[str, dict[str, Any]]:
     """One decision of a cycle of each kind."""
-    found = get(past.site, "/decisions?start=1h")
+    found = past.site.get("/decisions?start=1h")
     by_kind = {kind: next(item for item in found if item["kind"] == kind) for kind in
                ("refusal", "override")}  # fmt: skip
     return {

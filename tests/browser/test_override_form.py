@@ -4,12 +4,9 @@ page of all.
 
 from __future__ import annotations
 
-import json
 import re
-import urllib.request
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -34,28 +31,23 @@ def admin(chromium: Browser, host: DashboardSite) -> Iterator[WatchedPage]:
         assert found.problems == []
 
 
-def get(host: DashboardSite, path: str) -> Any:
-    with urllib.request.urlopen(f"{host.base}/api/v1{path}", timeout=60) as answer:
-        return json.load(answer)
-
-
 @pytest.mark.parametrize(("words", "length"), [("90m", 5400), ("1h30m", 5400), ("2d 12h", 216000)])
 def test_any_length_of_time(
     admin: WatchedPage, host: DashboardSite, words: str, length: int
 ) -> None:
     page = admin.page
-    irq = get(host, "/irqs?device=eth0&movable=true")[0]["number"]
+    irq = host.get("/irqs?device=eth0&movable=true")[0]["number"]
     admin.open(f"irq/{irq}")
     page.get_by_label("CPUs", exact=True).fill("2")
     page.get_by_label("For", exact=True).fill(words)
     page.get_by_role("button", name="Set the override").click()
     expect(page.locator(".answer")).to_contain_text("Override to 2.")
-    (item,) = get(host, "/overrides")
+    (item,) = host.get("/overrides")
     left = datetime.fromisoformat(item["expires"]).timestamp() - datetime.now().timestamp()
     assert abs(left - length) < 120
     page.get_by_role("button", name="Clear the override").click()
     expect(page.locator(".answer")).to_contain_text("The override is cleared.")
-    assert get(host, "/overrides") == []
+    assert host.get("/overrides") == []
 
 
 def test_nonsense_is_refused_before_anything_is_sent(
@@ -64,7 +56,7 @@ def test_nonsense_is_refused_before_anything_is_sent(
     page = admin.page
     sent: list[str] = []
     page.on("request", lambda asked: sent.append(asked.method))
-    irq = get(host, "/irqs?device=eth0&movable=true")[0]["number"]
+    irq = host.get("/irqs?device=eth0&movable=true")[0]["number"]
     admin.open(f"irq/{irq}")
     page.get_by_label("CPUs", exact=True).fill("2")
     for words in ("soon", "90", "1h30", "-5m", "5 minutes"):
@@ -73,12 +65,12 @@ def test_nonsense_is_refused_before_anything_is_sent(
             f"“{words}” is no length of time: write, for example, 90m, 2h or 7d"
         )
         page.get_by_role("button", name="Set the override").click()
-    assert "PUT" not in sent and get(host, "/overrides") == []
+    assert "PUT" not in sent and host.get("/overrides") == []
 
 
 def test_the_form_lives_and_says_before_and_after(admin: WatchedPage, host: DashboardSite) -> None:
     page = admin.page
-    irqs = get(host, "/irqs?device=eth1&movable=true")
+    irqs = host.get("/irqs?device=eth1&movable=true")
     irq = max(irqs, key=lambda item: item["load"])
     admin.open(f"irq/{irq['number']}")
     free = next(cpu for cpu in range(16) if str(cpu) != irq["effective"])
@@ -120,7 +112,7 @@ def test_the_form_lives_and_says_before_and_after(admin: WatchedPage, host: Dash
 def test_what_else_moves_is_listed(admin: WatchedPage, host: DashboardSite) -> None:
     """An override onto the CPU of another queue: the policies give that queue another one."""
     page = admin.page
-    irqs = get(host, "/irqs?device=eth0&movable=true")
+    irqs = host.get("/irqs?device=eth0&movable=true")
     mine, other = irqs[0], irqs[1]
     admin.open(f"irq/{mine['number']}")
     page.get_by_label("CPUs", exact=True).fill(other["effective"])

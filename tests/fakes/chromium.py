@@ -10,7 +10,7 @@ import os
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -51,9 +51,13 @@ class DashboardSite(msgspec.Struct):
 
     def cycles(self) -> int:
         """How many cycles the daemon has run."""
-        with urllib.request.urlopen(f"{self.base}/api/v1/plan", timeout=60) as answer:
-            last = json.load(answer)["cycle"]
+        last = self.get("/plan")["cycle"]
         return int(last["cycle"]) if last else 0
+
+    def get(self, path: str) -> Any:
+        """The API's answer to this path below /api/v1, with its query, read without a token."""
+        with urllib.request.urlopen(f"{self.base}/api/v1{path}", timeout=60) as answer:
+            return json.load(answer)
 
 
 class WatchedPage(msgspec.Struct):

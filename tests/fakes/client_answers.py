@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from irqbal.api.contract import responses
+from irqbal.api.examples import STATUS
 from irqbal.cpuset import CpuSet
 from irqbal.wire import Duration, Moment
 
@@ -72,36 +75,18 @@ def status(interval: float = 1.0, measured: float | None = None) -> responses.St
     """The status of a daemon that balances; `measured`: of its last cycle; None: it ran none."""
     last = None
     if measured is not None:
-        last = responses.Summary(
-            cycle=7,
-            at=Moment(measured),
-            seconds=0.001,
-            cause="tick",
-            moves=0,
-            right=1,
-            refused=0,
-            drifted=0,
-            failures=0,
-            imbalance=1.0,
-            busiest=0.5,
-            measured=Moment(measured),
+        assert STATUS.last is not None
+        at = Moment(measured)
+        last = msgspec.structs.replace(
+            STATUS.last, cycle=7, at=at, measured=at, right=1, imbalance=1.0, busiest=0.5
         )
-    return responses.Status(
+    return msgspec.structs.replace(
+        STATUS,
         host="made",
-        version="0.1.0",
-        api="1.5",
-        state="balancing",
-        paused=False,
-        paused_until=None,
-        dry_run=False,
-        started=Moment(0),
         interval=Duration(interval),
         cpus=2,
         irqs=1,
-        overrides=0,
         policies=("spread_by_rate",),
-        aside=(),
-        history=responses.HistoryState(enabled=True),
         last=last,
     )
 
