@@ -229,7 +229,9 @@ def table_of_codes() -> str:
             advice = "; or: ".join(text.ways.values())
         if text.unmovable_sentence:
             advice += f"; where the IRQ is managed: {unmovable_advice(MANAGED)}"
-        words = {name: name.upper() for name in _PLACEHOLDERS}
+        words = {name: name.upper() for name in _PLACEHOLDERS} | {
+            "advice": "what the policy advises"
+        }
         rows.append(
             f"| `{code}` | {SEVERITIES[code]} | {text.meaning} | {advice.format_map(words)} |"
         )
@@ -237,7 +239,6 @@ def table_of_codes() -> str:
 
 
 _PLACEHOLDERS = (
-    "advice",
     "irq",
     "isolated",
     "others",
