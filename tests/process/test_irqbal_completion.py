@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -133,14 +134,14 @@ def test_tab_is_quick(words: str, tree: Tree) -> None:
     completed(f"irqbal --root {tree.folder} {words}")
     assert time.monotonic() - started < 5
     script = (
-        "import os, sys, runpy\n"
+        "import sys\n"
         "sys.argv = ['irqbal']\n"
         "try:\n    from irqbal.cli.main import main; main()\n"
         "except SystemExit:\n    pass\n"
         "print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run(
-        ["python", "-c", script],
+        [sys.executable, "-c", script],
         capture_output=True,
         text=True,
         check=True,
