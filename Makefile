@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 WITH_FAKES = PYTHONPATH=tests:tests/fakes $(BIN)/python
 
-.PHONY: run test quick check wheel clean needs
+.PHONY: run test test-programs test-machine quick check wheel clean needs
 
 run: $(VENV)/.installed
 	@if [ "$$(id -u)" = 0 ]; then exec $(BIN)/irqbal daemon -c etc/irqbal.yaml; \
@@ -12,7 +12,14 @@ run: $(VENV)/.installed
 
 # As root: everything. As another user: all but what only root may do, which is skipped with its reason.
 test: needs $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-programs test-machine
+
+# Two halves, each of which mostly waits: they run side by side.
+test-programs: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/process tests/unit
+
+test-machine: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/system tests/vm tests/browser
 
 # The unit tests and the checks, two at a time: any user, no server, no browser; nothing of this machine is touched.
 quick: $(VENV)/.installed-test

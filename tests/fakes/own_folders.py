@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ import msgspec
 
 INSTALLED = (Path("/run/irqbal"), Path("/var/lib/irqbal"))
 """What an installed irqbal uses."""
+_LOCK = "/run/irqbal-tests.lock"
+"""Held by every test run; its text are the folders of `INSTALLED` that one of them made."""
 
 # linux/sched.h, linux/mount.h, umount2(2)
 _CLONE_NEWNS, _MS_REC, _MS_PRIVATE, _MNT_DETACH = 0x20000, 0x4000, 1 << 18, 2
@@ -48,7 +51,9 @@ class InstalledIrqbal:
         for folder, parent in self._parents.items():
             # What is not there, or closed to this user, has nothing to list.
             with contextlib.suppress(OSError):
-                found[str(folder)] = _state(os.stat(folder.name, dir_fd=parent))
+                # An empty folder may be one that another test run made to mount over.
+                if os.listdir(f"/proc/self/fd/{parent}/{folder.name}"):  # noqa: PTH208
+                    found[str(folder)] = _state(os.stat(folder.name, dir_fd=parent))
                 for at, folders, files, fd in os.fwalk(folder.name, dir_fd=parent):
                     for name in (*folders, *files):
                         with contextlib.suppress(FileNotFoundError):
@@ -91,18 +96,38 @@ def namespace() -> Iterator[None]:
     """Move this thread, and all that it starts from now on, to a mount namespace of their own in
     which the folders are empty. Root only; there is no way back, so the folders only come and go.
     """
-    made = [folder for folder in INSTALLED if not folder.exists()]
-    for folder in made:
-        folder.mkdir(parents=True)
-    try:
+    with _folders_exist():
         _checked(_libc.unshare(_CLONE_NEWNS), "unshare")
         _checked(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "mount")
         with empty_folders():
             yield
-    finally:
+
+
+@contextlib.contextmanager
+def _folders_exist() -> Iterator[None]:
+    """The folders are there, to be mounted over. Whoever of several test runs ends last removes
+    those that the first made: the kernel takes a mount away with its folder in every namespace.
+    """
+    lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(lock, "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        made = [folder for folder in INSTALLED if not folder.exists()]
         for folder in made:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+            folder.mkdir(parents=True)
+            file.seek(0, os.SEEK_END)
+            file.write(f"{folder}\n")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file.seek(0)
+                for name in file.read().split():
+                    with contextlib.suppress(OSError):
+                        Path(name).rmdir()
+                file.truncate(0)
 
 
 @contextlib.contextmanager
