@@ -146,6 +146,15 @@ class FakeKernel(ABC):
             if number in lines
         }
 
+    def counts_of(self, numbers: Iterable[int]) -> dict[int, dict[int, int]]:
+        """The counts of these IRQs by CPU."""
+        lines = self.state.lines
+        return {
+            number: {cpu: count % WRAP for cpu, count in lines[number].counts.items() if count}
+            for number in numbers
+            if number in lines
+        }
+
     def population(self) -> int:
         """As the link count of /proc/irq: one for each IRQ, and two of its own."""
         return len(self.state.lines) + 2

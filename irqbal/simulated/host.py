@@ -148,8 +148,8 @@ class SimulatedHost(FakeKernel):
             packets=self.counters.queue_packets() if self.spec.packets else {},
         )
 
-    def counts(self) -> Counts:
-        """Everything that is counted, by online CPU."""
+    def counts(self, whole: bool = True) -> Counts:
+        """Everything that is counted, by online CPU; IRQs and rows are left out unless `whole`."""
         online = self.state.online
         times = self._cpu_times()
         nothing = dict.fromkeys(online, 0)
@@ -160,13 +160,15 @@ class SimulatedHost(FakeKernel):
                 line.number: {
                     cpu: count for cpu in online if (count := line.counts.get(cpu, 0) % WRAP)
                 }
-                for line in self.state.lines.values()
+                for line in (self.state.lines.values() if whole else ())
             },
             rows={
                 "LOC": {cpu: int(self.elapsed * _TIMER_HZ) % WRAP for cpu in online},
                 "ERR": {-1: 0},
                 "MIS": {-1: 0},
-            },
+            }
+            if whole
+            else {},
             softirqs=self.counters.softirqs(),
             softnet={
                 "processed": self.counters.packets(online),

@@ -4,7 +4,7 @@ cost, happens where a policy put it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -166,14 +166,25 @@ class ReplayHost(FakeKernel):
             effective=irqs.effective,
         )
 
-    def counts(self) -> Counts:
-        """Interrupts and times by CPU; what else was recorded is not replayed."""
+    def counts_of(self, numbers: Iterable[int]) -> dict[int, dict[int, int]]:
+        """The counts of these IRQs by CPU."""
+        counts = self._counts
+        return {
+            number: {cpu: int(count) % WRAP for cpu, count in counts[number].items()}
+            for number in numbers
+            if number in counts
+        }
+
+    def counts(self, whole: bool = True) -> Counts:
+        """Interrupts and times by CPU; what else was recorded is not replayed. Without `whole` the
+        interrupts are left out.
+        """
         return Counts(
             time=self.now(),
             cpus=frozenset(self.state.online),
             irqs={
                 number: {cpu: int(count) % WRAP for cpu, count in row.items()}
-                for number, row in self._counts.items()
+                for number, row in (self._counts.items() if whole else ())
             },
             rows={},
             softirqs={},

@@ -6,22 +6,26 @@ depend on the seed and the beat's number alone, so the moments of reading do not
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 
 import msgspec
 
 from irqbal.simulated import napi
+from irqbal.simulated.shapes import WAVES
 
 SHAPES = {
     "steady": "queues differ up to threefold, 10 % noise",
     "even": "all queues the same, 10 % noise",
     "skewed": "a few queues of each NIC carry most (Zipf), 10 % noise",
-    "diurnal": "steady, and everything swells and ebbs over 120 beats",
+    "diurnal": "steady, and everything swells and ebbs over 360 beats",
     "bursts": "steady, and now and then a queue gets eight times as much for three beats",
     "hopping": "steady, and in each NIC one queue in sixteen is an elephant, another every ten "
     "beats",
+    "toggling": "steady, and every three beats a tenth of the queues goes to three times as much, "
+    "or back",
+    "noisy": "steady, and each queue's rate wanders (log-normal, deviation 0.3, correlation 0.8)",
+    "churning": "steady, and flows come to queues at random and stay for Pareto times (1.3)",
 }
 """Shapes of traffic, with their descriptions."""
 EVENTS = {
@@ -32,12 +36,6 @@ EVENTS = {
 
 NOISE = 0.1
 """Standard deviation of a source's rate from beat to beat, relative to its usual rate."""
-HOP_BEATS = 10
-"""Beats until other queues are the elephants (`hopping`)."""
-BURST_BEATS = 3
-"""Length of a burst, in beats (`bursts`)."""
-DAY_BEATS = 120
-"""Length of a day, in beats (`diurnal`)."""
 RESET_BEATS = 15
 """Beats between two resets of a NIC."""
 UNPLUG_BEATS = 12
@@ -45,16 +43,6 @@ UNPLUG_BEATS = 12
 UNPLUGGED_BEATS = 4
 """Beats in which the CPU is offline."""
 
-_ELEPHANT = 20.0
-"""How much more traffic an elephant has than the other queues, as a factor."""
-_ONE_IN = 16
-"""One queue in so many is an elephant."""
-_BURST = 8.0
-"""How much more traffic a queue has in a burst, as a factor."""
-_TIDE = 0.7
-"""How far `diurnal` traffic rises and falls, relative to its mean."""
-_BURST_CHANCE = 0.03
-"""Chance that a queue has a burst."""
 _ZIPF = 1.0
 """Exponent of the Zipf distribution over a NIC's queues (`skewed`)."""
 _HOTTEST = 0.8
@@ -121,12 +109,14 @@ class Traffic:
         for at, source in enumerate(sources):
             if source.kind == "net":
                 self._groups.setdefault(source.group, []).append(at)
+        idle = [at for at, source in enumerate(sources) if source.kind == "idle"]
+        self._wave = WAVES[shape](seed, len(sources), self._groups, idle)
         self._scale(load)
 
     def beat(self, number: int) -> list[Flow]:
         """The traffic of each source during this beat, in the order of the sources."""
         drawn = random.Random(f"{self._seed}/noise/{number}")
-        factors = self._factors(number)
+        factors = self._wave.factors(number)
         return [
             self._flow(at, self._weights[at] * factors[at], max(0.0, drawn.gauss(1.0, NOISE)))
             for at in range(len(self._sources))
@@ -168,7 +158,6 @@ class Traffic:
         """Scale packets so that the sources together need `target` CPUs, and no queue's peak needs
         more than `_HOTTEST` CPUs.
         """
-        peak = {"bursts": _BURST, "hopping": _ELEPHANT, "diurnal": 1 + _TIDE}.get(self._shape, 1.0)
         budget = target
         for kind in ("net", "disk"):
             here = [at for at, source in enumerate(self._sources) if source.kind == kind]
@@ -176,34 +165,14 @@ class Traffic:
                 continue
             costs = {at: self._weights[at] * (self._costs[at] or self._hard[at]) for at in here}
             mean = sum(costs.values())
-            if kind == "net" and self._shape == "hopping":
-                mean *= 1 + (_ELEPHANT - 1) / _ONE_IN
-            scale = min(
-                budget / mean, _HOTTEST / (max(costs.values()) * (peak if kind == "net" else 1.0))
-            )
+            if kind == "net":
+                mean *= self._wave.mean
+            peak = self._wave.peak if kind == "net" else 1.0
+            scale = min(budget / mean, _HOTTEST / (max(costs.values()) * peak))
             for at in here:
                 self._weights[at] *= scale
             # The drives' share is relative to what the NICs reach.
             budget = _DISK_SHARE * mean * scale
-
-    def _factors(self, number: int) -> list[float]:
-        """Each source's traffic in this beat relative to its average."""
-        factors = [1.0] * len(self._sources)
-        if self._shape == "diurnal":
-            tide = 1.0 + _TIDE * math.sin(2 * math.pi * number / DAY_BEATS)
-            factors = [tide if source.kind != "idle" else 1.0 for source in self._sources]
-        elif self._shape == "bursts":
-            drawn = random.Random(f"{self._seed}/bursts/{number // BURST_BEATS}")
-            factors = [
-                _BURST if drawn.random() < _BURST_CHANCE and source.kind == "net" else 1.0
-                for source in self._sources
-            ]
-        elif self._shape == "hopping":
-            drawn = random.Random(f"{self._seed}/hopping/{number // HOP_BEATS}")
-            for places in self._groups.values():
-                for at in drawn.sample(places, max(1, len(places) // _ONE_IN)):
-                    factors[at] = _ELEPHANT
-        return factors
 
 
 def reset_in(beat: int, seed: int, interfaces: Sequence[str]) -> str:

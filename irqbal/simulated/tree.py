@@ -40,6 +40,8 @@ class _Tree:
     def __init__(self, host: SimulatedHost, folder: Path) -> None:
         self._host, self._root = host, str(folder)
         self._folders: set[str] = set()
+        self._possible = list(host.state.possible)
+        self._zeros = ["0"] * len(self._possible)
 
     def write(self) -> None:
         state, counts, topology = self._host.state, self._host.counts(), self._host.topology()
@@ -175,6 +177,9 @@ class _Tree:
         self._put(f"{facts}/actions", line.action, 0o444)
         self._put(f"{facts}/chip_name", line.chip, 0o444)
         self._put(f"{facts}/hwirq", str(line.vector), 0o444)
+        counted = line.counts
+        cells = [str(counted.get(cpu, 0)) for cpu in self._possible] if counted else self._zeros
+        self._put(f"{facts}/per_cpu_count", ",".join(cells), 0o444)
 
     # A large host has tens of thousands of files, and pathlib takes twice as long for each.
 

@@ -35,7 +35,9 @@ _PLACED = re.compile(r"^ +Interrupt (\d+) node_num is (-?\d+) \(([\w-]+)/", re.M
 _LOAD = re.compile(r"^ +CPU number (\d+)  numa_node is [-\d ]+\(load (\d+)\)", re.MULTILINE)
 
 
-def start(folder: Path, log: Path, interval: float, debug: bool = False) -> subprocess.Popen[bytes]:
+def start(
+    folder: Path, log: Path, interval: float, debug: bool = False, program: str = "irqbalance"
+) -> subprocess.Popen[bytes]:
     """Run irqbalance on this tree; its output goes to `log`. End it by its process id.
 
     It runs without CAP_DAC_OVERRIDE: mask files of mode 0444 (managed IRQs) then refuse root's
@@ -43,7 +45,7 @@ def start(folder: Path, log: Path, interval: float, debug: bool = False) -> subp
     """
     binds = " && ".join(f"mount --bind {folder}/{path} /{path}" for path in BOUND)
     options = f"--foreground --interval={max(1, round(interval))}{' --debug' if debug else ''}"
-    command = f"{binds} && exec setpriv --bounding-set=-dac_override irqbalance {options}"
+    command = f"{binds} && exec setpriv --bounding-set=-dac_override {program} {options}"
     with log.open("wb") as out:
         return subprocess.Popen(["unshare", "-m", "sh", "-c", command], stdout=out, stderr=out)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,7 @@ from irqbal.simulated.ground_truth import GroundTruth
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.napi import TCP, UDP, interrupts
 from irqbal.simulated.score import CycleScore, TrialRun
+from irqbal.simulated.shapes import BURST_BEATS, DAY_BEATS
 from irqbal.simulated.spec import EXAMPLE, Drives, HostSpec, Nics, parse_spec
 from irqbal.simulated.traffic import EVENTS, SHAPES, UNPLUG_BEATS, Source, Traffic
 from irqbal.simulated.tree import write_tree
@@ -101,8 +103,8 @@ def test_the_short_forms_mean_what_they_say() -> None:
         ),
         (
             "1x4,traffic=slow",
-            "traffic=slow is not one of steady, even, skewed, diurnal, bursts, hopping, with or "
-            "without reset and unplug",
+            "traffic=slow is not one of steady, even, skewed, diurnal, bursts, hopping, toggling, "
+            "noisy, churning, with or without reset and unplug",
         ),
         ("1x4,traffic=even+skewed", "traffic=even+skewed is not one of"),
         ("1x4,traffic=even+even", "traffic=even+even is not one of"),
@@ -306,7 +308,7 @@ def test_shapes_are_what_they_say() -> None:
     )
     skewed = sorted(beats("skewed", 1)[0])
     assert skewed[-1] > 0.7 and sum(skewed[-8:]) > sum(skewed[:-8]), "the hottest are most of it"
-    tide = [sum(loads) for loads in beats("diurnal", 120)]
+    tide = [sum(loads) for loads in beats("diurnal", DAY_BEATS)]
     assert max(tide) > 4 * min(tide)
     bursts = beats("bursts", 30)
     assert any(loads != bursts[0] for loads in bursts) and bursts[0] == bursts[2]
@@ -315,6 +317,25 @@ def test_shapes_are_what_they_say() -> None:
         frozenset(sorted(range(64), key=loads.__getitem__)[-4:]) for loads in hopping[::10]
     ]
     assert hopping[0] == hopping[9] and len(set(elephants)) > 1
+    wandering = [math.log(loads[0]) for loads in beats("noisy", 2000)]
+    center = statistics.mean(wandering)
+    assert statistics.stdev(wandering) == pytest.approx(0.3, rel=0.15)
+    products = [(a - center) * (b - center) for a, b in itertools.pairwise(wandering)]
+    assert statistics.mean(products) / statistics.variance(wandering) == pytest.approx(0.8, abs=0.1)
+    toggling = beats("toggling", 60)
+    assert toggling[0] == toggling[2]
+    changed = [
+        sum(a != b for a, b in zip(*pair, strict=True))
+        for pair in itertools.pairwise(toggling[::BURST_BEATS])
+    ]
+    assert 3 < statistics.mean(changed) < 10, "a tenth of 64"
+    ratios = {
+        round(a / b, 1) for loads in toggling for a, b in zip(loads, toggling[0], strict=True)
+    }
+    assert {0.3, 1.0, 3.0} <= ratios <= {0.3, 0.4, 1.0, 2.9, 3.0}
+    churning = [loads[0] for loads in beats("churning", 2000)]
+    assert 0.2 < statistics.stdev(churning) / statistics.mean(churning) < 0.5
+    assert beats("churning", 5) == beats("churning", 9)[:5], "whatever was asked for before"
     noisy = Traffic([Source("net", "eth0")], shape="even", seed=1, load=0.3)
     packets = [noisy.beat(number)[0].packets for number in range(300)]
     mean = sum(packets) / 300

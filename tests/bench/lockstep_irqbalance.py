@@ -1,0 +1,105 @@
+"""The real irqbalance in compressed time, in step with its tree's kernel.
+
+`python lockstep_irqbalance.py FOLDER SPEC CYCLES RESULT [PROGRAM]` writes the tree of a simulated
+host and runs irqbalance on it. libfaketime lets its waiting pass a hundred times as fast; nothing
+else in it depends on time (its loads are differences of /proc/stat). It is stopped while the tree's
+kernel writes, and goes on for exactly one cycle. RESULT becomes JSON: a `DaemonRun`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from daemon_run import DaemonRun
+from debian_irqbalance import start
+from tree_kernel import KernelInterval, TreeKernel
+
+BEAT = 10.0
+"""Seconds a cycle."""
+SPEED = 100
+"""Seconds of irqbalance in one second."""
+LEAST = 0.0003
+"""Seconds of CPU that a cycle takes at least; to wake up and wait again takes a tenth of that."""
+
+
+def library() -> str:
+    """libfaketime's path. Raises SystemExit."""
+    for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1"):
+        return str(path)
+    raise SystemExit("libfaketime is not installed: apt-get install faketime")
+
+
+class SteppedProcess:
+    """A process that is let go for one cycle at a time."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def cpu(self) -> float:
+        """Seconds of CPU so far."""
+        text = Path(f"/proc/{self._process.pid}/schedstat").read_text()
+        return int(text.split()[0]) / 1e9
+
+    def _sleeps(self) -> bool:
+        text = Path(f"/proc/{self._process.pid}/stat").read_text()
+        return text.rpartition(")")[2].split()[0] == "S"
+
+    def one_cycle(self, since: float) -> float:
+        """Wait until a cycle has ended that began when `since` seconds of CPU had been used, stop
+        the process, and return the CPU it has used. Raises SystemExit if it ended.
+        """
+        seen, quiet = -1.0, 0
+        while quiet < 3:
+            if self._process.poll() is not None:
+                raise SystemExit(f"irqbalance ended with status {self._process.returncode}")
+            now = self.cpu()
+            still = now == seen and self._sleeps() and now - since > LEAST
+            quiet = quiet + 1 if still else 0
+            seen = now
+            time.sleep(0.003)
+        self._process.send_signal(signal.SIGSTOP)
+        return self.cpu()
+
+    def go_on(self) -> None:
+        """Let it begin its next cycle."""
+        self._process.send_signal(signal.SIGCONT)
+
+
+def main() -> None:
+    """See the module's docstring."""
+    folder, spec, cycles, result, *program = sys.argv[1:]
+    base = Path(folder)
+    kernel = TreeKernel(base / "tree", spec, BEAT)
+    os.environ |= {"LD_PRELOAD": library(), "FAKETIME": f"+0 x{SPEED}", "FAKETIME_DONT_RESET": "1"}
+    process = start(base / "tree", base / "log", BEAT, program=(program or ["irqbalance"])[0])
+    del os.environ["LD_PRELOAD"]
+    intervals: list[KernelInterval] = []
+    spent: list[tuple[float, float]] = []
+    stepped = SteppedProcess(process)
+    try:
+        # Until it is irqbalance that runs, and has begun to wait, what is measured is the shell.
+        while "irqbalance" not in Path(f"/proc/{process.pid}/comm").read_text():
+            time.sleep(0.01)
+        used = stepped.one_cycle(stepped.cpu())
+        for _ in range(int(cycles)):
+            kernel.step(BEAT)
+            intervals.append(kernel.interval())
+            stepped.go_on()
+            used = stepped.one_cycle(used)
+            spent.append((used, 0.0))
+    finally:
+        stepped.go_on()
+        process.terminate()
+        process.wait()
+    DaemonRun(intervals=intervals, spent=spent, irqs=len(kernel.host.state.lines)).write(
+        Path(result)
+    )
+
+
+if __name__ == "__main__":
+    main()
