@@ -8,7 +8,7 @@ Documentation/core-api/irq/irq-affinity.rst and lib/bitmap.c.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import final
 
@@ -130,16 +130,16 @@ class CpuSet:
         return hash((CpuSet, self.bits))
 
     def __or__(self, other: CpuSet) -> CpuSet:
-        return CpuSet.from_bits(self.bits | other.bits)
+        return _made(self.bits | other.bits)
 
     def __and__(self, other: CpuSet) -> CpuSet:
-        return CpuSet.from_bits(self.bits & other.bits)
+        return _made(self.bits & other.bits)
 
     def __sub__(self, other: CpuSet) -> CpuSet:
-        return CpuSet.from_bits(self.bits & ~other.bits)
+        return _made(self.bits & ~other.bits)
 
     def __xor__(self, other: CpuSet) -> CpuSet:
-        return CpuSet.from_bits(self.bits ^ other.bits)
+        return _made(self.bits ^ other.bits)
 
     def __le__(self, other: CpuSet) -> bool:
         """Whether every CPU of this set is in the other."""
@@ -153,7 +153,17 @@ class CpuSet:
         return (self.bits & -self.bits).bit_length() - 1
 
 
-@lru_cache(maxsize=1024)
+def _made(bits: int, new: Callable[[type[CpuSet]], CpuSet] = object.__new__) -> CpuSet:
+    """The set of these bits, which come from valid sets: a plan makes tens of thousands."""
+    result = new(CpuSet)
+    _set_bits(result, bits)
+    return result
+
+
+_set_bits: Callable[[CpuSet, int], None] = vars(CpuSet)["bits"].__set__
+
+
+@lru_cache(maxsize=4096)
 def _parse(text: str) -> CpuSet:
     bits = 0
     stripped = text.strip()

@@ -29,6 +29,8 @@ class Subscribers:
     def __init__(self) -> None:
         self._queues: dict[_EventQueue, Requester] = {}
         """In the order in which they came."""
+        self.somebody = asyncio.Event()
+        """Set while there are listeners."""
 
     def subscribe(self) -> Subscription:
         """A queue of the events from now on. Raises ApiError if there are too many listeners."""
@@ -43,6 +45,7 @@ class Subscribers:
             )
         queue = _EventQueue(self)
         self._queues[queue] = who
+        self.somebody.set()
         return queue
 
     def _make_room(self, who: Requester, queues: list[_EventQueue]) -> bool:
@@ -69,6 +72,8 @@ class Subscribers:
     def remove(self, queue: _EventQueue) -> None:
         """Queue no more events for this listener."""
         self._queues.pop(queue, None)
+        if not self._queues:
+            self.somebody.clear()
 
     def close(self) -> None:
         """Close all subscriptions."""

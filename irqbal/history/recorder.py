@@ -21,6 +21,9 @@ def _unknown(number: int) -> float:
     return 0.0
 
 
+_NOTHING: dict[int, int] = {}
+
+
 class NewSample(msgspec.Struct, frozen=True):
     """A sample before it is stored, which gives it a sequence number. Fields as in `Sample`."""
 
@@ -37,6 +40,8 @@ class Recorder:
         self._time: float | None = None
         """Monotonic time of the last reading; None before the first."""
         self._totals: dict[Series, int] = {}
+        self._tables: dict[tuple[Kind, str], dict[int, int]] = {}
+        """The rows of the last reading of each kind but IRQs, by kind and name."""
         self._rows: dict[str, dict[int, int]] = {}
         """Identity -> its row in the last reading, to skip rows that are the same object."""
         self._snapshot: Snapshot | None = None
@@ -191,16 +196,20 @@ class Recorder:
             ("softnet", counts.softnet),
             ("time", counts.times),
         )
-        totals = self._totals
         for kind, table in others:
             for name, row in table.items():
+                before = self._tables.get((kind, name), _NOTHING)
+                # An offline CPU may have no column; its last total stays until it returns.
+                away = before.keys() - row.keys()
+                self._tables[kind, name] = {**before, **row} if away else row
+                if row == before:
+                    continue
                 for cpu, total in row.items():
-                    series = self._named(kind, name, cpu)
-                    before = totals.get(series)
-                    totals[series] = total
-                    if before is None or before == total:
+                    last = before.get(cpu)
+                    if last is None or last == total:
                         continue
-                    if delta := _difference(series, before, total, seconds):
+                    series = self._named(kind, name, cpu)
+                    if delta := _difference(series, last, total, seconds):
                         values[series] = delta
 
     def _named(self, kind: Kind, name: str, cpu: int) -> Series:

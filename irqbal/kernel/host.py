@@ -6,6 +6,7 @@ import contextlib
 import resource
 import time
 from collections.abc import Callable, Collection, Iterable
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -26,7 +27,7 @@ from irqbal.kernel import (
     topology,
 )
 from irqbal.kernel.affinity import KernelSettings
-from irqbal.kernel.files import OpenFiles, bytes_or, confine, text_or
+from irqbal.kernel.files import OpenFiles, bytes_or, confine, cpus_or, text_or
 from irqbal.kernel.interrupts import Known
 from irqbal.kernel.irqs import IrqReader, check_readable
 from irqbal.kernel.mask_files import MaskFiles
@@ -113,15 +114,15 @@ class KernelHost:
             skipped_rows=table.skipped,
         )
 
-    def counts(self) -> Counts:
-        """`/proc/interrupts`, `/proc/softirqs`, `/proc/net/softnet_stat` and the CPUs' times; what
-        cannot be read is left out.
+    def counts(self, whole: bool = True) -> Counts:
+        """`/proc/interrupts` (if `whole`), `/proc/softirqs`, `/proc/net/softnet_stat` and the CPUs'
+        times; what cannot be read is left out.
         """
         now = self._clock()
-        table = interrupts.read_interrupts(self.root)
+        table = interrupts.read_interrupts(self.root) if whole else interrupts.Interrupts(())
         by_irq: dict[int, dict[int, int]] = {}
         rows: dict[str, dict[int, int]] = {}
-        for name, counted in table.cells(self._cells):
+        for name, counted in table.cells(self._cells if whole else None):
             if isinstance(name, int):
                 by_irq[name] = counted
             else:
@@ -133,7 +134,7 @@ class KernelHost:
         times = stat.parse_stat(bytes_or(self.root / "proc/stat"), ()).cpu_times
         return Counts(
             time=now,
-            cpus=frozenset(table.cpus),
+            cpus=frozenset(table.cpus if whole else times),
             irqs=by_irq,
             rows=rows,
             softirqs=softirqs.parse_softirqs(bytes_or(self.root / "proc/softirqs")),
@@ -143,6 +144,19 @@ class KernelHost:
                 "softirq": {cpu: round(spent.softirq * 1e6) for cpu, spent in times.items()},
             },
         )
+
+    def counts_of(self, numbers: Iterable[int]) -> dict[int, dict[int, int]]:
+        """See `IrqReader.counts`."""
+        return {
+            number: found
+            for number in numbers
+            if (found := self._irqs.counts(number, self._possible)) is not None
+        }
+
+    @cached_property
+    def _possible(self) -> tuple[int, ...]:
+        """Every CPU that there can be while this kernel runs."""
+        return tuple(cpus_or(self.root / "sys/devices/system/cpu/possible", CpuSet()))
 
     def masks(self, numbers: Iterable[int]) -> dict[int, tuple[CpuSet, int]]:
         """The present mask and inode of these IRQs; those that are gone are left out."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from itertools import compress, repeat
+from operator import ne
 from pathlib import Path
 
 from irqbal.cpuset import CpuSet
@@ -31,6 +33,7 @@ PATHS = (
     "sys/kernel/irq/[0-9]*/actions",
     "sys/kernel/irq/[0-9]*/chip_name",
     "sys/kernel/irq/[0-9]*/hwirq",
+    "sys/kernel/irq/[0-9]*/per_cpu_count",
 )
 """Files below the root that this module reads (see `host.READERS`)."""
 
@@ -90,6 +93,16 @@ class IrqReader:
         the file is empty.
         """
         return cpus_or(f"{self.folder(number)}/effective_affinity_list", CpuSet()) or affinity
+
+    def counts(self, number: int, possible: Sequence[int]) -> dict[int, int] | None:
+        """Its interrupts by CPU, without zeros; None if they cannot be read. The file has a number
+        for each of the `possible` CPUs (ABI/testing/sysfs-kernel-irq; kernel/irq/irqdesc.c).
+        """
+        fields = text_or(f"{self._sysfs}/{number}/per_cpu_count").split(",")
+        if len(fields) != len(possible) or not "".join(fields).isdecimal():
+            return None
+        counted = compress(zip(possible, fields, strict=True), map(ne, fields, repeat("0")))
+        return {cpu: int(field) for cpu, field in counted}
 
     def _facts(self, number: int, row: Row | None, cpus: Sequence[int]) -> IrqFacts | None:
         inode = self.inode(number)

@@ -25,7 +25,8 @@ def parse_softirqs(data: bytes) -> dict[str, dict[int, int]]:
         if (
             colon
             and len(cells) == len(cpus)
-            and all(cell.isdigit() and len(cell) <= 20 for cell in cells)
+            and b"".join(cells).isdigit()
+            and max(map(len, cells)) <= 20
         ):
             found[name.strip().decode("ascii", "replace")] = dict(
                 zip(cpus, map(int, cells), strict=True)

@@ -13,6 +13,7 @@ PATHS = ("proc/net/softnet_stat",)
 """Files below the root that this module reads (see `host.READERS`)."""
 
 _HEX = re.compile(rb"[0-9a-f]{8}")
+_ROW = re.compile(rb"\s*[0-9a-f]{8}(?:\s+[0-9a-f]{8})*\s*")
 
 
 def parse_softnet(data: bytes) -> dict[str, dict[int, int]]:
@@ -22,7 +23,7 @@ def parse_softnet(data: bytes) -> dict[str, dict[int, int]]:
     found: dict[str, dict[int, int]] = {"processed": {}, "dropped": {}, "time_squeeze": {}}
     for row, line in enumerate(data.splitlines()):
         cells = line.split()
-        if len(cells) < 3 or not all(_HEX.fullmatch(cell) for cell in cells):
+        if len(cells) < 3 or not _ROW.fullmatch(line):
             continue
         cpu = int(cells[12], 16) if len(cells) > 12 else row
         for name, cell in zip(found, cells[:3], strict=True):

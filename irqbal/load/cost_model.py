@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from operator import mul
 
 import msgspec
 
-from irqbal.load.least_squares import SparseRow, WeightedRow, conjugate_gradients, ridge
+from irqbal.load.least_squares import SparseRow, WeightedRow, ridge, solve_sparse
 
 JIFFY = 0.01
 """Seconds; the kernel's unit of CPU time in `/proc/stat` (USER_HZ is 100 on every architecture that
@@ -38,6 +39,18 @@ DECAY = 0.95
 """Weight of an observation after one interval: observations count for some twenty intervals."""
 MEMORY = 16
 """Sets of IRQs that are remembered of one CPU, at most: older ones have decayed."""
+FORGOTTEN = 60.0
+"""Intervals after which a set that its CPU no longer serves is forgotten: what it showed is in the
+costs.
+"""
+EVIDENCE = 2.0
+"""Seconds for which a CPU must have served a set before single IRQs' costs follow from it: within
+less, a time counted in jiffies shows nothing of one IRQ.
+"""
+PILE = 64
+"""IRQs of a set that a CPU no longer serves, at most, for single costs to follow from it: before
+irqbal starts, one CPU may serve all IRQs, which says next to nothing of each.
+"""
 CHEAPEST = 0.02
 """Least cost of a group, as a share of the mean cost: no interrupt is free."""
 EXPLAINED = 3.0
@@ -67,11 +80,13 @@ class Observation(msgspec.Struct, frozen=True):
 class _ServedSet:
     """Decayed sums of a CPU's amounts and time while it served one set of IRQs."""
 
-    __slots__ = ("amounts", "seconds", "time")
+    __slots__ = ("amounts", "last", "seconds", "time")
 
     def __init__(self, numbers: tuple[int, ...]) -> None:
         self.amounts = dict.fromkeys(numbers, 0.0)
         self.seconds = self.time = 0.0
+        self.last = 0.0
+        """When it was observed last, in intervals."""
 
 
 class CostModel:
@@ -82,6 +97,10 @@ class CostModel:
     def __init__(self, nominal: float) -> None:
         self._nominal = nominal
         self._equations: dict[int, dict[tuple[int, ...], _ServedSet]] = {}
+        self._now = 0.0
+        """Intervals since the first observation."""
+        self._cpus_of: dict[int, set[int]] = {}
+        """The CPUs that have equations with an IRQ, by its number."""
         self._group_of: dict[int, str] = {}
         self._factors: dict[int, float] = {}
         self._groups: dict[str, float] = {}
@@ -161,13 +180,25 @@ class CostModel:
             equation = None
         if equation is None:
             equation = sets[numbers] = _ServedSet(numbers)
+            for number in numbers:
+                self._cpus_of.setdefault(number, set()).add(cpu)
             while len(sets) > MEMORY:
                 del sets[next(iter(sets))]
         decay = DECAY**observation.intervals
         equation.time = equation.time * decay + observation.spent
         equation.seconds = equation.seconds * decay + observation.seconds
+        equation.last = self._now
         for number, amount in amounts.items():
             equation.amounts[number] = equation.amounts[number] * decay + amount
+
+    def elapse(self, intervals: float) -> None:
+        """So many intervals were observed of all CPUs."""
+        self._now += intervals
+        horizon = self._now - FORGOTTEN
+        for sets in self._equations.values():
+            if len(sets) > 1:
+                for key in [key for key, served in sets.items() if served.last < horizon]:
+                    del sets[key]
 
     def _is_surprising(self, observation: Observation) -> bool:
         """Whether the time spent is farther from the predicted time than rounding to jiffies
@@ -180,7 +211,8 @@ class CostModel:
         return abs(spent - jiffies) > 4 * math.sqrt(max(jiffies, 1.0)) + 0.3 * jiffies
 
     def _forget_equations(self, numbers: set[int]) -> None:
-        for sets in self._equations.values():
+        for cpu in {cpu for number in numbers for cpu in self._cpus_of.pop(number, ())}:
+            sets = self._equations[cpu]
             for key in [key for key in sets if not numbers.isdisjoint(key)]:
                 del sets[key]
 
@@ -197,29 +229,49 @@ class CostModel:
         )
         if not known or self._unexplained(rows):
             self._fit_groups(rows)
-        self._fit_factors(rows)
+        self._fit_factors(self._telling(rows))
+
+    def _telling(self, rows: list[_ServedSet]) -> list[_ServedSet]:
+        """The sets that tell something of single IRQs."""
+        newest = max((row.last for row in rows), default=0.0)
+        return [
+            row
+            for row in rows
+            if row.seconds >= EVIDENCE and (len(row.amounts) <= PILE or row.last == newest)
+        ]
 
     def _rows(self) -> list[_ServedSet]:
         return [equation for sets in self._equations.values() for equation in sets.values()]
+
+    def _plain(self) -> dict[int, float]:
+        """Each IRQ's cost without its own factor."""
+        groups, nominal = self._groups, self._nominal
+        plain = {number: groups.get(group, nominal) for number, group in self._group_of.items()}
+        return plain | self._measured if self._measured else plain
+
+    def _costs(self, plain: Mapping[int, float]) -> dict[int, float]:
+        """Each IRQ's cost."""
+        factors = self._factors
+        costs = {number: cost * factors[number] for number, cost in plain.items()}
+        return costs | self._measured if self._measured else costs
 
     def _error(
         self, rows: list[_ServedSet], costs: Mapping[int, float], background: float
     ) -> float:
         """Sum of the squared errors of the predicted times, in variances of the observed times."""
-        error = 0.0
-        for row in rows:
-            expected = background * row.seconds + sum(
-                amount * costs[number] for number, amount in row.amounts.items()
-            )
-            error += (row.time - expected) ** 2 / _variance(row.time)
-        return error
+        return sum(
+            [
+                (row.time - predicted) ** 2 / _variance(row.time)
+                for row, predicted in zip(rows, _predicted(rows, costs, background), strict=True)
+            ]
+        )
 
     def _unexplained(self, rows: list[_ServedSet]) -> bool:
         """Whether the costs do not explain the observations even with a factor for each IRQ: then
         the group costs are wrong.
         """
-        costs = {number: self.cost(number) for number in self._factors}
-        return self._error(rows, costs, self._background) > EXPLAINED * max(1, len(rows))
+        error = self._error(rows, self._costs(self._plain()), self._background)
+        return error > EXPLAINED * max(1, len(rows))
 
     def _fit_groups(self, rows: list[_ServedSet]) -> None:
         """Fit group costs and the background by weighted least squares of every CPU's time over its
@@ -280,60 +332,72 @@ class CostModel:
             number: groups.get(group, self._nominal) for number, group in self._group_of.items()
         } | self._measured
         error = self._error(rows, fresh, background)
-        present = {number: self.cost(number) for number in self._factors}
+        present = self._costs(self._plain())
         return error <= EXPLAINED * len(rows) or error < self._error(
             rows, present, self._background
         )
 
-    def _doubt(self, rows: list[_ServedSet]) -> float:
+    def _doubt(self, rows: list[_ServedSet], plain: Mapping[int, float]) -> float:
         """Standard error of the factors: what group costs leave unexplained beyond the rounding to
         jiffies. If the IRQs of a group cost the same, observed differences are noise and must not
         move an IRQ.
         """
-        plain = {
-            number: self._groups.get(group, self._nominal)
-            for number, group in self._group_of.items()
-        } | self._measured
         unexplained = self._error(rows, plain, self._background) - len(rows)
+        if unexplained <= 0:
+            return LEAST_DOUBT
         room = _spread(rows, plain)
         return (
-            min(MOST_DOUBT, max(LEAST_DOUBT, math.sqrt(max(0.0, unexplained) / room)))
+            min(MOST_DOUBT, max(LEAST_DOUBT, math.sqrt(unexplained / room)))
             if room > 0
             else LEAST_DOUBT
         )
 
     def _fit_factors(self, rows: list[_ServedSet]) -> None:
-        """Fit the factors by conjugate gradients on the normal equations. The start at the present
-        estimate makes few steps suffice; each step visits every term once.
+        """Fit the factors to what the present estimate leaves unexplained, and then the background,
+        which all CPUs share and which therefore must not join their equations.
         """
         measured = self._measured
-        numbers = sorted(
-            {number for row in rows for number in row.amounts if number not in measured}
-        )
-        index = {number: at for at, number in enumerate(numbers)}
-        background = len(numbers)
-        base = [self._groups.get(self._group_of[number], self._nominal) for number in numbers]
-        doubt = self._doubt(rows)
+        plain = self._plain()
+        costs = self._costs(plain)
+        doubt = self._doubt(rows, plain)
         equations: list[SparseRow] = []
-        for row in rows:
+        errors: list[tuple[float, float]] = []
+        terms_in_all = 0
+        for row, predicted in zip(rows, _predicted(rows, costs, self._background), strict=True):
             # In standard errors of the CPU's time, and of each factor's prior.
             weight = 1 / math.sqrt(_variance(row.time))
+            scale = doubt * weight
             terms = [
-                (index[number], amount * base[index[number]] * doubt * weight)
+                (number, amount * plain[number] * scale)
                 for number, amount in row.amounts.items()
-                if number not in measured
+                if amount and number not in measured
             ]
-            predicted = (
-                sum(amount * self.cost(number) for number, amount in row.amounts.items())
-                + self._background * row.seconds
-            )
-            terms.append((background, row.seconds * BACKGROUND_DOUBT * weight))
-            equations.append(SparseRow(terms, (row.time - predicted) * weight))
-        steps = min(MOST_STEPS, max(8, MOST_WORK // (1 + sum(len(row.terms) for row in equations))))
-        change = conjugate_gradients(equations, background + 1, steps)
-        for number, at in index.items():
-            self._factors[number] = max(LEAST_FACTOR, self._factors[number] + doubt * change[at])
-        self._background = max(0.0, self._background + BACKGROUND_DOUBT * change[background])
+            terms_in_all += len(terms)
+            value = (row.time - predicted) * weight
+            equations.append(SparseRow(terms, value))
+            errors.append((row.seconds * BACKGROUND_DOUBT * weight, value))
+        steps = min(MOST_STEPS, max(8, MOST_WORK // (1 + terms_in_all)))
+        change = solve_sparse(equations, steps)
+        factors = self._factors
+        for number, by in change.items():
+            factors[number] = max(LEAST_FACTOR, factors[number] + doubt * by)
+        left = weights = 0.0
+        for equation, (factor, value) in zip(equations, errors, strict=True):
+            rest = value - sum([term * change[number] for number, term in equation.terms])
+            left += factor * rest
+            weights += factor * factor
+        self._background = max(0.0, self._background + BACKGROUND_DOUBT * left / (1 + weights))
+
+
+def _predicted(
+    rows: list[_ServedSet], costs: Mapping[int, float], background: float
+) -> list[float]:
+    """The time of each set at these costs."""
+    return [
+        background * row.seconds
+        + sum(map(mul, row.amounts.values(), map(costs.__getitem__, row.amounts)))
+        for row in rows
+    ]
 
 
 def _spread(rows: list[_ServedSet], costs: Mapping[int, float]) -> float:

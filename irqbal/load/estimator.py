@@ -12,12 +12,13 @@ are fitted when a caller requests loads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
+from itertools import repeat
 
 import msgspec
 
 from irqbal.cpuset import CpuSet
-from irqbal.load.attribution import Attribution, Places
+from irqbal.load.attribution import NOWHERE, Attribution, Places
 from irqbal.load.cost_model import JIFFY, CostModel
 from irqbal.load.cpu_load import CpuLoad
 from irqbal.load.irq_rates import IntervalCounts, IrqRates
@@ -96,6 +97,7 @@ class LoadEstimator:
         self._visible = 0.0
         self._is_measured = self._is_calm = False
         self._is_fitted = True
+        self._loads: list[tuple[float, float]] | None = None
         self.cpu_times: dict[int, tuple[float, float]] = {}
         """(irq, softirq) seconds a second of each CPU in the last interval."""
 
@@ -118,24 +120,33 @@ class LoadEstimator:
 
     def load(self, number: int) -> tuple[float, float]:
         """(seconds of CPU a second, its standard error)."""
-        rates = self._rates
-        at = rates.index(number)
-        if at is None:
-            return 0.0, 0.0
+        at = self._rates.index(number)
+        return (0.0, 0.0) if at is None else self._all_loads()[at]
+
+    def _all_loads(self) -> list[tuple[float, float]]:
+        """The same of all IRQs, in the order of the rates; made once for the present readings."""
         self._fit()
-        thread = self._threads.of_irq.get(number, 0.0)
-        interrupts = rates.interrupts
+        if self._loads is None:
+            rates, threads = self._rates, self._threads.of_irq
+            self._loads = [
+                (hard * mean + soft * work + threads.get(number, 0.0), hard * noise + soft * rest)
+                for number, (hard, soft), mean, noise, (work, rest) in zip(
+                    rates.numbers,
+                    self._costs(),
+                    rates.interrupts.mean,
+                    rates.interrupts.noises(),
+                    rates.works(),
+                    strict=True,
+                )
+            ]
+        return self._loads
+
+    def _costs(self) -> Iterator[tuple[float, float]]:
+        """(seconds an interrupt, seconds a unit of work) of all IRQs, in the order of the rates."""
         if not self.time_visible:
-            return (
-                interrupts.mean[at] * NOMINAL_COST + thread,
-                interrupts.noise(at) * NOMINAL_COST,
-            )
-        hard, soft = self._hard.cost(number), self._soft.cost(number)
-        work = rates.work(number)
-        return (
-            interrupts.mean[at] * hard + work.mean[at] * soft + thread,
-            interrupts.noise(at) * hard + work.noise(at) * soft,
-        )
+            return repeat((NOMINAL_COST, 0.0), len(self._rates.numbers))
+        numbers = self._rates.numbers
+        return zip(map(self._hard.cost, numbers), map(self._soft.cost, numbers), strict=True)
 
     def time_per_interrupt(self, number: int) -> float:
         """Seconds of CPU that an interrupt and the work it causes take, by the last fit; 0 if no
@@ -169,6 +180,7 @@ class LoadEstimator:
         self._hard.start_from(learned.hard)
         self._soft.start_from(learned.soft)
         self._stored_factors = dict(learned.factors)
+        self._loads = None
 
     def set_measured(self, window: Measured, places: Iterable[IrqPlace]) -> int:
         """Take over what the kernel measured of these IRQs. Returns the number of IRQs whose cost
@@ -192,6 +204,7 @@ class LoadEstimator:
         costs = costs_of(window, irqs)
         if self._hard.set_measured(costs.hard, SAME) | self._soft.set_measured(costs.soft, SAME):
             self._trigger.forget_plan()
+        self._loads = None
         self._is_measured = self._is_measured or bool(costs.hard)
         return len(costs.hard)
 
@@ -199,7 +212,7 @@ class LoadEstimator:
         """Continue to learn costs, starting from the measured ones: measuring was switched off."""
         self._hard.clear_measured()
         self._soft.clear_measured()
-        self._is_measured = False
+        self._is_measured, self._loads = False, None
 
     # One interval
 
@@ -213,6 +226,7 @@ class LoadEstimator:
         seconds = after.time - before.time
         if seconds < SHORTEST:
             return
+        self._loads = None
         if interval.keys is not self._keys:
             self._restart(interval.keys)
         self._begin_packets(interval.packets_after)
@@ -274,7 +288,7 @@ class LoadEstimator:
 
     def _attribute(self, counts: IntervalCounts, interval: Interval, seconds: float) -> None:
         """Add the interval to the sums that the next fit uses."""
-        if self._trigger.reason(self._rates.interrupts.mean):
+        if self._trigger.is_another_load(self._rates.interrupts.mean):
             # Costs may have changed: one observation must not mix the old with the new.
             self._flush()
         attribution = self._attribution
@@ -304,7 +318,10 @@ class LoadEstimator:
         for cpu, hard, soft in attribution.observations(self._rates):
             self._hard.observe(cpu, hard)
             self._soft.observe(cpu, soft)
+        self._hard.elapse(attribution.intervals)
+        self._soft.elapse(attribution.intervals)
         self._attribution = Attribution()
+        self._trigger.observation_started()
         self._is_fitted = False
 
     def _fit(self) -> None:
@@ -312,7 +329,7 @@ class LoadEstimator:
         self._flush()
         if self._is_fitted:
             return
-        self._is_fitted = True
+        self._is_fitted, self._loads = True, None
         if self._visible >= VISIBLE:
             self._hard.fit()
             self._soft.fit()
@@ -327,25 +344,33 @@ class LoadEstimator:
 
     def plan_started(self) -> None:
         """Remember the present rates and costs: `replan_reason` compares with them."""
-        self._fit()
         rates = self._rates.interrupts.mean
         # Seconds an interrupt as this plan assumes them: later changes of rates are weighed by
         # them.
         costs = [
-            self.load(number)[0] / rate if rate > 0 else NOMINAL_COST
-            for number, rate in zip(self._rates.numbers, rates, strict=True)
+            load / rate if rate > 0 else NOMINAL_COST
+            for (load, _), rate in zip(self._all_loads(), rates, strict=True)
         ]
         self._trigger.plan_started(rates, costs)
 
-    def plan_finished(self, moved: bool) -> None:
-        """`moved`: the plan has moves. After one without, more must change before the next."""
-        self._trigger.plan_finished(moved)
+    def plan_finished(self, moved: bool, places: Mapping[int, CpuSet]) -> None:
+        """`moved`: the plan has moves. After one without, more must change before the next.
+        `places` are the effective affinities before it, by IRQ number.
+        """
+        rates = self._rates.interrupts.mean
+        self._trigger.plan_finished(moved, self._trigger.busiest(rates, self._in_order(places)))
 
-    def replan_reason(self) -> str:
-        """Why the change of load is worth another plan; empty if it is not."""
+    def replan_reason(self, places: Mapping[int, CpuSet]) -> str:
+        """Why the change of load is worth another plan; empty if it is not. `places` are the
+        effective affinities now, by IRQ number.
+        """
         if not self._is_calm:
             return "an IRQ's rate is not known yet, or its effective affinity changed"
-        return self._trigger.reason(self._rates.interrupts.mean)
+        return self._trigger.reason(self._rates.interrupts.mean, self._in_order(places))
+
+    def _in_order(self, places: Mapping[int, CpuSet]) -> Iterator[CpuSet]:
+        """The effective affinity of each IRQ in the order of the rates."""
+        return map(places.get, self._rates.numbers, repeat(NOWHERE))
 
 
 def _identity(key: str) -> str:

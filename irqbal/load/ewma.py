@@ -74,6 +74,16 @@ class SmoothedRates:
         alpha = max(ALPHA, 1 / max(self.count[at], 1))
         return math.sqrt(self.variance[at] * alpha / (2 - alpha)) if self.count[at] > 1 else 0.0
 
+    def noises(self) -> list[float]:
+        """Standard errors of all lines' means."""
+        known = zip(self.variance, self.count, strict=True)
+        return [
+            math.sqrt(variance * alpha / (2 - alpha))
+            if count > 1 and variance and (alpha := max(ALPHA, 1 / count))
+            else 0.0
+            for variance, count in known
+        ]
+
     def copy_line(self, at: int, other: SmoothedRates, there: int) -> None:
         """Copy line `there` of another table to line `at`."""
         self.mean[at], self.variance[at] = other.mean[there], other.variance[there]

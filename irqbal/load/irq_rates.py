@@ -90,6 +90,15 @@ class IrqRates:
         """
         return self._packets if number in self._count_packets else self.interrupts
 
+    def works(self) -> list[tuple[float, float]]:
+        """(units of work a second, their standard error) of all IRQs, in the order of `numbers`."""
+        interrupts = list(zip(self.interrupts.mean, self.interrupts.noises(), strict=True))
+        if self._count_packets:
+            packets = list(zip(self._packets.mean, self._packets.noises(), strict=True))
+            for number in self._count_packets:
+                interrupts[self._at[number]] = packets[self._at[number]]
+        return interrupts
+
     def begin_packets(self, packets: Mapping[int, int]) -> list[int]:
         """Count packets of these IRQs from now on. Returns the numbers of those that had no packet
         counts before.

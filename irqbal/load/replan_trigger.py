@@ -1,9 +1,10 @@
-"""Whether the load changed so much since the last plan that another plan is worth its cost, and
-why. Pure.
+"""Whether another plan can be worth its cost, and why. Pure.
 
-A plan costs as much as a hundred readings, and traffic varies all the time. So the change must be
-worth a plan: a share of the load, and a noticeable part of a CPU. After a plan without moves, more
-must change before the next.
+A plan costs as much as dozens of readings, and traffic varies all the time. What a plan can gain is
+the distance of the busiest CPU from the bound that no placement can beat: the mean of all CPUs, or
+the hottest IRQ. So another plan is due when that distance has grown since the last plan that moved
+something. A plan that moved nothing shows that this distance cannot be closed: the next one waits,
+longer each time, unless the distance grows again.
 """
 
 from __future__ import annotations
@@ -14,30 +15,43 @@ from operator import mul, sub
 
 import msgspec
 
+from irqbal.cpuset import CpuSet
 from irqbal.load.cost_model import JIFFY
 from irqbal.load.ewma import ALPHA, SETTLED
 
-MOVED_SHARE = 0.06
-"""Share of all load that may shift between IRQs after a plan before the next is due, beyond
-MOVED_FLOOR: noise of ten percent shifts less.
+RISE = 0.05
+"""Share by which the busiest CPU's load over the bound must have grown for another plan."""
+LEAST = 0.005
+"""Seconds of CPU a second that the busiest CPU must have more than after the last plan: less is
+nothing that anybody notices.
 """
-MOVED_FLOOR = 0.05
+OVERHAUL = 0.5
+"""Share of all load that has shifted between IRQs since the last plan, from which another is due
+whatever the busiest CPU has to do: policies may depend on more than that CPU.
+"""
+SHIFTED_FLOOR = 0.05
 """Seconds of CPU a second that may shift in any case: too little load to be worth a plan."""
-CPU_SHARE = 0.08
+WAIT, LONGEST_WAIT = 3, 48
+"""Intervals without a plan after one that moved nothing; twice as many after each further one, at
+most the second number.
+"""
+EASING = 0.1
+"""Weight of an interval with which a lower level becomes the one to compare with."""
+CHANGED_SHARE = 0.2
+"""Share of all load that may shift between IRQs within one observation of costs, beyond
+SHIFTED_FLOOR: traffic that wavers shifts less.
+"""
+CPU_SHARE = 0.25
 """Share of a CPU's load (or of the mean load, if that is larger) by which its time may change
-before a plan is due, beyond CPU_FLOOR: smaller changes are noise.
+within one observation, beyond CPU_FLOOR: smaller changes are those of traffic that wavers.
 """
 CPU_FLOOR = 0.01
 """Seconds a second by which a CPU's time may change in any case: jiffies show no less."""
-PATIENCE = 2.0
-"""Factor to these four limits after a plan without moves: the next would hardly move anything
-either.
-"""
 
 
-class _LastPlan(msgspec.Struct, frozen=True):
-    """The basis of the last plan: the load of all IRQs and the time of each CPU (seconds a second),
-    and rates and seconds an interrupt in the estimator's order of IRQs.
+class _Basis(msgspec.Struct, frozen=True):
+    """Rates and seconds an interrupt in the estimator's order of IRQs, the load of all IRQs, and
+    the time of each CPU (seconds a second), at one moment.
     """
 
     load: float
@@ -46,16 +60,36 @@ class _LastPlan(msgspec.Struct, frozen=True):
     cpus: dict[int, float]
 
 
+class BusiestCpu(msgspec.Struct, frozen=True):
+    """The load of the busiest CPU and the bound that no placement can beat, in seconds of CPU a
+    second.
+    """
+
+    load: float
+    bound: float
+
+    @property
+    def level(self) -> float:
+        """The load over the bound; 1.0 on a host without load."""
+        return self.load / self.bound if self.bound > 0 else 1.0
+
+
 class ReplanTrigger:
-    """Compares the CPUs' smoothed times and the IRQs' rates with those at the last plan."""
+    """Compares the CPUs' times and the IRQs' rates with those at the last plan."""
 
     def __init__(self) -> None:
         self._smooth: dict[int, float] = {}
         self._ages: dict[int, int] = {}
         self._present: Mapping[int, tuple[float, float]] = {}
         self._seconds = 0.0
-        self._patience = 1.0
-        self._last: _LastPlan | None = None
+        self._interval = 0
+        self._plan: _Basis | None = None
+        self._observed: _Basis | None = None
+        self._left: float | None = None
+        """The level that the last plan left; None until the first interval after it."""
+        self._wait = self._waits_until = 0
+        self._useless = 0.0
+        """The level at which a plan moved nothing last."""
 
     def update(self, cpu_times: Mapping[int, tuple[float, float]], seconds: float) -> float:
         """Add the (irq, softirq) seconds a second of each CPU in one interval of so many seconds.
@@ -63,6 +97,7 @@ class ReplanTrigger:
         """
         smooth, ages = self._smooth, self._ages
         self._present, self._seconds = cpu_times, seconds
+        self._interval += 1
         total = 0.0
         for cpu, (hard, soft) in cpu_times.items():
             spent = hard + soft
@@ -83,52 +118,111 @@ class ReplanTrigger:
         for cpu in cpus:
             self._ages.pop(cpu, None)
 
+    # Observations
+
+    def observation_started(self) -> None:
+        """An observation of costs begins with the next interval."""
+        self._observed = None
+
+    def is_another_load(self, rates: Sequence[float]) -> bool:
+        """Whether the load differs so much from that at the beginning of the observation that costs
+        may have changed: one observation must not mix the old with the new.
+        """
+        plan, known = self._plan, self._known()
+        if plan is None or len(rates) != len(plan.rates):
+            return True
+        observed = self._observed
+        if observed is None or observed.costs is not plan.costs:
+            load = sum(map(mul, rates, plan.costs))
+            self._observed = _Basis(load, list(rates), plan.costs, known)
+            return False
+        shifted = sum(map(mul, observed.costs, map(abs, map(sub, rates, observed.rates))))
+        if shifted > CHANGED_SHARE * observed.load + SHIFTED_FLOOR:
+            return True
+        mean = sum(self._smooth.values()) / max(1, len(self._smooth))
+        # The rounding to jiffies: variance of the difference of two smoothed times, for one second
+        # a second.
+        jitter = 2 * ALPHA / (2 - ALPHA) * JIFFY / max(self._seconds, 0.001)
+        return any(
+            (before := observed.cpus.get(cpu)) is not None
+            and abs(now - before)
+            > CPU_FLOOR + CPU_SHARE * max(mean, now) + 4 * math.sqrt(jitter * now)
+            for cpu, now in known.items()
+        )
+
+    # Plans
+
     def forget_plan(self) -> None:
         """Make another plan due: the last one rested on costs that no longer hold."""
-        self._last = None
+        self._plan = None
 
     def plan_started(self, rates: Sequence[float], costs: Sequence[float]) -> None:
         """Remember the basis of a plan: rates and seconds an interrupt, in the estimator's order of
         IRQs.
         """
         load = sum(map(mul, rates, costs))
-        self._last = _LastPlan(load, list(rates), list(costs), self._known())
+        self._plan = _Basis(load, list(rates), list(costs), self._known())
 
-    def plan_finished(self, moved: bool) -> None:
-        """`moved`: that plan has moves. After one without, PATIENCE applies."""
-        self._patience = 1.0 if moved else PATIENCE
+    def plan_finished(self, moved: bool, busiest: BusiestCpu) -> None:
+        """`moved`: that plan has moves. `busiest` is the CPU that was the busiest before it."""
+        if moved:
+            self._left, self._wait, self._waits_until = None, 0, 0
+            return
+        self._left = self._useless = busiest.level
+        self._wait = min(LONGEST_WAIT, max(WAIT, 2 * self._wait))
+        self._waits_until = self._interval + self._wait
 
-    def reason(self, rates: Sequence[float]) -> str:
-        """Why another plan is due at these rates; empty if none is.
-
-        A plan is also due once a busy CPU to or from which an IRQ moved has been observed for long
-        enough to show whether the move was right.
+    def busiest(self, rates: Sequence[float], places: Iterable[CpuSet]) -> BusiestCpu:
+        """The busiest CPU at these rates and the costs of the last plan, or by its own time where
+        that says more. `places` are the CPUs of the IRQs, in the order of the rates; what has none
+        or several counts for no CPU.
         """
-        known, last = self._known(), self._last
-        if last is None or not known or len(rates) != len(last.rates):
+        plan = self._plan
+        if plan is None or len(rates) != len(plan.rates):
+            return BusiestCpu(0.0, 0.0)
+        loads = list(map(mul, rates, plan.costs))
+        sets: dict[int, float] = {}
+        for load, cpus in zip(loads, places, strict=True):
+            if load:
+                bits = cpus.bits
+                sets[bits] = sets.get(bits, 0.0) + load
+        total = sum(sets.values())
+        known = self._known()
+        # A power of two is one CPU.
+        highest = max(
+            max(
+                (load for bits, load in sets.items() if bits and bits & (bits - 1) == 0),
+                default=0.0,
+            ),
+            max(known.values(), default=0.0),
+        )
+        mean = max(total, sum(known.values())) / max(1, len(self._present))
+        return BusiestCpu(highest, max(mean, max(loads, default=0.0)))
+
+    def reason(self, rates: Sequence[float], places: Iterable[CpuSet]) -> str:
+        """Why another plan is due at these rates and places (as of `busiest`); empty if none is."""
+        plan = self._plan
+        if plan is None or len(rates) != len(plan.rates):
             return "costs or IRQs are new since the last plan"
-        shifted = sum(map(mul, last.costs, map(abs, map(sub, rates, last.rates))))
-        if shifted > self._patience * (MOVED_SHARE * last.load + MOVED_FLOOR):
+        now = self.busiest(rates, places)
+        waits = self._interval < self._waits_until
+        if self._left is None:
+            self._left = now.level
+        elif now.level < self._left:
+            self._left += EASING * (now.level - self._left)
+        left = max(1.0, self._left)
+        if waits:
+            left = max(left, self._useless)
+        if now.level > left * (1 + RISE) and now.load - left * now.bound > LEAST:
+            return (
+                f"the busiest CPU has {now.level:.2f} times as much to do as it must have, "
+                f"{left:.2f} after the last plan"
+            )
+        if waits:
+            return ""
+        shifted = sum(map(mul, plan.costs, map(abs, map(sub, rates, plan.rates))))
+        if shifted > OVERHAUL * plan.load + SHIFTED_FLOOR:
             return f"{shifted:.1%} of a CPU shifted between IRQs since the last plan"
-        mean = sum(self._smooth.values()) / max(1, len(self._smooth))
-        # The rounding to jiffies: variance of the difference of two smoothed times, for one second
-        # a second.
-        jitter = 2 * ALPHA / (2 - ALPHA) * JIFFY / max(self._seconds, 0.001)
-        least = self._patience * CPU_FLOOR
-        for cpu, now in known.items():
-            before = last.cpus.get(cpu, -1.0)
-            change = abs(now - before)
-            if change <= least:
-                continue
-            if before < 0:
-                if now > CPU_FLOOR:
-                    return f"CPU {cpu} has been observed for long enough since its last move"
-                # The CPU has next to no load now, so a plan would change nothing.
-                last.cpus[cpu] = now
-            elif change > least + self._patience * CPU_SHARE * max(mean, now) + 4 * math.sqrt(
-                jitter * now
-            ):
-                return f"CPU {cpu} went from {before:.1%} to {now:.1%} since the last plan"
         return ""
 
     def _known(self) -> dict[int, float]:

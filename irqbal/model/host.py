@@ -29,9 +29,15 @@ class Host(Protocol):
     def census(self) -> Census:
         """The full reading. Raises HostError."""
 
-    def counts(self) -> Counts:
-        """Every counter, by CPU. An IRQ's row may be the same object as in the last reading if its
-        counts did not change; do not modify it. Raises HostError.
+    def counts(self, whole: bool = True) -> Counts:
+        """Every counter, by CPU; without those of `/proc/interrupts` unless `whole`. An IRQ's row
+        may be the same object as in the last reading if its counts did not change; do not modify
+        it. Raises HostError.
+        """
+
+    def counts_of(self, numbers: Iterable[int]) -> dict[int, dict[int, int]]:
+        """The counts of these IRQs by CPU, without zeros; an IRQ whose counts cannot be read alone
+        is left out.
         """
 
     def topology(self) -> Topology:

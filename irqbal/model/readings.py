@@ -6,6 +6,7 @@ Times are seconds; counts are totals since boot or since the IRQ was set up, nev
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -141,7 +142,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     times: dict[str, dict[int, int]]
 
 
-class Topology(msgspec.Struct, frozen=True, kw_only=True):
+class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """CPUs, devices, interfaces and interrupt threads. `rfs_entries` is
     net.core.rps_sock_flow_entries, -1 if the kernel has none. `queue_irqs` are the IRQs of NIC
     queues that the kernel names, by (interface, `rx` or `tx`, index). `boot_affinity` are the CPUs
@@ -155,3 +156,8 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
     rfs_entries: int = -1
     queue_irqs: dict[tuple[str, str, int], int] = {}
     boot_affinity: CpuSet = CpuSet()
+
+    @cached_property
+    def possible(self) -> CpuSet:
+        """Every CPU of the host, online or not."""
+        return CpuSet(cpu.number for cpu in self.cpus)

@@ -229,6 +229,11 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         return CpuSet(cpu.number for cpu in self.cpus if cpu.online)
 
     @cached_property
+    def possible(self) -> CpuSet:
+        """Every CPU of the host, online or not."""
+        return CpuSet(cpu.number for cpu in self.cpus)
+
+    @cached_property
     def isolated(self) -> CpuSet:
         """The isolated CPUs, online or not."""
         return CpuSet(cpu.number for cpu in self.cpus if cpu.isolated)
@@ -364,9 +369,18 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         """The online CPUs of the IRQ's NUMA node; all online CPUs if the node is unknown or has no
         online CPU.
         """
-        device = self.device_of(irq)
-        node = device.node if device is not None and device.node >= 0 else irq.node
-        local = self.cpus_by_node.get(node, CpuSet())
-        if not local and device is not None:
-            local = device.local_cpus & self.online
-        return local or self.online
+        key = (irq.device, irq.node)
+        local = self._local.get(key)
+        if local is None:
+            device = self.device_of(irq)
+            node = device.node if device is not None and device.node >= 0 else irq.node
+            local = self.cpus_by_node.get(node, CpuSet())
+            if not local and device is not None:
+                local = device.local_cpus & self.online
+            local = self._local[key] = local or self.online
+        return local
+
+    @cached_property
+    def _local(self) -> dict[tuple[str | None, int], CpuSet]:
+        """`local_cpus` so far, by an IRQ's device and node."""
+        return {}

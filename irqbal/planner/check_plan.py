@@ -84,7 +84,7 @@ def _move_fault(move: Move, snapshot: Snapshot) -> str:
         return irq.unmovable
     if not move.after & snapshot.online:
         return f"CPUs {move.after} hold no online CPU"
-    if not move.after <= _possible(snapshot):
+    if not move.after <= snapshot.possible:
         return f"CPUs {move.after} do not all exist"
     return ""
 
@@ -145,9 +145,4 @@ def _steering_fault(move: SteeringMove, snapshot: Snapshot, table: LimitTable) -
             return f"CPUs {cpus & snapshot.isolated} are isolated"
     if move.setting == "xps" and not cpus & snapshot.online:
         return f"CPUs {cpus} hold no online CPU"
-    return "" if cpus <= _possible(snapshot) else f"CPUs {cpus} do not all exist"
-
-
-def _possible(snapshot: Snapshot) -> CpuSet:
-    """Every CPU of the host, online or not."""
-    return CpuSet(cpu.number for cpu in snapshot.cpus)
+    return "" if cpus <= snapshot.possible else f"CPUs {cpus} do not all exist"

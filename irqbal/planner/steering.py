@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from heapq import heapify, heapreplace
 
 from irqbal.cpuset import CpuSet
-from irqbal.model.view import Cpu, Snapshot
+from irqbal.model.view import Snapshot
+
+Place = tuple[int, int, int, int, int]
+"""A CPU's number, package, core, L3 and NUMA node."""
 
 
 def share_out(
@@ -23,28 +28,47 @@ def share_out(
     """
     if not homes:
         return {}
-    shares: dict[int, int] = dict.fromkeys(homes, 0)
-    counts: dict[int, int] = dict.fromkeys(homes, 0)
+    return dict(_shared(places_of(snapshot), tuple(homes.items()), tuple((present or {}).items())))
+
+
+def places_of(snapshot: Snapshot) -> tuple[Place, ...]:
+    """The online CPUs in the order of their numbers."""
+    return tuple(
+        sorted(
+            (cpu.number, cpu.package, cpu.core, cpu.l3, cpu.node)
+            for cpu in snapshot.cpus
+            if cpu.online
+        )
+    )
+
+
+@lru_cache(maxsize=64)
+def _shared(
+    places: tuple[Place, ...],
+    homes: tuple[tuple[int, CpuSet], ...],
+    present: tuple[tuple[int, CpuSet], ...],
+) -> tuple[tuple[int, CpuSet], ...]:
+    """See `share_out`. Most plans move no IRQ of most interfaces: the answer is remembered."""
+    online = CpuSet(place[0] for place in places)
+    shares: dict[int, int] = dict.fromkeys([queue for queue, _ in homes], 0)
+    counts = dict(shares)
     by_cpu: dict[int, list[int]] = {}
-    for queue, home in homes.items():
-        for number in home or snapshot.online:
+    for queue, home in homes:
+        for number in home or online:
             by_cpu.setdefault(number, []).append(queue)
-    near = _Nearest(snapshot, by_cpu)
+    near = _Nearest(places, by_cpu)
     groups: dict[tuple[bool, int, tuple[int, ...]], list[int]] = {}
-    for cpu in sorted((cpu for cpu in snapshot.cpus if cpu.online), key=lambda cpu: cpu.number):
-        level, queues = near.ring(cpu)
-        groups.setdefault((cpu.number not in by_cpu, level, queues), []).append(cpu.number)
-    now = _owners(present or {})
+    for place in places:
+        level, queues = near.ring(place)
+        groups.setdefault((place[0] not in by_cpu, level, queues), []).append(place[0])
+    now = _owners(present)
     for (_, _, queues), members in sorted(groups.items()):
         fair = -(-(sum(counts[queue] for queue in queues) + len(members)) // len(queues))
+        among = set(queues)
         left = []
         for number in members:
             stay = next(
-                (
-                    queue
-                    for queue in now.get(number, ())
-                    if queue in queues and counts[queue] < fair
-                ),
+                (queue for queue in now.get(number, ()) if queue in among and counts[queue] < fair),
                 None,
             )
             if stay is None:
@@ -52,22 +76,25 @@ def share_out(
                 continue
             shares[stay] |= 1 << number
             counts[stay] += 1
+        fewest = [(counts[queue], queue) for queue in queues] if left else []
+        heapify(fewest)
         for number in left:
-            chosen = min(queues, key=lambda queue: (counts[queue], queue))
+            count, chosen = fewest[0]
+            heapreplace(fewest, (count + 1, chosen))
             shares[chosen] |= 1 << number
-            counts[chosen] += 1
-    for queue, home in homes.items():
+            counts[chosen] = count + 1
+    for queue, home in homes:
         if not shares[queue]:
-            shares[queue] = (home or snapshot.online).bits
-    return {queue: CpuSet.from_bits(bits) for queue, bits in shares.items()}
+            shares[queue] = (home or online).bits
+    return tuple((queue, CpuSet.from_bits(bits)) for queue, bits in shares.items())
 
 
-def _owners(present: Mapping[int, CpuSet]) -> dict[int, list[int]]:
+def _owners(present: Iterable[tuple[int, CpuSet]]) -> dict[int, list[int]]:
     """The queues that list each CPU, by CPU. The queue with the most CPUs comes first: the others
     may only share their IRQ's CPU.
     """
     owners: dict[int, list[int]] = {}
-    for queue, cpus in sorted(present.items(), key=lambda item: (-len(item[1]), item[0])):
+    for queue, cpus in sorted(present, key=lambda item: (-len(item[1]), item[0])):
         for number in cpus:
             owners.setdefault(number, []).append(queue)
     return owners
@@ -78,29 +105,31 @@ class _Nearest:
     CPUs.
     """
 
-    def __init__(self, snapshot: Snapshot, by_cpu: Mapping[int, Iterable[int]]) -> None:
+    def __init__(self, places: Iterable[Place], by_cpu: Mapping[int, Iterable[int]]) -> None:
         self._levels: list[dict[tuple[int, int], set[int]]] = [{}, {}, {}, {}]
-        self._all: set[int] = set()
-        self._memo: dict[int, tuple[int, tuple[int, ...]]] = {}
-        for number, queues in by_cpu.items():
-            cpu = snapshot.cpu_by_number.get(number)
-            if cpu is None:
+        self._sorted: dict[tuple[int, tuple[int, int]], tuple[int, ...]] = {}
+        everything: set[int] = set()
+        for place in places:
+            queues = by_cpu.get(place[0])
+            if queues is None:
                 continue
-            for level, key in enumerate(self._keys(cpu)):
-                self._levels[level].setdefault(key, set()).update(queues)
-            self._all.update(queues)
+            for level, key in zip(self._levels, self._keys(place), strict=True):
+                level.setdefault(key, set()).update(queues)
+            everything.update(queues)
+        self._all = tuple(sorted(everything))
 
     @staticmethod
-    def _keys(cpu: Cpu) -> tuple[tuple[int, int], ...]:
-        return ((0, cpu.number), (cpu.package, cpu.core), (0, cpu.l3), (0, cpu.node))
+    def _keys(place: Place) -> tuple[tuple[int, int], ...]:
+        number, package, core, l3, node = place
+        return ((0, number), (package, core), (0, l3), (0, node))
 
-    def ring(self, cpu: Cpu) -> tuple[int, tuple[int, ...]]:
+    def ring(self, place: Place) -> tuple[int, tuple[int, ...]]:
         """(distance of the nearest queues as in `model.draft.distance`, those queues)."""
-        if cpu.number not in self._memo:
-            self._memo[cpu.number] = (4, tuple(sorted(self._all)))
-            for level, key in enumerate(self._keys(cpu)):
-                found = self._levels[level].get(key)
-                if found:
-                    self._memo[cpu.number] = (level, tuple(sorted(found)))
-                    break
-        return self._memo[cpu.number]
+        for level, (known, key) in enumerate(zip(self._levels, self._keys(place), strict=True)):
+            found = known.get(key)
+            if found:
+                queues = self._sorted.get((level, key))
+                if queues is None:
+                    queues = self._sorted[level, key] = tuple(sorted(found))
+                return level, queues
+        return 4, self._all

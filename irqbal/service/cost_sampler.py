@@ -9,6 +9,7 @@ configuration.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,7 @@ class Sampled(Protocol):
     config: Config
     balancer: Balancer
     kernel: KernelThread
+    reloaded: asyncio.Event
 
 
 class CostSampler:
@@ -68,15 +70,14 @@ class CostSampler:
                 "again",
                 self._tracefs.reason,
             )
-        enabled = False
-        pause = FIRST * float(daemon.config.interval)
+        pause: float | None = FIRST * float(daemon.config.interval)
+        enabled = daemon.config.cost == "measured"
         while True:
-            await asyncio.sleep(pause)
+            await self._pause(pause if enabled else None)
             was_enabled, enabled = enabled, daemon.config.cost == "measured"
             if not enabled:
                 if was_enabled:
                     await daemon.kernel.run(daemon.balancer.tracker.clear_measured)
-                pause = min(EVERY, float(daemon.config.interval))
                 continue
             pause = EVERY
             if not self._live:
@@ -87,6 +88,13 @@ class CostSampler:
                 self._report(self._tracefs.reason)
             else:
                 await self._take_over(window)
+
+    async def _pause(self, seconds: float | None) -> None:
+        """Wait so long, or until a reload; None: until a reload."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._daemon.reloaded.wait()
+        self._daemon.reloaded.clear()
 
     async def _take_over(self, window: Measured) -> None:
         self._reported = ""

@@ -27,6 +27,7 @@ from irqbal.service.learned_state import LearnedState
 from irqbal.service.override_store import OverrideStore
 from irqbal.service.placements import Placements
 from irqbal.service.restore import forget_restored, restore_originals
+from irqbal.service.reused_plan import carried_out, waits_until
 from irqbal.state.originals import OriginalsFile
 from irqbal.tracking.tracker import HostTracker, SampleResult
 
@@ -40,8 +41,6 @@ REPLAN_SECONDS = 6 * 3600.0
 """Seconds after which a plan is made although nothing changed: a safety net, since a census finds
 unannounced changes within half an hour.
 """
-PASSING = frozenset({"budget", "cooldown", "given-up"})
-"""Refusals that end by themselves: a plan with one of them is not reused."""
 FIRST_LOOK = 0.2
 """Seconds between the two pulses on which the first plan rests: short, since the start waits for
 it.
@@ -57,14 +56,15 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _ReusablePlan(msgspec.Struct, frozen=True):
-    """The last plan, if the next cycle may reuse it: it moved nothing, and nothing in it waits for
-    time to pass. `planned_at` is seconds of time.monotonic().
+    """The last plan, if the next cycles may reuse it: all that it wanted was done, or waits until
+    `until` (seconds of the host's clock). `planned_at` is seconds of time.monotonic().
     """
 
     result: CycleResult
     overrides: tuple[Override, ...]
     dry_run: bool
     planned_at: float
+    until: float
 
 
 class Balancer:
@@ -191,13 +191,15 @@ class Balancer:
             return news
         reusable = self._reusable_plan
         if reusable is None:
-            return "the last plan moved something or waits for time to pass"
+            return "the last plan was not carried out whole"
         if reusable.overrides is not self.overrides.current:
             return "an override ended"
         if reusable.dry_run != self.dry_run or self.paused:
             return "balancing was paused, resumed or switched to a dry run"
         if time.monotonic() - reusable.planned_at >= REPLAN_SECONDS:
             return f"the last plan is {REPLAN_SECONDS / 3600:.0f} hours old"
+        if self.tracker.now >= reusable.until:
+            return "the time has come for which a move of the last plan waits"
         again = self.policies.again
         if again is not None and time.monotonic() - reusable.planned_at >= again:
             return f"a policy wants a plan every {again:g} s"
@@ -259,20 +261,22 @@ class Balancer:
         return result
 
     def _finish_plan(self, result: CycleResult) -> None:
-        """Decide whether the next cycle may reuse this plan."""
+        """Decide whether and until when the next cycles may reuse this plan."""
         record = result.record
         plan = record.plan
         self.tracker.plan_finished(bool(plan.moves or plan.steering))
-        waits = any(item.code in PASSING for item in plan.refused) or any(
-            entry.drift for entry in self.ledger.entries.values()
-        )
-        acted = plan.moves or plan.steering or plan.default or plan.drifted
-        incomplete = plan.failures or plan.starting or record.problem
-        reusable = not (acted or incomplete or waits)
+        failed = any(outcome.result not in _DONE for outcome in record.outcomes)
+        incomplete = plan.failures or plan.starting or record.problem or plan.drifted or failed
         self._reusable_plan = (
-            _ReusablePlan(result, self.overrides.current, record.dry_run, time.monotonic())
-            if reusable
-            else None
+            None
+            if incomplete
+            else _ReusablePlan(
+                result,
+                self.overrides.current,
+                record.dry_run,
+                time.monotonic(),
+                waits_until(plan, result.after, self.ledger, self.settings.cooldown),
+            )
         )
         self._learned.store_costs_if_due(self.tracker)
 
@@ -281,7 +285,7 @@ class Balancer:
         assert self._reusable_plan is not None
         last = self._reusable_plan.result
         record = msgspec.structs.replace(
-            last.record,
+            last.record if last.record.dry_run else carried_out(last.record),
             cycle=self._cycles,
             wall=wall,
             seconds=time.monotonic() - started,
@@ -294,6 +298,7 @@ class Balancer:
         result = msgspec.structs.replace(
             last,
             record=record,
+            planned_on=last.planned_on if record.dry_run else last.after,
             fresh=False,
             totals=self.tracker.totals,
             trigger=trigger,
@@ -412,6 +417,8 @@ def _with_requests(cause: str, requests: Collection[KernelRequest]) -> str:
     return ", ".join([*causes, *(request.cause for request in requests)])
 
 
+_DONE = ("written", "unchanged", "dry run")
+"""Results of writes after which nothing is left to do."""
 _NO_RECORD = Record(0, 0.0, 0.0, "", False, Plan())
 
 

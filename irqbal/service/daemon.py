@@ -55,6 +55,8 @@ class Daemon:
         self.no_history = parts.no_history
         """Why nothing is recorded; empty if it is."""
         self.scheduler = Scheduler()
+        self.reloaded = asyncio.Event()
+        """Set when a reload put another configuration in force."""
         self._requests = parts.requests
         self.binding: PolicySupervisor | None = None
         """The policies that a reload is trying."""
@@ -91,17 +93,17 @@ class Daemon:
         """Run cycles until `stop`. Raises SupervisorStopped if that ended a cycle early."""
         scheduler = self.scheduler
         cause, full = "start", False
-        started = False
+        said = ""
         while not scheduler.stopping:
             await self._cycle(cause, full, sinks)
             status = self.describe()
-            if started:
-                systemd.notify(f"STATUS={status}")
-            else:
-                started = True
+            if not said:
                 systemd.notify("READY=1", f"STATUS={status}")
                 log.info("ready: %s", status)
                 freeze_heap()
+            elif status != said:
+                systemd.notify(f"STATUS={status}")
+            said = status
             due = await scheduler.next(self._until_next())
             cause, full = due.cause, due.full
             if "reload" in cause and not scheduler.stopping:

@@ -70,7 +70,7 @@ class HistorySampler:
         if self._refresh and not result.fresh:
             # Ship the current state even if the plan was reused.
             result = msgspec.structs.replace(result, after=balancer.current_snapshot(), fresh=True)
-        counts = balancer.host.counts()
+        counts = balancer.tracker.counts()
         sample = self._recorder.take(
             counts, result.after, time.time(), balancer.tracker.time_per_interrupt
         )

@@ -43,6 +43,7 @@ from irqbal.service.sinks import (
     ShipperSink,
 )
 from irqbal.service.state_watch import StateWatch
+from irqbal.service.upkeep import Upkeep
 from irqbal.state.folders import RUN_DIR, Folders
 from irqbal.state.lock import Lock
 from irqbal.state.originals import OriginalsFile
@@ -217,17 +218,16 @@ async def _serve(
         observers = ObserversSink(Observers(bound, thread.executor))
         stack.callback(observers.close)
         sampler = CostSampler(daemon, mode.root, mode.is_live and not balancer.dry_run)
-        for task in (
-            daemon.feed_watchdog(),
-            _beat(host, daemon, listeners, StateWatch(daemon, folders, recording.lock)),
-            sampler.run(),
-        ):
+        upkeep = Upkeep(host, daemon, listeners, StateWatch(daemon, folders, recording.lock))
+        stack.callback(upkeep.close)
+        for task in (daemon.feed_watchdog(), _beat(host), sampler.run()):
             stack.callback(asyncio.create_task(task).cancel)
         stack.callback(systemd.notify, "STOPPING=1", "STATUS=stopping")
         await asyncio.sleep(max(0.0, started.second_look - time.monotonic()))
         with contextlib.suppress(SupervisorStopped):
             await daemon.run_cycles(
-                cycle_sinks(host, daemon, observers), Reload(daemon, listeners, observers)
+                (*cycle_sinks(host, daemon, observers), upkeep),
+                Reload(daemon, listeners, observers),
             )
 
 
@@ -244,14 +244,10 @@ def cycle_sinks(host: LocalHost, daemon: Daemon, observers: ObserversSink) -> tu
     return (*sinks, observers, EventsSink(host.subscribers))
 
 
-async def _beat(host: LocalHost, daemon: Daemon, listeners: Listeners, state: StateWatch) -> None:
-    """Periodic work besides the cycles."""
+async def _beat(host: LocalHost) -> None:
+    """Heartbeats, as long as somebody listens."""
     while True:
-        await host.look_after()
-        if daemon.mode.holds_lock(daemon.config):
-            await state.look()
-        if daemon.history is not None and daemon.history.writer.is_stopped:
-            await listeners.leave_socket()
+        await host.subscribers.somebody.wait()
         await asyncio.sleep(HEARTBEAT)
         host.heartbeat()
 

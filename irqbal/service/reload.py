@@ -4,6 +4,7 @@ nothing.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Protocol
 
@@ -34,6 +35,7 @@ class Reloaded(Protocol):
     kernel: KernelThread
     thread: HistoryThread
     binding: PolicySupervisor | None
+    reloaded: asyncio.Event
 
     def describe(self) -> str:
         """The daemon's state in one line."""
@@ -106,4 +108,5 @@ class Reload:
             daemon.balancer.reconfigure, policies, planner, float(config.interval), dry_run
         )
         await daemon.thread.run(ip_filter_check.check, config)
+        daemon.reloaded.set()
         log.info("reload: %s", daemon.describe())

@@ -28,22 +28,29 @@ class Delivery:
         """The effective affinity of this IRQ as last read."""
         return self._last.get(facts.number) or facts.effective
 
-    def restart(self, irqs: Iterable[IrqFacts], renewed: Iterable[int]) -> None:
+    def restart(self, irqs: Iterable[IrqFacts], renewed: Iterable[int]) -> list[int]:
         """Take over the effective affinities of a census. For new IRQs and those of
-        `renewed` (numbers with a new generation), these also count as the interval's start.
+        `renewed` (numbers with a new generation), these also count as the interval's start. Returns
+        all that are elsewhere than at the start.
         """
-        for number in renewed:
+        moved = list(renewed)
+        for number in moved:
             self.at_start.pop(number, None)
         for facts in irqs:
             self._last[facts.number] = facts.effective
-            self.at_start.setdefault(facts.number, facts.effective)
+            if self.at_start.setdefault(facts.number, facts.effective) != facts.effective:
+                moved.append(facts.number)
+        return moved
 
-    def start_interval(self, effective: Mapping[int, CpuSet]) -> None:
+    def start_interval(self, effective: Mapping[int, CpuSet]) -> list[int]:
         """Begin a new interval with the effective affinities of this pulse. IRQs absent from it did
-        not move.
+        not move. Returns those that did.
         """
+        start = self.at_start
+        moved = [number for number, cpus in effective.items() if start.get(number) != cpus]
         self.at_start.update(effective)
         self._last.update(effective)
+        return moved
 
     def moved(self, number: int, mask: CpuSet) -> CpuSet:
         """Record that this mask was just written. Returns the CPUs whose load changes with it."""

@@ -20,10 +20,11 @@ from irqbal.load.irq_rates import was_reset
 from irqbal.model.host import Host
 from irqbal.model.plan import Outcome, steering_of
 from irqbal.model.queues import Queue
-from irqbal.model.readings import DEFAULT, Census, Measured, Pulse, Topology
+from irqbal.model.readings import DEFAULT, Census, Counts, Measured, Pulse, Topology
 from irqbal.model.view import Interface, Override, Snapshot
 from irqbal.planner.ledger import Ledger
 from irqbal.tracking.census_schedule import CensusSchedule
+from irqbal.tracking.cpu_counts import CpuCounts
 from irqbal.tracking.delivery import Delivery
 from irqbal.tracking.irq_catalog import IrqCatalog
 from irqbal.tracking.mask_scan import MaskScan
@@ -32,6 +33,10 @@ from irqbal.tracking.squeezes import SqueezeRates
 
 SETTLING_CYCLES = 3
 """Cycles after a start or a hotplug in which moves need not wait."""
+LEARNING_CYCLES = (1, 2, 3, 6, 12)
+"""Cycles after a start or a hotplug in which a plan is made: each rests on about twice as much as
+the last one knew of costs and rates.
+"""
 HOTPLUG_INTERVALS = 1.5
 """Intervals for which a hotplug may explain that the kernel reset masks: the cycle of the hotplug
 and the next.
@@ -69,9 +74,10 @@ class HostTracker:
         self._squeezes = SqueezeRates()
         self._scan = MaskScan()
         self._schedule = CensusSchedule()
+        self._counts = CpuCounts(host)
         self._cycle = 0
         # The first reading only begins the first interval; no plan rests on it.
-        self._settling_until = SETTLING_CYCLES + 1
+        self._settles_from = 1
         self._hotplug_at = -math.inf
         self._found_between_cycles = False
 
@@ -113,9 +119,9 @@ class HostTracker:
         self._end_interval(before, pulse)
         if pulse.time - self._hotplug_at <= self.interval * HOTPLUG_INTERVALS and not found:
             found.append("a CPU went online or offline less than two intervals ago")
-        if self._cycle <= self._settling_until and not found:
-            found.append("the host is settling after a start or a hotplug")
-        changes = "; ".join(found) or self._estimator.replan_reason()
+        if self._cycle - self._settles_from in LEARNING_CYCLES and not found:
+            found.append("costs are being learnt after a start or a hotplug")
+        changes = "; ".join(found) or self._estimator.replan_reason(self._delivery.at_start)
         return SampleResult(changes, census, self._current.census.skipped_rows)
 
     def _first_sample(self) -> SampleResult:
@@ -135,7 +141,7 @@ class HostTracker:
         signs = ["a census was requested"] if full else []
         if before.online != pulse.online:
             self._hotplug_at = pulse.time
-            self._settling_until = self._cycle + SETTLING_CYCLES - 1
+            self._settles_from = self._cycle - 1
             signs.append(f"online CPUs changed from {before.online} to {pulse.online}")
         if renewed or pulse.stale:
             numbers = ", ".join(map(str, sorted(renewed | pulse.stale)[:8]))
@@ -176,9 +182,9 @@ class HostTracker:
         known = bool(self._catalog.identities)
         changes = self._catalog.update(census, topology, renewed, self._current.pulse.online)
         if known and changes.any:
-            self._settling_until = max(self._settling_until, self._cycle + SETTLING_CYCLES - 1)
+            self._settles_from = self._cycle - 1
         self._scan.restart(census)
-        self._delivery.restart(census.irqs, changes.renewed)
+        self._counts.unsure(self._delivery.restart(census.irqs, changes.renewed))
         self._schedule.taken(census.time)
         return changes.any
 
@@ -209,7 +215,7 @@ class HostTracker:
 
     def _start_interval(self, pulse: Pulse) -> None:
         self._readings = msgspec.structs.replace(self._current, pulse=pulse)
-        self._delivery.start_interval(pulse.effective)
+        self._counts.unsure(self._delivery.start_interval(pulse.effective))
 
     # Snapshots
 
@@ -230,12 +236,24 @@ class HostTracker:
         state = CycleState(
             cycle=self._cycle,
             interval=self.interval,
-            settling=self._cycle <= self._settling_until,
+            settling=self._cycle - self._settles_from <= SETTLING_CYCLES,
             hotplug=since_hotplug <= self.interval * HOTPLUG_INTERVALS,
             writers=self._host.writers() if drifting else (),
         )
         builder = SnapshotBuilder(self._catalog, self._delivery, self._estimator, self._squeezes)
         return builder.build(readings, state, ledger, tuple(overrides))
+
+    def counts(self) -> Counts:
+        """Every counter, by CPU, as of the last pulse or later. Raises HostError."""
+        readings = self._current
+        possible = readings.topology.possible
+        self._counts.unsure(self._catalog.per_cpu)
+        return self._counts.read(readings.pulse, possible, self._delivery.at_start)
+
+    @property
+    def now(self) -> float:
+        """The time of the last reading, in seconds of the host's monotonic clock."""
+        return self._current.pulse.time
 
     @property
     def totals(self) -> dict[int, int]:
@@ -266,7 +284,7 @@ class HostTracker:
 
     def plan_finished(self, moved: bool) -> None:
         """`moved`: that plan has moves. After one without, more must change before the next."""
-        self._estimator.plan_finished(moved)
+        self._estimator.plan_finished(moved, self._delivery.at_start)
 
     def time_per_interrupt(self, number: int) -> float:
         """Seconds of CPU that an interrupt of this IRQ and the work it causes take; 0: unknown."""
@@ -298,6 +316,7 @@ class HostTracker:
         self._scan.recheck(masks)
         for number, mask in masks.items():
             self._estimator.moved(self._delivery.moved(number, mask))
+        self._counts.unsure(masks)
         self._start_interval(pulse)
 
     # Costs

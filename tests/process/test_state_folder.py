@@ -18,8 +18,7 @@ from machine import IRQBAL, wait_for
 from served import Served, serve
 
 _SCRIPT = (
-    "import irqbal.service.lifetime as it; it.HEARTBEAT = 0.3; from irqbal.cli.main import main; "
-    "main()"
+    "import irqbal.service.upkeep as it; it.EVERY = 0.3; from irqbal.cli.main import main; main()"
 )
 
 
