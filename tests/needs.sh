@@ -6,7 +6,7 @@ set -eu
 everybody="strace:strace shellcheck:shellcheck ruby:ruby systemd-analyze:systemd curl:curl openssl:openssl
 chromium:chromium promtool:prometheus tmux:tmux sqlite3:sqlite3 man:man-db groff:groff"
 root="qemu-system-x86_64:qemu-system-x86 busybox:busybox-static iperf3:iperf3 ip:iproute2 ethtool:ethtool cpio:cpio
-irqbalance:irqbalance unshare:util-linux lsirq:util-linux-extra dpkg-deb:dpkg debootstrap:debootstrap depmod:kmod"
+irqbalance:irqbalance hwloc-distrib:hwloc-nox unshare:util-linux lsirq:util-linux-extra dpkg-deb:dpkg debootstrap:debootstrap depmod:kmod"
 
 missing() {
 	for pair in $1; do

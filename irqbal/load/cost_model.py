@@ -43,10 +43,6 @@ FORGOTTEN = 60.0
 """Intervals after which a set that its CPU no longer serves is forgotten: what it showed is in the
 costs.
 """
-EVIDENCE = 2.0
-"""Seconds for which a CPU must have served a set before single IRQs' costs follow from it: within
-less, a time counted in jiffies shows nothing of one IRQ.
-"""
 PILE = 64
 """IRQs of a set that a CPU no longer serves, at most, for single costs to follow from it: before
 irqbal starts, one CPU may serve all IRQs, which says next to nothing of each.
@@ -234,11 +230,7 @@ class CostModel:
     def _telling(self, rows: list[_ServedSet]) -> list[_ServedSet]:
         """The sets that tell something of single IRQs."""
         newest = max((row.last for row in rows), default=0.0)
-        return [
-            row
-            for row in rows
-            if row.seconds >= EVIDENCE and (len(row.amounts) <= PILE or row.last == newest)
-        ]
+        return [row for row in rows if len(row.amounts) <= PILE or row.last == newest]
 
     def _rows(self) -> list[_ServedSet]:
         return [equation for sets in self._equations.values() for equation in sets.values()]

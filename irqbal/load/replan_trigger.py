@@ -17,7 +17,7 @@ import msgspec
 
 from irqbal.cpuset import CpuSet
 from irqbal.load.cost_model import JIFFY
-from irqbal.load.ewma import ALPHA, SETTLED
+from irqbal.load.ewma import ALPHA, SmoothedRates
 
 RISE = 0.05
 """Share by which the busiest CPU's load over the bound must have grown for another plan."""
@@ -31,17 +31,21 @@ whatever the busiest CPU has to do: policies may depend on more than that CPU.
 """
 SHIFTED_FLOOR = 0.05
 """Seconds of CPU a second that may shift in any case: too little load to be worth a plan."""
-WAIT, LONGEST_WAIT = 3, 48
+WAIT, LONGEST_WAIT = 3, 96
 """Intervals without a plan after one that moved nothing; twice as many after each further one, at
 most the second number.
 """
+KNOWN = 3
+"""Intervals since the last move to or from a CPU after which its own time counts: by then it shows
+whether the costs behind the move are right.
+"""
 EASING = 0.1
 """Weight of an interval with which a lower level becomes the one to compare with."""
-CHANGED_SHARE = 0.2
+CHANGED_SHARE = 0.06
 """Share of all load that may shift between IRQs within one observation of costs, beyond
 SHIFTED_FLOOR: traffic that wavers shifts less.
 """
-CPU_SHARE = 0.25
+CPU_SHARE = 0.08
 """Share of a CPU's load (or of the mean load, if that is larger) by which its time may change
 within one observation, beyond CPU_FLOOR: smaller changes are those of traffic that wavers.
 """
@@ -62,11 +66,17 @@ class _Basis(msgspec.Struct, frozen=True):
 
 class BusiestCpu(msgspec.Struct, frozen=True):
     """The load of the busiest CPU and the bound that no placement can beat, in seconds of CPU a
-    second.
+    second. `expected` is that load by rates and costs alone, whatever the CPUs' own times say.
     """
 
     load: float
     bound: float
+    expected: float
+
+    @property
+    def expected_level(self) -> float:
+        """The expected load over the bound."""
+        return self.expected / self.bound if self.bound > 0 else 1.0
 
     @property
     def level(self) -> float:
@@ -78,8 +88,9 @@ class ReplanTrigger:
     """Compares the CPUs' times and the IRQs' rates with those at the last plan."""
 
     def __init__(self) -> None:
-        self._smooth: dict[int, float] = {}
-        self._ages: dict[int, int] = {}
+        self._places: dict[int, int] = {}
+        """CPU -> its line in the table of smoothed times, in seconds a second."""
+        self._times = SmoothedRates(0)
         self._present: Mapping[int, tuple[float, float]] = {}
         self._seconds = 0.0
         self._interval = 0
@@ -95,28 +106,32 @@ class ReplanTrigger:
         """Add the (irq, softirq) seconds a second of each CPU in one interval of so many seconds.
         Returns their sum.
         """
-        smooth, ages = self._smooth, self._ages
+        if cpu_times.keys() != self._places.keys():
+            self._restart(cpu_times)
         self._present, self._seconds = cpu_times, seconds
         self._interval += 1
-        total = 0.0
-        for cpu, (hard, soft) in cpu_times.items():
-            spent = hard + soft
-            total += spent
-            age = ages.get(cpu, 0)
-            if age < SETTLED:
-                age = ages[cpu] = age + 1
-                mean = smooth.get(cpu, 0.0)
-                smooth[cpu] = mean + max(ALPHA, 1 / age) * (spent - mean)
-            else:
-                smooth[cpu] += ALPHA * (spent - smooth[cpu])
-        return total
+        spent = [hard + soft for hard, soft in map(cpu_times.__getitem__, self._places)]
+        self._times.add([*spent])
+        return sum(spent)
+
+    def _restart(self, cpus: Iterable[int]) -> None:
+        """Continue with these CPUs."""
+        places = {cpu: at for at, cpu in enumerate(cpus)}
+        times = SmoothedRates(len(places))
+        for cpu, at in places.items():
+            there = self._places.get(cpu)
+            if there is not None:
+                times.copy_line(at, self._times, there)
+        self._places, self._times = places, times
 
     def moved(self, cpus: Iterable[int]) -> None:
         """Forget the times of these CPUs: IRQs moved to or from them, so past times predict
         nothing.
         """
         for cpu in cpus:
-            self._ages.pop(cpu, None)
+            at = self._places.get(cpu)
+            if at is not None:
+                self._times.count[at] = 0
 
     # Observations
 
@@ -139,7 +154,7 @@ class ReplanTrigger:
         shifted = sum(map(mul, observed.costs, map(abs, map(sub, rates, observed.rates))))
         if shifted > CHANGED_SHARE * observed.load + SHIFTED_FLOOR:
             return True
-        mean = sum(self._smooth.values()) / max(1, len(self._smooth))
+        mean = sum(self._times.mean) / max(1, len(self._times.mean))
         # The rounding to jiffies: variance of the difference of two smoothed times, for one second
         # a second.
         jitter = 2 * ALPHA / (2 - ALPHA) * JIFFY / max(self._seconds, 0.001)
@@ -168,7 +183,7 @@ class ReplanTrigger:
         if moved:
             self._left, self._wait, self._waits_until = None, 0, 0
             return
-        self._left = self._useless = busiest.level
+        self._useless = busiest.level
         self._wait = min(LONGEST_WAIT, max(WAIT, 2 * self._wait))
         self._waits_until = self._interval + self._wait
 
@@ -179,7 +194,7 @@ class ReplanTrigger:
         """
         plan = self._plan
         if plan is None or len(rates) != len(plan.rates):
-            return BusiestCpu(0.0, 0.0)
+            return BusiestCpu(0.0, 0.0, 0.0)
         loads = list(map(mul, rates, plan.costs))
         sets: dict[int, float] = {}
         for load, cpus in zip(loads, places, strict=True):
@@ -189,15 +204,12 @@ class ReplanTrigger:
         total = sum(sets.values())
         known = self._known()
         # A power of two is one CPU.
-        highest = max(
-            max(
-                (load for bits, load in sets.items() if bits and bits & (bits - 1) == 0),
-                default=0.0,
-            ),
-            max(known.values(), default=0.0),
+        expected = max(
+            (load for bits, load in sets.items() if bits and bits & (bits - 1) == 0), default=0.0
         )
         mean = max(total, sum(known.values())) / max(1, len(self._present))
-        return BusiestCpu(highest, max(mean, max(loads, default=0.0)))
+        bound = max(mean, max(loads, default=0.0))
+        return BusiestCpu(max(expected, max(known.values(), default=0.0)), bound, expected)
 
     def reason(self, rates: Sequence[float], places: Iterable[CpuSet]) -> str:
         """Why another plan is due at these rates and places (as of `busiest`); empty if none is."""
@@ -207,7 +219,8 @@ class ReplanTrigger:
         now = self.busiest(rates, places)
         waits = self._interval < self._waits_until
         if self._left is None:
-            self._left = now.level
+            # What the moves were to bring: the CPUs' own times show whether they did.
+            self._left = now.expected_level
         elif now.level < self._left:
             self._left += EASING * (now.level - self._left)
         left = max(1.0, self._left)
@@ -226,12 +239,12 @@ class ReplanTrigger:
         return ""
 
     def _known(self) -> dict[int, float]:
-        """The smoothed time of each CPU that was observed for SETTLED intervals since its last
+        """The smoothed time of each CPU that was observed for KNOWN intervals since its last
         move.
         """
-        ages, present = self._ages, self._present
+        times = self._times
         return {
-            cpu: spent
-            for cpu, spent in self._smooth.items()
-            if ages.get(cpu, 0) >= SETTLED and cpu in present
+            cpu: mean
+            for cpu, mean, count in zip(self._places, times.mean, times.count, strict=True)
+            if count >= KNOWN
         }

@@ -1,209 +1,243 @@
-"""irqbal beside irqbalance on the same simulated hosts: `make bench` prints the table for
-RESULTS.md.
+"""irqbal beside irqbalance on the same simulated hosts, under traffic that is never at rest.
 
-The hosts are trees of plain files, each with a process that plays its kernel (`tree_kernel`).
-irqbal reads its tree by --root, irqbalance finds it bound over /proc and /sys in a mount namespace
-of its own (`debian_irqbalance`). Both get the same intervals and the same traffic.
+`make bench-balance` prints the tables for RESULTS.md. Each host is a tree of plain files whose
+kernel is played: the whole daemon runs on it in compressed time, with API and history
+(`virtual_daemon`), and so does the real irqbalance (`lockstep_irqbalance`), in the same run and on
+the other CPU. Runs that are complete are kept in a folder, so that a bench that was ended goes on
+where it was. `python balance.py [--folder F] [--only TEXT] [--irqbalance PROGRAM …]`.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
-import debian_irqbalance
-from irqbal.config.reader import parse
-from irqbal.kernel.host import KernelHost
-from irqbal.service.assembly import bind, settings
-from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
-from irqbal.simulated.host import SimulatedHost
-from irqbal.simulated.spec import parse_spec
+import static_spread
 from irqbal.version import __version__
-from tree_kernel import KernelInterval, KernelProcess, TreeKernel
+from run_result import BalancerRun
 
 HOSTS = {
-    "16 CPUs, 2 nodes": "2x8,nodes=2,nic=8x2,nvme=8x1",
-    "64 CPUs": "1x32x2,nic=32x2,nvme=32x4",
-    "64 CPUs, 4 L3": "2x16x2,nodes=2,l3=8,nic=32x4:mlx5_core,nvme=32x4",
-    "128 CPUs": "2x32x2,nodes=2,nic=63x2,nvme=64x4",
-    "512 CPUs": "8x32x2,nodes=8,nic=63x8:mlx5_core,nvme=64x23,vectors=400",
+    16: "2x8,nodes=2,nic=8x2,nvme=8x1",
+    64: "2x16x2,nodes=2,nic=63x2,nvme=64x3",
+    128: "2x32x2,nodes=2,nic=63x2,nvme=64x4",
+    512: "2x128x2,nodes=8,l3=8,nic=127x16,nvme=1",
 }
-CYCLES = 40
-"""Cycles of irqbalance."""
+"""Hosts by their number of CPUs."""
+TRAFFIC = ("steady", "noisy", "toggling", "hopping", "churning", "diurnal")
+SEEDS = (7, 8, 9)
+"""All of them where both the host and the traffic vary most; else the first."""
+MANY_HOSTS, MANY_TRAFFIC = (64, 512), ("noisy", "hopping", "churning")
 BEAT = 10.0
-"""Seconds a cycle of irqbal."""
-LEARNING, STEADY = 60, 180
-"""Cycles of irqbal before, and while, it is measured: half an hour, in which even the largest host
-has only one periodic census.
-"""
-SEED = int(os.environ.get("IRQBAL_BENCH_SEED", "7"))
-TICK = os.sysconf("SC_CLK_TCK")
+"""Seconds a cycle."""
+LEARNING, MEASURED = 60, 180
+"""Cycles before, and while, a balancer is measured."""
+HOUR = 360
+"""Beats of `diurnal` traffic's day, which is measured whole."""
+HERE = Path(__file__).parent
 
 
-def cpu_of(pids: list[int]) -> float:
-    """Seconds of user and system time of these processes so far."""
-    total = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICK
+class BenchCase(msgspec.Struct, frozen=True):
+    """One run: a host by its number of CPUs, its traffic, and the seed of both."""
+
+    cpus: int
+    traffic: str
+    seed: int
+
+    @property
+    def spec(self) -> str:
+        """As of `irqbal --simulate`."""
+        return f"{HOSTS[self.cpus]},traffic={self.traffic},seed={self.seed}"
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the run."""
+        return LEARNING + (HOUR if self.traffic == "diurnal" else MEASURED)
+
+    def __str__(self) -> str:
+        return f"{self.cpus}-{self.traffic}-{self.seed}"
 
 
-class BalancerFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the table. Ratios are the busiest CPU's true load over the bound that no placement
-    can beat: `early` after the third cycle that follows the first moves, `ratio` the median since.
-    `over` is the share of cycles since above 1.2, `last` counts moves in the last forty cycles.
+def cases() -> Iterator[BenchCase]:
+    """All runs, the small hosts first."""
+    for cpus in HOSTS:
+        for traffic in TRAFFIC:
+            many = cpus in MANY_HOSTS and traffic in MANY_TRAFFIC
+            for seed in SEEDS if many else SEEDS[:1]:
+                yield BenchCase(cpus, traffic, seed)
+
+
+class BalancerFigures(msgspec.Struct, frozen=True):
+    """What one run showed after learning: milliseconds of CPU a cycle, the busiest CPU's true load
+    over the bound that no placement can beat (median and 90 % of the intervals), moves an hour;
+    and CPU seconds of the first two minutes.
     """
 
-    cpu_ms: float
-    rest_ms: float | None
-    early: float
-    ratio: float
-    over: float
-    locality: float
-    moves: int
-    last: int
+    cpu: float
+    median: float
+    high: float
+    moves: float
+    first: float
+
+    @classmethod
+    def of(cls, run: BalancerRun) -> BalancerFigures:
+        """Sum up a run."""
+        later = run.intervals[LEARNING:]
+        ratios = sorted(interval.ratio for interval in later)
+        spent = [own + others for own, others in run.spent]
+        return cls(
+            (spent[-1] - spent[LEARNING]) / (len(spent) - 1 - LEARNING) * 1000 if spent else 0.0,
+            statistics.median(ratios),
+            ratios[int(0.9 * len(ratios))],
+            sum(interval.moved for interval in later) / len(later) * 3600 / BEAT,
+            spent[round(120 / BEAT)] if spent else 0.0,
+        )
+
+    @classmethod
+    def typical(cls, all_seeds: Iterable[BalancerFigures]) -> BalancerFigures:
+        """The median of each figure."""
+        rows = list(map(msgspec.structs.astuple, all_seeds))
+        return cls(*map(statistics.median, zip(*rows, strict=True)))
 
 
-class Clock:
-    """Seconds of the simulated host."""
+class BalanceBench:
+    """Runs what is not in its folder yet."""
 
-    def __init__(self) -> None:
-        self.now = 1000.0
+    def __init__(self, folder: Path, programs: list[str]) -> None:
+        self._folder, self.programs = folder, programs
+        folder.mkdir(parents=True, exist_ok=True)
 
-    def __call__(self) -> float:
-        return self.now
+    def fill(self, case: BenchCase) -> None:
+        """Make every run of this case: irqbal and the irqbalances side by side."""
+        with ThreadPoolExecutor(2) as pool:
+            work = [pool.submit(self._script, "virtual_daemon.py", "irqbal", case, [])]
+            for at, program in enumerate(self.programs):
+                words = [program]
+                work.append(
+                    pool.submit(
+                        self._script, "lockstep_irqbalance.py", f"irqbalance{at}", case, words
+                    )
+                )
+            for each in work:
+                each.result()
+        if case.seed == SEEDS[0]:
+            for name, spread in static_spread.SPREADS.items():
+                path = self.path(name, case)
+                if not path.exists():
+                    static_spread.run(spread, case.spec, BEAT, case.cycles).write(path)
 
+    def path(self, balancer: str, case: BenchCase) -> Path:
+        """The file of one run."""
+        return self._folder / f"{balancer.replace(' ', '-')}-{case}.json"
 
-def by_irqbal(spec: str) -> BalancerFigures:
-    """The balancer and its policy host on the tree, ten seconds a cycle without waiting; the CPU
-    time of both.
-    """
-    base = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
-    folder, clock = base / "tree", Clock()
-    kernel = TreeKernel(folder, spec, BEAT)
-    config = parse("", "(defaults)")
-    policies = bind(config, "(defaults)")
-    host = KernelHost(folder, lambda originals: None, clock)
-    balancer = Balancer(host, policies, settings(config, COOLDOWN_INTERVALS), BEAT, dry_run=False)
-    balancer.first_look()
-    intervals, spent = [], []
-    child = float("nan")
-    try:
-        for cycle in range(LEARNING + STEADY):
-            clock.now += BEAT
-            kernel.step(BEAT)
-            intervals.append(kernel.interval())
-            if cycle == LEARNING:
-                child = cpu_of([policies.pid or 0])
-            begun = time.process_time()
-            balancer.run_cycle("tick")
-            spent.append(time.process_time() - begun)
-        steady = sum(spent[LEARNING:]) + cpu_of([policies.pid or 0]) - child
-    finally:
-        policies.close()
-        host.close()
-        shutil.rmtree(base)
-    resting = statistics.median(spent[LEARNING:])
-    return figures(intervals, steady / STEADY * 1000, resting * 1000)
+    def figures(self, balancer: str, wanted: Iterable[BenchCase]) -> BalancerFigures | None:
+        """The typical figures of these runs, as far as they were made."""
+        paths = [self.path(balancer, case) for case in wanted]
+        found = [BalancerFigures.of(BalancerRun.read(path)) for path in paths if path.exists()]
+        return BalancerFigures.typical(found) if found else None
 
-
-def by_irqbalance(spec: str, interval: float) -> BalancerFigures:
-    """The real program in real time; its CPU time in the second half."""
-    base = Path(tempfile.mkdtemp(prefix="irqbal-bench-"))
-    kernel = KernelProcess(base, spec, interval, foreground=True)
-    try:
-        process = debian_irqbalance.start(kernel.tree, base / "log", interval)
+    def _script(self, script: str, balancer: str, case: BenchCase, words: list[str]) -> None:
+        path = self.path(balancer, case)
+        if path.exists():
+            return
+        base = Path(tempfile.mkdtemp(prefix="irqbal-bench-", dir=_memory()))
         try:
-            time.sleep(interval * CYCLES / 2)
-            before, at = cpu_of([process.pid]), time.monotonic()
-            time.sleep(interval * CYCLES / 2)
-            seconds, passed = cpu_of([process.pid]) - before, time.monotonic() - at
-            if process.poll() is not None:
-                raise SystemExit(f"irqbalance ended: {(base / 'log').read_text()[-500:]}")
+            with path.with_suffix(".log").open("wb") as log:
+                done = subprocess.run(
+                    [
+                        sys.executable,
+                        HERE / script,
+                        base,
+                        case.spec,
+                        str(case.cycles),
+                        path,
+                        *words,
+                    ],
+                    stdout=log,
+                    stderr=log,
+                    check=False,
+                )
+            if done.returncode or not path.exists():
+                raise SystemExit(f"{case}: {path.with_suffix('.log').read_text()[-2000:]}")
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        return figures(kernel.intervals(), seconds / (passed / interval) * 1000)
-    finally:
-        kernel.stop()
-        shutil.rmtree(base)
+            shutil.rmtree(base)
 
 
-def figures(
-    intervals: list[KernelInterval], cpu_ms: float, rest_ms: float | None = None
-) -> BalancerFigures:
-    """Sum up what a balancer did."""
-    begun = next((at for at, interval in enumerate(intervals) if interval.moved), 0)
-    later = intervals[begun + 3 :]
-    return BalancerFigures(
-        cpu_ms=cpu_ms,
-        rest_ms=rest_ms,
-        early=later[0].ratio,
-        ratio=statistics.median(interval.ratio for interval in later),
-        over=statistics.mean(interval.ratio > 1.2 for interval in later),
-        locality=statistics.mean(interval.locality for interval in later),
-        moves=sum(interval.moved for interval in intervals),
-        last=sum(interval.moved for interval in intervals[-40:]),
+def _memory() -> str | None:
+    """A folder in memory, so that no disk is measured."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def table(bench: BalanceBench) -> Iterator[str]:
+    """Rows of markdown: a host and a traffic each."""
+    yield (
+        "| CPUs × IRQs, traffic | irqbal: ms a cycle | irqbalance | ÷ | busiest ÷ bound, median / "
+        "90 % | irqbalance | moves an hour | irqbalance | ÷ | first 2 min, s |"
     )
-
-
-def table(traffic: str) -> Iterator[str]:
-    """A row for each host and balancer."""
-    heads = (
-        "| host | balancer | CPU a cycle, ms | busiest CPU ÷ bound after 3 cycles | median since |"
-    )
-    yield f"{heads} cycles above 1.2 | own node | moves | in the last 40 |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-    wanted = os.environ.get("IRQBAL_BENCH_HOSTS", "")
-    for name, shape in (
-        (name, shape) for name, shape in HOSTS.items() if not wanted or name in wanted.split(";")
-    ):
-        spec = f"{shape},traffic={traffic},seed={SEED}"
-        irqs = len(SimulatedHost(parse_spec(spec)).state.lines)
-        # A large tree's kernel needs seconds to write its counters.
-        theirs = by_irqbalance(spec, 1.0 if irqs < 450 else BEAT)
-        ours = by_irqbal(spec)
-        for who, got in (("irqbalance", theirs), ("irqbal", ours)):
-            resting = "" if got.rest_ms is None else f" ({got.rest_ms:.1f} at rest)"
+    yield "| --- " * 10 + "|"
+    for cpus in HOSTS:
+        for traffic in TRAFFIC:
+            rows = [case for case in cases() if (case.cpus, case.traffic) == (cpus, traffic)]
+            ours, theirs = bench.figures("irqbal", rows), bench.figures("irqbalance0", rows)
+            if ours is None or theirs is None:
+                continue
+            irqs = BalancerRun.read(bench.path("irqbal", rows[0])).irqs
             yield (
-                f"| {name} × {irqs} IRQs | {who} | {got.cpu_ms:.1f}{resting} | "
-                f"{got.early:.2f} | {got.ratio:.2f} | {got.over * 100:.0f} % | "
-                f"{got.locality:.2f} | {got.moves} | {got.last} |"
+                f"| {cpus} × {irqs}, {traffic} | {ours.cpu:.1f} | {theirs.cpu:.1f} | "
+                f"{ours.cpu / theirs.cpu:.2f} | {ours.median:.2f} / {ours.high:.2f} | "
+                f"{theirs.median:.2f} / {theirs.high:.2f} | {ours.moves:.0f} | "
+                f"{theirs.moves:.0f} | {ours.moves / max(1.0, theirs.moves):.3f} | "
+                f"{ours.first:.1f} |"
             )
-        # Less than a tick of the clock is not a figure.
-        ratio = f"{ours.cpu_ms / theirs.cpu_ms:.2f}" if theirs.cpu_ms >= 0.5 else "-"
-        yield f"| | irqbal ÷ irqbalance | {ratio} | | | | | | |"
+
+
+def others(bench: BalanceBench) -> Iterator[str]:
+    """The same rows of the balancers that are compared besides."""
+    names = [f"irqbalance{at}" for at in range(1, len(bench.programs))]
+    names += static_spread.SPREADS
+    yield f"| CPUs, traffic: busiest ÷ bound, median / 90 % | {' | '.join(names)} |"
+    yield "| --- " * (1 + len(names)) + "|"
+    for cpus in HOSTS:
+        for traffic in TRAFFIC:
+            rows = [case for case in cases() if (case.cpus, case.traffic) == (cpus, traffic)]
+            found = [bench.figures(name, rows) for name in names]
+            cells = [
+                "-" if item is None else f"{item.median:.2f} / {item.high:.2f}" for item in found
+            ]
+            if any(found):
+                yield f"| {cpus}, {traffic} | {' | '.join(cells)} |"
 
 
 def main() -> None:
-    """Print a table for each kind of traffic named as an argument."""
-    version = subprocess.run(
-        ["irqbalance", "--version"], capture_output=True, text=True, check=False
-    )
-    print(
-        f"irqbal {__version__}, {(version.stdout + version.stderr).strip()}, Linux "
-        f"{platform.release()}, {os.cpu_count()} CPUs"
-    )
-    for traffic in sys.argv[1:] or ("skewed", "steady", "hopping"):
-        print(f"\n{traffic}:")
-        for row in table(traffic):
-            print(row, flush=True)
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("build/bench-balance"))
+    parser.add_argument("--only", default="", help="a part of the names of the cases to run")
+    parser.add_argument("--irqbalance", nargs="*", default=["irqbalance"])
+    options = parser.parse_args()
+    bench = BalanceBench(options.folder, options.irqbalance)
+    for case in cases():
+        if options.only in str(case):
+            print(case, file=sys.stderr, flush=True)
+            bench.fill(case)
+    print(f"irqbal {__version__}, Linux {platform.release()}, {os.cpu_count()} CPUs")
+    for program in options.irqbalance:
+        told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+        print((told.stdout + told.stderr).strip())
+    for rows in (table, others):
+        print()
+        for row in rows(bench):
+            print(row)
 
 
 if __name__ == "__main__":

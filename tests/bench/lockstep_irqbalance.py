@@ -3,7 +3,7 @@
 `python lockstep_irqbalance.py FOLDER SPEC CYCLES RESULT [PROGRAM]` writes the tree of a simulated
 host and runs irqbalance on it. libfaketime lets its waiting pass a hundred times as fast; nothing
 else in it depends on time (its loads are differences of /proc/stat). It is stopped while the tree's
-kernel writes, and goes on for exactly one cycle. RESULT becomes JSON: a `DaemonRun`.
+kernel writes, and goes on for exactly one cycle. RESULT becomes JSON: a `BalancerRun`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-from daemon_run import DaemonRun
 from debian_irqbalance import start
+from run_result import BalancerRun
 from tree_kernel import KernelInterval, TreeKernel
 
 BEAT = 10.0
@@ -96,7 +96,7 @@ def main() -> None:
         stepped.go_on()
         process.terminate()
         process.wait()
-    DaemonRun(intervals=intervals, spent=spent, irqs=len(kernel.host.state.lines)).write(
+    BalancerRun(intervals=intervals, spent=spent, irqs=len(kernel.host.state.lines)).write(
         Path(result)
     )
 

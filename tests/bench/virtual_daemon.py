@@ -3,7 +3,7 @@
 `python virtual_daemon.py FOLDER SPEC CYCLES RESULT` writes the tree of a simulated host, runs the
 daemon on it with API and history, and plays the tree's kernel in between. Whenever the loop has
 nothing to do but wait, and no thread works for it, the clock goes on at once. RESULT becomes JSON:
-a `DaemonRun`.
+a `BalancerRun`.
 """
 
 from __future__ import annotations
@@ -122,12 +122,12 @@ def main() -> None:
     clock = VirtualClock()
     clock.install()
 
-    from daemon_run import DaemonRun, EachCycle
     from irqbal.config.reader import parse
     from irqbal.history import clock as history_clock
     from irqbal.service import cycle as cycle_module
     from irqbal.service import lifetime
     from irqbal.service.run_mode import RunMode
+    from run_result import BalancerRun, EachCycle
 
     booted = float(Path("/proc/uptime").read_text().split()[0])
     uptime = folder / "uptime"
@@ -195,7 +195,7 @@ def main() -> None:
     path = folder / "irqbal.yaml"
     path.write_text(text)
     lifetime.run(parse(text, str(path)), RunMode(path=path, root=folder / "tree"))
-    DaemonRun(
+    BalancerRun(
         cycles=plans, intervals=intervals, spent=spent, irqs=len(kernel.host.state.lines)
     ).write(Path(result))
 

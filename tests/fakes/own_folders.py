@@ -18,8 +18,10 @@ import msgspec
 
 INSTALLED = (Path("/run/irqbal"), Path("/var/lib/irqbal"))
 """What an installed irqbal uses."""
-_LOCK = "/run/irqbal-tests.lock"
-"""Held by every test run; its text are the folders of `INSTALLED` that one of them made."""
+_RUNS = "/run/irqbal-tests.runs"
+"""Every test run holds a shared lock on it; its text are the folders that one of them made."""
+_TURN = "/run/irqbal-tests.turn"
+"""Locked for a moment by a run that begins or ends."""
 
 # linux/sched.h, linux/mount.h, umount2(2)
 _CLONE_NEWNS, _MS_REC, _MS_PRIVATE, _MNT_DETACH = 0x20000, 0x4000, 1 << 18, 2
@@ -108,26 +110,32 @@ def _folders_exist() -> Iterator[None]:
     """The folders are there, to be mounted over. Whoever of several test runs ends last removes
     those that the first made: the kernel takes a mount away with its folder in every namespace.
     """
-    lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    with os.fdopen(lock, "r+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        made = [folder for folder in INSTALLED if not folder.exists()]
-        for folder in made:
-            folder.mkdir(parents=True)
-            file.seek(0, os.SEEK_END)
-            file.write(f"{folder}\n")
-        file.flush()
-        fcntl.flock(file, fcntl.LOCK_SH)
+    with Path(_RUNS).open("a+") as runs:
+        with _turn():
+            made = [folder for folder in INSTALLED if not folder.exists()]
+            for folder in made:
+                folder.mkdir(parents=True)
+                runs.write(f"{folder}\n")
+            runs.flush()
+            fcntl.flock(runs, fcntl.LOCK_SH)
         try:
             yield
         finally:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                file.seek(0)
-                for name in file.read().split():
+            with _turn(), contextlib.suppress(BlockingIOError):
+                fcntl.flock(runs, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                runs.seek(0)
+                for name in runs.read().split():
                     with contextlib.suppress(OSError):
                         Path(name).rmdir()
-                file.truncate(0)
+                runs.truncate(0)
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """One run at a time begins or ends."""
+    with Path(_TURN).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

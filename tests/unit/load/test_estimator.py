@@ -153,6 +153,20 @@ def test_tenfold_costs_on_one_cpu_are_found_after_placements_change() -> None:
     assert bench.load(2) > 6 * bench.load(1)
 
 
+def test_a_cost_far_above_its_groups_is_found_in_short_intervals_too() -> None:
+    """Each observation of that CPU is a surprise until the cost is known, and drops the one before:
+    what is known must not wait for a long one.
+    """
+    lines = {number: TrueIrq(1000, 6e-5, str(number)) for number in range(8)}
+    lines[0].cost = 9e-4
+    bench = Bench(lines, cpus=8)
+    for _ in range(20):
+        bench.pass_by(1, seconds=1.0)
+        bench.meter.plan_started()
+    assert bench.load(0) == near(bench.true(0), 0.05)
+    assert bench.load(1) == near(bench.true(1), 0.1)
+
+
 def test_irqs_that_stay_keep_their_place_when_another_moves() -> None:
     """The CPU's time before and during the move belongs to those that were there then."""
     bench = Bench(

@@ -164,7 +164,7 @@ def test_what_has_several_cpus_or_none_is_nobodys_load() -> None:
 
 
 def test_a_host_without_load_is_level() -> None:
-    assert BusiestCpu(0.0, 0.0).level == 1.0
+    assert BusiestCpu(0.0, 0.0, 0.0).level == 1.0
 
 
 def test_forgotten_costs_ask_for_a_plan() -> None:

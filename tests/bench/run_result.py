@@ -22,7 +22,7 @@ class EachCycle(msgspec.Struct, frozen=True, kw_only=True):
     steering: int = 0
 
 
-class DaemonRun(msgspec.Struct, frozen=True, kw_only=True):
+class BalancerRun(msgspec.Struct, frozen=True, kw_only=True):
     """`spent` are (CPU seconds of the daemon, of its children) from the start to each beat; another
     balancer has one process, and no `cycles` are known of it.
     """
