@@ -70,23 +70,25 @@ class SteppedProcess:
         self._process.send_signal(signal.SIGCONT)
 
 
-def main() -> None:
-    """See the module's docstring."""
-    folder, spec, cycles, result, *program = sys.argv[1:]
-    base = Path(folder)
+def run(
+    base: Path, spec: str, cycles: int, program: str = "irqbalance", debug: bool = False
+) -> BalancerRun:
+    """Run irqbalance for so many cycles on the tree of this host, below an empty folder."""
     kernel = TreeKernel(base / "tree", spec, BEAT)
     os.environ |= {"LD_PRELOAD": library(), "FAKETIME": f"+0 x{SPEED}", "FAKETIME_DONT_RESET": "1"}
-    process = start(base / "tree", base / "log", BEAT, program=(program or ["irqbalance"])[0])
-    del os.environ["LD_PRELOAD"]
+    try:
+        process = start(base / "tree", base / "log", BEAT, debug=debug, program=program)
+    finally:
+        del os.environ["LD_PRELOAD"]
     intervals: list[KernelInterval] = []
     spent: list[tuple[float, float]] = []
     stepped = SteppedProcess(process)
     try:
-        # Until it is irqbalance that runs, and has begun to wait, what is measured is the shell.
+        # Until it is irqbalance that runs, what is measured is the shell.
         while "irqbalance" not in Path(f"/proc/{process.pid}/comm").read_text():
             time.sleep(0.01)
         used = stepped.one_cycle(stepped.cpu())
-        for _ in range(int(cycles)):
+        for _ in range(cycles):
             kernel.step(BEAT)
             intervals.append(kernel.interval())
             stepped.go_on()
@@ -96,9 +98,13 @@ def main() -> None:
         stepped.go_on()
         process.terminate()
         process.wait()
-    BalancerRun(intervals=intervals, spent=spent, irqs=len(kernel.host.state.lines)).write(
-        Path(result)
-    )
+    return BalancerRun(intervals=intervals, spent=spent, irqs=len(kernel.host.state.lines))
+
+
+def main() -> None:
+    """See the module's docstring."""
+    folder, spec, cycles, result, *program = sys.argv[1:]
+    run(Path(folder), spec, int(cycles), *program).write(Path(result))
 
 
 if __name__ == "__main__":

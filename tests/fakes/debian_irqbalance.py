@@ -45,7 +45,9 @@ def start(
     """
     binds = " && ".join(f"mount --bind {folder}/{path} /{path}" for path in BOUND)
     options = f"--foreground --interval={max(1, round(interval))}{' --debug' if debug else ''}"
-    command = f"{binds} && exec setpriv --bounding-set=-dac_override {program} {options}"
+    # Its socket lies there; without the folder it ends where an abstract one is taken.
+    folders = "mount -t tmpfs irqbalance /run && mkdir /run/irqbalance"
+    command = f"{binds} && {folders} && exec setpriv --bounding-set=-dac_override {program} {options}"
     with log.open("wb") as out:
         return subprocess.Popen(["unshare", "-m", "sh", "-c", command], stdout=out, stderr=out)
 
