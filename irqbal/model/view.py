@@ -369,18 +369,19 @@ class Snapshot(msgspec.Struct, frozen=True, dict=True):
         """The online CPUs of the IRQ's NUMA node; all online CPUs if the node is unknown or has no
         online CPU.
         """
-        key = (irq.device, irq.node)
-        local = self._local.get(key)
-        if local is None:
-            device = self.device_of(irq)
-            node = device.node if device is not None and device.node >= 0 else irq.node
-            local = self.cpus_by_node.get(node, CpuSet())
-            if not local and device is not None:
-                local = device.local_cpus & self.online
-            local = self._local[key] = local or self.online
-        return local
+        known = self._local.get((irq.device, irq.node))
+        return self._find_local(irq) if known is None else known
 
     @cached_property
     def _local(self) -> dict[tuple[str | None, int], CpuSet]:
-        """`local_cpus` so far, by an IRQ's device and node."""
-        return {}
+        """`local_cpus` by the device and the node of an IRQ."""
+        some = {(irq.device, irq.node): irq for irq in self.irqs}
+        return {key: self._find_local(irq) for key, irq in some.items()}
+
+    def _find_local(self, irq: Irq) -> CpuSet:
+        device = self.device_of(irq)
+        node = device.node if device is not None and device.node >= 0 else irq.node
+        local = self.cpus_by_node.get(node, CpuSet())
+        if not local and device is not None:
+            local = device.local_cpus & self.online
+        return local or self.online

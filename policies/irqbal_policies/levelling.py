@@ -24,6 +24,10 @@ such a gap is not worth a move. The smaller of the two counts.
 TINY = 0.0025
 """CPUs of load above the bound that never are worth a move, whatever share that is."""
 
+WORTH, LEAST_WORTH = 0.02, 0.005
+"""Share of the busiest CPU's level, and CPUs of load, that each move on a settled host must take
+off: a move costs a cold cache.
+"""
 HELPS = 0.999
 """A move or an exchange helps if it leaves less than this share of the busiest CPU's level."""
 CLEARLY_BETTER = 0.99
@@ -99,6 +103,8 @@ class Board:
         self._shift((share if self._settling else bound) * (1 + min_gain / 5))
         if self._settling and self._highest_level() > bound * (1 + min_gain / 3):
             self._try_from_scratch()
+        if not self._settling:
+            self._drop_useless(start)
         new = self._highest_level()
         if new > old * (1 - (SETTLING_GAIN if self._settling else min_gain)):
             self._restore(start)
@@ -106,6 +112,19 @@ class Board:
         return (
             f"busiest CPU from {old * 100:.1f} % to {new * 100:.1f} % (bound {bound * 100:.1f} %)"
         )
+
+    def _drop_useless(self, start: dict[Group, int]) -> None:
+        """Undo each move without which the busiest CPU would have hardly more to do, the lightest
+        groups first.
+        """
+        level = self._highest_level()
+        most = level + max(WORTH * level, LEAST_WORTH)
+        moved = [group for group, cpu in self.home.items() if start[group] != cpu]
+        for group in sorted(moved, key=lambda group: group.load):
+            cpu = self.home[group]
+            self._put(group, start[group])
+            if self._loads.level[start[group]] > most:
+                self._put(group, cpu)
 
     def _is_good_enough(self, level: float, bound: float, min_gain: float, slack: float) -> bool:
         good = bound * (1 + (min_gain / 3 if self._settling else min_gain))

@@ -104,7 +104,7 @@ def run(
 def main() -> None:
     """See the module's docstring."""
     folder, spec, cycles, result, *program = sys.argv[1:]
-    run(Path(folder), spec, int(cycles), *program).write(Path(result))
+    run(Path(folder), spec, int(cycles), (program or ["irqbalance"])[0]).write(Path(result))
 
 
 if __name__ == "__main__":
