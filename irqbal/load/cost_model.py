@@ -43,6 +43,10 @@ FORGOTTEN = 60.0
 """Intervals after which a set that its CPU no longer serves is forgotten: what it showed is in the
 costs.
 """
+EVIDENCE = 2.0
+"""Seconds for which a CPU must have served a set before single IRQs' costs follow from it: within
+the first look, which the first plan rests on, a time counted in jiffies shows nothing of one IRQ.
+"""
 PILE = 64
 """IRQs of a set that a CPU no longer serves, at most, for single costs to follow from it: before
 irqbal starts, one CPU may serve all IRQs, which says next to nothing of each.
@@ -170,7 +174,8 @@ class CostModel:
         numbers = tuple(amounts)
         sets = self._equations.setdefault(cpu, {})
         equation = sets.get(numbers)
-        if equation is not None and equation.seconds > 0 and self._is_surprising(observation):
+        known = equation is not None and equation.seconds >= EVIDENCE
+        if known and self._is_surprising(observation):
             self._forget_equations(set(numbers))
             sets = self._equations.setdefault(cpu, {})
             equation = None
@@ -230,7 +235,11 @@ class CostModel:
     def _telling(self, rows: list[_ServedSet]) -> list[_ServedSet]:
         """The sets that tell something of single IRQs."""
         newest = max((row.last for row in rows), default=0.0)
-        return [row for row in rows if len(row.amounts) <= PILE or row.last == newest]
+        return [
+            row
+            for row in rows
+            if row.seconds >= EVIDENCE and (len(row.amounts) <= PILE or row.last == newest)
+        ]
 
     def _rows(self) -> list[_ServedSet]:
         return [equation for sets in self._equations.values() for equation in sets.values()]

@@ -24,6 +24,9 @@ such a gap is not worth a move. The smaller of the two counts.
 TINY = 0.0025
 """CPUs of load above the bound that never are worth a move, whatever share that is."""
 
+LEARNING = 13
+"""Cycles from irqbal's start in which costs are learnt: what is levelled then need not move later.
+"""
 WORTH, LEAST_WORTH = 0.02, 0.005
 """Share of the busiest CPU's level, and CPUs of load, that each move on a settled host must take
 off: a move costs a cold cache.
@@ -68,6 +71,7 @@ class Board:
 
     def __init__(self, snapshot: Snapshot, draft: Draft, groups: list[Group]) -> None:
         self._settling = snapshot.settling
+        self._learnt = snapshot.cycle > LEARNING
         self._groups = groups
         self._loads = CpuLoads(snapshot, draft)
         # The dictionaries are ordered sets: a set of objects is walked in the order of their
@@ -103,7 +107,7 @@ class Board:
         self._shift((share if self._settling else bound) * (1 + min_gain / 5))
         if self._settling and self._highest_level() > bound * (1 + min_gain / 3):
             self._try_from_scratch()
-        if not self._settling:
+        if self._learnt:
             self._drop_useless(start)
         new = self._highest_level()
         if new > old * (1 - (SETTLING_GAIN if self._settling else min_gain)):
