@@ -13,7 +13,6 @@ import contextlib
 import os
 import selectors
 import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -50,51 +49,48 @@ class VirtualClock:
         return self._wall + self.passed
 
 
-class _Pending:
-    """The pieces of work that threads do at present."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._lock = threading.Lock()
-
-    def watch(self) -> None:
-        """Count everything that is submitted to any thread pool from now on."""
-        submit = ThreadPoolExecutor.submit
-
-        def counted(
-            pool: ThreadPoolExecutor, work: Callable[..., Any], /, *args: Any, **named: Any
-        ) -> Any:
-            with self._lock:
-                self.count += 1
-            future = submit(pool, work, *args, **named)
-            future.add_done_callback(self._done)
-            return future
-
-        ThreadPoolExecutor.submit = counted  # type: ignore[method-assign,assignment]
-
-    def _done(self, _: object) -> None:
-        with self._lock:
-            self.count -= 1
-
-
 class VirtualSelector(selectors.DefaultSelector):
     """Waits for files in real time while a thread works, and else not at all: the clock goes on."""
 
-    def __init__(self, pending: _Pending, advance: Callable[[float], None]) -> None:
+    def __init__(self, advance: Callable[[float], None]) -> None:
         super().__init__()
-        self._pending, self._advance = pending, advance
+        self._advance = advance
+        self.pending = 0
+        """Pieces of work that threads do, or whose results the loop has not taken yet."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """As of any selector; `timeout` is in seconds of the host."""
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
-        if self._pending.count:
+        if self.pending:
             return super().select(0.02)
         if timeout is None:
             return super().select(0.05)
         self._advance(timeout)
         return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """A loop on a virtual clock."""
+
+    def __init__(self, selector: VirtualSelector) -> None:
+        super().__init__(selector)
+        self._virtual = selector
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: ThreadPoolExecutor | None, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """As of any loop. The work is over when the loop has its result, not when the thread has:
+        the clock must not go on in between.
+        """
+        future = super().run_in_executor(executor, func, *args)
+        self._virtual.pending += 1
+        future.add_done_callback(self._over)
+        return future
+
+    def _over(self, _: object) -> None:
+        self._virtual.pending -= 1
 
 
 def cpu_of(pid: int) -> float:
@@ -133,8 +129,6 @@ def main() -> None:
     uptime = folder / "uptime"
     uptime.write_text(f"{booted:.2f} 0.00\n")
     history_clock._UPTIME = uptime
-    pending = _Pending()
-    pending.watch()
     intervals: list[KernelInterval] = []
     spent: list[tuple[float, float]] = []
     kernels = 0.0
@@ -166,7 +160,7 @@ def main() -> None:
 
     class Policy(asyncio.DefaultEventLoopPolicy):
         def new_event_loop(self) -> asyncio.AbstractEventLoop:
-            return asyncio.SelectorEventLoop(VirtualSelector(pending, advance))
+            return VirtualLoop(VirtualSelector(advance))
 
     asyncio.set_event_loop_policy(Policy())
     plans: list[EachCycle] = []

@@ -82,6 +82,7 @@ def test_default_policies_place_pairs_cover_xps_and_leave_nvme_and_isolated_cpus
         ), "no traffic, no proof"
 
 
+@pytest.mark.long
 def test_after_cpu_5_goes_and_comes_back_all_is_as_before(guest: Vm) -> None:
     with daemon(guest) as said:
         soon(lambda: _settled(state(guest)), guest)
@@ -296,6 +297,7 @@ def _busiest(begin: GuestState, end: GuestState) -> tuple[int, int]:
     return ranked[0], ranked[1]
 
 
+@pytest.mark.long
 def test_every_source_of_isolation_is_seen(kernel: KernelPackage) -> None:
     with Vm(kernel, append="isolcpus=managed_irq,7 nohz_full=6") as machine:
         machine.run(
