@@ -74,7 +74,15 @@ def by_perftune(host: SimulatedHost, count: int) -> list[CpuSet]:
             done = subprocess.run(command, capture_output=True, text=True, check=True)
         except FileNotFoundError:
             raise SystemExit("hwloc-distrib is missing: apt-get install hwloc-nox") from None
-    return [CpuSet.from_mask(line.replace("0x", "")) for line in done.stdout.splitlines() if line]
+    return [_hwloc_mask(line) for line in done.stdout.splitlines() if line]
+
+
+def _hwloc_mask(text: str) -> CpuSet:
+    """A mask as hwloc prints it: words of 32 bits, of which those without a bit may be empty."""
+    bits = 0
+    for word in text.split(","):
+        bits = bits << 32 | int(word or "0", 16)
+    return CpuSet.from_bits(bits)
 
 
 SPREADS: dict[str, Spread] = {"systemd spread": by_systemd, "perftune mq": by_perftune}
