@@ -39,6 +39,10 @@ KNOWN = 3
 """Intervals since the last move to or from a CPU after which its own time counts: by then it shows
 whether the costs behind the move are right.
 """
+FALLEN_WAIT = 12
+"""Intervals without a plan after one that moved nothing, at most, once the level has fallen back:
+what rises then is another matter.
+"""
 EASING = 0.1
 """Weight of an interval with which a lower level becomes the one to compare with."""
 CHANGED_SHARE = 0.06
@@ -99,8 +103,8 @@ class ReplanTrigger:
         self._left: float | None = None
         """The level that the last plan left; None until the first interval after it."""
         self._wait = self._waits_until = 0
-        self._useless = 0.0
-        """The level at which a plan moved nothing last."""
+        self._useless, self._useless_at = 0.0, 0
+        """The level at which a plan moved nothing last, and the interval in which it did."""
 
     def update(self, cpu_times: Mapping[int, tuple[float, float]], seconds: float) -> float:
         """Add the (irq, softirq) seconds a second of each CPU in one interval of so many seconds.
@@ -183,7 +187,7 @@ class ReplanTrigger:
         if moved:
             self._left, self._wait, self._waits_until = None, 0, 0
             return
-        self._useless = busiest.level
+        self._useless, self._useless_at = busiest.level, self._interval
         self._wait = min(LONGEST_WAIT, max(WAIT, 2 * self._wait))
         self._waits_until = self._interval + self._wait
 
@@ -224,6 +228,8 @@ class ReplanTrigger:
         elif now.level < self._left:
             self._left += EASING * (now.level - self._left)
         left = max(1.0, self._left)
+        if waits and now.level <= left * (1 + RISE / 2):
+            self._waits_until = min(self._waits_until, self._useless_at + FALLEN_WAIT)
         if waits:
             left = max(left, self._useless)
         if now.level > left * (1 + RISE) and now.load - left * now.bound > LEAST:

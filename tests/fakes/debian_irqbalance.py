@@ -47,7 +47,9 @@ def start(
     options = f"--foreground --interval={max(1, round(interval))}{' --debug' if debug else ''}"
     # Its socket lies there; without the folder it ends where an abstract one is taken.
     folders = "mount -t tmpfs irqbalance /run && mkdir /run/irqbalance"
-    command = f"{binds} && {folders} && exec setpriv --bounding-set=-dac_override {program} {options}"
+    command = (
+        f"{binds} && {folders} && exec setpriv --bounding-set=-dac_override {program} {options}"
+    )
     with log.open("wb") as out:
         return subprocess.Popen(["unshare", "-m", "sh", "-c", command], stdout=out, stderr=out)
 

@@ -9,6 +9,7 @@ from irqbal.load.ewma import SETTLED
 from irqbal.load.replan_trigger import (
     CHANGED_SHARE,
     CPU_FLOOR,
+    FALLEN_WAIT,
     LEAST,
     LONGEST_WAIT,
     OVERHAUL,
@@ -103,30 +104,41 @@ def test_a_cpu_whose_own_time_rose_counts_as_busiest() -> None:
     assert host.pass_by(30)
 
 
+def _busier(host: TriggeredHost) -> None:
+    """A level that asks for a plan; no other load may make up for it."""
+    host.rates[1] += 0.05 / COSTS[1]
+    host.rates[3] -= 0.04 / COSTS[3]
+
+
 def test_after_a_plan_without_moves_the_next_waits_longer_each_time() -> None:
     host = TriggeredHost()
     assert not host.pass_by()
-    host.rates[1] += 0.05 / COSTS[1]
-    host.rates[3] -= 0.04 / COSTS[3]
+    _busier(host)
     assert host.pass_by()
     waited = []
     for _ in range(8):
         host.plan(False)
-        level = host.rates[1]
-        # Less to do for a while, so that the same level is news again.
-        host.rates[1] = RATES[1]
-        intervals = 0
-        while True:
+        intervals = 1
+        while not host.pass_by():
             intervals += 1
             assert intervals < 400
-            host.pass_by()
-            host.rates[1] = level
-            if host.reason():
-                break
-            host.rates[1] = RATES[1]
         waited.append(intervals)
-    assert waited == sorted(waited)
-    assert waited[0] >= WAIT and waited[-1] >= LONGEST_WAIT
+    assert waited == [WAIT * 2**at for at in range(6)][:5] + [LONGEST_WAIT] * 3
+
+
+def test_a_level_that_fell_back_and_rises_again_need_not_wait_long() -> None:
+    host = TriggeredHost()
+    assert not host.pass_by()
+    level = list(host.rates)
+    _busier(host)
+    busy = list(host.rates)
+    for _ in range(6):
+        host.plan(False)
+    host.rates = level
+    assert not host.pass_by(FALLEN_WAIT - 2)
+    host.rates = busy
+    assert not host.pass_by()
+    assert host.pass_by()
 
 
 def test_a_further_rise_ends_the_wait() -> None:
