@@ -131,8 +131,10 @@ class Vm:
                 try:
                     self.run("true", timeout=self.boot_timeout)
                 except VmError as error:
-                    # An emulated CPU now and then loses its timer for good while it is started.
-                    if more and _STALL in str(error):
+                    # An emulated CPU now and then loses its timer for good while it is started, or
+                    # QEMU itself ends with a segmentation fault.
+                    died = isinstance(error.__cause__, ConnectionError)
+                    if more and (died or _STALL in str(error)):
                         print(f"{error}\n{self.namespace}: booted again", file=sys.stderr)
                         continue
                     raise
