@@ -142,8 +142,14 @@ class Recorder:
             # The reader returns the same object for a row that did not change.
             if identity is None or rows.get(identity) is row:
                 continue
-            rows[identity] = row
+            last, rows[identity] = rows.get(identity, _NOTHING), row
             is_new = identity in renewed
+            # A count that fell while the IRQ's others rose by as much was attributed to a CPU that
+            # the IRQ had left: what was counted there is not counted again where it really was.
+            shown = [total for cpu, total in last.items() if cpu in counts.cpus]
+            moves = not is_new and sum(row.values()) >= sum(shown)
+            surplus = 0
+            deltas: dict[Series, int] = {}
             for cpu, total in row.items():
                 if not total:
                     continue
@@ -154,10 +160,16 @@ class Recorder:
                     # The generation began within the interval, or the total was 0: all of it was
                     # counted since. On a new CPU it is unknown when it was counted.
                     delta = total if is_new or cpu in cpus else 0
+                elif moves and was_reset(before, total, seconds):
+                    surplus += before - total
+                    continue
                 else:
                     delta = _difference(series, before, total, seconds)
                 if delta:
-                    values[series] = delta
+                    deltas[series] = delta
+            for cpu in (last.keys() - row.keys()) & counts.cpus if moves else ():
+                surplus += totals.pop(self._named("irq", identity, cpu), 0)
+            values |= _without(deltas, surplus) if surplus else deltas
 
     def _loads(
         self,
@@ -244,6 +256,19 @@ def _difference(series: Series, before: int, total: int, seconds: float) -> int:
     if series.kind == "time":
         return 0
     return total if was_reset(before, total, seconds) else (total - before) % WRAP
+
+
+def _without(deltas: dict[Series, int], surplus: int) -> dict[Series, int]:
+    """What is left of these counts without so many, which were counted before; of the largest
+    first.
+    """
+    left = {}
+    for series, delta in sorted(deltas.items(), key=lambda item: -item[1]):
+        cut = min(delta, surplus)
+        surplus -= cut
+        if delta > cut:
+            left[series] = delta - cut
+    return left
 
 
 def _state(irq: Irq) -> IrqState:

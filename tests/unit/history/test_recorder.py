@@ -86,6 +86,37 @@ def test_a_reused_number_is_another_irq() -> None:
     )
 
 
+def test_what_was_attributed_to_a_cpu_that_the_irq_had_left_is_not_counted_again() -> None:
+    recorder = Recorder()
+    recorder.take(counts(0.0, {24: {0: 1000, 1: 10}}), host(A), WALL)
+    wrong = recorder.take(counts(60.0, {24: {0: 1500, 1: 10}}), host(A), WALL)
+    assert wrong is not None and wrong.values == {ON_0: 500}
+    # 450 of them, and 40 more since, were really on CPU 1.
+    right = recorder.take(counts(120.0, {24: {0: 1050, 1: 500}}), host(A), WALL)
+    assert right is not None and right.values == {ON_1: 40}
+    later = recorder.take(counts(180.0, {24: {0: 1060, 1: 500}}), host(A), WALL)
+    assert later is not None and later.values == {ON_0: 10}
+
+
+def test_a_cpu_on_which_the_irq_never_was_loses_what_was_attributed_to_it() -> None:
+    recorder = Recorder()
+    both = {25: {0: 1, 1: 1}}
+    recorder.take(counts(0.0, {24: {0: 1000}} | both), host(A), WALL)
+    recorder.take(counts(60.0, {24: {0: 1000, 1: 500}} | both), host(A), WALL)
+    right = recorder.take(counts(120.0, {24: {0: 1600}} | both), host(A), WALL)
+    assert right is not None and right.values == {ON_0: 100}
+    later = recorder.take(counts(180.0, {24: {0: 1600, 1: 7}} | both), host(A), WALL)
+    assert later is not None and later.values == {ON_1: 7}
+
+
+def test_an_offline_cpu_is_no_correction() -> None:
+    recorder = Recorder()
+    both, one = {25: {0: 1, 1: 1}}, {25: {0: 1}}
+    recorder.take(counts(0.0, {24: {0: 1000, 1: 50}} | both), host(A), WALL)
+    away = recorder.take(counts(60.0, {24: {0: 1200}} | one), host(A), WALL)
+    assert away is not None and away.values == {ON_0: 200}
+
+
 def test_a_cpu_that_was_offline_between_two_samples_gives_neither_a_spike_nor_a_loss() -> None:
     recorder = Recorder()
     recorder.take(counts(0.0, {24: {0: 1000, 1: 400_000}}), host(A), WALL)

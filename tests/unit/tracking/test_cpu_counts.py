@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from irqbal.cpuset import CpuSet
+from irqbal.history.recorder import Recorder
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Move
 from irqbal.model.readings import Counts
@@ -19,7 +20,7 @@ from irqbal.tracking.tracker import HostTracker
 from tree_kernel import TreeKernel
 
 INTERVAL = 10.0
-SPEC = "2x16x2,nodes=2,nic=16x2,nvme=8x2,traffic=noisy,seed=3"
+SPEC = "2x16x2,nodes=2,nic=48x2,nvme=8x2,traffic=noisy,seed=3"
 
 
 class CountedTree:
@@ -52,6 +53,13 @@ class CountedTree:
 
     def whole(self) -> dict[int, dict[int, int]]:
         return KernelHost(self._folder).counts().irqs
+
+    def totals(self) -> dict[int, int]:
+        """How often each IRQ fired, as the kernel knows."""
+        return {
+            number: sum(line.counts.values())
+            for number, line in self.kernel.host.state.lines.items()
+        }
 
     def move(self, number: int, cpu: int) -> None:
         """Another program, or irqbal, writes this mask."""
@@ -145,6 +153,34 @@ def test_without_counts_of_single_irqs_the_whole_file_is_read(tree: CountedTree)
     before = tree.whole_reads
     assert tree.counts().irqs == tree.whole()
     assert tree.whole_reads == before + 1
+
+
+@pytest.mark.parametrize("every", [1, 2, 6])
+def test_what_another_program_moved_is_counted_once_in_the_history(
+    tree: CountedTree, every: int
+) -> None:
+    """Until irqbal sees the move, the interrupts are taken to be where the IRQ was. What is put
+    right then is neither a reset nor counted again. A sample is taken in every so many intervals.
+    """
+    recorder = Recorder()
+    drawn = random.Random(7)
+    snapshot = tree.tracker.snapshot(Ledger(), ())
+    names = {irq.number: irq.identity for irq in snapshot.irqs}
+    tree.pass_by()
+    recorder.take(tree.counts(), snapshot, 0.0)
+    before = tree.totals()
+    counted = dict.fromkeys(names.values(), 0)
+    for sample in range(1, 31):
+        for number in drawn.sample(tree.movable(), 2):
+            tree.move(number, drawn.randrange(64))
+        tree.pass_by(every)
+        found = recorder.take(tree.counts(), snapshot, sample * every * INTERVAL)
+        assert found is not None
+        for (kind, name, _), count in found.values.items():
+            if kind == "irq":
+                counted[name] += count
+    for number, total in tree.totals().items():
+        assert counted[names[number]] == pytest.approx(total - before[number], abs=1), number
 
 
 def _move_to(irq: Irq, cpu: int) -> Move:
