@@ -2,8 +2,8 @@
 
 A plan costs as much as dozens of readings, and traffic varies all the time. What a plan can gain is
 the distance of the busiest CPU from the bound that no placement can beat: the mean of all CPUs, or
-the hottest IRQ. So another plan is due when that distance has grown since the last plan that moved
-something. A plan that moved nothing shows that this distance cannot be closed: the next one waits,
+the hottest IRQ. So another plan is due when that distance is larger than what the last moves were
+to bring. A plan that moved nothing shows that this distance cannot be closed: the next one waits,
 longer each time, unless the distance grows again.
 """
 
@@ -58,14 +58,19 @@ CPU_FLOOR = 0.01
 
 
 class _Basis(msgspec.Struct, frozen=True):
-    """Rates and seconds an interrupt in the estimator's order of IRQs, the load of all IRQs, and
-    the time of each CPU (seconds a second), at one moment.
+    """Rates and seconds an interrupt in the estimator's order of IRQs at one moment, and the load
+    of all IRQs. `cpus` are the CPUs' times then (seconds a second), of an observation alone.
     """
 
     load: float
     rates: list[float]
     costs: list[float]
-    cpus: dict[int, float]
+    cpus: dict[int, float] = {}
+
+    def shifted(self, rates: Sequence[float]) -> float:
+        """Seconds of CPU a second that shifted between IRQs since then."""
+        by = map(abs, map(sub, rates, self.rates))
+        return math.fsum(map(mul, self.costs, by))
 
 
 class BusiestCpu(msgspec.Struct, frozen=True):
@@ -95,13 +100,14 @@ class ReplanTrigger:
         self._places: dict[int, int] = {}
         """CPU -> its line in the table of smoothed times, in seconds a second."""
         self._times = SmoothedRates(0)
-        self._present: Mapping[int, tuple[float, float]] = {}
         self._seconds = 0.0
         self._interval = 0
         self._plan: _Basis | None = None
         self._observed: _Basis | None = None
         self._left: float | None = None
-        """The level that the last plan left; None until the first interval after it."""
+        """The level that the last moves were to bring, or a lower one since; None until the first
+        interval after them.
+        """
         self._wait = self._waits_until = 0
         self._useless, self._useless_at = 0.0, 0
         """The level at which a plan moved nothing last, and the interval in which it did."""
@@ -112,7 +118,7 @@ class ReplanTrigger:
         """
         if cpu_times.keys() != self._places.keys():
             self._restart(cpu_times)
-        self._present, self._seconds = cpu_times, seconds
+        self._seconds = seconds
         self._interval += 1
         spent = [hard + soft for hard, soft in map(cpu_times.__getitem__, self._places)]
         self._times.add([*spent])
@@ -155,8 +161,7 @@ class ReplanTrigger:
             load = sum(map(mul, rates, plan.costs))
             self._observed = _Basis(load, list(rates), plan.costs, known)
             return False
-        shifted = sum(map(mul, observed.costs, map(abs, map(sub, rates, observed.rates))))
-        if shifted > CHANGED_SHARE * observed.load + SHIFTED_FLOOR:
+        if observed.shifted(rates) > CHANGED_SHARE * observed.load + SHIFTED_FLOOR:
             return True
         mean = sum(self._times.mean) / max(1, len(self._times.mean))
         # The rounding to jiffies: variance of the difference of two smoothed times, for one second
@@ -180,7 +185,7 @@ class ReplanTrigger:
         IRQs.
         """
         load = sum(map(mul, rates, costs))
-        self._plan = _Basis(load, list(rates), list(costs), self._known())
+        self._plan = _Basis(load, list(rates), list(costs))
 
     def plan_finished(self, moved: bool, busiest: BusiestCpu) -> None:
         """`moved`: that plan has moves. `busiest` is the CPU that was the busiest before it."""
@@ -211,7 +216,7 @@ class ReplanTrigger:
         expected = max(
             (load for bits, load in sets.items() if bits and bits & (bits - 1) == 0), default=0.0
         )
-        mean = max(total, sum(known.values())) / max(1, len(self._present))
+        mean = max(total, sum(known.values())) / max(1, len(self._places))
         bound = max(mean, max(loads, default=0.0))
         return BusiestCpu(max(expected, max(known.values(), default=0.0)), bound, expected)
 
@@ -239,7 +244,7 @@ class ReplanTrigger:
             )
         if waits:
             return ""
-        shifted = sum(map(mul, plan.costs, map(abs, map(sub, rates, plan.rates))))
+        shifted = plan.shifted(rates)
         if shifted > OVERHAUL * plan.load + SHIFTED_FLOOR:
             return f"{shifted:.1%} of a CPU shifted between IRQs since the last plan"
         return ""

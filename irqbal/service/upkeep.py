@@ -36,15 +36,20 @@ class Upkeep:
         self._host, self._daemon = host, daemon
         self._listeners, self._state = listeners, state
         self._looked = -math.inf
+        self._stopped = False
+        """Whether the history's writer had stopped at the last look."""
         self._task: asyncio.Task[None] | None = None
 
     def publish(self, result: CycleResult) -> None:
         """A cycle has ended: look if that is due."""
         history = self._daemon.history
         ships = history is not None and history.shipper is not None
+        # Another daemon waits for the socket of one whose history it has taken over.
+        stopped = history is not None and history.writer.is_stopped
         now = time.monotonic()
-        if now - self._looked < (EVERY_SHIPPING if ships else EVERY):
+        if now - self._looked < (EVERY_SHIPPING if ships else EVERY) and stopped == self._stopped:
             return
+        self._stopped = stopped
         if self._task is None or self._task.done():
             self._looked = now
             self._task = asyncio.get_running_loop().create_task(self._look())

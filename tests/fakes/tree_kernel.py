@@ -175,22 +175,23 @@ class TreeKernel:
         return wanted if wanted and wanted != line.mask else None
 
 
+NAMED_ROWS = (
+    ("NMI", "Non-maskable interrupts", 0.02),
+    ("LOC", "Local timer interrupts", 100.0),
+    ("IWI", "IRQ work interrupts", 0.1),
+    ("RES", "Rescheduling interrupts", 20.0),
+    ("CAL", "Function call interrupts", 5.0),
+    ("TLB", "TLB shootdowns", 2.0),
+)
+"""The rows by name that fire on each CPU: name, text (as x86 prints it), interrupts a second."""
+
+
 class _InterruptsFile:
     """The text of /proc/interrupts. Cells have a fixed width, and only those that changed are
     written anew: a large host has a million.
     """
 
     _WIDTH = 11
-    _NAMED = (
-        ("NMI", "Non-maskable interrupts", 0.02),
-        ("LOC", "Local timer interrupts", 100.0),
-        ("IWI", "IRQ work interrupts", 0.1),
-        ("RES", "Rescheduling interrupts", 20.0),
-        ("CAL", "Function call interrupts", 5.0),
-        ("TLB", "TLB shootdowns", 2.0),
-        ("MCE", "Machine check exceptions", 0.0),
-    )
-    """The rows by name that fire on each CPU: name, text, interrupts a second."""
 
     def __init__(self, host: SimulatedHost) -> None:
         self._host = host
@@ -237,7 +238,7 @@ class _InterruptsFile:
             self._at[line.number] = len(image)
             image += zeros
             image += f"  {line.chip} {line.vector}-edge  {line.action}\n".encode()
-        for name, text, rate in self._NAMED:
+        for name, text, rate in NAMED_ROWS:
             image += f"{name:>4}:".encode()
             self._named.append((len(image), rate))
             image += zeros + f"   {text}\n".encode()

@@ -59,3 +59,11 @@ def test_the_daemon_runs_whole_and_its_history_has_the_times_of_the_host(tmp_pat
         store.close()
     assert [round(sample.seconds) for sample in samples] == [60]
     assert sum(samples[0].values.values()) > 1000
+
+
+def test_systemds_spread_is_in_its_own_order() -> None:
+    """As the comment above `equidist_permute` in its link-config.c traces it."""
+    _python(
+        "-c",
+        "import static_spread as it; assert it.far_apart([*range(8)]) == [0, 4, 2, 6, 1, 5, 3, 7]",
+    )

@@ -17,6 +17,7 @@ from irqbal.planner.ledger import Ledger
 from irqbal.testing.probe import SLOW
 from irqbal.testing.reference import ReferenceClock
 from irqbal.wire import Percent
+from irqbal_policies.levelling import LEAST_WORTH, WORTH
 from irqbal_policies.pin_nic_queues import PinNicQueues
 from irqbal_policies.pin_nic_queues import irqbal_place as pin_place
 from irqbal_policies.spread_by_rate import PILE, SpreadByRate, irqbal_options, irqbal_place
@@ -353,6 +354,24 @@ def test_min_gain_decides_what_is_worth_a_move() -> None:
     """Moving b would take the busiest CPU from 0.40 to 0.36, the bound is 0.35."""
     assert shifted(*UNEVEN, min_gain=0.05) == {"b": "1"}
     assert shifted(*UNEVEN, min_gain=0.25) == {}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_each_move_on_a_settled_host_is_worth_it_by_itself(seed: int) -> None:
+    """Without it the busiest CPU would have 2 % and half a percent of a CPU more to do."""
+    rng = random.Random(seed)
+    loads = skewed(seed, 64, 1.5)
+    at = {name: str(rng.randrange(16)) for name in loads}
+    settled = b.changed(busy(b.cpus(16), loads, at=at), settling=False, cycle=100)
+    made = b.plan(settled, spread())
+    after = on_cpus(b.applied(settled, made, Ledger())[0])
+    assert made.moves
+    busiest = max(after.values())
+    for move in made.moves:
+        load = settled.irq_by_number[move.irq].load
+        was, now = move.before.first, move.after.first
+        without = max((after | {was: after[was] + load, now: after[now] - load}).values())
+        assert without - busiest > max(WORTH * busiest, LEAST_WORTH) * 0.999, move
 
 
 def test_what_can_be_gained_must_reach_min_gain_not_only_what_one_would_wish() -> None:

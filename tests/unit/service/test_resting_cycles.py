@@ -29,7 +29,7 @@ from irqbal.state.costs_file import COSTS, load_costs, save_costs
 from irqbal.state.folders import Folders
 from irqbal.tracking.census_schedule import CENSUS_SECONDS, ISOLATION_SECONDS
 from irqbal.tracking.mask_scan import SWEEP_AT_ONCE, SWEEP_SECONDS
-from irqbal.tracking.tracker import HostTracker
+from irqbal.tracking.tracker import LEARNING_CYCLES, HostTracker
 from pulses import pulse
 
 FEW = "1x4x2,nic=8x1,traffic=even"
@@ -105,6 +105,9 @@ def running() -> Iterator[Running]:
 
 def test_a_steady_host_is_planned_for_a_while_and_then_not_at_all(running: Running) -> None:
     run = running(FEW)
+    made = [cycle for cycle in range(1, 21) if run.cycle().cycle and not run.rests]
+    assert set(LEARNING_CYCLES) <= set(made), "more than these only if a plan can pay"
+    assert len(made) <= len(LEARNING_CYCLES) + 3
     first = run.until_rest()
     later, planned = [], 0
     for _ in range(40):
