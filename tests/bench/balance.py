@@ -4,7 +4,8 @@
 kernel is played: the whole daemon runs on it in compressed time, with API and history
 (`virtual_daemon`), and so does the real irqbalance (`lockstep_irqbalance`), in the same run and on
 the other CPU. Runs that are complete are kept in a folder, so that a bench that was ended goes on
-where it was. `python balance.py [--folder F] [--only TEXT] [--irqbalance PROGRAM …]`.
+where it was. `python balance.py [--folder F] [--only TEXT] [--irqbalance PROGRAM …]`; by default
+the installed irqbalance and Debian 13's.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 import msgspec
 
 import static_spread
+import trixie_irqbalance
 from irqbal.version import __version__
 from run_result import BalancerRun
 
@@ -203,19 +205,35 @@ def table(bench: BalanceBench) -> Iterator[str]:
 
 def others(bench: BalanceBench) -> Iterator[str]:
     """The same rows of the balancers that are compared besides."""
-    names = [f"irqbalance{at}" for at in range(1, len(bench.programs))]
-    names += static_spread.SPREADS
-    yield f"| CPUs, traffic: busiest ÷ bound, median / 90 % | {' | '.join(names)} |"
+    programs = [f"irqbalance{at}" for at in range(1, len(bench.programs))]
+    names = [*programs, *static_spread.SPREADS]
+    heads = [f"{version(program)}: ms, ratio, moves an hour" for program in bench.programs[1:]]
+    yield (
+        "| CPUs, traffic: busiest ÷ bound, median / 90 % | "
+        f"{' | '.join([*heads, *static_spread.SPREADS])} |"
+    )
     yield "| --- " * (1 + len(names)) + "|"
     for cpus in HOSTS:
         for traffic in TRAFFIC:
             rows = [case for case in cases() if (case.cpus, case.traffic) == (cpus, traffic)]
             found = [bench.figures(name, rows) for name in names]
-            cells = [
-                "-" if item is None else f"{item.median:.2f} / {item.high:.2f}" for item in found
-            ]
             if any(found):
+                cells = map(_cell, found, [name in programs for name in names])
                 yield f"| {cpus}, {traffic} | {' | '.join(cells)} |"
+
+
+def _cell(figures: BalancerFigures | None, balances: bool) -> str:
+    """A balancer that goes on costs CPU and moves; a spread is made once."""
+    if figures is None:
+        return "-"
+    ratio = f"{figures.median:.2f} / {figures.high:.2f}"
+    return f"{figures.cpu:.1f}, {ratio}, {figures.moves:.0f}" if balances else ratio
+
+
+def version(program: str) -> str:
+    """What a balancer says of itself."""
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    return (told.stdout + told.stderr).strip()
 
 
 def main() -> None:
@@ -223,8 +241,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/bench-balance"))
     parser.add_argument("--only", default="", help="a part of the names of the cases to run")
-    parser.add_argument("--irqbalance", nargs="*", default=["irqbalance"])
+    parser.add_argument("--irqbalance", nargs="*", default=None)
     options = parser.parse_args()
+    if options.irqbalance is None:
+        options.irqbalance = ["irqbalance", trixie_irqbalance.prepare()]
     bench = BalanceBench(options.folder, options.irqbalance)
     for case in cases():
         if options.only in str(case):
@@ -232,8 +252,7 @@ def main() -> None:
             bench.fill(case)
     print(f"irqbal {__version__}, Linux {platform.release()}, {os.cpu_count()} CPUs")
     for program in options.irqbalance:
-        told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-        print((told.stdout + told.stderr).strip())
+        print(version(program))
     for rows in (table, others):
         print()
         for row in rows(bench):

@@ -39,20 +39,26 @@ READ = """() => {
       node => [node.dataset.cpu, node.getAttribute("aria-label")])),
     irqs: [...document.querySelectorAll("section[aria-labelledby=irqs-title] tbody tr")].map(
       row => [row.querySelector("th").textContent, row.querySelector("[data-name=Load]").textContent]),
-    wanted: globalThis.lastNow,
+    wanted: globalThis.answersByMoment[document.querySelector('[data-tile="Measured"]').title],
   };
 }"""  # noqa: E501
 KEEP = """
 const asked = globalThis.fetch;
+globalThis.answersByMoment = {};
 globalThis.fetch = async (...words) => {
   const answer = await asked(...words);
   if (String(words[0]).includes("/api/v1/now")) {
-    globalThis.lastNow = await answer.clone().json();
+    const now = await answer.clone().json();
+    const kept = Object.entries(globalThis.answersByMoment).slice(-1);
+    globalThis.answersByMoment = Object.fromEntries(kept);
+    globalThis.answersByMoment[now.status.last?.measured] = now;
   }
   return answer;
 };
 """
-"""Keeps the answer that the page draws next, for comparison."""
+"""Keeps the answers that the page draws now and next. Which of them it shows, it says itself: the
+title of the tile Measured is the moment.
+"""
 
 
 class ShownHost(msgspec.Struct):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from debian_irqbalance import read_debug
 from irqbal.history.sqlite.database import FILE
 from irqbal.history.sqlite.store import SqliteHistory
@@ -24,12 +26,14 @@ def _python(*words: str) -> None:
     subprocess.run([sys.executable, *words], env=env, check=True, timeout=300)
 
 
-def test_irqbalance_makes_one_cycle_of_each_step_and_sees_its_load(tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", ["'irqbalance'", "newer.prepare()"], ids=["1.9.2", "1.9.4"])
+def test_irqbalance_makes_one_cycle_of_each_step_and_sees_its_load(
+    tmp_path: Path, program: str
+) -> None:
     """By its own debug output: it counts what the kernel of the tree has written, once."""
-    arguments = f"Path({str(tmp_path)!r}), {SPEC!r}, {CYCLES}, debug=True"
-    _python(
-        "-c", f"from pathlib import Path; import lockstep_irqbalance as it; it.run({arguments})"
-    )
+    arguments = f"Path({str(tmp_path)!r}), {SPEC!r}, {CYCLES}, program={program}, debug=True"
+    imports = "from pathlib import Path; import lockstep_irqbalance as it"
+    _python("-c", f"{imports}; import trixie_irqbalance as newer; it.run({arguments})")
     cycles = read_debug(tmp_path / "log").cycles
     # The first sees no load. The last may still be in irqbalance's buffer, or begin as it is ended.
     assert CYCLES - 1 <= len(cycles) - 1 <= CYCLES + 1

@@ -219,6 +219,7 @@ function placementBox() {
       `${last.cycle}, ${clock(last.at)}`];
     [...values.values()].forEach((value, index) => { if (numbers[index] !== null) writeText(value, String(numbers[index])); });
     values.get("Refused").classList.toggle("warn", last.refused > 0);
+    values.get("Measured").title = taken;
     age();
   };
   return { root, draw, age };
