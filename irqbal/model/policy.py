@@ -21,9 +21,10 @@ nodes and devices; the time of day.
 
 
 class Needs(msgspec.Struct, frozen=True):
-    """What a policy depends on. What it said stays valid until something of `on` changed. `cgroups`
-    are globs of cgroup paths that it wants to be told of. `again`: a new plan is made at the latest
-    when so much time has passed since the last one.
+    """What a policy depends on. Without `load` and `time` in `on`, and without `again`, its last
+    answer holds until something else has changed of what it is shown. `cgroups` are globs of cgroup
+    paths that it wants to be told of. `again`: a new plan is made at the latest when so much time
+    has passed since the last one.
     """
 
     on: tuple[Dependency, ...] = ("load", "queues", "topology", "time")

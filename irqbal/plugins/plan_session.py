@@ -3,7 +3,7 @@ another, and the daemon passes on what one says to the other after its checks.
 
 The order: queues are identified; all limits are gathered, those of strangers at the same time; then
 placements in the YAML's order, where the planner's host asks for each stranger's when its turn has
-come.
+come. Who depends on nothing that has changed is not asked again (`answer_reuse`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,19 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from irqbal import wire
+from irqbal.model.draft import Draft
 from irqbal.model.plan import Failure
+from irqbal.model.policy import Needs
 from irqbal.model.queues import Queue
 from irqbal.model.view import Snapshot
 from irqbal.plugins import bounds, protocol
+from irqbal.plugins.answer_reuse import (
+    SeenHost,
+    draft_without_loads,
+    is_lasting,
+    without_loads,
+)
 from irqbal.plugins.channel import HostBlamed
 from irqbal.plugins.check_items import HookRoom, check_items, is_queue
 from irqbal.plugins.hosted import HostedDistribution
@@ -34,13 +43,17 @@ _NOTHING = protocol.HookItems()
 
 class StrangersWord(msgspec.Struct):
     """What a stranger's policy said in the last plan that it answered in time. It holds while the
-    policy is late, so that its IRQs do not move to and fro.
+    policy is late, so that its IRQs do not move to and fro, and while what it saw stays the same.
     """
 
     limits: protocol.HookItems = _NOTHING
     placements: protocol.HookItems = _NOTHING
     identities: dict[int, str] = {}
     """The IRQs that the numbers were of, by number."""
+    limited: SeenHost | None = None
+    """What it saw when it stated its limits; None if they do not outlast a change of load."""
+    placed: SeenHost | None = None
+    """The same for its placements."""
 
     def still_holding(self, snapshot: Snapshot) -> StrangersWord:
         """What is left of it where numbers belong to other IRQs by now."""
@@ -69,6 +82,8 @@ class StrangersWord(msgspec.Struct):
                 ),
             ),
             self.identities,
+            self.limited,
+            self.placed,
         )
 
 
@@ -141,9 +156,12 @@ class PlanSession:
 
     def ask_limits(self) -> dict[int, protocol.Stranger]:
         """Every stranger with its limits, by index; all are asked at the same time."""
+        able = self._able(LIMITS)
+        holding = {index for index in able if self._limits_hold(index)}
         pending = {
             index: self._ask(index, protocol.pack(protocol.LimitRequest(index)))
-            for index in self._able(LIMITS)
+            for index in able
+            if index not in holding
         }
         limits = {
             index: self._checked(index, LIMITS, found) for index, found in self._collected(pending)
@@ -154,8 +172,9 @@ class PlanSession:
             if index in limits:
                 word.limits = limits[index]
                 word.identities = self._identities
-            elif not self._keeps_word(index, host, LIMITS):
-                word.limits = _NOTHING
+                word.limited = self._seen(index, word.limits)
+            elif not (index in holding or self._keeps_word(index, host, LIMITS)):
+                word.limits, word.limited = _NOTHING, None
             # Whoever was late with its limits is not asked again.
             strangers[index] = protocol.Stranger(
                 self._names[index],
@@ -176,15 +195,41 @@ class PlanSession:
 
     def _placements(self, index: int, draft: msgspec.Raw) -> protocol.HookItems:
         host, word = self._homes[index], self._word(index)
+        seen_draft = None
         if self._is_able(index, PLACES):
+            if self._is_lasting(index):
+                seen_draft = draft_without_loads(wire.from_msgpack(bytes(draft), Draft))
+                if word.placed == SeenHost(self._lasting, seen_draft):
+                    return word.placements
             frame = protocol.pack(protocol.PlaceRequest(index, draft))
             for _, found in self._collected({index: self._ask(index, frame)}):
                 word.placements = self._checked(index, PLACES, found)
                 word.identities = self._identities
+                word.placed = self._seen(index, word.placements, seen_draft)
                 return word.placements
         if not self._keeps_word(index, host, PLACES):
-            word.placements = _NOTHING
+            word.placements, word.placed = _NOTHING, None
         return word.placements
+
+    def _is_lasting(self, index: int) -> bool:
+        bound = self._homes[index].bound
+        return bound is not None and is_lasting(bound.needs.get(index, Needs()))
+
+    def _limits_hold(self, index: int) -> bool:
+        """Whether the policy would be shown what it has stated its limits on."""
+        return self._is_lasting(index) and self._word(index).limited == SeenHost(self._lasting)
+
+    def _seen(
+        self, index: int, items: protocol.HookItems, draft: Draft | None = None
+    ) -> SeenHost | None:
+        """What the policy has answered about; None if it is to be asked again in any case."""
+        if items.raised or index in self._refused or not self._is_lasting(index):
+            return None
+        return SeenHost(self._lasting, draft)
+
+    @cached_property
+    def _lasting(self) -> Snapshot:
+        return without_loads(self._snapshot)
 
     def _word(self, index: int) -> StrangersWord:
         """What this policy said last, as far as it still holds."""
