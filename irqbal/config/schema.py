@@ -181,8 +181,8 @@ class ConfigKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(
             ge=1,
-            description="most moves in a cycle; overrides, limits, new generations and the first "
-            "three cycles after a start or a hotplug are exempt",
+            description="most moves in a cycle; overrides, limits, new generations, and the cycles "
+            "1, 2, 3, 6 and 12 after a start or a hotplug, which learn costs, are exempt",
         ),
     ] = 64
     history: Annotated[HistoryOptions, Meta(description="what is recorded, and for how long")] = (

@@ -37,14 +37,14 @@ class HeldMove(msgspec.Struct, frozen=True):
 
 def within_budget(wanted: list[WantedMove], draft: DraftBuilder) -> Iterator[WantedMove | HeldMove]:
     """Yield each move that goes ahead, and each other one as a HeldMove; the busiest IRQs first."""
-    settling = draft.snapshot.settling
+    free = draft.snapshot.settling or draft.settings.learning
     most = draft.settings.max_moves
-    if not settling:
+    if not free:
         held, wanted = _cooled(wanted, draft)
         yield from held
     spent = 0
     for move in sorted(wanted, key=lambda move: (-move.irq.load, move.irq.number)):
-        waits = move.cause in CAN_WAIT and not settling
+        waits = move.cause in CAN_WAIT and not free
         if waits and spent >= most:
             yield HeldMove(move, "budget", f"max_moves ({most}) is spent in this cycle")
             continue

@@ -38,6 +38,7 @@ def check_plan(
     moves: list[Move] = []
     seen: set[int] = set()
     waiting = 0
+    free = snapshot.settling or settings.learning
     for move in plan.moves:
         reason = (
             _move_fault(move, snapshot)
@@ -45,7 +46,7 @@ def check_plan(
             or _will_fault(move, snapshot, wills.get(move.identity), table)
         )
         seen.add(move.irq)
-        if not reason and move.cause in ("place", "drift") and not snapshot.settling:
+        if not reason and move.cause in ("place", "drift") and not free:
             waiting += 1
             if waiting > settings.max_moves:
                 reason = "the plan moves more than max_moves"

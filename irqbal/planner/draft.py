@@ -23,14 +23,17 @@ class Settings(msgspec.Struct, frozen=True):
     """What the planner needs of the configuration.
 
     `banned` are CPUs that no IRQ may use. `max_moves` is moves a cycle. `respect_drift`: do not
-    undo changes by other programs. `cooldown` is seconds for which a moved IRQ stays. `explain` are
-    the numbers of IRQs to explain; `explain_all`: explain every IRQ.
+    undo changes by other programs. `cooldown` is seconds for which a moved IRQ stays. `learning`:
+    the plan is made because more is known of loads, so neither of the two holds moves back, as
+    while the host is settling. `explain` are the numbers of IRQs to explain; `explain_all`: explain
+    every IRQ.
     """
 
     banned: CpuSet = CpuSet()
     max_moves: int = 64
     respect_drift: bool = False
     cooldown: float = 30.0
+    learning: bool = False
     explain: tuple[int, ...] = ()
     explain_all: bool = False
 

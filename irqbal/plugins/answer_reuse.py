@@ -1,7 +1,8 @@
-"""When a policy's last answer still holds: nothing of what it depends on has changed. Pure.
+"""What strangers' policies said last, and how long it holds. Pure.
 
-A policy says by `irqbal_needs` what it depends on. One that depends neither on loads nor on the
-time is shown the same host again and again, but for numbers that it does not look at.
+It holds while nothing has changed of what the policy depends on, as it says by `irqbal_needs`: one
+that depends neither on loads nor on the time is shown the same host again and again, but for
+numbers that it does not look at. And it holds while the policy is late.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from msgspec.structs import replace
 from irqbal.model.draft import Draft
 from irqbal.model.policy import Needs
 from irqbal.model.view import Cpu, Irq, Snapshot, Thread
+from irqbal.plugins import protocol
+
+NOTHING = protocol.HookItems()
 
 
 class SeenHost(msgspec.Struct, frozen=True):
@@ -21,6 +25,52 @@ class SeenHost(msgspec.Struct, frozen=True):
 
     snapshot: Snapshot
     draft: Draft | None = None
+
+
+class StrangersWord(msgspec.Struct):
+    """What a stranger's policy said in the last plan that it answered in time. It holds while the
+    policy is late, so that its IRQs do not move to and fro, and while what it saw stays the same.
+    """
+
+    limits: protocol.HookItems = NOTHING
+    placements: protocol.HookItems = NOTHING
+    identities: dict[int, str] = {}
+    """The IRQs that the numbers were of, by number."""
+    limited: SeenHost | None = None
+    """What it saw when it stated its limits; None if they do not outlast a change of load."""
+    placed: SeenHost | None = None
+    """The same for its placements."""
+
+    def still_holding(self, snapshot: Snapshot) -> StrangersWord:
+        """What is left of it where numbers belong to other IRQs by now."""
+        same = {
+            irq.number for irq in snapshot.irqs if self.identities.get(irq.number) == irq.identity
+        }
+        if len(same) == len(self.identities):
+            return self
+        limits = tuple(
+            replace(
+                limit,
+                irqs=None if limit.irqs is None else tuple(n for n in limit.irqs if n in same),
+                exempt=tuple(n for n in limit.exempt if n in same),
+            )
+            for limit in self.limits.limits
+        )
+        return StrangersWord(
+            replace(self.limits, limits=tuple(item for item in limits if item.irqs != ())),
+            replace(
+                self.placements,
+                placements=tuple(item for item in self.placements.placements if item.irq in same),
+                steering=tuple(
+                    item
+                    for item in self.placements.steering
+                    if item.near is None or item.near in same
+                ),
+            ),
+            self.identities,
+            self.limited,
+            self.placed,
+        )
 
 
 def is_lasting(needs: Needs) -> bool:

@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from irqbal import wire
 from irqbal.model.draft import Draft
@@ -25,7 +24,9 @@ from irqbal.model.queues import Queue
 from irqbal.model.view import Snapshot
 from irqbal.plugins import bounds, protocol
 from irqbal.plugins.answer_reuse import (
+    NOTHING,
     SeenHost,
+    StrangersWord,
     draft_without_loads,
     is_lasting,
     without_loads,
@@ -38,53 +39,6 @@ from irqbal.plugins.identification import Identification, with_queues
 PLACES = "irqbal_place"
 LIMITS = "irqbal_limit"
 IDENTIFIES = "irqbal_identify"
-_NOTHING = protocol.HookItems()
-
-
-class StrangersWord(msgspec.Struct):
-    """What a stranger's policy said in the last plan that it answered in time. It holds while the
-    policy is late, so that its IRQs do not move to and fro, and while what it saw stays the same.
-    """
-
-    limits: protocol.HookItems = _NOTHING
-    placements: protocol.HookItems = _NOTHING
-    identities: dict[int, str] = {}
-    """The IRQs that the numbers were of, by number."""
-    limited: SeenHost | None = None
-    """What it saw when it stated its limits; None if they do not outlast a change of load."""
-    placed: SeenHost | None = None
-    """The same for its placements."""
-
-    def still_holding(self, snapshot: Snapshot) -> StrangersWord:
-        """What is left of it where numbers belong to other IRQs by now."""
-        same = {
-            irq.number for irq in snapshot.irqs if self.identities.get(irq.number) == irq.identity
-        }
-        if len(same) == len(self.identities):
-            return self
-        limits = tuple(
-            replace(
-                limit,
-                irqs=None if limit.irqs is None else tuple(n for n in limit.irqs if n in same),
-                exempt=tuple(n for n in limit.exempt if n in same),
-            )
-            for limit in self.limits.limits
-        )
-        return StrangersWord(
-            replace(self.limits, limits=tuple(item for item in limits if item.irqs != ())),
-            replace(
-                self.placements,
-                placements=tuple(item for item in self.placements.placements if item.irq in same),
-                steering=tuple(
-                    item
-                    for item in self.placements.steering
-                    if item.near is None or item.near in same
-                ),
-            ),
-            self.identities,
-            self.limited,
-            self.placed,
-        )
 
 
 class PlanSession:
@@ -174,7 +128,7 @@ class PlanSession:
                 word.identities = self._identities
                 word.limited = self._seen(index, word.limits)
             elif not (index in holding or self._keeps_word(index, host, LIMITS)):
-                word.limits, word.limited = _NOTHING, None
+                word.limits, word.limited = NOTHING, None
             # Whoever was late with its limits is not asked again.
             strangers[index] = protocol.Stranger(
                 self._names[index],
@@ -189,7 +143,7 @@ class PlanSession:
         """
         index = question.index
         if index not in self._placed:
-            items = self._placements(index, question.draft) if index in self._homes else _NOTHING
+            items = self._placements(index, question.draft) if index in self._homes else NOTHING
             self._placed[index] = protocol.pack(items)
         return self._placed[index]
 
@@ -208,7 +162,7 @@ class PlanSession:
                 word.placed = self._seen(index, word.placements, seen_draft)
                 return word.placements
         if not self._keeps_word(index, host, PLACES):
-            word.placements, word.placed = _NOTHING, None
+            word.placements, word.placed = NOTHING, None
         return word.placements
 
     def _is_lasting(self, index: int) -> bool:
@@ -336,7 +290,7 @@ class PlanSession:
                 pass
         except (TypeError, ValueError) as error:
             self._refuse(index, f"{hook}: {error}")
-            return _NOTHING
+            return NOTHING
         self._note_raised(index, found.raised)
         return found
 

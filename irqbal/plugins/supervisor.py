@@ -17,12 +17,13 @@ from irqbal.model.view import Snapshot
 from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.plugins import bounds, protocol
+from irqbal.plugins.answer_reuse import StrangersWord
 from irqbal.plugins.check_items import HookRoom
 from irqbal.plugins.descriptions import checked
 from irqbal.plugins.hosted import HostedDistribution, at_once, by_distribution
 from irqbal.plugins.identification import Identification
 from irqbal.plugins.observer_supervisor import ObserverSupervisor
-from irqbal.plugins.plan_session import IDENTIFIES, PlanSession, StrangersWord
+from irqbal.plugins.plan_session import IDENTIFIES, PlanSession
 from irqbal.plugins.planner_process import PlannerProcess, SupervisorStopped
 from irqbal.problems import LocatedProblem
 

@@ -314,7 +314,7 @@ class Balancer:
         placed = {request.places for request in requests if request.places}
         if self.paused and not placed:
             return Plan(), "paused"
-        settings = self.settings
+        settings = msgspec.structs.replace(self.settings, learning=self.tracker.is_learning)
         numbers = [irq.number for irq in snapshot.irqs if irq.identity in placed]
         if numbers:
             settings = msgspec.structs.replace(settings, explain=(*settings.explain, *numbers))
@@ -330,7 +330,7 @@ class Balancer:
         if self.paused:
             moves = tuple(move for move in plan.moves if move.identity in placed)
             plan = msgspec.structs.replace(plan, moves=moves, steering=(), default=None)
-        return check_plan(plan, snapshot, self.settings, answer.limits), ""
+        return check_plan(plan, snapshot, settings, answer.limits), ""
 
     def _stop_writing_if_denied(self, outcomes: tuple[Outcome, ...]) -> None:
         """If the kernel denies writing masks, switch to a dry run until the next reload and log it:

@@ -119,7 +119,7 @@ class HostTracker:
         self._end_interval(before, pulse)
         if pulse.time - self._hotplug_at <= self.interval * HOTPLUG_INTERVALS and not found:
             found.append("a CPU went online or offline less than two intervals ago")
-        if self._cycle - self._settles_from in LEARNING_CYCLES and not found:
+        if self.is_learning and not found:
             found.append("costs are being learnt after a start or a hotplug")
         changes = "; ".join(found) or self._estimator.replan_reason(self._delivery.at_start)
         return SampleResult(changes, census, self._current.census.skipped_rows)
@@ -249,6 +249,11 @@ class HostTracker:
         possible = readings.topology.possible
         self._counts.unsure(self._catalog.per_cpu)
         return self._counts.read(readings.pulse, possible, self._delivery.at_start)
+
+    @property
+    def is_learning(self) -> bool:
+        """Whether a plan is due in this cycle because more is known of costs and rates."""
+        return self._cycle - self._settles_from in LEARNING_CYCLES
 
     @property
     def now(self) -> float:

@@ -126,11 +126,13 @@ def test_moves_that_are_exempt_stay_over_the_budget() -> None:
     assert checked(*exempt, max_moves=0) == (exempt, [])
 
 
-def test_a_settling_host_has_no_budget() -> None:
-    made = check_plan(
-        Plan(moves=(move("a"), move("b"))), changed(HOST, settling=True), Settings(max_moves=1)
-    )
-    assert len(made.moves) == 2
+@pytest.mark.parametrize(("settling", "learning"), [(True, False), (False, True)])
+def test_a_host_that_settles_or_is_being_learnt_has_no_budget(
+    settling: bool, learning: bool
+) -> None:
+    plan = Plan(moves=(move("a"), move("b")))
+    settings = Settings(max_moves=1, learning=learning)
+    assert len(check_plan(plan, changed(HOST, settling=settling), settings).moves) == 2
 
 
 def setting(**fields: Any) -> SteeringMove:

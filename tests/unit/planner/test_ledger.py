@@ -82,6 +82,7 @@ def test_new_generations_are_exempt_from_the_budget() -> None:
 
 def test_the_first_cycles_are_exempt_from_the_budget() -> None:
     assert len(b.plan(b.changed(HOST, settling=True), ALL, max_moves=1).moves) == 6
+    assert len(b.plan(HOST, ALL, max_moves=1, learning=True).moves) == 6
 
 
 def test_exempt_moves_do_not_use_up_the_budget_of_others() -> None:
@@ -144,7 +145,7 @@ def test_who_would_come_where_an_irq_still_cools_down_waits_too() -> None:
     }
 
 
-@pytest.mark.parametrize("urgent", ["override", "limit", "settling"])
+@pytest.mark.parametrize("urgent", ["override", "limit", "settling", "learning"])
 def test_the_cooldown_does_not_hold_back_what_cannot_wait(urgent: str) -> None:
     snapshot, ledger = b.applied(HOST, b.plan(HOST, ALL))
     other: tuple[b.Says, ...] = (b.wants(HOST, "p", uart0="2"),)
@@ -154,11 +155,10 @@ def test_the_cooldown_does_not_hold_back_what_cannot_wait(urgent: str) -> None:
         )
     elif urgent == "limit":
         other = (*other, b.limit("1", irqs=(b.irq_of(HOST, "uart0").number,)))
-    else:
+    elif urgent == "settling":
         snapshot = b.changed(snapshot, settling=True)
-    assert b.moves_of(b.plan(snapshot, *other, ledger=ledger, cooldown=30.0), snapshot) == {
-        "uart0": "2"
-    }
+    made = b.plan(snapshot, *other, ledger=ledger, cooldown=30.0, learning=urgent == "learning")
+    assert b.moves_of(made, snapshot) == {"uart0": "2"}
 
 
 # What the kernel answered

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,8 @@ from irqbal.cpuset import CpuSet
 from irqbal.kernel.host import KernelHost
 from irqbal.load.estimator import Interval, LearnedCosts, LoadEstimator
 from irqbal.model.plan import Record
-from irqbal.model.view import Override
+from irqbal.model.view import Override, Snapshot
+from irqbal.planner.draft import Settings
 from irqbal.planner.ledger import Ledger
 from irqbal.service.assembly import bind, settings
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer, Stored
@@ -116,6 +118,24 @@ def test_a_steady_host_is_planned_for_a_while_and_then_not_at_all(running: Runni
     assert planned <= 3, "chance"
     assert [record.cycle for record in later] == list(range(first.cycle + 1, first.cycle + 41))
     assert all(record.plan.kept and not record.plan.moves for record in [first, *later])
+
+
+def test_plans_of_the_learning_cycles_are_made_without_a_budget(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = running(FEW)
+    free = []
+    ask = run.balancer.policies.plan
+
+    def asked(snapshot: Snapshot, ledger: Ledger, settings: Settings) -> Any:
+        free.append((snapshot.cycle, settings.learning))
+        return ask(snapshot, ledger, settings)
+
+    monkeypatch.setattr(run.balancer.policies, "plan", asked)
+    for _ in range(20):
+        run.cycle()
+    # The first cycle counts as the first after the start.
+    assert {cycle - 1 for cycle, learning in free if learning} == set(LEARNING_CYCLES)
 
 
 def test_a_census_that_only_its_time_asked_for_ends_the_rest_if_something_is_new(
