@@ -6,22 +6,18 @@ gap.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import msgspec
 
 from irqbal.history.samples import IrqState, Kind, Series
 from irqbal.load.irq_rates import WRAP, was_reset
 from irqbal.model.queues import queues_text
-from irqbal.model.readings import Counts
+from irqbal.model.readings import Counts, GrownRow
 from irqbal.model.view import Irq, Snapshot
 
-
-def _unknown(number: int) -> float:
-    return 0.0
-
-
 _NOTHING: dict[int, int] = {}
+_UNKNOWN: dict[int, float] = {}
 
 
 class NewSample(msgspec.Struct, frozen=True):
@@ -70,11 +66,11 @@ class Recorder:
         counts: Counts,
         snapshot: Snapshot,
         wall: float,
-        time_per_interrupt: Callable[[int], float] = _unknown,
+        times_per_interrupt: Mapping[int, float] = _UNKNOWN,
     ) -> NewSample | None:
         """The sample of the interval that ends with this reading; None for the first reading.
-        `wall` is the time of the reading in seconds since the epoch, `time_per_interrupt` the
-        seconds of CPU that an interrupt of the IRQ with this number takes (0: unknown).
+        `wall` is the time of the reading in seconds since the epoch, `times_per_interrupt` the
+        seconds of CPU that an interrupt takes, by IRQ number, as far as they are known.
         """
         last, cpus = self._time, self._cpus
         self._time, self._cpus = counts.time, counts.cpus
@@ -90,7 +86,7 @@ class Recorder:
         self._irqs(counts, renewed, cpus, values, seconds)
         interrupts = list(values.items())
         self._others(counts, seconds, values)
-        self._loads(interrupts, values, time_per_interrupt)
+        self._loads(interrupts, values, times_per_interrupt)
         changed = () if snapshot is self._snapshot else self._changed(snapshot)
         self._snapshot = snapshot
         return NewSample(wall, seconds, values, changed)
@@ -144,6 +140,12 @@ class Recorder:
                 continue
             last, rows[identity] = rows.get(identity, _NOTHING), row
             is_new = identity in renewed
+            if isinstance(row, GrownRow) and row.before is last and not is_new:
+                series = self._named("irq", identity, row.cpu)
+                before, total = totals.get(series), row[row.cpu]
+                if before is not None and before < total:
+                    totals[series], values[series] = total, total - before
+                    continue
             # A count that fell while the IRQ's others rose by as much was attributed to a CPU that
             # the IRQ had left: what was counted there is not counted again where it really was.
             shown = [total for cpu, total in last.items() if cpu in counts.cpus]
@@ -175,13 +177,13 @@ class Recorder:
         self,
         interrupts: list[tuple[Series, int]],
         values: dict[Series, int],
-        time_per_interrupt: Callable[[int], float],
+        times_per_interrupt: Mapping[int, float],
     ) -> None:
         """Add to `values` the time that these interrupts took: by the costs that were learnt, and
         on no CPU more than the kernel measured there.
         """
         microseconds = {
-            identity: 1e6 * time_per_interrupt(number)
+            identity: 1e6 * times_per_interrupt.get(number, 0.0)
             for number, identity in self._identities.items()
         }
         expected: dict[int, float] = {}

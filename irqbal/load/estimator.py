@@ -148,17 +148,24 @@ class LoadEstimator:
         numbers = self._rates.numbers
         return zip(map(self._hard.cost, numbers), map(self._soft.cost, numbers), strict=True)
 
-    def time_per_interrupt(self, number: int) -> float:
-        """Seconds of CPU that an interrupt and the work it causes take, by the last fit; 0 if no
-        time was observed, or nothing is known of the IRQ.
+    def times_per_interrupt(self) -> dict[int, float]:
+        """Seconds of CPU that an interrupt and the work it causes take, by IRQ number, by the last
+        fit. Empty if no time was observed; an IRQ without interrupts is left out.
         """
-        rates = self._rates
-        at = rates.index(number)
-        if at is None or not self.time_visible or rates.interrupts.mean[at] <= 0:
-            return 0.0
-        rate = rates.interrupts.mean[at]
-        soft = rates.work(number).mean[at] * self._soft.cost(number)
-        return self._hard.cost(number) + (soft + self._threads.of_irq.get(number, 0.0)) / rate
+        rates, threads = self._rates, self._threads.of_irq
+        if not self.time_visible:
+            return {}
+        return {
+            number: hard + (soft * work + threads.get(number, 0.0)) / rate
+            for number, (hard, soft), rate, work in zip(
+                rates.numbers,
+                self._costs(),
+                rates.interrupts.mean,
+                rates.work_means(),
+                strict=True,
+            )
+            if rate > 0
+        }
 
     # Costs that were stored or measured
 

@@ -90,6 +90,15 @@ class IrqRates:
         """
         return self._packets if number in self._count_packets else self.interrupts
 
+    def work_means(self) -> list[float]:
+        """Units of work a second of all IRQs, in the order of `numbers`."""
+        means = self.interrupts.mean
+        if self._count_packets:
+            means = means[:]
+            for number in self._count_packets:
+                means[self._at[number]] = self._packets.mean[self._at[number]]
+        return means
+
     def works(self) -> list[tuple[float, float]]:
         """(units of work a second, their standard error) of all IRQs, in the order of `numbers`."""
         interrupts = list(zip(self.interrupts.mean, self.interrupts.noises(), strict=True))

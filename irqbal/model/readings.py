@@ -124,6 +124,23 @@ class Census(msgspec.Struct, frozen=True, kw_only=True):
     skipped_rows: int = 0
 
 
+class GrownRow(dict[int, int]):
+    """An IRQ's counts by CPU that differ from those of an earlier reading, the very object
+    `before`, in those of one CPU alone.
+    """
+
+    __slots__ = ("before", "cpu")
+
+    def __init__(self, before: dict[int, int], cpu: int, count: int) -> None:
+        super().__init__(before)
+        self[cpu] = count
+        self.before: dict[int, int] | None = before
+        self.cpu = cpu
+        if isinstance(before, GrownRow):
+            # Only two readings are ever compared: older ones can go.
+            before.before = None
+
+
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """The reading for the history: totals by name (or IRQ number), then by CPU.
 

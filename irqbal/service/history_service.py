@@ -72,7 +72,7 @@ class HistorySampler:
             result = msgspec.structs.replace(result, after=balancer.current_snapshot(), fresh=True)
         counts = balancer.tracker.counts()
         sample = self._recorder.take(
-            counts, result.after, time.time(), balancer.tracker.time_per_interrupt
+            counts, result.after, time.time(), balancer.tracker.times_per_interrupt()
         )
         return msgspec.structs.replace(result, sample=sample)
 

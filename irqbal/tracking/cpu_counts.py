@@ -19,7 +19,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.load.irq_rates import WRAP, was_reset
 from irqbal.model.host import Host
-from irqbal.model.readings import Counts, Pulse
+from irqbal.model.readings import Counts, GrownRow, Pulse
 
 WHOLE_EVERY = 5
 """Readings of which one reads the whole file."""
@@ -86,7 +86,7 @@ class CpuCounts:
             else:
                 row, cpu = rows[number], cpus.first
                 grown = (row.get(cpu, 0) + total - before[number]) % WRAP
-                changed[number] = {**row, cpu: grown}
+                changed[number] = GrownRow(row, cpu, grown)
         if len(alone) > MOST_ALONE * len(totals):
             return None
         read = self._host.counts_of(alone) if alone else {}

@@ -291,9 +291,11 @@ class HostTracker:
         """`moved`: that plan has moves. After one without, more must change before the next."""
         self._estimator.plan_finished(moved, self._delivery.at_start)
 
-    def time_per_interrupt(self, number: int) -> float:
-        """Seconds of CPU that an interrupt of this IRQ and the work it causes take; 0: unknown."""
-        return self._estimator.time_per_interrupt(number)
+    def times_per_interrupt(self) -> dict[int, float]:
+        """Seconds of CPU that an interrupt and the work it causes take, by IRQ number. IRQs of
+        which that is unknown are left out.
+        """
+        return self._estimator.times_per_interrupt()
 
     def set_queues(self, queues: dict[int, Queue]) -> None:
         """Add queues that policies identified, by IRQ number; the next snapshot shows them."""

@@ -38,7 +38,7 @@ def test_parts_stay_within_the_whole(interrupts: list[int], times: list[int], co
         )
 
     assert recorder.take(counts(1.0, 0), HOST, 1.0) is None
-    sample = recorder.take(counts(2.0, 1), HOST, 2.0, lambda number: cost)
+    sample = recorder.take(counts(2.0, 1), HOST, 2.0, {irq.number: cost for irq in HOST.irqs})
     assert sample is not None
     for cpu in range(2):
         parts = sum(

@@ -4,13 +4,14 @@ mix.
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from irqbal.cpuset import CpuSet
 from irqbal.history.recorder import Recorder
 from irqbal.history.samples import Series
-from irqbal.model.readings import Counts
+from irqbal.model.readings import Counts, GrownRow
 from irqbal.model.view import Cpu, Irq, Snapshot
 
 WALL = 1_800_000_000.0
@@ -132,9 +133,9 @@ def test_the_load_of_an_irq_is_the_time_that_its_interrupts_took() -> None:
     disk, slow = Irq(25, B.identity, B.action), Irq(26, "0000:00:05.0/1/x", "x")
     here = host(A, disk, slow)
     before = {number: {0: 0, 1: 0} for number in seconds}
-    recorder.take(counts(0.0, before), here, WALL, seconds.__getitem__)
+    recorder.take(counts(0.0, before), here, WALL, seconds)
     later = counts(60.0, {24: {0: 1_000_000, 1: 7}, 25: {1: 50}, 26: {0: 100}})
-    found = recorder.take(later, here, WALL, seconds.__getitem__)
+    found = recorder.take(later, here, WALL, seconds)
     assert found is not None
     # 4 microseconds each; unknown for the disk, and too little to say for the last one.
     assert {series: value for series, value in found.values.items() if series.kind == "load"} == {
@@ -143,13 +144,34 @@ def test_the_load_of_an_irq_is_the_time_that_its_interrupts_took() -> None:
     }
     # What it takes changes; what was counted before stays as it was.
     seconds[24] = 5e-6
-    found = recorder.take(
-        counts(120.0, {24: {0: 1_000_002, 1: 7}}), here, WALL, seconds.__getitem__
-    )
+    found = recorder.take(counts(120.0, {24: {0: 1_000_002, 1: 7}}), here, WALL, seconds)
     assert found is not None and found.values == {
         ON_0: 2,
         Series("load", A.identity, 0): 10,
     }
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 900), st.booleans(), st.integers(1, 2)),
+        max_size=8,
+    )
+)
+def test_a_row_that_grew_on_one_cpu_is_recorded_as_any_other(
+    steps: list[tuple[int, int, bool, int]],
+) -> None:
+    grown, plain = Recorder(), Recorder()
+    row: dict[int, int] = {0: 10, 1: 2**32 - 500}
+    for at, (cpu, more, whole, generation) in enumerate(steps):
+        here = host(msgspec.structs.replace(A, generation=generation))
+        count = (row.get(cpu, 0) + more) % 2**32
+        row = {**row, cpu: count} if whole else GrownRow(row, cpu, count)
+        taken = [
+            recorder.take(counts(60.0 * at, {24: seen}), here, WALL + 60 * at, {24: 1e-6})
+            for recorder, seen in ((grown, row), (plain, dict(row)))
+        ]
+        assert taken[0] == taken[1]
+        assert grown.totals_of(A.identity) == plain.totals_of(A.identity)
 
 
 def test_rows_softirqs_softnet_and_times_are_recorded_by_cpu() -> None:
