@@ -15,13 +15,14 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from irqbal.api import responses
+from irqbal.api import requests, responses
 from irqbal.cpuset import CpuSet
 from irqbal.errors import IrqbalError
 from irqbal.history.samples import Decision, IrqState, Point, Sample
 from irqbal.history.store import Query
 from irqbal.model.plan import Explained, Record
 from irqbal.model.view import Irq, Override, Snapshot
+from irqbal.trials.record import TrialRecord
 
 
 class ApiError(IrqbalError):
@@ -161,9 +162,32 @@ class ReadHost(Protocol):
         """One event a cycle from now on. Raises ApiError if there are too many listeners."""
 
 
+class Trials(Protocol):
+    """The trials of a host: two placements in turns."""
+
+    async def all(self) -> tuple[TrialRecord, ...]:
+        """All that are known, the newest first."""
+
+    async def get(self, name: str) -> TrialRecord:
+        """One of them. Raises ApiError."""
+
+    async def start(self, body: requests.TrialBody, caller: Caller) -> TrialRecord:
+        """Begin one; balancing pauses until it ends. Raises ApiError."""
+
+    async def beat(self, name: str, body: requests.TrialBeat) -> TrialRecord:
+        """Its client is still there. Raises ApiError."""
+
+    async def end(self, name: str, reason: str) -> TrialRecord:
+        """End it now, and put everything back. Raises ApiError."""
+
+
 @runtime_checkable
 class ControlHost(ReadHost, Protocol):
     """A host whose daemon is this process: it can be changed, and its kernel can be read."""
+
+    @property
+    def trials(self) -> Trials:
+        """The trials of this host."""
 
     async def irq_totals(self, identity: str) -> dict[int, int]:
         """Interrupts of one IRQ since it was set up, by CPU, as of the newest sample."""

@@ -13,8 +13,9 @@ from typing import Any
 from irqbal.api import requests, responses
 from irqbal.api.responses import ErrorBody, Problem
 from irqbal.api.route import PREFIX, Route
+from irqbal.trials.record import TrialRecord
 
-API_VERSION = "1.6"
+API_VERSION = "1.7"
 """Major and minor: a minor version adds; a major one may remove, and has other paths."""
 
 ROUTES: tuple[Route, ...] = (
@@ -193,6 +194,46 @@ ROUTES: tuple[Route, ...] = (
         scope="admin",
         summary="Write every original mask back, and pause",
         answer=responses.RestoreAnswer,
+    ),
+    Route(
+        name="trials",
+        path=f"{PREFIX}/trials",
+        summary="Trials of two placements: the one that runs, and the last ones",
+        answer=tuple[TrialRecord, ...],
+    ),
+    Route(
+        name="trial",
+        path=f"{PREFIX}/trials/{{trial}}",
+        summary="One trial, with its windows and its result",
+        answer=TrialRecord,
+    ),
+    Route(
+        name="start_trial",
+        method="POST",
+        path=f"{PREFIX}/trials",
+        scope="admin",
+        summary="Compare two placements in turns; ends if its client says nothing for 30 s",
+        answer=TrialRecord,
+        body=requests.TrialBody,
+        errors=(415, 422),
+    ),
+    Route(
+        name="beat_trial",
+        method="POST",
+        path=f"{PREFIX}/trials/{{trial}}/beat",
+        scope="admin",
+        summary="Say that the trial's client is still there, and give a window's number",
+        answer=TrialRecord,
+        body=requests.TrialBeat,
+        errors=(415, 422),
+    ),
+    Route(
+        name="end_trial",
+        method="DELETE",
+        path=f"{PREFIX}/trials/{{trial}}",
+        scope="admin",
+        summary="End a trial now, and put everything back",
+        answer=TrialRecord,
     ),
     Route(
         name="hosts",

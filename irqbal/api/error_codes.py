@@ -50,6 +50,7 @@ CODES = {
     "no-override": (404, "this IRQ has no override"),
     "no-such-device": (404, "neither the host nor its history has this device"),
     "no-such-host": (404, "this server does not know the host"),
+    "no-such-trial": (404, "there is no trial of this id"),
     "no-such-irq": (404, "neither the host nor, for the past, its history has this IRQ"),
     "not-found": (404, "there is no such path"),
     "observing": (
@@ -57,6 +58,10 @@ CODES = {
         "`irqbal poll` writes nothing, so that there is nothing to override, pause or restore",
     ),
     "offline": (422, "some of these CPUs are not online"),
+    "paused": (409, "balancing is paused: a trial begins from what irqbal balances"),
+    "same-sides": (409, "both sides of the trial are the same: there is nothing to compare"),
+    "trial-running": (409, "a trial runs: nothing else may be changed until it ends"),
+    "lengths": (422, "a trial's window lasts 1s to 1h, the time before it up to 10m"),
     "origin": (403, "pages of other sites may not send requests"),
     "query": (400, "a parameter is unknown, is given twice, or cannot be parsed"),
     "refused": (

@@ -91,6 +91,7 @@ def state_of(view: View, status: responses.Status) -> HostState:
         moves=len(plan.moves) if status.dry_run else 0,
         settings=len(plan.steering) + (plan.default is not None) if status.dry_run else 0,
         paused=status.paused,
+        trial=status.trial,
         problem=view.record.problem,
         failed={item.policy: item.reason for item in status.aside},
         spreading="spread_by_rate" in status.policies,

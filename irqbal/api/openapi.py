@@ -15,6 +15,7 @@ from irqbal.wire import Duration, builtins, schema_hook
 
 _REFS = "#/components/schemas/{name}"
 _PARAMETERS = {
+    "trial": "a trial's id, as GET /api/v1/trials lists it",
     "irq": "a number, or a name (eth0-TxRx-3, virtio3-rx, eth0/rx-1)",
     "device": "an address, interface or disk",
     "host": "a host's name, as /api/v1/hosts lists it",

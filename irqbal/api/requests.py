@@ -174,6 +174,52 @@ class PlanBody(msgspec.Struct, frozen=True):
     ] = None
 
 
+class TrialBody(msgspec.Struct, frozen=True):
+    """What to compare, and for how long. Side A are the masks from before irqbal, side B the
+    present ones, unless policies are given for them.
+    """
+
+    policies: Annotated[
+        Annotated[str, Meta(max_length=MAX_YAML)] | None,
+        Meta(description="side B: YAML text with a `policies:` section"),
+    ] = None
+    against: Annotated[
+        Annotated[str, Meta(max_length=MAX_YAML)] | None,
+        Meta(description="side A: YAML text with a `policies:` section"),
+    ] = None
+    window: Annotated[
+        Duration | None, Meta(description="length of a window, 1s to 1h; 60s, unless given")
+    ] = None
+    windows: Annotated[
+        int, Meta(ge=2, le=2000, multiple_of=2, description="number of windows, an even one")
+    ] = 40
+    settle: Annotated[
+        Duration | None,
+        Meta(description="time before each window that is left out, up to 10m; 5s, unless given"),
+    ] = None
+    command: Annotated[
+        bool,
+        Meta(
+            description="the verdict is about a number that the client gives for each window (see "
+            "`beat_trial`), instead of the busiest CPU's time in interrupts"
+        ),
+    ] = False
+    more_is_better: Annotated[
+        bool, Meta(description="a larger number is better, as requests a second are")
+    ] = False
+
+
+class TrialBeat(msgspec.Struct, frozen=True):
+    """The client is still there. With `window`, what its command printed in that window."""
+
+    window: Annotated[
+        Annotated[int, Meta(ge=0, le=2000)] | None, Meta(description="the window, from 0")
+    ] = None
+    number: Annotated[float | None, Meta(description="the number; null: the command gave none")] = (
+        None
+    )
+
+
 class PauseBody(msgspec.Struct, frozen=True, rename={"length": "for"}):
     """The length of a pause."""
 

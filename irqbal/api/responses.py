@@ -217,6 +217,9 @@ class Status(msgspec.Struct, frozen=True):
         str, Meta(description="the specification of a simulated host; empty on a real one")
     ] = ""
     starting: tuple[str, ...] = ()
+    trial: Annotated[
+        str, Meta(description="the id of the trial that holds balancing still; empty: none does")
+    ] = ""
 
 
 class CpuView(msgspec.Struct, frozen=True):

@@ -82,6 +82,15 @@ SECTIONS: Sections = {
             examples=("irqbal plan", "irqbal plan --seconds 5 -c new.yaml"),
             module="plan",
         ),
+        "trial": CommandInfo(
+            about="Find out whether irqbal is better here, by statistics.",
+            examples=(
+                "irqbal trial",
+                "irqbal trial --against irqbalance --windows 60",
+                "irqbal trial --against other.yaml --measure './latency.sh'",
+            ),
+            module="trial",
+        ),
         "simulate": CommandInfo(
             about="Try configurations on a simulated or recorded host.",
             examples=(

@@ -18,7 +18,7 @@ from irqbal.render.console import to_the_second
 from irqbal.simulated.cost_split import Frame
 from irqbal.simulated.recording import Recording
 from irqbal.simulated.replay_host import RecordedHost, ReplayHost
-from irqbal.simulated.score import CycleScore, TrialResult, TrialRun
+from irqbal.simulated.score import CycleScore, SimulationResult, SimulationRun
 from irqbal.tracking.tracker import HostTracker
 
 RECORDED = "(as recorded)"
@@ -156,9 +156,9 @@ def cycles_in(replay: Replay, interval: float, most: int | None) -> int:
     return cycles if most is None else min(cycles, most)
 
 
-def recorded(replay: Replay, interval: float, cycles: int) -> TrialResult:
+def recorded(replay: Replay, interval: float, cycles: int) -> SimulationResult:
     """What was really done in that time."""
-    host, trial = ReplayHost(replay.host, replay.recording), TrialRun(RECORDED)
+    host, trial = ReplayHost(replay.host, replay.recording), SimulationRun(RECORDED)
     left = sorted(replay.decisions, key=lambda item: item.wall, reverse=True)
     for _ in range(cycles):
         host.advance(interval)

@@ -13,7 +13,7 @@ from irqbal.render.progress import Working
 from irqbal.service.assembly import bind, settings
 from irqbal.service.cycle import COOLDOWN_INTERVALS, Balancer
 from irqbal.simulated.ground_truth import GroundTruth
-from irqbal.simulated.score import CycleScore, TrialResult, TrialRun
+from irqbal.simulated.score import CycleScore, SimulationResult, SimulationRun
 
 
 class Stage(Host, Protocol):
@@ -28,10 +28,10 @@ class Stage(Host, Protocol):
 
 def attempt(
     host: Stage, config: Config, common: Common, cycles: int, progress: Working
-) -> TrialResult:
+) -> SimulationResult:
     """Run this configuration for this many cycles, and score it."""
     progress.tell(f"{common.name}: {cycles} cycles", cycles)
-    trial = TrialRun(common.name)
+    trial = SimulationRun(common.name)
     interval = float(config.interval)
     policies = bind(config, common.name, PATIENCE)
     try:

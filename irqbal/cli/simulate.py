@@ -22,7 +22,7 @@ from irqbal.wire import to_json
 if TYPE_CHECKING:
     # Imported where they are called: Tab must not wait for them.
     from irqbal.cli.replayed import HistoryWindow
-    from irqbal.simulated.score import TrialResult
+    from irqbal.simulated.score import SimulationResult
 
 SHAPE = "2x32x2"
 """The host unless another is named: sockets x cores x threads."""
@@ -231,7 +231,7 @@ def _replay(
     trials: list[_Trial],
     cycles: int | None,
     progress: Working,
-) -> tuple[list[TrialResult], str, tuple[str, ...]]:
+) -> tuple[list[SimulationResult], str, tuple[str, ...]]:
     """A window of this history, first as it was and then with each configuration; a title; notes
     about what had to be made up.
     """
@@ -256,7 +256,7 @@ def _replay(
     return results, str(replay), replay.notes
 
 
-def _print(results: list[TrialResult], title: str, notes: tuple[str, ...]) -> None:
+def _print(results: list[SimulationResult], title: str, notes: tuple[str, ...]) -> None:
     out = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
@@ -289,7 +289,7 @@ _ROWS = (
 )
 
 
-def _texts(result: TrialResult) -> tuple[str, ...]:
+def _texts(result: SimulationResult) -> tuple[str, ...]:
     """The cells of one column."""
     from irqbal.simulated.score import QUIET
 

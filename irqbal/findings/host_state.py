@@ -38,17 +38,19 @@ class EndingOverride(msgspec.Struct, frozen=True):
 class HostState(msgspec.Struct, frozen=True, kw_only=True):
     """What irqbal knows of itself on a host.
 
-    `moves` and `settings` are those that a dry run does not make. `failed` is policy -> reason.
-    `drifted` counts masks that others changed in the last 24 hours. `outbox` are records that wait
-    for MongoDB, `outbox_grows` whether they become more. `no_history` says why nothing is recorded,
-    `problem` why there is no plan. `refused` and `notes` (policy, note) are the plan's, `spreading`
-    is whether spread_by_rate is enabled.
+    `moves` and `settings` are those that a dry run does not make. `trial` is the id of the trial
+    for which balancing is paused, or empty. `failed` is policy -> reason. `drifted` counts masks
+    that others changed in the last 24 hours. `outbox` are records that wait for MongoDB,
+    `outbox_grows` whether they become more. `no_history` says why nothing is recorded, `problem`
+    why there is no plan. `refused` and `notes` (policy, note) are the plan's, `spreading` is
+    whether spread_by_rate is enabled.
     """
 
     dry_run: bool = False
     moves: int = 0
     settings: int = 0
     paused: bool = False
+    trial: str = ""
     problem: str = ""
     failed: Mapping[str, str] = {}
     ending: tuple[EndingOverride, ...] = ()
@@ -191,7 +193,9 @@ def _state(state: HostState) -> Iterator[Finding]:
             Subject(kind="host", name="dry run"),
             {"moves": _count(state.moves, "move"), "settings": _count(state.settings, "setting")},
         )
-    if state.paused:
+    if state.trial:
+        yield Finding("trial", Subject(kind="host", name="trial"), {"trial": state.trial})
+    elif state.paused:
         yield Finding("paused", Subject(kind="host", name="pause"), {})
     for item in state.ending:
         if item.seconds <= SOON:

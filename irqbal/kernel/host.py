@@ -20,6 +20,7 @@ from irqbal.kernel import (
     isolation,
     other_writers,
     queue_irqs,
+    scheduling,
     softirqs,
     softnet,
     stat,
@@ -35,7 +36,7 @@ from irqbal.kernel.pulse import PulseReader
 from irqbal.kernel.threads import ThreadTimes
 from irqbal.kernel.write_loop import PlanWriter, WriteRequest, cannot_save
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
-from irqbal.model.readings import Census, Counts, Original, Pulse, Save, Topology
+from irqbal.model.readings import Census, Counts, Original, Pulse, Save, Scheduling, Topology
 from irqbal.model.view import Cpu, Interface
 
 READERS = (
@@ -44,6 +45,7 @@ READERS = (
     interrupts,
     irqs,
     isolation,
+    scheduling,
     softirqs,
     softnet,
     stat,
@@ -152,6 +154,10 @@ class KernelHost:
             for number in numbers
             if (found := self._irqs.counts(number, self._possible)) is not None
         }
+
+    def scheduling(self) -> Scheduling:
+        """See `kernel.scheduling`."""
+        return scheduling.read_scheduling(self.root)
 
     @cached_property
     def _possible(self) -> tuple[int, ...]:

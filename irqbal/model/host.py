@@ -9,7 +9,7 @@ from typing import Protocol
 
 from irqbal.cpuset import CpuSet
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
-from irqbal.model.readings import Census, Counts, Original, Pulse, Topology
+from irqbal.model.readings import Census, Counts, Original, Pulse, Scheduling, Topology
 
 
 class Host(Protocol):
@@ -39,6 +39,9 @@ class Host(Protocol):
         """The counts of these IRQs by CPU, without zeros; an IRQ whose counts cannot be read alone
         is left out.
         """
+
+    def scheduling(self) -> Scheduling:
+        """What the scheduler has counted; fields that this kernel lacks are None."""
 
     def topology(self) -> Topology:
         """CPUs, devices, interfaces and interrupt threads, read now. Raises HostError."""

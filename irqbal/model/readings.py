@@ -159,6 +159,18 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     times: dict[str, dict[int, int]]
 
 
+class Scheduling(msgspec.Struct, frozen=True, kw_only=True):
+    """What the scheduler has counted since the boot; None: the kernel does not count it.
+
+    `switches` are context switches, `stalled` is seconds in which some task waited for a CPU,
+    `run_delay` seconds that all tasks waited for one.
+    """
+
+    switches: float | None = None
+    stalled: float | None = None
+    run_delay: float | None = None
+
+
 class Topology(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """CPUs, devices, interfaces and interrupt threads. `rfs_entries` is
     net.core.rps_sock_flow_entries, -1 if the kernel has none. `queue_irqs` are the IRQs of NIC

@@ -137,6 +137,12 @@ TEXTS: dict[FindingCode, FindingText] = {
         sentence="balancing is paused: nothing is moved but by overrides",
         advice="the button Resume goes on, or `irqbal-client HOST PORT resume`",
     ),
+    "trial": FindingText(
+        meaning="a trial compares two placements; balancing is paused until it ends",
+        sentence="the trial {trial} runs: balancing is paused, and the masks are by turns those of "
+        "its two sides",
+        advice="it ends by itself; `irqbal-client HOST PORT trials` says when",
+    ),
     "override-ends": FindingText(
         meaning="an override ends within 15 minutes; the policies then place its IRQ",
         sentence="the override of IRQ {irq} ({name}) ends in {minutes}",

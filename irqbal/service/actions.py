@@ -20,6 +20,7 @@ from irqbal.service.decision_log import DecisionLog, PersonsDecision
 from irqbal.service.kernel_requests import Pause, Restore, Resume
 from irqbal.service.live_view import LiveView, RunningDaemon
 from irqbal.service.override_requests import OverrideRequests
+from irqbal.service.trials import DaemonTrials
 from irqbal.service.what_if import plan_with, policies_of
 from irqbal.wire import Duration
 
@@ -46,6 +47,8 @@ class LocalHost(LiveView):
         self._resume: asyncio.Task[None] | None = None
         self._planning = FairTurns(1, MOST_PLANS, _too_many_plans)
         self._last: CycleResult | None = None
+        self.trials = DaemonTrials(daemon, self._decide)
+        self.trial_name = self.trials.running_name
 
     def publish(self, result: CycleResult) -> None:
         """Show this cycle from now on."""
@@ -115,7 +118,7 @@ class LocalHost(LiveView):
             self.paused_until = time.time() + seconds
             self._resume = asyncio.create_task(self._resume_after(seconds, pause))
         log.warning("paused %s by %s: nothing is moved", length, caller)
-        self._decide("paused", f"paused {length}", caller)
+        self._decide("paused", f"paused {length}", str(caller))
 
     async def resume(self, caller: Caller) -> None:
         """Balance again. Raises ApiError, IrqbalError."""
@@ -128,7 +131,7 @@ class LocalHost(LiveView):
     def _note_resumed(self, request: Resume, caller: Caller) -> None:
         if request.resumed:
             log.info("resumed by %s", caller)
-            self._decide("resumed", "balancing goes on", caller)
+            self._decide("resumed", "balancing goes on", str(caller))
 
     async def _resume_after(self, seconds: float, pause: Pause) -> None:
         """End this pause after so many seconds; try again as long as the kernel thread is busy."""
@@ -146,7 +149,10 @@ class LocalHost(LiveView):
                 await asyncio.sleep(RETRY)
 
     async def restore(self, caller: Caller) -> responses.RestoreAnswer:
-        """Write all originals back, and pause. Raises ApiError, IrqbalError."""
+        """Write all originals back, and pause; a trial that runs is ended first. Raises ApiError,
+        IrqbalError.
+        """
+        await self.trials.end_running("the originals were restored")
         self._check_writable()
         request = Restore()
         try:
@@ -159,7 +165,7 @@ class LocalHost(LiveView):
         done = sum(item.result in ("written", "unchanged") for item in outcomes)
         log.warning("%d originals restored by %s; paused", done, caller)
         self._decide(
-            "restored", f"{done} of {len(outcomes)} originals put back, and paused", caller
+            "restored", f"{done} of {len(outcomes)} originals put back, and paused", str(caller)
         )
         # This cycle reads the restored masks, so that the API shows them.
         with contextlib.suppress(HostError):
@@ -175,16 +181,17 @@ class LocalHost(LiveView):
     # Helpers
 
     def _check_writable(self) -> None:
-        """Raises ApiError if this daemon never writes masks."""
+        """Raises ApiError if this daemon never writes masks, or if a trial runs."""
         reason = self._daemon.mode.read_only_reason
         if reason:
             raise ApiError(409, "observing", f"{reason}; nothing was changed")
+        self.trials.check_idle()
 
     def _cancel_resume(self) -> None:
         if self._resume is not None:
             self._resume.cancel()
         self._resume = self.paused_until = None
 
-    def _decide(self, result: str, reason: str, caller: Caller) -> None:
-        decision = PersonsDecision(kind="action", result=result, reason=reason, who=str(caller))
+    def _decide(self, result: str, reason: str, who: str) -> None:
+        decision = PersonsDecision(kind="action", result=result, reason=reason, who=who)
         self._decisions.add(decision, self._last)

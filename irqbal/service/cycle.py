@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -30,6 +30,7 @@ from irqbal.service.restore import forget_restored, restore_originals
 from irqbal.service.reused_plan import carried_out, waits_until
 from irqbal.state.originals import OriginalsFile
 from irqbal.tracking.tracker import HostTracker, SampleResult
+from irqbal.trials.layout import Layout, writes_of
 
 log = logging.getLogger(__name__)
 
@@ -373,6 +374,25 @@ class Balancer:
             log.error("%s; the next restore writes the same originals again", error)
         self.ledger = Ledger()
         self._learned.store_ledger(self.ledger, self.tracker)
+        return outcomes
+
+    # Trials
+
+    def save_originals(self, layout: Layout, identities: Iterable[str]) -> None:
+        """Save the present values of these, so that `restore` can undo a trial that was killed.
+        Raises StateFileError: then nothing may be written.
+        """
+        if self.originals is not None:
+            writes = writes_of(layout, identities, self.tracker.numbers())
+            self.originals.save([original for original, _ in writes])
+
+    def put_layout(self, layout: Layout, identities: Iterable[str]) -> tuple[Outcome, ...]:
+        """Write these values for a trial, while balancing is paused: to the tracker they are
+        irqbal's own, and no drift.
+        """
+        writes = writes_of(layout, identities, self.tracker.numbers())
+        outcomes = self.host.restore(writes)
+        self.tracker.restart_interval(outcomes)
         return outcomes
 
     # What other threads read

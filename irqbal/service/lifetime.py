@@ -212,6 +212,7 @@ async def _serve(
         host.auth_failures = listeners.auth_failures
         stack.push_async_callback(listeners.close)
         stack.callback(host.close)
+        stack.push_async_callback(host.trials.close)
         await listeners.open()
         await thread.run(ip_filter_check.check, config)
         bound = await thread.run(assembly.bind_observers, config, mode.name, True)

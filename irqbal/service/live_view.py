@@ -115,6 +115,8 @@ class LiveView(HistoryReads):
         self.paused_until: float | None = None
         """When balancing resumes by itself, in seconds since the epoch; None: not by itself."""
         self.auth_failures: Callable[[], int] = lambda: 0
+        self.trial_name: Callable[[], str] = lambda: ""
+        """The id of the trial that runs, or an empty text."""
         self._recent = RecentEvents()
         self._shown = _Shown()
         self._explanations = Explanations(daemon.balancer, daemon.kernel)
@@ -256,6 +258,7 @@ class LiveView(HistoryReads):
                 if index not in aside and name not in starting
             ),
             starting=starting,
+            trial=self.trial_name(),
             aside=tuple(aside.values()),
             history=self._history_state(daemon.history),
             last=None if view is None else self._summary(view),

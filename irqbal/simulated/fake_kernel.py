@@ -12,7 +12,7 @@ import msgspec
 from irqbal.cpuset import CpuSet
 from irqbal.kernel.write_loop import PlanWriter, WriteRequest, cannot_save
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove
-from irqbal.model.readings import Census, IrqFacts, Original, Save
+from irqbal.model.readings import Census, IrqFacts, Original, Save, Scheduling
 from irqbal.simulated.machine import SimulatedIrq
 from irqbal.simulated.settings import SimulatedSettings
 from irqbal.simulated.state import SimulatedState
@@ -107,6 +107,10 @@ class FakeKernel(ABC):
             node=line.node,
             inode=line.inode,
         )
+
+    def scheduling(self) -> Scheduling:
+        """Nothing: there are no tasks here."""
+        return Scheduling()
 
     def census(self) -> Census:
         """Every IRQ with its mask."""

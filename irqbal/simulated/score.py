@@ -16,7 +16,7 @@ EARLY = 3
 """Cycles before the first interval that is scored: irqbal's budgets do not apply in them."""
 
 
-class TrialResult(msgspec.Struct, frozen=True):
+class SimulationResult(msgspec.Struct, frozen=True):
     """The score of one configuration. Ratios are the busiest CPU's true load over the bound that no
     placement can beat.
 
@@ -58,7 +58,7 @@ class CycleScore(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[str, ...] = ()
 
 
-class TrialRun:
+class SimulationRun:
     """Adds up the intervals of a trial: for each, first `passed`, then `cycle` for the cycle at its
     end.
     """
@@ -83,7 +83,7 @@ class TrialRun:
         self._seconds += score.seconds
         self._failures |= dict.fromkeys(score.failures)
 
-    def result(self) -> TrialResult:
+    def result(self) -> SimulationResult:
         """The score; at least one interval and one cycle must have passed, and an interval must be
         the last.
         """
@@ -92,7 +92,7 @@ class TrialRun:
         rest = next(
             (at for at in range(len(moves) - QUIET + 1) if not any(moves[at : at + QUIET])), None
         )
-        return TrialResult(
+        return SimulationResult(
             self._config,
             len(moves),
             truths[0].ratio,

@@ -79,26 +79,27 @@ ROOMS = {
     "identify": {"model"},
     "load": {"model"},
     "planner": {"model"},
+    "trials": {"load", "model"},
     "kernel": {"identify", "model"},
-    "render": {"findings", "model"},
+    "render": {"findings", "model", "trials"},
     "simulated": {"identify", "kernel", "model"},
     "tracking": {"identify", "load", "model", "planner"},
     "plugins": {"model", "planner", "process"},
     "imported": {"kernel", "model", "plugins"},
-    "state": {"load", "model", "planner", "process"},
+    "state": {"load", "model", "planner", "process", "trials"},
     "history": {"config", "findings", "load", "model", "process", "render"},
-    "api": {"config", "findings", "history", "model", "render", "state"},
+    "api": {"config", "findings", "history", "model", "render", "state", "trials"},
     "client": {"api", "render"},
     "central": {"api", "config", "findings", "history", "model", "process", "render", "state"},
     "service": {
         *("api", "config", "findings", "history", "kernel", "model", "planner", "plugins"),
-        *("process", "render", "simulated", "state", "tracking"),
+        *("process", "render", "simulated", "state", "tracking", "trials"),
     },
     "testing": {"model", "planner", "plugins", "service", "simulated"},
     "cli": {
         *("api", "central", "client", "config", "findings", "history", "imported", "kernel"),
         *("model", "planner", "plugins", "process", "render", "service", "simulated", "state"),
-        "tracking",
+        *("tracking", "trials"),
     },
     "manpages": {"cli", "client", "config", "plugins"},
 }
@@ -150,7 +151,11 @@ def test_the_client_knows_the_wire_and_nothing_of_the_daemon(module: str) -> Non
 )
 def test_the_daemon_takes_sentences_from_render_and_nothing_else(module: str) -> None:
     found = {name for name in imports(SOURCES[module]) if name.startswith("irqbal.render")}
-    assert found <= {"irqbal.render.finding_texts", "irqbal.render.forecast"}
+    assert found <= {
+        "irqbal.render.finding_texts",
+        "irqbal.render.forecast",
+        "irqbal.render.trial_texts",
+    }
 
 
 OUTSIDE = {

@@ -21,7 +21,7 @@ export function targets(item) {
     case "policy": return item.irq !== null ? [...irq, [item.subject, `policies/${item.subject}`]] : [[item.subject, `policies/${item.subject}`]];
     default: return {
       "dry-run": [["The plan", "plan"]], "refused": [["The plan", "plan"]], "drift": [["What others changed", "decisions", { kind: "drift" }]], "no-plan": [["The plan", "plan"], ["Policies", "policies"]],
-      "outbox": [["History", "history"]], "no-history": [["History", "history"]], "paused": [["Decisions", "decisions", { kind: "action" }]],
+      "outbox": [["History", "history"]], "no-history": [["History", "history"]], "paused": [["Decisions", "decisions", { kind: "action" }]], "trial": [["Trials", "trials"]],
     }[item.code] ?? [];
   }
 }

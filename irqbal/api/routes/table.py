@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from irqbal.api.contract import ALL
 from irqbal.api.handlers import Handler, RouteHandlers
-from irqbal.api.routes import changes, events, history, irq_manager, server_wide, state
+from irqbal.api.routes import changes, events, history, irq_manager, server_wide, state, trials
 
-MODULES = (changes, events, history, irq_manager, server_wide, state)
+MODULES = (changes, events, history, irq_manager, server_wide, state, trials)
 
 
 def _combined() -> dict[str, Handler]:

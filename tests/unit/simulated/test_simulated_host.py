@@ -23,7 +23,7 @@ from irqbal.simulated.drivers import NIC_DRIVERS
 from irqbal.simulated.ground_truth import GroundTruth
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.napi import TCP, UDP, interrupts
-from irqbal.simulated.score import CycleScore, TrialRun
+from irqbal.simulated.score import CycleScore, SimulationRun
 from irqbal.simulated.shapes import BURST_BEATS, DAY_BEATS
 from irqbal.simulated.spec import EXAMPLE, Drives, HostSpec, Nics, parse_spec
 from irqbal.simulated.traffic import EVENTS, SHAPES, UNPLUG_BEATS, Source, Traffic
@@ -373,7 +373,7 @@ def test_a_trial_tells_when_it_came_to_rest_and_what_moved_then() -> None:
             {}, {1: 0.5, 2: 0.5}, {0: load, 1: 1 - load}, CpuSet.parse("0-1"), locality=0.5
         )
 
-    trial = TrialRun("x.yaml")
+    trial = SimulationRun("x.yaml")
     for load, moves in [(1.0, 0), (0.5, 11), (0.5, 0), (0.7, 0), (0.5, 0), (0.5, 4)]:
         trial.passed(truth(load))
         trial.cycle(CycleScore(moves=moves, settings=1, seconds=0.01, failures=("p: broke",)))

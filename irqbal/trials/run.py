@@ -1,0 +1,164 @@
+"""Runs a trial: pairs of windows in an order that is drawn at random, each after a settling time.
+
+What it changes and reads comes from `TrialSides`; it knows neither a kernel nor a clock of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol
+
+import msgspec
+
+from irqbal.errors import IrqbalError
+from irqbal.trials.measures import Measure, TrialReading, measured
+from irqbal.trials.result import Side, TrialWindow
+
+GUARD_EVERY = 5.0
+"""Seconds between two looks of the guard within a window, at most."""
+FAR_BUSIER, BUSY = 2.0, 0.8
+"""A window is ended if its busiest CPU has more than twice as much to do as in any window of the
+other side, and more than 80 % of its time.
+"""
+FAR_DROPS, DROPS = 10.0, 100.0
+"""Likewise if it drops more than ten times as many packets as any of those, and 100 a second."""
+MOST_GUARDED = 3
+"""Windows of one side that the guard ends; then the trial is over."""
+
+Phase = Literal["settling", "measuring", "ended"]
+
+
+class TrialPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How a trial is run: seconds of a window, and of the time before it that is left out; the
+    number of windows, an even one; the seed of their order. `command`: the primary measure is a
+    number that somebody gives for each window.
+    """
+
+    window: float = 60.0
+    windows: int = 40
+    settle: float = 5.0
+    seed: int = 0
+    command: bool = False
+    more_is_better: bool = False
+
+    @property
+    def primary(self) -> Measure:
+        """The measure that the verdict is about."""
+        return "command" if self.command else "busiest"
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes."""
+        return self.windows * (self.window + self.settle)
+
+    def order(self) -> list[tuple[int, Side]]:
+        """(pair, side) of each window."""
+        dice = random.Random(self.seed)
+        found: list[tuple[int, Side]] = []
+        for pair in range(self.windows // 2):
+            first: Side = "a" if dice.random() < 0.5 else "b"
+            found += [(pair, first), (pair, "b" if first == "a" else "a")]
+        return found
+
+
+class TrialProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a trial is: the window (from 0), its side and phase, and the windows that ended."""
+
+    window: int
+    side: Side
+    phase: Phase
+    done: tuple[TrialWindow, ...]
+
+
+class TrialEnded(IrqbalError):
+    """Why the trial cannot go on."""
+
+
+class TrialSides(Protocol):
+    """What a trial changes and reads. Each may raise IrqbalError: the trial then ends."""
+
+    async def put(self, side: Side) -> None:
+        """Write the masks and settings of a side."""
+
+    async def read(self, whole: bool = True) -> TrialReading:
+        """All counters; those of the guard alone unless `whole`."""
+
+    async def number(self, window: int) -> float | None:
+        """The number of a window that has just ended, once it is known; None: there is none."""
+
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+class TrialRun:
+    """One trial. Who runs it puts everything back afterwards, whatever happened."""
+
+    def __init__(
+        self,
+        plan: TrialPlan,
+        sides: TrialSides,
+        watch: Callable[[TrialProgress], None],
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._plan, self._sides, self._watch, self._sleep = plan, sides, watch, sleep
+        self.windows: list[TrialWindow] = []
+        """The windows that ended."""
+        self.guarded = ""
+        """Why the guard ended the trial; empty if it did not."""
+
+    async def run(self) -> None:
+        """Run all windows. Raises IrqbalError; `windows` then has those that ended before."""
+        for at, (pair, side) in enumerate(self._plan.order()):
+            await self._sides.put(side)
+            self._tell(at, side, "settling")
+            await self._sleep(self._plan.settle)
+            self.windows.append(await self._window(at, pair, side))
+            ended = [item for item in self.windows if item.guarded and item.side == side]
+            if len(ended) >= MOST_GUARDED:
+                self.guarded = f"side {side.upper()}: {ended[-1].guarded}"
+                break
+
+    async def _window(self, at: int, pair: int, side: Side) -> TrialWindow:
+        begun = await self._sides.read()
+        self._tell(at, side, "measuring")
+        left, guarded = self._plan.window, ""
+        while left > 0 and not guarded:
+            step = min(left, GUARD_EVERY)
+            await self._sleep(step)
+            left -= step
+            if left > 0:
+                seen = await self._sides.read(whole=False)
+                guarded = self._far_worse(side, measured(begun, seen))
+        ended = await self._sides.read()
+        values = measured(begun, ended)
+        if self._plan.command:
+            number = await self._sides.number(at)
+            if number is not None:
+                values["command"] = number
+        seconds = ended.counts.time - begun.counts.time
+        return TrialWindow(pair=pair, side=side, seconds=seconds, values=values, guarded=guarded)
+
+    def _far_worse(self, side: Side, values: dict[Measure, float]) -> str:
+        """Why this window is ended; empty if it goes on."""
+        others = [item.values for item in self.windows if item.side != side]
+        if not others:
+            return ""
+        busiest = values.get("busiest", 0.0)
+        usual = max(item.get("busiest", 0.0) for item in others)
+        if busiest > BUSY and busiest > FAR_BUSIER * usual:
+            return (
+                f"the busiest CPU spent {busiest:.0%} of its time on interrupts, on the other side "
+                f"at most {usual:.0%}"
+            )
+        drops = values.get("drops", 0.0)
+        usual = max(item.get("drops", 0.0) for item in others)
+        if drops > DROPS and drops > FAR_DROPS * usual:
+            return (
+                f"{drops:.0f} packets a second were dropped, on the other side at most {usual:.0f}"
+            )
+        return ""
+
+    def _tell(self, at: int, side: Side, phase: Phase) -> None:
+        self._watch(TrialProgress(window=at, side=side, phase=phase, done=tuple(self.windows)))
