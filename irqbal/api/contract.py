@@ -356,6 +356,7 @@ __all__ = [
     "ErrorBody",
     "Problem",
     "Route",
+    "TrialRecord",
     "access_table",
     "requests",
     "responses",

@@ -29,6 +29,7 @@ HEADINGS = {
     "policies": "Policies",
     "plan": "Plan",
     "whatif": "What if",
+    "trials": "Trials",
 }
 SHOWS = {
     "now": ".cpumap button",
@@ -42,6 +43,7 @@ SHOWS = {
     "policies": "main section h2",
     "plan": ".verdict",
     "whatif": "textarea",
+    "trials": "main h1",
 }
 
 

@@ -34,7 +34,7 @@ ARGUMENTS = (
 AXE = TOP / "tests/browser/axe.min.js"
 VIEWS = (
     *("now", "irq", "irq/34", "nics", "nics/eth0", "history", "decisions"),
-    *("overrides", "policies", "plan", "whatif"),
+    *("overrides", "policies", "plan", "whatif", "trials"),
 )
 
 
@@ -57,6 +57,17 @@ class DashboardSite(msgspec.Struct):
     def get(self, path: str) -> Any:
         """The API's answer to this path below /api/v1, with its query, read without a token."""
         with urllib.request.urlopen(f"{self.base}/api/v1{path}", timeout=60) as answer:
+            return json.load(answer)
+
+    def send(self, method: str, path: str, body: object) -> Any:
+        """The API's answer to a change, with root's token."""
+        request = urllib.request.Request(
+            f"{self.base}/api/v1{path}",
+            json.dumps(body).encode(),
+            {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
 
@@ -105,7 +116,7 @@ class WatchedPage(msgspec.Struct):
 @contextlib.contextmanager
 def browser() -> Iterator[Browser]:
     """One Chromium with a profile of its own."""
-    expect.set_options(timeout=int(__import__("os").environ.get("ET", "60000")))
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         try:

@@ -242,7 +242,7 @@ def test_without_a_daemon_it_learns_compares_and_puts_everything_back(tree: Tree
         command(tree.config, *WORDS, "--json", "--measure", "echo latency 12.5", root=tree.root),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     trial = json.loads(done.stdout)

@@ -7,10 +7,10 @@ import { Live } from "./live.js";
 import { UrlState, href, parts, recall } from "./location.js";
 
 // A view is fetched when it is opened: on a slow line Now must not wait for the others.
-const VIEWS = Object.fromEntries(["now", "irq", "nics", "history", "decisions", "overrides", "policies", "plan", "whatif", "fleet"]
+const VIEWS = Object.fromEntries(["now", "irq", "nics", "history", "decisions", "overrides", "policies", "plan", "whatif", "trials", "fleet"]
   .map((name) => [name, () => fetchView(name)]));
 const TITLES = { now: "Now", irq: "IRQs", nics: "NICs", history: "History", decisions: "Decisions", overrides: "Overrides", policies: "Policies",
-  plan: "Plan", whatif: "What if", fleet: "Fleet" };
+  plan: "Plan", whatif: "What if", trials: "Trials", fleet: "Fleet" };
 const STATES = {
   starting: "starting", balancing: "balancing", paused: "paused", "dry run": "dry run: nothing is changed",
   "not balancing": "not balancing", unknown: "state unknown", silent: "silent: no data lately",
@@ -151,7 +151,8 @@ async function every(work, gap, signal, root) {
 }
 
 function drawNav(view) {
-  const names = Object.keys(VIEWS).filter((name) => (name !== "fleet" || many) && name !== "plan");
+  // A central server has no trials: they are on the hosts themselves.
+  const names = Object.keys(VIEWS).filter((name) => (many ? name !== "trials" : name !== "fleet") && name !== "plan");
   fill(at("nav"), names.map((name) => h("a", { href: href(name, { ...recall(name), host: name === "fleet" ? null : api.host ?? lastHost }), "aria-current": name === view && "page" }, TITLES[name])));
 }
 
@@ -168,6 +169,8 @@ function drawState() {
   } else if (state === "refused") {
     banner(box, "refused", live.error?.message ?? "A token is needed to read.",
       h("button", { type: "button", on: { click: enterToken } }, "Enter a token"));
+  } else if (status?.trial) {
+    banner(box, `paused ${status.trial}`, "A trial runs: balancing is paused, and the masks are by turns those of its two sides.", h("a", { href: link("trials", { id: status.trial }) }, "The trial"));
   } else if (status?.paused) {
     const until = status.paused_until ? ` until ${clock(status.paused_until)}` : " until resumed";
     banner(box, `paused ${until}`, `Paused${until}: irqbal measures and plans, and writes nothing but overrides.`,
@@ -180,7 +183,7 @@ function drawState() {
   } else banner(box, "");
   const button = at("pause");
   // A central server cannot change anything on a host.
-  button.hidden = !status || status.central === true;
+  button.hidden = !status || status.central === true || Boolean(status.trial);
   writeText(button, status?.paused ? "Resume" : "Pause…");
   if (status) {
     writeText(at("about"), `irqbal ${status.version}, API ${status.api} · a cycle every ${status.interval} · policies: ${status.policies.join(", ")}${status.simulated ? ` · a simulated host: ${status.simulated}` : ""}`);

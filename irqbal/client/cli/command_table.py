@@ -64,6 +64,14 @@ SECTIONS: Sections = {
             about="Show the last plan, or make a new one, without writing.",
             examples=(f"{_AT} plan", f"{_AT} plan --now", f"{_AT} plan -c new.yaml"),
         ),
+        "trials": CommandInfo(
+            about="List trials of two placements, or show one.",
+            examples=(
+                f"{_AT} trials",
+                f"{_AT} trials 1f2e3d4c",
+                f"{_SOCKET} trials 1f2e3d4c --end",
+            ),
+        ),
     },
     "Change": {
         "override": CommandInfo(

@@ -17,7 +17,17 @@ import click
 from click.shell_completion import CompletionItem
 
 from irqbal.client.access import TokenError
-from irqbal.client.cli import completion, control, fleet, history, legacy, plan, state, watch
+from irqbal.client.cli import (
+    completion,
+    control,
+    fleet,
+    history,
+    legacy,
+    plan,
+    state,
+    trials,
+    watch,
+)
 from irqbal.client.cli.command_help import describe, flat, write_sections
 from irqbal.client.cli.command_table import SECTIONS
 from irqbal.client.cli.session import ClientGroup, Command, Session, with_session
@@ -206,6 +216,7 @@ _ALL: tuple[click.Command, ...] = (
     history.history,
     watch.watch,
     top,
+    trials.trials,
     control.pause,
     control.resume,
     control.cycle,
