@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from irqbal.kernel.tracefs import HANDLER, INSTANCE, SOFTIRQ, TracefsMeasurement
+from irqbal.kernel.trace_instance import INSTANCE
+from irqbal.kernel.tracefs import HANDLER, SOFTIRQ, TracefsMeasurement
 
 BY_IRQ = """# event histogram
 #
