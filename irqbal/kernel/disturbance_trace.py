@@ -70,7 +70,9 @@ PROBES = (
         (Key("cpu", "cpu"), _CALLER, Key("func.sym", "function")),
         "{cpus:cpu}",
     ),
-    Probe("sent", "ipi/ipi_send_cpu", (Key("cpu", "cpu"), _CALLER), "({cpus:cpu}) && callback == 0"),
+    Probe(
+        "sent", "ipi/ipi_send_cpu", (Key("cpu", "cpu"), _CALLER), "({cpus:cpu}) && callback == 0"
+    ),
     Probe(
         "waking",
         "sched/sched_waking",
@@ -111,7 +113,9 @@ PROBES = (
         (_HERE, Key("function.sym", "function")),
         "{cpus:common_cpu}",
     ),
-    Probe("tasklet", "irq/tasklet_entry", (_HERE, Key("func.sym", "function")), "{cpus:common_cpu}"),
+    Probe(
+        "tasklet", "irq/tasklet_entry", (_HERE, Key("func.sym", "function")), "{cpus:common_cpu}"
+    ),
     Probe("poll", "napi/napi_poll", (_HERE, Key("dev_name", "function")), "{cpus:common_cpu}"),
     Probe(
         "ran",
@@ -220,15 +224,24 @@ def _ranges(cpus: CpuSet) -> Iterator[tuple[int, int]]:
 def parse_histogram(text: str, probe: Probe) -> Iterator[TraceCount]:
     """The entries of a probe's histogram. Text that is no entry is skipped."""
     for found in _row_pattern(probe.keys).finditer(text):
-        fields: dict[str, str | int | None] = {}
+        texts, numbers = dict[str, str](), dict[str, int]()
         groups = iter(found.groups())
         for key in probe.keys:
             value = next(groups)
-            fields[key.into] = int(value) if key.into in ("cpu", "pid") else value.strip()
+            if key.into in ("cpu", "pid"):
+                numbers[key.into] = int(value)
+            else:
+                texts[key.into] = value.strip()
             if key.field.endswith(".execname"):
-                fields["pid"] = int(next(groups))
-        yield msgspec.convert(
-            {"kind": probe.kind, "cpu": None, **fields, "count": int(next(groups))}, TraceCount
+                numbers["pid"] = int(next(groups))
+        yield TraceCount(
+            kind=probe.kind,
+            cpu=numbers.get("cpu"),
+            count=int(next(groups)),
+            function=texts.get("function", ""),
+            task=texts.get("task", ""),
+            pid=numbers.get("pid"),
+            other=texts.get("other", ""),
         )
 
 
@@ -245,7 +258,9 @@ def _row_pattern(keys: Iterable[Key]) -> re.Pattern[str]:
         else:
             value = r"(\d+)"
         parts.append(rf"{name}:\s*{value}\s*")
-    return re.compile(r"^\{ " + ", ".join(parts) + r"\} hitcount:\s*(\d+)", re.MULTILINE | re.DOTALL)
+    return re.compile(
+        r"^\{ " + ", ".join(parts) + r"\} hitcount:\s*(\d+)", re.MULTILINE | re.DOTALL
+    )
 
 
 def is_kernel_thread(root: Path, pid: int) -> bool:

@@ -56,3 +56,16 @@ class Traced(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[TraceCount, ...]
     dropped: int = 0
     kernel_threads: frozenset[int] = frozenset()
+
+
+class InterruptCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How often some CPUs were interrupted since boot, by CPU: `irqs` by number, `rows` by the
+    name in `/proc/interrupts`, `softirqs` by name. `texts` say what a named row counts. `time` is
+    seconds on the monotonic clock.
+    """
+
+    time: float
+    irqs: dict[int, dict[int, int]]
+    rows: dict[str, dict[int, int]]
+    softirqs: dict[str, dict[int, int]]
+    texts: dict[str, str] = {}

@@ -116,7 +116,9 @@ def main() -> None:
             os._exit(0)
         os.close(inlet)
         children[name] = outlet
-    print(json.dumps({name: int(os.read(outlet, 20) or b"-1") for name, outlet in children.items()}))
+    print(
+        json.dumps({name: int(os.read(outlet, 20) or b"-1") for name, outlet in children.items()})
+    )
 
 
 if __name__ == "__main__":

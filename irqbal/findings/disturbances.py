@@ -1,0 +1,413 @@
+"""What disturbed isolated CPUs in a window: the difference of two readings, with what tracing tells
+of who caused it, and what was allowed. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from irqbal.cpuset import CpuSet
+from irqbal.findings.finding import Finding, FindingCode, Subject
+from irqbal.model.disturbances import InterruptCounts, TraceCount, Traced, TraceKind
+
+DisturbanceKind = Literal[
+    "irq", "timer", "call", "tlb", "reschedule", "row", "softirq", "thread", "task"
+]
+"""`irq`: a numbered IRQ. `timer`, `call`, `tlb`, `reschedule`: named rows of `/proc/interrupts`;
+`row`: another of them. `thread`: a kernel thread that ran there; `task`: another task.
+"""
+ALL = "all"
+"""In a budget: every row, softirq and IRQ that has none of its own."""
+MOST_CAUSES = 3
+"""Causes that a sentence names."""
+_WRAP = 1 << 32
+"""Counts are u32."""
+
+_CODES: dict[DisturbanceKind, FindingCode] = {
+    "irq": "disturbed-irq",
+    "timer": "disturbed-timer",
+    "call": "disturbed-call",
+    "tlb": "disturbed-tlb",
+    "reschedule": "disturbed-reschedule",
+    "row": "disturbed-row",
+    "softirq": "disturbed-softirq",
+    "thread": "disturbed-thread",
+    "task": "disturbed-task",
+}
+_ROWS: tuple[tuple[str, DisturbanceKind], ...] = (
+    ("local timer interrupt", "timer"),
+    ("function call interrupt", "call"),
+    ("tlb shootdown", "tlb"),
+    ("rescheduling interrupt", "reschedule"),
+)
+"""What a row's text begins with -> its kind; architectures name the rows themselves differently."""
+_TRACED: dict[DisturbanceKind, tuple[TraceKind, ...]] = {
+    "timer": ("hrtimer",),
+    "call": ("call", "interrupted"),
+    "tlb": ("call", "flush"),
+    "reschedule": ("sent", "waking"),
+}
+"""The histograms that tell who caused a row, the best first: the first that is there is used."""
+_SOFTIRQS: dict[str, TraceKind] = {
+    "TIMER": "timer",
+    "HRTIMER": "hrtimer",
+    "NET_RX": "poll",
+    "TASKLET": "tasklet",
+    "HI": "tasklet",
+}
+TICKS = ("tick_sched_timer", "tick_nohz_handler")
+"""The timer functions of the kernel's tick."""
+FLUSHES = ("flush_tlb_func", "do_flush_tlb_all", "do_kernel_range_flush")
+_CALLS = {
+    "membarrier": ("ipi_mb", "ipi_sync_core", "ipi_rseq", "ipi_sync_rq_state"),
+    "flush": (*FLUSHES, "tlb_remove_table_smp_sync"),
+    "code": ("do_sync_core",),
+    "wakeup": ("sched_ttwu_pending", "nohz_full_kick_func", "__hrtimer_reprogram"),
+}
+"""Help for a function call -> the kernel's functions of it."""
+_TICK_HELP = {1: "tick-posix", 2: "tick-perf", 4: "tick-tasks", 8: "tick-clock", 16: "tick-rcu"}
+"""Bits of `timer:tick_stop`'s dependency (include/linux/tick.h)."""
+_ROW_HELP = {"IWI", "PMI", "NMI", "TRM", "THR", "MCE", "MCP"}
+_SOFTIRQ_HELP = {"TIMER", "HRTIMER", "NET_RX", "NET_TX", "BLOCK", "TASKLET", "SCHED", "RCU"}
+_BOUND = re.compile(r"(kworker|migration|cpuhp|ksoftirqd|idle_inject|rcuc|irq_work)/(\d+)")
+"""Names of kernel threads that each CPU has."""
+
+
+class DisturbanceCause(msgspec.Struct, frozen=True, kw_only=True):
+    """Who or what caused it, as tracing counts it. `via`: the histogram that tells."""
+
+    via: TraceKind
+    count: int
+    function: str = ""
+    task: str = ""
+    pid: int | None = None
+    other: str = ""
+
+
+class Disturbance(msgspec.Struct, frozen=True, kw_only=True):
+    """What interrupted a CPU, how often in the window, and by whom, the most frequent cause first.
+    `name` is a row, a softirq, an IRQ's number or a task's pid; `label` says it in words. `allowed`
+    is its budget, None if it has none. `help` chooses the advice.
+    """
+
+    cpu: int
+    kind: DisturbanceKind
+    name: str
+    label: str
+    count: int
+    allowed: int | None = None
+    help: str = ""
+    causes: tuple[DisturbanceCause, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is over its budget."""
+        return self.allowed is not None and self.count > self.allowed
+
+
+class IrqLabel(msgspec.Struct, frozen=True):
+    """An IRQ in words: its action with its queues, and why it cannot be moved (or empty)."""
+
+    text: str
+    unmovable: str = ""
+    names: tuple[str, ...] = ()
+
+
+Budgets = Mapping[str, int]
+"""Name of a row, softirq or IRQ, in lower case, or `all` -> how often it may come to one CPU in the
+window.
+"""
+
+
+def parse_budget(text: str) -> tuple[str, int]:
+    """`LOC=10`: the name in lower case, and the count. Raises ValueError."""
+    name, equals, count = text.rpartition("=")
+    if not equals or not name.strip() or not (count.isascii() and count.isdigit()):
+        raise ValueError(f"{text!r} is no budget: NAME=COUNT, such as LOC=10")
+    return name.strip().lower(), int(count)
+
+
+def unknown_budgets(
+    budgets: Budgets, counts: InterruptCounts, irqs: Mapping[int, IrqLabel]
+) -> list[str]:
+    """Names in budgets that this host does not have."""
+    known = {ALL, *(name.lower() for name in (*counts.rows, *counts.softirqs))}
+    for number in counts.irqs:
+        known.update(_irq_names(number, irqs.get(number)))
+    return sorted(set(budgets) - known)
+
+
+def _irq_names(number: int, label: IrqLabel | None) -> list[str]:
+    return [str(number), *(name.lower() for name in (label.names if label else ()))]
+
+
+def disturbances(
+    before: InterruptCounts,
+    after: InterruptCounts,
+    traced: Traced | None,
+    irqs: Mapping[int, IrqLabel],
+    budgets: Budgets,
+) -> list[Disturbance]:
+    """Everything that came to these CPUs in the window, by CPU, the most frequent first."""
+    found = [
+        *_of_irqs(before, after, irqs, budgets),
+        *_of_rows(before, after, traced, budgets),
+        *_of_softirqs(before, after, traced, budgets),
+        *_of_tasks(traced),
+    ]
+    order = list(_CODES)
+    return sorted(found, key=lambda one: (one.cpu, order.index(one.kind) > 6, -one.count, one.name))
+
+
+def _difference(
+    before: Mapping[int, int] | None, after: Mapping[int, int]
+) -> Iterator[tuple[int, int]]:
+    """CPU and count, where it is not 0. A count that fell was reset, unless it wrapped."""
+    for cpu, count in after.items():
+        start = (before or {}).get(cpu, 0)
+        passed = (count - start) % _WRAP
+        if passed > _WRAP // 2:
+            passed = count
+        if passed:
+            yield cpu, passed
+
+
+def _allowed(budgets: Budgets, names: Iterable[str]) -> int | None:
+    for name in (*names, ALL):
+        if name.lower() in budgets:
+            return budgets[name.lower()]
+    return None
+
+
+def _of_irqs(
+    before: InterruptCounts,
+    after: InterruptCounts,
+    irqs: Mapping[int, IrqLabel],
+    budgets: Budgets,
+) -> Iterator[Disturbance]:
+    for number, counts in after.irqs.items():
+        label = irqs.get(number)
+        for cpu, count in _difference(before.irqs.get(number), counts):
+            yield Disturbance(
+                cpu=cpu,
+                kind="irq",
+                name=str(number),
+                label=label.text if label else "",
+                count=count,
+                allowed=_allowed(budgets, _irq_names(number, label)),
+                help=label.unmovable if label else "",
+            )
+
+
+def kind_of_row(name: str, text: str) -> DisturbanceKind:
+    """The kind of a named row, by the words that the kernel prints after its counts."""
+    return next((kind for begin, kind in _ROWS if text.lower().startswith(begin)), "row")
+
+
+def _of_rows(
+    before: InterruptCounts, after: InterruptCounts, traced: Traced | None, budgets: Budgets
+) -> Iterator[Disturbance]:
+    for name, counts in after.rows.items():
+        text = after.texts.get(name, "")
+        kind = kind_of_row(name, text)
+        for cpu, count in _difference(before.rows.get(name), counts):
+            causes = _causes(traced, cpu, _TRACED.get(kind, ()))
+            if kind == "tlb":
+                causes = [one for one in causes if one.via != "call" or one.function in FLUSHES]
+            yield Disturbance(
+                cpu=cpu,
+                kind=kind,
+                name=name,
+                label=text,
+                count=count,
+                allowed=_allowed(budgets, [name]),
+                help=_HELPS[kind](name, causes, traced, cpu) if kind in _HELPS else "",
+                causes=tuple(causes),
+            )
+
+
+def _of_softirqs(
+    before: InterruptCounts, after: InterruptCounts, traced: Traced | None, budgets: Budgets
+) -> Iterator[Disturbance]:
+    for name, counts in after.softirqs.items():
+        traces = (_SOFTIRQS[name],) if name in _SOFTIRQS else ()
+        for cpu, count in _difference(before.softirqs.get(name), counts):
+            yield Disturbance(
+                cpu=cpu,
+                kind="softirq",
+                name=name,
+                label=f"{name} softirq",
+                count=count,
+                allowed=_allowed(budgets, [name]),
+                help=name if name in _SOFTIRQ_HELP else "other",
+                causes=tuple(_causes(traced, cpu, traces)),
+            )
+
+
+def _of_tasks(traced: Traced | None) -> Iterator[Disturbance]:
+    for row in traced.counts if traced else ():
+        if row.kind != "ran" or row.cpu is None or traced is None:
+            continue
+        bound = _BOUND.match(row.task)
+        is_kernel = row.pid in traced.kernel_threads or bound is not None
+        works = row.task.startswith("kworker/")
+        yield Disturbance(
+            cpu=row.cpu,
+            kind="thread" if is_kernel else "task",
+            name=str(row.pid),
+            label=row.task,
+            count=row.count,
+            help=("" if not is_kernel else f"{bound[1]}" if bound else "free"),
+            causes=tuple(_causes(traced, row.cpu, ("work",))) if is_kernel and works else (),
+        )
+
+
+def _causes(traced: Traced | None, cpu: int, kinds: Sequence[TraceKind]) -> list[DisturbanceCause]:
+    """What the first of these histograms that this kernel has tells of a CPU."""
+    kind = next((kind for kind in kinds if traced and kind in traced.kinds), None)
+    return [_cause(row) for row in _rows_of(traced, kind, cpu)]
+
+
+def _rows_of(traced: Traced | None, kind: TraceKind | None, cpu: int) -> list[TraceCount]:
+    rows = [
+        row
+        for row in (traced.counts if traced else ())
+        if row.kind == kind and row.cpu in (None, cpu)
+    ]
+    return sorted(rows, key=lambda row: -row.count)
+
+
+def _cause(row: TraceCount) -> DisturbanceCause:
+    return DisturbanceCause(
+        via=row.kind,
+        count=row.count,
+        function=row.function,
+        task=row.task,
+        pid=row.pid,
+        other=row.other,
+    )
+
+
+def _timer_help(
+    name: str, causes: Sequence[DisturbanceCause], traced: Traced | None, cpu: int
+) -> str:
+    if not causes:
+        return "timer-unknown"
+    top = causes[0].function
+    if top in TICKS:
+        bits = [row.function for row in _rows_of(traced, "tick", cpu)]
+        return next((_TICK_HELP[int(bit)] for bit in bits if int(bit) in _TICK_HELP), "tick")
+    return {"hrtimer_wakeup": "sleep", "hrtick": "tick-tasks"}.get(top, "timer-other")
+
+
+def _call_help(
+    name: str, causes: Sequence[DisturbanceCause], traced: Traced | None, cpu: int
+) -> str:
+    if not causes:
+        return "unknown"
+    if causes[0].via == "interrupted":
+        return "interrupted" if causes[0].pid else "unknown"
+    by_help: dict[str, int] = {}
+    for cause in causes:
+        chosen = next((way for way, names in _CALLS.items() if cause.function in names), "other")
+        by_help[chosen] = by_help.get(chosen, 0) + cause.count
+    return max(by_help, key=lambda way: by_help[way])
+
+
+def _row_help(
+    name: str, causes: Sequence[DisturbanceCause], traced: Traced | None, cpu: int
+) -> str:
+    return name if name in _ROW_HELP else "other"
+
+
+_HELPS: dict[
+    DisturbanceKind,
+    Callable[[str, Sequence[DisturbanceCause], Traced | None, int], str],
+] = {"timer": _timer_help, "call": _call_help, "row": _row_help}
+
+
+def cause_text(cause: DisturbanceCause) -> str:
+    """A cause as a value of a sentence: `ipi_mb, sent by app (pid 312): 40`."""
+    by = cause.task + (f" (pid {cause.pid})" if cause.pid else "")
+    text = {
+        "call": f"{cause.function}, sent by {by}",
+        "sent": f"sent by {by}",
+        "flush": f"TLB flushes to some CPUs, sent by {by}",
+        "waking": f"{by} woke {cause.other}",
+        "interrupted": f"interrupted {by}",
+    }.get(cause.via, cause.function)
+    return f"{text}: {cause.count}"
+
+
+def causes_text(causes: Sequence[DisturbanceCause]) -> str:
+    """The most frequent causes; empty if none is known."""
+    rest = len(causes) - MOST_CAUSES
+    named = "; ".join(map(cause_text, causes[:MOST_CAUSES]))
+    return named + (f"; and {rest} more" if rest > 0 else "")
+
+
+def findings_of(
+    found: Sequence[Disturbance], seconds: float, isolated: CpuSet, others: CpuSet
+) -> list[Finding]:
+    """A finding for each: what is over its budget first, then CPU by CPU."""
+    made = [_finding(one, seconds, isolated, others) for one in found]
+    over = [
+        Finding("over-budget", item.subject, item.args)
+        for one, item in zip(found, made, strict=True)
+        if one.is_over
+    ]
+    return [*over, *made]
+
+
+def _finding(one: Disturbance, seconds: float, isolated: CpuSet, others: CpuSet) -> Finding:
+    irq = int(one.name) if one.kind == "irq" else None
+    subject = (
+        Subject(kind="irq", name=one.name, irq=irq)
+        if irq is not None
+        else Subject(kind="cpu", name=str(one.cpu))
+    )
+    return Finding(
+        _CODES[one.kind],
+        subject,
+        {
+            "cpu": str(one.cpu),
+            "name": f"IRQ {one.name}" if irq is not None else one.name,
+            "label": one.label,
+            "count": str(one.count),
+            "times": "once" if one.count == 1 else f"{one.count} times",
+            "seconds": f"{seconds:g}",
+            "budget": "" if one.allowed is None else str(one.allowed),
+            "who": causes_text(one.causes),
+            "help": one.help,
+            "unmovable": one.help if one.kind == "irq" else "",
+            "isolated": str(isolated),
+            "others": str(others),
+            "pid": one.name,
+        },
+    )
+
+
+def blind_spots(traced: Traced | None, reason: str, cpus: CpuSet) -> list[Finding]:
+    """What this window could not show, and why."""
+    ways = []
+    if traced is None:
+        ways.append("tracing" if reason else "asked")
+    elif not {"call", "sent"} <= traced.kinds:
+        ways.append("senders")
+    if traced is not None and reason:
+        ways.append("left")
+    if traced is not None and traced.dropped:
+        ways.append("dropped")
+    dropped = str(traced.dropped if traced else 0)
+    return [
+        Finding(
+            "not-visible",
+            Subject(kind="host", name=f"tracing-{way}"),
+            {"help": way, "reason": reason, "cpus": str(cpus), "dropped": dropped},
+        )
+        for way in ways
+    ]
