@@ -14,6 +14,7 @@ import msgspec
 from irqbal.cli.common import Common
 from irqbal.config.policy_options import isolated_cpus
 from irqbal.cpuset import CpuSet
+from irqbal.errors import HostError
 from irqbal.findings.disturbances import (
     Budgets,
     Disturbance,
@@ -82,6 +83,11 @@ def verify_isolation(common: Common, options: IsolationOptions, as_json: bool) -
             "(--no-tracing does without)",
             err=True,
         )
+    else:
+        try:
+            watch.clean()
+        except HostError as error:
+            echo(f"irqbal: {error}", err=True)
     with _ended_orderly():
         window = watch.trace(options.seconds) if options.tracing else watch.count(options.seconds)
     found = disturbances(window.before, window.after, window.traced, labels, options.budgets)
@@ -96,7 +102,7 @@ def verify_isolation(common: Common, options: IsolationOptions, as_json: bool) -
     ]
     if as_json:
         report = IsolationReport(
-            outcome=outcome(found),
+            outcome=outcome(found, bool(options.budgets)),
             seconds=passed,
             cpus=cpus,
             traced=window.traced is not None,
@@ -105,7 +111,9 @@ def verify_isolation(common: Common, options: IsolationOptions, as_json: bool) -
         )
         echo_json(to_json(report))
     else:
-        print_isolation(console(), found, findings, tuple(cpus), passed)
+        print_isolation(
+            console(), found, findings, tuple(cpus), passed, budgeted=bool(options.budgets)
+        )
     return int(any(one.is_over for one in found))
 
 

@@ -4,26 +4,28 @@ of who caused it, and what was allowed. Pure.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from irqbal.cpuset import CpuSet
+from irqbal.findings.disturbance_causes import (
+    BOUND,
+    FLUSHES,
+    HELPS,
+    SOFTIRQ_HELP,
+    SOFTIRQ_TRACES,
+    TRACED,
+    DisturbanceCause,
+    DisturbanceKind,
+    causes_of,
+    causes_text,
+)
 from irqbal.findings.finding import Finding, FindingCode, Subject
-from irqbal.model.disturbances import InterruptCounts, TraceCount, Traced, TraceKind
+from irqbal.model.disturbances import InterruptCounts, Traced
 
-DisturbanceKind = Literal[
-    "irq", "timer", "call", "tlb", "reschedule", "row", "softirq", "thread", "task"
-]
-"""`irq`: a numbered IRQ. `timer`, `call`, `tlb`, `reschedule`: named rows of `/proc/interrupts`;
-`row`: another of them. `thread`: a kernel thread that ran there; `task`: another task.
-"""
 ALL = "all"
 """In a budget: every row, softirq and IRQ that has none of its own."""
-MOST_CAUSES = 3
-"""Causes that a sentence names."""
 _WRAP = 1 << 32
 """Counts are u32."""
 
@@ -45,47 +47,6 @@ _ROWS: tuple[tuple[str, DisturbanceKind], ...] = (
     ("rescheduling interrupt", "reschedule"),
 )
 """What a row's text begins with -> its kind; architectures name the rows themselves differently."""
-_TRACED: dict[DisturbanceKind, tuple[TraceKind, ...]] = {
-    "timer": ("hrtimer",),
-    "call": ("call", "interrupted"),
-    "tlb": ("call", "flush"),
-    "reschedule": ("sent", "waking"),
-}
-"""The histograms that tell who caused a row, the best first: the first that is there is used."""
-_SOFTIRQS: dict[str, TraceKind] = {
-    "TIMER": "timer",
-    "HRTIMER": "hrtimer",
-    "NET_RX": "poll",
-    "TASKLET": "tasklet",
-    "HI": "tasklet",
-}
-TICKS = ("tick_sched_timer", "tick_nohz_handler")
-"""The timer functions of the kernel's tick."""
-FLUSHES = ("flush_tlb_func", "do_flush_tlb_all", "do_kernel_range_flush")
-_CALLS = {
-    "membarrier": ("ipi_mb", "ipi_sync_core", "ipi_rseq", "ipi_sync_rq_state"),
-    "flush": (*FLUSHES, "tlb_remove_table_smp_sync"),
-    "code": ("do_sync_core",),
-    "wakeup": ("sched_ttwu_pending", "nohz_full_kick_func", "__hrtimer_reprogram"),
-}
-"""Help for a function call -> the kernel's functions of it."""
-_TICK_HELP = {1: "tick-posix", 2: "tick-perf", 4: "tick-tasks", 8: "tick-clock", 16: "tick-rcu"}
-"""Bits of `timer:tick_stop`'s dependency (include/linux/tick.h)."""
-_ROW_HELP = {"IWI", "PMI", "NMI", "TRM", "THR", "MCE", "MCP"}
-_SOFTIRQ_HELP = {"TIMER", "HRTIMER", "NET_RX", "NET_TX", "BLOCK", "TASKLET", "SCHED", "RCU"}
-_BOUND = re.compile(r"(kworker|migration|cpuhp|ksoftirqd|idle_inject|rcuc|irq_work)/(\d+)")
-"""Names of kernel threads that each CPU has."""
-
-
-class DisturbanceCause(msgspec.Struct, frozen=True, kw_only=True):
-    """Who or what caused it, as tracing counts it. `via`: the histogram that tells."""
-
-    via: TraceKind
-    count: int
-    function: str = ""
-    task: str = ""
-    pid: int | None = None
-    other: str = ""
 
 
 class Disturbance(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,7 +176,7 @@ def _of_rows(
         text = after.texts.get(name, "")
         kind = kind_of_row(name, text)
         for cpu, count in _difference(before.rows.get(name), counts):
-            causes = _causes(traced, cpu, _TRACED.get(kind, ()))
+            causes = causes_of(traced, cpu, TRACED.get(kind, ()))
             if kind == "tlb":
                 causes = [one for one in causes if one.via != "call" or one.function in FLUSHES]
             yield Disturbance(
@@ -225,7 +186,7 @@ def _of_rows(
                 label=text,
                 count=count,
                 allowed=_allowed(budgets, [name]),
-                help=_HELPS[kind](name, causes, traced, cpu) if kind in _HELPS else "",
+                help=HELPS[kind](name, causes, traced, cpu) if kind in HELPS else "",
                 causes=tuple(causes),
             )
 
@@ -234,7 +195,7 @@ def _of_softirqs(
     before: InterruptCounts, after: InterruptCounts, traced: Traced | None, budgets: Budgets
 ) -> Iterator[Disturbance]:
     for name, counts in after.softirqs.items():
-        traces = (_SOFTIRQS[name],) if name in _SOFTIRQS else ()
+        traces = (SOFTIRQ_TRACES[name],) if name in SOFTIRQ_TRACES else ()
         for cpu, count in _difference(before.softirqs.get(name), counts):
             yield Disturbance(
                 cpu=cpu,
@@ -243,8 +204,8 @@ def _of_softirqs(
                 label=f"{name} softirq",
                 count=count,
                 allowed=_allowed(budgets, [name]),
-                help=name if name in _SOFTIRQ_HELP else "other",
-                causes=tuple(_causes(traced, cpu, traces)),
+                help=name if name in SOFTIRQ_HELP else "other",
+                causes=tuple(causes_of(traced, cpu, traces)),
             )
 
 
@@ -252,7 +213,7 @@ def _of_tasks(traced: Traced | None) -> Iterator[Disturbance]:
     for row in traced.counts if traced else ():
         if row.kind != "ran" or row.cpu is None or traced is None:
             continue
-        bound = _BOUND.match(row.task)
+        bound = BOUND.match(row.task)
         is_kernel = row.pid in traced.kernel_threads or bound is not None
         works = row.task.startswith("kworker/")
         yield Disturbance(
@@ -262,92 +223,8 @@ def _of_tasks(traced: Traced | None) -> Iterator[Disturbance]:
             label=row.task,
             count=row.count,
             help=("" if not is_kernel else f"{bound[1]}" if bound else "free"),
-            causes=tuple(_causes(traced, row.cpu, ("work",))) if is_kernel and works else (),
+            causes=tuple(causes_of(traced, row.cpu, ("work",))) if is_kernel and works else (),
         )
-
-
-def _causes(traced: Traced | None, cpu: int, kinds: Sequence[TraceKind]) -> list[DisturbanceCause]:
-    """What the first of these histograms that this kernel has tells of a CPU."""
-    kind = next((kind for kind in kinds if traced and kind in traced.kinds), None)
-    return [_cause(row) for row in _rows_of(traced, kind, cpu)]
-
-
-def _rows_of(traced: Traced | None, kind: TraceKind | None, cpu: int) -> list[TraceCount]:
-    rows = [
-        row
-        for row in (traced.counts if traced else ())
-        if row.kind == kind and row.cpu in (None, cpu)
-    ]
-    return sorted(rows, key=lambda row: -row.count)
-
-
-def _cause(row: TraceCount) -> DisturbanceCause:
-    return DisturbanceCause(
-        via=row.kind,
-        count=row.count,
-        function=row.function,
-        task=row.task,
-        pid=row.pid,
-        other=row.other,
-    )
-
-
-def _timer_help(
-    name: str, causes: Sequence[DisturbanceCause], traced: Traced | None, cpu: int
-) -> str:
-    if not causes:
-        return "timer-unknown"
-    top = causes[0].function
-    if top in TICKS:
-        bits = [row.function for row in _rows_of(traced, "tick", cpu)]
-        return next((_TICK_HELP[int(bit)] for bit in bits if int(bit) in _TICK_HELP), "tick")
-    return {"hrtimer_wakeup": "sleep", "hrtick": "tick-tasks"}.get(top, "timer-other")
-
-
-def _call_help(
-    name: str, causes: Sequence[DisturbanceCause], traced: Traced | None, cpu: int
-) -> str:
-    if not causes:
-        return "unknown"
-    if causes[0].via == "interrupted":
-        return "interrupted" if causes[0].pid else "unknown"
-    by_help: dict[str, int] = {}
-    for cause in causes:
-        chosen = next((way for way, names in _CALLS.items() if cause.function in names), "other")
-        by_help[chosen] = by_help.get(chosen, 0) + cause.count
-    return max(by_help, key=lambda way: by_help[way])
-
-
-def _row_help(
-    name: str, causes: Sequence[DisturbanceCause], traced: Traced | None, cpu: int
-) -> str:
-    return name if name in _ROW_HELP else "other"
-
-
-_HELPS: dict[
-    DisturbanceKind,
-    Callable[[str, Sequence[DisturbanceCause], Traced | None, int], str],
-] = {"timer": _timer_help, "call": _call_help, "row": _row_help}
-
-
-def cause_text(cause: DisturbanceCause) -> str:
-    """A cause as a value of a sentence: `ipi_mb, sent by app (pid 312): 40`."""
-    by = cause.task + (f" (pid {cause.pid})" if cause.pid else "")
-    text = {
-        "call": f"{cause.function}, sent by {by}",
-        "sent": f"sent by {by}",
-        "flush": f"TLB flushes to some CPUs, sent by {by}",
-        "waking": f"{by} woke {cause.other}",
-        "interrupted": f"interrupted {by}",
-    }.get(cause.via, cause.function)
-    return f"{text}: {cause.count}"
-
-
-def causes_text(causes: Sequence[DisturbanceCause]) -> str:
-    """The most frequent causes; empty if none is known."""
-    rest = len(causes) - MOST_CAUSES
-    named = "; ".join(map(cause_text, causes[:MOST_CAUSES]))
-    return named + (f"; and {rest} more" if rest > 0 else "")
 
 
 def findings_of(

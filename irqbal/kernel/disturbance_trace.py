@@ -33,25 +33,28 @@ _PF_KTHREAD = 0x200000
 """include/linux/sched.h."""
 
 
-class Key(msgspec.Struct, frozen=True):
+class HistogramKey(msgspec.Struct, frozen=True):
     """A field of an event by which is counted. `into` is the field of `TraceCount`."""
 
     field: str
     into: str
 
 
-_HERE = Key("common_cpu", "cpu")
-_CALLER = Key("common_pid.execname", "task")
+_HERE = HistogramKey("common_cpu", "cpu")
+_TARGET = HistogramKey("cpu", "cpu")
+_CALLER = HistogramKey("common_pid.execname", "task")
+_FUNCTION = HistogramKey("function.sym", "function")
+_ON_THEM = "{cpus:common_cpu}"
 
 
-class Probe(msgspec.Struct, frozen=True):
+class TraceProbe(msgspec.Struct, frozen=True):
     """One histogram: the event, its keys, and its filter, in which `{cpus:FIELD}` stands for the
     isolated CPUs. `instead` is the kind without which this one is counted, as a lesser answer.
     """
 
     kind: TraceKind
     event: str
-    keys: tuple[Key, ...]
+    keys: tuple[HistogramKey, ...]
     filter: str
     instead: TraceKind | None = None
 
@@ -64,63 +67,69 @@ class Probe(msgspec.Struct, frozen=True):
 
 _PLACE = re.compile(r"\{cpus:(\w+)\}")
 PROBES = (
-    Probe(
+    TraceProbe(
         "call",
         "csd/csd_queue_cpu",
-        (Key("cpu", "cpu"), _CALLER, Key("func.sym", "function")),
+        (_TARGET, _CALLER, HistogramKey("func.sym", "function")),
         "{cpus:cpu}",
     ),
-    Probe(
-        "sent", "ipi/ipi_send_cpu", (Key("cpu", "cpu"), _CALLER), "({cpus:cpu}) && callback == 0"
+    TraceProbe(
+        "sent",
+        "ipi/ipi_send_cpu",
+        (_TARGET, _CALLER),
+        "({cpus:cpu}) && callback == 0",
     ),
-    Probe(
+    TraceProbe(
         "waking",
         "sched/sched_waking",
-        (Key("target_cpu", "cpu"), _CALLER, Key("comm", "other")),
+        (HistogramKey("target_cpu", "cpu"), _CALLER, HistogramKey("comm", "other")),
         "{cpus:target_cpu}",
         instead="sent",
     ),
     # Reason 4 is TLB_REMOTE_SEND_IPI (include/linux/mm_types.h).
-    Probe("flush", "tlb/tlb_flush", (_CALLER,), "reason == 4", instead="call"),
-    Probe(
+    TraceProbe("flush", "tlb/tlb_flush", (_CALLER,), "reason == 4", instead="call"),
+    TraceProbe(
         "interrupted",
         "irq_vectors/call_function_single_entry",
         (_HERE, _CALLER),
-        "{cpus:common_cpu}",
+        _ON_THEM,
     ),
-    Probe("interrupted", "irq_vectors/call_function_entry", (_HERE, _CALLER), "{cpus:common_cpu}"),
-    Probe(
+    TraceProbe("interrupted", "irq_vectors/call_function_entry", (_HERE, _CALLER), _ON_THEM),
+    TraceProbe(
         "hrtimer",
         "timer/hrtimer_expire_entry",
-        (_HERE, Key("function.sym", "function")),
-        "{cpus:common_cpu}",
+        (_HERE, _FUNCTION),
+        _ON_THEM,
     ),
-    Probe(
+    TraceProbe(
         "timer",
         "timer/timer_expire_entry",
-        (_HERE, Key("function.sym", "function")),
-        "{cpus:common_cpu}",
+        (_HERE, _FUNCTION),
+        _ON_THEM,
     ),
-    Probe(
+    TraceProbe(
         "tick",
         "timer/tick_stop",
-        (_HERE, Key("dependency", "function")),
+        (_HERE, HistogramKey("dependency", "function")),
         "({cpus:common_cpu}) && success == 0",
     ),
-    Probe(
+    TraceProbe(
         "work",
         "workqueue/workqueue_execute_start",
-        (_HERE, Key("function.sym", "function")),
-        "{cpus:common_cpu}",
+        (_HERE, _FUNCTION),
+        _ON_THEM,
     ),
-    Probe(
-        "tasklet", "irq/tasklet_entry", (_HERE, Key("func.sym", "function")), "{cpus:common_cpu}"
+    TraceProbe(
+        "tasklet",
+        "irq/tasklet_entry",
+        (_HERE, HistogramKey("func.sym", "function")),
+        _ON_THEM,
     ),
-    Probe("poll", "napi/napi_poll", (_HERE, Key("dev_name", "function")), "{cpus:common_cpu}"),
-    Probe(
+    TraceProbe("poll", "napi/napi_poll", (_HERE, HistogramKey("dev_name", "function")), _ON_THEM),
+    TraceProbe(
         "ran",
         "sched/sched_switch",
-        (_HERE, Key("next_pid", "pid"), Key("next_comm", "task")),
+        (_HERE, HistogramKey("next_pid", "pid"), HistogramKey("next_comm", "task")),
         "({cpus:common_cpu}) && next_pid != 0",
     ),
 )
@@ -137,7 +146,7 @@ class DisturbanceTrace:
         self._root, self._cpus = root, cpus
         self._own = OwnInstance(root)
         self._stack = contextlib.ExitStack()
-        self._armed: list[Probe] = []
+        self._armed: list[TraceProbe] = []
         self._instance: ArmedInstance | None = None
         self._before: Counter[TraceCount] = Counter()
 
@@ -185,9 +194,9 @@ class DisturbanceTrace:
         return found, lost
 
 
-def _arm(instance: ArmedInstance, cpus: CpuSet) -> list[Probe]:
+def _arm(instance: ArmedInstance, cpus: CpuSet) -> list[TraceProbe]:
     """Set the triggers that this kernel accepts. Raises HostError if it accepts none."""
-    armed: list[Probe] = []
+    armed: list[TraceProbe] = []
     problem: HostError | None = None
     for probe in PROBES:
         if any(other.kind == probe.instead for other in armed) or not instance.has_event(
@@ -221,7 +230,7 @@ def _ranges(cpus: CpuSet) -> Iterator[tuple[int, int]]:
         yield int(first), int(last or first)
 
 
-def parse_histogram(text: str, probe: Probe) -> Iterator[TraceCount]:
+def parse_histogram(text: str, probe: TraceProbe) -> Iterator[TraceCount]:
     """The entries of a probe's histogram. Text that is no entry is skipped."""
     for found in _row_pattern(probe.keys).finditer(text):
         texts, numbers = dict[str, str](), dict[str, int]()
@@ -245,7 +254,7 @@ def parse_histogram(text: str, probe: Probe) -> Iterator[TraceCount]:
         )
 
 
-def _row_pattern(keys: Iterable[Key]) -> re.Pattern[str]:
+def _row_pattern(keys: Iterable[HistogramKey]) -> re.Pattern[str]:
     parts = []
     for key in keys:
         name, _, form = key.field.partition(".")

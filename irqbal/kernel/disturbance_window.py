@@ -20,6 +20,7 @@ from irqbal.kernel.disturbance_trace import DisturbanceTrace
 from irqbal.kernel.files import bytes_or, names
 from irqbal.kernel.interrupts import read_interrupts
 from irqbal.kernel.softirqs import parse_softirqs
+from irqbal.kernel.trace_instance import OwnInstance
 from irqbal.model.disturbances import InterruptCounts, Traced
 
 SETTLE = 1.0
@@ -46,6 +47,13 @@ class WindowWatch:
         self, root: Path, cpus: CpuSet, wait: Callable[[float], object] = time.sleep
     ) -> None:
         self._root, self._cpus, self._wait = root, cpus, wait
+
+    def clean(self) -> None:
+        """Remove what a killed process left in tracefs; `trace` does it anyway. Raises HostError if
+        something is left.
+        """
+        if OwnInstance(self._root).remove():
+            self._wait(SETTLE)
 
     def count(self, seconds: float) -> DisturbanceWindow:
         """The window without tracing."""

@@ -98,12 +98,16 @@ class OwnInstance:
             finally:
                 _remove_all(base)
 
-    def remove(self) -> None:
-        """Remove what a killed process left behind. Raises HostError if something is left."""
+    def remove(self) -> bool:
+        """Remove what a killed process left behind. Returns whether there was something. Raises
+        HostError if something is left.
+        """
         base = self._base()
-        if base is not None and _has_left(base):
-            with _locked(base):
-                _remove_all(base)
+        if base is None or not _has_left(base):
+            return False
+        with _locked(base):
+            _remove_all(base)
+        return True
 
     def _base(self) -> Path | None:
         """The first tracefs that can be entered; every tracefs has a folder `instances`."""

@@ -17,9 +17,12 @@ def print_isolation(
     findings: Sequence[DescribedFinding],
     cpus: Sequence[int],
     seconds: float,
+    *,
+    budgeted: bool,
 ) -> None:
     """The outcome in a sentence, how often each CPU was interrupted, and all findings."""
-    out.print(f"{outcome(found).upper()}: {outcome_sentence(found, seconds)}", style="bold")
+    word = outcome(found, budgeted)
+    out.print(f"{word.upper()}: {_sentence(word, found, seconds)}", style="bold")
     for cpu in cpus:
         mine = [one for one in found if one.cpu == cpu]
         # A TLB flush comes by a function call, which its own row counts too.
@@ -32,22 +35,20 @@ def print_isolation(
 _NO_INTERRUPTS = ("softirq", "thread", "task", "tlb")
 
 
-def outcome(found: Sequence[Disturbance]) -> str:
-    """One word for it."""
+def outcome(found: Sequence[Disturbance], budgeted: bool) -> str:
+    """One word for it; `budgeted`: there are budgets."""
     if any(one.is_over for one in found):
         return "over budget"
-    if any(one.allowed is not None for one in found):
+    if budgeted:
         return "within budget"
     return "disturbed" if found else "quiet"
 
 
-def outcome_sentence(found: Sequence[Disturbance], seconds: float) -> str:
-    """The same as a sentence."""
+def _sentence(word: str, found: Sequence[Disturbance], seconds: float) -> str:
     over = sum(one.is_over for one in found)
-    if over:
-        return f"{over} count{' is' if over == 1 else 's are'} over what is allowed."
-    if any(one.allowed is not None for one in found):
-        return "every count that has a budget is within it."
-    if found:
-        return "the isolated CPUs were interrupted, or ran something; no budget was given."
-    return f"nothing interrupted the isolated CPUs in {seconds:g} s."
+    return {
+        "over budget": f"{over} count{' is' if over == 1 else 's are'} over what is allowed.",
+        "within budget": "every count that has a budget is within it.",
+        "disturbed": "the isolated CPUs were interrupted, or ran something; no budget was given.",
+        "quiet": f"nothing interrupted the isolated CPUs in {seconds:g} s.",
+    }[word]

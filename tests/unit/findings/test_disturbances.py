@@ -10,18 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irqbal.cpuset import CpuSet
+from irqbal.findings.disturbance_causes import causes_text
 from irqbal.findings.disturbances import (
     Disturbance,
     IrqLabel,
     blind_spots,
-    causes_text,
     disturbances,
     findings_of,
     kind_of_row,
     parse_budget,
     unknown_budgets,
 )
-from irqbal.findings.finding import FindingCode
 from irqbal.model.disturbances import InterruptCounts, TraceCount, Traced, TraceKind
 from irqbal.model.unmovable import MANAGED
 from irqbal.render.disturbance_texts import DISTURBANCE_TEXTS
@@ -175,8 +174,8 @@ def test_budgets_hold_for_rows_softirqs_and_irqs_by_number_and_name() -> None:
     assert not any(item.is_over for item in found(before, after).values())
     seen = found(before, after, LOC=10, TIMER=3, nvme0q8=1)
     assert {name for name, item in seen.items() if item.is_over} == {"LOC", "47"}
-    seen = found(before, after, LOC=11, all=0, **{"47": 2})
-    assert {name for name, item in seen.items() if item.is_over} == {"TIMER"}
+    items = disturbances(before, after, None, {47: NVME}, {"loc": 11, "all": 0, "47": 2})
+    assert {item.name for item in items if item.is_over} == {"TIMER"}
     assert unknown_budgets({"loc": 1, "timer": 1, "all": 0, "nvme0q8": 1}, after, {47: NVME}) == []
     assert unknown_budgets({"47": 1, "lco": 1}, after, {47: NVME}) == ["lco"]
 
@@ -242,12 +241,12 @@ def test_what_could_not_be_seen_is_said() -> None:
 
 def test_every_help_that_can_come_has_an_advice() -> None:
     """The table's ways are what the comparison chooses from."""
-    from irqbal.findings import disturbances as module
+    from irqbal.findings import disturbance_causes as module
 
     ways = {code: set(text.ways) for code, text in DISTURBANCE_TEXTS.items()}
-    assert ways["disturbed-call"] == {*module._CALLS, "interrupted", "other", "unknown"}
-    assert ways["disturbed-row"] == {*module._ROW_HELP, "other"}
-    assert ways["disturbed-softirq"] == {*module._SOFTIRQ_HELP, "other"}
-    assert set(module._TICK_HELP.values()) <= ways["disturbed-timer"]
-    bound = re.findall(r"\w+", module._BOUND.pattern.partition(")")[0])
+    assert ways["disturbed-call"] == {*module.CALLS, "interrupted", "other", "unknown"}
+    assert ways["disturbed-row"] == {*module.ROW_HELP, "other"}
+    assert ways["disturbed-softirq"] == {*module.SOFTIRQ_HELP, "other"}
+    assert set(module.TICK_HELP.values()) <= ways["disturbed-timer"]
+    bound = re.findall(r"\w+", module.BOUND.pattern.partition(")")[0])
     assert ways["disturbed-thread"] == {*bound, "free"}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,7 @@ from irqbal.kernel import disturbance_trace
 from irqbal.kernel.disturbance_trace import (
     PROBES,
     DisturbanceTrace,
-    Probe,
+    TraceProbe,
     is_kernel_thread,
     parse_histogram,
 )
@@ -104,7 +104,7 @@ FLUSHES = """
 """6.1."""
 
 
-def probe(kind: TraceKind) -> Probe:
+def probe(kind: TraceKind) -> TraceProbe:
     return next(one for one in PROBES if one.kind == kind)
 
 
@@ -189,7 +189,7 @@ class Tracefs:
         self.instance.parent.mkdir(parents=True)
         mkdir, rmdir = Path.mkdir, Path.rmdir
 
-        def made(path: Path, *arguments: int, **words: bool) -> None:
+        def made(path: Path, *arguments: Any, **words: Any) -> None:
             mkdir(path, *arguments, **words)
             if path == self.instance:
                 for event, text in events.items():

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.vm
 
 CPU = 7
 TRACEFS = "/sys/kernel/tracing"
-PROVOKE = f"{PYTHON} {HERE / 'provoke.py'} {CPU}"
+PROVOKE = f"{PYTHON} /host{HERE / 'provoke.py'} {CPU}"
 ROWS = """
 import json
 found = {}
@@ -92,7 +92,8 @@ def disturbed(vm: Vm, words: str) -> tuple[dict[str, Any], dict[str, int]]:
 
 def named(one: dict[str, Any]) -> int:
     """How many of these the report names a cause of."""
-    return min(one["count"], sum(cause["count"] for cause in one["causes"]))
+    causes: list[int] = [cause["count"] for cause in one["causes"]]
+    return min(int(one["count"]), sum(causes))
 
 
 def test_everything_that_comes_there_is_named(guest: Vm) -> None:
@@ -141,13 +142,13 @@ def by_others(found: dict[str, int], seconds: float) -> dict[str, int]:
 
 
 def test_a_quiet_window_is_quiet_with_tracing_too(guest: Vm) -> None:
-    """The kernel itself may interrupt the CPU now and then, so one window of four may have a
+    """The kernel itself may interrupt the CPU now and then, so one window of three may have a
     count.
     """
-    reports = [watch(guest, "") for _ in range(4)]
+    reports = [watch(guest, "") for _ in range(3)]
     seen = [interrupts(report) for report in reports]
     print("quiet windows", seen)
-    assert sum(not by_others(found, QUIET) for found in seen) >= 3, reports
+    assert sum(not by_others(found, QUIET) for found in seen) >= 2, reports
     for one in (one for report in reports for one in report["disturbances"]):
         assert not [cause for cause in one["causes"] if cause["task"].startswith("irqbal")], one
 
@@ -170,6 +171,10 @@ def test_a_busy_loop_there_is_not_interrupted_by_irqbal(guest: Vm) -> None:
 
 
 def test_without_tracing_the_whole_run_interrupts_nothing(guest: Vm) -> None:
+    """From its start to its end, Python's included. khugepaged interrupts every CPU when it joins
+    any process's memory to huge pages, so it is not to.
+    """
+    guest.run("echo madvise > /sys/kernel/mm/transparent_hugepage/enabled").check()
     runs = []
     for _ in range(3):
         before, began = counts(guest), time.monotonic()
