@@ -20,6 +20,7 @@ from irqbal.findings.disturbances import (
     Disturbance,
     IrqLabel,
     blind_spots,
+    cpus_text,
     disturbances,
     findings_of,
     unknown_budgets,
@@ -79,7 +80,7 @@ def verify_isolation(common: Common, options: IsolationOptions, as_json: bool) -
     if options.tracing:
         echo(
             "irqbal: tracing tells who interrupts; to set and to remove it interrupts every CPU, "
-            f"CPUs {cpus} too, before and after the {options.seconds:g} s that are watched "
+            f"{cpus_text(cpus)} too, before and after the {options.seconds:g} s that are watched "
             "(--no-tracing does without)",
             err=True,
         )

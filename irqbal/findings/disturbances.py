@@ -268,6 +268,11 @@ def _finding(one: Disturbance, seconds: float, isolated: CpuSet, others: CpuSet)
     )
 
 
+def cpus_text(cpus: CpuSet) -> str:
+    """`CPU 7`, `CPUs 4-7`."""
+    return f"CPU{'' if len(cpus) == 1 else 's'} {cpus}"
+
+
 def blind_spots(traced: Traced | None, reason: str, cpus: CpuSet) -> list[Finding]:
     """What this window could not show, and why."""
     ways = []
@@ -284,7 +289,7 @@ def blind_spots(traced: Traced | None, reason: str, cpus: CpuSet) -> list[Findin
         Finding(
             "not-visible",
             Subject(kind="host", name=f"tracing-{way}"),
-            {"help": way, "reason": reason, "cpus": str(cpus), "dropped": dropped},
+            {"help": way, "reason": reason, "cpus": cpus_text(cpus), "dropped": dropped},
         )
         for way in ways
     ]

@@ -93,8 +93,15 @@ PROBES = (
         "irq_vectors/call_function_single_entry",
         (_HERE, _CALLER),
         _ON_THEM,
+        instead="call",
     ),
-    TraceProbe("interrupted", "irq_vectors/call_function_entry", (_HERE, _CALLER), _ON_THEM),
+    TraceProbe(
+        "interrupted",
+        "irq_vectors/call_function_entry",
+        (_HERE, _CALLER),
+        _ON_THEM,
+        instead="call",
+    ),
     TraceProbe(
         "hrtimer",
         "timer/hrtimer_expire_entry",

@@ -163,11 +163,10 @@ DISTURBANCE_TEXTS: dict[FindingCode, FindingText] = {
             "dropped": "take a shorter window, or fewer CPUs (`--cpus`)",
         },
         sentences={
-            "asked": "who caused this, and which tasks ran on the CPUs {cpus}, is not told without "
+            "asked": "who caused this, and which tasks ran on {cpus}, is not told without "
             "tracing: only what was counted",
-            "tracing": "who caused this, and which tasks ran on the CPUs {cpus}, is not told: "
-            "{reason}",
-            "senders": "this kernel does not tell who sends interrupts to the CPUs {cpus}: only "
+            "tracing": "who caused this, and which tasks ran on {cpus}, is not told: {reason}",
+            "senders": "this kernel does not tell who sends interrupts to {cpus}: only "
             "whom they interrupt",
             "left": "{reason}",
             "dropped": "{dropped} events did not fit into a histogram: causes may be missing",
