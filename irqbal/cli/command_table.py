@@ -44,7 +44,12 @@ SECTIONS: Sections = {
         ),
         "verify": CommandInfo(
             about="Say what is wrong or could be faster, with advice.",
-            examples=("irqbal verify", "irqbal verify --json --seconds 5"),
+            examples=(
+                "irqbal verify",
+                "irqbal verify --json --seconds 5",
+                "irqbal verify --isolation",
+                "irqbal verify --isolation 60 --allow LOC=60 --allow all=0",
+            ),
             module="verify",
         ),
         "explain": CommandInfo(

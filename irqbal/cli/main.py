@@ -16,6 +16,7 @@ import click
 from irqbal.cli.command_table import SECTIONS
 from irqbal.cli.common import CommandGroup, common_options
 from irqbal.errors import ConfigError, IrqbalError, LockError
+from irqbal.process.malloc import refuse_huge_pages
 from irqbal.render.console import echo
 from irqbal.version import __version__
 
@@ -53,6 +54,9 @@ def main() -> None:
         from irqbal.client.cli.shell_script import register
 
         register()
+    if any(word.partition("=")[0] == "--isolation" for word in sys.argv):
+        # Before the command's modules fill the memory that it is about.
+        refuse_huge_pages()
     try:
         status = cli(standalone_mode=False)
         sys.stdout.flush()

@@ -154,6 +154,29 @@ def _tokens(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
         yield token.name, token.scope
 
 
+def _budgets(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
+    from irqbal.kernel.known_names import count_names
+
+    yield "all=", "everything without a budget of its own"
+    for name, about in count_names(_root(ctx)):
+        yield f"{name}=", about
+    for name, about in _host_irqs(ctx, incomplete):
+        yield f"{name}=", about
+
+
+class BudgetValue(OfferedValue):
+    """`NAME=COUNT`, as a name in lower case and a count."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from irqbal.findings.disturbances import parse_budget
+
+        try:
+            return value if isinstance(value, tuple) else parse_budget(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+BUDGET = BudgetValue("name=count", _budgets)
 HOST_IRQ = OfferedValue("irq", _host_irqs)
 RECORDED = OfferedValue("irq", _recorded)
 SPEC = OfferedValue("spec", _specs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from irqbal.config.schema import Config
+from irqbal.cpuset import CpuSet
 
 
 def queues_may_share_cores(config: Config) -> bool:
@@ -14,3 +15,17 @@ def queues_may_share_cores(config: Config) -> bool:
         and item.options.value["smt"].value == "use"
         for item in config.policies
     )
+
+
+def isolated_cpus(config: Config) -> CpuSet:
+    """The CPUs that isolate_cores isolates besides the kernel's (`cpus`)."""
+    found = CpuSet()
+    for item in config.policies:
+        options = item.options.value
+        if item.name == "isolate_cores" and isinstance(options, dict) and "cpus" in options:
+            try:
+                found |= CpuSet.parse(str(options["cpus"].value))
+            except ValueError:
+                # `irqbal check` reports it.
+                continue
+    return found

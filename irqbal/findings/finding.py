@@ -34,6 +34,17 @@ FindingCode = Literal[
     "no-history",
     "refused",
     "policy-note",
+    "over-budget",
+    "disturbed-irq",
+    "disturbed-timer",
+    "disturbed-call",
+    "disturbed-tlb",
+    "disturbed-reschedule",
+    "disturbed-row",
+    "disturbed-softirq",
+    "disturbed-thread",
+    "disturbed-task",
+    "not-visible",
 ]
 Severity = Literal["warning", "notice"]
 """`warning`: the host does not do what its configuration or its topology calls for. `notice`: the
@@ -51,6 +62,7 @@ SEVERITIES: dict[FindingCode, Severity] = {
     "mask": "warning",
     "steering": "warning",
     "outbox": "warning",
+    "over-budget": "warning",
     "paused": "notice",
     "trial": "notice",
     "dry-run": "notice",
@@ -63,6 +75,16 @@ SEVERITIES: dict[FindingCode, Severity] = {
     "shared-core": "notice",
     "beside-disk": "notice",
     "queue-count": "notice",
+    "disturbed-irq": "notice",
+    "disturbed-timer": "notice",
+    "disturbed-call": "notice",
+    "disturbed-tlb": "notice",
+    "disturbed-reschedule": "notice",
+    "disturbed-row": "notice",
+    "disturbed-softirq": "notice",
+    "disturbed-thread": "notice",
+    "disturbed-task": "notice",
+    "not-visible": "notice",
 }
 """The worst first, which is the order in which findings are listed."""
 _RANKS = {str(code): rank for rank, code in enumerate(SEVERITIES)}

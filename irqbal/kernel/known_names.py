@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from irqbal.kernel.files import confine, names, text_or
+from irqbal.kernel.files import bytes_or, confine, names, text_or
+from irqbal.kernel.interrupts import read_interrupts
+from irqbal.kernel.softirqs import parse_softirqs
 
 
 def irq_actions(root: Path) -> Iterator[tuple[int, str]]:
@@ -31,3 +33,13 @@ def device_names(root: Path) -> Iterator[tuple[str, str]]:
     ):
         for name in names(root / folder):
             yield name, kind
+
+
+def count_names(root: Path) -> Iterator[tuple[str, str]]:
+    """The named rows of `/proc/interrupts` and the softirqs, each with what it counts."""
+    confine(root)
+    for row in read_interrupts(root):
+        if row.irq is None and row.text:
+            yield row.label, row.text
+    for name in parse_softirqs(bytes_or(root / "proc/softirqs")):
+        yield name, "softirq"

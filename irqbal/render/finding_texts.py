@@ -2,35 +2,17 @@
 
 Everything that shows, stores or ships findings takes its words from here, and
 `python tests/tools/finding_codes.py` writes the list of codes in docs/operating.md from it. The
-daemon imports this module, so it imports neither rich nor anything else of this room.
+daemon imports this module, so neither it nor what it imports of this room imports rich.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-
-import msgspec
 
 from irqbal.findings.finding import SEVERITIES, DescribedFinding, Finding, FindingCode
 from irqbal.findings.host_state import Verdict
 from irqbal.model.unmovable import MANAGED
 from irqbal.model.unmovable import advice as unmovable_advice
-
-
-class FindingText(msgspec.Struct, frozen=True, kw_only=True):
-    """The words of one code. `sentence` and `advice` are templates over the finding's `args`; the
-    `unmovable_sentence` replaces the sentence where the IRQ cannot be moved, and `enabled_advice`
-    the advice where the policy that would help is enabled; `ways` are advices by what the finding's
-    `help` names. `meaning` stands in the documents.
-    """
-
-    meaning: str
-    sentence: str
-    advice: str
-    unmovable_sentence: str = ""
-    enabled_advice: str = ""
-    ways: Mapping[str, str] = {}
-
+from irqbal.render.disturbance_texts import DISTURBANCE_TEXTS
+from irqbal.render.finding_text import FindingText
 
 _APPLY = "run `irqbal apply`, or start the daemon"
 _EXPLAIN = "; if it is enabled, see the reason in `irqbal explain {irq}`"
@@ -184,6 +166,7 @@ TEXTS: dict[FindingCode, FindingText] = {
         advice="if that is too few or too many for its traffic, `ethtool -l {interface}` shows how "
         "many it can have, and `ethtool -L {interface} combined {cpus}` sets them",
     ),
+    **DISTURBANCE_TEXTS,
 }
 
 
@@ -195,6 +178,10 @@ def describe(finding: Finding) -> DescribedFinding:
         advice = text.enabled_advice
     if text.ways:
         advice = text.ways[finding.args["help"]]
+    if text.sentences:
+        sentence = text.sentences[finding.args["help"]]
+    if text.causes and finding.args["who"]:
+        sentence += text.causes
     if text.unmovable_sentence and finding.args["unmovable"]:
         sentence = text.unmovable_sentence
         advice = unmovable_advice(finding.args["unmovable"], finding.args["isolated"])
@@ -233,6 +220,8 @@ def table_of_codes() -> str:
         advice = text.advice
         if text.ways:
             advice = "; or: ".join(text.ways.values())
+        if code in DISTURBANCE_TEXTS and text.ways:
+            advice = "see [what still disturbs an isolated CPU](isolation.md#what-to-do)"
         if text.unmovable_sentence:
             advice += f"; where the IRQ is managed: {unmovable_advice(MANAGED)}"
         words = {name: name.upper() for name in _PLACEHOLDERS} | {
@@ -241,6 +230,16 @@ def table_of_codes() -> str:
         rows.append(
             f"| `{code}` | {SEVERITIES[code]} | {text.meaning} | {advice.format_map(words)} |"
         )
+    return "\n".join(rows) + "\n"
+
+
+def table_of_disturbances() -> str:
+    """What `irqbal verify --isolation` finds, by kind, as a table in Markdown."""
+    rows = ["| code | of | what to do |", "| --- | --- | --- |"]
+    words = {name: name.upper() for name in _PLACEHOLDERS}
+    for code, text in DISTURBANCE_TEXTS.items():
+        for way, advice in (text.ways or {"": text.advice}).items():
+            rows.append(f"| `{code}` | {way} | {advice.format_map(words)} |")
     return "\n".join(rows) + "\n"
 
 
@@ -253,5 +252,7 @@ _PLACEHOLDERS = (
     "cpus",
     "driver",
     "queues",
+    "name",
+    "cpu",
 )
 """Values that an advice may name; the documents show them in capitals."""

@@ -23,13 +23,18 @@ def print_findings(out: Console, findings: Sequence[DescribedFinding]) -> None:
     verdict = verdict_of(findings)
     sentence = verdict_sentence(verdict, warnings, notices)
     out.print(f"{verdict.upper()}: {sentence}", style="bold")
-    for finding in findings:
-        line = Text(plain(finding.code), _STYLES.get(finding.severity, ""))
-        line.append(plain(f": {finding.text}; {finding.advice}"), "not bold default")
-        out.print(line)
+    print_lines(out, findings)
     parts = [
         f"{count} {word}{'' if count == 1 else 's'}"
         for count, word in ((warnings, "warning"), (notices, "notice"))
         if count
     ]
     out.print(f"{', '.join(parts)}." if parts else "No findings.")
+
+
+def print_lines(out: Console, findings: Sequence[DescribedFinding]) -> None:
+    """Code, sentence and advice of each."""
+    for finding in findings:
+        line = Text(plain(finding.code), _STYLES.get(finding.severity, ""))
+        line.append(plain(f": {finding.text}; {finding.advice}"), "not bold default")
+        out.print(line)

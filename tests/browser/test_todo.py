@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import machine
 from chromium import WatchedPage, watched
 from irqbal.findings.finding import SEVERITIES as RANKED
+from irqbal.render.disturbance_texts import DISTURBANCE_TEXTS
 from served import free_port
 from trees import make_tree
 from treespecs import Disk, Nic, TreeSpec
@@ -33,8 +34,10 @@ WITH_DISK = TreeSpec(
 SEVERITIES = {str(code): str(severity) for code, severity in RANKED.items()}
 FOCUSED = """wanted => [document.activeElement.textContent,
   document.activeElement.matches(wanted)]"""
-OF_VERIFY = frozenset({"mask", "steering"})
-"""What `irqbal verify` alone finds: where masks are not those of the plan that it makes."""
+OF_VERIFY = frozenset({"mask", "steering", *map(str, DISTURBANCE_TEXTS)})
+"""What `irqbal verify` alone finds: where masks are not those of the plan that it makes, and what
+disturbs isolated CPUs.
+"""
 
 
 class Lead(msgspec.Struct, frozen=True):

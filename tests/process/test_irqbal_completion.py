@@ -66,6 +66,12 @@ def test_irqs_of_the_host_below_the_root(tree: Tree) -> None:
     ]
 
 
+def test_budgets_are_for_rows_softirqs_and_irqs(tree: Tree) -> None:
+    found = completed(f"irqbal verify --root {tree.folder} --isolation 1 --allow ")
+    assert {"all=", "LOC=", "NET_RX=", "ice-eth0-TxRx-1="} <= set(found)
+    assert completed(f"irqbal verify --root {tree.folder} --allow LO") == ["LOC="]
+
+
 def test_irqs_and_devices_of_the_history(config: str) -> None:
     for command in ("history", "decisions"):
         found = completed(f"irqbal {command} -c {config} ")

@@ -300,14 +300,14 @@ def test_a_write_is_seen_in_every_form(tmp_path: Path) -> None:
 
 
 def test_only_affinity_writes_to_the_kernel() -> None:
-    """`archive` writes the file that a person asked for, and removes a half one; `tracefs` its own
-    tracefs instance.
+    """`archive` writes the file that a person asked for, and removes a half one; `trace_instance`
+    its own tracefs instance.
     """
     kernel = {path.name: set(writes(path)) for path in (HERE / "kernel").glob("*.py")}
     writing = {name: how for name, how in kernel.items() if how}
     assert "os.O_WRONLY" in writing.pop("affinity.py")
     assert writing.pop("archive.py") == {"open", "unlink"}
-    writing.pop("tracefs.py", None)
+    writing.pop("trace_instance.py", None)
     assert writing == {}
 
 

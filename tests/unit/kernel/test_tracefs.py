@@ -4,15 +4,19 @@ real kernel (tests/vm).
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from irqbal.kernel.tracefs import HANDLER, INSTANCE, SOFTIRQ, TracefsMeasurement
+from irqbal.kernel import trace_instance
+from irqbal.kernel.trace_instance import INSTANCE
+from irqbal.kernel.tracefs import HANDLER, SOFTIRQ, TracefsMeasurement
 
 BY_IRQ = """# event histogram
 #
@@ -150,3 +154,37 @@ def test_what_refers_to_anothers_variable_is_removed_before_it(
     assert TracefsMeasurement(tmp_path).clean() and not instance.exists()
     assert removed.index("irq_handler_exit") < removed.index("irq_handler_entry")
     assert removed.index("softirq_exit") < removed.index("softirq_entry")
+
+
+def test_what_another_irqbal_uses_now_is_left_alone(
+    tracefs_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock on the folder tells it from what a killed process left."""
+    monkeypatch.setattr(trace_instance, "_LOCK_TRIES", 2)
+    (tracefs_root / "instances" / INSTANCE).mkdir()
+    holder = os.open(tracefs_root / "instances", os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    tracer = TracefsMeasurement(tmp_path, lambda seconds: pytest.fail("nothing to wait for"))
+    try:
+        assert not tracer.clean() and "another irqbal traces at present" in tracer.reason
+        assert tracer.measure(1.0) is None and "another irqbal traces" in tracer.reason
+        assert (tracefs_root / "instances" / INSTANCE).exists()
+    finally:
+        os.close(holder)
+    assert tracer.clean() and not (tracefs_root / "instances" / INSTANCE).exists()
+
+
+def test_a_signal_waits_until_everything_is_removed(
+    tracefs_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tracefs_root / "instances" / INSTANCE).mkdir()
+    rmdir = Path.rmdir
+
+    def interrupted(path: Path) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        rmdir(path)
+
+    monkeypatch.setattr(Path, "rmdir", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        TracefsMeasurement(tmp_path).clean()
+    assert not (tracefs_root / "instances" / INSTANCE).exists()

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from finding_codes import BEGIN, DOCUMENT, END
+from finding_codes import BEGIN, END, LISTS
 from irqbal.findings.finding import SEVERITIES, Finding, FindingCode, Subject
 from irqbal.findings.verify import Context, verify
 from irqbal.model.unmovable import MANAGED, PER_CPU
 from irqbal.model.view import Snapshot
-from irqbal.render.finding_texts import TEXTS, describe, table_of_codes
+from irqbal.render.finding_texts import TEXTS, describe
 from irqbal.testing import cpus, host, nic
 
 
@@ -22,9 +23,10 @@ def test_every_code_has_a_text_and_a_severity() -> None:
     assert set(TEXTS) == set(get_args(FindingCode)) == set(SEVERITIES)
 
 
-def test_the_document_lists_the_codes() -> None:
+@pytest.mark.parametrize("document", LISTS, ids=lambda path: str(path.name))
+def test_the_document_lists_the_codes(document: Path) -> None:
     """Failed? `python tests/tools/finding_codes.py` rewrites the list."""
-    assert DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0] == table_of_codes()
+    assert document.read_text().partition(BEGIN)[2].partition(END)[0] == LISTS[document]()
 
 
 def test_the_texts_load_no_terminal_library() -> None:
