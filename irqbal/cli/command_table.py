@@ -177,6 +177,16 @@ SECTIONS: Sections = {
             },
             module="token",
         ),
+        "switch": CommandInfo(
+            about="Change from irqbalance to irqbal, with a way back.",
+            examples=(
+                "irqbal switch",
+                "irqbal switch --watch 10m --yes",
+                "irqbal switch --keep",
+                "irqbal switch --back",
+            ),
+            module="switch",
+        ),
         "import-irqbalance": CommandInfo(
             about="Convert irqbalance's configuration to irqbal's.",
             examples=(

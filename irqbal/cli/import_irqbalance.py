@@ -65,7 +65,16 @@ def command(common: Common, file: Path | None, timeout: float) -> int:
     without root, and its answers become rules of pin_irqs. Options without an equivalent become
     comments. Exit status 1 if a line was not understood, or if the script failed for any IRQ.
     """
-    confine(common.root)
+    text, good = converted(common.root, file, timeout)
+    echo(text, nl=False)
+    return 0 if good else 1
+
+
+def converted(root: Path, file: Path | None, timeout: float) -> tuple[str, bool]:
+    """irqbalance's configuration as irqbal's YAML, and whether all of it was understood. `file`:
+    None for the distribution's and the units below the root. Raises HostError if there is none.
+    """
+    confine(root)
     named_by_root = file is None
     if file is not None:
         text = _text(file)
@@ -77,16 +86,16 @@ def command(common: Common, file: Path | None, timeout: float) -> int:
             )
         settings = read_file(text)
     else:
-        units = _unit_files(common.root)
-        file = _default_file(common.root, optional=bool(units))
+        units = _unit_files(root)
+        file = _default_file(root, optional=bool(units))
         settings = read_files(
             "" if file is None else _text(file), [(str(path), _text(path)) for path in units]
         )
-    source = file or common.root / DROP_INS[0]
+    source = file or root / DROP_INS[0]
     snapshot: Snapshot | None = None
     with working("reading the host") as progress:
         try:
-            snapshot = HostTracker(KernelHost(common.root), 10.0).look(Ledger())
+            snapshot = HostTracker(KernelHost(root), 10.0).look(Ledger())
         except HostError as error:
             settings.remarks.append(
                 f"IRQs are named by number, because the host cannot be read: {error}"
@@ -94,10 +103,9 @@ def command(common: Common, file: Path | None, timeout: float) -> int:
         # What a root's own configuration names is of that root; a file that the user names may be
         # not.
         answers, good = _ask_scripts(
-            settings, snapshot, common.root, timeout, below=named_by_root, progress=progress
+            settings, snapshot, root, timeout, below=named_by_root, progress=progress
         )
-    echo(to_yaml(str(source), settings, answers, snapshot), nl=False)
-    return 0 if good and settings.understood else 1
+    return to_yaml(str(source), settings, answers, snapshot), good and settings.understood
 
 
 def _unit_files(root: Path) -> list[Path]:

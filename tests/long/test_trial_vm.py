@@ -22,7 +22,7 @@ PILED = (
     "interval: 2s\nstate_dir: /run/trial-state\n"
 )
 MASKS = "grep -H . /proc/irq/*/smp_affinity_list /sys/class/net/eth0/queues/*/?ps_cpus 2>/dev/null"
-WORDS = "--window 5s --settle 1s --windows 16 --learn 20"
+WORDS = "--window 3s --settle 1s --windows 14 --learn 16"
 
 
 @pytest.fixture(scope="module")

@@ -95,11 +95,12 @@ ROOMS = {
         *("api", "config", "findings", "history", "kernel", "model", "planner", "plugins"),
         *("process", "render", "simulated", "state", "tracking", "trials"),
     },
+    "switching": {"kernel", "load", "model", "planner", "state", "tracking", "trials"},
     "testing": {"model", "planner", "plugins", "service", "simulated"},
     "cli": {
         *("api", "central", "client", "config", "findings", "history", "imported", "kernel"),
         *("model", "planner", "plugins", "process", "render", "service", "simulated", "state"),
-        *("tracking", "trials"),
+        *("switching", "tracking", "trials"),
     },
     "manpages": {"cli", "client", "config", "plugins"},
 }
