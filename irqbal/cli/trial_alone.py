@@ -23,7 +23,7 @@ from irqbal.render.trial_texts import headline, summary
 from irqbal.service.assembly import refuse_irqbalance
 from irqbal.service.cycle import Balancer
 from irqbal.service.history_claim import HistoryClaim
-from irqbal.service.trial_sides import check_written
+from irqbal.service.trial_sides import write_whole
 from irqbal.service.what_if import plan_with, policies_of
 from irqbal.state.folders import Folders
 from irqbal.state.lock import Lock
@@ -68,7 +68,7 @@ class OwnSides:
 
     def write(self, layout: Layout, what: str) -> None:
         """Write these values. Raises TrialEnded."""
-        check_written(self._balancer.put_layout(layout, self._identities), what)
+        write_whole(lambda: self._balancer.put_layout(layout, self._identities), what)
 
     async def read(self, whole: bool = True) -> TrialReading:
         """See TrialSides."""
@@ -149,7 +149,7 @@ def _learnt(common: Common, options: TrialOptions) -> Iterator[tuple[Balancer, L
             yield balancer, before
         finally:
             everything = tuple(before)
-            check_written(balancer.put_layout(before, everything), "what was there before")
+            write_whole(lambda: balancer.put_layout(before, everything), "what was there before")
             originals.keep_only(known)
     finally:
         balancer.policies.close()

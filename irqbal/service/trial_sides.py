@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -17,6 +18,8 @@ from irqbal.trials.run import TrialEnded
 
 NUMBER_PATIENCE = 30.0
 """Seconds after a window's end for which its number is waited for."""
+TRIES, RETRY = 4, 0.1
+"""Attempts to write a side, and seconds between them."""
 FAILED = frozenset({"refused", "unsaved", "transient", "differs"})
 """Results of writes with which a side is not what it should be."""
 
@@ -52,11 +55,10 @@ class DaemonSides:
         await self._write(self._layouts.before, "the values from before the trial")
 
     async def _write(self, layout: Layout, what: str) -> None:
-        balancer = self._daemon.balancer
-        outcomes = await self._daemon.kernel.run(
-            balancer.put_layout, layout, self._layouts.identities
+        balancer, identities = self._daemon.balancer, self._layouts.identities
+        await self._daemon.kernel.run(
+            write_whole, lambda: balancer.put_layout(layout, identities), what
         )
-        check_written(outcomes, what)
 
     async def read(self, whole: bool = True) -> TrialReading:
         """See TrialSides."""
@@ -76,12 +78,19 @@ class DaemonSides:
         return self.numbers.get(window)
 
 
-def check_written(outcomes: Sequence[Outcome], what: str) -> None:
-    """Raises TrialEnded if any of these writes failed; `what` was to be written."""
-    failed = [item for item in outcomes if item.result in FAILED]
-    if failed:
-        first = failed[0]
-        more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
-        raise TrialEnded(
-            f"{what} could not be written: {first.identity}: {first.detail or first.result}{more}"
-        )
+def write_whole(write: Callable[[], Sequence[Outcome]], what: str) -> None:
+    """Write all of a layout; again if the kernel has not taken a value yet: a mask that is written
+    while its IRQ fires may be in force only with the next interrupt. Blocks. Raises TrialEnded if
+    it does not take it; `what` was to be written.
+    """
+    for left in reversed(range(TRIES)):
+        failed = [item for item in write() if item.result in FAILED]
+        if not failed:
+            return
+        if left:
+            time.sleep(RETRY)
+    first = failed[0]
+    more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+    raise TrialEnded(
+        f"{what} could not be written: {first.identity}: {first.detail or first.result}{more}"
+    )

@@ -34,9 +34,16 @@ command printed.
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 DIFFERENCES: frozenset[Measure] = frozenset({"squeezes", "drops", "stalled", "run-delay"})
 """Measures that are compared by their difference, since 0 is usual; others by their ratio."""
-SMALLEST: dict[Measure, float] = {"busiest": 1e-3, "mean": 1e-4, "per-packet": 1e-9}
-"""What is added to both sides of a ratio, so that a window without any load has a logarithm: a
-thousandth of a CPU is less than jiffies show in a window.
+SMALLEST: dict[Measure, float] = {
+    "busiest": 1e-3,
+    "mean": 1e-4,
+    "per-packet": 1e-9,
+    "rescheduling": 1.0,
+    "switches": 1.0,
+}
+"""What is added to both sides of a ratio, so that a window in which nothing happened has a
+logarithm: a thousandth of a CPU is less than jiffies show in a window, and one event a second is
+none.
 """
 
 
