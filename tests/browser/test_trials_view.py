@@ -47,7 +47,9 @@ def test_the_distributions_and_the_verdict_are_those_of_the_api(
     chromium: Browser, host: DashboardSite
 ) -> None:
     name = start(host, window="1s", windows=14, settle="0s")
-    machine.wait_for(lambda: host.send("POST", f"/trials/{name}/beat", {})["phase"] == "ended", 120)
+    machine.wait_for(
+        lambda: host.send("POST", f"/trials/{name}/beat", {})["phase"] == "ended", seconds=120
+    )
     trial = host.get(f"/trials/{name}")
     with watched(chromium, host) as shown:
         page = shown.page

@@ -106,7 +106,7 @@ def test_policies_that_are_sent_are_compared(served: Served) -> None:
     begun = start(served, **LONG, policies=policies, against="policies: [spread_by_rate]\n")
     assert begun.status == 200, begun.body
     name = begun.json["id"]
-    wait_for(lambda: beat(served, name).json["phase"] == "measuring", 60)
+    wait_for(lambda: beat(served, name).json["phase"] == "measuring", seconds=60)
     masks = served.masks()
     queues = [irq["number"] for irq in served.get("/api/v1/irqs?device=eth0&movable=true")]
     side = beat(served, name).json["side"]
@@ -162,13 +162,13 @@ def test_while_a_trial_runs_nothing_else_changes_and_restore_ends_it(served: Ser
     trial = served.get(f"/api/v1/trials/{name}")
     assert trial["result"]["verdict"] == "ended" and "restored" in trial["summary"]
     assert served.ask("POST", "/api/v1/resume", token=served.admin).status == 200
-    wait_for(lambda: served.masks() == before, 60)
+    wait_for(lambda: served.masks() == before, seconds=60)
 
 
 def test_a_trial_whose_client_is_gone_ends_and_puts_everything_back(served: Served) -> None:
     before = served.masks()
     name = start(served, **LONG).json["id"]
-    wait_for(lambda: served.get(f"/api/v1/trials/{name}")["phase"] == "ended", 90)
+    wait_for(lambda: served.get(f"/api/v1/trials/{name}")["phase"] == "ended", seconds=90)
     trial = served.get(f"/api/v1/trials/{name}")
     assert "has said nothing for 30 s" in trial["summary"]
     assert served.masks() == before
@@ -190,7 +190,9 @@ def test_a_daemon_that_ends_puts_everything_back_first() -> None:
         name = start(served, **LONG).json["id"]
         wait_for(lambda: beat(served, name).json["phase"] == "measuring")
         os.kill(served.pid, signal.SIGTERM)
-        wait_for(lambda: not Path(f"/proc/{served.pid}").exists() or is_zombie(served.pid), 60)
+        wait_for(
+            lambda: not Path(f"/proc/{served.pid}").exists() or is_zombie(served.pid), seconds=60
+        )
         assert "the daemon ended" in served.said() and "everything is as before" in served.said()
         kept = json.loads((served.state / "trials.json").read_text())
         assert kept[-1]["result"]["verdict"] == "ended"
@@ -209,7 +211,7 @@ def command(config: Path, *words: str, root: Path | None = None) -> list[str]:
     return [IRQBAL, "trial", "-c", str(config), *below, *words]
 
 
-class Tree:
+class TrialTree:
     """A made-up host as plain files, whose kernel is played, and a configuration for it."""
 
     def __init__(self, folder: Path) -> None:
@@ -227,8 +229,8 @@ class Tree:
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    made = Tree(tmp_path)
+def tree(tmp_path: Path) -> Iterator[TrialTree]:
+    made = TrialTree(tmp_path)
     yield made
     made.kernel.stop()
 
@@ -236,7 +238,7 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
 WORDS = ("--window", "1s", "--settle", "0s", "--windows", "14", "--learn", "3")
 
 
-def test_without_a_daemon_it_learns_compares_and_puts_everything_back(tree: Tree) -> None:
+def test_without_a_daemon_it_learns_compares_and_puts_everything_back(tree: TrialTree) -> None:
     before = tree.masks()
     done = subprocess.run(
         command(tree.config, *WORDS, "--json", "--measure", "echo latency 12.5", root=tree.root),
@@ -262,7 +264,7 @@ def test_without_a_daemon_it_learns_compares_and_puts_everything_back(tree: Tree
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_and_puts_everything_back(tree: Tree, number: int) -> None:
+def test_a_signal_ends_it_and_puts_everything_back(tree: TrialTree, number: int) -> None:
     before = tree.masks()
     words = ("--window", "10m", "--settle", "0s", "--learn", "2")
     process = subprocess.Popen(
@@ -272,7 +274,7 @@ def test_a_signal_ends_it_and_puts_everything_back(tree: Tree, number: int) -> N
         text=True,
     )
     try:
-        wait_for(lambda: tree.masks() != before, 60)
+        wait_for(lambda: tree.masks() != before, seconds=60)
         time.sleep(4)
         process.send_signal(number)
         out, _ = process.communicate(timeout=60)
@@ -282,14 +284,14 @@ def test_a_signal_ends_it_and_puts_everything_back(tree: Tree, number: int) -> N
     assert process.returncode == 1 and "ended by a signal" in out
 
 
-def test_after_a_kill_restore_puts_everything_back(tree: Tree) -> None:
+def test_after_a_kill_restore_puts_everything_back(tree: TrialTree) -> None:
     before = tree.masks()
     words = ("--window", "10m", "--settle", "0s", "--learn", "2")
     process = subprocess.Popen(
         command(tree.config, *words, root=tree.root), stderr=subprocess.DEVNULL
     )
     try:
-        wait_for(lambda: tree.masks() != before, 60)
+        wait_for(lambda: tree.masks() != before, seconds=60)
         time.sleep(4)
     finally:
         process.kill()
@@ -302,7 +304,7 @@ def test_after_a_kill_restore_puts_everything_back(tree: Tree) -> None:
     assert tree.masks() == before
 
 
-def test_odd_windows_and_unknown_files_are_refused(tree: Tree) -> None:
+def test_odd_windows_and_unknown_files_are_refused(tree: TrialTree) -> None:
     for words, text in (
         (("--windows", "7"), "7 is odd"),
         (("--window", "2h"), "not between"),

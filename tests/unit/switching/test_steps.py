@@ -24,7 +24,7 @@ from irqbal.switching.units import Units
 TEXT = "# converted\ninterval: 10s\n"
 
 
-class Killed(BaseException):
+class KilledHere(BaseException):
     """The process was killed here."""
 
 
@@ -43,7 +43,7 @@ class PlayedUnits(Units):
     def step(self) -> None:
         self.left -= 1
         if self.left < 0:
-            raise Killed
+            raise KilledHere
 
     def before(self, unit: str) -> UnitBefore:
         return UnitBefore(unit in self.enabled, unit in self.active)
@@ -77,7 +77,7 @@ class PlayedUnits(Units):
         self.step()
 
 
-class Played:
+class SwitchedHost:
     """A host of files, its units, and a switch."""
 
     def __init__(self, folder: Path) -> None:
@@ -119,22 +119,22 @@ class Played:
 
 
 @pytest.fixture
-def played(tmp_path: Path) -> Iterator[Played]:
-    yield Played(tmp_path)
+def played(tmp_path: Path) -> Iterator[SwitchedHost]:
+    yield SwitchedHost(tmp_path)
 
 
-def run_to_the_end(played: Played) -> SwitchRecord:
+def run_to_the_end(played: SwitchedHost) -> SwitchRecord:
     played.switch.prepare(played.record())
     return played.switch.run(played.sleep)
 
 
-def test_a_switch_that_nothing_speaks_against_is_confirmed(played: Played) -> None:
+def test_a_switch_that_nothing_speaks_against_is_confirmed(played: SwitchedHost) -> None:
     assert run_to_the_end(played).phase == "confirmed"
     assert played.units.enabled == played.units.active == {IRQBAL}
     assert played.config.read_text() == TEXT and not played.units.recovery
 
 
-def test_and_back_again(played: Played) -> None:
+def test_and_back_again(played: SwitchedHost) -> None:
     run_to_the_end(played)
     assert played.masks() != played.before
     record = played.switch.back("somebody asked for it")
@@ -142,7 +142,9 @@ def test_and_back_again(played: Played) -> None:
     played.assert_as_before()
 
 
-def test_a_configuration_that_was_there_is_neither_written_nor_removed(played: Played) -> None:
+def test_a_configuration_that_was_there_is_neither_written_nor_removed(
+    played: SwitchedHost,
+) -> None:
     played.config.write_text("interval: 3s\n")
     played.switch.prepare(played.record(written=""))
     played.switch.run(played.sleep)
@@ -150,28 +152,28 @@ def test_a_configuration_that_was_there_is_neither_written_nor_removed(played: P
     assert played.config.read_text() == "interval: 3s\n"
 
 
-def test_one_that_nobody_confirms_goes_back(played: Played) -> None:
+def test_one_that_nobody_confirms_goes_back(played: SwitchedHost) -> None:
     played.switch.prepare(played.record(watch=0.1, confirm=0.3))
     record = played.switch.run(played.sleep)
     assert record.phase == "back" and "nobody confirmed" in record.reason
     played.assert_as_before()
 
 
-def test_a_person_confirms_by_a_file(played: Played) -> None:
+def test_a_person_confirms_by_a_file(played: SwitchedHost) -> None:
     played.switch.prepare(played.record(watch=0.1, confirm=60.0))
     (played.state / CONFIRMED_FILE).touch()
     assert played.switch.run(played.sleep).phase == "confirmed"
     assert not (played.state / CONFIRMED_FILE).exists()
 
 
-def test_an_old_confirmation_confirms_nothing(played: Played) -> None:
+def test_an_old_confirmation_confirms_nothing(played: SwitchedHost) -> None:
     played.state.mkdir()
     (played.state / CONFIRMED_FILE).touch()
     played.switch.prepare(played.record(watch=0.1, confirm=0.3))
     assert played.switch.run(played.sleep).phase == "back"
 
 
-def test_an_irqbal_that_does_not_run_goes_back(played: Played) -> None:
+def test_an_irqbal_that_does_not_run_goes_back(played: SwitchedHost) -> None:
     played.units.broken = True
     record = run_to_the_end(played)
     assert record.phase == "back" and "does not run" in record.reason
@@ -179,7 +181,7 @@ def test_an_irqbal_that_does_not_run_goes_back(played: Played) -> None:
     played.assert_as_before()
 
 
-def test_nothing_goes_back_that_never_went(played: Played) -> None:
+def test_nothing_goes_back_that_never_went(played: SwitchedHost) -> None:
     assert played.switch.recover() is None
     with pytest.raises(HostError, match="no switch"):
         played.switch.confirm()
@@ -187,7 +189,7 @@ def test_nothing_goes_back_that_never_went(played: Played) -> None:
 
 def steps_of(folder: Path) -> int:
     """How many steps a whole switch has."""
-    played = Played(folder)
+    played = SwitchedHost(folder)
     run_to_the_end(played)
     return (1 << 30) - played.units.left
 
@@ -204,15 +206,15 @@ def test_a_kill_at_any_step_leaves_exactly_one(
         for second in (None, *range(9)):
             folder = tmp_path / f"{first}-{second}"
             folder.mkdir()
-            played = Played(folder)
+            played = SwitchedHost(folder)
             played.units.left = first
-            with pytest.raises(Killed):
+            with pytest.raises(KilledHere):
                 wanted = 0.0 if confirmed else 0.05
                 played.switch.prepare(played.record(watch=0.01, confirm=wanted))
                 played.switch.run(played.sleep)
             if second is not None:
                 played.units.left = second
-                with contextlib.suppress(Killed):
+                with contextlib.suppress(KilledHere):
                     played.switch.recover()
             played.units.left = 1 << 30
             record = played.switch.recover() or played.switch.record
@@ -226,9 +228,9 @@ def test_a_kill_at_any_step_leaves_exactly_one(
     assert ends >= ({"back", "confirmed"} if confirmed else {"back"})
 
 
-def test_after_a_power_cut_the_masks_are_the_boots(played: Played) -> None:
+def test_after_a_power_cut_the_masks_are_the_boots(played: SwitchedHost) -> None:
     played.units.left = 9
-    with pytest.raises(Killed):
+    with pytest.raises(KilledHere):
         run_to_the_end(played)
     played.units.left = 1 << 30
     boot = played.root / "proc/sys/kernel/random/boot_id"

@@ -27,7 +27,7 @@ from irqbal.trials.result import Side, TrialWindow, conclude
 from irqbal.trials.run import GUARD_EVERY, MOST_GUARDED, TrialEnded, TrialPlan, TrialRun
 
 
-class Played:
+class PlayedTrial:
     """Sides whose CPUs are as busy as the test says; see TrialSides."""
 
     def __init__(self, busy: dict[Side, float], drops: dict[Side, float] | None = None) -> None:
@@ -69,7 +69,7 @@ class Played:
         return self.numbers.get(window)
 
 
-def run(sides: Played, **options: object) -> TrialRun:
+def run(sides: PlayedTrial, **options: object) -> TrialRun:
     plan = TrialPlan(**{"window": 20.0, "windows": 16, "settle": 2.0, **options})  # type: ignore[arg-type]
     made = TrialRun(plan, sides, lambda progress: None, sides.sleep)
     asyncio.run(made.run())
@@ -90,7 +90,7 @@ def test_the_order_is_drawn() -> None:
 
 
 def test_a_window_measures_what_the_kernel_counts_after_the_settling_time() -> None:
-    made = run(Played({"a": 0.5, "b": 0.4}))
+    made = run(PlayedTrial({"a": 0.5, "b": 0.4}))
     assert len(made.windows) == 16 and not made.guarded
     for window in made.windows:
         assert window.seconds == pytest.approx(20)
@@ -111,7 +111,7 @@ def test_a_window_measures_what_the_kernel_counts_after_the_settling_time() -> N
 
 
 def test_the_verdict_is_of_the_busiest_cpu_and_the_others_are_corrected() -> None:
-    made = run(Played({"a": 0.5, "b": 0.4}), windows=16)
+    made = run(PlayedTrial({"a": 0.5, "b": 0.4}), windows=16)
     result = conclude(made.windows, "busiest")
     assert result.verdict == "better" and result.pairs == 8
     first = result.compared[0]
@@ -125,7 +125,7 @@ def test_the_verdict_is_of_the_busiest_cpu_and_the_others_are_corrected() -> Non
 
 
 def test_a_users_number_is_what_the_verdict_is_about() -> None:
-    sides = Played({"a": 0.5, "b": 0.5})
+    sides = PlayedTrial({"a": 0.5, "b": 0.5})
     plan = TrialPlan(windows=16, seed=3)
     sides.numbers = {
         at: 1000.0 + at % 3 + (80 if side == "b" else 0)
@@ -158,14 +158,14 @@ def test_sides_that_are_alike_say_what_could_have_been_seen() -> None:
 
 
 def test_few_windows_have_no_verdict() -> None:
-    made = run(Played({"a": 0.9, "b": 0.1}), windows=4)
+    made = run(PlayedTrial({"a": 0.9, "b": 0.1}), windows=4)
     result = conclude(made.windows, "busiest")
     assert result.verdict == "too-few" and result.compared[0].low is None
     assert "14 are needed" in summary(result, "a", "b")
 
 
 def test_a_side_that_is_far_worse_is_ended_within_its_window_and_then_for_good() -> None:
-    made = run(Played({"a": 0.3, "b": 0.95}), windows=40)
+    made = run(PlayedTrial({"a": 0.3, "b": 0.95}), windows=40)
     ended = [window for window in made.windows if window.guarded]
     assert len(ended) == MOST_GUARDED and {window.side for window in ended} == {"b"}
     assert all(window.seconds == pytest.approx(GUARD_EVERY) for window in ended)
@@ -174,16 +174,16 @@ def test_a_side_that_is_far_worse_is_ended_within_its_window_and_then_for_good()
 
 
 def test_packets_that_only_one_side_drops_end_its_windows() -> None:
-    made = run(Played({"a": 0.3, "b": 0.3}, {"a": 2.0, "b": 500.0}), windows=40)
+    made = run(PlayedTrial({"a": 0.3, "b": 0.3}, {"a": 2.0, "b": 500.0}), windows=40)
     assert "500 packets a second" in made.guarded
 
 
 def test_a_busy_host_whose_sides_are_alike_is_not_guarded() -> None:
-    assert not run(Played({"a": 0.99, "b": 0.98})).guarded
+    assert not run(PlayedTrial({"a": 0.99, "b": 0.98})).guarded
 
 
 def test_a_side_that_cannot_be_written_ends_the_trial() -> None:
-    class Refusing(Played):
+    class Refusing(PlayedTrial):
         async def put(self, side: Side) -> None:
             if len(self.puts) == 3:
                 raise TrialEnded("side B could not be written: EBUSY")
