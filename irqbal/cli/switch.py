@@ -192,6 +192,9 @@ def _follow(common: Common, switch: Switch) -> int:
                 return _go_back(switch)
         else:
             time.sleep(POLL)
+    # The last step is done, and the unit removes what is left of the switch.
+    while Units().is_active(f"{RUNNER}.service"):
+        time.sleep(POLL)
     print_outcome(record)
     return int(record is None or record.phase != "confirmed")
 

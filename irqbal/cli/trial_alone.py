@@ -19,7 +19,7 @@ from irqbal.history.samples import Decision
 from irqbal.history.writer import HistoryWriter
 from irqbal.render.console import echo
 from irqbal.render.progress import Working, working
-from irqbal.render.trial_texts import headline, summary
+from irqbal.render.trial_texts import headline, with_summary
 from irqbal.service.assembly import refuse_irqbalance
 from irqbal.service.cycle import Balancer
 from irqbal.service.history_claim import HistoryClaim
@@ -31,7 +31,7 @@ from irqbal.state.trials_file import load_trials, save_trials
 from irqbal.trials.layout import Layout, differing, present_layout, with_plan
 from irqbal.trials.measures import TrialReading
 from irqbal.trials.record import TrialRecord
-from irqbal.trials.result import Side, conclude
+from irqbal.trials.result import Side
 from irqbal.trials.run import TrialProgress, TrialRun
 from irqbal.wire import Moment
 
@@ -232,21 +232,7 @@ async def _watched(record: TrialRecord, sides: OwnSides) -> TrialRecord:
             ended = "it was ended by a signal"
         except IrqbalError as error:
             ended = str(error)
-    result = conclude(
-        run.windows,
-        record.plan.primary,
-        more_is_better=record.more_is_better,
-        ended=ended,
-        guarded=run.guarded,
-    )
-    return msgspec.structs.replace(
-        record,
-        phase="ended",
-        done=tuple(run.windows),
-        ends=Moment(time.time()),
-        result=result,
-        summary=summary(result, record.a, record.b),
-    )
+    return with_summary(record.finished(run, ended, time.time()))
 
 
 class _ProgressLine:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from irqbal.trials.measures import Measure
 from irqbal.trials.record import TrialRecord
 from irqbal.trials.result import ComparedMeasure, TrialResult
@@ -72,6 +74,13 @@ def effect(item: ComparedMeasure) -> str:
         known = item.low is not None and item.high is not None and item.low * item.high > 0
         return f"{text} ({ends[0]:.0%} to {ends[1]:.0%})" if known else text
     return f"{abs(item.effect):.3g} {word}"
+
+
+def with_summary(record: TrialRecord) -> TrialRecord:
+    """A record with its result in words."""
+    if record.result is None:
+        return record
+    return replace(record, summary=summary(record.result, record.a, record.b))
 
 
 def headline(record: TrialRecord) -> str:

@@ -18,7 +18,7 @@ import msgspec
 from irqbal.api import requests
 from irqbal.api.backend import ApiError, Caller
 from irqbal.errors import IrqbalError
-from irqbal.render.trial_texts import headline, summary
+from irqbal.render.trial_texts import headline, with_summary
 from irqbal.service.kernel_requests import Pause, Resume
 from irqbal.service.live_view import RunningDaemon
 from irqbal.service.trial_sides import DaemonSides, TrialLayouts
@@ -26,7 +26,6 @@ from irqbal.service.what_if import plan_with, policies_of
 from irqbal.state.trials_file import MOST_TRIALS, load_trials, save_trials
 from irqbal.trials.layout import differing, present_layout, with_originals, with_plan
 from irqbal.trials.record import TrialRecord
-from irqbal.trials.result import conclude
 from irqbal.trials.run import TrialEnded, TrialProgress, TrialRun
 from irqbal.wire import Duration, Moment
 
@@ -245,21 +244,7 @@ class DaemonTrials:
     async def _finish(self, run: TrialRun, ended: str) -> None:
         record = self._running
         assert record is not None
-        result = conclude(
-            run.windows,
-            record.plan.primary,
-            more_is_better=record.more_is_better,
-            ended=ended,
-            guarded=run.guarded,
-        )
-        record = msgspec.structs.replace(
-            record,
-            phase="ended",
-            done=tuple(run.windows),
-            ends=Moment(time.time()),
-            result=result,
-            summary=summary(result, record.a, record.b),
-        )
+        record = with_summary(record.finished(run, ended, time.time()))
         self._ended = (*await self._load(), record)[-MOST_TRIALS:]
         self._running = self._sides = self._task = None
         log.warning("the trial ended, everything is as before: %s", record.summary)

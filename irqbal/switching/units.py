@@ -15,6 +15,7 @@ RECOVERY = "irqbal-switch.service"
 """Finishes at boot what a power cut interrupted; it exists only while a switch is under way."""
 RUNNER = "irqbal-switch-run"
 """The transient unit in which the switch runs, so that it outlives the terminal."""
+_RUNNING = ("active", "activating", "deactivating", "reloading")
 TIMEOUT = 120.0
 """Seconds that systemd may take to start or stop a service."""
 
@@ -44,7 +45,7 @@ class Units:
 
     def is_active(self, unit: str) -> bool:
         """Whether it runs."""
-        return self._ask("is-active", unit).stdout.strip() in ("active", "activating", "reloading")
+        return self._ask("is-active", unit).stdout.strip() in _RUNNING
 
     def enable(self, unit: str, wanted: bool) -> None:
         """Let it start at boot, or not. Raises HostError."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from irqbal.trials.result import Side, TrialResult, TrialWindow
-from irqbal.trials.run import Phase, TrialPlan
+from irqbal.trials.result import Side, TrialResult, TrialWindow, conclude
+from irqbal.trials.run import Phase, TrialPlan, TrialRun
 from irqbal.wire import Duration, Moment
 
 
@@ -45,4 +45,19 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
             seed=int(self.id, 16),
             command=self.command,
             more_is_better=self.more_is_better,
+        )
+
+    def finished(self, run: TrialRun, ended: str, now: float) -> TrialRecord:
+        """The record of a trial whose run is over at `now`, seconds since the epoch, with its
+        result; `ended` says why it is over before its time, or is empty.
+        """
+        result = conclude(
+            run.windows,
+            self.plan.primary,
+            more_is_better=self.more_is_better,
+            ended=ended,
+            guarded=run.guarded,
+        )
+        return msgspec.structs.replace(
+            self, phase="ended", done=tuple(run.windows), ends=Moment(now), result=result
         )
