@@ -199,6 +199,16 @@ def _work(tree: Tree, child: subprocess.Popen[bytes]) -> None:
         time.sleep(0.1)
 
 
+def trial(chromium: Browser, host: DashboardSite) -> None:
+    """The page of a trial: eth0's queues on one CPU beside where irqbal has them."""
+    piled = "policies:\n  - pin_irqs: {rules: [{queue: 'eth0/*', cpus: '3'}]}\n"
+    body = {"window": "2s", "settle": "200ms", "windows": 20, "against": piled}
+    name = host.send("POST", "/trials", body)["id"]
+    while host.send("POST", f"/trials/{name}/beat", {})["phase"] != "ended":
+        time.sleep(1)
+    take(chromium, host, f"trials?id={name}", "trials", tallest=1000)
+
+
 def main() -> None:
     """All of them."""
     OUT.mkdir(parents=True, exist_ok=True)
@@ -221,6 +231,7 @@ def main() -> None:
             take(chromium, host, "history?for=60", "history")
             take(chromium, host, "now", "now-dark", scheme="dark", tallest=1350)
             take(chromium, host, "now", "now-phone", width=390, tallest=1700)
+            trial(chromium, host)
         (root / "dry").mkdir()
         with site(
             root / "dry", SPEC, "interval: 1s\ndry_run: true\nhistory: {every: 1s}\n"
