@@ -39,7 +39,7 @@ def test_the_chance_is_the_share_of_all_patterns(differences: list[int]) -> None
 
 
 @settings(max_examples=20)
-@given(st.integers(0, 1000), st.sampled_from([8, 14, 20]), st.floats(-3, 3))
+@given(st.integers(0, 1000), st.sampled_from([8, 12]), st.floats(-3, 3))
 def test_a_shift_shifts_the_interval_and_another_sign_turns_it(
     seed: int, pairs: int, shift: float
 ) -> None:
@@ -55,8 +55,8 @@ def test_a_shift_shifts_the_interval_and_another_sign_turns_it(
     assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low), abs=1e-3)
 
 
-@settings(max_examples=30)
-@given(st.integers(0, 1000), st.sampled_from([8, 14, 20]), st.floats(-0.5, 2))
+@settings(max_examples=20)
+@given(st.integers(0, 1000), st.sampled_from([8, 12]), st.floats(-0.5, 2))
 def test_zero_is_outside_the_interval_if_and_only_if_it_is_refused(
     seed: int, pairs: int, mean: float
 ) -> None:
@@ -78,13 +78,13 @@ def test_seven_pairs_can_show_something() -> None:
     assert found.chance == 2 / 128 <= LEVEL and found.low > 4
 
 
-def test_of_sides_that_are_the_same_one_in_fifty_differs() -> None:
+def test_of_sides_that_are_the_same_few_differ() -> None:
     dice = random.Random(3)
     refused = sum(
-        paired_effect([dice.gauss(0, 1) for _ in range(10)]).chance <= LEVEL for _ in range(1000)
+        paired_effect([dice.gauss(0, 1) for _ in range(8)]).chance <= LEVEL for _ in range(1000)
     )
-    # 20 are expected; 9 to 34 have all but a thousandth of the probability.
-    assert 9 <= refused <= 34
+    # 4 of 256 patterns: 15.6 are expected; 4 to 30 have all but a thousandth of the probability.
+    assert 4 <= refused <= 30
 
 
 def test_drawn_patterns_agree_with_counted_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,10 +105,10 @@ def test_the_number_of_pairs_that_is_said_to_suffice_does() -> None:
     assert visible(0.4, pairs) <= 0.3 < visible(0.4, pairs - 1)
     found = sum(
         paired_effect([dice.gauss(0.3, 0.4) for _ in range(pairs)]).chance <= LEVEL
-        for _ in range(100)
+        for _ in range(40)
     )
-    # 90 of 100 are promised. The test is less sure with a spread that it must estimate.
-    assert found >= 80
+    # 36 of 40 are promised. The test is less sure with a spread that it must estimate.
+    assert found >= 30
 
 
 def test_the_means_of_signs_of_all_patterns_add_up() -> None:
