@@ -5,12 +5,13 @@ umask 022
 
 usage() {
 	cat <<-'TEXT'
-	Usage: sh etc/setup_service.sh [--prefix DIR] [--from SOURCE] [--python PYTHON]
+	Usage: sh etc/setup_service.sh [--prefix DIR] [--from SOURCE] [--python PYTHON] [--no-start]
 	       sh etc/setup_service.sh --remove [--purge] [--prefix DIR]
 
 	  --prefix DIR     where irqbal's Python environment goes (where it is, else /opt/irqbal)
 	  --from SOURCE    a folder or a wheel to install (the folder that this script lies in)
 	  --python PYTHON  Python 3.11 or later (python3, or the newest python3.N where that is older)
+	  --no-start       start nothing, and leave irqbalance as it is: `irqbal switch` changes over later
 	  --remove         stop it, put every original mask back, and take away what was installed
 	  --purge          with --remove: the configuration and /var/lib/irqbal, too
 
@@ -23,7 +24,7 @@ fail() { printf 'setup_service.sh: %s\n' "$*" >&2; exit 1; }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 destdir=${DESTDIR:-}
-prefix='' from=${here%/*} python='' remove='' purge=''
+prefix='' from=${here%/*} python='' remove='' purge='' later=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--prefix | --from | --python)
@@ -31,6 +32,7 @@ while [ $# -gt 0 ]; do
 		case $1 in --prefix) prefix=${2%/}; [ -n "$prefix" ] || fail "--prefix must be an absolute path, not '$2'" ;; --from) from=$2 ;; *) python=$2 ;; esac
 		shift
 		;;
+	--no-start) later=yes ;;
 	--remove) remove=yes ;;
 	--purge) purge=yes ;;
 	-h | --help) usage; exit 0 ;;
@@ -148,7 +150,8 @@ put() { # a file of this folder, with the prefix that was asked for
 for file in "$here"/systemd/irqbal*; do put "systemd/${file##*/}" "$units/${file##*/}"; done
 put sysusers.d/irqbal.conf "$users"
 put tmpfiles.d/irqbal.conf "$folders"
-[ -e "$config" ] || put irqbal.yaml "$config"
+# `irqbal switch` converts irqbalance's configuration where there is none.
+[ -e "$config" ] || [ -n "$later" ] || put irqbal.yaml "$config"
 mkdir -p "$place/share/doc/irqbal"
 cp "${here%/*}"/docs/*.md "$place/share/doc/irqbal/"
 links make
@@ -158,9 +161,17 @@ if [ -n "$destdir" ]; then
 fi
 
 # Where SELinux is on (Fedora, RHEL, newer SUSE), systemd starts only what is labelled as a program.
-! command -v restorecon >/dev/null 2>&1 || restorecon -R "$place" "$units"/irqbal* "$users" "$folders" "$config"
+if command -v restorecon >/dev/null 2>&1; then
+	restorecon -R "$place" "$units"/irqbal* "$users" "$folders"
+	[ ! -e "$config" ] || restorecon "$config"
+fi
 systemd-sysusers "$users"
 systemd-tmpfiles --create "$folders"
+if [ -n "$later" ]; then
+	systemctl daemon-reload
+	say "irqbal is installed and not started: \`$place/bin/irqbal switch\` changes over from irqbalance, \`systemctl enable --now irqbal\` starts it."
+	exit 0
+fi
 "$place/bin/irqbal" check -c "$config" || fail "the configuration is refused, so irqbal was not started: correct it, and run this again"
 systemctl daemon-reload
 if systemctl is-enabled --quiet irqbalance.service 2>/dev/null || systemctl is-active --quiet irqbalance.service; then

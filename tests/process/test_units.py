@@ -421,6 +421,17 @@ def test_what_cannot_be_installed_is_said(
     assert not root.exists()
 
 
+def test_who_switches_later_gets_no_configuration_that_irqbalances_is_to_become(
+    tmp_path: Path, fakes: Path
+) -> None:
+    root = tmp_path / "root"
+    env = {**OFFLINE, "DESTDIR": str(root), "PATH": f"{fakes}:{os.environ['PATH']}"}
+    run("sh", source(tmp_path) / "etc/setup_service.sh", "--no-start", env=env)
+    assert (root / "etc/systemd/system/irqbal.service").exists()
+    assert not (root / "etc/irqbal.yaml").exists()
+    assert not (tmp_path / "calls").exists()
+
+
 def test_an_old_python3_gives_way_to_a_newer_one_beside_it(tmp_path: Path, fakes: Path) -> None:
     """As on RHEL 9 and SUSE 15."""
     (fakes / "python3").rename(fakes / "python3.12")
