@@ -7,7 +7,6 @@ policy host as such trees and decoded there, since only it knows their types.
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
 from collections.abc import Sequence
@@ -216,7 +215,10 @@ def _shape(node: Node) -> str:
 
 def _unknown(name: str, fields: dict[str, Any]) -> str:
     """The message for an unknown key."""
-    close = difflib.get_close_matches(name, fields, n=1)
+    # It takes memory, and only a name that is wrong needs it.
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, fields, n=1)
     hint = (
         f"did you mean {close[0]}?"
         if close

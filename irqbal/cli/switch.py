@@ -106,14 +106,14 @@ def _forth(common: Common, switch: Switch, watch: Duration, confirm: float) -> i
         )
     if irqbal.active:
         raise HostError("irqbal runs already; nothing was changed")
-    path = common.path or DEFAULT_CONFIG
-    text = "" if path.exists() else _configuration(common)
-    parse(text or path.read_text(), str(path))
-    before = _observe(common, irqbalance, watch, text or path.read_text())
+    text = new_configuration(common)
+    present = text or DEFAULT_CONFIG.read_text()
+    parse(present, str(DEFAULT_CONFIG))
+    before = _observe(common, irqbalance, watch, present)
     host = KernelHost(common.root)
     record = SwitchRecord(
         phase="prepared",
-        config=str(path),
+        config=str(DEFAULT_CONFIG),
         written=text,
         irqbalance=irqbalance,
         irqbal=irqbal,
@@ -128,8 +128,24 @@ def _forth(common: Common, switch: Switch, watch: Duration, confirm: float) -> i
     return _follow(common, switch)
 
 
-def _configuration(common: Common) -> str:
-    """irqbal's configuration, converted from irqbalance's."""
+def new_configuration(common: Common) -> str:
+    """The configuration to write where the service reads it: the file that `-c` names, else
+    irqbalance's, converted. Empty if there is one already, which is used as it is. Raises HostError
+    if `-c` names another than that.
+    """
+    named = None if common.path in (None, DEFAULT_CONFIG) else common.path
+    if DEFAULT_CONFIG.exists():
+        if named is not None:
+            raise HostError(
+                f"the service reads {DEFAULT_CONFIG}, which is there already: move it away to "
+                f"switch with {named}, or leave -c out; nothing was changed"
+            )
+        return ""
+    if named is not None:
+        try:
+            return named.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise HostError(f"{named} cannot be read: {error}; nothing was changed") from error
     try:
         text, whole = converted(common.root, None, TIMEOUT)
     except HostError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 import msgspec
 
@@ -42,6 +41,9 @@ def find_irq(snapshot: Snapshot, text: str) -> FoundIrq:
     if matches:
         return FoundIrq(candidates=tuple(matches))
     names = {name.casefold(): name for irq in snapshot.irqs for name in _own_names(irq)}
+    # It takes memory, and only a name that is wrong needs it.
+    from difflib import get_close_matches
+
     similar = get_close_matches(wanted[:100].casefold(), names, MOST_CANDIDATES)
     return FoundIrq(similar=tuple(names[name] for name in similar))
 

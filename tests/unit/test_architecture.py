@@ -140,6 +140,11 @@ def test_the_facade_loads_neither_pluggy_nor_the_planner() -> None:
     assert "pluggy" in loaded("from irqbal import hookimpl")
 
 
+def test_a_daemon_holds_nothing_that_only_mistakes_and_scrapes_need() -> None:
+    modules = loaded("import irqbal.service.lifetime, irqbal.plugins.planner_host")
+    assert not {"difflib", "prometheus_client"} & set(modules)
+
+
 @pytest.mark.parametrize("module", [module for module in SOURCES if part(module) == "client"])
 def test_the_client_knows_the_wire_and_nothing_of_the_daemon(module: str) -> None:
     found = {name for name in imports(SOURCES[module]) if name.startswith("irqbal.api")}

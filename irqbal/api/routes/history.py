@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from irqbal.api import responses, views
 from irqbal.api.backend import ApiError
@@ -176,6 +175,8 @@ async def device_history(call: RequestContext) -> object:
             return await _series(call, [])
     if not matching:
         known = [] if view is None else names_of_devices(view.snapshot)
+        from difflib import get_close_matches
+
         similar = get_close_matches(name, known)
         meant = f"did you mean {' or '.join(similar)}?" if similar else "/api/v1/devices lists them"
         raise ApiError(
