@@ -151,10 +151,15 @@ class IrqReader:
         return ",".join(folders)
 
     def _chip(self, number: int, row: Row | None) -> tuple[str, int | None, int]:
-        chip = text_or(f"{self._sysfs}/{number}/chip_name") or ("" if row is None else row.chip)
-        hwirq = int_or(f"{self._sysfs}/{number}/hwirq", -1)
-        if hwirq < 0 and row is not None and row.hwirq is not None:
-            hwirq = row.hwirq
+        if row is not None and row.hwirq is not None and row.chip.startswith("PCI-MSI"):
+            # Nearly all IRQs of a large host. The row of an MSI has the same words as sysfs
+            # (kernel/irq/proc.c, show_interrupts), and is parsed already.
+            chip, hwirq = row.chip, row.hwirq
+        else:
+            chip = text_or(f"{self._sysfs}/{number}/chip_name") or (row.chip if row else "")
+            hwirq = int_or(f"{self._sysfs}/{number}/hwirq", -1)
+            if hwirq < 0 and row is not None and row.hwirq is not None:
+                hwirq = row.hwirq
         node = int_or(f"{self.folder(number)}/node", -1)
         return chip, (_vector(chip, hwirq) if hwirq >= 0 else None), node
 

@@ -27,3 +27,15 @@ def test_the_named_rows_of_a_tree_are_written_as_here() -> None:
     here = {row.label: row.text for row in read_interrupts(Path("/")) if row.irq is None}
     for name, text, _ in NAMED_ROWS:
         assert here[name] == text
+
+
+def test_an_msis_row_has_the_chip_and_the_number_that_sysfs_has() -> None:
+    """irqbal reads them from the row, as the file is parsed anyway."""
+    compared = 0
+    for row in read_interrupts(Path("/")):
+        if row.irq is not None and row.chip.startswith("PCI-MSI"):
+            folder = Path(f"/sys/kernel/irq/{row.irq}")
+            assert row.chip == (folder / "chip_name").read_text().strip()
+            assert row.hwirq == int((folder / "hwirq").read_text())
+            compared += 1
+    assert compared >= 4
