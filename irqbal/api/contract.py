@@ -229,8 +229,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         name="end_trial",
-        method="DELETE",
-        path=f"{PREFIX}/trials/{{trial}}",
+        method="POST",
+        path=f"{PREFIX}/trials/{{trial}}/end",
         scope="admin",
         summary="End a trial now, and put everything back",
         answer=TrialRecord,

@@ -30,8 +30,8 @@ from irqbal.state.lock import Lock
 from irqbal.state.trials_file import load_trials, save_trials
 from irqbal.trials.layout import Layout, differing, present_layout, with_plan
 from irqbal.trials.measures import TrialReading
-from irqbal.trials.record import TrialRecord
-from irqbal.trials.result import Side
+from irqbal.trials.record import Side, TrialRecord
+from irqbal.trials.result import finished
 from irqbal.trials.run import TrialProgress, TrialRun
 from irqbal.wire import Moment
 
@@ -232,7 +232,7 @@ async def _watched(record: TrialRecord, sides: OwnSides) -> TrialRecord:
             ended = "it was ended by a signal"
         except IrqbalError as error:
             ended = str(error)
-    return with_summary(record.finished(run, ended, time.time()))
+    return with_summary(finished(record, run.windows, run.guarded, ended, time.time()))
 
 
 class _ProgressLine:

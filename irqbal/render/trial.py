@@ -7,8 +7,7 @@ from rich.console import Console
 from irqbal.render.tables import Column, print_rows
 from irqbal.render.trial_texts import NAMES, effect, headline
 from irqbal.trials.measures import Measure
-from irqbal.trials.record import TrialRecord
-from irqbal.trials.result import ComparedMeasure
+from irqbal.trials.record import ComparedMeasure, TrialRecord
 
 UNITS: dict[Measure, str] = {
     "busiest": "share",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from irqbal.trials.measures import Measure
-from irqbal.trials.record import TrialRecord
-from irqbal.trials.result import ComparedMeasure, TrialResult
+from irqbal.trials.record import ComparedMeasure, TrialRecord, TrialResult
 
 NAMES: dict[Measure, str] = {
     "busiest": "the busiest CPU's time in interrupts",

@@ -13,7 +13,7 @@ from irqbal.model.plan import Outcome
 from irqbal.service.live_view import RunningDaemon
 from irqbal.trials.layout import Layout
 from irqbal.trials.measures import TrialReading
-from irqbal.trials.result import Side
+from irqbal.trials.record import Side
 from irqbal.trials.run import TrialEnded
 
 NUMBER_PATIENCE = 30.0

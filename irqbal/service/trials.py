@@ -26,6 +26,7 @@ from irqbal.service.what_if import plan_with, policies_of
 from irqbal.state.trials_file import MOST_TRIALS, load_trials, save_trials
 from irqbal.trials.layout import differing, present_layout, with_originals, with_plan
 from irqbal.trials.record import TrialRecord
+from irqbal.trials.result import finished
 from irqbal.trials.run import TrialEnded, TrialProgress, TrialRun
 from irqbal.wire import Duration, Moment
 
@@ -68,7 +69,7 @@ class DaemonTrials:
                 409,
                 "trial-running",
                 "a trial compares two placements, so that nothing else may be changed until it "
-                "ends; DELETE it, or wait (GET /api/v1/trials); nothing was changed",
+                "ends; end it, or wait (GET /api/v1/trials); nothing was changed",
             )
 
     async def all(self) -> tuple[TrialRecord, ...]:
@@ -244,7 +245,7 @@ class DaemonTrials:
     async def _finish(self, run: TrialRun, ended: str) -> None:
         record = self._running
         assert record is not None
-        record = with_summary(record.finished(run, ended, time.time()))
+        record = with_summary(finished(record, run.windows, run.guarded, ended, time.time()))
         self._ended = (*await self._load(), record)[-MOST_TRIALS:]
         self._running = self._sides = self._task = None
         log.warning("the trial ended, everything is as before: %s", record.summary)

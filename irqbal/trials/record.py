@@ -1,12 +1,100 @@
-"""A trial as it is kept and shown."""
+"""A trial as it is run, kept and shown. These are structs alone: clients import them."""
 
 from __future__ import annotations
 
+import random
+from typing import Literal
+
 import msgspec
 
-from irqbal.trials.result import Side, TrialResult, TrialWindow, conclude
-from irqbal.trials.run import Phase, TrialPlan, TrialRun
+from irqbal.trials.measures import Measure
 from irqbal.wire import Duration, Moment
+
+Side = Literal["a", "b"]
+Verdict = Literal["better", "worse", "no-difference", "too-few", "guarded", "ended"]
+"""Side B beside side A: better; worse; no difference that so many windows could show; too few
+windows for any; a side was so bad that its windows were ended; the trial was ended early.
+"""
+Phase = Literal["settling", "measuring", "ended"]
+
+
+class TrialWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """One window: the pair it belongs to, its side, its length in seconds, and what it measured.
+    `guarded` says why it was ended early, or is empty.
+    """
+
+    pair: int
+    side: Side
+    seconds: float
+    values: dict[Measure, float]
+    guarded: str = ""
+
+
+class ComparedMeasure(msgspec.Struct, frozen=True, kw_only=True):
+    """One measure of both sides. `a` and `b` are means over the windows. `effect`, from `low` to
+    `high` with 98 % confidence, is B ÷ A − 1 of a `ratio`, else B − A; None: so few pairs say
+    nothing of it. `chance` is the probability of an effect as large if the sides are the same; that
+    of a measure beside the primary one is corrected for their number. `differs`: it is at most 2 %.
+    """
+
+    measure: Measure
+    ratio: bool
+    pairs: int
+    a: float
+    b: float
+    effect: float
+    low: float | None
+    high: float | None
+    chance: float
+    differs: bool
+
+
+class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome. `compared` has the primary measure first. `visible` is the effect on it that so
+    many windows would have found nine times of ten (None: none). `needed` is, by effect, the number
+    of windows that would. `detail` says why it ended early.
+    """
+
+    verdict: Verdict
+    primary: Measure
+    pairs: int
+    compared: tuple[ComparedMeasure, ...] = ()
+    visible: float | None = None
+    needed: dict[str, int] = {}
+    detail: str = ""
+
+
+class TrialPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How a trial is run: seconds of a window, and of the time before it that is left out; the
+    number of windows, an even one; the seed of their order. `command`: the primary measure is a
+    number that somebody gives for each window.
+    """
+
+    window: float = 60.0
+    windows: int = 40
+    settle: float = 5.0
+    seed: int = 0
+    command: bool = False
+    more_is_better: bool = False
+
+    @property
+    def primary(self) -> Measure:
+        """The measure that the verdict is about."""
+        return "command" if self.command else "busiest"
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes."""
+        return self.windows * (self.window + self.settle)
+
+    def order(self) -> list[tuple[int, Side]]:
+        """(pair, side) of each window."""
+        dice = random.Random(self.seed)
+        found: list[tuple[int, Side]] = []
+        for pair in range(self.windows // 2):
+            first: Side = "a" if dice.random() < 0.5 else "b"
+            found += [(pair, first), (pair, "b" if first == "a" else "a")]
+        return found
 
 
 class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,19 +133,4 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
             seed=int(self.id, 16),
             command=self.command,
             more_is_better=self.more_is_better,
-        )
-
-    def finished(self, run: TrialRun, ended: str, now: float) -> TrialRecord:
-        """The record of a trial whose run is over at `now`, seconds since the epoch, with its
-        result; `ended` says why it is over before its time, or is empty.
-        """
-        result = conclude(
-            run.windows,
-            self.plan.primary,
-            more_is_better=self.more_is_better,
-            ended=ended,
-            guarded=run.guarded,
-        )
-        return msgspec.structs.replace(
-            self, phase="ended", done=tuple(run.windows), ends=Moment(now), result=result
         )

@@ -5,66 +5,41 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Literal
 
 import msgspec
 
 from irqbal.trials.measures import DIFFERENCES, MEASURES, Measure, difference
+from irqbal.trials.record import (
+    ComparedMeasure,
+    Side,
+    TrialRecord,
+    TrialResult,
+    TrialWindow,
+    Verdict,
+)
 from irqbal.trials.statistics import LEVEL, corrected, paired_effect, pairs_for, visible
+from irqbal.wire import Moment
 
-Side = Literal["a", "b"]
-Verdict = Literal["better", "worse", "no-difference", "too-few", "guarded", "ended"]
-"""Side B beside side A: better; worse; no difference that so many windows could show; too few
-windows for any; a side was so bad that its windows were ended; the trial was ended early.
-"""
 SHOWN_EFFECTS = (0.05, 0.1, 0.2)
 """Ratios less 1 for which a result says how many windows would be needed."""
 
 
-class TrialWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """One window: the pair it belongs to, its side, its length in seconds, and what it measured.
-    `guarded` says why it was ended early, or is empty.
+def finished(
+    record: TrialRecord, windows: Sequence[TrialWindow], guarded: str, ended: str, now: float
+) -> TrialRecord:
+    """The record of a trial that is over at `now`, seconds since the epoch, with its result.
+    `guarded` and `ended` as of `conclude`.
     """
-
-    pair: int
-    side: Side
-    seconds: float
-    values: dict[Measure, float]
-    guarded: str = ""
-
-
-class ComparedMeasure(msgspec.Struct, frozen=True, kw_only=True):
-    """One measure of both sides. `a` and `b` are means over the windows. `effect`, from `low` to
-    `high` with 98 % confidence, is B ÷ A − 1 of a `ratio`, else B − A; None: so few pairs say
-    nothing of it. `chance` is the probability of an effect as large if the sides are the same; that
-    of a measure beside the primary one is corrected for their number. `differs`: it is at most 2 %.
-    """
-
-    measure: Measure
-    ratio: bool
-    pairs: int
-    a: float
-    b: float
-    effect: float
-    low: float | None
-    high: float | None
-    chance: float
-    differs: bool
-
-
-class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome. `compared` has the primary measure first. `visible` is the effect on it that so
-    many windows would have found nine times of ten (None: none). `needed` is, by effect, the number
-    of windows that would. `detail` says why it ended early.
-    """
-
-    verdict: Verdict
-    primary: Measure
-    pairs: int
-    compared: tuple[ComparedMeasure, ...] = ()
-    visible: float | None = None
-    needed: dict[str, int] = {}
-    detail: str = ""
+    result = conclude(
+        windows,
+        record.plan.primary,
+        more_is_better=record.more_is_better,
+        ended=ended,
+        guarded=guarded,
+    )
+    return msgspec.structs.replace(
+        record, phase="ended", done=tuple(windows), ends=Moment(now), result=result
+    )
 
 
 def conclude(

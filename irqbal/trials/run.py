@@ -6,15 +6,14 @@ What it changes and reads comes from `TrialSides`; it knows neither a kernel nor
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
 from irqbal.errors import IrqbalError
 from irqbal.trials.measures import Measure, TrialReading, measured
-from irqbal.trials.result import Side, TrialWindow
+from irqbal.trials.record import Phase, Side, TrialPlan, TrialWindow
 
 GUARD_EVERY = 5.0
 """Seconds between two looks of the guard within a window, at most."""
@@ -26,41 +25,6 @@ FAR_DROPS, DROPS = 10.0, 100.0
 """Likewise if it drops more than ten times as many packets as any of those, and 100 a second."""
 MOST_GUARDED = 3
 """Windows of one side that the guard ends; then the trial is over."""
-
-Phase = Literal["settling", "measuring", "ended"]
-
-
-class TrialPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """How a trial is run: seconds of a window, and of the time before it that is left out; the
-    number of windows, an even one; the seed of their order. `command`: the primary measure is a
-    number that somebody gives for each window.
-    """
-
-    window: float = 60.0
-    windows: int = 40
-    settle: float = 5.0
-    seed: int = 0
-    command: bool = False
-    more_is_better: bool = False
-
-    @property
-    def primary(self) -> Measure:
-        """The measure that the verdict is about."""
-        return "command" if self.command else "busiest"
-
-    @property
-    def seconds(self) -> float:
-        """How long it takes."""
-        return self.windows * (self.window + self.settle)
-
-    def order(self) -> list[tuple[int, Side]]:
-        """(pair, side) of each window."""
-        dice = random.Random(self.seed)
-        found: list[tuple[int, Side]] = []
-        for pair in range(self.windows // 2):
-            first: Side = "a" if dice.random() < 0.5 else "b"
-            found += [(pair, first), (pair, "b" if first == "a" else "a")]
-        return found
 
 
 class TrialProgress(msgspec.Struct, frozen=True, kw_only=True):

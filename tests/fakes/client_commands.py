@@ -7,6 +7,7 @@ from __future__ import annotations
 from irqbal.api.contract import PREFIX
 
 READING = {
+    "trials": ("There was no trial", "/api/v1/trials", "id"),
     "status": ("last cycle", f"{PREFIX}/status", "host"),
     "findings": ("his host", f"{PREFIX}/findings", "code"),
     "irqs": ("RATE/S", f"{PREFIX}/irqs", "number"),

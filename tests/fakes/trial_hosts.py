@@ -17,8 +17,9 @@ from irqbal.simulated.host import BEAT, SimulatedHost
 from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.traffic import Flow
 from irqbal.trials.measures import TrialReading
-from irqbal.trials.result import Side, TrialResult, conclude
-from irqbal.trials.run import TrialPlan, TrialRun
+from irqbal.trials.record import Side, TrialPlan, TrialResult
+from irqbal.trials.result import conclude
+from irqbal.trials.run import TrialRun
 
 CPUS = 16
 SPEC = "2x8,nodes=2,nic=16x2,busy=30%,traffic={traffic},seed={seed}"

@@ -85,6 +85,7 @@ def test_a_command_that_reads_has_three_forms(daemon: served.Served, words: str)
         "findings",
         "explain 25",
         "fleet --code remote-queue",
+        "trials",
     )
     assert as_csv.out.splitlines()[0].split(",")[0] == column
 
@@ -95,6 +96,8 @@ def test_every_command_is_tested_and_every_route_has_a_command() -> None:
     text = (
         "".join(path.read_text() for path in folder.glob("*.py"))
         + (folder.parent / "http.py").read_text()
+        # `irqbal trial` on the host itself starts and follows trials.
+        + (folder.parents[1] / "cli/trial_client.py").read_text()
     )
     machines = {"openapi", "healthz", "readyz"}
     assert {route.name for route in ROUTES if f'"{route.name}"' not in text} == machines

@@ -38,7 +38,7 @@ def beat(served: Served, name: str, **body: Any) -> Any:
 
 
 def end(served: Served, name: str) -> Any:
-    return served.ask("DELETE", f"/api/v1/trials/{name}", token=served.admin)
+    return served.ask("POST", f"/api/v1/trials/{name}/end", token=served.admin)
 
 
 def follow(served: Served, name: str, numbers: bool = False) -> Any:

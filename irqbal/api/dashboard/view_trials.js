@@ -55,7 +55,7 @@ export async function mount(root, context) {
   async function end(trial, button) {
     button.disabled = true;
     try {
-      await api.send("DELETE", `/trials/${trial.id}`);
+      await api.send("POST", `/trials/${trial.id}/end`);
       key = null;
       await draw();
     } catch (error) {

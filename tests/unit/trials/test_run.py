@@ -23,8 +23,9 @@ from irqbal.trials.layout import (
     writes_of,
 )
 from irqbal.trials.measures import TrialReading, difference, measured
-from irqbal.trials.result import Side, TrialWindow, conclude
-from irqbal.trials.run import GUARD_EVERY, MOST_GUARDED, TrialEnded, TrialPlan, TrialRun
+from irqbal.trials.record import Side, TrialPlan, TrialWindow
+from irqbal.trials.result import conclude
+from irqbal.trials.run import GUARD_EVERY, MOST_GUARDED, TrialEnded, TrialRun
 
 
 class PlayedTrial:
