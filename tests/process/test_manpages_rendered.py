@@ -75,7 +75,7 @@ def test_every_command_and_option_is_there_with_its_help(
         titles = words(" ".join([head, *commands.arguments(command)]))
         assert titles in text
         for param in command.params:
-            if isinstance(param, click.Option):
+            if isinstance(param, click.Option) and not param.hidden:
                 count += 1
                 assert ", ".join(sorted(param.opts, key=len)) in text
                 assert words((param.help or "").replace("`", "")) in text, (head, param.opts)

@@ -525,10 +525,10 @@ COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.M | re.S)
 NOT_HERE = re.compile(
     r"systemctl|journalctl|setup_service|apt-get|pip install|vagrant|sudo "
     r"|usermod|prometheus|ansible|ssh |scp |ethtool|tuned|git |make |"
-    r"irqbal serve"
+    r"irqbal serve|irqbal switch|irqbal trial"
 )
-"""Commands for a host with the service, or with the network; everything else in the documents is
-run.
+"""Commands for a host with the service, or with the network, or that take an hour; everything else
+in the documents is run.
 """
 
 
