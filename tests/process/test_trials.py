@@ -71,7 +71,8 @@ def test_both_sides_take_turns_and_then_all_is_as_before(served: Served) -> None
         late = time.monotonic() - since > 2
         masks = tuple(sorted(served.masks().items()))
         status = served.get("/api/v1/status")
-        if late and beat(served, name).json["window"] == window:
+        still = beat(served, name).json
+        if late and (still["window"], still["phase"]) == (window, "measuring"):
             seen.add((trial["side"], masks))
             assert status["paused"] and status["trial"] == name
         time.sleep(0.2)
