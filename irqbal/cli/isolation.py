@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import click
 import msgspec
@@ -31,6 +28,7 @@ from irqbal.kernel.host import KernelHost
 from irqbal.model.queues import queues_text
 from irqbal.model.view import Snapshot
 from irqbal.planner.ledger import Ledger
+from irqbal.process.signals import OrderlyEnd
 from irqbal.render.console import console, echo, echo_json
 from irqbal.render.finding_texts import describe
 from irqbal.render.isolation import outcome, print_isolation
@@ -89,7 +87,8 @@ def verify_isolation(common: Common, options: IsolationOptions, as_json: bool) -
             watch.clean()
         except HostError as error:
             echo(f"irqbal: {error}", err=True)
-    with _ended_orderly():
+    # A signal that ends the process takes what was set up away first.
+    with OrderlyEnd():
         window = watch.trace(options.seconds) if options.tracing else watch.count(options.seconds)
     found = disturbances(window.before, window.after, window.traced, labels, options.budgets)
     passed = round(window.after.time - window.before.time, 1)
@@ -137,18 +136,3 @@ def _label(snapshot: Snapshot, number: int) -> IrqLabel:
     queues = queues_text(irq.queues)
     text = f"{irq.action}, {queues}" if queues and queues != irq.action else irq.action
     return IrqLabel(text, irq.unmovable, (irq.action, *irq.action.split(",")))
-
-
-@contextlib.contextmanager
-def _ended_orderly() -> Iterator[None]:
-    """A signal that ends the process takes what was set up away first."""
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import sys
 import time
+from pathlib import Path
 
 import click
 
@@ -25,6 +26,7 @@ from irqbal.switching.steps import BEAT, IRQBAL, IRQBALANCE, Switch
 from irqbal.switching.units import RUNNER, Units
 from irqbal.wire import Duration
 
+PROGRAM = [sys.executable, "-m", "irqbal", "switch"]
 POLL = 0.5
 """Seconds between two looks at how far the switch has come."""
 
@@ -80,14 +82,13 @@ def command(
     if keep:
         return _keep(common, switch)
     if back:
-        return _go_back(switch)
+        return _go_back(common, switch)
     return _forth(common, switch, watch, 0.0 if yes else confirm_within)
 
 
 def _switch(common: Common) -> Switch:
     places = folders(parse("", ""), common.root)
-    program = [sys.executable, "-m", "irqbal", "switch"]
-    return Switch(Units(), places.state, places.run, common.root, program)
+    return Switch(Units(), places.state, places.run, common.root, PROGRAM)
 
 
 def _forth(common: Common, switch: Switch, watch: Duration, confirm: float) -> int:
@@ -124,7 +125,7 @@ def _forth(common: Common, switch: Switch, watch: Duration, confirm: float) -> i
     )
     host.close()
     switch.prepare(record)
-    units.run_in_background([sys.executable, "-m", "irqbal", "switch"])
+    units.run_in_background(PROGRAM, "--run")
     return _follow(common, switch)
 
 
@@ -197,15 +198,17 @@ def _follow(common: Common, switch: Switch) -> int:
         if said != told:
             told = said
             echo(said, err=True)
-        if record.phase == "watching" and record.confirm > 0 and sys.stdin.isatty():
+        asks = record.phase == "watching" and record.confirm > 0 and not _confirmed(common).exists()
+        if asks and sys.stdin.isatty():
             if not asked:
                 asked = True
                 echo("Keep irqbal? Type yes; anything else, or nothing, goes back: ", err=True)
             if select.select([sys.stdin], [], [], POLL)[0]:
                 if sys.stdin.readline().strip().lower() in ("y", "yes"):
-                    _confirm(common)
+                    _confirmed(common).touch()
                     continue
-                return _go_back(switch)
+                _go_back(common, switch)
+                return 1
         else:
             time.sleep(POLL)
     # The last step is done, and the unit removes what is left of the switch.
@@ -231,20 +234,21 @@ def _stage(record: SwitchRecord) -> str:
     }.get(record.phase, record.phase)
 
 
-def _confirm(common: Common) -> None:
-    (folders(parse("", ""), common.root).state / CONFIRMED_FILE).touch()
+def _confirmed(common: Common) -> Path:
+    """The file that says that irqbal is to stay."""
+    return folders(parse("", ""), common.root).state / CONFIRMED_FILE
 
 
 def _keep(common: Common, switch: Switch) -> int:
     record = switch.record
     if record is None or record.phase != "watching":
         raise HostError(f"no switch waits to be confirmed ({FILE}); nothing was changed")
-    _confirm(common)
+    _confirmed(common).touch()
     return _follow(common, switch)
 
 
-def _go_back(switch: Switch) -> int:
-    """Go back by hand, from whatever phase."""
+def _go_back(common: Common, switch: Switch) -> int:
+    """Go back by hand, from whatever phase. Returns 0 if everything is as before."""
     record = switch.record
     if record is None or record.phase == "back":
         raise HostError("there was no switch from irqbalance to go back from; nothing was changed")
@@ -252,8 +256,9 @@ def _go_back(switch: Switch) -> int:
     if units.is_active(f"{RUNNER}.service"):
         # Its end runs the recovery, which goes back.
         units.start(f"{RUNNER}.service", False)
-        record = switch.record
-    if record is not None and record.phase != "back":
-        switch.back("somebody asked for it")
-    print_outcome(switch.record)
-    return 0
+    else:
+        switch.prepare_back("somebody asked for it")
+        units.run_in_background(PROGRAM, "--recover")
+    _follow(common, switch)
+    record = switch.record
+    return int(record is None or record.phase != "back" or bool(record.left))

@@ -53,6 +53,12 @@ def print_outcome(record: SwitchRecord | None) -> None:
             "irqbal stays: it starts at boot, irqbalance is disabled. `irqbal switch --back` goes "
             "back."
         )
+    elif record.left:
+        echo(
+            f"Back at irqbalance: {record.reason}. Units and configuration are as they were; not "
+            f"all masks could be put back: {record.left}. irqbalance places these IRQs, or a "
+            "reboot resets them."
+        )
     else:
         echo(
             f"Back at irqbalance: {record.reason}. Units, configuration and masks are as they were."

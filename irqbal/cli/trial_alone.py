@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,13 +16,13 @@ from irqbal.cli.trial_options import TrialOptions, UsersCommand, tell
 from irqbal.errors import ConfigError, IrqbalError
 from irqbal.history.samples import Decision
 from irqbal.history.writer import HistoryWriter
+from irqbal.process.signals import OrderlyEnd, held
 from irqbal.render.console import echo
 from irqbal.render.progress import Working, working
 from irqbal.render.trial_texts import headline, with_summary
 from irqbal.service.assembly import refuse_irqbalance
 from irqbal.service.cycle import Balancer
 from irqbal.service.history_claim import HistoryClaim
-from irqbal.service.trial_sides import write_whole
 from irqbal.service.what_if import plan_with, policies_of
 from irqbal.state.folders import Folders
 from irqbal.state.lock import Lock
@@ -33,10 +32,13 @@ from irqbal.trials.measures import TrialReading
 from irqbal.trials.record import Side, TrialRecord
 from irqbal.trials.result import finished
 from irqbal.trials.run import TrialProgress, TrialRun
+from irqbal.trials.writing import write_whole
 from irqbal.wire import Moment
 
 COMMAND_PATIENCE = 30.0
 """Seconds after a window's end for which its command may still run."""
+POLL = 0.1
+"""Seconds between two looks whether it has ended."""
 
 
 class OwnSides:
@@ -83,9 +85,17 @@ class OwnSides:
     async def number(self, window: int) -> float | None:
         """See TrialSides."""
         running, self._running = self._running, None
-        return (
-            None if running is None else await asyncio.to_thread(running.number, COMMAND_PATIENCE)
-        )
+        if running is None:
+            return None
+        try:
+            async with asyncio.timeout(COMMAND_PATIENCE):
+                while not running.is_done:
+                    await asyncio.sleep(POLL)
+        except TimeoutError:
+            pass
+        finally:
+            number = running.number()
+        return number
 
     def close(self) -> None:
         """End what runs besides."""
@@ -101,15 +111,15 @@ class OwnSides:
 
 
 def run_alone(common: Common, places: Folders, options: TrialOptions) -> TrialRecord:
-    """Learn, run the trial, and put everything back. Ctrl-C and SIGTERM end it early. Raises
-    IrqbalError: then nothing was changed, or everything was put back.
+    """Learn, run the trial, and put everything back. Signals end it early. Raises IrqbalError: then
+    nothing was changed, or everything was put back.
     """
     refuse_irqbalance(common.root, options.force)
     against = _text_of(options.against)
     lock = Lock(places.run)
     try:
-        with _learnt(common, options) as (balancer, before):
-            record = _trial(balancer, before, options, against)
+        with OrderlyEnd() as end, _learnt(common, options) as (balancer, before):
+            record = _trial(balancer, before, options, against, end)
         boot = balancer.host.boot_id
     finally:
         lock.release()
@@ -149,8 +159,11 @@ def _learnt(common: Common, options: TrialOptions) -> Iterator[tuple[Balancer, L
             yield balancer, before
         finally:
             everything = tuple(before)
-            write_whole(lambda: balancer.put_layout(before, everything), "what was there before")
-            originals.keep_only(known)
+            with held():
+                write_whole(
+                    lambda: balancer.put_layout(before, everything), "what was there before"
+                )
+                originals.keep_only(known)
     finally:
         balancer.policies.close()
         balancer.host.close()
@@ -172,7 +185,11 @@ def _learn(balancer: Balancer, seconds: float) -> None:
 
 
 def _trial(
-    balancer: Balancer, before: Layout, options: TrialOptions, against: str | None
+    balancer: Balancer,
+    before: Layout,
+    options: TrialOptions,
+    against: str | None,
+    end: OrderlyEnd,
 ) -> TrialRecord:
     """One trial from its first window to its last."""
     snapshot = balancer.current_snapshot(sweep=True)
@@ -212,19 +229,19 @@ def _trial(
     identities = tuple(b) if others else moves
     sides = OwnSides(balancer, {"a": a, "b": b}, identities, options.command, others)
     try:
-        return asyncio.run(_watched(record, sides))
+        return asyncio.run(_watched(record, sides, end))
     finally:
+        end.instead = None
         sides.close()
 
 
-async def _watched(record: TrialRecord, sides: OwnSides) -> TrialRecord:
+async def _watched(record: TrialRecord, sides: OwnSides, end: OrderlyEnd) -> TrialRecord:
     """Run the windows until the last one, or until a signal."""
     with working("the first window begins") as progress:
         run = TrialRun(record.plan, sides, _ProgressLine(record, sides, progress).show)
         work = asyncio.ensure_future(run.run())
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, work.cancel)
+        end.instead = lambda: loop.call_soon_threadsafe(work.cancel)
         ended = ""
         try:
             await work

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from types import FrameType
 
 from irqbal.api.contract import requests
 from irqbal.cli.trial_options import TrialOptions, UsersCommand, tell
 from irqbal.client.http import Client, local_socket
+from irqbal.process.signals import OrderlyEnd
 from irqbal.render.console import echo
 from irqbal.render.progress import working
 from irqbal.state.folders import Folders
@@ -21,8 +20,8 @@ POLL = 1.0
 def run_with_daemon(
     places: Folders, options: TrialOptions, policies: str | None, against: str | None
 ) -> TrialRecord:
-    """Ask the running daemon for a trial, and wait for its end. Ctrl-C and SIGTERM end it early.
-    Raises RequestRefused, DaemonUnreachable.
+    """Ask the running daemon for a trial, and wait for its end. Signals end it early. Raises
+    RequestRefused, DaemonUnreachable.
     """
     client = Client(local_socket(places.run))
     body = requests.TrialBody(
@@ -42,14 +41,8 @@ def run_with_daemon(
         err=True,
     )
     follower = _Follower(client, options, record)
-    before = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
-    for number, _ in before:
-        signal.signal(number, follower.ask_for_the_end)
-    try:
+    with OrderlyEnd(follower.ask_for_the_end):
         return follower.follow()
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
 
 
 class _Follower:
@@ -61,8 +54,8 @@ class _Follower:
         self._command: UsersCommand | None = None
         self._window = -1
 
-    def ask_for_the_end(self, number: int, frame: FrameType | None) -> None:
-        """End the trial soon: on a signal."""
+    def ask_for_the_end(self) -> None:
+        """End the trial soon."""
         self._is_ending = True
 
     def follow(self) -> TrialRecord:
@@ -94,6 +87,6 @@ class _Follower:
             self._command, self._window = UsersCommand(self._options.command), record.window
         if self._command is None or not self._command.is_done:
             return requests.TrialBeat()
-        number = self._command.number(1.0)
+        number = self._command.number()
         self._command = None
         return requests.TrialBeat(self._window, number)

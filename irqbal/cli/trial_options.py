@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import signal
 import subprocess
+import tempfile
 import time
 
 import msgspec
@@ -12,6 +16,10 @@ from irqbal.render.progress import Working
 from irqbal.trials.record import TrialRecord
 from irqbal.wire import Duration
 
+TAIL = 65536
+"""Bytes at the end of what the command printed in which its number is looked for."""
+PATIENCE = 5.0
+"""Seconds that a command has to end when it is asked to."""
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
@@ -30,16 +38,17 @@ class TrialOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsersCommand:
-    """One run of the user's command, by a shell of the user's own."""
+    """One run of the user's command, by a shell of the user's own. What it prints goes to a file:
+    a pipe that nobody reads would stop it.
+    """
 
     def __init__(self, command: str) -> None:
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
         self._process = subprocess.Popen(
             command,
             shell=True,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-            errors="replace",
+            stdout=self._out,
             start_new_session=True,
         )
 
@@ -48,22 +57,28 @@ class UsersCommand:
         """Whether it has ended."""
         return self._process.poll() is not None
 
-    def number(self, patience: float) -> float | None:
-        """The last number that it printed, waiting so many seconds for its end; None if it failed,
-        printed none, or took longer: then it is ended.
+    def number(self) -> float | None:
+        """The last number that it printed; None if it failed, printed none, or still runs: then it
+        is ended.
         """
-        try:
-            out, _ = self._process.communicate(timeout=patience)
-        except subprocess.TimeoutExpired:
+        if not self.is_done or self._process.returncode:
             self.end()
             return None
-        return last_number(out) if self._process.returncode == 0 else None
+        size = self._out.seek(0, os.SEEK_END)
+        self._out.seek(max(0, size - TAIL))
+        text = self._out.read().decode(errors="replace")
+        self.end()
+        return last_number(text)
 
     def end(self) -> None:
         """End it and all that it started."""
-        if self._process.poll() is None:
-            subprocess.run(["kill", "--", f"-{self._process.pid}"], check=False)
-            self._process.wait()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(PATIENCE)
+                break
+        self._out.close()
 
 
 def last_number(text: str) -> float | None:

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable, Sequence
 
 import msgspec
 
-from irqbal.model.plan import Outcome
 from irqbal.service.live_view import RunningDaemon
 from irqbal.trials.layout import Layout
 from irqbal.trials.measures import TrialReading
 from irqbal.trials.record import Side
-from irqbal.trials.run import TrialEnded
+from irqbal.trials.writing import write_whole
 
 NUMBER_PATIENCE = 30.0
 """Seconds after a window's end for which its number is waited for."""
-TRIES, RETRY = 4, 0.1
-"""Attempts to write a side, and seconds between them."""
-FAILED = frozenset({"refused", "unsaved", "transient", "differs"})
-"""Results of writes with which a side is not what it should be."""
 
 
 class TrialLayouts(msgspec.Struct, frozen=True):
@@ -76,21 +69,3 @@ class DaemonSides:
                     self.arrived.clear()
                     await self.arrived.wait()
         return self.numbers.get(window)
-
-
-def write_whole(write: Callable[[], Sequence[Outcome]], what: str) -> None:
-    """Write all of a layout; again if the kernel has not taken a value yet: a mask that is written
-    while its IRQ fires may be in force only with the next interrupt. Blocks. Raises TrialEnded if
-    it does not take it; `what` was to be written.
-    """
-    for left in reversed(range(TRIES)):
-        failed = [item for item in write() if item.result in FAILED]
-        if not failed:
-            return
-        if left:
-            time.sleep(RETRY)
-    first = failed[0]
-    more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
-    raise TrialEnded(
-        f"{what} could not be written: {first.identity}: {first.detail or first.result}{more}"
-    )

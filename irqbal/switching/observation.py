@@ -55,10 +55,9 @@ class HostObserver:
         self._host, self._clock = host, clock
         self._tracker = HostTracker(host, beat)
         self._tracker.sample()
-        self._begun = self._last = clock()
+        self._begun = clock()
         self._masks = {name: mask for name, (mask, _) in self._tracker.masks().items()}
-        self._drops = self._dropped()
-        self._first_drops = self._drops
+        self._first_drops = self._dropped()
         self._moves = 0
         self._seen: list[tuple[float, float]] = []
         self.snapshot: Snapshot | None = None
@@ -77,13 +76,8 @@ class HostObserver:
         over, busiest = imbalance(snapshot)
         self._seen.append((busiest, over))
         self.snapshot = snapshot
-        return self.observed()
-
-    def observed(self) -> Observed:
-        """What was seen until the last look. The first look, whose loads rest on little, counts
-        only if it is the only one.
-        """
-        seen = self._seen[1:] or self._seen or [(0.0, 0.0)]
+        # The loads of the first look rest on little: it counts only if it is the only one.
+        seen = self._seen[1:] or self._seen
         seconds = max(1e-3, self._clock() - self._begun)
         dropped = (self._dropped() - self._first_drops) % WRAP
         return Observed(

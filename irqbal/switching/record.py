@@ -40,8 +40,10 @@ class SwitchRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One switch. `config` is the path of irqbal's configuration, `written` the text that the
     switch wrote there (empty: it was there already and is used as it is). `masks` are the values
     from right after irqbalance was stopped, by identity, in the boot `boot`. `before` is what was
-    seen of irqbalance; None: it was not watched. `confirm` is seconds to wait for a person, 0 with
-    `--yes`; `watch` seconds for which irqbal is watched. `reason` says why it went back.
+    seen of irqbalance, `after` of irqbal; None: it was not watched. `confirm` is seconds to wait
+    for a person, 0 with `--yes`; `watch` seconds for which irqbal is watched; `deadline` the end of
+    both, in seconds since the epoch. `reason` says why it went back, `left` which masks could not
+    be put back.
     """
 
     version: int = 1
@@ -58,6 +60,7 @@ class SwitchRecord(msgspec.Struct, frozen=True, kw_only=True):
     confirm: float = 120.0
     deadline: float = 0.0
     reason: str = ""
+    left: str = ""
 
 
 def load(folder: Path) -> SwitchRecord | None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from irqbal.errors import HostError
+from irqbal.errors import HostError, IrqbalError
 from irqbal.kernel.host import KernelHost
 from irqbal.planner.ledger import Ledger
+from irqbal.service.restore import restore_originals
 from irqbal.state import durable
 from irqbal.state.originals import OriginalsFile
 from irqbal.switching.observation import HostObserver, worse
@@ -20,6 +21,7 @@ from irqbal.switching.record import CONFIRMED_FILE, Phase, SwitchRecord, load, s
 from irqbal.switching.units import Units
 from irqbal.tracking.tracker import HostTracker
 from irqbal.trials.layout import present_layout, writes_of
+from irqbal.trials.writing import failures_text, write_until_taken
 
 IRQBALANCE, IRQBAL = "irqbalance.service", "irqbal.service"
 BEAT = 5.0
@@ -51,9 +53,15 @@ class Switch:
         self._units.install_recovery(self._command)
 
     def run(self, sleep: Callable[[float], None] = time.sleep) -> SwitchRecord:
-        """Change over, watch, and wait to be confirmed; go back if the host gets worse or nobody
-        confirms. Raises IrqbalError; `recover` then puts everything back.
+        """Change over, watch, and wait to be confirmed; go back if a step fails, if the host gets
+        worse, or if nobody confirms. Raises IrqbalError if it cannot go back.
         """
+        try:
+            return self._watch(self._change_over(), sleep)
+        except (IrqbalError, OSError) as error:
+            return self.back(str(error))
+
+    def _change_over(self) -> SwitchRecord:
         record = self._now("switching")
         if record.written:
             config = Path(record.config)
@@ -69,8 +77,7 @@ class Switch:
         units.enable(IRQBAL, True)
         units.enable(IRQBALANCE, False)
         units.start(IRQBAL, True)
-        record = self._now("watching", deadline=time.time() + record.watch + record.confirm)
-        return self._watch(record, sleep)
+        return self._now("watching", deadline=time.time() + record.watch + record.confirm)
 
     def _watch(self, record: SwitchRecord, sleep: Callable[[float], None]) -> SwitchRecord:
         host = KernelHost(self._root)
@@ -81,7 +88,7 @@ class Switch:
             while True:
                 sleep(min(BEAT, max(0.5, record.watch / 4)))
                 record = self._now("watching", after=observer.look())
-                if not self._units.is_active(IRQBAL):
+                if not self._units.is_up(IRQBAL):
                     return self.back("irqbal does not run: `journalctl -u irqbal` says why")
                 if record.before is not None and record.after is not None:
                     reason = worse(record.before, record.after)
@@ -107,6 +114,18 @@ class Switch:
 
     # Back
 
+    def prepare_back(self, reason: str) -> None:
+        """Store that everything is to be put back, and let the next boot do it if nobody does
+        before. Raises IrqbalError; HostError if there is no irqbalance any more.
+        """
+        if not self._units.exists(IRQBALANCE):
+            raise HostError(
+                f"systemd knows no {IRQBALANCE} any more: install irqbalance first; nothing was "
+                "changed, and irqbal goes on"
+            )
+        self._now("going-back", reason=reason)
+        self._units.install_recovery(self._command)
+
     def back(self, reason: str, waits: bool = True) -> SwitchRecord:
         """Put units, file and masks back. `waits` until irqbalance runs. Raises IrqbalError; it can
         be done again.
@@ -116,14 +135,14 @@ class Switch:
         units.start(IRQBAL, False)
         for unit, before in ((IRQBALANCE, record.irqbalance), (IRQBAL, record.irqbal)):
             units.enable(unit, before.enabled)
-        self._put_masks_back(record)
+        left = self._put_masks_back(record)
         config = Path(record.config)
         if record.written and config.exists() and config.read_text() == record.written:
             config.unlink()
         units.start(IRQBALANCE, record.irqbalance.active, waits)
         units.remove_recovery()
         (self._state / CONFIRMED_FILE).unlink(missing_ok=True)
-        return self._now("back")
+        return self._now("back", left=left)
 
     def recover(self) -> SwitchRecord | None:
         """Finish what was interrupted: a confirmed switch stays, any other goes back. Returns the
@@ -141,16 +160,24 @@ class Switch:
         # At boot irqbalance is ordered after the recovery, which must not wait for it.
         return self.back(record.reason or "it was interrupted", waits=False)
 
-    def _put_masks_back(self, record: SwitchRecord) -> None:
-        """Write the masks from right after irqbalance was stopped. A boot has reset them all."""
+    def _put_masks_back(self, record: SwitchRecord) -> str:
+        """Write the masks from right after irqbalance was stopped; after a boot, which reset them,
+        what irqbal has changed since. Returns what could not be written, or an empty text.
+        """
         host = KernelHost(self._root)
+        originals = OriginalsFile(self._run, self._root, host.boot_id)
         try:
-            if host.boot_id != record.boot or not record.masks:
-                return
-            tracker = HostTracker(host, BEAT)
-            tracker.look(Ledger())
-            host.restore(writes_of(record.masks, record.masks, tracker.numbers()))
-            OriginalsFile(self._run, self._root, host.boot_id).keep_only(())
+            if host.boot_id != record.boot:
+                failed = write_until_taken(lambda: restore_originals(host, originals))
+            elif record.masks:
+                tracker = HostTracker(host, BEAT)
+                tracker.look(Ledger())
+                writes = writes_of(record.masks, record.masks, tracker.numbers())
+                failed = write_until_taken(lambda: host.restore(writes))
+            else:
+                return ""
+            originals.keep_only(item.identity for item in failed)
+            return failures_text(failed) if failed else ""
         finally:
             host.close()
 

@@ -15,6 +15,7 @@ RECOVERY = "irqbal-switch.service"
 """Finishes at boot what a power cut interrupted; it exists only while a switch is under way."""
 RUNNER = "irqbal-switch-run"
 """The transient unit in which the switch runs, so that it outlives the terminal."""
+_UP = ("active", "reloading")
 _RUNNING = ("active", "activating", "deactivating", "reloading")
 TIMEOUT = 120.0
 """Seconds that systemd may take to start or stop a service."""
@@ -44,8 +45,12 @@ class Units:
         return UnitBefore(enabled, self.is_active(unit))
 
     def is_active(self, unit: str) -> bool:
-        """Whether it runs."""
+        """Whether it runs, or is being started or stopped."""
         return self._ask("is-active", unit).stdout.strip() in _RUNNING
+
+    def is_up(self, unit: str) -> bool:
+        """Whether it runs and is ready. One that ends and is started again and again is not."""
+        return self._ask("is-active", unit).stdout.strip() in _UP
 
     def enable(self, unit: str, wanted: bool) -> None:
         """Let it start at boot, or not. Raises HostError."""
@@ -112,16 +117,16 @@ WantedBy=multi-user.target
             (self._folder / RECOVERY).unlink(missing_ok=True)
             self.do("daemon-reload")
 
-    def run_in_background(self, command: Sequence[str]) -> None:
-        """Run the switch as a service of its own: if that is killed, systemd runs the recovery.
-        Raises HostError.
+    def run_in_background(self, command: Sequence[str], what: str) -> None:
+        """Run a part of the switch (`--run`, `--recover`) as a service of its own: if that is
+        killed, systemd runs the recovery. Raises HostError.
         """
         words = (
             *("systemd-run", f"--unit={RUNNER}", "--collect", "--quiet"),
             f"--property=ExecStopPost={' '.join(command)} --recover",
             *command,
-            "--run",
+            what,
         )
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise HostError(f"systemd-run failed: {done.stderr.strip()}; nothing was changed")
+            raise HostError(f"systemd-run failed: {done.stderr.strip()}")

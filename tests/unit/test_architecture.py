@@ -95,7 +95,9 @@ ROOMS = {
         *("api", "config", "findings", "history", "kernel", "model", "planner", "plugins"),
         *("process", "render", "simulated", "state", "tracking", "trials"),
     },
-    "switching": {"kernel", "load", "model", "planner", "state", "tracking", "trials"},
+    "switching": {
+        *("kernel", "load", "model", "planner", "service", "state", "tracking", "trials"),
+    },
     "testing": {"model", "planner", "plugins", "service", "simulated"},
     "cli": {
         *("api", "central", "client", "config", "findings", "history", "imported", "kernel"),

@@ -12,14 +12,19 @@ from typing import Any
 import pytest
 
 from irqbal.errors import HostError
+from irqbal.kernel.host import KernelHost
+from irqbal.model.readings import Original
+from irqbal.planner.ledger import Ledger
 from irqbal.simulated.host import SimulatedHost
 from irqbal.simulated.spec import parse_spec
 from irqbal.simulated.tree import write_tree
+from irqbal.state.originals import OriginalsFile
 from irqbal.switching import record as record_module
 from irqbal.switching.observation import Observed, worse
 from irqbal.switching.record import CONFIRMED_FILE, SwitchRecord, UnitBefore
 from irqbal.switching.steps import IRQBAL, IRQBALANCE, Switch
 from irqbal.switching.units import Units
+from irqbal.tracking.tracker import HostTracker
 
 TEXT = "# converted\ninterval: 10s\n"
 
@@ -36,6 +41,8 @@ class PlayedUnits(Units):
     def __init__(self) -> None:
         self.enabled, self.active = {IRQBALANCE}, {IRQBALANCE}
         self.recovery = False
+        self.known = {IRQBALANCE, IRQBAL}
+        self.refuses = ""
         self.broken = False
         self.left = 1 << 30
         """Steps until the process is killed."""
@@ -48,7 +55,10 @@ class PlayedUnits(Units):
     def before(self, unit: str) -> UnitBefore:
         return UnitBefore(unit in self.enabled, unit in self.active)
 
-    def is_active(self, unit: str) -> bool:
+    def exists(self, unit: str) -> bool:
+        return unit in self.known
+
+    def is_up(self, unit: str) -> bool:
         return unit in self.active
 
     def enable(self, unit: str, wanted: bool) -> None:
@@ -58,6 +68,8 @@ class PlayedUnits(Units):
 
     def start(self, unit: str, wanted: bool, waits: bool = True) -> None:
         self.step()
+        if wanted and unit == self.refuses:
+            raise HostError(f"systemctl start {unit} failed: see journalctl")
         (self.active.add if wanted else self.active.discard)(unit)
         if wanted:
             # Conflicts=
@@ -179,6 +191,57 @@ def test_an_irqbal_that_does_not_run_goes_back(played: SwitchedHost) -> None:
     assert record.phase == "back" and "does not run" in record.reason
     played.units.broken = False
     played.assert_as_before()
+
+
+def test_a_step_that_fails_goes_back_and_says_why(played: SwitchedHost) -> None:
+    played.units.refuses = IRQBAL
+    record = run_to_the_end(played)
+    assert record.phase == "back" and "start irqbal.service failed" in record.reason
+    played.assert_as_before()
+
+
+def test_back_by_hand_is_finished_by_the_recovery_wherever_it_is_killed(
+    tmp_path: Path,
+) -> None:
+    for at in range(12):
+        (tmp_path / str(at)).mkdir()
+        played = SwitchedHost(tmp_path / str(at))
+        run_to_the_end(played)
+        played.units.left = at
+        with contextlib.suppress(KilledHere):
+            played.switch.prepare_back("somebody asked for it")
+            played.switch.recover()
+        played.units.left = 1 << 30
+        record = played.switch.recover() or played.switch.record
+        assert record is not None and record.phase == "back", at
+        played.assert_as_before()
+
+
+def test_without_irqbalance_there_is_no_way_back_and_irqbal_goes_on(played: SwitchedHost) -> None:
+    run_to_the_end(played)
+    played.units.known = {IRQBAL}
+    with pytest.raises(HostError, match="install irqbalance first"):
+        played.switch.prepare_back("somebody asked for it")
+    assert played.units.enabled == played.units.active == {IRQBAL}
+    assert played.switch.record is not None and played.switch.record.phase == "confirmed"
+
+
+def test_back_after_a_boot_puts_back_what_irqbal_changed_since(
+    played: SwitchedHost, tmp_path: Path
+) -> None:
+    run_to_the_end(played)
+    boot = "11111111-2222-4333-8444-555555555555"
+    (played.root / "proc/sys/kernel/random/boot_id").write_text(f"{boot}\n")
+    host = KernelHost(played.root)
+    originals = OriginalsFile(tmp_path / "run", played.root, boot)
+    irq = next(irq for irq in HostTracker(host, 1.0).look(Ledger()).irqs if irq.movable)
+    originals.save([Original(irq.identity, irq.number, "1")])
+    host.close()
+    path = played.root / f"proc/irq/{irq.number}/smp_affinity_list"
+    path.write_text("3\n")
+    assert played.switch.back("somebody asked for it").left == ""
+    assert path.read_text().strip() == "1"
+    assert OriginalsFile(tmp_path / "run", played.root, boot).originals() == {}
 
 
 def test_nothing_goes_back_that_never_went(played: SwitchedHost) -> None:
