@@ -203,13 +203,14 @@ class DaemonTrials:
         except Exception:
             log.exception("a trial failed")
             ended = "an error of irqbal's own, which the log explains"
+        after = "everything is as before"
         try:
             await sides.put_back()
         except IrqbalError as error:
             ended = f"{ended}; {error}".strip("; ")
-            log.error("%s; the next plan puts right what policies claim", error)
+            after = f"{error}; the next plan puts right what policies claim"
         await self._resume(pause)
-        await self._finish(run, ended)
+        await self._finish(run, ended, after)
 
     async def _watched(self, run: TrialRun) -> None:
         """Run it as long as its client is there."""
@@ -242,13 +243,13 @@ class DaemonTrials:
             ends=Moment(time.time() + left * each - settled),
         )
 
-    async def _finish(self, run: TrialRun, ended: str) -> None:
+    async def _finish(self, run: TrialRun, ended: str, after: str) -> None:
         record = self._running
         assert record is not None
         record = with_summary(finished(record, run.windows, run.guarded, ended, time.time()))
         self._ended = (*await self._load(), record)[-MOST_TRIALS:]
         self._running = self._sides = self._task = None
-        log.warning("the trial ended, everything is as before: %s", record.summary)
+        log.warning("the trial ended, %s: %s", after, record.summary)
         self._decide("trial-ended", record.summary, record.who)
         folder = self._daemon.mode.folders(self._daemon.config).state
         try:

@@ -105,13 +105,7 @@ def _grown(before: Mapping[int, int], after: Mapping[int, int]) -> float:
     return sum((count - before[cpu]) % WRAP for cpu, count in after.items() if cpu in before)
 
 
-def difference(measure: Measure, a: float, b: float) -> float:
-    """How far side B is from side A in one pair: the logarithm of the ratio, or the difference. The
-    user's number is compared by its difference unless both are above 0.
-    """
-    if measure in DIFFERENCES:
-        return b - a
-    if measure == "command" and (a <= 0 or b <= 0):
-        return b - a
+def log_ratio(measure: Measure, a: float, b: float) -> float:
+    """The logarithm of what side B has over what side A has in one pair."""
     least = SMALLEST.get(measure, 1e-12)
     return math.log((b + least) / (a + least))

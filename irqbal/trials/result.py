@@ -8,7 +8,7 @@ from statistics import fmean
 
 import msgspec
 
-from irqbal.trials.measures import DIFFERENCES, MEASURES, Measure, difference
+from irqbal.trials.measures import DIFFERENCES, MEASURES, Measure, log_ratio
 from irqbal.trials.record import (
     ComparedMeasure,
     Side,
@@ -100,10 +100,11 @@ def _compare(
         ]
         if not both:
             continue
+        # The user's number may be 0 or less, and has no logarithm then.
         ratio = measure not in DIFFERENCES and not (
             measure == "command" and any(min(pair) <= 0 for pair in both)
         )
-        effect = paired_effect([difference(measure, a, b) if ratio else b - a for a, b in both])
+        effect = paired_effect([log_ratio(measure, a, b) if ratio else b - a for a, b in both])
         if measure == primary:
             spread = effect.spread
         scale = math.expm1 if ratio else float

@@ -17,14 +17,36 @@ from irqbal.trials.record import Phase, Side, TrialPlan, TrialWindow
 
 GUARD_EVERY = 5.0
 """Seconds between two looks of the guard within a window, at most."""
-FAR_BUSIER, BUSY = 2.0, 0.8
-"""A window is ended if its busiest CPU has more than twice as much to do as in any window of the
-other side, and more than 80 % of its time.
-"""
-FAR_DROPS, DROPS = 10.0, 100.0
-"""Likewise if it drops more than ten times as many packets as any of those, and 100 a second."""
 MOST_GUARDED = 3
 """Windows of one side that the guard ends; then the trial is over."""
+
+
+class FarWorse(msgspec.Struct, frozen=True):
+    """A window is ended if a measure is more than `least`, and more than `times` what it was in any
+    window of the other side. `text` says so with what is `here` and what was `usual` there.
+    """
+
+    measure: Measure
+    least: float
+    times: float
+    text: str
+
+
+GUARD = (
+    FarWorse(
+        "busiest",
+        0.8,
+        2.0,
+        "the busiest CPU spent {here:.0%} of its time on interrupts, on the other side at most "
+        "{usual:.0%}",
+    ),
+    FarWorse(
+        "drops",
+        100.0,
+        10.0,
+        "{here:.0f} packets a second were dropped, on the other side at most {usual:.0f}",
+    ),
+)
 
 
 class TrialProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,19 +131,11 @@ class TrialRun:
         others = [item.values for item in self.windows if item.side != side]
         if not others:
             return ""
-        busiest = values.get("busiest", 0.0)
-        usual = max(item.get("busiest", 0.0) for item in others)
-        if busiest > BUSY and busiest > FAR_BUSIER * usual:
-            return (
-                f"the busiest CPU spent {busiest:.0%} of its time on interrupts, on the other side "
-                f"at most {usual:.0%}"
-            )
-        drops = values.get("drops", 0.0)
-        usual = max(item.get("drops", 0.0) for item in others)
-        if drops > DROPS and drops > FAR_DROPS * usual:
-            return (
-                f"{drops:.0f} packets a second were dropped, on the other side at most {usual:.0f}"
-            )
+        for far in GUARD:
+            here = values.get(far.measure, 0.0)
+            usual = max(item.get(far.measure, 0.0) for item in others)
+            if here > far.least and here > far.times * usual:
+                return far.text.format(here=here, usual=usual)
         return ""
 
     def _tell(self, at: int, side: Side, phase: Phase) -> None:

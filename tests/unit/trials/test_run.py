@@ -22,7 +22,7 @@ from irqbal.trials.layout import (
     with_plan,
     writes_of,
 )
-from irqbal.trials.measures import TrialReading, difference, measured
+from irqbal.trials.measures import TrialReading, log_ratio, measured
 from irqbal.trials.record import Side, TrialPlan, TrialWindow
 from irqbal.trials.result import conclude
 from irqbal.trials.run import GUARD_EVERY, MOST_GUARDED, TrialEnded, TrialRun
@@ -218,8 +218,19 @@ def test_counters_of_32_bits_wrap_within_a_window() -> None:
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_ratio_turned_around_has_the_other_sign(a: float, b: float) -> None:
-    assert difference("busiest", a, b) == pytest.approx(-difference("busiest", b, a))
-    assert difference("drops", a, b) == b - a
+    assert log_ratio("busiest", a, b) == pytest.approx(-log_ratio("busiest", b, a))
+
+
+@pytest.mark.parametrize(("low", "ratio"), [(5.0, True), (0.0, False), (-3.0, False)])
+def test_a_users_number_is_a_ratio_only_where_it_has_a_logarithm(low: float, ratio: bool) -> None:
+    windows = [
+        TrialWindow(pair=at // 2, side="b" if at % 2 else "a", seconds=1, values={"command": value})
+        for at, value in enumerate([low, 9.0] * 8)
+    ]
+    (found,) = conclude(windows, "command").compared
+    assert found.ratio == ratio and found.effect == pytest.approx(
+        9.0 / low - 1 if ratio else 9.0 - low
+    )
 
 
 # Layouts
