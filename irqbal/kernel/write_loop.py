@@ -4,6 +4,7 @@ read back, classify the answer.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -14,6 +15,12 @@ from irqbal.errors import HostError, StateFileError
 from irqbal.kernel.errnos import refusal_of
 from irqbal.model.plan import DefaultMove, Move, Outcome, SteeringMove, steering_of
 from irqbal.model.readings import DEFAULT, Original, Save
+
+LOOKS, LOOK_AGAIN = 3, 0.001
+"""How often a value is read again that is not what was written, and seconds before. While an IRQ
+fires that is about to move, its mask is the old one for a moment (kernel/irq/migration.c,
+irq_move_masked_irq: the move is no longer pending, and not made yet).
+"""
 
 
 class WritableSetting(Protocol):
@@ -171,6 +178,11 @@ def _write(item: _PendingWrite) -> Outcome:
         return Outcome(item.identity, refusal.result, item.irq, refusal.code, refusal.detail)
     try:
         found = setting.read()
+        for _ in range(LOOKS):
+            if found == item.value:
+                break
+            time.sleep(LOOK_AGAIN)
+            found = setting.read()
     except HostError as error:
         return Outcome(item.identity, "gone", item.irq, "gone", str(error))
     if found == item.value:

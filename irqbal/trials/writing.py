@@ -15,9 +15,8 @@ FAILED = frozenset({"refused", "unsaved", "transient", "differs"})
 
 
 def write_until_taken(write: Callable[[], Sequence[Outcome]]) -> list[Outcome]:
-    """Write all of a layout; again if the kernel has not taken a value yet: a mask that is written
-    while its IRQ fires may be in force only with the next interrupt. Blocks. Returns what it does
-    not take.
+    """Write all of a layout; again if the kernel could not take a value at that moment (EBUSY).
+    Blocks. Returns what it does not take.
     """
     failed: list[Outcome] = []
     for left in reversed(range(TRIES)):

@@ -11,7 +11,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.errors import GoneError
 from irqbal.kernel.affinity import KernelSettings
 from irqbal.kernel.errnos import refusal_of
-from irqbal.kernel.write_loop import PlanWriter, WritableSetting, WriteRequest
+from irqbal.kernel.write_loop import LOOKS, PlanWriter, WritableSetting, WriteRequest
 from irqbal.model.plan import DefaultMove, Move, SteeringMove
 from irqbal.model.readings import DEFAULT, Original
 
@@ -46,18 +46,24 @@ class _Value:
         self.journal, self.value, self.steering = journal, value, steering
         self.error = 0
         self.gone = False
+        self.old = ""
+        self.late = 0
+        """Readings after a write that still give the old value."""
 
     def read(self) -> str:
         self.journal.append("read")
         if self.gone:
             raise GoneError("no such IRQ")
+        if self.old and self.late:
+            self.late -= 1
+            return self.old
         return self.value
 
     def write(self, value: str) -> None:
         self.journal.append(f"write {value}")
         if self.error:
             raise OSError(self.error, "refused")
-        self.value = value
+        self.old, self.value = self.value, value
 
 
 class _OneIrq:
@@ -99,6 +105,16 @@ def test_the_original_is_saved_between_the_reading_and_the_write() -> None:
     del journal[:]
     assert writer.apply(_request(), save)[0].result == "unchanged"
     assert journal == ["read"]
+
+
+@pytest.mark.parametrize(
+    ("late", "result"), [(0, "written"), (1, "written"), (LOOKS, "written"), (LOOKS + 1, "differs")]
+)
+def test_a_mask_that_is_the_old_one_for_a_moment_is_written(late: int, result: str) -> None:
+    value = _Value([])
+    value.late = late
+    (outcome,) = PlanWriter(_OneIrq(value)).apply(_request(), lambda originals: None)
+    assert (outcome.result, outcome.found) == (result, "0-3" if result == "differs" else "1")
 
 
 def test_another_generation_a_dry_run_and_a_vanished_irq_are_not_written() -> None:
