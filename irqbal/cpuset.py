@@ -127,16 +127,21 @@ class CpuSet:
         return isinstance(other, CpuSet) and self.bits == other.bits
 
     def __hash__(self) -> int:
-        return hash((CpuSet, self.bits))
+        return hash(self.bits)
+
+    # Most of these change nothing; to make another set costs several times as much as to notice it.
 
     def __or__(self, other: CpuSet) -> CpuSet:
-        return _made(self.bits | other.bits)
+        bits = self.bits | other.bits
+        return self if bits == self.bits else _made(bits)
 
     def __and__(self, other: CpuSet) -> CpuSet:
-        return _made(self.bits & other.bits)
+        bits = self.bits & other.bits
+        return self if bits == self.bits else _made(bits)
 
     def __sub__(self, other: CpuSet) -> CpuSet:
-        return _made(self.bits & ~other.bits)
+        bits = self.bits & ~other.bits
+        return self if bits == self.bits else _made(bits)
 
     def __xor__(self, other: CpuSet) -> CpuSet:
         return _made(self.bits ^ other.bits)

@@ -184,9 +184,13 @@ class Words:
         return hash(str(self))
 
 
+_TEXTS = (CpuSet, Duration, Percent, Words, Moment, When)
+"""Types that are written as their text; the first is that of thousands of values in a plan."""
+
+
 def enc_hook(value: Any) -> Any:
     """msgspec's encoding hook: writes irqbal's types as their text."""
-    if isinstance(value, CpuSet | Duration | Percent | Words | Moment | When):
+    if isinstance(value, _TEXTS):
         return str(value)
     raise NotImplementedError(f"{type(value).__name__} cannot be written")
 
@@ -195,6 +199,9 @@ def dec_hook(kind: type, value: Any) -> Any:
     """msgspec's decoding hook: reads irqbal's types from their text; a duration also from a number
     of seconds.
     """
+    # The usual case first: a plan has thousands of CPU sets.
+    if kind is CpuSet and isinstance(value, str):
+        return CpuSet.parse(value)
     if kind is Duration and isinstance(value, int | float) and not isinstance(value, bool):
         if not 0 <= value < float("inf"):
             raise ValueError(f"{value} is not a duration: expected seconds, not below 0")

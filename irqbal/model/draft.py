@@ -42,6 +42,8 @@ class LimitTable(msgspec.Struct, frozen=True, dict=True):
     def forbidden(self, number: int) -> CpuSet:
         """The CPUs, online or not, that limits and `banned_cpus` forbid this IRQ."""
         forbidden = self.everywhere
+        if number not in self.apart:
+            return forbidden
         if number in self._exempting:
             forbidden = self.banned | self._union_without(self._exempting[number])
         for at in self._binding.get(number, ()):
@@ -68,6 +70,11 @@ class LimitTable(msgspec.Struct, frozen=True, dict=True):
         packets that another CPU passes on (RPS).
         """
         return self.banned | self._union_without(())
+
+    @cached_property
+    def apart(self) -> frozenset[int]:
+        """The numbers of the IRQs that a limit names or exempts."""
+        return frozenset(self._exempting) | frozenset(self._binding)
 
     def _reason(self, found: tuple[str, Limit] | None) -> tuple[str, str]:
         if found is None:
@@ -127,7 +134,7 @@ class LimitTable(msgspec.Struct, frozen=True, dict=True):
         return CpuSet.from_bits(bits)
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class Draft(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What overrides, limits and earlier policies have decided, as a policy may read it.
 
     `claims` are by IRQ number. `barred` are the CPUs that have no free interrupt vector for an IRQ,
@@ -151,9 +158,16 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         vector. The set may be empty.
         """
         number = irq if isinstance(irq, int) else irq.number
-        allowed = self.online - self.limits.forbidden(number)
+        allowed = self._usual
+        if number in self.limits.apart:
+            allowed = self.online - self.limits.forbidden(number)
         barred = self.barred.get(number)
         return allowed if barred is None else allowed - barred
+
+    @cached_property
+    def _usual(self) -> CpuSet:
+        """The CPUs that most IRQs may use."""
+        return self.online - self.limits.everywhere
 
     def forbidden(self, number: int) -> CpuSet:
         """The CPUs, online or not, that limits and `banned_cpus` forbid this IRQ."""

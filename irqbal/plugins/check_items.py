@@ -6,8 +6,8 @@ planner works or the result is encoded. The daemon checks again what a host send
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -58,35 +58,38 @@ class HookRoom(msgspec.Struct, frozen=True):
         )
 
 
-class _Field(msgspec.Struct, frozen=True):
+class _Field(NamedTuple):
     name: str
     optional: bool
+    fits: Callable[[Any], bool]
 
 
 def check_items(hook: str, items: Iterable[Any], room: HookRoom) -> Iterator[Any]:
     """Yield the items that a hook returned, each checked. Raises TypeError for a wrong type or
     value, ValueError for too many items, and whatever the hook's own generator raises.
     """
-    kinds = ITEM_TYPES[hook]
-    fields = {kind: _fields(kind) for kind in kinds}
+    fields = _FIELDS[hook]
     text = numbers = wide = 0
     for count, item in enumerate(items):
         if count >= room.items:
             raise ValueError(f"more than {room.items} items in one cycle")
-        if type(item) not in kinds:
-            names = " or ".join(kind.__name__ for kind in kinds)
-            raise TypeError(f"expected {names}, got {type(item).__name__}")
-        for field in fields[type(item)]:
-            value = getattr(item, field.name)
-            if not (field.optional if value is None else _fits(field.name, value)):
-                raise TypeError(f"{type(item).__name__}.{field.name} cannot be {value!a:.80}")
-            if type(value) is tuple:
-                numbers += len(value)
-            elif type(value) is str:
-                text += len(value.encode())
-            elif type(value) is CpuSet:
+        kind = type(item)
+        if kind not in fields:
+            names = " or ".join(kind.__name__ for kind in fields)
+            raise TypeError(f"expected {names}, got {kind.__name__}")
+        for (name, optional, fits), value in zip(
+            fields[kind], msgspec.structs.astuple(item), strict=True
+        ):
+            if not (optional if value is None else fits(value)):
+                raise TypeError(f"{kind.__name__}.{name} cannot be {value!a:.80}")
+            made = type(value)
+            if made is str:
+                text += len(value) if value.isascii() else len(value.encode())
+            elif made is CpuSet:
                 text += len(str(value))
-        wide += type(item) is Limit and item.irqs is None
+            elif made is tuple:
+                numbers += len(value)
+        wide += kind is Limit and item.irqs is None
         if wide > bounds.HOOK_WIDE_LIMITS:
             raise ValueError(f"more than {bounds.HOOK_WIDE_LIMITS} limits on all IRQs")
         if numbers > room.numbers:
@@ -129,36 +132,55 @@ def is_queue(value: Any) -> bool:
 
 def _fields(kind: type[Any]) -> tuple[_Field, ...]:
     return tuple(
-        _Field(field.name, field.default is None or (kind is Placement and field.name == "cpus"))
+        _Field(
+            field.name,
+            field.default is None or (kind is Placement and field.name == "cpus"),
+            _FITS.get(field.name, _is_text),
+        )
         for field in msgspec.structs.fields(kind)
     )
 
 
-def _fits(name: str, value: Any) -> bool:
-    """Whether a value that is not None is valid for the field of this name."""
-    if name in ("cpus", "prefer"):
-        return type(value) is CpuSet
-    if name in ("irqs", "exempt"):
-        return type(value) is tuple and all(_is_number(number) for number in value)
-    if name in ("irq", "queue", "flows", "near"):
-        return _is_number(value)
-    if name in ("open", "alone"):
-        return isinstance(value, bool)
-    if name == "direction":
-        return value in ("rx", "tx")
-    return _is_text(value)
+def _is_cpu_set(value: Any) -> bool:
+    return type(value) is CpuSet
+
+
+def _are_numbers(value: Any) -> bool:
+    return type(value) is tuple and all(map(_is_number, value))
 
 
 def _is_number(value: Any) -> bool:
     return type(value) is int and 0 <= value < 1 << 31
 
 
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_direction(value: Any) -> bool:
+    return value in ("rx", "tx")
+
+
 def _is_text(value: Any) -> bool:
     """Whether a value is text of limited length that UTF-8 can encode (no lone surrogates)."""
     if type(value) is not str or len(value) > bounds.MAX_REASON_LENGTH:
         return False
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:
         return False
     return True
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("cpus", "prefer"), _is_cpu_set),
+    **dict.fromkeys(("irqs", "exempt"), _are_numbers),
+    **dict.fromkeys(("irq", "queue", "flows", "near"), _is_number),
+    **dict.fromkeys(("open", "alone"), _is_truth),
+    "direction": _is_direction,
+}
+"""What a value that is not None must be, by the name of its field; else text."""
+
+_FIELDS = {hook: {kind: _fields(kind) for kind in kinds} for hook, kinds in ITEM_TYPES.items()}
