@@ -129,7 +129,7 @@ def read_interfaces(root: Path) -> tuple[Interface, ...]:
         if not folder.is_dir():
             continue
         lowers = tuple(entry[6:] for entry in names(folder) if entry.startswith("lower_"))
-        tx, rx = _read_queues(folder / "queues")
+        tx, rx = _read_queues(f"{folder}/queues")
         device = _device_of(root, folder / "device")
         representor = _REPRESENTOR.fullmatch(text_or(folder / "phys_port_name")) is not None
         up = text_or(folder / "operstate") not in ("down", "notpresent", "lowerlayerdown")
@@ -147,7 +147,7 @@ def read_flow_entries(root: Path) -> int:
     return int_or(root / "proc/sys/net/core/rps_sock_flow_entries", -1)
 
 
-def _read_queues(base: Path) -> tuple[tuple[TxQueue, ...], tuple[RxQueue, ...]]:
+def _read_queues(base: str) -> tuple[tuple[TxQueue, ...], tuple[RxQueue, ...]]:
     """Active queues in order. Reading `xps_cpus` of a NIC with one queue fails with ENOENT: it has
     no XPS.
     """
@@ -155,18 +155,18 @@ def _read_queues(base: Path) -> tuple[tuple[TxQueue, ...], tuple[RxQueue, ...]]:
     rx: list[RxQueue] = []
     kinds = set(names(base))
     while f"tx-{len(tx)}" in kinds:
-        folder = base / f"tx-{len(tx)}"
-        xps = _mask(folder / "xps_cpus")
-        by_rxqs = bool(mask_or(folder / "xps_rxqs", CpuSet()))
+        folder = f"{base}/tx-{len(tx)}"
+        xps = _mask(f"{folder}/xps_cpus")
+        by_rxqs = bool(mask_or(f"{folder}/xps_rxqs", CpuSet()))
         tx.append(TxQueue(xps, by_rxqs))
     while f"rx-{len(rx)}" in kinds:
-        folder = base / f"rx-{len(rx)}"
-        flows = int_or(folder / "rps_flow_cnt", -1)
-        rx.append(RxQueue(_mask(folder / "rps_cpus"), flows if flows >= 0 else None))
+        folder = f"{base}/rx-{len(rx)}"
+        flows = int_or(f"{folder}/rps_flow_cnt", -1)
+        rx.append(RxQueue(_mask(f"{folder}/rps_cpus"), flows if flows >= 0 else None))
     return tuple(tx), tuple(rx)
 
 
-def _mask(path: Path) -> CpuSet | None:
+def _mask(path: str) -> CpuSet | None:
     text = text_or(path)
     if not text:
         return None

@@ -115,7 +115,8 @@ class IrqReader:
         _, action, chip, vector, node = static
         affinity = self.affinity(number)
         counts: dict[int, int] = {}
-        if not text_or(f"{self.folder(number)}/effective_affinity_list", "no such file"):
+        told = text_or(f"{self.folder(number)}/effective_affinity_list", "no such file")
+        if not told:
             self.untold.add(number)
             found = () if row is None else zip(cpus, row.counts, strict=False)
             counts = {cpu: count for cpu, count in found if count}
@@ -126,7 +127,7 @@ class IrqReader:
             vector=vector,
             unmovable=self._unmovable(number, affinity),
             affinity=affinity,
-            effective=self.effective(number, affinity),
+            effective=_cpus(told) or affinity,
             hint=mask_or(f"{self.folder(number)}/affinity_hint", CpuSet()),
             node=node,
             inode=inode,
@@ -171,6 +172,14 @@ class IrqReader:
                 continue
             return "" if mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) else OWNED
         return NO_FILE
+
+
+def _cpus(text: str) -> CpuSet:
+    """The CPUs of this list; none if it is no list."""
+    try:
+        return CpuSet.parse(text)
+    except ValueError:
+        return CpuSet()
 
 
 def _vector(chip: str, hwirq: int) -> int:

@@ -82,6 +82,7 @@ def read_cpus(root: Path, known: dict[int, Cpu] | None = None) -> tuple[Cpu, ...
         for number in cpus & present:
             isolated.setdefault(number, source)
     found = []
+    caches: dict[int, CpuSet] = {}
     for number in present:
         if number not in online:
             before = (known or {}).get(
@@ -91,7 +92,8 @@ def read_cpus(root: Path, known: dict[int, Cpu] | None = None) -> tuple[Cpu, ...
             continue
         found.append(
             _read_cpu(
-                base / f"cpu{number}",
+                f"{base}/cpu{number}",
+                caches,
                 Cpu(
                     number,
                     nodes.get(number, 0),
@@ -123,36 +125,42 @@ def read_efficient(root: Path) -> CpuSet:
     return cpus_or(root / "sys/devices/cpu_atom/cpus", CpuSet())
 
 
-def _read_cpu(base: Path, known: Cpu) -> Cpu:
+def _read_cpu(base: str, caches: dict[int, CpuSet], known: Cpu) -> Cpu:
     """The CPU with its topology. `known` has its node, its isolation, and the capacity that counts
-    if the kernel gives none.
+    if the kernel gives none. `caches` are the CPUs that share the last-level cache of each CPU, as
+    far as they were read: those of the others are added.
     """
-    topology, number = base / "topology", known.number
+    topology, number = f"{base}/topology", known.number
     alone = CpuSet.of(number)
     # core_cpus_list is the newer name of thread_siblings_list.
-    siblings = cpus_or(topology / "core_cpus_list", CpuSet())
-    siblings = siblings or cpus_or(topology / "thread_siblings_list", alone) or alone
-    package = max(0, int_or(topology / "physical_package_id", 0))
+    siblings = cpus_or(f"{topology}/core_cpus_list", CpuSet())
+    siblings = siblings or cpus_or(f"{topology}/thread_siblings_list", alone) or alone
+    package = max(0, int_or(f"{topology}/physical_package_id", 0))
+    sharing = caches.get(number)
+    if sharing is None:
+        sharing = _last_level(f"{base}/cache") or siblings
+        if number in sharing:
+            caches.update(dict.fromkeys(sharing, sharing))
     return Cpu(
         number,
         known.node,
         package,
         siblings.first,
-        (_last_level(base / "cache") or siblings).first,
+        sharing.first,
         siblings,
-        max(1, int_or(base / "cpu_capacity", known.capacity)),
+        max(1, int_or(f"{base}/cpu_capacity", known.capacity)),
         True,
         known.isolated,
     )
 
 
-def _last_level(cache: Path) -> CpuSet:
+def _last_level(cache: str) -> CpuSet:
     """The CPUs that share the highest cache level of this one (the L3 on servers)."""
     best, cpus = 0, CpuSet()
     for name in names(cache):
-        level = int_or(cache / name / "level", 0) if name.startswith("index") else 0
-        if level > best and text_or(cache / name / "type", "Unified") != "Instruction":
-            best, cpus = level, cpus_or(cache / name / "shared_cpu_list", CpuSet())
+        level = int_or(f"{cache}/{name}/level", 0) if name.startswith("index") else 0
+        if level > best and text_or(f"{cache}/{name}/type", "Unified") != "Instruction":
+            best, cpus = level, cpus_or(f"{cache}/{name}/shared_cpu_list", CpuSet())
     return cpus if best >= 3 else CpuSet()
 
 
