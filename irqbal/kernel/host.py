@@ -116,11 +116,11 @@ class KernelHost:
             skipped_rows=table.skipped,
         )
 
-    def counts(self, whole: bool = True) -> Counts:
+    def counts(self, whole: bool = True, pulse: Pulse | None = None) -> Counts:
         """`/proc/interrupts` (if `whole`), `/proc/softirqs`, `/proc/net/softnet_stat` and the CPUs'
-        times; what cannot be read is left out.
+        times (unless a `pulse` that was just read has them); what cannot be read is left out.
         """
-        now = self._clock()
+        now = self._clock() if pulse is None else pulse.time
         table = interrupts.read_interrupts(self.root) if whole else interrupts.Interrupts(())
         by_irq: dict[int, dict[int, int]] = {}
         rows: dict[str, dict[int, int]] = {}
@@ -133,7 +133,10 @@ class KernelHost:
                     cpu: (count + rows.get(name, {}).get(cpu, 0)) % 2**32
                     for cpu, count in counted.items()
                 }
-        times = stat.parse_stat(bytes_or(self.root / "proc/stat"), ()).cpu_times
+        if pulse is None:
+            times = stat.parse_stat(bytes_or(self.root / "proc/stat"), ()).cpu_times
+        else:
+            times = pulse.cpu_times
         return Counts(
             time=now,
             cpus=frozenset(table.cpus if whole else times),

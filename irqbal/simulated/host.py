@@ -148,7 +148,7 @@ class SimulatedHost(FakeKernel):
             packets=self.counters.queue_packets() if self.spec.packets else {},
         )
 
-    def counts(self, whole: bool = True) -> Counts:
+    def counts(self, whole: bool = True, pulse: Pulse | None = None) -> Counts:
         """Everything that is counted, by online CPU; IRQs and rows are left out unless `whole`."""
         online = self.state.online
         times = self._cpu_times()

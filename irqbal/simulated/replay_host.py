@@ -175,7 +175,7 @@ class ReplayHost(FakeKernel):
             if number in counts
         }
 
-    def counts(self, whole: bool = True) -> Counts:
+    def counts(self, whole: bool = True, pulse: Pulse | None = None) -> Counts:
         """Interrupts and times by CPU; what else was recorded is not replayed. Without `whole` the
         interrupts are left out.
         """

@@ -20,6 +20,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.load.irq_rates import WRAP, was_reset
 from irqbal.model.host import Host
 from irqbal.model.readings import Counts, GrownRow, Pulse
+from irqbal.tracking.delivery import NOWHERE
 
 WHOLE_EVERY = 5
 """Readings of which one reads the whole file."""
@@ -75,25 +76,26 @@ class CpuCounts:
         changed: dict[int, dict[int, int]] = {}
         seconds = pulse.time - self._time
         for number, total in fired:
-            cpus = places.get(number)
+            bits = places.get(number, NOWHERE).bits
+            last = before[number]
+            # A power of two is one CPU.
             if (
-                number in unsure
-                or cpus is None
-                or len(cpus) != 1
-                or was_reset(before[number], total, seconds)
+                not bits
+                or bits & (bits - 1)
+                or number in unsure
+                or (total < last and was_reset(last, total, seconds))
             ):
                 alone.add(number)
             else:
-                row, cpu = rows[number], cpus.first
-                grown = (row.get(cpu, 0) + total - before[number]) % WRAP
-                changed[number] = GrownRow(row, cpu, grown)
+                row, cpu = rows[number], bits.bit_length() - 1
+                changed[number] = GrownRow(row, cpu, (row.get(cpu, 0) + total - last) % WRAP)
         if len(alone) > MOST_ALONE * len(totals):
             return None
         read = self._host.counts_of(alone) if alone else {}
         if len(read) < len(alone):
             return None
         changed |= read
-        counts = self._host.counts(whole=False)
+        counts = self._host.counts(whole=False, pulse=pulse)
         self._totals = dict(totals) | {
             number: sum(row.values()) % WRAP for number, row in read.items()
         }

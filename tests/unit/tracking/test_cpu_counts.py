@@ -11,7 +11,7 @@ from irqbal.cpuset import CpuSet
 from irqbal.history.recorder import Recorder
 from irqbal.kernel.host import KernelHost
 from irqbal.model.plan import Move
-from irqbal.model.readings import Counts
+from irqbal.model.readings import Counts, Pulse
 from irqbal.model.view import Irq
 from irqbal.planner.ledger import Ledger
 from irqbal.tracking.cpu_counts import WHOLE_EVERY
@@ -36,9 +36,9 @@ class CountedTree:
         self.whole_reads = 0
         counts = self.host.counts
 
-        def counted(whole: bool = True) -> Counts:
+        def counted(whole: bool = True, pulse: Pulse | None = None) -> Counts:
             self.whole_reads += whole
-            return counts(whole)
+            return counts(whole, pulse)
 
         self.host.counts = counted  # type: ignore[method-assign]
 
