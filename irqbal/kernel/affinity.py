@@ -33,41 +33,42 @@ class KernelSettings:
 
     def __init__(self, root: Path, inode: Callable[[int], int]) -> None:
         """`inode` gives the inode of an IRQ's folder, or 0."""
-        self._root = root
+        # Paths are texts: a first plan makes thousands of them.
+        self._root = str(root).rstrip("/")
         self._plain = not _is_procfs(root / "proc")
         self.inode = inode
 
     def mask(self, irq: int) -> WritableSetting:
         """An IRQ's affinity."""
-        folder = self._root / "proc/irq" / str(irq)
-        listed, hexed = folder / "smp_affinity_list", folder / "smp_affinity"
+        hexed = f"{self._root}/proc/irq/{irq}/smp_affinity"
+        listed = f"{hexed}_list"
         if not self._plain:
             return _FileSetting(listed, "list")
-        if not listed.exists():
+        if not _exists(listed):
             return _FileSetting(hexed, "mask", plain=True)
-        return _FileSetting(listed, "list", plain=True, twin=hexed if hexed.exists() else None)
+        return _FileSetting(listed, "list", plain=True, twin=hexed if _exists(hexed) else "")
 
     def default_mask(self) -> WritableSetting:
         """The affinity that new IRQs start with."""
-        return _FileSetting(self._root / "proc/irq" / DEFAULT, "mask", plain=self._plain)
+        return _FileSetting(f"{self._root}/proc/irq/{DEFAULT}", "mask", plain=self._plain)
 
     def steering(self, name: str, interface: str, queue: int) -> WritableSetting:
         """XPS, RPS or RFS of one queue."""
-        base = self._root / "sys/class/net" / interface / "queues"
+        base = f"{self._root}/sys/class/net/{interface}/queues"
         file = {"xps": "tx-{}/xps_cpus", "rps": "rx-{}/rps_cpus", "flows": "rx-{}/rps_flow_cnt"}
         form: _Form = "number" if name == "flows" else "mask"
-        path = base / file[name].format(queue)
+        path = f"{base}/{file[name].format(queue)}"
         return _FileSetting(path, form, steering=True, plain=self._plain)
 
 
 class _FileSetting(msgspec.Struct, frozen=True):
     """One file. `plain`: it is no kernel's, and `twin` holds the same value as a hex mask."""
 
-    path: Path
+    path: str
     form: _Form
     steering: bool = False
     plain: bool = False
-    twin: Path | None = None
+    twin: str = ""
 
     def read(self) -> str:
         """The value as a CPU list or a number; the file's own text where it is neither. Raises
@@ -85,7 +86,7 @@ class _FileSetting(msgspec.Struct, frozen=True):
         """Write a value. Raises OSError."""
         hexed = CpuSet.parse(value).mask() if self.form == "mask" or self.twin else ""
         _write(self.path, hexed if self.form == "mask" else value, self.plain)
-        if self.twin is not None:
+        if self.twin:
             _write(self.twin, hexed, self.plain)
 
 
@@ -97,7 +98,11 @@ def _is_procfs(path: Path) -> bool:
         return False
 
 
-def _write(path: Path, text: str, plain: bool) -> None:
+def _exists(path: str) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - thousands of these
+
+
+def _write(path: str, text: str, plain: bool) -> None:
     """One write from the start of the file; the kernel takes a mask whole or not at all. A plain
     file is cut to length afterwards, so that no reader finds it empty.
     """

@@ -306,6 +306,7 @@ class HostTracker:
         then moves within it.
         """
         masks: dict[int, CpuSet] = {}
+        steering: dict[str, list[Outcome]] = {}
         for outcome in outcomes:
             if outcome.result not in ("written", "differs", "unchanged"):
                 continue
@@ -314,8 +315,11 @@ class HostTracker:
             elif outcome.identity == DEFAULT:
                 self._set_default(CpuSet.parse(outcome.found))
             else:
-                self._set_steering(outcome)
+                _, interface, _ = steering_of(outcome.identity)
+                steering.setdefault(interface, []).append(outcome)
         self._set_masks(masks)
+        if steering:
+            self._set_steering(steering)
         try:
             pulse = self._host.pulse(masks)
         except HostError:
@@ -380,28 +384,28 @@ class HostTracker:
     def _set_census(self, census: Census) -> None:
         self._readings = msgspec.structs.replace(self._current, census=census)
 
-    def _set_steering(self, outcome: Outcome) -> None:
-        """Take over a queue's setting as it was read back."""
+    def _set_steering(self, outcomes: dict[str, list[Outcome]]) -> None:
+        """Take over queues' settings as they were read back, by interface."""
         topology = self._current.topology
-        interfaces = tuple(_with_setting(item, outcome) for item in topology.interfaces)
+        interfaces = tuple(
+            _with_settings(item, outcomes[item.name]) if item.name in outcomes else item
+            for item in topology.interfaces
+        )
         topology = msgspec.structs.replace(topology, interfaces=interfaces)
         self._readings = msgspec.structs.replace(self._current, topology=topology)
 
 
-def _with_setting(interface: Interface, outcome: Outcome) -> Interface:
-    """The interface with the XPS, RPS or RFS value of this outcome, if the outcome is of this
-    interface.
-    """
-    setting, name, queue = steering_of(outcome.identity)
-    if interface.name != name:
-        return interface
+def _with_settings(interface: Interface, outcomes: Iterable[Outcome]) -> Interface:
+    """The interface with the XPS, RPS and RFS values of these outcomes, which are all its own."""
     tx, rx = list(interface.tx), list(interface.rx)
-    if setting == "xps" and queue < len(tx):
-        tx[queue] = msgspec.structs.replace(tx[queue], xps=CpuSet.parse(outcome.found))
-    elif setting == "rps" and queue < len(rx):
-        rx[queue] = msgspec.structs.replace(rx[queue], rps=CpuSet.parse(outcome.found))
-    elif setting == "flows" and queue < len(rx):
-        rx[queue] = msgspec.structs.replace(rx[queue], flows=int(outcome.found))
+    for outcome in outcomes:
+        setting, _, queue = steering_of(outcome.identity)
+        if setting == "xps" and queue < len(tx):
+            tx[queue] = msgspec.structs.replace(tx[queue], xps=CpuSet.parse(outcome.found))
+        elif setting == "rps" and queue < len(rx):
+            rx[queue] = msgspec.structs.replace(rx[queue], rps=CpuSet.parse(outcome.found))
+        elif setting == "flows" and queue < len(rx):
+            rx[queue] = msgspec.structs.replace(rx[queue], flows=int(outcome.found))
     return msgspec.structs.replace(interface, tx=tuple(tx), rx=tuple(rx))
 
 
