@@ -6,13 +6,15 @@ import os
 import re
 import shutil
 import sys
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
-from rich.console import Console
 
 from irqbal.model.plain_text import HARMLESS, plain
 from irqbal.wire import Moment
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = [
     "PIPED_WIDTH",
@@ -33,10 +35,12 @@ PIPED_WIDTH = 10_000
 
 def console() -> Console:
     """Standard output, as wide as the terminal; `PIPED_WIDTH` columns wide when piped."""
+    from irqbal.render.pipe_console import PipeConsole
+
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPED_WIDTH
     # rich still prints bold and dim under NO_COLOR; irqbal then prints no escape sequence at all.
     colours: Literal["auto"] | None = None if _no_colours() else "auto"
-    return _Console(
+    return PipeConsole(
         width=width,
         highlight=False,
         soft_wrap=not sys.stdout.isatty(),
@@ -49,6 +53,8 @@ def console() -> Console:
 
 def error_console() -> Console:
     """Standard error, for what passes: progress, questions. Results go to `console()`."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
@@ -61,12 +67,6 @@ def shows_progress() -> bool:
 
 def _no_colours() -> bool:
     return bool(os.environ.get("NO_COLOR"))
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave a closed pipe to the command, which has its own exit status for it."""
-        raise BrokenPipeError
 
 
 _ESCAPES = {code: f"\\u{code:04x}" for code in HARMLESS if code not in (9, 10, 13)}

@@ -24,9 +24,9 @@ POWER = 0.9
 EXACT = 16
 """Pairs up to which all sign patterns are counted; beyond, so many are drawn:"""
 PATTERNS = 9999
-LEAST_PAIRS = 6
+LEAST_PAIRS = 7
 """Pairs with which a probability below LEVEL is possible at all: 2 of 2**6 patterns are 3 %, of
-2**7 1.6 %; the seventh pair makes the difference.
+2**7 1.6 %.
 """
 
 
@@ -137,14 +137,14 @@ def visible(spread: float, pairs: int) -> float:
     """The difference that so many pairs would have shown with the probability POWER; infinite with
     too few.
     """
-    return math.inf if pairs <= LEAST_PAIRS else spread * _factor() / math.sqrt(pairs)
+    return math.inf if pairs < LEAST_PAIRS else spread * _factor() / math.sqrt(pairs)
 
 
 def pairs_for(difference: float, spread: float) -> int:
     """The pairs with which a difference would be found with the probability POWER."""
     if difference == 0:
         return 0
-    return max(LEAST_PAIRS + 1, math.ceil((_factor() * spread / abs(difference)) ** 2))
+    return max(LEAST_PAIRS, math.ceil((_factor() * spread / abs(difference)) ** 2))
 
 
 def _factor() -> float:

@@ -142,9 +142,13 @@ def test_the_facade_loads_neither_pluggy_nor_the_planner() -> None:
     assert "pluggy" in loaded("from irqbal import hookimpl")
 
 
-def test_a_daemon_holds_nothing_that_only_mistakes_and_scrapes_need() -> None:
-    modules = loaded("import irqbal.service.lifetime, irqbal.plugins.planner_host")
-    assert not {"difflib", "prometheus_client"} & set(modules)
+def test_a_daemon_holds_nothing_that_only_mistakes_scrapes_and_tables_need() -> None:
+    modules = loaded(
+        "import irqbal.cli.main, irqbal.cli.daemon, irqbal.service.lifetime, "
+        "irqbal.plugins.planner_host"
+    )
+    assert "irqbal.service.cycle" in modules
+    assert not {"difflib", "prometheus_client", "rich"} & set(modules)
 
 
 @pytest.mark.parametrize("module", [module for module in SOURCES if part(module) == "client"])

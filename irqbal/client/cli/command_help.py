@@ -5,7 +5,6 @@ examples, and what a mistyped command may have meant.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 import click
 import msgspec
@@ -73,6 +72,9 @@ def _about(group: click.Group, ctx: click.Context, name: str) -> str:
 
 def meant(name: str, known: Iterable[str]) -> str:
     """`; did you mean … or …?` with the known names that are like this one; empty if none is."""
+    # Only who mistypes needs it, and the daemon imports this module.
+    from difflib import get_close_matches
+
     names = {one.casefold(): one for one in known}
     found = get_close_matches(name[:100].casefold(), names, MOST_MEANT)
     return f"; did you mean {' or '.join(names[one] for one in found)}?" if found else ""
