@@ -37,7 +37,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Literal
 
 from vm.image import HERE, SUITES, KernelPackage, prepare
 from vm.programs import VmError, VmTimeoutError, command
@@ -97,6 +97,8 @@ class Vm:
 
     cpus: an even number, two sockets and two NUMA nodes of half each. queues: of the NIC. append:
     for the kernel's command line. extra: more words for QEMU. qemu: the words that start it.
+    threads: `single` emulates all CPUs in turn. With `multi`, a CPU may run an old translation of
+    code that another one has just rewritten.
     Another device needs its bus named: bus=pcie.0 is on no node; for a node, give it a root port of
     its own, "-device pcie-root-port,id=rp3,bus=n1,slot=3,chassis=3" and bus=rp3 (n0: node 0). QEMU
     ends together with the thread that entered the context, so keep that thread.
@@ -108,6 +110,7 @@ class Vm:
     queues: int = 4
     extra: Sequence[str] = ()
     qemu: Sequence[str] = DEBIANS_QEMU
+    threads: Literal["multi", "single"] = "multi"
     boot_timeout: float = 0  # seconds; 0 is a generous time for this many CPUs
     boot_seconds: float = field(default=0.0, init=False)
 
