@@ -4,15 +4,16 @@ named, irqbal itself causes none of it in the window, and nothing stays in trace
 QEMU's emulated CPUs now and then run an old translation of code that another one has just
 rewritten, which every setting and removing of tracing makes the kernel do: with a thread for each
 CPU a guest ended twice with `Oops: int3` (7.3), once with a CPU that hung in the kernel (6.1). So
-here they run in turn.
+the CPUs of the guest in which tracing is set run in turn.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -41,15 +42,29 @@ LEFT = f"ls {TRACEFS}/instances; grep -o '^irqbal[a-z_]*' {TRACEFS}/synthetic_ev
 QUIET, LOUD = 5, 6
 
 
-@pytest.fixture(scope="module")
-def guest(kernel: KernelPackage) -> Iterator[Vm]:
+@contextlib.contextmanager
+def isolated(kernel: KernelPackage, threads: Literal["multi", "single"]) -> Iterator[Vm]:
     """A guest whose CPU 7 is isolated, and whose 9p transport interrupts other CPUs."""
     append = f"isolcpus={CPU} nohz_full={CPU} rcu_nocbs={CPU}"
-    with Vm(kernel, append=append, threads="single") as vm:
+    with Vm(kernel, append=append, threads=threads) as vm:
         vm.run(
             "for irq in $(awk -F: '/virtio0-requests|virtio1-virtqueues/ {print $1}' "
             "/proc/interrupts); do echo 0-6 > /proc/irq/$irq/smp_affinity_list; done"
         ).check()
+        yield vm
+
+
+@pytest.fixture(scope="module")
+def traced(kernel: KernelPackage) -> Iterator[Vm]:
+    """One in which tracing is set."""
+    with isolated(kernel, "single") as vm:
+        yield vm
+
+
+@pytest.fixture(scope="module")
+def guest(kernel: KernelPackage) -> Iterator[Vm]:
+    """One in which tracing is not set."""
+    with isolated(kernel, "multi") as vm:
         yield vm
 
 
@@ -107,9 +122,9 @@ def named(one: dict[str, Any]) -> int:
     return min(int(one["count"]), sum(causes))
 
 
-def test_everything_that_comes_there_is_named(guest: Vm) -> None:
-    release = tuple(map(int, guest.run("uname -r").check().stdout.split(".")[:2]))
-    report, found = disturbed(guest, "")
+def test_everything_that_comes_there_is_named(traced: Vm) -> None:
+    release = tuple(map(int, traced.run("uname -r").check().stdout.split(".")[:2]))
+    report, found = disturbed(traced, "")
     assert report["traced"] and report["outcome"] == "disturbed", report
     assert not [one for one in report["findings"] if "dropped" in one["text"]]
     total = sum(found.values())
@@ -139,7 +154,7 @@ def test_everything_that_comes_there_is_named(guest: Vm) -> None:
     else:
         assert {"provoke-membarr", "provoke-tlb"} <= {task for _, task in by}
         assert any("does not tell who sends" in one["text"] for one in report["findings"])
-    assert guest.run(LEFT).stdout == ""
+    assert traced.run(LEFT).stdout == ""
 
 
 def by_others(found: dict[str, int], seconds: float) -> dict[str, int]:
@@ -152,11 +167,11 @@ def by_others(found: dict[str, int], seconds: float) -> dict[str, int]:
     return rest
 
 
-def test_a_quiet_window_is_quiet_with_tracing_too(guest: Vm) -> None:
+def test_a_quiet_window_is_quiet_with_tracing_too(traced: Vm) -> None:
     """The kernel itself may interrupt the CPU now and then, so one window of three may have a
     count.
     """
-    reports = [watch(guest, "") for _ in range(3)]
+    reports = [watch(traced, "") for _ in range(3)]
     seen = [interrupts(report) for report in reports]
     print("quiet windows", seen)
     assert sum(not by_others(found, QUIET) for found in seen) >= 2, reports
@@ -215,18 +230,18 @@ def test_a_budget_decides_the_status(guest: Vm) -> None:
 
 
 @pytest.mark.parametrize(("signal", "status"), [("TERM", 143), ("INT", 130)])
-def test_a_signal_in_the_window_takes_everything_away(guest: Vm, signal: str, status: int) -> None:
+def test_a_signal_in_the_window_takes_everything_away(traced: Vm, signal: str, status: int) -> None:
     script = f"""
         env -i PATH=$PATH {PYTHON} -c 'import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler); os.execv("{IRQBAL}", ["{IRQBAL}", "verify", "--isolation", "60"])' > /run/out 2>&1 & p=$!
         for i in $(seq 600); do grep -q hist {TRACEFS}/instances/irqbal/events/sched/sched_switch/trigger 2>/dev/null && break; sleep 0.1; done
         sleep 2; kill -{signal} $p; wait $p; echo $?
     """  # noqa: E501
-    done = guest.run(script, timeout=300).check()
-    assert done.stdout.split()[-1] == str(status), (done, guest.run("cat /run/out").stdout)
-    assert guest.run(LEFT).stdout == ""
+    done = traced.run(script, timeout=300).check()
+    assert done.stdout.split()[-1] == str(status), (done, traced.run("cat /run/out").stdout)
+    assert traced.run(LEFT).stdout == ""
 
 
-def test_killed_at_any_moment_the_next_start_takes_it_away(guest: Vm) -> None:
+def test_killed_at_any_moment_the_next_start_takes_it_away(traced: Vm) -> None:
     starts = {
         "verify": f"{IRQBAL} verify --isolation 1 --json",
         "measure": f"{IRQBAL} measure --seconds 0.1",
@@ -238,6 +253,6 @@ def test_killed_at_any_moment_the_next_start_takes_it_away(guest: Vm) -> None:
             for i in $(seq 600); do [ -e {TRACEFS}/instances/irqbal ] && break; sleep 0.05; done
             sleep {moment}; kill -9 $p; wait $p; ls {TRACEFS}/instances
         """
-        assert guest.run(script, timeout=300).check().stdout.split() == ["irqbal"], moment
-        guest.run(start, timeout=300).check()
-        assert guest.run(LEFT).stdout == "", name
+        assert traced.run(script, timeout=300).check().stdout.split() == ["irqbal"], moment
+        traced.run(start, timeout=300).check()
+        assert traced.run(LEFT).stdout == "", name
