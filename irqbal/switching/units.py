@@ -19,6 +19,10 @@ _UP = ("active", "reloading")
 _RUNNING = ("active", "activating", "deactivating", "reloading")
 TIMEOUT = 120.0
 """Seconds that systemd may take to start or stop a service."""
+RECOVERY_TIMEOUT = 1800
+"""Seconds that the recovery may take after a kill: systemd ends it after 90 by itself, in which a
+slow host does not start Python and change two services.
+"""
 
 
 class Units:
@@ -124,6 +128,7 @@ WantedBy=multi-user.target
         words = (
             *("systemd-run", f"--unit={RUNNER}", "--collect", "--quiet"),
             f"--property=ExecStopPost={' '.join(command)} --recover",
+            f"--property=TimeoutStopSec={RECOVERY_TIMEOUT}",
             *command,
             what,
         )

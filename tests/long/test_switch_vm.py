@@ -23,6 +23,13 @@ UNITS = ("irqbalance.service", "irqbal.service")
 BOTH = " ".join(UNITS)
 
 
+SAID = (
+    "systemctl status irqbal-switch irqbal-switch-run irqbal irqbalance --no-pager -l -n 30; "
+    "journalctl -q -o short-monotonic -n 60 --no-pager; true"
+)
+"""What systemd knows of a switch that is not over."""
+
+
 def enabled(service: Service) -> list[str]:
     """The balancers that start at boot."""
     return [
@@ -55,7 +62,7 @@ def with_irqbalance(service: Service) -> dict[str, str]:
 def wait(service: Service, wanted: set[str], seconds: float = 400) -> dict[str, Any]:
     end = time.monotonic() + seconds
     while (found := phase(service))["phase"] not in wanted:
-        assert time.monotonic() < end, found
+        assert time.monotonic() < end, (found, service.sh(SAID))
         time.sleep(1)
     return found
 
@@ -104,6 +111,8 @@ def test_confirmed_from_another_terminal_it_stays(service: Service) -> None:
         f"{IRQBAL} switch --watch 5s --confirm-within 300 < /dev/null > /run/switch.log 2>&1 & true"
     )
     wait(service, {"watching"})
+    shown = service.sh("systemctl show irqbal-switch-run -p TimeoutStopUSec --value")
+    assert shown.strip() == "30min"
     service.sh(f"{IRQBAL} switch --keep < /dev/null", 600)
     assert wait(service, {"confirmed"})["phase"] == "confirmed"
     assert enabled(service) == ["irqbal.service"]
@@ -145,8 +154,7 @@ def test_a_power_cut_at_any_moment_is_finished_by_the_next_boot(
     before = phase(service)
     service.sh(f"systemctl stop {BOTH}; systemctl reset-failed; true", 300)
     service.sh("systemctl daemon-reload; systemctl start multi-user.target", 600)
-    service.until(lambda: phase(service)["phase"] in ("back", "confirmed"))
-    assert phase(service)["phase"] == "back", before
+    assert wait(service, {"back", "confirmed"})["phase"] == "back", before
     assert enabled(service) == ["irqbalance.service"]
     service.until(lambda: active(service) == ["irqbalance.service"])
     nothing_is_left(service)
