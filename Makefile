@@ -11,14 +11,17 @@ run: $(VENV)/.installed
 	else echo "not root: a dry run, nothing is written"; exec $(BIN)/irqbal daemon -c etc/irqbal.yaml --dry-run; fi
 
 # As root: everything. As another user: all but what only root may do, which is skipped with its reason.
-# The unit tests, which only compute, run beside the tests of programs, which mostly wait; what they printed comes last.
+# The unit tests, which only compute, run beside the tests of programs, which mostly wait; what they print comes at their end.
 test: needs $(VENV)/.installed-test
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-units test-all-programs
+
+.PHONY: test-units test-all-programs
+test-units:
 	@mkdir -p build
-	@$(BIN)/python -m pytest tests/unit >build/unit-tests.log 2>&1 & unit=$$!; \
-	trap 'kill $$unit 2>/dev/null' INT TERM; \
-	$(BIN)/python -m pytest tests/process tests/system tests/vm tests/browser tests/long; programs=$$?; \
-	wait $$unit; units=$$?; cat build/unit-tests.log; \
-	[ $$programs = 0 ] && [ $$units = 0 ]
+	@$(BIN)/python -m pytest tests/unit >build/unit-tests.log 2>&1; status=$$?; cat build/unit-tests.log; exit $$status
+
+test-all-programs:
+	@$(BIN)/python -m pytest tests/process tests/system tests/vm tests/browser tests/long
 
 # The two halves of it, for who has more CPUs than two: side by side a virtual machine may lose its connection there.
 test-programs: $(VENV)/.installed-test

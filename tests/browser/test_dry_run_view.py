@@ -146,6 +146,7 @@ def test_decisions_are_marked(shown: WatchedPage, dry: DashboardSite) -> None:
     expect(first.locator("summary")).to_contain_text("8 moves that would be made")
     if first.get_attribute("open") is None:
         first.locator("summary").click()
+    expect(first.locator("[data-name=What]").first).to_be_visible()
     assert set(first.locator("[data-name=What]").all_inner_texts()) == {"would move"}
     assert set(first.locator("[data-name=Result]").all_inner_texts()) == {"not done: dry run"}
 

@@ -411,10 +411,12 @@ def test_an_export_goes_to_a_file_by_its_name(daemon: served.Served, tmp_path: P
     assert {irq["number"] for irq in json.loads((tmp_path / "x.json").read_text())} == numbers
     lines = (tmp_path / "x.jsonl").read_text().splitlines()
     assert {json.loads(line)["number"] for line in lines} == numbers
-    assert len((tmp_path / "x.csv").read_text().splitlines()) == len(numbers) + 1
-    assert unix(daemon, "-o", "csv", "export", "--what", "irqs").out == (
-        (tmp_path / "x.csv").read_text()
-    )
+    table = (tmp_path / "x.csv").read_text().splitlines()
+    assert len(table) == len(numbers) + 1
+    # Rates and ages are another cycle's by now.
+    printed = unix(daemon, "-o", "csv", "export", "--what", "irqs").out.splitlines()
+    assert printed[0] == table[0]
+    assert [row.split(",")[0] for row in printed] == [row.split(",")[0] for row in table]
     refused = unix(daemon, "export", str(tmp_path / "x.txt"))
     assert refused.status == 2 and "says no format" in refused.err
     failed = unix(daemon, "export", str(tmp_path / "none/x.csv"))
