@@ -22,7 +22,7 @@ _OPENAT2 = 437
 """The system call's number on every architecture but alpha (asm-generic/unistd.h)."""
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
 """openat2(2): links of /proc are not followed, and all others as if the folder were the root."""
-_openat2 = ctypes.CDLL(None, use_errno=True).syscall
+_syscall = ctypes.CDLL(None, use_errno=True).syscall
 
 
 def confine(root: Path) -> None:
@@ -66,7 +66,7 @@ def _open_below(root: int, path: str, flags: int) -> int:
     how = _how(flags if flags & os.O_PATH else flags | os.O_NONBLOCK)
     name = os.fsencode(path or ".")
     while True:
-        fd = _openat2(_OPENAT2, root, name, how, len(how))
+        fd = _syscall(_OPENAT2, root, name, how, len(how))
         if fd >= 0:
             return _checked(int(fd), path)
         number = ctypes.get_errno()

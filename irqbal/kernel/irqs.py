@@ -92,7 +92,11 @@ class IrqReader:
         """The effective affinity; the mask itself on architectures without that file, and where
         the file is empty.
         """
-        return cpus_or(f"{self.folder(number)}/effective_affinity_list", CpuSet()) or affinity
+        return _effective(self._effective_text(number), affinity)
+
+    def _effective_text(self, number: int) -> str:
+        """The file's text, or words that are no list where there is no such file."""
+        return text_or(f"{self.folder(number)}/effective_affinity_list", "no such file")
 
     def counts(self, number: int, possible: Sequence[int]) -> dict[int, int] | None:
         """Its interrupts by CPU, without zeros; None if they cannot be read. The file has a number
@@ -115,7 +119,7 @@ class IrqReader:
         _, action, chip, vector, node = static
         affinity = self.affinity(number)
         counts: dict[int, int] = {}
-        told = text_or(f"{self.folder(number)}/effective_affinity_list", "no such file")
+        told = self._effective_text(number)
         if not told:
             self.untold.add(number)
             found = () if row is None else zip(cpus, row.counts, strict=False)
@@ -127,7 +131,7 @@ class IrqReader:
             vector=vector,
             unmovable=self._unmovable(number, affinity),
             affinity=affinity,
-            effective=_cpus(told) or affinity,
+            effective=_effective(told, affinity),
             hint=mask_or(f"{self.folder(number)}/affinity_hint", CpuSet()),
             node=node,
             inode=inode,
@@ -174,12 +178,12 @@ class IrqReader:
         return NO_FILE
 
 
-def _cpus(text: str) -> CpuSet:
-    """The CPUs of this list; none if it is no list."""
+def _effective(text: str, affinity: CpuSet) -> CpuSet:
+    """The effective affinity from the file's text; the mask where that is no list, or empty."""
     try:
-        return CpuSet.parse(text)
+        return CpuSet.parse(text) or affinity
     except ValueError:
-        return CpuSet()
+        return affinity
 
 
 def _vector(chip: str, hwirq: int) -> int:

@@ -32,8 +32,8 @@ class Host(Protocol):
     def counts(self, whole: bool = True, pulse: Pulse | None = None) -> Counts:
         """Every counter, by CPU; without those of `/proc/interrupts` unless `whole`. With a `pulse`
         that was just read, time and CPU times are those of the pulse. An IRQ's row may be the same
-        object as in the last reading if its counts did not change; do not modify
-        it. Raises HostError.
+        object as in the last reading if its counts did not change; do not modify it. Raises
+        HostError.
         """
 
     def counts_of(self, numbers: Iterable[int]) -> dict[int, dict[int, int]]:

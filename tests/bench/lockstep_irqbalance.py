@@ -24,8 +24,8 @@ BEAT = 10.0
 """Seconds a cycle."""
 SPEED = 100
 """Seconds of irqbalance in one second."""
-LEAST = 0.0003
-"""Seconds of CPU that a cycle takes at least; to wake up and wait again takes a tenth of that."""
+LOOK, QUIET = 0.003, 3
+"""Seconds between two looks at it, and looks in a row in which it sleeps and used no CPU."""
 
 
 def library() -> str:
@@ -36,10 +36,14 @@ def library() -> str:
 
 
 class SteppedProcess:
-    """A process that is let go for one cycle at a time."""
+    """irqbalance, let go for one cycle at a time. `interrupts` is the file that it reads whole in
+    each cycle: that tells a cycle from waking up and waiting again, which may take as much CPU.
+    """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
+    def __init__(self, process: subprocess.Popen[bytes], interrupts: Path) -> None:
+        self._process, self._interrupts = process, interrupts
+        self._stopped_at = 0
+        """Bytes read until it was stopped last."""
 
     def cpu(self) -> float:
         """Seconds of CPU so far."""
@@ -50,20 +54,26 @@ class SteppedProcess:
         text = Path(f"/proc/{self._process.pid}/stat").read_text()
         return text.rpartition(")")[2].split()[0] == "S"
 
-    def one_cycle(self, since: float) -> float:
-        """Wait until a cycle has ended that began when `since` seconds of CPU had been used, stop
-        the process, and return the CPU it has used. Raises SystemExit if it ended.
+    def _bytes_read(self) -> int:
+        """By read(2) and its like (proc(5), /proc/PID/io: rchar)."""
+        return int(Path(f"/proc/{self._process.pid}/io").read_text().split()[1])
+
+    def one_cycle(self) -> float:
+        """Wait until it has made a cycle and sleeps, stop it, and return the seconds of CPU that it
+        has used so far. Raises SystemExit if it ended.
         """
+        enough = self._stopped_at + self._interrupts.stat().st_size
         seen, quiet = -1.0, 0
-        while quiet < 3:
+        while quiet < QUIET:
             if self._process.poll() is not None:
                 raise SystemExit(f"irqbalance ended with status {self._process.returncode}")
             now = self.cpu()
-            still = now == seen and self._sleeps() and now - since > LEAST
+            still = now == seen and self._sleeps() and self._bytes_read() >= enough
             quiet = quiet + 1 if still else 0
             seen = now
-            time.sleep(0.003)
+            time.sleep(LOOK)
         self._process.send_signal(signal.SIGSTOP)
+        self._stopped_at = self._bytes_read()
         return self.cpu()
 
     def go_on(self) -> None:
@@ -91,22 +101,24 @@ def run(
         del os.environ["LD_PRELOAD"]
     intervals: list[KernelInterval] = []
     spent: list[tuple[float, float]] = []
-    stepped = SteppedProcess(process)
+    stepped = SteppedProcess(process, base / "tree/proc/interrupts")
     try:
         # Until it is irqbalance that runs, what is measured is the shell.
         while "irqbalance" not in Path(f"/proc/{process.pid}/comm").read_text():
             time.sleep(0.01)
-        used = stepped.one_cycle(stepped.cpu())
+        stepped.one_cycle()
         for _ in range(cycles):
             kernel.step(BEAT)
             intervals.append(kernel.interval())
             stepped.go_on()
-            used = stepped.one_cycle(used)
-            spent.append((used, 0.0))
+            spent.append((stepped.one_cycle(), 0.0))
     finally:
         stepped.go_on()
         process.terminate()
         process.wait()
+        # libfaketime leaves these to whoever starts the program.
+        for name in (f"faketime_shm_{process.pid}", f"sem.faketime_sem_{process.pid}"):
+            (Path("/dev/shm") / name).unlink(missing_ok=True)
     return BalancerRun(intervals=intervals, spent=spent, irqs=len(kernel.host.state.lines))
 
 

@@ -189,6 +189,8 @@ def main() -> None:
     path = folder / "irqbal.yaml"
     path.write_text(text)
     lifetime.run(parse(text, str(path)), RunMode(path=path, root=folder / "tree"))
+    if len(spent) < cycles:
+        raise SystemExit("ended before all cycles were over: nothing is kept of this run")
     BalancerRun(
         cycles=plans, intervals=intervals, spent=spent, irqs=len(kernel.host.state.lines)
     ).write(Path(result))
