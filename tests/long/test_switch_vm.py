@@ -44,7 +44,9 @@ def active(service: Service) -> list[str]:
 
 def phase(service: Service) -> dict[str, Any]:
     """The record of the switch."""
-    found: dict[str, Any] = json.loads(service.sh("cat /var/lib/irqbal/switch.json"))
+    # A switch that has not yet looked for long enough has stored nothing.
+    text = service.sh('cat /var/lib/irqbal/switch.json 2>/dev/null || echo \'{"phase": ""}\'')
+    found: dict[str, Any] = json.loads(text)
     return found
 
 
